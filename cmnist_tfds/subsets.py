@@ -1,0 +1,399 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What a CMNIST subset is: the grammar of names and the rule of composition.
+
+    CMNIST-3-EElKm-r-10
+           | |      `-- reduced to the first 10 training examples a class
+           | `--------- keys of the sources, in the order of `sources.SOURCES`
+           `----------- how many sources
+
+A combination is valid when no class name occurs in two of its sources (the
+paper, section 3). CMNIST-X mixes hand-listed classes of several sources (the
+lists of the published generator) and is named by its number of classes.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import difflib
+import functools
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+
+from cmnist_tfds import sources as sources_lib
+from cmnist_tfds.errors import SubsetNameError
+from cmnist_tfds.sources import Source
+
+# Training examples a class of the reduced subsets in the paper.
+REDUCED_SIZES = (1, 5, 10, 50, 100)
+
+# The paper's reference dataset.
+DEFAULT = 'X-12'
+
+_NAME = re.compile(
+  r'(?:cmnist[-/])?(?P<base>.*?)(?:-r-(?P<per_class>.*))?', re.DOTALL
+)
+_BASE = re.compile(r'(?P<count>[0-9]+|x)-(?P<keys>[^-]+)')
+
+
+@dataclasses.dataclass(frozen=True)
+class SubsetClass:
+  """One class of a subset.
+
+  Attributes:
+    label: Its number in the subset, from 0 without gaps.
+    name: Its name; unique in the subset.
+    source: The source it comes from.
+    raw_label: Its number in the source's files.
+    train: Training examples in the subset; None where the source's counts are
+      not known before its files are read.
+    test: Test examples, or None likewise.
+  """
+
+  label: int
+  name: str
+  source: Source
+  raw_label: int
+  train: int | None
+  test: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Subset:
+  """One subset of CMNIST.
+
+  Attributes:
+    name: Canonical name, without the prefix `CMNIST-`.
+    members: The sources, in order, each with the raw labels taken from it, in
+      order.
+    per_class: Training examples kept of each class, None for all.
+  """
+
+  name: str
+  members: tuple[tuple[Source, tuple[int, ...]], ...]
+  per_class: int | None = None
+
+  @property
+  def title(self) -> str:
+    """The name as the paper writes it."""
+    return f'CMNIST-{self.name}'
+
+  @property
+  def sources(self) -> tuple[Source, ...]:
+    """The sources, in order."""
+    return tuple(source for source, _ in self.members)
+
+  @functools.cached_property
+  def classes(self) -> tuple[SubsetClass, ...]:
+    """The classes, by ascending label."""
+    taken = (
+      (source, raw) for source, raw_labels in self.members for raw in raw_labels
+    )
+    return tuple(
+      SubsetClass(
+        label=label,
+        name=source.class_names[raw - source.first_label],
+        source=source,
+        raw_label=raw,
+        train=self._train_count(source, raw),
+        test=_class_count(source, 'test', raw),
+      )
+      for label, (source, raw) in enumerate(taken)
+    )
+
+  @property
+  def balanced(self) -> bool:
+    """Whether all classes are known to have as many training examples."""
+    counts = {c.train for c in self.classes}
+    return len(counts) == 1 and None not in counts
+
+  @property
+  def num_train(self) -> int | None:
+    """Training examples, None where not known before the files are read."""
+    if self.per_class is None:
+      return self._num_examples('train')
+    return _total(c.train for c in self.classes)
+
+  @property
+  def num_test(self) -> int | None:
+    """Test examples, None where not known before the files are read."""
+    return self._num_examples('test')
+
+  @property
+  def full(self) -> Subset:
+    """The subset with all training examples."""
+    return self if self.per_class is None else subset(self.name_of_full)
+
+  @property
+  def name_of_full(self) -> str:
+    """Name of the subset with all training examples."""
+    return self.name.partition('-r-')[0]
+
+  def _train_count(self, source: Source, raw_label: int) -> int | None:
+    count = _class_count(source, 'train', raw_label)
+    if self.per_class is None:
+      return count
+    if count is None:
+      return self.per_class if self.per_class <= source.fewest else None
+    return min(count, self.per_class)
+
+  def _num_examples(self, split: str) -> int | None:
+    # A source's total is known even where the counts of its classes are not.
+    return _total(
+      source.splits[split].num_examples
+      if len(raw_labels) == len(source.class_names)
+      else _total(_class_count(source, split, raw) for raw in raw_labels)
+      for source, raw_labels in self.members
+    )
+
+
+def _class_count(source: Source, split: str, raw_label: int) -> int | None:
+  counts = source.splits[split].class_counts
+  return counts[raw_label - source.first_label] if counts else None
+
+
+def _total(counts: Iterator[int | None]) -> int | None:
+  total = 0
+  for count in counts:
+    if count is None:
+      return None
+    total += count
+  return total
+
+
+def shared_class_names(combined: Sequence[Source]) -> dict[str, list[Source]]:
+  """Returns the class names that occur in two or more of the sources.
+
+  Args:
+    combined: The sources of a combination.
+
+  Returns:
+    For each such name, the sources it occurs in; empty for a valid combination.
+  """
+  holders = collections.defaultdict(list)
+  for source in combined:
+    for name in source.class_names:
+      holders[name].append(source)
+  return {name: held for name, held in holders.items() if len(held) > 1}
+
+
+def combine(combined: Sequence[Source]) -> Subset:
+  """Returns the subset that concatenates whole sources."""
+  keys = ''.join(source.key for source in combined)
+  return Subset(
+    name=f'{len(combined)}-{keys}',
+    members=tuple((s, tuple(s.raw_labels)) for s in combined),
+  )
+
+
+def mix(
+  num_classes: int, available: Sequence[Source] = sources_lib.SOURCES
+) -> Subset:
+  """Returns CMNIST-X of so many classes, hand-listed in the sources."""
+  return Subset(
+    name=f'X-{num_classes}',
+    members=tuple(
+      (s, s.mixed[num_classes]) for s in available if num_classes in s.mixed
+    ),
+  )
+
+
+def reduce(full: Subset, per_class: int) -> Subset:
+  """Returns a subset with the first training examples of each class alone."""
+  return dataclasses.replace(
+    full, name=f'{full.name}-r-{per_class}', per_class=per_class
+  )
+
+
+def combinations(
+  available: Sequence[Source] = sources_lib.SOURCES,
+) -> Iterator[Subset]:
+  """Yields every valid combination of two or more sources, fewest first."""
+  for count in range(2, len(available) + 1):
+    for combined in itertools.combinations(available, count):
+      if not shared_class_names(combined):
+        yield combine(combined)
+
+
+def _mix_sizes() -> list[int]:
+  return sorted({n for s in sources_lib.SOURCES for n in s.mixed})
+
+
+@functools.cache
+def subsets() -> tuple[Subset, ...]:
+  """Returns the 134 subsets of the paper, in its order."""
+  return (*combinations(), *map(mix, _mix_sizes()))
+
+
+@functools.cache
+def declared() -> tuple[Subset, ...]:
+  """Returns the 134 subsets, then their reduced forms in the paper: 804."""
+  return subsets() + tuple(
+    reduce(full, per_class) for full in subsets() for per_class in REDUCED_SIZES
+  )
+
+
+@functools.cache
+def _declared_by_name() -> dict[str, Subset]:
+  return {s.name: s for s in declared()}
+
+
+@functools.lru_cache(maxsize=4096)
+def subset(name: str) -> Subset:
+  """Returns the subset of that name.
+
+  Besides the canonical spelling these resolve, to one and the same record: the
+  prefix `CMNIST-` (or `cmnist/`), any letter case, and `EI` for `El`, as
+  scanned copies of the paper print it. Single sources (`1-Km`) and reduced
+  forms of any size (`2-FKd-r-7`) are subsets too.
+
+  Args:
+    name: A name, as '3-EElKm', 'X-24' or '2-FKd-r-10'.
+
+  Returns:
+    The subset; the same object for all spellings of one name.
+
+  Raises:
+    SubsetNameError: If there is no such subset; the message says why and what
+      was likely meant.
+  """
+  if name in _declared_by_name():
+    return _declared_by_name()[name]
+  match = _NAME.fullmatch(name.strip().casefold())
+  assert match is not None, 'the pattern matches every string'
+  full = _full(name, match['base'])
+  if match['per_class'] is None:
+    found = full
+  else:
+    found = reduce(full, _per_class(name, full, match['per_class']))
+  # An alias must give the very object its canonical name gives.
+  return found if found.name == name else subset(found.name)
+
+
+def _full(name: str, base: str) -> Subset:
+  """Returns the subset a name without its reduction stands for."""
+  match = _BASE.fullmatch(base)
+  if match is None:
+    raise _no_subset(
+      name,
+      'a name is <number of sources>-<their keys>, X-12 or X-24, then'
+      ' optionally -r-<training examples a class>',
+      _guess(base),
+    )
+  count, keys = match['count'], match['keys']
+  if count == 'x':
+    if keys not in map(str, _mix_sizes()):
+      sizes = ' or '.join(map(str, _mix_sizes()))
+      raise _no_subset(
+        name,
+        f'CMNIST-X has {sizes} classes, not {keys}',
+        [f'X-{n}' for n in _mix_sizes()],
+      )
+    return mix(int(keys))
+
+  combined = _split_keys(keys)
+  if combined is None:
+    known = ' '.join(s.key for s in sources_lib.SOURCES)
+    raise _no_subset(
+      name,
+      f'{keys!r} is not made of the keys of sources: {known}',
+      _guess(base),
+    )
+  ordered = sorted(set(combined), key=sources_lib.SOURCES.index)
+  collisions = shared_class_names(ordered)
+  if collisions:
+    raise _no_subset(name, _say_collisions(collisions), _guess(base))
+  meant = combine(ordered)
+  if len(ordered) < len(combined):
+    raise _no_subset(name, 'a source is named twice', [meant.name])
+  if ordered != combined:
+    order = ' '.join(s.key for s in ordered)
+    raise _no_subset(
+      name, f'keys are out of order, which is {order}', [meant.name]
+    )
+  if int(count[-9:]) != len(combined):
+    raise _no_subset(
+      name,
+      f'it says {count} sources and names {len(combined)}',
+      [meant.name],
+    )
+  return meant
+
+
+def _per_class(name: str, full: Subset, text: str) -> int:
+  """Returns the N of `-r-N`."""
+  # More digits than any number of examples has would make a name no file
+  # system holds.
+  if not re.fullmatch('0*[1-9][0-9]{0,8}', text, re.ASCII):
+    raise _no_subset(
+      name,
+      '-r-N keeps the first N training examples of each class, N a whole'
+      f' number of at least 1 and at most nine digits, not {text!r}',
+      [f'{full.name}-r-{n}' for n in REDUCED_SIZES[:3]],
+    )
+  return int(text)
+
+
+@functools.cache
+def _keys_by_spelling() -> dict[str, Source]:
+  spellings = {}
+  for source in sources_lib.SOURCES:
+    key = source.key.casefold()
+    # Scanned copies of the paper print the l of a key as a capital i.
+    spellings |= {key.replace('l', 'i'): source, key: source}
+  return spellings
+
+
+def _split_keys(keys: str) -> list[Source] | None:
+  """Returns the sources of case-folded keys, None if they are no keys."""
+  longest_first = sorted(_keys_by_spelling(), key=len, reverse=True)
+  any_key = '|'.join(map(re.escape, longest_first))
+  if not re.fullmatch(f'(?:{any_key})+', keys):
+    return None
+  return [_keys_by_spelling()[key] for key in re.findall(any_key, keys)]
+
+
+def _say_collisions(collisions: dict[str, list[Source]]) -> str:
+  """Says which classes occur in which sources, the same ones in one phrase."""
+  names_by_sources = collections.defaultdict(list)
+  for name, holders in collisions.items():
+    names_by_sources[tuple(holders)].append(name)
+  return 'class names may not occur twice, and ' + '; '.join(
+    f'{" ".join(names)} {"are" if len(names) > 1 else "is"} in '
+    + ' and '.join(f'{s.key} ({s.title})' for s in holders)
+    for holders, names in names_by_sources.items()
+  )
+
+
+def _guess(base: str) -> list[str]:
+  """Returns the names of valid subsets a user may have meant."""
+  keys = re.sub('[^a-z0-9]', '', re.sub('^[0-9]+-', '', base))
+  combined = _split_keys(keys)
+  if combined:
+    meant = sorted(set(combined), key=sources_lib.SOURCES.index)
+    if not shared_class_names(meant):
+      return [combine(meant).name]
+  by_folded = {s.name.casefold(): s.name for s in subsets()}
+  close = difflib.get_close_matches(base, by_folded, n=3)
+  return [by_folded[folded] for folded in close]
+
+
+def _no_subset(name: str, why: str, meant: Sequence[str]) -> SubsetNameError:
+  hint = f' Did you mean {", ".join(meant)}?' if meant else ''
+  return SubsetNameError(
+    f'{name!r} is no CMNIST subset: {why}.{hint} `cmnist list` shows all.'
+  )
