@@ -64,7 +64,6 @@ def read_array(stream: BinaryIO, check_shape: ShapeCheck) -> np.ndarray:
   Raises:
     OriginFileError: If the file is damaged or not of such a format; the
       message says what was expected and what was found, not in which file.
-
   """
   magic = stream.read(4)
   stream.seek(0)
@@ -138,7 +137,6 @@ def open_member(archive: zipfile.ZipFile, name: str) -> BinaryIO:
 
   Raises:
     OriginFileError: If the member is encrypted or packed in an unusual way.
-
   """
   try:
     return archive.open(name)  # type: ignore[return-value]

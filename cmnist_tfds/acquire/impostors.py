@@ -41,7 +41,6 @@ def recognize(file: OriginFile, stream: BinaryIO, size: int) -> str | None:
 
   Returns:
     What it is and what to do about it; None if it is none of those known.
-
   """
   head = stream.read(_HEAD)
   stream.seek(0)

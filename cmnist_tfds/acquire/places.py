@@ -38,7 +38,6 @@ class Places:
     mirror: Folder or HTTP base that holds them in the same layout.
     download: Fetches a URL and returns the local path; raises OriginFileError
       if it cannot. None stays off the network.
-
   """
 
   manual_dir: pathlib.Path | None = None
@@ -63,7 +62,6 @@ class Copy:
     path: Where it is on disk.
     member: Its name in the zip file at `path`, empty if it lies there itself.
     url: Where it was downloaded from, empty if it was not.
-
   """
 
   file: OriginFile
@@ -86,7 +84,6 @@ class Copy:
     Raises:
       OriginFileError: If it cannot be read, or the zip file lacks it; the
         message does not say which file it is.
-
     """
     try:
       with contextlib.ExitStack() as stack:
@@ -113,7 +110,6 @@ def copies_on_disk(file: OriginFile, places: Places) -> Iterator[Copy]:
 
   Yields:
     Copies that exist, whether they are right or not.
-
   """
   for folder in places.folders:
     for form in (file, *file.equivalents):
@@ -133,7 +129,6 @@ def urls(file: OriginFile, places: Places) -> Iterator[tuple[OriginFile, str]]:
   Yields:
     What is to be downloaded, which is `file`, an equivalent, or the archive of
     either; and its URL.
-
   """
   forms = (file, *file.equivalents)
   if places.mirror and _is_url(places.mirror):

@@ -40,7 +40,6 @@ class Proof(str, enum.Enum):
       known, Git's hash of it stands in.
     FINGERPRINT: The array in it is the published one, the file is not.
     NONE: Nothing does; it was accepted because the user asked for that.
-
   """
 
   SHA256 = 'sha256'
@@ -59,7 +58,6 @@ def fingerprint(array: np.ndarray) -> str:
   Returns:
     SHA-256, as 64 hexadecimal digits, of the line `<dtype> <shape>` (as
     `uint8 (60000, 28, 28)`) and the array's bytes in C order.
-
   """
   digest = hashlib.sha256(f'{array.dtype} {array.shape}\n'.encode())
   digest.update(np.ascontiguousarray(array).data)
@@ -76,7 +74,6 @@ def prove(file: OriginFile, stream: BinaryIO, size: int) -> Proof | None:
 
   Returns:
     SHA256 or MD5, None if the bytes are others.
-
   """
   if file.size is not None and size != file.size:
     return None
@@ -105,7 +102,6 @@ def hashes(
 
   Returns:
     By name, the hash in hexadecimal digits.
-
   """
   digests = {
     name: hashlib.sha1(b'blob %d\0' % size, usedforsecurity=False)

@@ -44,7 +44,6 @@ class SplitArrays:
     labels: uint8 (n,), the raw labels.
     proofs: For the path of each origin file, as
       'emnist/emnist-mnist-train-images-idx3-ubyte.gz', how it was proved.
-
   """
 
   images: np.ndarray
@@ -74,7 +73,6 @@ def read_split(
   Raises:
     OriginFileError: If no place holds the right file; the message lists the
       places and what is wrong at each.
-
   """
   expected = source.splits[split]
   count = expected.num_examples
@@ -115,7 +113,6 @@ def find(file: OriginFile, places: Places) -> Copy | None:
 
   Returns:
     The first copy whose hash is right, else the first there is, else None.
-
   """
   copies = list(places_lib.copies_on_disk(file, places))
   for copy in copies:
@@ -141,7 +138,6 @@ def read_copy(
 
   Raises:
     OriginFileError: If it is damaged or not the right file.
-
   """
 
   def check_shape(found: tuple[int, ...]) -> None:
