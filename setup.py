@@ -31,7 +31,7 @@ setuptools.setup(
     'cmnist_tfds.checksums': ['*.tsv'],
     'cmnist_tfds.dummy_data': ['README.md', '*/*'],
     # What TFDS reads from beside a builder.
-    'cmnist_tfds.cmnist': ['*.md', '*.bib', '*.txt'],
-    'cmnist_tfds.cmnist_sample': ['*.md', '*.bib', '*.txt'],
+    'cmnist_tfds.datasets.cmnist': ['*.md', '*.bib', '*.txt'],
+    'cmnist_tfds.datasets.cmnist_sample': ['*.md', '*.bib', '*.txt'],
   },
 )

@@ -34,6 +34,7 @@ from cmnist_tfds.errors import (
   PreparationError,
   SubsetNameError,
 )
+from cmnist_tfds.read import load_data
 from cmnist_tfds.subsets import Subset, SubsetClass, subset
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
   'Subset',
   'SubsetClass',
   'SubsetNameError',
+  'load_data',
   'subset',
 ]
 __version__ = '1.0.0'
@@ -56,5 +58,5 @@ def _register(_: ModuleType) -> None:
   are defined when it is there, at once if it already is.
   """
   # pylint: disable=g-import-not-at-top
-  from cmnist_tfds.cmnist import cmnist_dataset_builder  # noqa: F401
-  from cmnist_tfds.cmnist_sample import cmnist_sample_dataset_builder  # noqa: F401
+  from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder  # noqa: F401
+  from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder  # noqa: F401

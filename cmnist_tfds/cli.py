@@ -28,13 +28,13 @@ from typing import TYPE_CHECKING, Any
 
 import cmnist_tfds
 from cmnist_tfds import sources as sources_lib
-from cmnist_tfds import subsets
+from cmnist_tfds import read, subsets
 from cmnist_tfds.errors import CmnistError, PreparationError, SubsetNameError
 from cmnist_tfds.subsets import Subset
 
 # What needs TFDS is imported where it is used: `cmnist list` answers at once.
 if TYPE_CHECKING:
-  from cmnist_tfds.dataset_builder import CmnistBuilder
+  from cmnist_tfds.datasets.dataset_builder import CmnistBuilder
 
 _FAILED = 1
 _USAGE = 2
@@ -392,15 +392,9 @@ def _download_config(args: argparse.Namespace) -> Any:
 def _builder(
   subset: Subset, args: argparse.Namespace, **kwargs: Any
 ) -> CmnistBuilder:
-  """Returns the builder of a subset, of CMNIST's or of the sample's."""
-  # pylint: disable=g-import-not-at-top
-  from cmnist_tfds.cmnist import cmnist_dataset_builder
-  from cmnist_tfds.cmnist_sample import cmnist_sample_dataset_builder
-
-  module = (
-    cmnist_sample_dataset_builder if args.sample else (cmnist_dataset_builder)
+  return read.builder_of(
+    subset.name, data_dir=args.data_dir, sample=args.sample, **kwargs
   )
-  return module.Builder(data_dir=args.data_dir, config=subset.name, **kwargs)
 
 
 def _is_prepared(builder: CmnistBuilder) -> bool:
@@ -418,8 +412,6 @@ def _show(args: argparse.Namespace) -> int:
       f'Pictures need {error.name}, which is not installed: pip install'
       ' "cmnist_tfds[figures]"'
     ) from error
-  from cmnist_tfds import read  # pylint: disable=g-import-not-at-top
-
   builder = _builder(subsets.subset(args.name), args)
   if not _is_prepared(builder):
     raise PreparationError(
@@ -444,3 +436,10 @@ def _write_beside(
     unfinished.replace(output)
   finally:
     unfinished.unlink(missing_ok=True)
+
+
+# verify --------------------------------------------------------------------
+
+
+def _verify(args: argparse.Namespace) -> int:
+  raise PreparationError('to come')

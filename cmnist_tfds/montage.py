@@ -26,6 +26,9 @@ from cmnist_tfds import fonts
 from cmnist_tfds.sources import IMAGE_SIZE
 from cmnist_tfds.subsets import Subset, SubsetClass
 
+# How many images of each class are drawn.
+EXAMPLES = 3
+
 _SCALE = 2
 _TILE = IMAGE_SIZE * _SCALE
 _CELL_WIDTH = 92

@@ -70,8 +70,8 @@ def derived_files() -> dict[pathlib.Path, str]:
   citations = subsets.citations(sources.SOURCES) + '\n'
   return {
     pathlib.Path('checksums/checksums.tsv'): checksums(),
-    pathlib.Path('cmnist_tfds/cmnist/CITATIONS.bib'): citations,
-    pathlib.Path('cmnist_tfds/cmnist_sample/CITATIONS.bib'): citations,
+    pathlib.Path('cmnist_tfds/datasets/cmnist/CITATIONS.bib'): citations,
+    pathlib.Path('cmnist_tfds/datasets/cmnist_sample/CITATIONS.bib'): citations,
   }
 
 

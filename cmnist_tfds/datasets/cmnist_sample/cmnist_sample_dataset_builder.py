@@ -20,7 +20,8 @@ from typing import Any
 
 import tensorflow_datasets.public_api as tfds
 
-from cmnist_tfds import acquire, dataset_builder, resources
+from cmnist_tfds import acquire, resources
+from cmnist_tfds.datasets import dataset_builder
 
 
 class Builder(dataset_builder.CmnistBuilder):

@@ -12,12 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The dataset `cmnist`: CMNIST from its origin files."""
+"""The datasets, laid out as those inside TensorFlow Datasets."""
 
-from __future__ import annotations
-
-from cmnist_tfds import dataset_builder
-
-
-class Builder(dataset_builder.CmnistBuilder):
-  """CMNIST, built from the files its sources publish."""
+# Before anything else: the end of this import defines the builders (see
+# `cmnist_tfds`), for which it needs the modules of this package unbegun.
+import tensorflow_datasets  # noqa: F401

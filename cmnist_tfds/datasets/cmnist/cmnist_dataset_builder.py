@@ -11,3 +11,13 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+
+"""The dataset `cmnist`: CMNIST from its origin files."""
+
+from __future__ import annotations
+
+from cmnist_tfds.datasets import dataset_builder
+
+
+class Builder(dataset_builder.CmnistBuilder):
+  """CMNIST, built from the files its sources publish."""
