@@ -12,19 +12,31 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What several tests share."""
+"""What several tests need: real origin files, and a count of faults tried."""
 
 from __future__ import annotations
 
 import collections
+import os
+import pathlib
 
 import pytest
 
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _TRIED = pytest.StashKey[collections.Counter]()
 
 
 def pytest_configure(config):
   config.stash[_TRIED] = collections.Counter()
+
+
+def pytest_terminal_summary(terminalreporter, config):
+  tried = config.stash[_TRIED]
+  if tried:
+    terminalreporter.write_line(
+      f'faults of hosts tried: {tried.total()}; survived:'
+      f' {tried["survived"]}; named in one clear error: {tried["named"]}'
+    )
 
 
 @pytest.fixture
@@ -38,10 +50,15 @@ def faults_tried(request):
   return count
 
 
-def pytest_terminal_summary(terminalreporter, config):
-  tried = config.stash[_TRIED]
-  if tried:
-    terminalreporter.write_line(
-      f'faults of hosts tried: {tried.total()}; survived:'
-      f' {tried["survived"]}; named in one clear error: {tried["named"]}'
+@pytest.fixture(scope='session')
+def origin_files() -> pathlib.Path:
+  """Folder with real origin files, in the layout of a manual folder."""
+  folder = pathlib.Path(
+    os.environ.get('CMNIST_ORIGIN_FILES', _REPOSITORY.parent / 'shared/data')
+  )
+  if not folder.is_dir():
+    pytest.skip(
+      'local copies of the origin files are not there; CMNIST_ORIGIN_FILES'
+      ' names their folder'
     )
+  return folder

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 import pathlib
 import sys
 import tempfile
@@ -30,7 +29,7 @@ import tensorflow_datasets.public_api as tfds
 from absl import logging
 from etils import epath
 
-from cmnist_tfds import acquire, resources, selection, subsets
+from cmnist_tfds import acquire, downloads, resources, selection, subsets
 from cmnist_tfds.errors import PreparationError, SubsetNameError
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 from cmnist_tfds.subsets import Subset
@@ -118,18 +117,30 @@ class CmnistBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   BUILDER_CONFIGS = [_config_of(s) for s in subsets.declared()]
   DEFAULT_BUILDER_CONFIG_NAME = subsets.DEFAULT
 
-  def __init__(self, *, allow_unverified: bool = False, **kwargs: Any):
+  def __init__(
+    self,
+    *,
+    allow_unverified: bool = False,
+    mirror: str | None = None,
+    **kwargs: Any,
+  ):
     """Constructs the builder.
 
     Args:
       allow_unverified: Whether to build from origin files that are not proved
         to be the right ones. The metadata of what is built says so.
+      mirror: Folder or HTTP base with the origin files, asked before their
+        origins; that of the environment variable CMNIST_MIRROR if None.
       **kwargs: Those of `tfds.core.GeneratorBasedBuilder`.
     """
     self._allow_unverified = allow_unverified
+    self._mirror = acquire.mirror_of_user(mirror)
     super().__init__(**kwargs)
-    # For pickling, which would lose it.
-    self._original_state['allow_unverified'] = allow_unverified
+    # For pickling, which would lose them.
+    self._original_state |= {
+      'allow_unverified': allow_unverified,
+      'mirror': mirror,
+    }
     if self.data_path.exists() and self.is_prepared():
       self._restore()
 
@@ -214,9 +225,19 @@ class CmnistBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def _checksums_path(cls) -> epath.Path:
     return epath.Path(resources.folder('checksums') / 'checksums.tsv')
 
+  def _make_download_manager(
+    self,
+    download_dir: epath.PathLike | None,
+    download_config: tfds.download.DownloadConfig,
+  ) -> downloads.OriginDownloadManager:
+    return downloads.adopt(
+      super()._make_download_manager(download_dir, download_config),
+      mirror=self._mirror,
+    )
+
   def _places(
     self,
-    dl_manager: tfds.download.DownloadManager,
+    dl_manager: downloads.OriginDownloadManager,
     download_config: tfds.download.DownloadConfig,
   ) -> acquire.Places:
     """Where origin files are looked for."""
@@ -224,8 +245,9 @@ class CmnistBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       epath.Path(dl_manager.download_dir) / 'manual'
     )
     return acquire.Places(
-      manual_dir=pathlib.Path(os.path.expanduser(manual_dir)),
-      mirror=None,
+      manual_dir=pathlib.Path(manual_dir).expanduser(),
+      mirror=self._mirror,
+      cached=dl_manager.cached,
       download=dl_manager.download,
     )
 
