@@ -56,6 +56,8 @@ class OriginFile:
     equivalents: Files that hold the same array in another form.
     fingerprint: `acquire.proofs.fingerprint` of the array in the file, None
       where no complete file has been at hand.
+    outdated_size: Size in bytes of a replaced version that still goes about
+      under the same name, None where there is none.
   """
 
   path: str
@@ -68,6 +70,7 @@ class OriginFile:
   member: str = ''
   equivalents: tuple[OriginFile, ...] = ()
   fingerprint: str | None = None
+  outdated_size: int | None = None
 
   @property
   def name(self) -> str:

@@ -32,7 +32,7 @@ import difflib
 import functools
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.errors import SubsetNameError
@@ -43,6 +43,17 @@ REDUCED_SIZES = (1, 5, 10, 50, 100)
 
 # The paper's reference dataset.
 DEFAULT = 'X-12'
+
+HOMEPAGE = 'https://github.com/swenkel/cmnist'
+
+CITATION = """\
+@misc{wenkel2019cmnist,
+  title = {Concatenated {MNIST} ({CMNIST}): Making 784 pixels challenging
+           again},
+  author = {Wenkel, S.},
+  year = {2019},
+  howpublished = {\\url{https://github.com/swenkel/cmnist}},
+}"""
 
 _NAME = re.compile(
   r'(?:cmnist[-/])?(?P<base>.*?)(?:-r-(?P<per_class>.*))?', re.DOTALL
@@ -134,14 +145,39 @@ class Subset:
     return self._num_examples('test')
 
   @property
-  def full(self) -> Subset:
-    """The subset with all training examples."""
-    return self if self.per_class is None else subset(self.name_of_full)
+  def description(self) -> str:
+    """One sentence: sources, classes, sizes."""
+    parts = ' + '.join(f'{s.key} ({s.title})' for s in self.sources)
+    kept = (
+      f', the first {self.per_class:,} training examples of each class'
+      if self.per_class
+      else ''
+    )
+    train, test = (
+      'an unknown number of' if n is None else f'{n:,}'
+      for n in (self.num_train, self.num_test)
+    )
+    return (
+      f'{self.title}: {parts}; {len(self.classes)} classes{kept};'
+      f' {train} train, {test} test.'
+    )
 
   @property
-  def name_of_full(self) -> str:
-    """Name of the subset with all training examples."""
-    return self.name.partition('-r-')[0]
+  def citation(self) -> str:
+    """BibTeX of CMNIST and of each of the sources, each once."""
+    return citations(self.sources)
+
+  @property
+  def license(self) -> str:
+    """The licence of each of the sources."""
+    return '; '.join(f'{s.title}: {s.license}' for s in self.sources)
+
+  @property
+  def full(self) -> Subset:
+    """The subset with all training examples."""
+    return (
+      self if self.per_class is None else subset(self.name.partition('-r-')[0])
+    )
 
   def _train_count(self, source: Source, raw_label: int) -> int | None:
     count = _class_count(source, 'train', raw_label)
@@ -166,13 +202,18 @@ def _class_count(source: Source, split: str, raw_label: int) -> int | None:
   return counts[raw_label - source.first_label] if counts else None
 
 
-def _total(counts: Iterator[int | None]) -> int | None:
+def _total(counts: Iterable[int | None]) -> int | None:
   total = 0
   for count in counts:
     if count is None:
       return None
     total += count
   return total
+
+
+def citations(cited: Iterable[Source]) -> str:
+  """Returns BibTeX of CMNIST and of the sources, each entry once."""
+  return '\n\n'.join(dict.fromkeys([CITATION, *(s.citation for s in cited)]))
 
 
 def shared_class_names(combined: Sequence[Source]) -> dict[str, list[Source]]:
@@ -234,7 +275,7 @@ def _mix_sizes() -> list[int]:
 
 
 @functools.cache
-def subsets() -> tuple[Subset, ...]:
+def published() -> tuple[Subset, ...]:
   """Returns the 134 subsets of the paper, in its order."""
   return (*combinations(), *map(mix, _mix_sizes()))
 
@@ -242,8 +283,10 @@ def subsets() -> tuple[Subset, ...]:
 @functools.cache
 def declared() -> tuple[Subset, ...]:
   """Returns the 134 subsets, then their reduced forms in the paper: 804."""
-  return subsets() + tuple(
-    reduce(full, per_class) for full in subsets() for per_class in REDUCED_SIZES
+  return published() + tuple(
+    reduce(full, per_class)
+    for full in published()
+    for per_class in REDUCED_SIZES
   )
 
 
@@ -387,7 +430,7 @@ def _guess(base: str) -> list[str]:
     meant = sorted(set(combined), key=sources_lib.SOURCES.index)
     if not shared_class_names(meant):
       return [combine(meant).name]
-  by_folded = {s.name.casefold(): s.name for s in subsets()}
+  by_folded = {s.name.casefold(): s.name for s in published()}
   close = difflib.get_close_matches(base, by_folded, n=3)
   return [by_folded[folded] for folded in close]
 

@@ -1,0 +1,111 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Names the wrong files that are known to turn up in place of the right ones.
+
+A hash can only say that a file is another one. For the wrong files people
+really meet this says which one it is, and what to do.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+import zlib
+from typing import BinaryIO
+
+from cmnist_tfds.acquire import formats
+from cmnist_tfds.sources import OriginFile
+
+_HEAD = 512
+
+
+def recognize(file: OriginFile, stream: BinaryIO, size: int) -> str | None:
+  """Says which known wrong file a file is.
+
+  Args:
+    file: The file it should be.
+    stream: The file found, seekable, at its start.
+    size: Its size in bytes.
+
+  Returns:
+    What it is and what to do about it; None if it is none of those known.
+  """
+  head = stream.read(_HEAD)
+  stream.seek(0)
+  text = head.lstrip(b'\xef\xbb\xbf \t\r\n').lower()
+  packed = head.startswith((formats.GZIP_MAGIC, formats.ZIP_MAGIC))
+  if not head:
+    return 'it is empty: delete it and fetch it anew'
+  if text.startswith((b'<!', b'<html')):
+    return (
+      'it is an HTML page, which a server sent in place of the file: look on'
+      ' the homepage where the file has moved, and put it in the manual folder'
+    )
+  if text.startswith(b'version https://git-lfs.github.com/spec/'):
+    return (
+      'it is a Git LFS pointer, not the file it points to: run `git lfs pull`'
+      ' where it came from, or fetch the file itself'
+    )
+  if size == file.outdated_size:
+    return (
+      'it is the outdated version of the file, which its authors have replaced'
+      ' and which still goes about under the same name: fetch the new one'
+    )
+  if packed:
+    return _recognize_packed(file, stream, size)
+  return None
+
+
+def _recognize_packed(
+  file: OriginFile, stream: BinaryIO, size: int
+) -> str | None:
+  """Says which known wrong file a gzip or zip file is."""
+  if _unpacked_head(stream).startswith((formats.GZIP_MAGIC, formats.ZIP_MAGIC)):
+    return (
+      'it is wrapped in gzip once more than at its origin: run `gunzip` on it'
+      ' once and give it its old name again'
+    )
+  names = _names(stream)
+  if names and all(name.startswith('matlab') for name in names):
+    return (
+      "it is EMNIST's matlab.zip, which holds MATLAB's format: fetch gzip.zip"
+      ' from the same page'
+    )
+  if file.size is not None and size < file.size:
+    return (
+      f'it has {size:,} of {file.size:,} bytes and may be a download that broke'
+      ' off: fetch it anew'
+    )
+  return None
+
+
+def _unpacked_head(stream: BinaryIO) -> bytes:
+  try:
+    with gzip.open(stream) as unpacked:
+      return unpacked.read(4)
+  except (EOFError, OSError, zlib.error):
+    return b''
+  finally:
+    stream.seek(0)
+
+
+def _names(stream: BinaryIO) -> list[str]:
+  try:
+    with zipfile.ZipFile(stream) as archive:
+      return archive.namelist()
+  except zipfile.BadZipFile:
+    return []
+  finally:
+    stream.seek(0)

@@ -1,0 +1,273 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Reads the splits of a source: from its origin files to proved arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from cmnist_tfds.acquire import formats, impostors
+from cmnist_tfds.acquire import places as places_lib
+from cmnist_tfds.acquire import proofs as proofs_lib
+from cmnist_tfds.acquire.places import Copy, Places
+from cmnist_tfds.acquire.proofs import Proof
+from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source
+
+# Images turned upright at a time, so that no second copy of a large split is
+# made in memory.
+_TURNED_AT_ONCE = 8192
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitArrays:
+  """A split of a source, as its origin files hold it.
+
+  Attributes:
+    images: uint8 (n, 28, 28), C-contiguous, upright.
+    labels: uint8 (n,), the raw labels.
+    proofs: For the path of each origin file, as
+      'emnist/emnist-mnist-train-images-idx3-ubyte.gz', how it was proved.
+  """
+
+  images: np.ndarray
+  labels: np.ndarray
+  proofs: dict[str, Proof]
+
+
+def read_split(
+  source: Source,
+  split: str,
+  places: Places,
+  *,
+  allow_unverified: bool = False,
+) -> SplitArrays:
+  """Finds the two files of a split, proves them, and reads them.
+
+  Args:
+    source: The source.
+    split: 'train' or 'test'.
+    places: Where to look for its files.
+    allow_unverified: Whether to accept well-formed files that nothing proves,
+      even ones with fewer examples than the source has.
+
+  Returns:
+    Images, labels and how they were proved.
+
+  Raises:
+    OriginFileError: If no place holds the right file; the message lists the
+      places and what is wrong at each.
+  """
+  expected = source.splits[split]
+  count = expected.num_examples
+  images, images_proof = _read_file(
+    expected.images,
+    (count, IMAGE_SIZE, IMAGE_SIZE),
+    places,
+    allow_unverified=allow_unverified,
+  )
+  labels, labels_proof = _read_file(
+    expected.labels, (count,), places, allow_unverified=allow_unverified
+  )
+  if len(images) != len(labels):
+    raise OriginFileError(
+      f'{expected.images.path} has {len(images):,} images and'
+      f' {expected.labels.path} has {len(labels):,} labels: expected as many of'
+      ' one as of the other. Fetch both from the same origin.'
+    )
+  _check_labels(source, split, labels, allow_unverified=allow_unverified)
+  if source.transposed:
+    _turn_upright(images)
+  return SplitArrays(
+    images=images,
+    labels=labels,
+    proofs={
+      expected.images.path: images_proof,
+      expected.labels.path: labels_proof,
+    },
+  )
+
+
+def find(file: OriginFile, places: Places) -> Copy | None:
+  """Returns the copy on disk that is used for a file.
+
+  Args:
+    file: The file wanted.
+    places: Where to look; nothing is downloaded.
+
+  Returns:
+    The first copy whose hash is right, else the first there is, else None.
+  """
+  copies = list(places_lib.copies_on_disk(file, places))
+  for copy in copies:
+    with copy.open() as (stream, size):
+      if proofs_lib.prove(copy.file, stream, size):
+        return copy
+  return copies[0] if copies else None
+
+
+def read_copy(
+  copy: Copy, shape: tuple[int, ...], *, allow_unverified: bool = False
+) -> tuple[np.ndarray, Proof]:
+  """Proves a copy of an origin file and reads the array in it.
+
+  Args:
+    copy: The copy.
+    shape: The shape the array should have.
+    allow_unverified: Whether to accept an array that nothing proves, also one
+      with a shorter first axis.
+
+  Returns:
+    The array, as it stands in the file, and its proof.
+
+  Raises:
+    OriginFileError: If it is damaged or not the right file.
+  """
+
+  def check_shape(found: tuple[int, ...]) -> None:
+    shorter_allowed = allow_unverified and len(found) == len(shape)
+    if found[1:] != shape[1:] or (
+      found[:1] > shape[:1] if shorter_allowed else found != shape
+    ):
+      raise OriginFileError(
+        f'expected an array of shape {shape}, found {found}'
+      )
+
+  file = copy.file
+  try:
+    with copy.open() as (stream, size):
+      proof = proofs_lib.prove(file, stream, size)
+      stream.seek(0)
+      wrong = None
+      if proof is None:
+        wrong = impostors.recognize(file, stream, size)
+      try:
+        array = formats.read_array(stream, check_shape)
+      except OriginFileError as error:
+        raise OriginFileError(wrong or str(error)) from error
+  except OriginFileError as error:
+    raise OriginFileError(f'{copy}: {error}') from error
+  if (
+    proof is None
+    and file.fingerprint is not None
+    and proofs_lib.fingerprint(array) == file.fingerprint
+  ):
+    proof = Proof.FINGERPRINT
+  if proof is None:
+    if not allow_unverified:
+      raise OriginFileError(
+        f'{copy}: {wrong or _unproved(file, size)}. To use it all the same,'
+        ' allow unverified files.'
+      )
+    proof = Proof.NONE
+  return array, proof
+
+
+def _unproved(file: OriginFile, size: int) -> str:
+  if file.size is not None and size != file.size:
+    found = f'expected {file.size:,} bytes, found {size:,}'
+  else:
+    name = 'MD5' if file.sha256 is None else 'SHA-256'
+    found = f'it has the right size and the wrong {name}'
+  if file.fingerprint is None:
+    return f'{found}, and no fingerprint of its content is known'
+  return f'{found}, and its content is not the published one'
+
+
+def _read_file(
+  file: OriginFile,
+  shape: tuple[int, ...],
+  places: Places,
+  *,
+  allow_unverified: bool,
+) -> tuple[np.ndarray, Proof]:
+  """Reads a file from the first place that holds the right one."""
+  faults: list[str] = []
+  for copy in _copies(file, places, faults):
+    try:
+      return read_copy(copy, shape, allow_unverified=allow_unverified)
+    except OriginFileError as error:  # noqa: PERF203
+      faults.append(str(error))
+  raise OriginFileError(_say_missing(file, places, faults))
+
+
+def _copies(
+  file: OriginFile, places: Places, faults: list[str]
+) -> Iterator[Copy]:
+  """Yields copies on disk, then downloads; notes downloads that fail."""
+  yield from places_lib.copies_on_disk(file, places)
+  if places.download is None:
+    return
+  for published, url in places_lib.urls(file, places):
+    try:
+      path = pathlib.Path(places.download(url))
+    except OriginFileError as error:
+      faults.append(str(error))
+      continue
+    form = next(
+      form
+      for form in (file, *file.equivalents)
+      if published in (form, form.archive)
+    )
+    member = form.member if published is form.archive else ''
+    yield Copy(form, path, member, url)
+
+
+def _say_missing(file: OriginFile, places: Places, faults: list[str]) -> str:
+  """Says what is wrong at each place, and what to do."""
+  published = file.archive or file
+  folder = places.manual_dir
+  where = folder / published.path if folder else f'manual_dir/{published.path}'
+  if faults:
+    found = f'no right copy of {file.path} was found:\n' + '\n'.join(
+      f'- {fault}' for fault in faults
+    )
+  else:
+    looked = ', '.join(map(str, places.folders)) or 'no folder'
+    found = f'{file.path} was not found (looked in: {looked})'
+  return f'{found}\nGet it from {published.urls[0]} and put it at {where}.'
+
+
+def _check_labels(
+  source: Source, split: str, labels: np.ndarray, *, allow_unverified: bool
+) -> None:
+  """Checks range, and unless unverified ones are allowed, counts."""
+  path = source.splits[split].labels.path
+  first, last = source.raw_labels[0], source.raw_labels[-1]
+  counts = np.bincount(labels, minlength=last + 1)
+  if counts[:first].any() or len(counts) > last + 1:
+    raise OriginFileError(
+      f'{path}: expected labels from {first} to {last}, found'
+      f' {labels.min()} to {labels.max()}. It is not the file of'
+      f' {source.title}: fetch it anew.'
+    )
+  expected = source.splits[split].class_counts
+  found = tuple(counts[first:].tolist())
+  if expected is not None and found != expected and not allow_unverified:
+    raise OriginFileError(
+      f'{path}: expected {expected} labels of the classes, found {found}. It is'
+      f' not the file of {source.title}: fetch it anew.'
+    )
+
+
+def _turn_upright(images: np.ndarray) -> None:
+  """Swaps rows and columns of every image, in place."""
+  for start in range(0, len(images), _TURNED_AT_ONCE):
+    turned = images[start : start + _TURNED_AT_ONCE]
+    turned[:] = turned.transpose(0, 2, 1).copy()

@@ -1,0 +1,445 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The command line: `cmnist`, also `python -m cmnist_tfds`."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import cmnist_tfds
+from cmnist_tfds import sources as sources_lib
+from cmnist_tfds import read, subsets
+from cmnist_tfds.errors import CmnistError, PreparationError, SubsetNameError
+from cmnist_tfds.subsets import Subset
+
+# What needs TFDS is imported where it is used: `cmnist list` answers at once.
+if TYPE_CHECKING:
+  from cmnist_tfds.datasets.dataset_builder import CmnistBuilder
+
+_FAILED = 1
+_USAGE = 2
+_INTERRUPTED = 130
+
+_NAME_HELP = 'a subset, as 3-EElKm, X-24, 2-FKd-r-10 or 1-Km'
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs the command line.
+
+  Args:
+    argv: Arguments without the program's name; those of the process if None.
+
+  Returns:
+    The exit status: 0, 1 (failed) or 2 (usage).
+  """
+  # TensorFlow tells of its build on stderr unless asked not to.
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+  args = _parser().parse_args(argv)
+  try:
+    status = args.run(args)
+    sys.stdout.flush()
+    return status
+  except SubsetNameError as error:
+    return _say(error, _USAGE)
+  except CmnistError as error:
+    return _say(error, _FAILED)
+  except BrokenPipeError:
+    # Whoever read the output has enough (`cmnist list | head`). Python would
+    # complain once more when it flushes stdout at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+  except OSError as error:
+    # The file system's own words name what failed: no space, no permission.
+    return _say(error, _FAILED)
+  except KeyboardInterrupt:
+    return _say('interrupted; nothing unfinished is kept', _INTERRUPTED)
+
+
+def _say(error: object, status: int) -> int:
+  print(f'cmnist: {error}', file=sys.stderr)
+  return status
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(
+    prog='cmnist',
+    description=(
+      'CMNIST: 134 image classification benchmarks, 28x28 grey, made of'
+      ' eleven MNIST-like datasets, for TensorFlow Datasets.'
+    ),
+  )
+  parser.add_argument(
+    '--version', action='version', version=f'cmnist {cmnist_tfds.__version__}'
+  )
+  commands = parser.add_subparsers(
+    title='commands', metavar='COMMAND', required=True
+  )
+
+  listed = _command(commands, 'list', _list, 'list the 134 subsets')
+  listed.add_argument(
+    '--all',
+    action='store_true',
+    help='list the reduced forms of the paper too: 804',
+  )
+  listed.add_argument(
+    '--format',
+    choices=('table', 'tsv', 'json'),
+    default='table',
+    help='table for people (the default), tsv or json for programs',
+  )
+
+  info = _command(
+    commands, 'info', _info, 'tell all about one subset: classes, licence, ...'
+  )
+  info.add_argument('name', metavar='NAME', help=_NAME_HELP)
+  _add_where(info)
+
+  build = _command(
+    commands, 'build', _build, 'download, verify and prepare subsets'
+  )
+  build.add_argument('names', metavar='NAME', nargs='*', help=_NAME_HELP)
+  build.add_argument(
+    '--all',
+    action='store_true',
+    help='build the 134 and their 670 reduced forms',
+  )
+  _add_where(build)
+  build.add_argument(
+    '--download_dir',
+    metavar='D',
+    help='where downloads are kept (default: <data_dir>/downloads)',
+  )
+  _add_manual_dir(build)
+  build.add_argument(
+    '--allow_unverified',
+    action='store_true',
+    help='build from origin files that cannot be proved to be the right'
+    ' ones; the metadata will say so',
+  )
+  build.add_argument(
+    '--jobs',
+    type=_at_least_one,
+    default=1,
+    metavar='N',
+    help='how many subsets to build at a time (default: 1)',
+  )
+  build.add_argument(
+    '--overwrite',
+    action='store_true',
+    help='build anew what is prepared; the old data stays until the new is'
+    ' finished',
+  )
+
+  show = _command(
+    commands, 'show', _show, 'draw a labelled picture of the classes'
+  )
+  show.add_argument('name', metavar='NAME', help=_NAME_HELP)
+  _add_where(show)
+  show.add_argument(
+    '-o',
+    '--output',
+    metavar='FILE.png',
+    type=pathlib.Path,
+    required=True,
+    help='the picture to write',
+  )
+
+  verify = _command(
+    commands,
+    'verify',
+    _verify,
+    'tell of each origin file: where it is and whether it is the right one',
+  )
+  _add_manual_dir(verify)
+  return parser
+
+
+def _command(
+  commands: Any,
+  name: str,
+  run: Callable[[argparse.Namespace], int],
+  summary: str,
+) -> argparse.ArgumentParser:
+  command = commands.add_parser(name, help=summary, description=summary)
+  command.set_defaults(run=run)
+  return command
+
+
+def _add_where(command: argparse.ArgumentParser) -> None:
+  command.add_argument(
+    '--data_dir',
+    metavar='D',
+    help='where prepared datasets are (default: TFDS_DATA_DIR, else'
+    ' ~/tensorflow_datasets)',
+  )
+  command.add_argument(
+    '--sample',
+    action='store_true',
+    help='use the small synthetic sample (cmnist_sample) in place of CMNIST',
+  )
+
+
+def _add_manual_dir(command: argparse.ArgumentParser) -> None:
+  command.add_argument(
+    '--manual_dir',
+    metavar='D',
+    help='folder with origin files, as fashion_mnist/train-images-idx3-ubyte'
+    '.gz (default: <download_dir>/manual)',
+  )
+
+
+def _at_least_one(text: str) -> int:
+  number = int(text)
+  if number < 1:
+    raise argparse.ArgumentTypeError(f'must be at least 1, not {text}')
+  return number
+
+
+# list ----------------------------------------------------------------------
+
+
+def _row(subset: Subset) -> dict[str, Any]:
+  """What `list` says of a subset; None where only its files can tell."""
+  return {
+    'name': subset.name,
+    'sources': ','.join(s.key for s in subset.sources),
+    'classes': len(subset.classes),
+    'balanced': 'Yes' if subset.balanced else 'No',
+    'train': subset.num_train,
+    'test': subset.num_test,
+  }
+
+
+def _list(args: argparse.Namespace) -> int:
+  rows = [
+    _row(s) for s in (subsets.declared() if args.all else subsets.published())
+  ]
+  if args.format == 'json':
+    print(json.dumps(rows, indent=2))
+  elif args.format == 'tsv':
+    writer = csv.DictWriter(
+      sys.stdout, list(rows[0]), delimiter='\t', lineterminator='\n'
+    )
+    writer.writeheader()
+    writer.writerows(rows)
+  else:
+    lines = [tuple(row.values()) for row in rows]
+    # Counting lines or cutting columns needs no headline; a person does.
+    head = [tuple(rows[0])] if sys.stdout.isatty() else []
+    _print_table(head + lines, right_from=2)
+  return 0
+
+
+def _print_table(rows: Sequence[Sequence[Any]], right_from: int) -> None:
+  """Prints rows in aligned columns, those from `right_from` on to the right."""
+  cells = [
+    [f'{c:,}' if isinstance(c, int) else str(c) for c in row] for row in rows
+  ]
+  widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+  for row in cells:
+    aligned = (
+      cell.rjust(width) if i >= right_from else cell.ljust(width)
+      for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    )
+    print('  '.join(aligned).rstrip())
+
+
+# info ----------------------------------------------------------------------
+
+
+def _info(args: argparse.Namespace) -> int:
+  subset = subsets.subset(args.name)
+  builder = _builder(subset, args)
+  prepared = _is_prepared(builder)
+  info = builder.info
+  splits = (
+    ', '.join(
+      f'{info.splits[split].num_examples:,} {split}'
+      for split in sources_lib.SPLITS
+    )
+    if prepared
+    else _splits_of(subset)
+  )
+  print(f'{builder.name}/{subset.name} ({subset.title})')
+  print(f'examples  {splits}')
+  print(
+    f'classes   {len(subset.classes)}, '
+    f'{"balanced" if info.metadata["balanced"] else "not balanced"}'
+  )
+  print(
+    f'prepared  {builder.data_dir if prepared else "no: " + _how_to_build(builder)}'
+  )
+  for row in info.metadata['sources']:
+    if row['verified']:
+      proofs = ', '.join(sorted(set(row['verified'].values())))
+      print(f'  {row["key"]} verified by {proofs}')
+  print('\nlabel  source  raw     train      test  class')
+  for row in info.metadata['classes']:
+    train, test = (
+      '?' if row[s] is None else f'{row[s]:,}' for s in sources_lib.SPLITS
+    )
+    print(
+      f'{row["label"]:>5}  {row["source"]:<6}  {row["source_label"]:>3}'
+      f'  {train:>8}  {test:>8}  {row["name"]}'
+    )
+  for source in subset.sources:
+    print(f'\n{source.key}: {source.title}, {source.homepage}')
+    print(f'  licence: {source.license}')
+    for fault in source.faults:
+      print(f'  know that: {fault}')
+  print(f'\n{info.citation}')
+  return 0
+
+
+def _splits_of(subset: Subset) -> str:
+  train = '?' if subset.num_train is None else f'{subset.num_train:,}'
+  test = '?' if subset.num_test is None else f'{subset.num_test:,}'
+  return f'{train} train, {test} test'
+
+
+def _how_to_build(builder: CmnistBuilder) -> str:
+  sample = ' --sample' if builder.name == 'cmnist_sample' else ''
+  where = f' --data_dir {builder.data_dir_root}'
+  return f'cmnist build {builder.subset.name}{sample}{where}'
+
+
+# build ---------------------------------------------------------------------
+
+
+def _build(args: argparse.Namespace) -> int:
+  if bool(args.names) == args.all:
+    print('cmnist: name the subsets to build, or give --all', file=sys.stderr)
+    return _USAGE
+  chosen = (
+    list(subsets.declared())
+    if args.all
+    # The same subset in two spellings is built once.
+    else list(dict.fromkeys(map(subsets.subset, args.names)))
+  )
+  failed = 0
+  rows = []
+  for subset in chosen:
+    start = time.monotonic()
+    try:
+      builder = _builder(
+        subset,
+        args,
+        **({} if args.sample else {'allow_unverified': args.allow_unverified}),
+      )
+      builder.download_and_prepare(
+        download_dir=args.download_dir,
+        download_config=_download_config(args),
+      )
+    except (CmnistError, OSError) as error:
+      _say(f'{subset.name}: {error}', _FAILED)
+      failed += 1
+      continue
+    seconds = time.monotonic() - start
+    rows.append(_built_row(builder, seconds))
+  if rows:
+    head = ('subset', 'examples', 'bytes', 'seconds', 'where')
+    _print_table([head, *rows], right_from=1)
+  return _FAILED if failed else 0
+
+
+def _built_row(builder: CmnistBuilder, seconds: float) -> tuple[Any, ...]:
+  splits = builder.info.splits.values()
+  return (
+    f'{builder.name}/{builder.subset.name}',
+    sum(s.num_examples for s in splits),
+    sum(s.num_bytes for s in splits),
+    f'{seconds:.1f}',
+    builder.data_dir,
+  )
+
+
+def _download_config(args: argparse.Namespace) -> Any:
+  import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top
+
+  if not sys.stderr.isatty():
+    tfds.disable_progress_bar()
+  mode = tfds.download.GenerateMode
+  return tfds.download.DownloadConfig(
+    manual_dir=args.manual_dir,
+    download_mode=(
+      mode.REUSE_CACHE_IF_EXISTS
+      if args.overwrite
+      else mode.REUSE_DATASET_IF_EXISTS
+    ),
+  )
+
+
+def _builder(
+  subset: Subset, args: argparse.Namespace, **kwargs: Any
+) -> CmnistBuilder:
+  return read.builder_of(
+    subset.name, data_dir=args.data_dir, sample=args.sample, **kwargs
+  )
+
+
+def _is_prepared(builder: CmnistBuilder) -> bool:
+  return builder.data_path.exists() and builder.is_prepared()
+
+
+# show ----------------------------------------------------------------------
+
+
+def _show(args: argparse.Namespace) -> int:
+  try:
+    from cmnist_tfds import montage  # pylint: disable=g-import-not-at-top
+  except ImportError as error:
+    raise PreparationError(
+      f'Pictures need {error.name}, which is not installed: pip install'
+      ' "cmnist_tfds[figures]"'
+    ) from error
+  builder = _builder(subsets.subset(args.name), args)
+  if not _is_prepared(builder):
+    raise PreparationError(
+      f'{builder.info.full_name} is not prepared in'
+      f' {builder.data_dir_root}. Run: {_how_to_build(builder)}'
+    )
+  images = read.first_of_each_class(builder, montage.EXAMPLES)
+  title = f'{builder.name}/{builder.subset.name}'
+  picture = montage.montage(builder.subset, images, title)
+  _write_beside(args.output, lambda path: picture.save(path, 'PNG'))
+  print(f'{title}: {len(images)} classes drawn to {args.output}')
+  return 0
+
+
+def _write_beside(
+  output: pathlib.Path, write: Callable[[pathlib.Path], None]
+) -> None:
+  """Writes a file beside its place, then renames it."""
+  unfinished = output.with_name(f'.{output.name}.incomplete')
+  try:
+    write(unfinished)
+    unfinished.replace(output)
+  finally:
+    unfinished.unlink(missing_ok=True)
+
+
+# verify --------------------------------------------------------------------
+
+
+def _verify(args: argparse.Namespace) -> int:
+  raise PreparationError('to come')

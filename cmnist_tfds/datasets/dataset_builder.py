@@ -1,0 +1,409 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The TFDS builder that `cmnist` and `cmnist_sample` share."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import pathlib
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets.public_api as tfds
+from absl import logging
+from etils import epath
+
+from cmnist_tfds import acquire, resources, selection, subsets
+from cmnist_tfds.errors import PreparationError, SubsetNameError
+from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
+from cmnist_tfds.subsets import Subset
+
+# TFDS 4.9.10 loses rows when it writes Parquet.
+_REFUSED_FORMATS = ('parquet',)
+
+
+@dataclasses.dataclass(eq=False)
+class CmnistConfig(tfds.core.BuilderConfig):
+  """Config of one subset.
+
+  Attributes:
+    subset: The subset's record.
+  """
+
+  subset: Subset = subsets.subset(subsets.DEFAULT)
+
+  def __reduce__(self) -> tuple[Any, ...]:
+    # TFDS takes no config but the very object it knows by that name.
+    return config, (self.name,)
+
+
+@functools.cache
+def _config_of(subset: Subset) -> CmnistConfig:
+  return CmnistConfig(
+    name=subset.name, description=subset.description, subset=subset
+  )
+
+
+def config(name: str) -> CmnistConfig:
+  """Returns the one config of a subset.
+
+  Args:
+    name: Any spelling of the subset's name.
+
+  Returns:
+    The config; the same object for all spellings.
+
+  Raises:
+    SubsetNameError: If there is no such subset.
+  """
+  return _config_of(subsets.subset(name))
+
+
+class _Configs(dict[str, CmnistConfig]):
+  """The declared configs by name; `in` knows every other valid name too.
+
+  TFDS asks `in` whether its code can make a config. Were the answer no, a
+  prepared `-r-7` would come back as a builder that only reads.
+  """
+
+  def __contains__(self, name: object) -> bool:
+    try:
+      return isinstance(name, str) and bool(config(name))
+    except SubsetNameError:
+      return False
+
+
+def _class_table(subset: Subset) -> list[dict[str, Any]]:
+  return [
+    {
+      'label': c.label,
+      'name': c.name,
+      'source': c.source.key,
+      'source_label': c.raw_label,
+      'train': c.train,
+      'test': c.test,
+    }
+    for c in subset.classes
+  ]
+
+
+class CmnistBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+  """Builds any subset of CMNIST; a dataset is a subclass with a name.
+
+  Examples are `image` uint8 (28, 28, 1), upright; `label`; `source`, which of
+  the subset's sources; `source_label`, the source's raw label. Metadata holds
+  the class table, whether classes are balanced, and how each origin file was
+  verified.
+  """
+
+  VERSION = tfds.core.Version('1.0.0')
+  RELEASE_NOTES = {'1.0.0': 'The 134 subsets of the paper and reduced forms.'}
+  BUILDER_CONFIGS = [_config_of(s) for s in subsets.declared()]
+  DEFAULT_BUILDER_CONFIG_NAME = subsets.DEFAULT
+
+  def __init__(self, *, allow_unverified: bool = False, **kwargs: Any):
+    """Constructs the builder.
+
+    Args:
+      allow_unverified: Whether to build from origin files that are not proved
+        to be the right ones. The metadata of what is built says so.
+      **kwargs: Those of `tfds.core.GeneratorBasedBuilder`.
+    """
+    self._allow_unverified = allow_unverified
+    super().__init__(**kwargs)
+    # For pickling, which would lose it.
+    self._original_state['allow_unverified'] = allow_unverified
+    if self.data_path.exists() and self.is_prepared():
+      self._restore()
+
+  # Names -------------------------------------------------------------------
+
+  @tfds.core.utils.classproperty
+  @classmethod
+  @tfds.core.utils.memoize()
+  def builder_configs(cls) -> dict[str, CmnistConfig]:
+    """The declared configs by name."""
+    return _Configs({c.name: c for c in cls.BUILDER_CONFIGS})
+
+  @classmethod
+  def get_builder_config(
+    cls, name: str, version: str | tfds.core.Version | None = None
+  ) -> CmnistConfig:
+    """Returns the config of a subset, whatever the spelling of its name.
+
+    Args:
+      name: Name of a subset.
+      version: Ignored: every config has the builder's version.
+
+    Returns:
+      The config.
+
+    Raises:
+      SubsetNameError: If there is no such subset.
+    """
+    del version
+    return config(name)
+
+  @property
+  def subset(self) -> Subset:
+    """The subset this builder builds."""
+    return self.builder_config.subset
+
+  # Description -------------------------------------------------------------
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    subset = self.subset
+    return tfds.core.DatasetInfo(
+      builder=self,
+      description=self.get_metadata().description,
+      features=tfds.features.FeaturesDict(
+        {
+          'image': tfds.features.Image(
+            shape=(IMAGE_SIZE, IMAGE_SIZE, 1),
+            dtype=np.uint8,
+            encoding_format='png',
+          ),
+          'label': tfds.features.ClassLabel(
+            names=[c.name for c in subset.classes]
+          ),
+          'source': tfds.features.ClassLabel(
+            names=[s.key for s in subset.sources]
+          ),
+          'source_label': np.int64,
+        }
+      ),
+      supervised_keys=('image', 'label'),
+      homepage=subsets.HOMEPAGE,
+      citation=subset.citation,
+      license=subset.license,
+      metadata=tfds.core.MetadataDict(
+        {
+          'subset': subset.name,
+          'balanced': subset.balanced,
+          'per_class': subset.per_class,
+          'classes': _class_table(subset),
+          'sources': [
+            {'key': s.key, 'title': s.title, 'verified': {}}
+            for s in subset.sources
+          ],
+        }
+      ),
+    )
+
+  # Origin files ------------------------------------------------------------
+
+  @tfds.core.utils.classproperty
+  @classmethod
+  def _checksums_path(cls) -> epath.Path:
+    return epath.Path(resources.folder('checksums') / 'checksums.tsv')
+
+  def _places(
+    self,
+    dl_manager: tfds.download.DownloadManager,
+    download_config: tfds.download.DownloadConfig,
+  ) -> acquire.Places:
+    """Where origin files are looked for."""
+    manual_dir = download_config.manual_dir or (
+      epath.Path(dl_manager.download_dir) / 'manual'
+    )
+    return acquire.Places(
+      manual_dir=pathlib.Path(os.path.expanduser(manual_dir)),
+      mirror=None,
+      download=dl_manager.download,
+    )
+
+  # Preparation -------------------------------------------------------------
+
+  def download_and_prepare(
+    self,
+    *,
+    download_config: tfds.download.DownloadConfig | None = None,
+    file_format: str | tfds.core.FileFormat | None = None,
+    **kwargs: Any,
+  ) -> None:
+    """Prepares the dataset, as TFDS does; finished data is never lost.
+
+    Where existing data is to be overwritten, the new data is built beside it
+    and takes its place once finished.
+
+    Args:
+      download_config: See `tfds.core.DatasetBuilder.download_and_prepare`.
+      file_format: 'tfrecord' or 'array_record'; 'parquet' is refused.
+      **kwargs: See `tfds.core.DatasetBuilder.download_and_prepare`.
+
+    Raises:
+      PreparationError: If the format is refused or nothing can be written.
+      OriginFileError: If an origin file is missing or not the right one.
+    """
+    chosen = tfds.core.FileFormat.from_value(
+      file_format or self.info.file_format
+    )
+    if chosen.value in _REFUSED_FORMATS:
+      raise PreparationError(
+        f'{self.info.full_name} cannot be written as {chosen.value}: TFDS'
+        ' loses rows in that format. Use tfrecord or array_record.'
+      )
+    download_config = download_config or tfds.download.DownloadConfig()
+    arguments = {
+      **kwargs,
+      'download_config': download_config,
+      'file_format': file_format,
+    }
+    finished = self._is_finished()
+    if finished and not download_config.download_mode.overwrite_dataset:
+      super().download_and_prepare(**arguments)
+      return
+    _check_writable(self.data_dir_root)
+    if finished:
+      self._replace(arguments)
+    else:
+      self._prepare_first(arguments)
+
+  def _is_finished(self) -> bool:
+    """Whether a finished dataset is there; refuses the remains of one."""
+    # TFDS logs a warning when it is asked about a folder that is not there.
+    if not self.data_path.exists():
+      return False
+    if not self.is_prepared():
+      raise PreparationError(
+        f'{self.data_dir} is there and is no finished dataset: it lacks'
+        ' dataset_info.json or features.json, which are written last. Remove'
+        ' the folder and build again.'
+      )
+    return True
+
+  def _prepare_first(self, arguments: dict[str, Any]) -> None:
+    try:
+      super().download_and_prepare(**arguments)
+    except OSError:
+      # The last step renames the folder into place. Where another process
+      # finished the same dataset first, that one stands.
+      if not self.data_path.exists():
+        raise
+      logging.info('%s was finished by another process', self.data_dir)
+      self._restore()
+
+  def _replace(self, arguments: dict[str, Any]) -> None:
+    """Builds anew beside the finished data, then takes its place."""
+    with tempfile.TemporaryDirectory(
+      dir=self.data_dir_root, prefix=f'.incomplete.{self.name}.'
+    ) as beside:
+      fresh = type(self)(**{**self._original_state, 'data_dir': beside})
+      fresh.download_and_prepare(
+        **{
+          **arguments,
+          'download_dir': arguments.get('download_dir')
+          or self.data_dir_root / 'downloads',
+        }
+      )
+      replaced = epath.Path(beside) / 'replaced'
+      self.data_path.rename(replaced)
+      try:
+        fresh.data_path.rename(self.data_path)
+      except OSError:
+        replaced.rename(self.data_path)
+        raise
+    self._restore()
+
+  def _restore(self) -> None:
+    """Reads what was written: splits, counts, metadata."""
+    self.info.read_from_directory(self.data_dir)
+    # TFDS restores metadata at the first look-up by [], not by .get().
+    self.info.metadata.load_metadata(self.data_dir)
+
+  def _download_and_prepare(
+    self,
+    dl_manager: tfds.download.DownloadManager,
+    download_config: tfds.download.DownloadConfig,
+  ) -> None:
+    self._places_now = self._places(dl_manager, download_config)
+    metadata = self.info.metadata
+    for row in metadata['classes']:
+      row.update(dict.fromkeys(SPLITS, 0))
+    super()._download_and_prepare(
+      dl_manager=dl_manager, download_config=download_config
+    )
+    metadata['balanced'] = len({c['train'] for c in metadata['classes']}) == 1
+
+  def _split_generators(
+    self, dl_manager: tfds.download.DownloadManager
+  ) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
+    del dl_manager
+    return {split: self._generate_examples(split) for split in SPLITS}
+
+  def _generate_examples(
+    self, split: str
+  ) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the examples, numbered along the concatenation."""
+    metadata = self.info.metadata
+    key = 0
+    for index, (source, raw_labels) in enumerate(self.subset.members):
+      arrays = acquire.read_split(
+        source,
+        split,
+        self._places_now,
+        allow_unverified=self._allow_unverified,
+      )
+      metadata['sources'][index]['verified'].update(
+        {path: proof.value for path, proof in arrays.proofs.items()}
+      )
+      taken = selection.rows(
+        arrays.labels, raw_labels, selection.kept(self.subset, split)
+      )
+      label_of = selection.label_map(self.subset, index)
+      for row in taken:
+        raw = int(arrays.labels[row])
+        label = int(label_of[raw])
+        # Counted here, since `max_examples_per_split` may stop at any example.
+        metadata['classes'][label][split] += 1
+        yield (
+          key,
+          {
+            'image': arrays.images[row, :, :, np.newaxis],
+            'label': label,
+            'source': index,
+            'source_label': raw,
+          },
+        )
+        key += 1
+
+  # Messages ----------------------------------------------------------------
+
+  def _log_download_bytes(self) -> None:
+    if sys.stdout.isatty():
+      super()._log_download_bytes()
+
+  def _log_download_done(self) -> None:
+    if sys.stdout.isatty():
+      super()._log_download_done()
+
+
+def _check_writable(data_dir: epath.Path) -> None:
+  """Raises a `PreparationError` when no dataset can be written there."""
+  try:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=data_dir):
+      pass
+  except OSError as error:
+    raise PreparationError(
+      f'Cannot write to the data folder {data_dir}: {error.strerror}. Give'
+      ' another one (data_dir, on the command line --data_dir, or the'
+      ' environment variable TFDS_DATA_DIR).'
+    ) from error

@@ -1,0 +1,85 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Writes the files that repeat facts of the records in another format.
+
+    python scripts/write_derived_files.py
+
+TFDS wants checksums and citations as files; `cmnist_tfds.sources` is where the
+facts are kept. A test fails when the files are not those this script writes.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from urllib import parse
+
+from cmnist_tfds import sources, subsets
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
+
+def published_files() -> Iterator[sources.OriginFile]:
+  """Yields every file that is published on its own, each once."""
+  seen = set()
+  for source in sources.SOURCES:
+    for split in source.splits.values():
+      for file in (split.images, split.labels):
+        for published in (file.archive or file, *file.equivalents):
+          if published.path not in seen:
+            seen.add(published.path)
+            yield published
+
+
+def checksums() -> str:
+  """Returns checksums.tsv: address, size, SHA-256, file name; sorted.
+
+  A file whose SHA-256 is not known has no line: TFDS knows no other hash. Names
+  are unique, as TFDS wants them: at its origin a file has its path in a manual
+  folder, at a second home the host stands in place of the folder.
+  """
+  return ''.join(
+    sorted(
+      f'{url}\t{file.size}\t{file.sha256}\t{name}\n'
+      for file in published_files()
+      if file.sha256
+      for url, name in zip(file.urls, _names(file), strict=True)
+    )
+  )
+
+
+def _names(file: sources.OriginFile) -> list[str]:
+  second_homes = (parse.urlsplit(url).netloc for url in file.urls[1:])
+  return [file.path, *(f'{host}/{file.name}' for host in second_homes)]
+
+
+def derived_files() -> dict[pathlib.Path, str]:
+  """Returns the text of each derived file by its path in the repository."""
+  citations = subsets.citations(sources.SOURCES) + '\n'
+  return {
+    pathlib.Path('checksums/checksums.tsv'): checksums(),
+    pathlib.Path('cmnist_tfds/datasets/cmnist/CITATIONS.bib'): citations,
+    pathlib.Path('cmnist_tfds/datasets/cmnist_sample/CITATIONS.bib'): citations,
+  }
+
+
+def main() -> None:
+  for path, text in derived_files().items():
+    (_REPOSITORY / path).write_text(text, encoding='utf-8')
+    print(path)
+
+
+if __name__ == '__main__':
+  main()

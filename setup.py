@@ -1,0 +1,37 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Packaging: what stands beside the package travels inside it."""
+
+import setuptools
+
+# checksums/ and dummy_data/ stand at the top level of the repository and are
+# folders of the installed package; `cmnist_tfds.resources` finds them in both.
+_BESIDE = ('checksums', 'dummy_data')
+
+setuptools.setup(
+  packages=[
+    *setuptools.find_packages(include=['cmnist_tfds', 'cmnist_tfds.*']),
+    *(f'cmnist_tfds.{folder}' for folder in _BESIDE),
+  ],
+  package_dir={f'cmnist_tfds.{folder}': folder for folder in _BESIDE},
+  package_data={
+    'cmnist_tfds': ['py.typed'],
+    'cmnist_tfds.checksums': ['*.tsv'],
+    'cmnist_tfds.dummy_data': ['README.md', '*/*'],
+    # What TFDS reads from beside a builder.
+    'cmnist_tfds.datasets.cmnist': ['*.md', '*.bib', '*.txt'],
+    'cmnist_tfds.datasets.cmnist_sample': ['*.md', '*.bib', '*.txt'],
+  },
+)
