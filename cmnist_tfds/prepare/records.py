@@ -25,7 +25,7 @@ done for many records at once.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import google_crc32c
 import numpy as np
@@ -45,13 +45,14 @@ class Piece:
   Attributes:
     store: The encoded examples of the source.
     rows: Integers (n,): which of them, in the order of the source.
-    labels: The label of each raw label that occurs in the rows.
+    labels: Integers (256,): the label of each raw label, negative for those
+      that do not occur in the rows.
     source: Number of the source in the subset.
   """
 
   store: store_lib.Store
   rows: np.ndarray
-  labels: Mapping[int, int]
+  labels: np.ndarray
   source: int
 
 
@@ -75,8 +76,9 @@ class Records:
     tail_of = []
     for piece in pieces:
       tail_of_raw = np.zeros(256, np.uint16)
-      for raw_label, label in piece.labels.items():
+      for raw_label in np.flatnonzero(piece.labels >= 0).tolist():
         tail_of_raw[raw_label] = len(tails)
+        label = int(piece.labels[raw_label])
         tails.append(example.tail(label, piece.source, raw_label))
       tail_of.append(tail_of_raw[piece.store.labels[piece.rows]])
     # Of each example along the concatenation: where its PNG is, how long and

@@ -53,7 +53,7 @@ def write_tfrecords(
     try:
       with open(path, 'wb') as file:
         for joined in _join_ahead(records, start, stop):
-          file.write(joined)
+          file.write(joined.data)
     except OSError as err:
       raise _unwritable(path, err.strerror) from err
 
@@ -74,7 +74,7 @@ def write_array_records(
     PreparationError: If a file cannot be written.
   """
   # Not everybody who writes shards needs it.
-  from array_record.python import array_record_module  # noqa: PLC0415
+  from array_record.python import array_record_module
 
   for path, start, stop in _shards(paths, ends):
     try:

@@ -274,7 +274,7 @@ def _fingerprint(images: np.ndarray) -> str:
   """Returns the SHA-256 of the pixels."""
   digest = hashlib.sha256()
   for start in range(0, len(images), _AT_ONCE):
-    digest.update(np.ascontiguousarray(images[start : start + _AT_ONCE]))
+    digest.update(np.ascontiguousarray(images[start : start + _AT_ONCE]).data)
   return digest.hexdigest()
 
 
