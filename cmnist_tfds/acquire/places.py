@@ -28,6 +28,9 @@ from cmnist_tfds.acquire import formats
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.sources import OriginFile
 
+# Environment variable that holds the user's mirror.
+MIRROR_VARIABLE = 'CMNIST_MIRROR'
+
 
 @dataclasses.dataclass(frozen=True)
 class Places:
@@ -36,12 +39,15 @@ class Places:
   Attributes:
     manual_dir: Folder the user has put files in, as `<folder>/<file name>`.
     mirror: Folder or HTTP base that holds them in the same layout.
-    download: Fetches a URL and returns the local path; raises OriginFileError
-      if it cannot. None stays off the network.
+    cached: Returns the local path of a file that was downloaded before, None if
+      it was not.
+    download: Fetches one of `urls` and returns the local path; raises
+      OriginFileError if it cannot. None stays off the network.
   """
 
   manual_dir: pathlib.Path | None = None
   mirror: str | None = None
+  cached: Callable[[OriginFile], os.PathLike[str] | None] = lambda file: None
   download: Callable[[str], os.PathLike[str]] | None = None
 
   @property
@@ -61,18 +67,17 @@ class Copy:
     file: The file it should be.
     path: Where it is on disk.
     member: Its name in the zip file at `path`, empty if it lies there itself.
-    url: Where it was downloaded from, empty if it was not.
+    cached: Whether it was downloaded.
   """
 
   file: OriginFile
   path: pathlib.Path
   member: str = ''
-  url: str = ''
+  cached: bool = False
 
   def __str__(self) -> str:
     """Says where it is, for people."""
-    where = f'{self.path}, member {self.member}' if self.member else self.path
-    return f'{where} (from {self.url})' if self.url else str(where)
+    return f'{self.path}' + (f', member {self.member}' if self.member else '')
 
   @contextlib.contextmanager
   def open(self) -> Iterator[tuple[BinaryIO, int]]:
@@ -101,8 +106,13 @@ class Copy:
       raise OriginFileError(f'cannot be read: {error}') from error
 
 
+def mirror_of_user(option: str | None = None) -> str | None:
+  """Returns the user's mirror: the option, else the environment variable."""
+  return option or os.environ.get(MIRROR_VARIABLE) or None
+
+
 def copies_on_disk(file: OriginFile, places: Places) -> Iterator[Copy]:
-  """Yields the copies of a file in the folders, the likeliest first.
+  """Yields the copies of a file in the folders, in the order they are tried.
 
   Args:
     file: The file wanted.
@@ -111,38 +121,52 @@ def copies_on_disk(file: OriginFile, places: Places) -> Iterator[Copy]:
   Yields:
     Copies that exist, whether they are right or not.
   """
+  forms = (file, *file.equivalents)
   for folder in places.folders:
-    for form in (file, *file.equivalents):
+    for form in forms:
       if (folder / form.path).is_file():
         yield Copy(form, folder / form.path)
       if form.archive and (folder / form.archive.path).is_file():
         yield Copy(form, folder / form.archive.path, form.member)
+  for form in forms:
+    if path := places.cached(form):
+      yield Copy(form, pathlib.Path(path), cached=True)
+    if form.archive and (path := places.cached(form.archive)):
+      yield Copy(form, pathlib.Path(path), form.member, cached=True)
 
 
-def urls(file: OriginFile, places: Places) -> Iterator[tuple[OriginFile, str]]:
-  """Yields where on the network a file may be downloaded from, in order.
+def urls(
+  file: OriginFile, mirror: str | None = None
+) -> Iterator[tuple[OriginFile, str]]:
+  """Yields where on the network a file may be fetched from, in order.
 
   Args:
     file: The file wanted.
-    places: Whether there is a mirror.
+    mirror: The user's mirror; only an HTTP base counts.
 
   Yields:
-    What is to be downloaded, which is `file`, an equivalent, or the archive of
-    either; and its URL.
+    What is fetched, which is `file`, an equivalent, or the archive of either,
+    and its URL. A URL `<archive>#<member>` means the member alone, read from
+    the archive where the server sends parts of files.
   """
   forms = (file, *file.equivalents)
-  if places.mirror and _is_url(places.mirror):
+  if mirror and _is_url(mirror):
+    base = mirror.rstrip('/')
     for form in forms:
-      yield form, f'{places.mirror.rstrip("/")}/{form.path}'
+      yield form, f'{base}/{form.path}'
       if form.archive:
-        yield (
-          form.archive,
-          f'{places.mirror.rstrip("/")}/{form.archive.path}',
-        )
+        yield from _of_archive(form, f'{base}/{form.archive.path}')
   for form in forms:
-    published = form.archive or form
-    for url in published.urls:
-      yield published, url
+    for url in form.urls:
+      yield form, url
+    for url in form.archive.urls if form.archive else ():
+      yield from _of_archive(form, url)
+
+
+def _of_archive(form: OriginFile, url: str) -> Iterator[tuple[OriginFile, str]]:
+  assert form.archive is not None
+  yield form, f'{url}#{form.member}'
+  yield form.archive, url
 
 
 def _is_url(place: str) -> bool:

@@ -113,3 +113,20 @@ def hashes(
     for digest in digests.values():
       digest.update(block)
   return {name: digest.hexdigest() for name, digest in digests.items()}
+
+
+def mismatch(file: OriginFile, size: int) -> str:
+  """Says in what a file of that size that `prove` refused is not the right one.
+
+  Args:
+    file: The file it should be.
+    size: Its size in bytes.
+
+  Returns:
+    What was expected and what was found.
+  """
+  if file.size is not None and size != file.size:
+    return f'expected {file.size:,} bytes, found {size:,}'
+  if file.sha256 is not None:
+    return f'it has the right size, but not the SHA-256 {file.sha256}'
+  return f'it has not the MD5 {file.md5}'

@@ -173,21 +173,18 @@ def read_copy(
     if not allow_unverified:
       raise OriginFileError(
         f'{copy}: {wrong or _unproved(file, size)}. To use it all the same,'
-        ' allow unverified files.'
+        ' allow unverified files'
       )
     proof = Proof.NONE
   return array, proof
 
 
 def _unproved(file: OriginFile, size: int) -> str:
-  if file.size is not None and size != file.size:
-    found = f'expected {file.size:,} bytes, found {size:,}'
-  else:
-    name = 'MD5' if file.sha256 is None else 'SHA-256'
-    found = f'it has the right size and the wrong {name}'
-  if file.fingerprint is None:
-    return f'{found}, and no fingerprint of its content is known'
-  return f'{found}, and its content is not the published one'
+  return proofs_lib.mismatch(file, size) + (
+    ', and no fingerprint of its content is known'
+    if file.fingerprint is None
+    else ', and its content is not the published one'
+  )
 
 
 def _read_file(
@@ -214,34 +211,36 @@ def _copies(
   yield from places_lib.copies_on_disk(file, places)
   if places.download is None:
     return
-  for published, url in places_lib.urls(file, places):
+  for fetched, url in places_lib.urls(file, places.mirror):
     try:
       path = pathlib.Path(places.download(url))
     except OriginFileError as error:
       faults.append(str(error))
       continue
-    form = next(
-      form
-      for form in (file, *file.equivalents)
-      if published in (form, form.archive)
-    )
-    member = form.member if published is form.archive else ''
-    yield Copy(form, path, member, url)
+    forms = (file, *file.equivalents)
+    if fetched in forms:
+      yield Copy(fetched, path, cached=True)
+    else:
+      form = next(form for form in forms if form.archive == fetched)
+      yield Copy(form, path, form.member, cached=True)
 
 
 def _say_missing(file: OriginFile, places: Places, faults: list[str]) -> str:
   """Says what is wrong at each place, and what to do."""
   published = file.archive or file
-  folder = places.manual_dir
-  where = folder / published.path if folder else f'manual_dir/{published.path}'
+  folder = places.manual_dir or '<manual_dir>'
   if faults:
-    found = f'no right copy of {file.path} was found:\n' + '\n'.join(
-      f'- {fault}' for fault in faults
+    # Of a dead host every file of it says the same.
+    found = f'no right copy of {file.path}:\n' + '\n'.join(
+      f'- {fault}' for fault in dict.fromkeys(faults)
     )
   else:
     looked = ', '.join(map(str, places.folders)) or 'no folder'
-    found = f'{file.path} was not found (looked in: {looked})'
-  return f'{found}\nGet it from {published.urls[0]} and put it at {where}.'
+    found = f'{file.path} was not found (looked in: {looked}).'
+  return (
+    f'{found}\nGet it from {published.urls[0]} and put it at'
+    f' {folder}/{published.path}.'
+  )
 
 
 def _check_labels(

@@ -1,0 +1,38 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What several tests need: the local copies of the origin files."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import pytest
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope='session')
+def origin_files() -> pathlib.Path:
+  """Folder with real origin files, in the layout of a manual folder."""
+  folder = pathlib.Path(
+    os.environ.get('CMNIST_ORIGIN_FILES', _REPOSITORY.parent / 'shared/data')
+  )
+  if not folder.is_dir():
+    pytest.skip(
+      'local copies of the origin files are not there; CMNIST_ORIGIN_FILES'
+      ' names their folder'
+    )
+  return folder

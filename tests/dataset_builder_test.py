@@ -1,0 +1,431 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The TFDS builder: each shape of config, names, metadata, safety."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import pathlib
+import pickle
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+import cmnist_tfds
+from cmnist_tfds import acquire, resources, selection, subsets
+from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
+from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
+from cmnist_tfds.errors import (
+  OriginFileError,
+  PreparationError,
+  SubsetNameError,
+)
+from cmnist_tfds.sources import SOURCES
+
+_SAMPLE = resources.folder('dummy_data')
+
+
+# Where the sample has what is published at a URL.
+_PATHS = {
+  url: form.path
+  for source in SOURCES
+  for split in source.splits.values()
+  for file in (split.images, split.labels)
+  for form in (file.archive or file, *file.equivalents)
+  for url in form.urls
+}
+
+
+class _CmnistTestCase(tfds.testing.DatasetBuilderTestCase):
+  """Builds `cmnist` from the sample's files, as TFDS tests a dataset."""
+
+  __test__ = False
+
+  DATASET_CLASS = cmnist_dataset_builder.Builder
+  EXAMPLE_DIR = str(_SAMPLE)
+
+  def _make_builder(self, config=None):
+    return self.dataset_class(
+      data_dir=self.tmp_dir,
+      config=config or self.BUILDER_CONFIG_NAMES_TO_TEST[0],
+      allow_unverified=True,
+    )
+
+  def _get_dl_download_result(self, url):
+    self._add_url(url)
+    return self.dummy_data / _PATHS[url]
+
+
+class CombinationTest(_CmnistTestCase):
+  __test__ = True
+  BUILDER_CONFIG_NAMES_TO_TEST = ['3-EElKm']
+  SPLITS = {'train': 1200 + 3120 + 1200, 'test': 240 + 624 + 240}
+
+
+class MixTest(_CmnistTestCase):
+  __test__ = True
+  SKIP_CHECKSUMS = True  # One file's SHA-256 was never published.
+  BUILDER_CONFIG_NAMES_TO_TEST = ['X-12']
+  SPLITS = {'train': 12 * 120, 'test': 12 * 24}
+
+
+class ReducedTest(_CmnistTestCase):
+  __test__ = True
+  BUILDER_CONFIG_NAMES_TO_TEST = ['2-FKd-r-10']
+  SPLITS = {'train': 20 * 10, 'test': 20 * 24}
+
+
+class ReducedMixTest(_CmnistTestCase):
+  __test__ = True
+  SKIP_CHECKSUMS = True  # One file's SHA-256 was never published.
+  BUILDER_CONFIG_NAMES_TO_TEST = ['X-24-r-5']
+  SPLITS = {'train': 24 * 5, 'test': 24 * 24}
+
+
+class SingleSourceTest(_CmnistTestCase):
+  __test__ = True
+  BUILDER_CONFIG_NAMES_TO_TEST = ['1-Km-r-7']
+  SPLITS = {'train': 70, 'test': 240}
+
+
+class SampleTest(tfds.testing.DatasetBuilderTestCase):
+  DATASET_CLASS = cmnist_sample_dataset_builder.Builder
+  EXAMPLE_DIR = str(_SAMPLE)
+  BUILDER_CONFIG_NAMES_TO_TEST = ['2-FKd']
+  SPLITS = {'train': 2400, 'test': 480}
+
+
+# Names -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory) -> pathlib.Path:
+  """A data folder that the tests share; what they build stays in it."""
+  return tmp_path_factory.mktemp('data')
+
+
+def _build(name, data_dir, **kwargs):
+  builder = cmnist_sample_dataset_builder.Builder(
+    data_dir=data_dir, config=name
+  )
+  builder.download_and_prepare(**kwargs)
+  return builder
+
+
+def _examples(builder, split):
+  return list(builder.as_dataset(split=split).as_numpy_iterator())
+
+
+def test_declared_configs():
+  cls = cmnist_dataset_builder.Builder
+  assert [c.name for c in cls.BUILDER_CONFIGS] == [
+    s.name for s in subsets.declared()
+  ]
+  assert len(cls.builder_configs) == 804
+  assert cls.default_builder_config.name == 'X-12'
+  assert 'cmnist' in tfds.list_builders(with_community_datasets=False)
+
+
+def test_aliases_load_one_dataset_from_one_place(data_dir):
+  builders = [
+    tfds.builder(f'cmnist_sample/{name}', data_dir=data_dir)
+    for name in ('3-EEIKm', '3-EElKm', 'CMNIST-3-EElKm', '3-eelkm')
+  ]
+  assert {b.data_dir for b in builders} == {
+    str(data_dir / 'cmnist_sample/3-EElKm/1.0.0')
+  }
+  ds = tfds.load('cmnist_sample/3-EEIKm', data_dir=data_dir)
+  assert len(ds['train']) == 5520
+  assert len(tfds.load('cmnist_sample/3-EElKm', data_dir=data_dir)['test'])
+
+
+def test_undeclared_config_comes_back_as_the_real_builder(data_dir):
+  name = 'cmnist_sample/2-FKd-r-3'
+  tfds.load(name, data_dir=data_dir)
+  again = tfds.builder(name, data_dir=data_dir)
+  assert isinstance(again, cmnist_sample_dataset_builder.Builder)
+  assert again.subset is subsets.subset('2-FKd-r-3')
+  assert again.info.splits['train'].num_examples == 60
+  assert tfds.builder(f'{name}:1.0.0', data_dir=data_dir).info.splits
+
+
+def test_unknown_name_says_why(data_dir):
+  with pytest.raises(SubsetNameError, match='Did you mean 3-EElKm'):
+    tfds.load('cmnist/EElKm', data_dir=data_dir)
+  with pytest.raises(SubsetNameError, match=r'in El .* and N'):
+    tfds.builder('cmnist/2-ElN', data_dir=data_dir)
+
+
+def test_config_object_and_pickle_give_the_same_config(data_dir):
+  config = cmnist_dataset_builder.Builder.builder_configs['X-12']
+  builder = cmnist_dataset_builder.Builder(
+    data_dir=data_dir, config=config, allow_unverified=True
+  )
+  copy = pickle.loads(pickle.dumps(builder))
+  assert copy.builder_config is config
+  assert copy.data_dir == builder.data_dir
+  assert copy._allow_unverified
+
+
+# What is built ---------------------------------------------------------------
+
+
+def test_features_and_info(data_dir):
+  info = _build('2-FKd', data_dir).info
+  assert info.supervised_keys == ('image', 'label')
+  assert info.features['image'].shape == (28, 28, 1)
+  assert info.features['image'].dtype == np.uint8
+  assert info.features['label'].names[0] == 'T-shirt/top'
+  assert info.features['label'].names[10] == '೦'
+  assert info.features['source'].names == ['F', 'Kd']
+  assert info.homepage == 'https://github.com/swenkel/cmnist'
+  for cited in ('wenkel2019cmnist', 'xiao2017fashion', 'prabhu2019kannada'):
+    assert cited in info.citation
+  assert 'clanuwat' not in info.citation
+  assert 'Zalando' in info.redistribution_info.license
+  assert 'synthetic' in info.description
+
+
+def test_metadata_tells_classes_counts_and_proofs(data_dir):
+  _build('2-FKd-r-5', data_dir)
+  metadata = tfds.builder(
+    'cmnist_sample/2-FKd-r-5', data_dir=data_dir
+  ).info.metadata
+  assert metadata.get('subset') == '2-FKd-r-5'
+  assert metadata['per_class'] == 5
+  assert metadata['balanced'] is True
+  assert metadata['classes'][10] == {
+    'label': 10,
+    'name': '೦',
+    'source': 'Kd',
+    'source_label': 0,
+    'train': 5,
+    'test': 24,
+  }
+  assert [s['key'] for s in metadata['sources']] == ['F', 'Kd']
+  for source in metadata['sources']:
+    assert len(source['verified']) == 4
+    assert set(source['verified'].values()) == {'unverified'}
+
+
+def test_metadata_of_unbalanced_subset_is_counted(data_dir):
+  metadata = _build('1-Em', data_dir).info.metadata
+  assert metadata['balanced'] is False
+  trains = [c['train'] for c in metadata['classes']]
+  assert sum(trains) == 1214
+  assert len(set(trains)) > 1
+
+
+def test_examples_are_the_files_rows_in_tfds_order(data_dir):
+  """An oracle of its own: the files' arrays, and TFDS's order by md5."""
+  from tensorflow_datasets.core import hashing
+
+  builder = _build('X-24-r-5', data_dir)
+  places = acquire.Places(manual_dir=_SAMPLE)
+  for split in ('train', 'test'):
+    expected = []
+    for index, (source, raw_labels) in enumerate(builder.subset.members):
+      arrays = acquire.read_split(source, split, places, allow_unverified=True)
+      kept = dict.fromkeys(raw_labels, 0)
+      for image, raw in zip(arrays.images, arrays.labels, strict=True):
+        if raw not in kept or (split == 'train' and kept[raw] == 5):
+          continue
+        kept[raw] += 1
+        label = next(
+          c.label
+          for c in builder.subset.classes
+          if c.source is source and c.raw_label == raw
+        )
+        expected.append((image, label, index, int(raw)))
+    hasher = hashing.Hasher(split)
+    order = sorted(range(len(expected)), key=hasher.hash_key)
+    found = _examples(builder, split)
+    assert len(found) == len(expected)
+    for key, example in zip(order, found, strict=True):
+      image, label, source, raw = expected[key]
+      np.testing.assert_array_equal(example['image'][..., 0], image)
+      assert example['label'] == label
+      assert example['source'] == source
+      assert example['source_label'] == raw
+
+
+def test_max_examples_per_split_counts_what_is_kept(data_dir, tmp_path):
+  builder = _build(
+    '2-FKd',
+    tmp_path,
+    download_config=tfds.download.DownloadConfig(max_examples_per_split=30),
+  )
+  classes = builder.info.metadata['classes']
+  assert sum(c['train'] for c in classes) == 30
+  assert sum(c['test'] for c in classes) == 30
+  assert builder.info.splits['train'].num_examples == 30
+
+
+# What is refused, and what survives -------------------------------------------
+
+
+def _remains(folder: pathlib.Path) -> list[pathlib.Path]:
+  """What looks like a dataset in a data folder."""
+  return [*folder.rglob('dataset_info.json'), *folder.rglob('*.tfrecord*')]
+
+
+def test_parquet_is_refused(tmp_path):
+  for arguments in ({'file_format': 'parquet'}, {}):
+    builder = cmnist_sample_dataset_builder.Builder(
+      data_dir=tmp_path,
+      config='2-FKd-r-1',
+      **({} if arguments else {'file_format': 'parquet'}),
+    )
+    with pytest.raises(PreparationError, match='loses rows'):
+      builder.download_and_prepare(**arguments)
+  assert not _remains(tmp_path)
+
+
+def test_unwritable_data_dir_is_told_before_the_work(tmp_path):
+  blocked = tmp_path / 'file'
+  blocked.write_text('a file where the folder should be')
+  builder = cmnist_sample_dataset_builder.Builder(
+    data_dir=blocked, config='2-FKd-r-1'
+  )
+  with pytest.raises(PreparationError, match='Cannot write to the data folder'):
+    builder.download_and_prepare()
+
+
+def test_unverified_files_are_refused_unless_asked_for(tmp_path):
+  config = tfds.download.DownloadConfig(manual_dir=_SAMPLE)
+  refusing = cmnist_dataset_builder.Builder(
+    data_dir=tmp_path, config='2-FKd-r-1'
+  )
+  with pytest.raises(OriginFileError, match='allow_unverified'):
+    refusing.download_and_prepare(download_config=config)
+  assert not _remains(tmp_path)
+  tfds.load(
+    'cmnist/2-FKd-r-1',
+    data_dir=tmp_path,
+    builder_kwargs={'allow_unverified': True},
+    download_and_prepare_kwargs={'download_config': config},
+  )
+  metadata = tfds.builder('cmnist/2-FKd-r-1', data_dir=tmp_path).info.metadata
+  assert metadata['sources'][0]['verified'] == {
+    f'fashion_mnist/{name}': 'unverified'
+    for name in (
+      'train-images-idx3-ubyte.gz',
+      'train-labels-idx1-ubyte.gz',
+      't10k-images-idx3-ubyte.gz',
+      't10k-labels-idx1-ubyte.gz',
+    )
+  }
+
+
+def test_failed_build_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):
+  def fail_at_the_second_source(source, *args, **kwargs):
+    if source.key == 'Kd':
+      raise OriginFileError('damaged on purpose')
+    return read_split(source, *args, **kwargs)
+
+  read_split = acquire.read_split
+  monkeypatch.setattr(acquire, 'read_split', fail_at_the_second_source)
+  builder = cmnist_sample_dataset_builder.Builder(
+    data_dir=tmp_path, config='2-FKd-r-1'
+  )
+  with pytest.raises(OriginFileError, match='on purpose'):
+    builder.download_and_prepare()
+  assert not _remains(tmp_path)
+  monkeypatch.undo()
+  again = _build('2-FKd-r-1', tmp_path)
+  assert again.info.splits['train'].num_examples == 20
+
+
+def _overwriting() -> tfds.download.DownloadConfig:
+  return tfds.download.DownloadConfig(
+    download_mode=tfds.download.GenerateMode.REUSE_CACHE_IF_EXISTS
+  )
+
+
+def test_overwriting_replaces_the_dataset(tmp_path):
+  _build('2-FKd-r-1', tmp_path)
+  info_path = tmp_path / 'cmnist_sample/2-FKd-r-1/1.0.0/dataset_info.json'
+  before = info_path.stat().st_ino
+  builder = _build('2-FKd-r-1', tmp_path, download_config=_overwriting())
+  assert info_path.stat().st_ino != before
+  assert len(_examples(builder, 'train')) == 20
+  assert builder.info.metadata['classes'][0]['train'] == 1
+  assert not list(tmp_path.glob('.incomplete*'))
+
+
+def test_failed_overwriting_keeps_the_finished_dataset(tmp_path, monkeypatch):
+  def fail(*args, **kwargs):
+    raise OriginFileError('damaged on purpose')
+
+  _build('2-FKd-r-1', tmp_path)
+  monkeypatch.setattr(acquire, 'read_split', fail)
+  with pytest.raises(OriginFileError, match='on purpose'):
+    _build('2-FKd-r-1', tmp_path, download_config=_overwriting())
+  monkeypatch.undo()
+  builder = tfds.builder('cmnist_sample/2-FKd-r-1', data_dir=tmp_path)
+  assert len(_examples(builder, 'train')) == 20
+  assert not list(tmp_path.glob('.incomplete*'))
+
+
+def test_remains_of_a_dataset_are_refused(tmp_path):
+  folder = tmp_path / 'cmnist_sample/2-FKd-r-1/1.0.0'
+  folder.mkdir(parents=True)
+  (folder / 'cmnist_sample-train.tfrecord-00000-of-00001').touch()
+  with pytest.raises(PreparationError, match='no finished dataset'):
+    _build('2-FKd-r-1', tmp_path)
+
+
+def test_two_builds_at_once_end_with_one_dataset(tmp_path):
+  with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    builds = [pool.submit(_build, '2-FKd-r-2', tmp_path) for _ in range(2)]
+    builders = [build.result() for build in builds]
+  folder = tmp_path / 'cmnist_sample/2-FKd-r-2'
+  assert [p.name for p in folder.iterdir()] == ['1.0.0']
+  for builder in builders:
+    assert builder.info.splits['train'].num_examples == 40
+    assert len(_examples(builder, 'test')) == 480
+
+
+def test_dataset_is_read_without_the_package_code(data_dir):
+  built = _build('2-FKd-r-5', data_dir)
+  plain = tfds.builder_from_directory(built.data_dir)
+  assert type(plain).__name__ == 'ReadOnlyBuilder'
+  for ours, theirs in zip(
+    _examples(built, 'train'), _examples(plain, 'train'), strict=True
+  ):
+    np.testing.assert_array_equal(ours['image'], theirs['image'])
+  metadata = json.loads(
+    (pathlib.Path(built.data_dir) / 'metadata.json').read_text('utf-8')
+  )
+  assert metadata['subset'] == '2-FKd-r-5'
+
+
+# Selection -------------------------------------------------------------------
+
+
+def test_rows_keep_the_first_of_each_class_in_file_order():
+  labels = np.array([3, 1, 3, 3, 2, 1, 2, 1], np.uint8)
+  assert selection.rows(labels, (1, 3), None).tolist() == [0, 1, 2, 3, 5, 7]
+  assert selection.rows(labels, (1, 3), 2).tolist() == [0, 1, 2, 5]
+  assert selection.rows(labels, (2,), 9).tolist() == [4, 6]
+
+
+def test_label_map_of_a_mix():
+  table = selection.label_map(cmnist_tfds.subset('X-12'), 1)
+  assert table[15] == 2
+  assert table[21] == 3
+  assert (table >= 0).sum() == 2

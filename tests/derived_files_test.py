@@ -1,0 +1,43 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The files that repeat facts of the records are up to date."""
+
+from __future__ import annotations
+
+import pathlib
+import runpy
+
+import pytest
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+_SCRIPT = runpy.run_path(
+  str(_REPOSITORY / 'scripts' / 'write_derived_files.py')
+)
+
+
+@pytest.mark.parametrize(
+  ('path', 'text'),
+  _SCRIPT['derived_files']().items(),
+  ids=lambda value: value.name if isinstance(value, pathlib.Path) else '',
+)
+def test_derived_file_is_up_to_date(path, text):
+  assert (_REPOSITORY / path).read_text(encoding='utf-8') == text
+
+
+def test_names_in_the_checksums_are_unique():
+  rows = [line.split('\t') for line in _SCRIPT['checksums']().splitlines()]
+  assert all(len(row) == 4 for row in rows)
+  names = [row[3] for row in rows]
+  assert len(set(names)) == len(names)

@@ -1,0 +1,93 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The records of the sources agree with themselves and with real files."""
+
+from __future__ import annotations
+
+import hashlib
+
+from cmnist_tfds.sources import SOURCES, SPLITS
+
+
+def _files():
+  for source in SOURCES:
+    for split in source.splits.values():
+      for file in (split.images, split.labels):
+        yield file
+        yield from file.equivalents
+        if file.archive:
+          yield file.archive
+
+
+def test_sizes_and_counts_agree():
+  for source in SOURCES:
+    assert tuple(source.splits) == SPLITS
+    for split in source.splits.values():
+      if split.class_counts:
+        assert sum(split.class_counts) == split.num_examples
+        assert len(split.class_counts) == len(source.class_names)
+    counts = source.splits['train'].class_counts
+    if counts:
+      assert source.fewest == min(counts)
+    assert source.fewest * len(source.class_names) <= (
+      source.splits['train'].num_examples
+    )
+
+
+def test_class_names_are_unique_within_a_source():
+  for source in SOURCES:
+    assert len(set(source.class_names)) == len(source.class_names)
+
+
+def test_every_file_can_be_fetched_and_proved():
+  for file in _files():
+    assert len(file.md5) == 32
+    assert file.sha256 is None or len(file.sha256) == 64
+    assert file.sha256 or file.size or file.git_blob
+    assert bool(file.urls) != bool(file.archive)
+    assert not file.archive or file.member.endswith(f'/{file.name}')
+    folder, _, name = file.path.partition('/')
+    assert folder and name and '/' not in name
+
+
+def test_paths_are_unique():
+  by_path = {}
+  for file in _files():
+    assert by_path.setdefault(file.path, file.md5) == file.md5
+
+
+def test_three_files_have_no_published_sha256():
+  unknown = {f.path for f in _files() if not f.sha256}
+  assert unknown == {
+    'kuzushiji49/k49-train-imgs.npz',
+    'kuzushiji49/k49-test-imgs.npz',
+    'notmnist/train-images-idx3-ubyte.gz',
+  }
+
+
+def test_mixed_labels_exist():
+  for source in SOURCES:
+    for raw_labels in source.mixed.values():
+      assert set(raw_labels) <= set(source.raw_labels)
+
+
+def test_hashes_are_those_of_local_copies(origin_files):
+  present = {f.path: f for f in _files() if (origin_files / f.path).exists()}
+  assert present, f'no origin file is in {origin_files}'
+  for path, file in present.items():
+    content = (origin_files / path).read_bytes()
+    assert len(content) == file.size, path
+    assert hashlib.md5(content).hexdigest() == file.md5, path
+    assert hashlib.sha256(content).hexdigest() == file.sha256, path

@@ -1,0 +1,267 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The names, the rule of composition, and every fact of the paper's table."""
+
+from __future__ import annotations
+
+import csv
+import pathlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmnist_tfds import subsets
+from cmnist_tfds.errors import SubsetNameError
+from cmnist_tfds.sources import SOURCES
+
+_TABLE = pathlib.Path(__file__).with_name('subsets.tsv')
+_KEYS = [s.key for s in SOURCES]
+
+
+def _table() -> list[dict[str, str]]:
+  with _TABLE.open(encoding='utf-8') as table:
+    return list(csv.DictReader(table, delimiter='\t'))
+
+
+def test_paper_table_is_reproduced_row_by_row():
+  assert len(_table()) == 134
+  assert [
+    {
+      'name': s.name,
+      'sources': ','.join(source.key for source in s.sources),
+      'classes': str(len(s.classes)),
+      'balanced': 'Yes' if s.balanced else 'No',
+      'train': str(s.num_train),
+      'test': str(s.num_test),
+    }
+    for s in subsets.published()
+  ] == _table()
+
+
+def test_rule_yields_so_many_of_each_size():
+  sizes = [len(s.sources) for s in subsets.combinations()]
+  assert {n: sizes.count(n) for n in sorted(set(sizes))} == {
+    2: 37,
+    3: 53,
+    4: 34,
+    5: 8,
+  }
+
+
+def test_declared_are_804_with_unique_names():
+  names = [s.name for s in subsets.declared()]
+  assert len(names) == len(set(names)) == 134 * 6 == 804
+  assert subsets.DEFAULT in names
+
+
+@pytest.mark.parametrize('subset', subsets.declared(), ids=lambda s: s.name)
+def test_every_declared_subset(subset):
+  assert subsets.subset(subset.name) is subset
+  assert [c.label for c in subset.classes] == list(range(len(subset.classes)))
+  names = [c.name for c in subset.classes]
+  assert len(set(names)) == len(names)
+  assert subset.full.name == subset.name.partition('-r-')[0]
+  if subset.per_class:
+    assert subset.num_train == len(subset.classes) * subset.per_class
+    assert subset.balanced
+  assert subset.num_test == subset.full.num_test
+  order = [SOURCES.index(s) for s in subset.sources]
+  assert order == sorted(order)
+  assert subset.citation.count('@misc{wenkel2019cmnist') == 1
+  for source in subset.sources:
+    assert subset.citation.count(source.citation) == 1
+    assert source.license in subset.license
+    assert source.title in subset.description
+
+
+def test_classes_of_mixes_are_those_of_the_generator():
+  assert [(c.source.key, c.raw_label, c.name) for c in
+          subsets.subset('X-12').classes] == [
+      ('E', 0, '0'), ('E', 4, '4'), ('El', 15, 'O'), ('El', 21, 'U'),
+      ('F', 0, 'T-shirt/top'), ('F', 8, 'Bag'), ('Kd', 1, '೧'),
+      ('Kd', 8, '೮'), ('Km', 5, 'は'), ('Km', 9, 'を'), ('N', 1, 'B'),
+      ('N', 9, 'J'),
+  ]  # fmt: skip
+  assert [(c.source.key, c.raw_label) for c in
+          subsets.subset('X-24').classes] == [
+      ('E', 0), ('E', 4), ('E', 5), ('E', 9),
+      ('El', 15), ('El', 16), ('El', 19), ('El', 21),
+      ('F', 0), ('F', 4), ('F', 7), ('F', 8),
+      ('Kd', 1), ('Kd', 2), ('Kd', 4), ('Kd', 8),
+      ('Km', 5), ('Km', 7), ('Km', 8), ('Km', 9),
+      ('N', 1), ('N', 3), ('N', 4), ('N', 9),
+  ]  # fmt: skip
+
+
+def test_labels_follow_sources_then_raw_labels():
+  classes = subsets.subset('3-EElKm').classes
+  assert [c.name for c in classes] == [
+      *'0123456789', *'ABCDEFGHIJKLMNOPQRSTUVWXYZ', *'おきすつなはまやれを'
+  ]  # fmt: skip
+  assert [c.raw_label for c in classes] == [
+      *range(10), *range(1, 27), *range(10)
+  ]  # fmt: skip
+
+
+@pytest.mark.parametrize('key', _KEYS)
+def test_single_sources(key):
+  single = subsets.subset(f'1-{key}')
+  assert single.sources[0].key == key
+  assert single not in subsets.declared()
+  assert single.num_train == single.sources[0].splits['train'].num_examples
+  assert subsets.subset(f'1-{key}-r-10').num_train == 10 * len(single.classes)
+
+
+@pytest.mark.parametrize(
+  ('alias', 'name'),
+  [
+    ('CMNIST-3-EElKm', '3-EElKm'),
+    ('3-EEIKm', '3-EElKm'),
+    ('3-EELKm', '3-EElKm'),
+    ('3-eelkm', '3-EElKm'),
+    ('cmnist-3-eeikm-R-05', '3-EElKm-r-5'),
+    ('cmnist/2-FKd', '2-FKd'),
+    (' 2-FKd ', '2-FKd'),
+    ('x-24', 'X-24'),
+    ('CMNIST-X-12-r-100', 'X-12-r-100'),
+    ('2-K49N-r-7', '2-K49N-r-7'),
+  ],
+)
+def test_spellings_resolve_to_one_record(alias, name):
+  assert subsets.subset(alias).name == name
+  assert subsets.subset(alias) is subsets.subset(name)
+
+
+@pytest.mark.parametrize(
+  ('name', 'why', 'meant'),
+  [
+    ('2-ElN', 'A B C D E F G H I J are in El (EMNIST Letters) and N', ''),
+    ('2-EEd', '0 1 2 3 4 5 6 7 8 9 are in E (EMNIST MNIST) and Ed', ''),
+    ('2-KmK49', 'are in Km (KMNIST) and K49 (Kuzushiji-49)', ''),
+    ('2-EElKm', 'it says 2 sources and names 3', '3-EElKm'),
+    ('0-FKd', 'it says 0 sources and names 2', '2-FKd'),
+    ('2-KdF', 'out of order, which is F Kd', '2-FKd'),
+    ('2-FF', 'named twice', '1-F'),
+    ('2-FQ', 'not made of the keys of sources: E Ed El Eb', ''),
+    ('X-13', 'CMNIST-X has 12 or 24 classes, not 13', 'X-12, X-24'),
+    ('EElKm', 'a name is <number of sources>', '3-EElKm'),
+    ('3EElKm', 'a name is <number of sources>', '3-EElKm'),
+    ('3-EElKn', 'not made of the keys', '3-EElKm'),
+    ('', 'a name is <number of sources>', ''),
+    ('2-FKd-r-0', "at least 1 and at most nine digits, not '0'", '2-FKd-r'),
+    ('2-FKd-r--5', "not '-5'", '2-FKd-r-1'),
+    ('2-FKd-r-', "not ''", '2-FKd-r-1'),
+    ('2-FKd-r-1.5', "not '1.5'", '2-FKd-r-1'),
+    ('2-FKd-r-٣', "not '٣'", '2-FKd-r-1'),
+    ('2-FKd-r-9999999999', 'at most nine digits', '2-FKd-r-1'),
+    ('2-FKd-r-5-r-5', "not '5-r-5'", '2-FKd-r-1'),
+  ],
+)
+def test_names_that_are_none_say_why_and_what_was_meant(name, why, meant):
+  with pytest.raises(SubsetNameError) as raised:
+    subsets.subset(name)
+  message = str(raised.value)
+  assert repr(name) in message
+  assert why in message
+  if meant:
+    assert f'Did you mean {meant}' in message
+
+
+_SUBSETS = st.sampled_from(subsets.declared())
+
+
+@given(
+  _SUBSETS, st.sampled_from(['', 'CMNIST-', 'cmnist-', 'cmnist/']), st.data()
+)
+def test_any_letter_case_and_prefix_resolves(subset, prefix, data):
+  cased = ''.join(
+    data.draw(st.sampled_from([char.lower(), char.upper()]))
+    for char in subset.name
+  )
+  scanned = cased.replace('l', 'I').replace('L', 'I')
+  assert subsets.subset(prefix + cased) is subset
+  assert subsets.subset(prefix + scanned) is subset
+
+
+@given(_SUBSETS, st.integers(1, 10**9 - 1))
+def test_any_reduction_resolves(subset, per_class):
+  reduced = subsets.subset(f'{subset.full.name}-r-{per_class}')
+  assert reduced.per_class == per_class
+  assert reduced.full is subset.full
+  if reduced.num_train is not None:
+    assert reduced.num_train <= subset.full.num_train
+    assert reduced.num_train <= per_class * len(reduced.classes)
+
+
+@given(
+  st.permutations(SOURCES).flatmap(
+    lambda order: st.integers(1, 5).map(lambda n: order[:n])
+  )
+)
+def test_a_combination_resolves_only_if_valid_and_in_order(combined):
+  name = subsets.combine(combined).name
+  in_order = sorted(combined, key=SOURCES.index) == combined
+  if in_order and not subsets.shared_class_names(combined):
+    assert subsets.subset(name).sources == tuple(combined)
+  else:
+    with pytest.raises(SubsetNameError):
+      subsets.subset(name)
+
+
+@given(st.text(max_size=20))
+def test_any_text_resolves_or_is_refused_with_its_name(text):
+  try:
+    found = subsets.subset(text)
+  except SubsetNameError as error:
+    assert repr(text) in str(error)
+  else:
+    assert subsets.subset(found.name) is found
+
+
+@given(
+  st.from_regex(
+    r'(CMNIST-)?[1-5X]-[EdlbmcFKN49m]{1,8}(-r-[0-9]{1,3})?', fullmatch=True
+  )
+)
+def test_what_looks_like_a_name_resolves_or_is_refused(text):
+  try:
+    found = subsets.subset(text)
+  except SubsetNameError as error:
+    assert repr(text) in str(error)
+  else:
+    assert not subsets.shared_class_names(found.sources)
+
+
+def test_a_further_source_combines_by_the_same_rule():
+  import dataclasses
+
+  digits = dataclasses.replace(
+    SOURCES[0], key='Q', title='Queer digits', class_names=('q', 'w')
+  )
+  available = (*SOURCES, digits)
+  names = [s.name for s in subsets.combinations(available)]
+  assert '2-FQ' in names
+  assert len(names) > len(list(subsets.combinations()))
+
+
+def test_keys_cannot_be_read_in_two_ways():
+  import itertools
+
+  folded = [key.casefold() for key in _KEYS]
+  seen = {}
+  for count in range(1, 4):
+    for keys in itertools.product(folded, repeat=count):
+      assert seen.setdefault(''.join(keys), keys) == keys
