@@ -16,8 +16,8 @@
 """Examples of CMNIST as serialised `tf.train.Example` protocol buffers.
 
 An example has the features 'image' (PNG), 'label', 'source' and 'source_label'
-(integers). Features stand in the order of their names, as in deterministic
-serialisation, so an example is a head that depends on lengths alone, the PNG,
+(integers). Protocol buffers leave the order of features open; here it is that
+of their names. So an example is a head that depends on lengths alone, the PNG,
 and a tail that depends on the class alone.
 
 The messages, by field number (tensorflow/core/example/example.proto and

@@ -60,6 +60,8 @@ _IDAT_CRC = zlib.crc32(_IDAT)
 # Bytes before and after the compressed pixels of a PNG with one IDAT.
 _BEFORE = len(_HEAD) + 8
 _AFTER = 4 + len(_END)
+# Filters are 0 to 4: none, left, above, average, Paeth.
+_LAST_FILTER = 4
 
 
 def encode(images: np.ndarray) -> list[bytes]:
@@ -92,37 +94,51 @@ def encode(images: np.ndarray) -> list[bytes]:
   return pngs
 
 
-def decode(pngs: Sequence[bytes | memoryview]) -> np.ndarray:
-  """Decodes PNGs of 28 x 28 grey pixels with one IDAT, filtered or not.
+def decode(pngs: Sequence[bytes]) -> np.ndarray:
+  """Decodes images, be they encoded here or by TensorFlow.
 
   Args:
-    pngs: Images as `encode` or TensorFlow encodes them.
+    pngs: PNGs of 28 x 28 grey pixels with one IDAT, their rows filtered or not.
 
   Returns:
     uint8 (n, 28, 28).
 
   Raises:
-    PreparationError: If one has another layout or is damaged.
+    PreparationError: If one has another layout or is damaged; the message says
+      which.
   """
-  raw = np.empty((len(pngs), _RAW), np.uint8)
-  for i, png in enumerate(pngs):
-    if png[: len(_HEAD)] != _HEAD or png[-len(_END) :] != _END:
-      raise errors.PreparationError(
-        f'Image {i} of {len(pngs)} is no PNG of {_SIZE} x {_SIZE} grey pixels.'
-      )
-    try:
-      pixels = deflate.zlib_decompress(png[_BEFORE:-_AFTER], _RAW)
-    except deflate.DeflateError as err:
-      raise errors.PreparationError(
-        f'Image {i} of {len(pngs)} is a damaged PNG: {err}'
-      ) from err
-    raw[i] = np.frombuffer(pixels, np.uint8)
-  rows = raw.reshape(-1, _SIZE, _ROW)
+  inflated = bytearray().join(
+    _inflate(png, number) for number, png in enumerate(pngs)
+  )
+  rows = np.frombuffer(inflated, np.uint8).reshape(-1, _SIZE, _ROW)
   filters, images = rows[:, :, 0], rows[:, :, 1:]
   filtered = np.flatnonzero(filters.any(axis=1))
   if filtered.size:
+    unknown = np.flatnonzero((filters > _LAST_FILTER).any(axis=1))
+    if unknown.size:
+      raise _undecodable(int(unknown[0]), 'it has rows of an unknown filter')
     images[filtered] = _unfilter(filters[filtered], images[filtered])
   return np.ascontiguousarray(images)
+
+
+def _inflate(png: bytes, number: int) -> bytearray:
+  """Returns the rows of an image, each after the number of its filter."""
+  if not (png.startswith(_HEAD) and png.endswith(_END)):
+    raise _undecodable(number, f'it is no PNG of {_SIZE} x {_SIZE} grey pixels')
+  try:
+    rows = deflate.zlib_decompress(png[_BEFORE:-_AFTER], _RAW)
+  except deflate.DeflateError as err:
+    raise _undecodable(number, 'its pixels cannot be inflated') from err
+  if len(rows) != _RAW:
+    raise _undecodable(number, f'it has {len(rows)} bytes in place of {_RAW}')
+  return rows
+
+
+def _undecodable(number: int, why: str) -> errors.PreparationError:
+  return errors.PreparationError(
+    f'Image {number} of those to decode cannot be: {why}. Build the dataset'
+    ' again, with overwriting.'
+  )
 
 
 def _unfilter(filters: np.ndarray, rows: np.ndarray) -> np.ndarray:

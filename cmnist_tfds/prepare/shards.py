@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent import futures
@@ -50,12 +51,9 @@ def write_tfrecords(
     PreparationError: If a file cannot be written.
   """
   for path, start, stop in _shards(paths, ends):
-    try:
-      with open(path, 'wb') as file:
-        for joined in _join_ahead(records, start, stop):
-          file.write(joined.data)
-    except OSError as err:
-      raise _unwritable(path, err.strerror) from err
+    with _blaming(path, OSError), open(path, 'wb') as file:
+      for joined in _join_ahead(records, start, stop):
+        file.write(joined.data)
 
 
 def write_array_records(
@@ -74,10 +72,11 @@ def write_array_records(
     PreparationError: If a file cannot be written.
   """
   # Not everybody who writes shards needs it.
-  from array_record.python import array_record_module
+  from array_record.python import array_record_module  # type: ignore[import-untyped]
 
   for path, start, stop in _shards(paths, ends):
-    try:
+    # The writer raises nothing more special, whatever is at fault.
+    with _blaming(path, RuntimeError):
       writer = array_record_module.ArrayRecordWriter(
         os.fspath(path), 'group_size:1,uncompressed'
       )
@@ -85,8 +84,6 @@ def write_array_records(
         for example in records.examples(*run):
           writer.write(example)
       writer.close()
-    except RuntimeError as err:  # What the writer raises for every fault.
-      raise _unwritable(path, err) from err
 
 
 def _shards(
@@ -116,8 +113,14 @@ def _join_ahead(
       yield joining.result()[0]
 
 
-def _unwritable(path: _PathLike, why: object) -> errors.PreparationError:
-  return errors.PreparationError(
-    f'Cannot write {os.fspath(path)}: {why}. Make room on that disk, or build in'
-    ' another folder (--data_dir).'
-  )
+@contextlib.contextmanager
+def _blaming(path: _PathLike, fault: type[Exception]) -> Iterator[None]:
+  """Turns a fault of writing a file into an error that names the file."""
+  try:
+    yield
+  except fault as err:
+    why = err.strerror if isinstance(err, OSError) else err
+    raise errors.PreparationError(
+      f'Cannot write {os.fspath(path)}: {why}. Make room on that disk, or build'
+      ' in another folder.'
+    ) from err

@@ -39,7 +39,7 @@ from concurrent import futures
 import google_crc32c
 import numpy as np
 
-from cmnist_tfds import errors
+from cmnist_tfds import errors, sources
 from cmnist_tfds.prepare import checked_file, png
 
 # So many bytes may be read past a PNG, be it the last one.
@@ -132,14 +132,16 @@ def open_or_encode(
   found = find(origin, cache_dir)
   if found is not None:
     return found
-  folder = _folder(cache_dir)
   images, labels = load()
+  _check(images, labels)
+  folder = _folder(cache_dir)
   try:
     _write(folder, origin, images, labels)
   except OSError as err:
     raise errors.PreparationError(
       f'Cannot write the encoded images of {origin} to {folder}:'
-      f' {err.strerror}. Make room there, or set {_CACHE_DIR} to another folder.'
+      f' {err.strerror}. Make room there, or name another folder in'
+      f' {_CACHE_DIR}.'
     ) from err
   written = find(origin, cache_dir)
   if written is None:
@@ -163,9 +165,12 @@ def find(origin: str, cache_dir: _PathLike | None = None) -> Store | None:
   """
   folder = _folder(cache_dir)
   try:
-    labels = _read(_labels_path(folder, origin), _LABELS)
-    images = _read(_images_path(folder, labels.fields['images']), _IMAGES)
-  except FileNotFoundError:
+    labels = _read(
+      _labels_path(folder, origin), {'kind': _LABELS, 'origin': origin}
+    )
+    key = labels.fields['images']
+    images = _read(_images_path(folder, key), {'kind': _IMAGES, 'images': key})
+  except (FileNotFoundError, NotADirectoryError):
     return None
   except checked_file.DamagedError as err:
     logging.warning('%s The examples of %s are encoded anew.', err, origin)
@@ -230,11 +235,16 @@ def _images_path(folder: pathlib.Path, key: str) -> pathlib.Path:
   return folder / f'images-{key[:32]}{_SUFFIX}'
 
 
-def _read(path: pathlib.Path, kind: str) -> checked_file.Contents:
-  """Returns what a file holds; raises where it is missing or not fit for use."""
+def _read(
+  path: pathlib.Path, expected: dict[str, str]
+) -> checked_file.Contents:
+  """Reads a file whose fields must hold what is expected."""
   contents = checked_file.read(path)
-  if contents.fields.get('kind') != kind:
-    raise checked_file.DamagedError(f'{path} is of another version.')
+  if not expected.items() <= contents.fields.items():
+    raise checked_file.DamagedError(
+      f'{path} holds other things than expected: {contents.fields} and not'
+      f' {expected}.'
+    )
   return contents
 
 
@@ -252,22 +262,32 @@ def _describe(path: pathlib.Path) -> str:
   return 'of another version'
 
 
+def _check(images: np.ndarray, labels: np.ndarray) -> None:
+  size = sources.IMAGE_SIZE
+  if (images.dtype, images.shape[1:]) != (np.uint8, (size, size)) or (
+    labels.dtype,
+    labels.shape,
+  ) != (np.uint8, images.shape[:1]):
+    raise ValueError(
+      f'Expected images uint8 (n, {size}, {size}) and labels uint8 (n,), found'
+      f' {images.dtype} {images.shape} and {labels.dtype} {labels.shape}.'
+    )
+
+
 def _write(
   folder: pathlib.Path, origin: str, images: np.ndarray, labels: np.ndarray
 ) -> None:
   """Writes the files of an origin, but not images that are there already."""
   key = _fingerprint(images)
   path = _images_path(folder, key)
+  expected = {'kind': _IMAGES, 'images': key}
   try:
-    _read(path, _IMAGES)
+    _read(path, expected)
   except (FileNotFoundError, checked_file.DamagedError):
-    fields = {'kind': _IMAGES, 'images': key, 'num_images': len(images)}
+    fields = {**expected, 'num_images': len(images)}
     checked_file.write(path, fields, _encode(images))
-  checked_file.write(
-    _labels_path(folder, origin),
-    {'kind': _LABELS, 'origin': origin, 'images': key},
-    [labels.astype(np.uint8).tobytes()],
-  )
+  fields = {'kind': _LABELS, 'origin': origin, 'images': key}
+  checked_file.write(_labels_path(folder, origin), fields, [labels.tobytes()])
 
 
 def _fingerprint(images: np.ndarray) -> str:

@@ -91,12 +91,10 @@ def read(path: str | os.PathLike[str]) -> Iterator[bytes]:
       found = data[start:begin]
       length = int.from_bytes(found[:8], 'little')
       end = begin + length
-      if len(found) < HEADER_SIZE or found != header(length):
+      if begin <= size and found != header(length):
         raise _damaged(path, number, start, 'its length fails its checksum')
       if end + FOOTER_SIZE > size:
-        raise _damaged(
-          path, number, start, f'the file ends before its {length} bytes do'
-        )
+        raise _damaged(path, number, start, 'the file ends before it does')
       record = data[begin:end]
       (checksum,) = struct.unpack_from('<I', data, end)
       if checksum != _mask(google_crc32c.value(record)):
