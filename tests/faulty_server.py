@@ -55,7 +55,9 @@ class Served:
 def serve(files: dict[str, bytes]) -> Iterator[Served]:
   """Serves files on 127.0.0.1 until the block is left."""
   stopping = threading.Event()
-  server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), http.server.BaseHTTPRequestHandler)
+  server = http.server.ThreadingHTTPServer(
+    ('127.0.0.1', 0), http.server.BaseHTTPRequestHandler
+  )
   served = Served(f'http://127.0.0.1:{server.server_port}', dict(files), [])
 
   class Handler(http.server.BaseHTTPRequestHandler):
@@ -177,7 +179,9 @@ def serve(files: dict[str, bytes]) -> Iterator[Served]:
 
   server.RequestHandlerClass = Handler
   server.daemon_threads = True
-  thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+  thread = threading.Thread(
+    target=server.serve_forever, args=(0.01,), daemon=True
+  )
   thread.start()
   try:
     yield served
