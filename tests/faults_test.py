@@ -63,12 +63,19 @@ FAULTS = {
 HARDSHIPS = ('redirect', 'slow', 'norange', 'unsteady')
 
 
-def _manager(folder: pathlib.Path, made: synthetic.Made, mirror=None):
-  return downloads.adopt(
+def _places(folder, made, mirror=None, manual_dir=None) -> acquire.Places:
+  """Returns places that download with TFDS's manager into a folder."""
+  manager = downloads.adopt(
     tfds.download.DownloadManager(download_dir=folder, dataset_name='cmnist'),
     mirror=mirror,
     sources=[made.source],
     limits=LIMITS,
+  )
+  return acquire.Places(
+    manual_dir=manual_dir,
+    mirror=mirror,
+    cached=manager.cached,
+    download=manager.download,
   )
 
 
@@ -89,8 +96,7 @@ def _hosts(fault: str, **kwargs) -> Iterator[tuple[list[str], synthetic.Made]]:
 
 
 def _read(folder, made, mirror=None, split='train'):
-  manager = _manager(folder, made, mirror)
-  return acquire.read_split(made.source, split, manager.places(None))
+  return acquire.read_split(made.source, split, _places(folder, made, mirror))
 
 
 def _assert_right(arrays, made, split='train'):
@@ -170,9 +176,9 @@ def test_a_dead_host_is_not_asked_for_each_file(tmp_path):
   files = synthetic.make().files
   with faulty_server.serve(files) as dead, faulty_server.serve(files) as good:
     made = synthetic.make((dead.home('hang'), good.home('ok')))
-    manager = _manager(tmp_path, made)
+    places_now = _places(tmp_path, made)
     for split in made.source.splits:
-      acquire.read_split(made.source, split, manager.places(None))
+      acquire.read_split(made.source, split, places_now)
   assert len(dead.requests) == 1
   assert len(good.requests) == 4
 
@@ -217,9 +223,10 @@ def test_places_are_tried_in_order(there, taken, mirror_kind, tmp_path):
       if mirror_kind == 'folder'
       else servers['mirror'].home('ok')
     )
-    manager = _manager(tmp_path / 'downloads', made, mirror)
     arrays = acquire.read_split(
-      made.source, 'train', manager.places(tmp_path / 'manual')
+      made.source,
+      'train',
+      _places(tmp_path / 'downloads', made, mirror, tmp_path / 'manual'),
     )
   _assert_right(arrays, made)
   asked = [name for name, server in servers.items() if server.requests]
