@@ -61,11 +61,7 @@ def test_a_split_is_read_and_proved(form, split, tmp_path):
   made = synthetic.make(form=form)
   made.write(tmp_path)
   arrays = acquire.read_split(made.source, split, Places(manual_dir=tmp_path))
-  images, labels = made.arrays[split]
-  if form == 'zip':
-    images = images.transpose(0, 2, 1)
-  np.testing.assert_array_equal(arrays.images, images)
-  np.testing.assert_array_equal(arrays.labels, labels)
+  made.assert_read(arrays, split)
   assert arrays.images.dtype == arrays.labels.dtype == np.uint8
   assert arrays.images.flags.c_contiguous
   files = made.source.splits[split]
@@ -83,7 +79,7 @@ def test_an_equivalent_is_found_and_proved(tmp_path):
   made = synthetic.make(form='npz')
   only_idx = {p: d for p, d in made.files.items() if p.endswith('.gz')}
   arrays = _read(dataclasses.replace(made, files=only_idx), tmp_path)
-  np.testing.assert_array_equal(arrays.images, made.arrays['train'][0])
+  made.assert_read(arrays)
   assert set(arrays.proofs.values()) == {Proof.SHA256}
 
 
@@ -279,10 +275,7 @@ def test_find_passes_over_wrong_copies(made, tmp_path):
 def test_large_splits_are_turned_in_pieces(monkeypatch, tmp_path):
   monkeypatch.setattr(splits, '_TURNED_AT_ONCE', 7)
   made = synthetic.make(form='zip')
-  arrays = _read(made, tmp_path)
-  np.testing.assert_array_equal(
-    arrays.images, made.arrays['train'][0].transpose(0, 2, 1)
-  )
+  made.assert_read(_read(made, tmp_path))
 
 
 def _local(origin_files: pathlib.Path):
