@@ -22,7 +22,7 @@ import pathlib
 import sys
 import tempfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
@@ -38,6 +38,9 @@ from cmnist_tfds.subsets import Subset
 _REFUSED_FORMATS = ('parquet',)
 
 
+_DEFAULT = subsets.subset(subsets.DEFAULT)
+
+
 @dataclasses.dataclass(eq=False)
 class CmnistConfig(tfds.core.BuilderConfig):
   """Config of one subset.
@@ -46,7 +49,8 @@ class CmnistConfig(tfds.core.BuilderConfig):
     subset: The subset's record.
   """
 
-  subset: Subset = subsets.subset(subsets.DEFAULT)
+  # TFDS's own fields have defaults, so this one must: the default config's.
+  subset: Subset = _DEFAULT
 
   def __reduce__(self) -> tuple[Any, ...]:
     # TFDS takes no config but the very object it knows by that name.
@@ -103,7 +107,9 @@ def _class_table(subset: Subset) -> list[dict[str, Any]]:
   ]
 
 
-class CmnistBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class CmnistBuilder(  # type: ignore[call-arg]
+  tfds.core.GeneratorBasedBuilder, skip_registration=True
+):
   """Builds any subset of CMNIST; a dataset is a subclass with a name.
 
   Examples are `image` uint8 (28, 28, 1), upright; `label`; `source`, which of
@@ -113,8 +119,12 @@ class CmnistBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   """
 
   VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'The 134 subsets of the paper and reduced forms.'}
-  BUILDER_CONFIGS = [_config_of(s) for s in subsets.declared()]
+  RELEASE_NOTES: ClassVar[dict[str, str]] = {
+    '1.0.0': 'The 134 subsets of the paper and reduced forms.'
+  }
+  BUILDER_CONFIGS: ClassVar[list[CmnistConfig]] = [
+    _config_of(s) for s in subsets.declared()
+  ]
   DEFAULT_BUILDER_CONFIG_NAME = subsets.DEFAULT
 
   def __init__(

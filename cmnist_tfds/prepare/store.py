@@ -1,0 +1,318 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""The store of encoded sources: each image is encoded once, then joined often.
+
+A cache folder holds files of two kinds: `images-<key>.store`, named by what the
+images are, with the PNGs, their checksums and lengths; and
+`labels-<key>.store`, named by where the examples come from, with the raw labels
+and the key of the images. So sources with equal images share them, and who
+knows the origin finds the store without the origin's arrays.
+
+A file is whole or not there, and checked before use. Any may be deleted or
+moved elsewhere at any time between builds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import logging
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from concurrent import futures
+
+import google_crc32c
+import numpy as np
+
+from cmnist_tfds import errors, sources
+from cmnist_tfds.prepare import checked_file, png
+
+# So many bytes may be read past a PNG, be it the last one.
+MARGIN = 64
+
+_CACHE_DIR = 'CMNIST_CACHE_DIR'
+# Names what the files hold. Change it when that changes: others are made anew.
+_IMAGES = 'cmnist_tfds images 1'
+_LABELS = 'cmnist_tfds labels 1'
+_SUFFIX = '.store'
+# Images that one thread encodes in one go.
+_AT_ONCE = 4096
+
+_PathLike = str | os.PathLike[str]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Store:
+  """The encoded examples of one split of one source.
+
+  Attributes:
+    pngs: uint8, the PNGs, one after the other, then `MARGIN` bytes; mapped.
+    offsets: int64 (n,), where each PNG begins.
+    lengths: uint16 (n,), bytes of each PNG.
+    crcs: uint32 (n,), CRC-32C of each PNG.
+    labels: uint8 (n,), raw labels.
+  """
+
+  pngs: np.ndarray
+  offsets: np.ndarray
+  lengths: np.ndarray
+  crcs: np.ndarray
+  labels: np.ndarray
+
+  def __len__(self) -> int:
+    return len(self.labels)
+
+  def png(self, index: int) -> bytes:
+    """Returns one image as PNG."""
+    start = self.offsets[index]
+    return self.pngs[start : start + int(self.lengths[index])].tobytes()
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+  """A file in the cache folder.
+
+  Attributes:
+    path: The file.
+    num_bytes: Its size.
+    description: What it holds, in words.
+  """
+
+  path: pathlib.Path
+  num_bytes: int
+  description: str
+
+
+def default_cache_dir() -> pathlib.Path:
+  """Returns the cache folder.
+
+  It is $CMNIST_CACHE_DIR, else `cmnist_tfds` in $XDG_CACHE_HOME or in ~/.cache.
+  """
+  if os.environ.get(_CACHE_DIR):
+    return pathlib.Path(os.environ[_CACHE_DIR]).expanduser()
+  caches = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+  return pathlib.Path(caches).expanduser() / 'cmnist_tfds'
+
+
+def open_or_encode(
+  origin: str,
+  load: Callable[[], tuple[np.ndarray, np.ndarray]],
+  cache_dir: _PathLike | None = None,
+) -> Store:
+  """Returns the store of an origin; encodes what is missing or damaged.
+
+  Args:
+    origin: Names the examples for good, as by the hashes of their files: equal
+      text means equal arrays. At most 500 characters.
+    load: Returns the arrays: images, uint8 (n, 28, 28), and raw labels, uint8
+      (n,). Called only where the store is not there.
+    cache_dir: The cache folder; `default_cache_dir()` by default.
+
+  Returns:
+    The store, checked.
+
+  Raises:
+    PreparationError: If the cache folder cannot be written.
+  """
+  found = find(origin, cache_dir)
+  if found is not None:
+    return found
+  images, labels = load()
+  _check(images, labels)
+  folder = _folder(cache_dir)
+  try:
+    _write(folder, origin, images, labels)
+  except OSError as err:
+    raise errors.PreparationError(
+      f'Cannot write the encoded images of {origin} to {folder}:'
+      f' {err.strerror}. Make room there, or name another folder in'
+      f' {_CACHE_DIR}.'
+    ) from err
+  written = find(origin, cache_dir)
+  if written is None:
+    raise errors.PreparationError(
+      f'The encoded images of {origin}, just written to {folder}, are gone or'
+      ' damaged. Leave that folder alone during a build, and check its disk.'
+    )
+  return written
+
+
+def find(origin: str, cache_dir: _PathLike | None = None) -> Store | None:
+  """Returns the store of an origin.
+
+  Args:
+    origin: As given to `open_or_encode`.
+    cache_dir: The cache folder; `default_cache_dir()` by default.
+
+  Returns:
+    The store, checked, or None where it is missing or damaged; damage is logged
+    as a warning.
+  """
+  folder = _folder(cache_dir)
+  try:
+    labels = _read(
+      _labels_path(folder, origin), {'kind': _LABELS, 'origin': origin}
+    )
+    key = labels.fields['images']
+    images = _read(_images_path(folder, key), {'kind': _IMAGES, 'images': key})
+  except (FileNotFoundError, NotADirectoryError):
+    return None
+  except checked_file.DamagedError as err:
+    logging.warning('%s The examples of %s are encoded anew.', err, origin)
+    return None
+  num_images = images.fields['num_images']
+  pngs, crcs, lengths = np.split(
+    images.body, [-6 * num_images, -2 * num_images]
+  )
+  lengths = lengths.view('<u2').astype(np.uint16)
+  return Store(
+    pngs=pngs,
+    offsets=np.cumsum(lengths, dtype=np.int64) - lengths,
+    lengths=lengths,
+    crcs=crcs.view('<u4').astype(np.uint32),
+    labels=labels.body,
+  )
+
+
+def entries(cache_dir: _PathLike | None = None) -> list[Entry]:
+  """Lists the files in the cache folder, with what killed processes left.
+
+  Args:
+    cache_dir: The cache folder; `default_cache_dir()` by default.
+
+  Returns:
+    The files, by name; their sizes add up to that of the cache.
+  """
+  folder = _folder(cache_dir)
+  listed = []
+  for path in sorted(folder.glob(f'*{_SUFFIX}*')):
+    # Another process may be at work in the folder.
+    with contextlib.suppress(FileNotFoundError):
+      listed.append(Entry(path, path.stat().st_size, _describe(path)))
+  return listed
+
+
+def clear(cache_dir: _PathLike | None = None) -> list[Entry]:
+  """Deletes the files in the cache folder.
+
+  Args:
+    cache_dir: The cache folder; `default_cache_dir()` by default.
+
+  Returns:
+    What was deleted.
+  """
+  deleted = entries(cache_dir)
+  for entry in deleted:
+    entry.path.unlink(missing_ok=True)
+  return deleted
+
+
+def _folder(cache_dir: _PathLike | None) -> pathlib.Path:
+  return pathlib.Path(cache_dir or default_cache_dir()) / 'encoded'
+
+
+def _labels_path(folder: pathlib.Path, origin: str) -> pathlib.Path:
+  key = hashlib.sha256(origin.encode()).hexdigest()
+  return folder / f'labels-{key[:32]}{_SUFFIX}'
+
+
+def _images_path(folder: pathlib.Path, key: str) -> pathlib.Path:
+  return folder / f'images-{key[:32]}{_SUFFIX}'
+
+
+def _read(
+  path: pathlib.Path, expected: dict[str, str]
+) -> checked_file.Contents:
+  """Reads a file whose fields must hold what is expected."""
+  contents = checked_file.read(path)
+  if not expected.items() <= contents.fields.items():
+    raise checked_file.DamagedError(
+      f'{path} holds other things than expected: {contents.fields} and not'
+      f' {expected}.'
+    )
+  return contents
+
+
+def _describe(path: pathlib.Path) -> str:
+  if path.suffix == checked_file.PART_SUFFIX:
+    return 'being written, or left behind by a process that was killed'
+  try:
+    fields = checked_file.read_fields(path)
+  except checked_file.DamagedError:
+    return 'damaged'
+  if fields.get('kind') == _IMAGES:
+    return f'{fields["num_images"]} images'
+  if fields.get('kind') == _LABELS:
+    return f'labels of {fields["origin"]}'
+  return 'of another version'
+
+
+def _check(images: np.ndarray, labels: np.ndarray) -> None:
+  size = sources.IMAGE_SIZE
+  if (images.dtype, images.shape[1:]) != (np.uint8, (size, size)) or (
+    labels.dtype,
+    labels.shape,
+  ) != (np.uint8, images.shape[:1]):
+    raise ValueError(
+      f'Expected images uint8 (n, {size}, {size}) and labels uint8 (n,), found'
+      f' {images.dtype} {images.shape} and {labels.dtype} {labels.shape}.'
+    )
+
+
+def _write(
+  folder: pathlib.Path, origin: str, images: np.ndarray, labels: np.ndarray
+) -> None:
+  """Writes the files of an origin, but not images that are there already."""
+  key = _fingerprint(images)
+  path = _images_path(folder, key)
+  expected = {'kind': _IMAGES, 'images': key}
+  try:
+    _read(path, expected)
+  except (FileNotFoundError, checked_file.DamagedError):
+    fields = {**expected, 'num_images': len(images)}
+    checked_file.write(path, fields, _encode(images))
+  fields = {'kind': _LABELS, 'origin': origin, 'images': key}
+  checked_file.write(_labels_path(folder, origin), fields, [labels.tobytes()])
+
+
+def _fingerprint(images: np.ndarray) -> str:
+  """Returns the SHA-256 of the pixels."""
+  digest = hashlib.sha256()
+  for start in range(0, len(images), _AT_ONCE):
+    digest.update(np.ascontiguousarray(images[start : start + _AT_ONCE]).data)
+  return digest.hexdigest()
+
+
+def _encode(images: np.ndarray) -> Iterator[bytes]:
+  """Yields PNGs, margin, checksums and lengths, as `find` reads them."""
+  crcs: list[int] = []
+  lengths: list[int] = []
+  # Threads do, since libdeflate works without the interpreter's lock; processes
+  # would need a guarded main module, or a fork of a process with threads.
+  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    batches = (
+      images[start : start + _AT_ONCE]
+      for start in range(0, len(images), _AT_ONCE)
+    )
+    for pngs in pool.map(png.encode, batches):
+      crcs += map(google_crc32c.value, pngs)
+      lengths += map(len, pngs)
+      yield b''.join(pngs)
+  yield bytes(MARGIN)
+  yield np.array(crcs, '<u4').tobytes()
+  yield np.array(lengths, '<u2').tobytes()

@@ -1,0 +1,91 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmnist_tfds.prepare import example, png
+
+INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 300)
+
+
+def by_protobuf(image, label, source, source_label):
+  def int64(value):
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+  return tf.train.Example(
+    features=tf.train.Features(
+      feature={
+        'image': tf.train.Feature(bytes_list=tf.train.BytesList(value=[image])),
+        'label': int64(label),
+        'source': int64(source),
+        'source_label': int64(source_label),
+      }
+    )
+  )
+
+
+def check(image, label, source, source_label):
+  ours = example.encode(image, label, source, source_label)
+  theirs = by_protobuf(image, label, source, source_label)
+  assert tf.train.Example.FromString(ours) == theirs
+  # No varint is longer than need be, and no field is unknown.
+  assert len(ours) == theirs.ByteSize()
+
+
+@given(st.binary(max_size=300), INT64, INT64, INT64)
+def test_examples_are_those_of_protobuf(image, label, source, source_label):
+  check(image, label, source, source_label)
+
+
+def test_lengths_at_which_varints_grow():
+  for length in [*range(16), *range(60, 130), *range(16_200, 16_400)]:
+    check(bytes(length), 127, 128, 16_384)
+
+
+def test_features_stand_in_the_order_of_their_names():
+  data = example.encode(b'png', 1, 2, 3)
+  names = [b'\x05image', b'\x05label', b'\x06source', b'\x0csource_label']
+  at = [data.index(name) for name in names]
+  assert at == sorted(at)
+
+
+def test_tfds_reads_the_features():
+  features = tfds.features.FeaturesDict(
+    {
+      'image': tfds.features.Image(shape=(28, 28, 1), encoding_format='png'),
+      'label': tfds.features.ClassLabel(num_classes=131),
+      'source': tfds.features.ClassLabel(num_classes=4),
+      'source_label': np.int64,
+    }
+  )
+  image = np.arange(784).reshape(28, 28).astype(np.uint8)
+  (encoded,) = png.encode(image[None])
+  decoded = features.deserialize_example(example.encode(encoded, 130, 3, 61))
+  np.testing.assert_array_equal(decoded['image'][..., 0], image)
+  assert decoded['label'] == 130
+  assert decoded['source'] == 3
+  assert decoded['source_label'] == 61
+  by_tfds = features.serialize_example(
+    {'image': encoded, 'label': 130, 'source': 3, 'source_label': 61}
+  )
+  assert tf.train.Example.FromString(by_tfds) == tf.train.Example.FromString(
+    example.encode(encoded, 130, 3, 61)
+  )

@@ -1,0 +1,173 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+from __future__ import annotations
+
+import io
+import zlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from cmnist_tfds import errors
+from cmnist_tfds.prepare import png
+
+IMAGES = hnp.arrays(
+  np.uint8, st.tuples(st.integers(1, 3), st.just(28), st.just(28))
+)
+PATTERNS = np.stack(
+  [
+    np.zeros((28, 28), np.uint8),
+    np.full((28, 28), 255, np.uint8),
+    np.indices((28, 28)).sum(axis=0).astype(np.uint8) % 2 * 255,
+    np.arange(784).reshape(28, 28).astype(np.uint8),
+    np.eye(28, dtype=np.uint8) * 200,
+    np.random.default_rng(0).integers(0, 256, (28, 28)).astype(np.uint8),
+  ]
+)
+
+
+def smooth_images(seed, count):
+  """Images on which encoders choose all kinds of filters."""
+  rng = np.random.default_rng(seed)
+  steps = rng.integers(-9, 10, (count, 28, 28))
+  return np.cumsum(np.cumsum(steps, 1), 2).astype(np.uint8)
+
+
+@settings(deadline=None)  # TensorFlow's first call takes long.
+@given(IMAGES)
+def test_tensorflow_decodes_what_is_encoded(images):
+  decoded = [tf.io.decode_png(p, channels=1) for p in png.encode(images)]
+  np.testing.assert_array_equal(np.stack(decoded)[..., 0], images)
+
+
+@given(IMAGES)
+def test_decoding_undoes_encoding(images):
+  np.testing.assert_array_equal(png.decode(png.encode(images)), images)
+
+
+def test_extreme_images():
+  pngs = png.encode(PATTERNS)
+  np.testing.assert_array_equal(png.decode(pngs), PATTERNS)
+  decoded = [tf.io.decode_png(p, channels=1) for p in pngs]
+  np.testing.assert_array_equal(np.stack(decoded)[..., 0], PATTERNS)
+
+
+def test_no_images():
+  assert png.encode(np.zeros((0, 28, 28), np.uint8)) == []
+  assert png.decode([]).shape == (0, 28, 28)
+
+
+def test_an_image_is_encoded_alike_in_any_company():
+  one_by_one = [png.encode(image[None])[0] for image in PATTERNS]
+  assert png.encode(PATTERNS) == one_by_one
+  assert png.encode(PATTERNS[::-1])[::-1] == one_by_one
+
+
+def test_views_that_are_not_contiguous():
+  upright = PATTERNS.transpose(0, 2, 1)
+  assert png.encode(upright) == png.encode(upright.copy())
+
+
+def test_layout():
+  for data in png.encode(PATTERNS):
+    with Image.open(io.BytesIO(data)) as image:
+      image.verify()
+      assert image.mode == 'L'
+    kinds = []
+    at = 8
+    while at < len(data):
+      length = int.from_bytes(data[at : at + 4], 'big')
+      kinds.append(data[at + 4 : at + 8])
+      at += 12 + length
+    assert kinds == [b'IHDR', b'IDAT', b'IEND']
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_decodes_the_filtered_images_of_others(seed):
+  images = smooth_images(seed, 20)
+  by_tensorflow = [tf.io.encode_png(i[..., None]).numpy() for i in images]
+  np.testing.assert_array_equal(png.decode(by_tensorflow), images)
+  by_pillow = []
+  for image in images:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, 'PNG')
+    by_pillow.append(buffer.getvalue())
+  np.testing.assert_array_equal(png.decode(by_pillow), images)
+
+
+def test_all_filters_occur_in_that_test():
+  filters = set()
+  for image in smooth_images(0, 20):
+    data = tf.io.encode_png(image[..., None]).numpy()
+    raw = tf.io.decode_compressed(data[41:-16], 'ZLIB').numpy()
+    filters |= set(raw[::29])
+  assert filters >= {1, 2, 3, 4}
+
+
+def test_filtered_and_unfiltered_images_in_one_call():
+  images = smooth_images(0, 2)
+  pngs = png.encode(images) + [
+    tf.io.encode_png(i[..., None]).numpy() for i in images
+  ]
+  np.testing.assert_array_equal(
+    png.decode(pngs), np.concatenate([images, images])
+  )
+
+
+@pytest.mark.parametrize('shape', [(27, 28, 1), (28, 28, 3)])
+def test_refuses_other_shapes(shape):
+  other = tf.io.encode_png(np.zeros(shape, np.uint8)).numpy()
+  good = png.encode(PATTERNS[:1])
+  with pytest.raises(errors.PreparationError, match='Image 1 of'):
+    png.decode([*good, other])
+
+
+@pytest.mark.parametrize('at', [0, 20, 45, 60, -1])
+def test_refuses_damage(at):
+  damaged = bytearray(png.encode(PATTERNS[-1:])[0])
+  damaged[at] ^= 0xFF
+  with pytest.raises(errors.PreparationError, match='Image 0 of'):
+    png.decode([bytes(damaged)])
+
+
+@pytest.mark.parametrize('length', [0, 10, 50, 100])
+def test_refuses_truncation(length):
+  with pytest.raises(errors.PreparationError, match='Image 0 of'):
+    png.decode([png.encode(PATTERNS[-1:])[0][:length]])
+
+
+def with_rows(rows):
+  data = png.encode(PATTERNS[:1])[0]
+  return data[:41] + zlib.compress(rows) + data[-16:]
+
+
+@pytest.mark.parametrize('length', [0, 1, 28 * 28, 28 * 29 - 1, 28 * 29 + 1])
+def test_refuses_too_few_or_too_many_pixels(length):
+  with pytest.raises(errors.PreparationError, match='Image 0 of'):
+    png.decode([with_rows(bytes(length))])
+
+
+def test_refuses_unknown_filters():
+  rows = bytearray(28 * 29)
+  rows[29] = 5
+  good = png.encode(PATTERNS)
+  with pytest.raises(errors.PreparationError, match='Image 6 of'):
+    png.decode([*good, with_rows(rows)])
