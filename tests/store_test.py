@@ -105,6 +105,14 @@ def test_files_are_the_same_whenever_they_are_made(tmp_path):
   assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
 
+def test_decodes_rows_in_any_order(tmp_path):
+  found = store.open_or_encode('F train', load, tmp_path)
+  rows = np.random.default_rng(1).permutation(len(IMAGES))
+  np.testing.assert_array_equal(found.images(rows), IMAGES[rows])
+  np.testing.assert_array_equal(found.images(rows[:3]), IMAGES[rows[:3]])
+  assert found.images(rows[:0]).shape == (0, 28, 28)
+
+
 def test_arrays_cannot_be_written(tmp_path):
   found = store.open_or_encode('F test', load_others, tmp_path)
   with pytest.raises(ValueError, match='read-only'):
