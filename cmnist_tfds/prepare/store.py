@@ -96,7 +96,7 @@ class Store:
       (len(rows), sources.IMAGE_SIZE, sources.IMAGE_SIZE), np.uint8
     )
 
-    pngs = memoryview(self.pngs)
+    pngs = self.pngs.data
 
     def decode(batch: slice) -> None:
       starts = self.offsets[rows[batch]]
