@@ -19,6 +19,7 @@ import logging
 import multiprocessing
 import os
 import pathlib
+import signal
 
 import google_crc32c
 import numpy as np
@@ -221,6 +222,24 @@ def test_several_processes_at_once(tmp_path):
   assert last == png.encode(IMAGES[-1:]) * 3
   assert len(files(tmp_path)) == 2
   check(store.find('F train', tmp_path), IMAGES, LABELS)
+
+
+def be_killed_while_writing(cache_dir):
+  os.replace = lambda *unused_args: os.kill(os.getpid(), signal.SIGKILL)
+  store.open_or_encode('F train', load, cache_dir)
+
+
+def test_a_killed_process_leaves_nothing_that_is_used(tmp_path):
+  process = multiprocessing.get_context('spawn').Process(
+    target=be_killed_while_writing, args=[tmp_path]
+  )
+  process.start()
+  process.join()
+  assert process.exitcode == -signal.SIGKILL
+  (left,) = store.entries(tmp_path)
+  assert left.description.startswith('being written')
+  assert store.find('F train', tmp_path) is None
+  check(store.open_or_encode('F train', load, tmp_path), IMAGES, LABELS)
 
 
 def test_entries_are_listed_and_cleared(tmp_path):

@@ -21,8 +21,8 @@ images are, with the PNGs, their checksums and lengths; and
 and the key of the images. So sources with equal images share them, and who
 knows the origin finds the store without the origin's arrays.
 
-A file is whole or not there, and checked before use. Any may be deleted or
-moved elsewhere at any time between builds.
+A file is whole or not there, and checked before use. Any may be deleted, and
+the folder moved, whenever no build is running.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ import numpy as np
 from cmnist_tfds import errors, sources
 from cmnist_tfds.prepare import checked_file, png
 
-# So many bytes may be read past a PNG, be it the last one.
-MARGIN = 64
+# So many bytes may be read past the end of a PNG, be it the last one.
+MARGIN = 32
 
 _CACHE_DIR = 'CMNIST_CACHE_DIR'
 # Names what the files hold. Change it when that changes: others are made anew.
