@@ -27,8 +27,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import cmnist_tfds
-from cmnist_tfds import sources as sources_lib
 from cmnist_tfds import read, subsets
+from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.errors import CmnistError, PreparationError, SubsetNameError
 from cmnist_tfds.subsets import Subset
 
@@ -422,7 +422,7 @@ def _show(args: argparse.Namespace) -> int:
   title = f'{builder.name}/{builder.subset.name}'
   picture = montage.montage(builder.subset, images, title)
   _write_beside(args.output, lambda path: picture.save(path, 'PNG'))
-  print(f'{title}: {len(images)} classes drawn to {args.output}')
+  print(f'{builder.data_dir}: {len(images)} classes drawn to {args.output}')
   return 0
 
 

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 
@@ -23,7 +24,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cmnist_tfds import fonts
-from cmnist_tfds.sources import IMAGE_SIZE
+from cmnist_tfds.sources import IMAGE_SIZE, Source
 from cmnist_tfds.subsets import Subset, SubsetClass
 
 # How many images of each class are drawn.
@@ -35,6 +36,7 @@ _CELL_WIDTH = 92
 _GAP = 4
 _MARGIN = 16
 _COLUMNS = 12
+_FEWEST_COLUMNS = 3
 _NAME_SIZE = 14
 _NAME_HEIGHT = 24
 _HEADING_SIZE = 16
@@ -47,6 +49,23 @@ _INK = '#202124'
 _RULE = '#dadce0'
 
 
+@dataclasses.dataclass(frozen=True)
+class _Group:
+  """The classes of one source, drawn as a block."""
+
+  source: Source
+  classes: list[SubsetClass]
+
+  @property
+  def columns(self) -> int:
+    # No narrower than its heading.
+    return min(_COLUMNS, max(len(self.classes), _FEWEST_COLUMNS))
+
+  @property
+  def rows(self) -> int:
+    return -(-len(self.classes) // self.columns)
+
+
 def montage(
   subset: Subset, images: Sequence[Sequence[np.ndarray]], title: str
 ) -> Image.Image:
@@ -54,67 +73,86 @@ def montage(
 
   Args:
     subset: The subset.
-    images: For each label, some of its images, uint8 (28, 28), drawn one
-      below the other.
+    images: For each label, some of its images, uint8 (28, 28), drawn one below
+      the other.
     title: Headline.
 
   Returns:
     An RGB picture.
   """
-  groups = [
-    (source, list(classes))
-    for source, classes in itertools.groupby(
-      subset.classes, key=lambda c: c.source
-    )
-  ]
-  columns = min(_COLUMNS, max(len(classes) for _, classes in groups))
-  depth = max(map(len, images))
-  cell_height = depth * (_TILE + _GAP) + _NAME_HEIGHT
-  rows = sum(-(-len(classes) // columns) for _, classes in groups)
-  width = max(columns, 5) * _CELL_WIDTH + 2 * _MARGIN
-  height = (
-    _TITLE_HEIGHT
-    + len(groups) * _HEADING_HEIGHT
-    + rows * cell_height
-    + 2 * _MARGIN
+  lines = _lines(
+    [
+      _Group(source, list(classes))
+      for source, classes in itertools.groupby(
+        subset.classes, key=lambda c: c.source
+      )
+    ]
   )
+  cell_height = max(map(len, images)) * (_TILE + _GAP) + _NAME_HEIGHT
+  columns = max(sum(group.columns for group in line) for line in lines)
+  heights = [
+    _HEADING_HEIGHT + max(group.rows for group in line) * cell_height
+    for line in lines
+  ]
+  width = columns * _CELL_WIDTH + 2 * _MARGIN
+  height = _TITLE_HEIGHT + sum(heights) + 2 * _MARGIN
   picture = Image.new('RGB', (width, height), _PAPER)
   draw = ImageDraw.Draw(picture)
   _write(draw, (_MARGIN, _MARGIN), title, _TITLE_SIZE)
   top = _MARGIN + _TITLE_HEIGHT
-  for source, classes in groups:
+  for line, line_height in zip(lines, heights, strict=True):
     draw.line((_MARGIN, top, width - _MARGIN, top), fill=_RULE)
-    heading = f'{source.key}  {source.title}, {len(classes)} classes'
-    _write(draw, (_MARGIN, top + 8), heading, _HEADING_SIZE)
-    top += _HEADING_HEIGHT
-    for start in range(0, len(classes), columns):
-      for column, c in enumerate(classes[start : start + columns]):
-        corner = (_MARGIN + column * _CELL_WIDTH, top)
-        _draw_class(picture, draw, corner, c, images[c.label], cell_height)
-      top += cell_height
+    left = _MARGIN
+    for group in line:
+      heading = (
+        f'{group.source.key}  {group.source.title}, {len(group.classes)}'
+      )
+      _write(draw, (left, top + 8), heading, _HEADING_SIZE)
+      for i, described in enumerate(group.classes):
+        row, column = divmod(i, group.columns)
+        cell = Image.new('RGB', (_CELL_WIDTH, cell_height), _PAPER)
+        _draw_class(cell, described, images[described.label])
+        picture.paste(
+          cell,
+          (
+            left + column * _CELL_WIDTH,
+            top + _HEADING_HEIGHT + row * cell_height,
+          ),
+        )
+      left += group.columns * _CELL_WIDTH
+    top += line_height
   return picture
 
 
+def _lines(groups: Sequence[_Group]) -> list[list[_Group]]:
+  """Puts groups side by side as long as there is room."""
+  lines: list[list[_Group]] = []
+  for group in groups:
+    room = _COLUMNS - sum(g.columns for g in lines[-1]) if lines else 0
+    if group.columns <= room:
+      lines[-1].append(group)
+    else:
+      lines.append([group])
+  return lines
+
+
 def _draw_class(
-  picture: Image.Image,
-  draw: ImageDraw.ImageDraw,
-  corner: tuple[int, int],
-  described: SubsetClass,
-  images: Sequence[np.ndarray],
-  cell_height: int,
+  cell: Image.Image, described: SubsetClass, images: Sequence[np.ndarray]
 ) -> None:
   """Draws one class: its images, its name below them."""
-  left, top = corner
   for i, image in enumerate(images):
     tile = Image.fromarray(image).resize(
       (_TILE, _TILE), Image.Resampling.NEAREST
     )
-    x = left + (_CELL_WIDTH - _TILE) // 2
-    picture.paste(tile, (x, top + i * (_TILE + _GAP)))
-  center = left + _CELL_WIDTH // 2
-  bottom = top + cell_height - _NAME_HEIGHT // 2 - 2
+    cell.paste(tile, ((cell.width - _TILE) // 2, i * (_TILE + _GAP)))
   text, font = fonts.written(described.name, _NAME_SIZE)
-  draw.text((center, bottom), text, fill=_INK, font=font, anchor='mm')
+  ImageDraw.Draw(cell).text(
+    (cell.width // 2, cell.height - _NAME_HEIGHT // 2 - 2),
+    text,
+    fill=_INK,
+    font=font,
+    anchor='mm',
+  )
 
 
 def _write(

@@ -393,7 +393,7 @@ def _per_class(name: str, full: Subset, text: str) -> int:
 
 @functools.cache
 def _keys_by_spelling() -> dict[str, Source]:
-  spellings = {}
+  spellings: dict[str, Source] = {}
   for source in sources_lib.SOURCES:
     key = source.key.casefold()
     # Scanned copies of the paper print the l of a key as a capital i.

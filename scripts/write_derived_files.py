@@ -76,6 +76,7 @@ def derived_files() -> dict[pathlib.Path, str]:
 
 
 def main() -> None:
+  """Writes them and prints their paths."""
   for path, text in derived_files().items():
     (_REPOSITORY / path).write_text(text, encoding='utf-8')
     print(path)

@@ -12,16 +12,50 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What several tests need: the local copies of the origin files."""
+"""What several tests need: real origin files, and a count of faults tried."""
 
 from __future__ import annotations
 
+import collections
 import os
 import pathlib
 
 import pytest
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+_TRIED = pytest.StashKey[collections.Counter]()
+
+
+def pytest_configure(config):
+  config.stash[_TRIED] = collections.Counter()
+
+
+def pytest_terminal_summary(terminalreporter, config):
+  tried = config.stash[_TRIED]
+  if tried:
+    terminalreporter.write_line(
+      f'faults of hosts tried: {tried.total()}; survived:'
+      f' {tried["survived"]}; named in one clear error: {tried["named"]}'
+    )
+
+
+@pytest.fixture
+def faults_tried(request):
+  """Counts a fault that was tried, and how it ended."""
+
+  def count(fault: str, outcome: str) -> None:
+    assert fault and outcome in ('named', 'survived')
+    request.config.stash[_TRIED][outcome] += 1
+
+  return count
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _cache_dir(tmp_path_factory):
+  """Keeps the user's cache out of the tests, and the tests out of it."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv('CMNIST_CACHE_DIR', str(tmp_path_factory.mktemp('cache')))
+    yield
 
 
 @pytest.fixture(scope='session')

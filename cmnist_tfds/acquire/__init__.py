@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from cmnist_tfds.acquire.places import Copy, Places
+from cmnist_tfds.acquire.places import Copy, Places, mirror_of_user
 from cmnist_tfds.acquire.proofs import Proof, fingerprint
 from cmnist_tfds.acquire.splits import SplitArrays, find, read_split
 
@@ -27,5 +27,6 @@ __all__ = [
   'SplitArrays',
   'find',
   'fingerprint',
+  'mirror_of_user',
   'read_split',
 ]

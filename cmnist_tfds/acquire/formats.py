@@ -21,7 +21,9 @@ ever inflated than the checked header of the array promises.
 from __future__ import annotations
 
 import gzip
+import lzma
 import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -41,6 +43,19 @@ _IDX_UINT8 = 8
 _NPZ_KEY = 'arr_0'
 
 _BLOCK = 1 << 20
+
+# What gzip and zipfile raise where a file is damaged, encrypted, or packed in a
+# way they do not know.
+DAMAGE = (
+  EOFError,
+  OSError,
+  RuntimeError,
+  ValueError,
+  lzma.LZMAError,
+  struct.error,
+  zipfile.BadZipFile,
+  zlib.error,
+)
 
 # Raises OriginFileError where the header's shape is not the one expected.
 ShapeCheck = Callable[[tuple[int, ...]], None]
@@ -74,7 +89,7 @@ def read_array(stream: BinaryIO, check_shape: ShapeCheck) -> np.ndarray:
     if magic == ZIP_MAGIC:
       with zipfile.ZipFile(stream) as archive:
         return _read_npz(archive, check_shape)
-  except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+  except DAMAGE as error:
     raise OriginFileError(f'damaged or cut short: {error}') from error
   raise OriginFileError(
     'expected a gzip file (1f 8b) or an NPZ file (50 4b 03 04), found a file'
@@ -101,7 +116,7 @@ def _read_npz(archive: zipfile.ZipFile, check_shape: ShapeCheck) -> np.ndarray:
       f'expected an NPZ file with the array {_NPZ_KEY}, found'
       f' {", ".join(names[:5]) or "nothing"} in it'
     )
-  with open_member(archive, f'{_NPZ_KEY}.npy') as stream:
+  with archive.open(f'{_NPZ_KEY}.npy') as stream:
     try:
       version = np.lib.format.read_magic(stream)
       read_header = (
@@ -123,25 +138,6 @@ def _read_npz(archive: zipfile.ZipFile, check_shape: ShapeCheck) -> np.ndarray:
     if in_columns:
       return np.ascontiguousarray(_read_values(stream, shape[::-1]).T)
     return _read_values(stream, shape)
-
-
-def open_member(archive: zipfile.ZipFile, name: str) -> BinaryIO:
-  """Opens a member of a zip file.
-
-  Args:
-    archive: The zip file.
-    name: A name the archive lists.
-
-  Returns:
-    A readable, seekable stream.
-
-  Raises:
-    OriginFileError: If the member is encrypted or packed in an unusual way.
-  """
-  try:
-    return archive.open(name)  # type: ignore[return-value]
-  except (NotImplementedError, RuntimeError) as error:
-    raise OriginFileError(f'its member {name}: {error}') from error
 
 
 def _read_values(stream: _Readable, shape: tuple[int, ...]) -> np.ndarray:

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import gzip
 import zipfile
-import zlib
 from typing import BinaryIO
 
 from cmnist_tfds.acquire import formats
@@ -95,7 +94,7 @@ def _unpacked_head(stream: BinaryIO) -> bytes:
   try:
     with gzip.open(stream) as unpacked:
       return unpacked.read(4)
-  except (EOFError, OSError, zlib.error):
+  except formats.DAMAGE:
     return b''
   finally:
     stream.seek(0)
@@ -105,7 +104,7 @@ def _names(stream: BinaryIO) -> list[str]:
   try:
     with zipfile.ZipFile(stream) as archive:
       return archive.namelist()
-  except zipfile.BadZipFile:
+  except formats.DAMAGE:
     return []
   finally:
     stream.seek(0)

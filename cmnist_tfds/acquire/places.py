@@ -22,7 +22,7 @@ import os
 import pathlib
 import zipfile
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from cmnist_tfds.acquire import formats
 from cmnist_tfds.errors import OriginFileError
@@ -100,9 +100,9 @@ class Copy:
         if self.member not in archive.namelist():
           raise OriginFileError(f'expected a member {self.member}, found none')
         size = archive.getinfo(self.member).file_size
-        member = formats.open_member(archive, self.member)
-        yield stack.enter_context(member), size
-    except (OSError, zipfile.BadZipFile) as error:
+        member = stack.enter_context(archive.open(self.member))
+        yield cast(BinaryIO, member), size
+    except formats.DAMAGE as error:
       raise OriginFileError(f'cannot be read: {error}') from error
 
 
@@ -161,6 +161,23 @@ def urls(
       yield form, url
     for url in form.archive.urls if form.archive else ():
       yield from _of_archive(form, url)
+
+
+def say_how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
+  """Says where a file is published, and where a user may put it.
+
+  Args:
+    file: The file.
+    folder: The manual folder, None if it is not known.
+
+  Returns:
+    A sentence.
+  """
+  published = file.archive or file
+  return (
+    f'Get it from {published.urls[0]} and put it at'
+    f' {folder or "<manual_dir>"}/{published.path}.'
+  )
 
 
 def _of_archive(form: OriginFile, url: str) -> Iterator[tuple[OriginFile, str]]:

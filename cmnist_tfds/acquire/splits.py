@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from cmnist_tfds.acquire import proofs as proofs_lib
 from cmnist_tfds.acquire.places import Copy, Places
 from cmnist_tfds.acquire.proofs import Proof
 from cmnist_tfds.errors import OriginFileError
-from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source
+from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source, Split
 
 # Images turned upright at a time, so that no second copy of a large split is
 # made in memory.
@@ -75,15 +76,9 @@ def read_split(
       places and what is wrong at each.
   """
   expected = source.splits[split]
-  count = expected.num_examples
-  images, images_proof = _read_file(
-    expected.images,
-    (count, IMAGE_SIZE, IMAGE_SIZE),
-    places,
-    allow_unverified=allow_unverified,
-  )
-  labels, labels_proof = _read_file(
-    expected.labels, (count,), places, allow_unverified=allow_unverified
+  (images, images_proof), (labels, labels_proof) = (
+    _read_file(file, shape, places, allow_unverified=allow_unverified)
+    for file, shape in files_of(expected)
   )
   if len(images) != len(labels):
     raise OriginFileError(
@@ -104,22 +99,29 @@ def read_split(
   )
 
 
+def files_of(split: Split) -> list[tuple[OriginFile, tuple[int, ...]]]:
+  """Returns the two files of a split, each with the shape of its array."""
+  return [
+    (split.images, (split.num_examples, IMAGE_SIZE, IMAGE_SIZE)),
+    (split.labels, (split.num_examples,)),
+  ]
+
+
 def find(file: OriginFile, places: Places) -> Copy | None:
-  """Returns the copy on disk that is used for a file.
+  """Returns a copy on disk that is the very file, or the same in another form.
 
   Args:
     file: The file wanted.
     places: Where to look; nothing is downloaded.
 
   Returns:
-    The first copy whose hash is right, else the first there is, else None.
+    The first copy whose hash is right, else None.
   """
-  copies = list(places_lib.copies_on_disk(file, places))
-  for copy in copies:
-    with copy.open() as (stream, size):
+  for copy in places_lib.copies_on_disk(file, places):
+    with contextlib.suppress(OriginFileError), copy.open() as (stream, size):
       if proofs_lib.prove(copy.file, stream, size):
         return copy
-  return copies[0] if copies else None
+  return None
 
 
 def read_copy(
@@ -200,7 +202,8 @@ def _read_file(
     try:
       return read_copy(copy, shape, allow_unverified=allow_unverified)
     except OriginFileError as error:  # noqa: PERF203
-      faults.append(str(error))
+      remedy = '. Delete it, and it is fetched anew' if copy.cached else ''
+      faults.append(f'{error}{remedy}')
   raise OriginFileError(_say_missing(file, places, faults))
 
 
@@ -227,8 +230,6 @@ def _copies(
 
 def _say_missing(file: OriginFile, places: Places, faults: list[str]) -> str:
   """Says what is wrong at each place, and what to do."""
-  published = file.archive or file
-  folder = places.manual_dir or '<manual_dir>'
   if faults:
     # Of a dead host every file of it says the same.
     found = f'no right copy of {file.path}:\n' + '\n'.join(
@@ -237,10 +238,7 @@ def _say_missing(file: OriginFile, places: Places, faults: list[str]) -> str:
   else:
     looked = ', '.join(map(str, places.folders)) or 'no folder'
     found = f'{file.path} was not found (looked in: {looked}).'
-  return (
-    f'{found}\nGet it from {published.urls[0]} and put it at'
-    f' {folder}/{published.path}.'
-  )
+  return f'{found}\n{places_lib.say_how_to_get(file, places.manual_dir)}'
 
 
 def _check_labels(

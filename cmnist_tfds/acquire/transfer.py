@@ -32,8 +32,6 @@ import shutil
 import threading
 import time
 import urllib.parse
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -41,7 +39,7 @@ import remotezip
 import requests
 import urllib3
 
-from cmnist_tfds.acquire import impostors, proofs
+from cmnist_tfds.acquire import formats, impostors, proofs
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.sources import OriginFile
 
@@ -92,7 +90,7 @@ class _Session(requests.Session):
     self.headers['Accept-Encoding'] = 'identity'
     self._silence = silence
 
-  def get(self, url: str | bytes, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+  def get(self, url: str | bytes, **kwargs: Any) -> requests.Response:
     """Returns the answer, its body yet to be read."""
     kwargs |= {'stream': True, 'timeout': self._silence}
     # The timeouts of requests leave out the look-up of names and count each
@@ -178,7 +176,7 @@ class Client:
     receive = _receive_member if member else _receive
     task = _Task(file, address, part, advance)
     with telling_of_disk(part.parent):
-      _check_room(file, part)
+      check_room(part.parent, (file.size or 0) - _size(part))
       with _Session(self._limits.silence, verify=self._verify_ssl) as session:
         try:
           continued = _size(part) > 0
@@ -243,7 +241,7 @@ def _receive(session: _Session, task: _Task) -> None:
         out.write(block)
         task.advance(len(block))
   if announced is not None and size < announced:
-    raise _BrokenOffError(f'broke off after {size:,} of {announced:,} bytes')
+    raise _BrokenOffError(f'broke off after {size:,} bytes')
 
 
 def _start(response: requests.Response, task: _Task, size: int) -> int:
@@ -276,13 +274,16 @@ def _announced(response: requests.Response, start: int) -> int | None:
 
 def _blocks(response: requests.Response) -> Iterator[bytes]:
   """Yields the body as it comes over the wire."""
+  came = 0
   try:
     # Some servers declare a .gz file to be packed on the way only.
-    yield from response.raw.stream(_BLOCK, decode_content=False)
+    for block in response.raw.stream(_BLOCK, decode_content=False):
+      came += len(block)
+      yield block
   except urllib3.exceptions.ReadTimeoutError as error:
     raise _DeadHostError('fell silent while it sent a file') from error
   except urllib3.exceptions.HTTPError as error:
-    raise _BrokenOffError(f'broke off: {_reason(error)}') from error
+    raise _BrokenOffError(f'broke off after {came:,} bytes') from error
 
 
 def _receive_member(session: _Session, task: _Task) -> None:
@@ -308,14 +309,10 @@ def _receive_member(session: _Session, task: _Task) -> None:
   except urllib3.exceptions.ReadTimeoutError as error:
     raise _DeadHostError('fell silent while it sent a file') from error
   except (urllib3.exceptions.HTTPError, EOFError) as error:
-    raise _BrokenOffError(f'broke off: {_reason(error)}') from error
-  except (
-    remotezip.RemoteZipError,
-    zipfile.BadZipFile,
-    zlib.error,
-    NotImplementedError,
-    RuntimeError,
-  ) as error:
+    raise _BrokenOffError(f'broke off in {file.member}') from error
+  except OSError:
+    raise  # The disk refused to be written to.
+  except (remotezip.RemoteZipError, *formats.DAMAGE) as error:
     raise OriginFileError(
       f'{address}: cannot be read as a zip file: {error}'
     ) from error
@@ -333,21 +330,27 @@ def _say_wrong(file: OriginFile, part: pathlib.Path) -> str | None:
   return wrong or proofs.mismatch(file, size)
 
 
-def _check_room(file: OriginFile, part: pathlib.Path) -> None:
-  """Says before the work what would end it."""
-  folder = part.parent
+def check_room(folder: pathlib.Path, needed: int) -> None:
+  """Says before the work what would end it.
+
+  Args:
+    folder: The folder that is to be written to; made if it is not there.
+    needed: How many bytes.
+
+  Raises:
+    OriginFileError: If it cannot be written to or has not so much room.
+  """
   folder.mkdir(parents=True, exist_ok=True)
   if not os.access(folder, os.W_OK):
     raise OriginFileError(
       f'{folder}: cannot be written to. Choose another folder, or change its'
       ' permissions.'
     )
-  needed = (file.size or 0) - _size(part)
   free = shutil.disk_usage(folder).free
   if needed > free:
     raise OriginFileError(
-      f'{folder}: {file.name} needs {needed:,} bytes, and {free:,} are free on'
-      ' the disk. Free some, or choose another folder.'
+      f'{folder}: {needed:,} bytes are needed, and {free:,} are free on the'
+      ' disk. Free some, or choose another folder.'
     )
 
 
@@ -378,14 +381,10 @@ def _size(path: pathlib.Path) -> int:
 
 
 def _reason(error: BaseException) -> str:
-  """Returns the innermost cause of a network error, in few words."""
-  while True:
-    inner = getattr(error, 'reason', None) or next(
-      (arg for arg in error.args if isinstance(arg, BaseException)), None
-    )
-    if not isinstance(inner, BaseException):
-      break
-    error = inner
-  text = getattr(error, 'strerror', None) or str(error)
-  # urllib3 puts the object before the text.
-  return text.rpartition('>: ')[2]
+  """Returns the operating system's words for a network error."""
+  cause: BaseException | None = error
+  while cause:
+    if isinstance(cause, OSError) and cause.strerror:
+      return cause.strerror
+    cause = cause.__cause__ or cause.__context__
+  return str(error)

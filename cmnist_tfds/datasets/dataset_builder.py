@@ -18,25 +18,29 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
 from absl import logging
 from etils import epath
+from tensorflow_datasets.core.utils import shard_utils
 
-from cmnist_tfds import acquire, resources, selection, subsets
+from cmnist_tfds import acquire, downloads, resources, selection, subsets
+from cmnist_tfds.datasets import fast_path
 from cmnist_tfds.errors import PreparationError, SubsetNameError
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 from cmnist_tfds.subsets import Subset
 
 # TFDS 4.9.10 loses rows when it writes Parquet.
 _REFUSED_FORMATS = ('parquet',)
+
+
+_DEFAULT = subsets.subset(subsets.DEFAULT)
 
 
 @dataclasses.dataclass(eq=False)
@@ -47,7 +51,8 @@ class CmnistConfig(tfds.core.BuilderConfig):
     subset: The subset's record.
   """
 
-  subset: Subset = subsets.subset(subsets.DEFAULT)
+  # TFDS's own fields have defaults, so this one must: the default config's.
+  subset: Subset = _DEFAULT
 
   def __reduce__(self) -> tuple[Any, ...]:
     # TFDS takes no config but the very object it knows by that name.
@@ -104,7 +109,9 @@ def _class_table(subset: Subset) -> list[dict[str, Any]]:
   ]
 
 
-class CmnistBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class CmnistBuilder(  # type: ignore[call-arg]
+  tfds.core.GeneratorBasedBuilder, skip_registration=True
+):
   """Builds any subset of CMNIST; a dataset is a subclass with a name.
 
   Examples are `image` uint8 (28, 28, 1), upright; `label`; `source`, which of
@@ -114,22 +121,38 @@ class CmnistBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   """
 
   VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'The 134 subsets of the paper and reduced forms.'}
-  BUILDER_CONFIGS = [_config_of(s) for s in subsets.declared()]
+  RELEASE_NOTES: ClassVar[dict[str, str]] = {
+    '1.0.0': 'The 134 subsets of the paper and reduced forms.'
+  }
+  BUILDER_CONFIGS: ClassVar[list[CmnistConfig]] = [
+    _config_of(s) for s in subsets.declared()
+  ]
   DEFAULT_BUILDER_CONFIG_NAME = subsets.DEFAULT
 
-  def __init__(self, *, allow_unverified: bool = False, **kwargs: Any):
+  def __init__(
+    self,
+    *,
+    allow_unverified: bool = False,
+    mirror: str | None = None,
+    **kwargs: Any,
+  ):
     """Constructs the builder.
 
     Args:
       allow_unverified: Whether to build from origin files that are not proved
         to be the right ones. The metadata of what is built says so.
+      mirror: Folder or HTTP base with the origin files, asked before their
+        origins; that of the environment variable CMNIST_MIRROR if None.
       **kwargs: Those of `tfds.core.GeneratorBasedBuilder`.
     """
     self._allow_unverified = allow_unverified
+    self._mirror = acquire.mirror_of_user(mirror)
     super().__init__(**kwargs)
-    # For pickling, which would lose it.
-    self._original_state['allow_unverified'] = allow_unverified
+    # For pickling, which would lose them.
+    self._original_state |= {
+      'allow_unverified': allow_unverified,
+      'mirror': mirror,
+    }
     if self.data_path.exists() and self.is_prepared():
       self._restore()
 
@@ -203,6 +226,8 @@ class CmnistBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             {'key': s.key, 'title': s.title, 'verified': {}}
             for s in subset.sources
           ],
+          # Splits with equal digests have equal examples, byte by byte.
+          'digests': {},
         }
       ),
     )
@@ -214,9 +239,19 @@ class CmnistBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def _checksums_path(cls) -> epath.Path:
     return epath.Path(resources.folder('checksums') / 'checksums.tsv')
 
+  def _make_download_manager(
+    self,
+    download_dir: epath.PathLike | None,
+    download_config: tfds.download.DownloadConfig,
+  ) -> downloads.OriginDownloadManager:
+    return downloads.adopt(
+      super()._make_download_manager(download_dir, download_config),
+      mirror=self._mirror,
+    )
+
   def _places(
     self,
-    dl_manager: tfds.download.DownloadManager,
+    dl_manager: downloads.OriginDownloadManager,
     download_config: tfds.download.DownloadConfig,
   ) -> acquire.Places:
     """Where origin files are looked for."""
@@ -224,8 +259,9 @@ class CmnistBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       epath.Path(dl_manager.download_dir) / 'manual'
     )
     return acquire.Places(
-      manual_dir=pathlib.Path(os.path.expanduser(manual_dir)),
-      mirror=None,
+      manual_dir=pathlib.Path(manual_dir).expanduser(),
+      mirror=self._mirror,
+      cached=dl_manager.cached,
       download=dl_manager.download,
     )
 
@@ -330,7 +366,7 @@ class CmnistBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def _download_and_prepare(
     self,
-    dl_manager: tfds.download.DownloadManager,
+    dl_manager: downloads.OriginDownloadManager,
     download_config: tfds.download.DownloadConfig,
   ) -> None:
     self._places_now = self._places(dl_manager, download_config)
@@ -342,8 +378,64 @@ class CmnistBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     )
     metadata['balanced'] = len({c['train'] for c in metadata['classes']}) == 1
 
+  def _generate_splits(
+    self,
+    dl_manager: downloads.OriginDownloadManager,
+    download_config: tfds.download.DownloadConfig,
+  ) -> Sequence[tfds.core.SplitInfo]:
+    if not fast_path.applies(self.info.file_format, download_config):
+      return super()._generate_splits(dl_manager, download_config)
+    shard_config = download_config.get_shard_config()
+    return [self._write_split(split, shard_config) for split in SPLITS]
+
+  # The fast path ---
+
+  def _write_split(
+    self, split: str, shard_config: shard_utils.ShardConfig
+  ) -> tfds.core.SplitInfo:
+    metadata = self.info.metadata
+    pieces = fast_path.pieces(
+      self.subset,
+      split,
+      self._places_now,
+      allow_unverified=self._allow_unverified,
+    )
+    for piece in pieces:
+      metadata['sources'][piece.source]['verified'] |= piece.store.note
+      taken = piece.labels[piece.store.labels[piece.rows]]
+      for label, count in zip(
+        *np.unique(taken, return_counts=True), strict=True
+      ):
+        metadata['classes'][label][split] = int(count)
+    digest = metadata['digests'][split] = fast_path.digest(pieces)
+    return fast_path.write(
+      pieces,
+      self._get_filename_template(split),
+      self.info.file_format,
+      shard_config,
+      same=self._same_split(split, digest),
+    )
+
+  def _same_split(self, split: str, digest: str) -> tfds.core.SplitInfo | None:
+    """Returns that split of the full subset, if it is there and the same.
+
+    A reduced subset has the test split of the full one.
+    """
+    if self.subset.per_class is None:
+      return None
+    full = type(self)(config=self.subset.full.name, data_dir=self.data_dir_root)
+    if (
+      not full.data_path.exists()
+      or full.info.file_format != self.info.file_format
+      or full.info.metadata['digests'].get(split) != digest
+    ):
+      return None
+    return full.info.splits[split]
+
+  # The stock path ---
+
   def _split_generators(
-    self, dl_manager: tfds.download.DownloadManager
+    self, dl_manager: downloads.OriginDownloadManager
   ) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
     del dl_manager
     return {split: self._generate_examples(split) for split in SPLITS}
@@ -361,9 +453,9 @@ class CmnistBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self._places_now,
         allow_unverified=self._allow_unverified,
       )
-      metadata['sources'][index]['verified'].update(
-        {path: proof.value for path, proof in arrays.proofs.items()}
-      )
+      metadata['sources'][index]['verified'] |= {
+        path: proof.value for path, proof in arrays.proofs.items()
+      }
       taken = selection.rows(
         arrays.labels, raw_labels, selection.kept(self.subset, split)
       )

@@ -67,6 +67,7 @@ class Store:
     lengths: uint16 (n,), bytes of each PNG.
     crcs: uint32 (n,), CRC-32C of each PNG.
     labels: uint8 (n,), raw labels.
+    note: What `Loaded.note` said when the examples were encoded.
   """
 
   pngs: np.ndarray
@@ -74,6 +75,7 @@ class Store:
   lengths: np.ndarray
   crcs: np.ndarray
   labels: np.ndarray
+  note: dict[str, str]
 
   def __len__(self) -> int:
     return len(self.labels)
@@ -109,6 +111,21 @@ class Store:
     return decoded
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Loaded:
+  """The arrays of one split of one source, to be encoded.
+
+  Attributes:
+    images: uint8 (n, 28, 28).
+    labels: uint8 (n,), raw labels.
+    note: What is to be remembered of them, as how their files were proved.
+  """
+
+  images: np.ndarray
+  labels: np.ndarray
+  note: dict[str, str]
+
+
 @dataclasses.dataclass(frozen=True)
 class Entry:
   """A file in the cache folder.
@@ -137,7 +154,7 @@ def default_cache_dir() -> pathlib.Path:
 
 def open_or_encode(
   origin: str,
-  load: Callable[[], tuple[np.ndarray, np.ndarray]],
+  load: Callable[[], Loaded],
   cache_dir: _PathLike | None = None,
 ) -> Store:
   """Returns the store of an origin; encodes what is missing or damaged.
@@ -145,8 +162,7 @@ def open_or_encode(
   Args:
     origin: Names the examples for good, as by the hashes of their files: equal
       text means equal arrays. At most 500 characters.
-    load: Returns the arrays: images, uint8 (n, 28, 28), and raw labels, uint8
-      (n,). Called only where the store is not there.
+    load: Returns the arrays. Called only where the store is not there.
     cache_dir: The cache folder; `default_cache_dir()` by default.
 
   Returns:
@@ -158,11 +174,11 @@ def open_or_encode(
   found = find(origin, cache_dir)
   if found is not None:
     return found
-  images, labels = load()
-  _check(images, labels)
+  loaded = load()
+  _check(loaded)
   folder = _folder(cache_dir)
   try:
-    _write(folder, origin, images, labels)
+    _write(folder, origin, loaded)
   except OSError as err:
     raise errors.PreparationError(
       f'Cannot write the encoded images of {origin} to {folder}:'
@@ -212,6 +228,7 @@ def find(origin: str, cache_dir: _PathLike | None = None) -> Store | None:
     lengths=lengths,
     crcs=crcs.view('<u4').astype(np.uint32),
     labels=labels.body,
+    note=labels.fields['note'],
   )
 
 
@@ -288,8 +305,8 @@ def _describe(path: pathlib.Path) -> str:
   return 'of another version'
 
 
-def _check(images: np.ndarray, labels: np.ndarray) -> None:
-  size = sources.IMAGE_SIZE
+def _check(loaded: Loaded) -> None:
+  images, labels, size = loaded.images, loaded.labels, sources.IMAGE_SIZE
   if (images.dtype, images.shape[1:]) != (np.uint8, (size, size)) or (
     labels.dtype,
     labels.shape,
@@ -300,10 +317,9 @@ def _check(images: np.ndarray, labels: np.ndarray) -> None:
     )
 
 
-def _write(
-  folder: pathlib.Path, origin: str, images: np.ndarray, labels: np.ndarray
-) -> None:
+def _write(folder: pathlib.Path, origin: str, loaded: Loaded) -> None:
   """Writes the files of an origin, but not images that are there already."""
+  images = loaded.images
   key = _fingerprint(images)
   path = _images_path(folder, key)
   expected = {'kind': _IMAGES, 'images': key}
@@ -312,8 +328,15 @@ def _write(
   except (FileNotFoundError, checked_file.DamagedError):
     fields = {**expected, 'num_images': len(images)}
     checked_file.write(path, fields, _encode(images))
-  fields = {'kind': _LABELS, 'origin': origin, 'images': key}
-  checked_file.write(_labels_path(folder, origin), fields, [labels.tobytes()])
+  fields = {
+    'kind': _LABELS,
+    'origin': origin,
+    'images': key,
+    'note': loaded.note,
+  }
+  checked_file.write(
+    _labels_path(folder, origin), fields, [loaded.labels.tobytes()]
+  )
 
 
 def _fingerprint(images: np.ndarray) -> str:

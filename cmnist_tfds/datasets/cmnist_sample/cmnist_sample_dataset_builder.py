@@ -20,7 +20,7 @@ from typing import Any
 
 import tensorflow_datasets.public_api as tfds
 
-from cmnist_tfds import acquire, resources
+from cmnist_tfds import acquire, downloads, resources
 from cmnist_tfds.datasets import dataset_builder
 
 
@@ -33,11 +33,9 @@ class Builder(dataset_builder.CmnistBuilder):
 
   def _places(
     self,
-    dl_manager: tfds.download.DownloadManager,
+    dl_manager: downloads.OriginDownloadManager,
     download_config: tfds.download.DownloadConfig,
   ) -> acquire.Places:
     """The files that travel with the package."""
     del dl_manager, download_config
-    return acquire.Places(
-      manual_dir=resources.folder('dummy_data'), mirror=None, download=None
-    )
+    return acquire.Places(manual_dir=resources.folder('dummy_data'))

@@ -1,0 +1,54 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The training example runs as a user runs it."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import runpy
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+_EXAMPLE = (
+  pathlib.Path(__file__).resolve().parent.parent / 'examples/train_keras.py'
+)
+
+
+def test_one_short_epoch_on_the_sample(tmp_path):
+  done = subprocess.run(
+    [
+      *(sys.executable, str(_EXAMPLE), '--sample', '--data_dir', tmp_path),
+      *('--subset', 'X-12', '--epochs', '1'),
+    ],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  accuracies = re.findall(r'accuracy +([01]\.[0-9]{4})$', done.stdout, re.M)
+  assert len(accuracies) == 2
+  # One epoch suffices to be far above the 1/12 of guessing.
+  assert float(accuracies[0]) > 0.5
+
+
+def test_balanced_accuracy_weighs_classes_alike():
+  balanced_accuracy = runpy.run_path(str(_EXAMPLE))['balanced_accuracy']
+  labels = np.array([0, 0, 0, 0, 2])
+  predicted = np.array([0, 0, 0, 1, 0])
+  assert balanced_accuracy(labels, predicted) == pytest.approx(0.75 / 2)

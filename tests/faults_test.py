@@ -1,0 +1,228 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What a user sees when hosts misbehave, one row per fault.
+
+Each fault is met twice: alone, where the error must name it, and before a home
+in good order, where the file must come all the same. The run ends with a count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+import re
+from collections.abc import Iterator
+
+import faulty_server
+import numpy as np
+import pytest
+import synthetic
+import tensorflow_datasets as tfds
+
+from cmnist_tfds import acquire, downloads
+from cmnist_tfds.acquire import places, transfer
+from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.sources import SOURCES
+
+LIMITS = transfer.Limits(silence=1.0, attempts=2, pause=0.01)
+
+# Fault of a host, and what the error says of it if there is no other home.
+FAULTS = {
+  'refuses': r'127\.0\.0\.1:\d+: cannot be reached: Connection refused',
+  'deaf': r'127\.0\.0\.1:\d+: no answer within 1 s',
+  'hang': r'127\.0\.0\.1:\d+: no answer within 1 s',
+  'half': r'127\.0\.0\.1:\d+: fell silent while it sent a file',
+  '404': r'train-images\.gz: HTTP 404 Not Found',
+  '500': r'train-images\.gz: HTTP 500 Internal Server Error',
+  'loop': r'train-images\.gz: redirects go round in circles',
+  'html': r'train-images\.gz: not the file expected: it is an HTML page, .*'
+  'look on the homepage where the file has moved',
+  'page': r'train-images\.gz: not the file expected: it is an HTML page',
+  'close': r'train-images\.gz: broke off after \d bytes',
+  'wrong': r'train-images\.gz: not the file expected: it has the right size,'
+  ' but not the SHA-256 [0-9a-f]{64}',
+  'outdated': r'train-images\.gz: not the file expected: it is the outdated'
+  ' version .*fetch the new one',
+  'long': r'train-images\.gz: not the file expected: it has more than [\d,]+'
+  ' bytes',
+}
+# What a patient client need not call a fault.
+HARDSHIPS = ('redirect', 'slow', 'norange', 'unsteady')
+
+
+def _manager(folder: pathlib.Path, made: synthetic.Made, mirror=None):
+  return downloads.adopt(
+    tfds.download.DownloadManager(download_dir=folder, dataset_name='cmnist'),
+    mirror=mirror,
+    sources=[made.source],
+    limits=LIMITS,
+  )
+
+
+@contextlib.contextmanager
+def _hosts(fault: str, **kwargs) -> Iterator[tuple[list[str], synthetic.Made]]:
+  """Yields a home with the fault and one without, and the files of both."""
+  with contextlib.ExitStack() as stack:
+    files = synthetic.make(**kwargs).files
+    good = stack.enter_context(faulty_server.serve(files))
+    if fault == 'refuses':
+      bad = f'{stack.enter_context(faulty_server.refusing())}/'
+    elif fault == 'deaf':
+      bad = f'{stack.enter_context(faulty_server.deaf())}/'
+    else:
+      # A host of its own: a dead one is not asked a second time.
+      bad = stack.enter_context(faulty_server.serve(files)).home(fault)
+    yield [bad, good.home('ok')], synthetic.make((bad,), **kwargs)
+
+
+def _read(folder, made, mirror=None, split='train'):
+  manager = _manager(folder, made, mirror)
+  return acquire.read_split(made.source, split, manager.places(None))
+
+
+def _assert_right(arrays, made, split='train'):
+  images, labels = made.arrays[split]
+  upright = images.transpose(0, 2, 1) if made.source.transposed else images
+  np.testing.assert_array_equal(arrays.images, upright)
+  np.testing.assert_array_equal(arrays.labels, labels)
+
+
+def _leftovers(folder: pathlib.Path) -> list[str]:
+  """Names of files that are neither finished downloads nor locks."""
+  return [
+    path.name
+    for path in folder.rglob('*')
+    if '.tmp.' in path.name or path.name.endswith('.part')
+  ]
+
+
+@pytest.fixture(autouse=True)
+def _no_progress_bars():
+  tfds.disable_progress_bar()
+
+
+@pytest.mark.parametrize('fault', FAULTS)
+def test_the_only_home_has_the_fault(fault, tmp_path, faults_tried):
+  with _hosts(fault) as (_, made):
+    source = synthetic.replace_file(
+      made.source,
+      'toy/train-images.gz',
+      outdated_size=len(faulty_server.OUTDATED),
+    )
+    with pytest.raises(OriginFileError) as raised:
+      _read(tmp_path, dataclasses.replace(made, source=source))
+  message = ' '.join(str(raised.value).split())
+  assert message.startswith('no right copy of toy/train-images.gz: - ')
+  assert re.search(FAULTS[fault], message), message
+  assert re.search(r'Get it from http\S+ and put it at \S+\.$', message)
+  faults_tried(fault, 'named')
+
+
+@pytest.mark.parametrize('fault', FAULTS)
+def test_the_first_home_has_the_fault(fault, tmp_path, faults_tried):
+  with _hosts(fault) as (homes, _):
+    made = synthetic.make(tuple(homes))
+    _assert_right(_read(tmp_path, made), made)
+  assert not _leftovers(tmp_path)
+  faults_tried(fault, 'survived')
+
+
+@pytest.mark.parametrize('fault', FAULTS)
+def test_the_mirror_has_the_fault(fault, tmp_path, faults_tried):
+  with _hosts(fault) as ((bad, good), _):
+    made = synthetic.make((good,))
+    _assert_right(_read(tmp_path, made, mirror=bad), made)
+  faults_tried(f'{fault} (mirror)', 'survived')
+
+
+@pytest.mark.parametrize('hardship', HARDSHIPS)
+def test_the_only_home_makes_it_hard(hardship, tmp_path, faults_tried):
+  with _hosts(hardship) as (_, made):
+    _assert_right(_read(tmp_path, made), made)
+  assert not _leftovers(tmp_path)
+  faults_tried(hardship, 'survived')
+
+
+@pytest.mark.parametrize('fault', [*FAULTS, *HARDSHIPS])
+def test_the_first_home_of_an_archive_has_the_fault(
+  fault, tmp_path, faults_tried
+):
+  with _hosts(fault, form='zip') as (homes, _):
+    made = synthetic.make(tuple(homes), form='zip')
+    _assert_right(_read(tmp_path, made), made)
+  faults_tried(f'{fault} (archive)', 'survived')
+
+
+def test_a_dead_host_is_not_asked_for_each_file(tmp_path):
+  files = synthetic.make().files
+  with faulty_server.serve(files) as dead, faulty_server.serve(files) as good:
+    made = synthetic.make((dead.home('hang'), good.home('ok')))
+    manager = _manager(tmp_path, made)
+    for split in made.source.splits:
+      acquire.read_split(made.source, split, manager.places(None))
+  assert len(dead.requests) == 1
+  assert len(good.requests) == 4
+
+
+def test_all_dead_homes_of_a_file_are_given_up_within_30_s():
+  hosts = max(
+    len({url.split('/')[2] for _, url in places.urls(file, 'http://mirror')})
+    for source in SOURCES
+    for split in source.splits.values()
+    for file in (split.images, split.labels)
+  )
+  assert hosts * transfer.Limits().silence <= 30
+
+
+@pytest.mark.parametrize(
+  ('there', 'taken'),
+  [
+    (('manual', 'mirror', 'origin', 'second'), 'manual'),
+    (('mirror', 'origin', 'second'), 'mirror'),
+    (('origin', 'second'), 'origin'),
+    (('second',), 'second'),
+  ],
+)
+@pytest.mark.parametrize('mirror_kind', ['folder', 'http'])
+def test_places_are_tried_in_order(there, taken, mirror_kind, tmp_path):
+  made = synthetic.make()
+  with contextlib.ExitStack() as stack:
+    servers = {
+      name: stack.enter_context(
+        faulty_server.serve(made.files if name in there else {})
+      )
+      for name in ('mirror', 'origin', 'second')
+    }
+    made = synthetic.make(
+      (servers['origin'].home('ok'), servers['second'].home('ok'))
+    )
+    for name in ('manual', 'mirror'):
+      if name in there:
+        made.write(tmp_path / name)
+    mirror = (
+      str(tmp_path / 'mirror')
+      if mirror_kind == 'folder'
+      else servers['mirror'].home('ok')
+    )
+    manager = _manager(tmp_path / 'downloads', made, mirror)
+    arrays = acquire.read_split(
+      made.source, 'train', manager.places(tmp_path / 'manual')
+    )
+  _assert_right(arrays, made)
+  asked = [name for name, server in servers.items() if server.requests]
+  order = ['mirror', 'origin', 'second'][mirror_kind == 'folder' :]
+  from_disk = taken == 'manual' or (taken, mirror_kind) == ('mirror', 'folder')
+  assert asked == ([] if from_disk else order[: order.index(taken) + 1])

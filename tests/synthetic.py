@@ -1,0 +1,207 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Small synthetic sources, whose files are made in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+import io
+import pathlib
+import zipfile
+
+import numpy as np
+
+from cmnist_tfds.acquire import proofs
+from cmnist_tfds.sources import OriginFile, Source, Split
+
+SIZES = {'train': 40, 'test': 20}
+CLASS_NAMES = ('zero', 'one')
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+  """A synthetic source.
+
+  Attributes:
+    source: The record.
+    files: The bytes of its files, by path.
+    arrays: Images and labels as in the files, by split.
+  """
+
+  source: Source
+  files: dict[str, bytes]
+  arrays: dict[str, tuple[np.ndarray, np.ndarray]]
+
+  def write(self, folder: pathlib.Path) -> pathlib.Path:
+    """Writes the files in the layout of a manual folder."""
+    for path, data in self.files.items():
+      (folder / path).parent.mkdir(parents=True, exist_ok=True)
+      (folder / path).write_bytes(data)
+    return folder
+
+
+def idx(array: np.ndarray, *, packed: bool = True) -> bytes:
+  """Returns an IDX file."""
+  data = bytes([0, 0, 8, array.ndim])
+  data += np.array(array.shape, '>u4').tobytes() + array.tobytes()
+  return gzip.compress(data, mtime=0) if packed else data
+
+
+def npz(array: np.ndarray, key: str = 'arr_0') -> bytes:
+  """Returns an NPZ file."""
+  out = io.BytesIO()
+  np.savez_compressed(out, **{key: array})
+  return out.getvalue()
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+  """Returns a zip file."""
+  out = io.BytesIO()
+  with zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED) as archive:
+    for name, data in members.items():
+      archive.writestr(zipfile.ZipInfo(name), data)
+  return out.getvalue()
+
+
+def origin_file(path: str, data: bytes, **kwargs) -> OriginFile:
+  """Returns the record of a file with these bytes."""
+  return OriginFile(
+    path=path,
+    size=len(data),
+    md5=hashlib.md5(data).hexdigest(),
+    sha256=hashlib.sha256(data).hexdigest(),
+    **kwargs,
+  )
+
+
+def make(
+  homes: tuple[str, ...] = ('http://127.0.0.1:9/',),
+  *,
+  form: str = 'idx',
+  seed: int = 0,
+) -> Made:
+  """Makes a source of 40 training and 20 test examples in two classes.
+
+  Args:
+    homes: Bases of the URLs of its files, without the folder.
+    form: 'idx'; 'npz', with the IDX files as equivalents; or 'zip', with IDX
+      files as members.
+    seed: Of the images.
+
+  Returns:
+    The source; with 'npz' both forms are among the files.
+  """
+  rng = np.random.default_rng(seed)
+  arrays = {
+    split: (
+      rng.integers(0, 256, (size, 28, 28), np.uint8),
+      np.arange(size, dtype=np.uint8) % len(CLASS_NAMES),
+    )
+    for split, size in SIZES.items()
+  }
+  named = {
+    f'toy/{split}-{part}': array
+    for split, both in arrays.items()
+    for part, array in zip(('images', 'labels'), both, strict=True)
+  }
+  idx_files = {f'{path}.gz': idx(array) for path, array in named.items()}
+
+  def urls(path: str) -> tuple[str, ...]:
+    return tuple(home + path for home in homes)
+
+  prints = {path: proofs.fingerprint(array) for path, array in named.items()}
+  if form == 'zip':
+    members = {f'gzip/{p.rpartition("/")[2]}': d for p, d in idx_files.items()}
+    # Someone else's member makes the part worth less than half of the whole.
+    members['gzip/other.gz'] = rng.bytes(400_000)
+    files = {'toy/gzip.zip': zipped(members)}
+    archive = origin_file(
+      'toy/gzip.zip', files['toy/gzip.zip'], urls=urls('toy/gzip.zip')
+    )
+    records = [
+      origin_file(
+        f'{path}.gz',
+        idx_files[f'{path}.gz'],
+        archive=archive,
+        member=f'gzip/{path.rpartition("/")[2]}.gz',
+        fingerprint=prints[path],
+      )
+      for path in named
+    ]
+  else:
+    files = idx_files
+    records = [
+      origin_file(
+        f'{path}.gz',
+        idx_files[f'{path}.gz'],
+        urls=urls(f'{path}.gz'),
+        fingerprint=prints[path],
+      )
+      for path in named
+    ]
+    if form == 'npz':
+      npz_files = {f'{path}.npz': npz(array) for path, array in named.items()}
+      files = files | npz_files
+      records = [
+        origin_file(
+          f'{path}.npz',
+          npz_files[f'{path}.npz'],
+          urls=urls(f'{path}.npz'),
+          equivalents=(record,),
+          fingerprint=prints[path],
+        )
+        for path, record in zip(named, records, strict=True)
+      ]
+  source = Source(
+    key='T',
+    title='Toy',
+    class_names=CLASS_NAMES,
+    splits={
+      split: Split(
+        images=images,
+        labels=labels,
+        num_examples=size,
+        class_counts=(size // 2, size // 2),
+      )
+      for (split, size), images, labels in zip(
+        SIZES.items(), records[::2], records[1::2], strict=True
+      )
+    },
+    fewest=20,
+    transposed=form == 'zip',
+    homepage='',
+    license='',
+    citation='',
+  )
+  return Made(source, files, arrays)
+
+
+def replace_file(source: Source, path: str, **changes) -> Source:
+  """Returns the source with other facts in the record of one file."""
+
+  def changed(file: OriginFile) -> OriginFile:
+    return dataclasses.replace(file, **changes) if file.path == path else file
+
+  return dataclasses.replace(
+    source,
+    splits={
+      name: dataclasses.replace(
+        split, images=changed(split.images), labels=changed(split.labels)
+      )
+      for name, split in source.splits.items()
+    },
+  )
