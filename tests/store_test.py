@@ -19,6 +19,7 @@ import logging
 import multiprocessing
 import os
 import pathlib
+import signal
 
 import google_crc32c
 import numpy as np
@@ -109,6 +110,14 @@ def test_files_are_the_same_whenever_they_are_made(tmp_path):
   first, second = files(tmp_path / 'a'), files(tmp_path / 'b')
   assert [p.name for p in first] == [p.name for p in second]
   assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def test_decodes_rows_in_any_order(tmp_path):
+  found = store.open_or_encode('F train', load, tmp_path)
+  rows = np.random.default_rng(1).permutation(len(IMAGES))
+  np.testing.assert_array_equal(found.images(rows), IMAGES[rows])
+  np.testing.assert_array_equal(found.images(rows[:3]), IMAGES[rows[:3]])
+  assert found.images(rows[:0]).shape == (0, 28, 28)
 
 
 def test_arrays_cannot_be_written(tmp_path):
@@ -233,6 +242,24 @@ def test_several_processes_at_once(tmp_path):
   assert last == png.encode(IMAGES[-1:]) * 3
   assert len(files(tmp_path)) == 2
   check(store.find('F train', tmp_path), IMAGES, LABELS)
+
+
+def be_killed_while_writing(cache_dir):
+  os.replace = lambda *unused_args: os.kill(os.getpid(), signal.SIGKILL)
+  store.open_or_encode('F train', load, cache_dir)
+
+
+def test_a_killed_process_leaves_nothing_that_is_used(tmp_path):
+  process = multiprocessing.get_context('spawn').Process(
+    target=be_killed_while_writing, args=[tmp_path]
+  )
+  process.start()
+  process.join()
+  assert process.exitcode == -signal.SIGKILL
+  (left,) = store.entries(tmp_path)
+  assert left.description.startswith('being written')
+  assert store.find('F train', tmp_path) is None
+  check(store.open_or_encode('F train', load, tmp_path), IMAGES, LABELS)
 
 
 def test_entries_are_listed_and_cleared(tmp_path):

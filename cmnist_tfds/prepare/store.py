@@ -21,12 +21,13 @@ images are, with the PNGs, their checksums and lengths; and
 and the key of the images. So sources with equal images share them, and who
 knows the origin finds the store without the origin's arrays.
 
-A file is whole or not there, and checked before use. Any may be deleted or
-moved elsewhere at any time between builds.
+A file is whole or not there, and checked before use. Any may be deleted, and
+the folder moved, whenever no build is running.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import hashlib
@@ -42,16 +43,16 @@ import numpy as np
 from cmnist_tfds import errors, sources
 from cmnist_tfds.prepare import checked_file, png
 
-# So many bytes may be read past a PNG, be it the last one.
-MARGIN = 64
+# So many bytes may be read past the end of a PNG, be it the last one.
+MARGIN = 32
 
 _CACHE_DIR = 'CMNIST_CACHE_DIR'
 # Names what the files hold. Change it when that changes: others are made anew.
 _IMAGES = 'cmnist_tfds images 1'
 _LABELS = 'cmnist_tfds labels 1'
 _SUFFIX = '.store'
-# Images that one thread encodes in one go.
-_AT_ONCE = 4096
+# Images that one thread takes in one go.
+_AT_ONCE = 1024
 
 _PathLike = str | os.PathLike[str]
 
@@ -83,6 +84,31 @@ class Store:
     """Returns one image as PNG."""
     start = self.offsets[index]
     return self.pngs[start : start + int(self.lengths[index])].tobytes()
+
+  def images(self, rows: np.ndarray) -> np.ndarray:
+    """Decodes images.
+
+    Args:
+      rows: Integers (n,), which ones.
+
+    Returns:
+      uint8 (n, 28, 28).
+    """
+    decoded = np.empty(
+      (len(rows), sources.IMAGE_SIZE, sources.IMAGE_SIZE), np.uint8
+    )
+
+    pngs = self.pngs.data
+
+    def decode(batch: slice) -> None:
+      starts = self.offsets[rows[batch]]
+      ends = starts + self.lengths[rows[batch]]
+      bounds = zip(starts.tolist(), ends.tolist(), strict=True)
+      decoded[batch] = png.decode([bytes(pngs[s:e]) for s, e in bounds])
+
+    with _threads() as pool:
+      collections.deque(pool.map(decode, _batches(len(rows))), maxlen=0)
+    return decoded
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -316,8 +342,8 @@ def _write(folder: pathlib.Path, origin: str, loaded: Loaded) -> None:
 def _fingerprint(images: np.ndarray) -> str:
   """Returns the SHA-256 of the pixels."""
   digest = hashlib.sha256()
-  for start in range(0, len(images), _AT_ONCE):
-    digest.update(np.ascontiguousarray(images[start : start + _AT_ONCE]).data)
+  for batch in _batches(len(images)):
+    digest.update(np.ascontiguousarray(images[batch]).data)
   return digest.hexdigest()
 
 
@@ -325,13 +351,8 @@ def _encode(images: np.ndarray) -> Iterator[bytes]:
   """Yields PNGs, margin, checksums and lengths, as `find` reads them."""
   crcs: list[int] = []
   lengths: list[int] = []
-  # Threads do, since libdeflate works without the interpreter's lock; processes
-  # would need a guarded main module, or a fork of a process with threads.
-  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    batches = (
-      images[start : start + _AT_ONCE]
-      for start in range(0, len(images), _AT_ONCE)
-    )
+  with _threads() as pool:
+    batches = (images[batch] for batch in _batches(len(images)))
     for pngs in pool.map(png.encode, batches):
       crcs += map(google_crc32c.value, pngs)
       lengths += map(len, pngs)
@@ -339,3 +360,17 @@ def _encode(images: np.ndarray) -> Iterator[bytes]:
   yield bytes(MARGIN)
   yield np.array(crcs, '<u4').tobytes()
   yield np.array(lengths, '<u2').tobytes()
+
+
+def _batches(count: int) -> Iterator[slice]:
+  for start in range(0, count, _AT_ONCE):
+    yield slice(start, start + _AT_ONCE)
+
+
+def _threads() -> futures.ThreadPoolExecutor:
+  """Returns a thread for each core.
+
+  Threads do, since libdeflate works without the interpreter's lock. Processes
+  would need a guarded main module, or a fork of a process that has threads.
+  """
+  return futures.ThreadPoolExecutor(os.cpu_count())
