@@ -38,7 +38,6 @@ from tensorflow_datasets.core.download import resource as resource_lib
 
 from cmnist_tfds.acquire import places as places_lib
 from cmnist_tfds.acquire import transfer
-from cmnist_tfds.acquire.places import Places
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.sources import SOURCES, OriginFile, Source
 
@@ -95,15 +94,6 @@ class OriginDownloadManager(tfds.download.DownloadManager):
     if self._force_download:
       return None
     return cached_file(self._download_dir, file, self._mirror)
-
-  def places(self, manual_dir: pathlib.Path | None) -> Places:
-    """Returns the places of a build that downloads with this manager."""
-    return Places(
-      manual_dir=manual_dir,
-      mirror=self._mirror,
-      cached=self.cached,
-      download=self.download,
-    )
 
   def _get_checksum_dl_result(
     self, resource: tfds.download.Resource, legacy_mode: bool = False
@@ -197,7 +187,7 @@ def adopt(
 
   Args:
     manager: The stock manager, as a builder has made it; not used afterwards.
-    mirror: The user's mirror, a folder or an HTTP base.
+    mirror: The user's mirror; only an HTTP base counts.
     sources: The sources whose files are fetched.
     limits: When a host is given up.
 

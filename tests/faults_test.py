@@ -27,7 +27,6 @@ import re
 from collections.abc import Iterator
 
 import faulty_server
-import numpy as np
 import pytest
 import synthetic
 import tensorflow_datasets as tfds
@@ -44,7 +43,7 @@ FAULTS = {
   'refuses': r'127\.0\.0\.1:\d+: cannot be reached: Connection refused',
   'deaf': r'127\.0\.0\.1:\d+: no answer within 1 s',
   'hang': r'127\.0\.0\.1:\d+: no answer within 1 s',
-  'half': r'127\.0\.0\.1:\d+: fell silent while it sent a file',
+  'stall': r'127\.0\.0\.1:\d+: fell silent while it sent a file',
   '404': r'train-images\.gz: HTTP 404 Not Found',
   '500': r'train-images\.gz: HTTP 500 Internal Server Error',
   'loop': r'train-images\.gz: redirects go round in circles',
@@ -63,12 +62,19 @@ FAULTS = {
 HARDSHIPS = ('redirect', 'slow', 'norange', 'unsteady')
 
 
-def _manager(folder: pathlib.Path, made: synthetic.Made, mirror=None):
-  return downloads.adopt(
+def _places(folder, made, mirror=None, manual_dir=None) -> acquire.Places:
+  """Returns places that download with TFDS's manager into a folder."""
+  manager = downloads.adopt(
     tfds.download.DownloadManager(download_dir=folder, dataset_name='cmnist'),
     mirror=mirror,
     sources=[made.source],
     limits=LIMITS,
+  )
+  return acquire.Places(
+    manual_dir=manual_dir,
+    mirror=mirror,
+    cached=manager.cached,
+    download=manager.download,
   )
 
 
@@ -89,15 +95,7 @@ def _hosts(fault: str, **kwargs) -> Iterator[tuple[list[str], synthetic.Made]]:
 
 
 def _read(folder, made, mirror=None, split='train'):
-  manager = _manager(folder, made, mirror)
-  return acquire.read_split(made.source, split, manager.places(None))
-
-
-def _assert_right(arrays, made, split='train'):
-  images, labels = made.arrays[split]
-  upright = images.transpose(0, 2, 1) if made.source.transposed else images
-  np.testing.assert_array_equal(arrays.images, upright)
-  np.testing.assert_array_equal(arrays.labels, labels)
+  return acquire.read_split(made.source, split, _places(folder, made, mirror))
 
 
 def _leftovers(folder: pathlib.Path) -> list[str]:
@@ -135,7 +133,7 @@ def test_the_only_home_has_the_fault(fault, tmp_path, faults_tried):
 def test_the_first_home_has_the_fault(fault, tmp_path, faults_tried):
   with _hosts(fault) as (homes, _):
     made = synthetic.make(tuple(homes))
-    _assert_right(_read(tmp_path, made), made)
+    made.assert_read(_read(tmp_path, made))
   assert not _leftovers(tmp_path)
   faults_tried(fault, 'survived')
 
@@ -144,14 +142,14 @@ def test_the_first_home_has_the_fault(fault, tmp_path, faults_tried):
 def test_the_mirror_has_the_fault(fault, tmp_path, faults_tried):
   with _hosts(fault) as ((bad, good), _):
     made = synthetic.make((good,))
-    _assert_right(_read(tmp_path, made, mirror=bad), made)
+    made.assert_read(_read(tmp_path, made, mirror=bad))
   faults_tried(f'{fault} (mirror)', 'survived')
 
 
 @pytest.mark.parametrize('hardship', HARDSHIPS)
 def test_the_only_home_makes_it_hard(hardship, tmp_path, faults_tried):
   with _hosts(hardship) as (_, made):
-    _assert_right(_read(tmp_path, made), made)
+    made.assert_read(_read(tmp_path, made))
   assert not _leftovers(tmp_path)
   faults_tried(hardship, 'survived')
 
@@ -162,7 +160,7 @@ def test_the_first_home_of_an_archive_has_the_fault(
 ):
   with _hosts(fault, form='zip') as (homes, _):
     made = synthetic.make(tuple(homes), form='zip')
-    _assert_right(_read(tmp_path, made), made)
+    made.assert_read(_read(tmp_path, made))
   faults_tried(f'{fault} (archive)', 'survived')
 
 
@@ -170,9 +168,9 @@ def test_a_dead_host_is_not_asked_for_each_file(tmp_path):
   files = synthetic.make().files
   with faulty_server.serve(files) as dead, faulty_server.serve(files) as good:
     made = synthetic.make((dead.home('hang'), good.home('ok')))
-    manager = _manager(tmp_path, made)
+    places_now = _places(tmp_path, made)
     for split in made.source.splits:
-      acquire.read_split(made.source, split, manager.places(None))
+      acquire.read_split(made.source, split, places_now)
   assert len(dead.requests) == 1
   assert len(good.requests) == 4
 
@@ -217,11 +215,12 @@ def test_places_are_tried_in_order(there, taken, mirror_kind, tmp_path):
       if mirror_kind == 'folder'
       else servers['mirror'].home('ok')
     )
-    manager = _manager(tmp_path / 'downloads', made, mirror)
     arrays = acquire.read_split(
-      made.source, 'train', manager.places(tmp_path / 'manual')
+      made.source,
+      'train',
+      _places(tmp_path / 'downloads', made, mirror, tmp_path / 'manual'),
     )
-  _assert_right(arrays, made)
+  made.assert_read(arrays)
   asked = [name for name, server in servers.items() if server.requests]
   order = ['mirror', 'origin', 'second'][mirror_kind == 'folder' :]
   from_disk = taken == 'manual' or (taken, mirror_kind) == ('mirror', 'folder')

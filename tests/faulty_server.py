@@ -115,8 +115,8 @@ def serve(files: dict[str, bytes]) -> Iterator[Served]:
     def _hang(self, path: str, data: bytes) -> None:
       stopping.wait(60)
 
-    def _half(self, path: str, data: bytes) -> None:
-      self._send_part(data, len(data) // 2)
+    def _stall(self, path: str, data: bytes) -> None:
+      self._send_part(data, len(data) * 2 // 3)
       self.wfile.flush()
       stopping.wait(60)
 

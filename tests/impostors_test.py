@@ -50,14 +50,15 @@ def _recognize(data, file=_FILE, size=None):
       synthetic.zipped({'matlab/emnist-mnist.mat': b'', 'matlab/x': b''}),
       "EMNIST's matlab.zip",
     ),
-    (_DATA[:-3], f'it has {len(_DATA) - 3} of {len(_DATA)} bytes'),
   ],
 )
 def test_known_wrong_files_are_named(data, named):
   assert named in (_recognize(data) or '')
 
 
-@pytest.mark.parametrize('data', [_DATA, _DATA + b'.', b'something else'])
+@pytest.mark.parametrize(
+  'data', [_DATA, _DATA[:-3], _DATA + b'.', b'something else']
+)
 def test_others_are_not(data):
   assert _recognize(data) is None
 

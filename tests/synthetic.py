@@ -25,7 +25,7 @@ import zipfile
 
 import numpy as np
 
-from cmnist_tfds.acquire import proofs
+from cmnist_tfds.acquire import SplitArrays, proofs
 from cmnist_tfds.sources import OriginFile, Source, Split
 
 SIZES = {'train': 40, 'test': 20}
@@ -52,6 +52,14 @@ class Made:
       (folder / path).parent.mkdir(parents=True, exist_ok=True)
       (folder / path).write_bytes(data)
     return folder
+
+  def assert_read(self, arrays: SplitArrays, split: str = 'train') -> None:
+    """Asserts that arrays are those in the files, images upright."""
+    images, labels = self.arrays[split]
+    if self.source.transposed:
+      images = images.transpose(0, 2, 1)
+    np.testing.assert_array_equal(arrays.images, images)
+    np.testing.assert_array_equal(arrays.labels, labels)
 
 
 def idx(array: np.ndarray, *, packed: bool = True) -> bytes:

@@ -63,13 +63,11 @@ def recognize(file: OriginFile, stream: BinaryIO, size: int) -> str | None:
       ' and which still goes about under the same name: fetch the new one'
     )
   if packed:
-    return _recognize_packed(file, stream, size)
+    return _recognize_packed(stream)
   return None
 
 
-def _recognize_packed(
-  file: OriginFile, stream: BinaryIO, size: int
-) -> str | None:
+def _recognize_packed(stream: BinaryIO) -> str | None:
   """Says which known wrong file a gzip or zip file is."""
   if _unpacked_head(stream).startswith((formats.GZIP_MAGIC, formats.ZIP_MAGIC)):
     return (
@@ -81,11 +79,6 @@ def _recognize_packed(
     return (
       "it is EMNIST's matlab.zip, which holds MATLAB's format: fetch gzip.zip"
       ' from the same page'
-    )
-  if file.size is not None and size < file.size:
-    return (
-      f'it has {size:,} of {file.size:,} bytes and may be a download that broke'
-      ' off: fetch it anew'
     )
   return None
 

@@ -162,7 +162,9 @@ def read_copy(
       try:
         array = formats.read_array(stream, check_shape)
       except OriginFileError as error:
-        raise OriginFileError(wrong or str(error)) from error
+        # A proved file is not damaged: this one has other bytes or fewer.
+        mismatch = proofs_lib.mismatch(file, size)
+        raise OriginFileError(wrong or f'{error}; {mismatch}') from error
   except OriginFileError as error:
     raise OriginFileError(f'{copy}: {error}') from error
   if (

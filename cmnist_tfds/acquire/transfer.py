@@ -43,8 +43,7 @@ from cmnist_tfds.acquire import formats, impostors, proofs
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.sources import OriginFile
 
-_BLOCK = 1 << 16
-_HEAD = 1 << 16
+_BLOCK = 1 << 14
 
 # A connection that brought so many bytes before it broke was worth its while.
 _WORTHWHILE = 1 << 20
@@ -239,6 +238,7 @@ def _receive(session: _Session, task: _Task) -> None:
             f'{url}: not the file expected: it has more than {limit:,} bytes'
           )
         out.write(block)
+        out.flush()  # What has come outlives a killed process.
         task.advance(len(block))
   if announced is not None and size < announced:
     raise _BrokenOffError(f'broke off after {size:,} bytes')

@@ -1,0 +1,299 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+from __future__ import annotations
+
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import time
+from unittest import mock
+
+import faulty_server
+import pytest
+import synthetic
+import tensorflow_datasets as tfds
+
+from cmnist_tfds import acquire, downloads
+from cmnist_tfds.acquire import transfer
+from cmnist_tfds.errors import OriginFileError
+
+LIMITS = transfer.Limits(silence=5.0, attempts=2, pause=0.01)
+IMAGES = 'toy/train-images.gz'
+
+
+def _stock(folder, dataset_name='cmnist', **kwargs):
+  return tfds.download.DownloadManager(
+    download_dir=folder, dataset_name=dataset_name, **kwargs
+  )
+
+
+def _adopt(folder, made, mirror=None, **kwargs):
+  return downloads.adopt(
+    _stock(folder, **kwargs),
+    mirror=mirror,
+    sources=[made.source],
+    limits=LIMITS,
+  )
+
+
+def _read(manager, made, mirror=None, split='train'):
+  places = acquire.Places(
+    mirror=mirror, cached=manager.cached, download=manager.download
+  )
+  return acquire.read_split(made.source, split, places)
+
+
+@pytest.fixture(autouse=True)
+def _no_progress_bars():
+  tfds.disable_progress_bar()
+
+
+@pytest.fixture
+def server():
+  with faulty_server.serve({}) as served:
+    yield served
+
+
+@pytest.fixture(params=['idx', 'npz', 'zip'])
+def made(request, server):
+  made = synthetic.make((server.home('ok'),), form=request.param)
+  server.files.update(made.files)
+  return made
+
+
+@pytest.fixture
+def plain(server):
+  made = synthetic.make((server.home('ok'),))
+  server.files.update(made.files)
+  return made
+
+
+def _unproved(made):
+  """Returns the source with no SHA-256 known of its training images."""
+  source = synthetic.replace_file(made.source, IMAGES, sha256=None)
+  return synthetic.Made(source, made.files, made.arrays)
+
+
+def test_files_are_fetched_once(made, server, tmp_path):
+  made.assert_read(_read(_adopt(tmp_path, made), made))
+  asked = len(server.requests)
+  made.assert_read(_read(_adopt(tmp_path, made), made))
+  assert len(server.requests) == asked
+
+
+def test_a_file_of_unknown_sha256_is_fetched_once(plain, server, tmp_path):
+  made = _unproved(plain)
+  for _ in range(2):
+    arrays = _read(_adopt(tmp_path, made), made)
+    assert arrays.proofs[IMAGES] is acquire.Proof.MD5
+  assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize('sha256', ['known', 'unknown'])
+def test_what_came_from_a_mirror_is_not_fetched_from_the_origin(
+  sha256, plain, server, tmp_path
+):
+  made = plain if sha256 == 'known' else _unproved(plain)
+  mirror = server.home('norange')
+  _read(_adopt(tmp_path, made, mirror), made, mirror)
+  asked = len(server.requests)
+  # The other way round, too: what came from the origin, now with a mirror.
+  _read(_adopt(tmp_path, made, mirror), made, mirror, split='test')
+  _read(_adopt(tmp_path, made, mirror), made, mirror, split='test')
+  assert len(server.requests) == asked + 2
+  made.assert_read(_read(_adopt(tmp_path, made, mirror), made, mirror))
+  assert len(server.requests) == asked + 2
+
+
+@pytest.mark.parametrize('name', ['emnist', 'fashion_mnist', 'kmnist'])
+def test_what_tfds_has_fetched_is_not_fetched_again(
+  name, plain, server, tmp_path
+):
+  from tensorflow_datasets.core.download import checksums
+
+  split = plain.source.splits['train']
+  files = (split.images, split.labels)
+  stock = _stock(
+    tmp_path,
+    name,
+    url_infos={
+      file.urls[0]: checksums.UrlInfo(
+        size=file.size, checksum=file.sha256, filename=file.name
+      )
+      for file in files
+    },
+  )
+  stock.download([file.urls[0] for file in files])
+  asked = len(server.requests)
+  plain.assert_read(_read(_adopt(tmp_path, plain), plain))
+  assert len(server.requests) == asked == 2
+
+
+def test_an_archive_at_hand_saves_fetching_its_members(server, tmp_path):
+  made = synthetic.make((server.home('ok'),), form='zip')
+  server.files.update(made.files)
+  archive = made.source.splits['train'].images.archive
+  _adopt(tmp_path, made).download(archive.urls[0])
+  asked = len(server.requests)
+  made.assert_read(_read(_adopt(tmp_path, made), made))
+  assert len(server.requests) == asked
+
+
+def test_members_cost_less_than_their_archive(server, tmp_path):
+  made = synthetic.make((server.home('ok'),), form='zip')
+  server.files.update(made.files)
+  manager = _adopt(tmp_path, made)
+  made.assert_read(_read(manager, made))
+  assert manager.downloaded_size < len(made.files['toy/gzip.zip']) / 2
+  assert all(asked_range for _, asked_range in server.requests)
+
+
+def test_a_download_cut_short_is_fetched_anew(plain, server, tmp_path):
+  manager = _adopt(tmp_path, plain)
+  path = manager.download(f'{server.home("ok")}{IMAGES}')
+  path.write_bytes(path.read_bytes()[:99])
+  plain.assert_read(_read(_adopt(tmp_path, plain), plain))
+
+
+def test_a_download_that_was_damaged_is_named(plain, server, tmp_path):
+  manager = _adopt(tmp_path, plain)
+  path = manager.download(f'{server.home("ok")}{IMAGES}')
+  path.write_bytes(bytes(path.stat().length))
+  with pytest.raises(OriginFileError) as raised:
+    _read(_adopt(tmp_path, plain), plain)
+  assert f'- {path}: expected a gzip file' in str(raised.value)
+  assert 'Delete it, and it is fetched anew' in str(raised.value)
+
+
+def test_a_download_can_be_forced(plain, server, tmp_path):
+  for _ in range(2):
+    _read(_adopt(tmp_path, plain, force_download=True), plain)
+  assert len(server.requests) == 4
+
+
+def test_certificates_are_checked_unless_told_otherwise(plain, tmp_path):
+  for verify in (True, False):
+    manager = _adopt(tmp_path, plain, verify_ssl=verify)
+    assert manager._client._verify_ssl is verify
+
+
+def test_forced_validation_of_checksums_knows_all_homes(server, tmp_path):
+  made = synthetic.make((server.home('ok'),), form='zip')
+  server.files.update(made.files)
+  manager = _adopt(tmp_path, made, force_checksums_validation=True)
+  made.assert_read(_read(manager, made))
+
+
+def test_methods_patched_in_the_stock_class_are_patched_here(plain, tmp_path):
+  manager = _adopt(tmp_path, plain)
+  with mock.patch.multiple(
+    'tensorflow_datasets.core.download.DownloadManager',
+    download=lambda self, url: f'patched {url}',
+    download_dir='patched',
+  ):
+    assert manager.download('url') == 'patched url'
+    assert manager.download_dir == 'patched'
+
+
+def test_it_can_be_pickled(plain, server, tmp_path):
+  manager = _adopt(tmp_path, plain)
+  _read(manager, plain)
+  copy = pickle.loads(pickle.dumps(manager))
+  assert copy.cached(plain.source.splits['train'].images)
+
+
+def test_a_folder_that_cannot_be_written_is_told(plain, server, tmp_path):
+  manager = _adopt(tmp_path, plain)
+  (tmp_path / 'cmnist').touch()
+  with pytest.raises(OriginFileError, match=r'cmnist: cannot be written to'):
+    _read(manager, plain)
+  assert not server.requests
+
+
+def test_a_disk_that_is_full_is_told_and_what_came_is_kept(
+  plain, server, tmp_path
+):
+  size = len(plain.files[IMAGES])
+  soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+  old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, hard))
+  try:
+    with pytest.raises(OriginFileError, match='cmnist: cannot be written to'):
+      _read(_adopt(tmp_path, plain), plain)
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    signal.signal(signal.SIGXFSZ, old)
+  plain.assert_read(_read(_adopt(tmp_path, plain), plain))
+  assert server.requests[1] == (f'/ok/{IMAGES}', f'bytes={size // 2}-')
+
+
+# What a process of its own runs: the source is made anew, from the same seed.
+_PROCESS = """
+import sys
+sys.path[:0] = {path!r}
+import synthetic, downloads_test
+made = synthetic.make(({home!r},))
+manager = downloads_test._adopt({folder!r}, made)
+print('ready', flush=True)
+sys.stdin.readline()
+made.assert_read(downloads_test._read(manager, made))
+"""
+
+
+def _start(home, folder):
+  code = _PROCESS.format(path=sys.path, home=home, folder=str(folder))
+  process = subprocess.Popen(
+    [sys.executable, '-c', code],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  assert process.stdout.readline() == 'ready\n'
+  return process
+
+
+def test_a_killed_download_is_continued(server, tmp_path):
+  made = synthetic.make((server.home('stall'),))
+  server.files.update(made.files)
+  process = _start(server.home('stall'), tmp_path)
+  process.stdin.write('\n')
+  process.stdin.flush()
+  part = tmp_path / 'cmnist' / f'{IMAGES.replace("/", "-")}.part'
+  while not part.exists() or not part.stat().st_size:
+    assert process.poll() is None
+    time.sleep(0.01)
+  process.kill()
+  process.communicate()
+  got = part.stat().st_size
+  finished = synthetic.make((server.home('ok'),))
+  finished.assert_read(_read(_adopt(tmp_path, finished), finished))
+  assert (f'/ok/{IMAGES}', f'bytes={got}-') in server.requests
+
+
+def test_two_processes_at_once_end_with_one_good_copy(plain, server, tmp_path):
+  home = server.home('ok')
+  processes = [_start(home, tmp_path) for _ in range(2)]
+  for process in processes:
+    process.stdin.write('\n')
+    process.stdin.flush()
+  for process in processes:
+    process.communicate()
+    assert process.returncode == 0
+  assert len(server.requests) == 2
+  left = [path.name for path in (tmp_path / 'cmnist').iterdir()]
+  assert len([name for name in left if name.endswith('.gz')]) == 2
+  assert not [name for name in left if '.tmp.' in name or '.part' in name]

@@ -1,0 +1,204 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import threading
+
+import faulty_server
+import pytest
+import synthetic
+
+from cmnist_tfds import acquire
+from cmnist_tfds.acquire import Places, mirror, transfer
+from cmnist_tfds.errors import OriginFileError
+
+LIMITS = transfer.Limits(silence=1.0, attempts=2, pause=0.01)
+
+
+def _fill(folder, made, places=None, **kwargs):
+  return {
+    filled.file.path: filled
+    for filled in mirror.fill(
+      folder,
+      [made.source],
+      places or Places(),
+      transfer.Client(LIMITS),
+      **kwargs,
+    )
+  }
+
+
+def _names(folder):
+  return {
+    str(path.relative_to(folder))
+    for path in folder.rglob('*')
+    if path.is_file() and not path.name.startswith('.')
+  }
+
+
+def _assert_usable(folder, made):
+  for split in made.arrays:
+    made.assert_read(
+      acquire.read_split(made.source, split, Places(manual_dir=folder)), split
+    )
+
+
+@pytest.fixture
+def server():
+  with faulty_server.serve({}) as served:
+    yield served
+
+
+def _serving(server, behaviour='ok', **kwargs):
+  made = synthetic.make((server.home(behaviour),), **kwargs)
+  server.files.update(made.files)
+  return made
+
+
+def test_it_holds_every_file_under_its_path(server, tmp_path):
+  made = _serving(server)
+  came = []
+  filled = _fill(tmp_path, made, advance=came.append)
+  assert [f.fault for f in filled.values()] == [''] * 4
+  for path, data in made.files.items():
+    assert (tmp_path / path).read_bytes() == data
+    assert filled[path].origin == f'{server.home("ok")}{path}'
+  assert _names(tmp_path) == set(made.files)
+  assert sum(came) == sum(map(len, made.files.values()))
+
+
+def test_what_is_there_is_kept(server, tmp_path):
+  made = _serving(server)
+  _fill(tmp_path, made)
+  asked = len(server.requests)
+  (tmp_path / 'toy/test-labels.gz').write_bytes(b'wrong')
+  filled = _fill(tmp_path, made)
+  assert [bool(f.origin) for f in filled.values()] == [False] * 3 + [True]
+  assert len(server.requests) == asked + 1
+  _assert_usable(tmp_path, made)
+
+
+def test_what_broke_off_is_continued(server, tmp_path):
+  made = _serving(server)
+  data = made.files['toy/train-images.gz']
+  (tmp_path / 'toy').mkdir()
+  (tmp_path / 'toy/train-images.gz.part').write_bytes(data[:1000])
+  _fill(tmp_path, made)
+  assert server.requests[0] == ('/ok/toy/train-images.gz', 'bytes=1000-')
+  _assert_usable(tmp_path, made)
+
+
+def test_what_broke_off_may_be_of_another_file(server, tmp_path):
+  made = _serving(server)
+  (tmp_path / 'toy').mkdir()
+  (tmp_path / 'toy/train-images.gz.part').write_bytes(b'other')
+  _fill(tmp_path, made)
+  _assert_usable(tmp_path, made)
+  assert _names(tmp_path) == set(made.files)
+
+
+def test_files_at_hand_are_taken_from_there(server, tmp_path):
+  made = _serving(server)
+  made.write(tmp_path / 'manual')
+  filled = _fill(
+    tmp_path / 'mirror', made, Places(manual_dir=tmp_path / 'manual')
+  )
+  assert filled['toy/train-images.gz'].origin == str(
+    tmp_path / 'manual/toy/train-images.gz'
+  )
+  assert not server.requests
+  _assert_usable(tmp_path / 'mirror', made)
+
+
+def test_a_mirror_fills_a_mirror(server, tmp_path):
+  made = synthetic.make()
+  server.files.update(made.files)
+  _fill(tmp_path, made, Places(mirror=server.home('ok')))
+  _assert_usable(tmp_path, made)
+
+
+def test_few_members_come_without_their_archive(server, tmp_path):
+  made = _serving(server, form='zip')
+  _fill(tmp_path, made)
+  assert _names(tmp_path) == {
+    f'toy/{split}-{part}.gz'
+    for split in ('train', 'test')
+    for part in ('images', 'labels')
+  }
+  assert all(asked_range for _, asked_range in server.requests)
+  _assert_usable(tmp_path, made)
+
+
+def test_the_archive_comes_where_parts_of_it_are_not_sent(server, tmp_path):
+  made = _serving(server, 'norange', form='zip')
+  filled = _fill(tmp_path, made)
+  assert [bool(f.origin) for f in filled.values()] == [True] + [False] * 3
+  assert _names(tmp_path) == {'toy/gzip.zip'}
+  _assert_usable(tmp_path, made)
+
+
+def test_the_archive_comes_where_most_of_it_is_wanted(server, tmp_path):
+  made = _serving(server, form='zip')
+  source = made.source
+  small = dataclasses.replace(
+    source.splits['train'].images.archive, size=60_000
+  )
+  for split in source.splits.values():
+    for file in (split.images, split.labels):
+      source = synthetic.replace_file(source, file.path, archive=small)
+  assert [f.path for f in mirror._wanted([source])] == ['toy/gzip.zip']
+
+
+def test_a_file_that_does_not_come_is_told_and_the_rest_comes(server, tmp_path):
+  made = _serving(server)
+  del server.files['toy/train-images.gz']
+  filled = _fill(tmp_path, made)
+  faults = [f.fault for f in filled.values()]
+  assert faults[0].endswith('train-images.gz: HTTP 404 Not Found')
+  assert faults[1:] == [''] * 3
+  assert _names(tmp_path) == set(server.files)
+
+
+def test_a_full_disk_is_told_before_the_work(server, tmp_path, monkeypatch):
+  made = _serving(server)
+  usage = shutil.disk_usage(tmp_path)._replace(free=10)
+  monkeypatch.setattr(shutil, 'disk_usage', lambda folder: usage)
+  with pytest.raises(OriginFileError, match=r'bytes are needed, and 10 are'):
+    _fill(tmp_path, made)
+  assert not server.requests
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_the_work(server, tmp_path):
+  made = _serving(server)
+  (tmp_path / 'file').touch()
+  with pytest.raises(OriginFileError, match=r'file/mirror: cannot be written'):
+    _fill(tmp_path / 'file' / 'mirror', made)
+  assert not server.requests
+
+
+def test_two_at_once_end_with_one_good_copy(server, tmp_path):
+  made = _serving(server)
+  threads = [
+    threading.Thread(target=_fill, args=(tmp_path, made)) for _ in range(3)
+  ]
+  for thread in threads:
+    thread.start()
+  for thread in threads:
+    thread.join()
+  assert len(server.requests) == 4
+  assert _names(tmp_path) == set(made.files)
+  _assert_usable(tmp_path, made)

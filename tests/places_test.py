@@ -1,0 +1,119 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+from __future__ import annotations
+
+import pytest
+import synthetic
+
+from cmnist_tfds.acquire import Places, mirror_of_user, places
+from cmnist_tfds.sources import SOURCES
+
+
+def _file(form='idx'):
+  homes = ('http://origin/', 'http://second/')
+  return synthetic.make(homes, form=form).source.splits['train'].images
+
+
+def _urls(form, mirror=None):
+  return [(file.path, url) for file, url in places.urls(_file(form), mirror)]
+
+
+def test_homes_are_in_order():
+  path = 'toy/train-images.gz'
+  assert _urls('idx', 'https://lab/mnist/') == [
+    (path, f'https://lab/mnist/{path}'),
+    (path, f'http://origin/{path}'),
+    (path, f'http://second/{path}'),
+  ]
+
+
+def test_equivalents_have_homes_too():
+  npz, idx = 'toy/train-images.npz', 'toy/train-images.gz'
+  assert _urls('npz', 'http://lab') == [
+    (npz, f'http://lab/{npz}'),
+    (idx, f'http://lab/{idx}'),
+    (npz, f'http://origin/{npz}'),
+    (npz, f'http://second/{npz}'),
+    (idx, f'http://origin/{idx}'),
+    (idx, f'http://second/{idx}'),
+  ]
+
+
+def test_a_member_is_had_alone_or_with_its_archive():
+  member, archive = 'toy/train-images.gz', 'toy/gzip.zip'
+  assert _urls('zip', 'http://lab')[:5] == [
+    (member, f'http://lab/{member}'),
+    (member, f'http://lab/{archive}#gzip/train-images.gz'),
+    (archive, f'http://lab/{archive}'),
+    (member, f'http://origin/{archive}#gzip/train-images.gz'),
+    (archive, f'http://origin/{archive}'),
+  ]
+
+
+@pytest.mark.parametrize('mirror', [None, '/srv/mirror', 'mirror'])
+def test_a_folder_is_no_home_on_the_network(mirror):
+  assert len(_urls('idx', mirror)) == 2
+
+
+def test_folders_are_in_order(tmp_path):
+  manual = tmp_path / 'manual'
+  assert Places().folders == []
+  assert Places(manual_dir=manual).folders == [manual]
+  assert Places(manual_dir=manual, mirror='http://lab').folders == [manual]
+  assert Places(manual_dir=manual, mirror=str(tmp_path)).folders == [
+    manual,
+    tmp_path,
+  ]
+
+
+def test_a_home_folder_is_expanded(monkeypatch, tmp_path):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  assert Places(mirror='~/mirror').folders == [tmp_path / 'mirror']
+
+
+def test_the_mirror_is_the_option_else_the_variable(monkeypatch):
+  monkeypatch.delenv('CMNIST_MIRROR', raising=False)
+  assert mirror_of_user() is None
+  monkeypatch.setenv('CMNIST_MIRROR', '')
+  assert mirror_of_user() is None
+  monkeypatch.setenv('CMNIST_MIRROR', 'http://lab')
+  assert mirror_of_user() == 'http://lab'
+  assert mirror_of_user('/srv') == '/srv'
+
+
+def test_downloaded_copies_come_after_folders(tmp_path):
+  made = synthetic.make(form='zip')
+  file = made.source.splits['train'].images
+  made.write(tmp_path / 'manual')
+  downloaded = tmp_path / 'downloaded'
+  found = Places(
+    manual_dir=tmp_path / 'manual',
+    cached=lambda wanted: downloaded if wanted == file.archive else None,
+  )
+  assert [
+    (copy.path, copy.member, copy.cached)
+    for copy in places.copies_on_disk(file, found)
+  ] == [
+    (tmp_path / 'manual/toy/gzip.zip', file.member, False),
+    (downloaded, file.member, True),
+  ]
+
+
+def test_every_file_can_be_had_somewhere():
+  for source in SOURCES:
+    for split in source.splits.values():
+      for file in (split.images, split.labels):
+        assert list(places.urls(file)), file.path
+        assert 'http' in places.say_how_to_get(file, None)

@@ -1,0 +1,317 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import pathlib
+import re
+
+import numpy as np
+import pytest
+import synthetic
+
+from cmnist_tfds import acquire
+from cmnist_tfds.acquire import Places, Proof, places, proofs, splits
+from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.sources import SOURCES
+
+TRAIN_IMAGES = 'toy/train-images.gz'
+TRAIN_LABELS = 'toy/train-labels.gz'
+
+
+@pytest.fixture
+def made():
+  return synthetic.make()
+
+
+def _read(made, folder, **kwargs):
+  made.write(folder)
+  return acquire.read_split(
+    made.source, 'train', Places(manual_dir=folder), **kwargs
+  )
+
+
+def _with(made, path, data, *, recorded=False):
+  """Returns the source with another file in place of one of its files."""
+  source = made.source
+  if recorded:
+    file = synthetic.origin_file(path, data)
+    source = synthetic.replace_file(
+      source, path, size=file.size, md5=file.md5, sha256=file.sha256
+    )
+  return synthetic.Made(source, made.files | {path: data}, made.arrays)
+
+
+@pytest.mark.parametrize('form', ['idx', 'npz', 'zip'])
+@pytest.mark.parametrize('split', ['train', 'test'])
+def test_a_split_is_read_and_proved(form, split, tmp_path):
+  made = synthetic.make(form=form)
+  made.write(tmp_path)
+  arrays = acquire.read_split(made.source, split, Places(manual_dir=tmp_path))
+  made.assert_read(arrays, split)
+  assert arrays.images.dtype == arrays.labels.dtype == np.uint8
+  assert arrays.images.flags.c_contiguous
+  files = made.source.splits[split]
+  assert arrays.proofs == {
+    files.images.path: Proof.SHA256,
+    files.labels.path: Proof.SHA256,
+  }
+  # Nothing is unpacked beside the files.
+  assert {p.name for p in (tmp_path / 'toy').iterdir()} == {
+    path.rpartition('/')[2] for path in made.files
+  }
+
+
+def test_an_equivalent_is_found_and_proved(tmp_path):
+  made = synthetic.make(form='npz')
+  only_idx = {p: d for p, d in made.files.items() if p.endswith('.gz')}
+  arrays = _read(dataclasses.replace(made, files=only_idx), tmp_path)
+  made.assert_read(arrays)
+  assert set(arrays.proofs.values()) == {Proof.SHA256}
+
+
+@pytest.mark.parametrize('zip_file', ['absent', 'damaged', 'right'])
+@pytest.mark.parametrize('member', ['absent', 'damaged', 'right'])
+def test_loose_members_and_the_archive_stand_in_for_each_other(
+  zip_file, member, tmp_path
+):
+  made = synthetic.make(form='zip')
+  files = {}
+  if zip_file != 'absent':
+    data = made.files['toy/gzip.zip']
+    files['toy/gzip.zip'] = data if zip_file == 'right' else data[:-99]
+  if member != 'absent':
+    for path, array in zip(
+      (TRAIN_IMAGES, TRAIN_LABELS), made.arrays['train'], strict=True
+    ):
+      data = synthetic.idx(array)
+      files[path] = data if member == 'right' else data[:-9]
+  made = dataclasses.replace(made, files=files)
+  if 'right' in (zip_file, member):
+    assert set(_read(made, tmp_path).proofs.values()) == {Proof.SHA256}
+  else:
+    with pytest.raises(OriginFileError, match=r'gzip\.zip'):
+      _read(made, tmp_path)
+
+
+@pytest.mark.parametrize(
+  ('packed_anew'),
+  [
+    lambda array: gzip.compress(synthetic.idx(array, packed=False), 1),
+    synthetic.npz,
+  ],
+)
+def test_the_same_array_packed_anew_is_proved_by_its_content(
+  packed_anew, made, tmp_path
+):
+  images, _ = made.arrays['train']
+  arrays = _read(_with(made, TRAIN_IMAGES, packed_anew(images)), tmp_path)
+  np.testing.assert_array_equal(arrays.images, images)
+  assert arrays.proofs[TRAIN_IMAGES] is Proof.FINGERPRINT
+  assert arrays.proofs[TRAIN_LABELS] is Proof.SHA256
+
+
+def test_what_nothing_proves_is_refused_unless_allowed(made, tmp_path):
+  images = made.arrays['train'][0] ^ 1
+  other = _with(made, TRAIN_IMAGES, synthetic.idx(images))
+  with pytest.raises(OriginFileError) as raised:
+    _read(other, tmp_path)
+  message = str(raised.value)
+  assert f'{tmp_path}/{TRAIN_IMAGES}' in message
+  assert 'its content is not the published one' in message
+  assert 'allow unverified files' in message
+  arrays = _read(other, tmp_path, allow_unverified=True)
+  np.testing.assert_array_equal(arrays.images, images)
+  assert arrays.proofs[TRAIN_IMAGES] is Proof.NONE
+
+
+def test_without_a_fingerprint_only_the_hash_proves(made, tmp_path):
+  packed_anew = synthetic.npz(made.arrays['train'][0])
+  source = synthetic.replace_file(made.source, TRAIN_IMAGES, fingerprint=None)
+  other = dataclasses.replace(
+    _with(made, TRAIN_IMAGES, packed_anew), source=source
+  )
+  with pytest.raises(OriginFileError, match=r'no fingerprint .* is known'):
+    _read(other, tmp_path)
+
+
+def test_smaller_stand_ins_are_read_where_allowed(made, tmp_path):
+  images, labels = (array[:5] for array in made.arrays['train'])
+  small = _with(
+    _with(made, TRAIN_IMAGES, synthetic.idx(images)),
+    TRAIN_LABELS,
+    synthetic.idx(labels),
+  )
+  with pytest.raises(OriginFileError, match=r'\(40, 28, 28\), found \(5, 28'):
+    _read(small, tmp_path)
+  arrays = _read(small, tmp_path, allow_unverified=True)
+  np.testing.assert_array_equal(arrays.images, images)
+  np.testing.assert_array_equal(arrays.labels, labels)
+
+
+_IMAGES, _LABELS = synthetic.make().arrays['train']
+
+
+@pytest.mark.parametrize(
+  ('path', 'data', 'message'),
+  [
+    (TRAIN_IMAGES, b'', 'it is empty: delete it and fetch it anew'),
+    (TRAIN_IMAGES, b'<html>moved</html>', 'it is an HTML page'),
+    (
+      TRAIN_IMAGES,
+      synthetic.idx(_IMAGES)[:-9],
+      r'cut short: .*; expected 31,404 bytes, found 31,395',
+    ),
+    (
+      TRAIN_IMAGES,
+      gzip.compress(synthetic.idx(_IMAGES)),
+      'run `gunzip` on it once',
+    ),
+    (
+      TRAIN_IMAGES,
+      synthetic.idx(_IMAGES[:, :27]),
+      r'\(40, 28, 28\), found \(40, 27, 28\)',
+    ),
+    (
+      TRAIN_IMAGES,
+      synthetic.idx(_LABELS),
+      r'\(40, 28, 28\), found \(40,\)',
+    ),
+    (
+      TRAIN_IMAGES,
+      synthetic.idx(np.concatenate([_IMAGES, _IMAGES])),
+      r'\(40, 28, 28\), found \(80, 28, 28\)',
+    ),
+    (
+      TRAIN_LABELS,
+      synthetic.idx(_LABELS[:-1]),
+      '40 images and .* has 39 labels',
+    ),
+    (
+      TRAIN_LABELS,
+      synthetic.idx(_LABELS + 1),
+      'expected labels from 0 to 1, found 1 to 2',
+    ),
+  ],
+)
+def test_faults_are_named_even_where_unverified_files_are_allowed(
+  path, data, message, made, tmp_path
+):
+  with pytest.raises(OriginFileError) as raised:
+    _read(_with(made, path, data), tmp_path, allow_unverified=True)
+  text = ' '.join(str(raised.value).split())
+  assert re.search(message, text), text
+  assert path in text
+  assert 'etch' in text or 'Get it from' in text
+
+
+def test_labels_below_the_first_are_refused(made, tmp_path):
+  source = dataclasses.replace(made.source, first_label=1)
+  with pytest.raises(OriginFileError, match='labels from 1 to 2, found 0 to 1'):
+    _read(dataclasses.replace(made, source=source), tmp_path)
+
+
+def test_counts_of_classes_must_agree(made, tmp_path):
+  labels = made.arrays['train'][1].copy()
+  labels[0] = 1
+  other = _with(made, TRAIN_LABELS, synthetic.idx(labels), recorded=True)
+  with pytest.raises(OriginFileError, match=r'\(20, 20\) .* found \(19, 21\)'):
+    _read(other, tmp_path)
+
+
+def test_a_missing_file_is_told_with_all_places(made, tmp_path):
+  both = Places(manual_dir=tmp_path / 'a', mirror=str(tmp_path / 'b'))
+  with pytest.raises(OriginFileError) as raised:
+    acquire.read_split(made.source, 'train', both)
+  assert str(raised.value) == (
+    f'{TRAIN_IMAGES} was not found (looked in: {tmp_path}/a, {tmp_path}/b).\n'
+    f'Get it from http://127.0.0.1:9/{TRAIN_IMAGES} and put it at'
+    f' {tmp_path}/a/{TRAIN_IMAGES}.'
+  )
+
+
+def test_a_zip_file_without_the_member_is_told(tmp_path):
+  made = synthetic.make(form='zip')
+  other = synthetic.zipped({'../gzip/train-images.gz': b'', 'readme': b''})
+  made = dataclasses.replace(made, files={'toy/gzip.zip': other})
+  with pytest.raises(OriginFileError, match=r'a member gzip/train-images\.gz'):
+    _read(made, tmp_path)
+  assert [p.name for p in tmp_path.rglob('*.gz')] == []
+
+
+def test_a_member_of_absurd_size_is_not_inflated(tmp_path):
+  made = synthetic.make(form='zip')
+  bomb = gzip.compress(bytes(40 << 20))
+  other = synthetic.zipped({'gzip/train-images.gz': bomb})
+  made = dataclasses.replace(made, files={'toy/gzip.zip': other})
+  with pytest.raises(OriginFileError, match='expected IDX data'):
+    _read(made, tmp_path, allow_unverified=True)
+
+
+def test_find_passes_over_wrong_copies(made, tmp_path):
+  file = made.source.splits['train'].images
+  assert acquire.find(file, Places(manual_dir=tmp_path)) is None
+  made.write(tmp_path / 'right')
+  _with(made, TRAIN_IMAGES, b'wrong').write(tmp_path / 'wrong')
+  both = Places(manual_dir=tmp_path / 'wrong', mirror=str(tmp_path / 'right'))
+  copy = acquire.find(file, both)
+  assert copy is not None
+  assert copy.path == tmp_path / 'right' / TRAIN_IMAGES
+
+
+def test_large_splits_are_turned_in_pieces(monkeypatch, tmp_path):
+  monkeypatch.setattr(splits, '_TURNED_AT_ONCE', 7)
+  made = synthetic.make(form='zip')
+  made.assert_read(_read(made, tmp_path))
+
+
+def _local(origin_files: pathlib.Path):
+  for source in SOURCES:
+    for split in source.splits.values():
+      for file, shape in splits.files_of(split):
+        for copy in places.copies_on_disk(
+          file, Places(manual_dir=origin_files)
+        ):
+          yield file, copy, shape
+
+
+def test_recorded_fingerprints_are_those_of_the_files(origin_files):
+  checked = 0
+  for file, copy, shape in _local(origin_files):
+    array, proof = splits.read_copy(copy, shape)
+    assert proof is Proof.SHA256, copy
+    assert proofs.fingerprint(array) == file.fingerprint, copy
+    checked += 1
+  assert checked
+
+
+def test_kannada_mnist_as_idx_is_proved_by_its_content(origin_files, tmp_path):
+  (source,) = (s for s in SOURCES if s.key == 'Kd')
+  other = origin_files / source.folder / 'other'
+  (tmp_path / source.folder).mkdir()
+  for letter, part in (('X', 'idx3'), ('y', 'idx1')):
+    path = other / f'{letter}_kannada_MNIST_test-{part}-ubyte.gz'
+    renamed = tmp_path / source.folder / f'{letter}_kannada_MNIST_test.npz'
+    renamed.write_bytes(path.read_bytes())
+  arrays = acquire.read_split(source, 'test', Places(manual_dir=tmp_path))
+  assert set(arrays.proofs.values()) == {Proof.FINGERPRINT}
+
+
+def test_mnist_is_not_taken_for_fashion_mnist(origin_files, tmp_path):
+  (source,) = (s for s in SOURCES if s.key == 'F')
+  (tmp_path / 'fashion_mnist').symlink_to(origin_files / 'mnist')
+  with pytest.raises(OriginFileError, match='expected 4,422,102 bytes'):
+    acquire.read_split(source, 'test', Places(manual_dir=tmp_path))
