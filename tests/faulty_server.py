@@ -55,7 +55,9 @@ class Served:
 def serve(files: dict[str, bytes]) -> Iterator[Served]:
   """Serves files on 127.0.0.1 until the block is left."""
   stopping = threading.Event()
-  server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), http.server.BaseHTTPRequestHandler)
+  server = http.server.ThreadingHTTPServer(
+    ('127.0.0.1', 0), http.server.BaseHTTPRequestHandler
+  )
   served = Served(f'http://127.0.0.1:{server.server_port}', dict(files), [])
 
   class Handler(http.server.BaseHTTPRequestHandler):
@@ -163,7 +165,7 @@ def serve(files: dict[str, bytes]) -> Iterator[Served]:
       self.send_response(200)
       self.send_header('Content-Length', str(len(data)))
       self.end_headers()
-      step = -(-len(data) // 8)
+      step = -(-len(data) // 4)
       for start in range(0, len(data), step):
         self.wfile.write(data[start : start + step])
         self.wfile.flush()
@@ -177,7 +179,9 @@ def serve(files: dict[str, bytes]) -> Iterator[Served]:
 
   server.RequestHandlerClass = Handler
   server.daemon_threads = True
-  thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+  thread = threading.Thread(
+    target=server.serve_forever, args=(0.01,), daemon=True
+  )
   thread.start()
   try:
     yield served

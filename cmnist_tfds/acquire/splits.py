@@ -239,8 +239,9 @@ def _say_missing(file: OriginFile, places: Places, faults: list[str]) -> str:
     )
   else:
     looked = ', '.join(map(str, places.folders)) or 'no folder'
-    found = f'{file.path} was not found (looked in: {looked}).'
-  return f'{found}\n{places_lib.say_how_to_get(file, places.manual_dir)}'
+    found = f'{file.path} was not found (looked in: {looked})'
+  how_to_get = places_lib.say_how_to_get(file, places.manual_dir)
+  return f'{found}\nTo go on, {how_to_get}'
 
 
 def _check_labels(
