@@ -40,6 +40,14 @@ def pytest_terminal_summary(terminalreporter):
     )
 
 
+@pytest.fixture(scope='session', autouse=True)
+def _cache_dir(tmp_path_factory):
+  """Keeps the user's cache out of the tests, and the tests out of it."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv('CMNIST_CACHE_DIR', str(tmp_path_factory.mktemp('cache')))
+    yield
+
+
 @pytest.fixture(scope='session')
 def origin_files() -> pathlib.Path:
   """Folder with real origin files, in the layout of a manual folder."""

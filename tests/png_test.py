@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import zlib
 
@@ -171,3 +172,18 @@ def test_refuses_unknown_filters():
   good = png.encode(PATTERNS)
   with pytest.raises(errors.PreparationError, match='Image 6 of'):
     png.decode([*good, with_rows(rows)])
+
+
+@pytest.mark.parametrize(
+  'folder', ['fashion_mnist', 'kmnist', 'notmnist', 'mnist']
+)
+def test_real_images_are_as_small_as_with_zlib(origin_files, folder):
+  with gzip.open(origin_files / folder / 't10k-images-idx3-ubyte.gz') as file:
+    pixels = file.read(16 + 1000 * 784)[16:]
+  images = np.frombuffer(pixels, np.uint8).reshape(1000, 28, 28)
+  pngs = png.encode(images)
+  np.testing.assert_array_equal(png.decode(pngs), images)
+  rows = np.pad(images, [(0, 0), (0, 0), (1, 0)])
+  by_zlib = [len(zlib.compress(image.tobytes(), 6)) for image in rows]
+  overhead = len(pngs[0]) - int.from_bytes(pngs[0][33:37], 'big')
+  assert sum(map(len, pngs)) <= 1.01 * (sum(by_zlib) + 1000 * overhead)

@@ -40,7 +40,9 @@ def stores(tmp_path_factory):
   folder = tmp_path_factory.mktemp('cache')
   return [
     store.open_or_encode(
-      str(seed), lambda seed=seed: images_and_labels(seed), folder
+      str(seed),
+      lambda seed=seed: store.Loaded(*images_and_labels(seed), {}),
+      folder,
     )
     for seed in range(3)
   ]
@@ -109,7 +111,9 @@ def test_images_of_every_length(tmp_path):
   )
   images = images.astype(np.uint8)
   labels = np.zeros(600, np.uint8)
-  found = store.open_or_encode('all', lambda: (images, labels), tmp_path)
+  found = store.open_or_encode(
+    'all', lambda: store.Loaded(images, labels, {}), tmp_path
+  )
   assert len(set(found.lengths.tolist())) > 300
   pieces = [piece(found, np.arange(600), 127, 10)]
   order = rng.permutation(600)

@@ -54,7 +54,7 @@ def pieces(tmp_path_factory):
     images = rng.integers(0, 256, (count, 28, 28)).astype(np.uint8)
     labels = rng.integers(0, 10, count).astype(np.uint8)
     found = store.open_or_encode(
-      str(source), lambda of=(images, labels): of, folder
+      str(source), lambda of=(images, labels): store.Loaded(*of, {}), folder
     )
     table = np.full(256, -1)
     table[:10] = np.arange(10) + 10 * source

@@ -19,6 +19,7 @@ import logging
 import multiprocessing
 import os
 import pathlib
+import signal
 
 import google_crc32c
 import numpy as np
@@ -32,14 +33,15 @@ RNG = np.random.default_rng(0)
 IMAGES = (RNG.random((5000, 28, 28)) < 0.1).astype(np.uint8) * 255
 LABELS = RNG.integers(0, 50, 5000).astype(np.uint8)
 OTHERS = RNG.integers(0, 256, (7, 28, 28)).astype(np.uint8)
+OTHER_LABELS = np.arange(7, dtype=np.uint8)
 
 
 def load():
-  return IMAGES, LABELS
+  return store.Loaded(IMAGES, LABELS, {'file': 'sha256'})
 
 
 def load_others():
-  return OTHERS, np.arange(7, dtype=np.uint8)
+  return store.Loaded(OTHERS, OTHER_LABELS, {})
 
 
 def must_not_load():
@@ -78,12 +80,15 @@ def test_encodes_once_then_opens(tmp_path):
   check(store.open_or_encode('F train', load, tmp_path), IMAGES, LABELS)
   again = store.open_or_encode('F train', must_not_load, tmp_path)
   check(again, IMAGES, LABELS)
+  assert again.note == {'file': 'sha256'}
   check(store.find('F train', tmp_path), IMAGES, LABELS)
 
 
 def test_origins_are_told_apart(tmp_path):
   store.open_or_encode('F train', load, tmp_path)
-  check(store.open_or_encode('F test', load_others, tmp_path), *load_others())
+  check(
+    store.open_or_encode('F test', load_others, tmp_path), OTHERS, OTHER_LABELS
+  )
   check(store.find('F train', tmp_path), IMAGES, LABELS)
 
 
@@ -91,7 +96,9 @@ def test_origins_with_equal_images_share_them(tmp_path):
   store.open_or_encode('Ec train', load, tmp_path)
   written = images_file(tmp_path).stat()
   merged = LABELS % 10
-  found = store.open_or_encode('Em train', lambda: (IMAGES, merged), tmp_path)
+  found = store.open_or_encode(
+    'Em train', lambda: store.Loaded(IMAGES, merged, {}), tmp_path
+  )
   check(found, IMAGES, merged)
   check(store.find('Ec train', tmp_path), IMAGES, LABELS)
   assert images_file(tmp_path).stat() == written
@@ -103,6 +110,14 @@ def test_files_are_the_same_whenever_they_are_made(tmp_path):
   first, second = files(tmp_path / 'a'), files(tmp_path / 'b')
   assert [p.name for p in first] == [p.name for p in second]
   assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def test_decodes_rows_in_any_order(tmp_path):
+  found = store.open_or_encode('F train', load, tmp_path)
+  rows = np.random.default_rng(1).permutation(len(IMAGES))
+  np.testing.assert_array_equal(found.images(rows), IMAGES[rows])
+  np.testing.assert_array_equal(found.images(rows[:3]), IMAGES[rows[:3]])
+  assert found.images(rows[:0]).shape == (0, 28, 28)
 
 
 def test_arrays_cannot_be_written(tmp_path):
@@ -119,10 +134,14 @@ def test_damage_is_found_said_and_mended(tmp_path, caplog, of, at):
   data[at] ^= 1
   of(tmp_path).write_bytes(data)
   with caplog.at_level(logging.WARNING):
-    check(store.open_or_encode('F test', load_others, tmp_path), *load_others())
+    check(
+      store.open_or_encode('F test', load_others, tmp_path),
+      OTHERS,
+      OTHER_LABELS,
+    )
   assert len(caplog.records) == 1
   assert str(of(tmp_path)) in caplog.text
-  check(store.find('F test', tmp_path), *load_others())
+  check(store.find('F test', tmp_path), OTHERS, OTHER_LABELS)
 
 
 @pytest.mark.parametrize('of', [images_file, labels_file])
@@ -132,14 +151,20 @@ def test_truncation_is_found_and_mended(tmp_path, of, size):
   data = of(tmp_path).read_bytes()
   of(tmp_path).write_bytes(data[:size])
   assert store.find('F test', tmp_path) is None
-  check(store.open_or_encode('F test', load_others, tmp_path), *load_others())
+  check(
+    store.open_or_encode('F test', load_others, tmp_path), OTHERS, OTHER_LABELS
+  )
 
 
 def test_deleted_images_are_made_anew(tmp_path, caplog):
   store.open_or_encode('F test', load_others, tmp_path)
   images_file(tmp_path).unlink()
   with caplog.at_level(logging.WARNING):
-    check(store.open_or_encode('F test', load_others, tmp_path), *load_others())
+    check(
+      store.open_or_encode('F test', load_others, tmp_path),
+      OTHERS,
+      OTHER_LABELS,
+    )
   assert not caplog.records
 
 
@@ -148,7 +173,9 @@ def test_files_of_another_version_are_made_anew(tmp_path, monkeypatch):
     before.setattr(store, '_IMAGES', 'cmnist_tfds images 0')
     store.open_or_encode('F test', load_others, tmp_path)
   assert store.find('F test', tmp_path) is None
-  check(store.open_or_encode('F test', load_others, tmp_path), *load_others())
+  check(
+    store.open_or_encode('F test', load_others, tmp_path), OTHERS, OTHER_LABELS
+  )
 
 
 def test_a_file_under_the_name_of_another_is_not_taken_for_it(tmp_path):
@@ -165,7 +192,7 @@ def test_a_file_under_the_name_of_another_is_not_taken_for_it(tmp_path):
 def test_an_open_store_outlives_its_files(tmp_path):
   found = store.open_or_encode('F test', load_others, tmp_path)
   store.clear(tmp_path)
-  check(found, *load_others())
+  check(found, OTHERS, OTHER_LABELS)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +206,9 @@ def test_an_open_store_outlives_its_files(tmp_path):
 )
 def test_refuses_arrays_of_other_form(tmp_path, images, labels):
   with pytest.raises(ValueError, match='uint8'):
-    store.open_or_encode('F test', lambda: (images, labels), tmp_path)
+    store.open_or_encode(
+      'F test', lambda: store.Loaded(images, labels, {}), tmp_path
+    )
   assert not files(tmp_path)
 
 
@@ -213,6 +242,24 @@ def test_several_processes_at_once(tmp_path):
   assert last == png.encode(IMAGES[-1:]) * 3
   assert len(files(tmp_path)) == 2
   check(store.find('F train', tmp_path), IMAGES, LABELS)
+
+
+def be_killed_while_writing(cache_dir):
+  os.replace = lambda *unused_args: os.kill(os.getpid(), signal.SIGKILL)
+  store.open_or_encode('F train', load, cache_dir)
+
+
+def test_a_killed_process_leaves_nothing_that_is_used(tmp_path):
+  process = multiprocessing.get_context('spawn').Process(
+    target=be_killed_while_writing, args=[tmp_path]
+  )
+  process.start()
+  process.join()
+  assert process.exitcode == -signal.SIGKILL
+  (left,) = store.entries(tmp_path)
+  assert left.description.startswith('being written')
+  assert store.find('F train', tmp_path) is None
+  check(store.open_or_encode('F train', load, tmp_path), IMAGES, LABELS)
 
 
 def test_entries_are_listed_and_cleared(tmp_path):

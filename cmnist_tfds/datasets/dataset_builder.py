@@ -21,15 +21,17 @@ import functools
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
 from absl import logging
 from etils import epath
+from tensorflow_datasets.core.utils import shard_utils
 
 from cmnist_tfds import acquire, downloads, resources, selection, subsets
+from cmnist_tfds.datasets import fast_path
 from cmnist_tfds.errors import PreparationError, SubsetNameError
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 from cmnist_tfds.subsets import Subset
@@ -224,6 +226,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
             {'key': s.key, 'title': s.title, 'verified': {}}
             for s in subset.sources
           ],
+          # Splits with equal digests have equal examples, byte by byte.
+          'digests': {},
         }
       ),
     )
@@ -362,7 +366,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   def _download_and_prepare(
     self,
-    dl_manager: tfds.download.DownloadManager,
+    dl_manager: downloads.OriginDownloadManager,
     download_config: tfds.download.DownloadConfig,
   ) -> None:
     self._places_now = self._places(dl_manager, download_config)
@@ -374,8 +378,64 @@ class CmnistBuilder(  # type: ignore[call-arg]
     )
     metadata['balanced'] = len({c['train'] for c in metadata['classes']}) == 1
 
+  def _generate_splits(
+    self,
+    dl_manager: downloads.OriginDownloadManager,
+    download_config: tfds.download.DownloadConfig,
+  ) -> Sequence[tfds.core.SplitInfo]:
+    if not fast_path.applies(self.info.file_format, download_config):
+      return super()._generate_splits(dl_manager, download_config)
+    shard_config = download_config.get_shard_config()
+    return [self._write_split(split, shard_config) for split in SPLITS]
+
+  # The fast path ---
+
+  def _write_split(
+    self, split: str, shard_config: shard_utils.ShardConfig
+  ) -> tfds.core.SplitInfo:
+    metadata = self.info.metadata
+    pieces = fast_path.pieces(
+      self.subset,
+      split,
+      self._places_now,
+      allow_unverified=self._allow_unverified,
+    )
+    for piece in pieces:
+      metadata['sources'][piece.source]['verified'] |= piece.store.note
+      taken = piece.labels[piece.store.labels[piece.rows]]
+      for label, count in zip(
+        *np.unique(taken, return_counts=True), strict=True
+      ):
+        metadata['classes'][label][split] = int(count)
+    digest = metadata['digests'][split] = fast_path.digest(pieces)
+    return fast_path.write(
+      pieces,
+      self._get_filename_template(split),
+      self.info.file_format,
+      shard_config,
+      same=self._same_split(split, digest),
+    )
+
+  def _same_split(self, split: str, digest: str) -> tfds.core.SplitInfo | None:
+    """Returns that split of the full subset, if it is there and the same.
+
+    A reduced subset has the test split of the full one.
+    """
+    if self.subset.per_class is None:
+      return None
+    full = type(self)(config=self.subset.full.name, data_dir=self.data_dir_root)
+    if (
+      not full.data_path.exists()
+      or full.info.file_format != self.info.file_format
+      or full.info.metadata['digests'].get(split) != digest
+    ):
+      return None
+    return full.info.splits[split]
+
+  # The stock path ---
+
   def _split_generators(
-    self, dl_manager: tfds.download.DownloadManager
+    self, dl_manager: downloads.OriginDownloadManager
   ) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
     del dl_manager
     return {split: self._generate_examples(split) for split in SPLITS}
@@ -393,9 +453,9 @@ class CmnistBuilder(  # type: ignore[call-arg]
         self._places_now,
         allow_unverified=self._allow_unverified,
       )
-      metadata['sources'][index]['verified'].update(
-        {path: proof.value for path, proof in arrays.proofs.items()}
-      )
+      metadata['sources'][index]['verified'] |= {
+        path: proof.value for path, proof in arrays.proofs.items()
+      }
       taken = selection.rows(
         arrays.labels, raw_labels, selection.kept(self.subset, split)
       )

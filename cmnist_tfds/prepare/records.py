@@ -33,9 +33,9 @@ import numpy as np
 from cmnist_tfds.prepare import crc32c, example, tfrecord
 from cmnist_tfds.prepare import store as store_lib
 
-# PNGs are copied in widths that are multiples of this, so in few widths.
-_STEP = 32
-assert _STEP <= store_lib.MARGIN
+# PNGs are copied in widths that are multiples of this, so in few widths, with
+# what follows them in the store.
+_STEP = store_lib.MARGIN
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,8 +130,8 @@ class Records:
     )
     crc ^= self._tails.crc[tail]
 
-    # Parts are copied in widths as wide as the widest: what is too much is
-    # overwritten by the part that follows, and the footer is never too wide.
+    # Parts are copied too wide, so as to be of few widths: what is too much is
+    # overwritten by the part that follows.
     joined = np.empty(ends[-1], np.uint8)
     _put(joined, png_at - head_length, self._heads.padded[kind, length])
     self._put_pngs(joined, png_at, picked)
@@ -188,6 +188,8 @@ class _Tails:
 def _tabulate_tails(tails: Sequence[bytes]) -> _Tails:
   length = np.array([len(tail) for tail in tails])
   different_lengths, kind = np.unique(length, return_inverse=True)
+  # A part copied too wide must end before the part after the next begins.
+  assert length.min() + tfrecord.FOOTER_SIZE >= _STEP
   assert length.max() - length.min() <= tfrecord.FOOTER_SIZE
   return _Tails(
     padded=_pad(tails),

@@ -21,12 +21,13 @@ images are, with the PNGs, their checksums and lengths; and
 and the key of the images. So sources with equal images share them, and who
 knows the origin finds the store without the origin's arrays.
 
-A file is whole or not there, and checked before use. Any may be deleted or
-moved elsewhere at any time between builds.
+A file is whole or not there, and checked before use. Any may be deleted, and
+the folder moved, whenever no build is running.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import hashlib
@@ -42,16 +43,16 @@ import numpy as np
 from cmnist_tfds import errors, sources
 from cmnist_tfds.prepare import checked_file, png
 
-# So many bytes may be read past a PNG, be it the last one.
-MARGIN = 64
+# So many bytes may be read past the end of a PNG, be it the last one.
+MARGIN = 32
 
 _CACHE_DIR = 'CMNIST_CACHE_DIR'
 # Names what the files hold. Change it when that changes: others are made anew.
 _IMAGES = 'cmnist_tfds images 1'
 _LABELS = 'cmnist_tfds labels 1'
 _SUFFIX = '.store'
-# Images that one thread encodes in one go.
-_AT_ONCE = 4096
+# Images that one thread takes in one go.
+_AT_ONCE = 1024
 
 _PathLike = str | os.PathLike[str]
 
@@ -66,6 +67,7 @@ class Store:
     lengths: uint16 (n,), bytes of each PNG.
     crcs: uint32 (n,), CRC-32C of each PNG.
     labels: uint8 (n,), raw labels.
+    note: What `Loaded.note` said when the examples were encoded.
   """
 
   pngs: np.ndarray
@@ -73,6 +75,7 @@ class Store:
   lengths: np.ndarray
   crcs: np.ndarray
   labels: np.ndarray
+  note: dict[str, str]
 
   def __len__(self) -> int:
     return len(self.labels)
@@ -81,6 +84,46 @@ class Store:
     """Returns one image as PNG."""
     start = self.offsets[index]
     return self.pngs[start : start + int(self.lengths[index])].tobytes()
+
+  def images(self, rows: np.ndarray) -> np.ndarray:
+    """Decodes images.
+
+    Args:
+      rows: Integers (n,), which ones.
+
+    Returns:
+      uint8 (n, 28, 28).
+    """
+    decoded = np.empty(
+      (len(rows), sources.IMAGE_SIZE, sources.IMAGE_SIZE), np.uint8
+    )
+
+    pngs = self.pngs.data
+
+    def decode(batch: slice) -> None:
+      starts = self.offsets[rows[batch]]
+      ends = starts + self.lengths[rows[batch]]
+      bounds = zip(starts.tolist(), ends.tolist(), strict=True)
+      decoded[batch] = png.decode([bytes(pngs[s:e]) for s, e in bounds])
+
+    with _threads() as pool:
+      collections.deque(pool.map(decode, _batches(len(rows))), maxlen=0)
+    return decoded
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Loaded:
+  """The arrays of one split of one source, to be encoded.
+
+  Attributes:
+    images: uint8 (n, 28, 28).
+    labels: uint8 (n,), raw labels.
+    note: What is to be remembered of them, as how their files were proved.
+  """
+
+  images: np.ndarray
+  labels: np.ndarray
+  note: dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +154,7 @@ def default_cache_dir() -> pathlib.Path:
 
 def open_or_encode(
   origin: str,
-  load: Callable[[], tuple[np.ndarray, np.ndarray]],
+  load: Callable[[], Loaded],
   cache_dir: _PathLike | None = None,
 ) -> Store:
   """Returns the store of an origin; encodes what is missing or damaged.
@@ -119,8 +162,7 @@ def open_or_encode(
   Args:
     origin: Names the examples for good, as by the hashes of their files: equal
       text means equal arrays. At most 500 characters.
-    load: Returns the arrays: images, uint8 (n, 28, 28), and raw labels, uint8
-      (n,). Called only where the store is not there.
+    load: Returns the arrays. Called only where the store is not there.
     cache_dir: The cache folder; `default_cache_dir()` by default.
 
   Returns:
@@ -132,11 +174,11 @@ def open_or_encode(
   found = find(origin, cache_dir)
   if found is not None:
     return found
-  images, labels = load()
-  _check(images, labels)
+  loaded = load()
+  _check(loaded)
   folder = _folder(cache_dir)
   try:
-    _write(folder, origin, images, labels)
+    _write(folder, origin, loaded)
   except OSError as err:
     raise errors.PreparationError(
       f'Cannot write the encoded images of {origin} to {folder}:'
@@ -186,6 +228,7 @@ def find(origin: str, cache_dir: _PathLike | None = None) -> Store | None:
     lengths=lengths,
     crcs=crcs.view('<u4').astype(np.uint32),
     labels=labels.body,
+    note=labels.fields['note'],
   )
 
 
@@ -262,8 +305,8 @@ def _describe(path: pathlib.Path) -> str:
   return 'of another version'
 
 
-def _check(images: np.ndarray, labels: np.ndarray) -> None:
-  size = sources.IMAGE_SIZE
+def _check(loaded: Loaded) -> None:
+  images, labels, size = loaded.images, loaded.labels, sources.IMAGE_SIZE
   if (images.dtype, images.shape[1:]) != (np.uint8, (size, size)) or (
     labels.dtype,
     labels.shape,
@@ -274,10 +317,9 @@ def _check(images: np.ndarray, labels: np.ndarray) -> None:
     )
 
 
-def _write(
-  folder: pathlib.Path, origin: str, images: np.ndarray, labels: np.ndarray
-) -> None:
+def _write(folder: pathlib.Path, origin: str, loaded: Loaded) -> None:
   """Writes the files of an origin, but not images that are there already."""
+  images = loaded.images
   key = _fingerprint(images)
   path = _images_path(folder, key)
   expected = {'kind': _IMAGES, 'images': key}
@@ -286,15 +328,22 @@ def _write(
   except (FileNotFoundError, checked_file.DamagedError):
     fields = {**expected, 'num_images': len(images)}
     checked_file.write(path, fields, _encode(images))
-  fields = {'kind': _LABELS, 'origin': origin, 'images': key}
-  checked_file.write(_labels_path(folder, origin), fields, [labels.tobytes()])
+  fields = {
+    'kind': _LABELS,
+    'origin': origin,
+    'images': key,
+    'note': loaded.note,
+  }
+  checked_file.write(
+    _labels_path(folder, origin), fields, [loaded.labels.tobytes()]
+  )
 
 
 def _fingerprint(images: np.ndarray) -> str:
   """Returns the SHA-256 of the pixels."""
   digest = hashlib.sha256()
-  for start in range(0, len(images), _AT_ONCE):
-    digest.update(np.ascontiguousarray(images[start : start + _AT_ONCE]).data)
+  for batch in _batches(len(images)):
+    digest.update(np.ascontiguousarray(images[batch]).data)
   return digest.hexdigest()
 
 
@@ -302,13 +351,8 @@ def _encode(images: np.ndarray) -> Iterator[bytes]:
   """Yields PNGs, margin, checksums and lengths, as `find` reads them."""
   crcs: list[int] = []
   lengths: list[int] = []
-  # Threads do, since libdeflate works without the interpreter's lock; processes
-  # would need a guarded main module, or a fork of a process with threads.
-  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    batches = (
-      images[start : start + _AT_ONCE]
-      for start in range(0, len(images), _AT_ONCE)
-    )
+  with _threads() as pool:
+    batches = (images[batch] for batch in _batches(len(images)))
     for pngs in pool.map(png.encode, batches):
       crcs += map(google_crc32c.value, pngs)
       lengths += map(len, pngs)
@@ -316,3 +360,17 @@ def _encode(images: np.ndarray) -> Iterator[bytes]:
   yield bytes(MARGIN)
   yield np.array(crcs, '<u4').tobytes()
   yield np.array(lengths, '<u2').tobytes()
+
+
+def _batches(count: int) -> Iterator[slice]:
+  for start in range(0, count, _AT_ONCE):
+    yield slice(start, start + _AT_ONCE)
+
+
+def _threads() -> futures.ThreadPoolExecutor:
+  """Returns a thread for each core.
+
+  Threads do, since libdeflate works without the interpreter's lock. Processes
+  would need a guarded main module, or a fork of a process that has threads.
+  """
+  return futures.ThreadPoolExecutor(os.cpu_count())
