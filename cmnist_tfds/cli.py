@@ -26,8 +26,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import cmnist_tfds
-from cmnist_tfds import build, read, subsets
+from cmnist_tfds import acquire, build, read, subsets
 from cmnist_tfds import sources as sources_lib
+from cmnist_tfds.acquire import audit, transfer
+from cmnist_tfds.acquire import mirror as mirror_lib
 from cmnist_tfds.errors import CmnistError, PreparationError, SubsetNameError
 from cmnist_tfds.subsets import Subset
 
@@ -123,12 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     help='build the 134 and their 670 reduced forms',
   )
   _add_where(built)
-  built.add_argument(
-    '--download_dir',
-    metavar='D',
-    help='where downloads are kept (default: <data_dir>/downloads)',
-  )
-  _add_manual_dir(built)
+  _add_places(built)
   built.add_argument(
     '--allow_unverified',
     action='store_true',
@@ -169,7 +166,41 @@ def _parser() -> argparse.ArgumentParser:
     _verify,
     'tell of each origin file: where it is and whether it is the right one',
   )
-  _add_manual_dir(verify)
+  verify.add_argument(
+    'names',
+    metavar='NAME',
+    nargs='*',
+    help='only files of the sources of these subsets',
+  )
+  _add_data_dir(verify)
+  _add_places(verify)
+  verify.add_argument(
+    '--hashes',
+    action='store_true',
+    help='print SHA-256 of each file and fingerprint of the array in it, to'
+    ' report a file of which none is recorded',
+  )
+
+  mirror = _command(
+    commands,
+    'mirror',
+    _mirror,
+    'fill a folder with origin files, to serve them over HTTP or to copy',
+  )
+  mirror.add_argument(
+    'folder',
+    metavar='DIR',
+    type=pathlib.Path,
+    help='the folder; what is right in it is kept',
+  )
+  mirror.add_argument(
+    'names',
+    metavar='NAME',
+    nargs='*',
+    help='only files of the sources of these subsets',
+  )
+  _add_data_dir(mirror)
+  _add_places(mirror)
   return parser
 
 
@@ -184,13 +215,17 @@ def _command(
   return command
 
 
-def _add_where(command: argparse.ArgumentParser) -> None:
+def _add_data_dir(command: argparse.ArgumentParser) -> None:
   command.add_argument(
     '--data_dir',
     metavar='D',
     help='where prepared datasets are (default: TFDS_DATA_DIR, else'
     ' ~/tensorflow_datasets)',
   )
+
+
+def _add_where(command: argparse.ArgumentParser) -> None:
+  _add_data_dir(command)
   command.add_argument(
     '--sample',
     action='store_true',
@@ -198,12 +233,24 @@ def _add_where(command: argparse.ArgumentParser) -> None:
   )
 
 
-def _add_manual_dir(command: argparse.ArgumentParser) -> None:
+def _add_places(command: argparse.ArgumentParser) -> None:
+  """Adds the places origin files are looked for in."""
+  command.add_argument(
+    '--download_dir',
+    metavar='D',
+    help='where downloads are kept (default: <data_dir>/downloads)',
+  )
   command.add_argument(
     '--manual_dir',
     metavar='D',
     help='folder with origin files, as fashion_mnist/train-images-idx3-ubyte'
     '.gz (default: <download_dir>/manual)',
+  )
+  command.add_argument(
+    '--mirror',
+    metavar='DIR_OR_URL',
+    help='folder or HTTP base with origin files in the same layout, asked'
+    f' before their origins (default: {acquire.MIRROR_VARIABLE})',
   )
 
 
@@ -249,7 +296,9 @@ def _list(args: argparse.Namespace) -> int:
   return 0
 
 
-def _print_table(rows: Sequence[Sequence[Any]], right_from: int) -> None:
+def _print_table(
+  rows: Sequence[Sequence[Any]], right_from: int = sys.maxsize
+) -> None:
   """Prints rows in aligned columns, those from `right_from` on to the right."""
   cells = [
     [f'{c:,}' if isinstance(c, int) else str(c) for c in row] for row in rows
@@ -339,6 +388,7 @@ def _build(args: argparse.Namespace) -> int:
     data_dir=args.data_dir,
     download_dir=args.download_dir,
     manual_dir=args.manual_dir,
+    mirror=args.mirror,
     allow_unverified=args.allow_unverified,
     overwrite=args.overwrite,
   )
@@ -415,8 +465,82 @@ def _write_beside(
     unfinished.unlink(missing_ok=True)
 
 
-# verify --------------------------------------------------------------------
+# verify, mirror ------------------------------------------------------------
 
 
 def _verify(args: argparse.Namespace) -> int:
-  raise PreparationError('to come')
+  findings = list(
+    audit.audit(_sources(args.names), _places(args), hashes=args.hashes)
+  )
+  head = ['file', 'bytes', 'proof', 'where, or what is wrong']
+  if args.hashes:
+    head[3:3] = ['sha256', 'fingerprint']
+  rows = []
+  for found in findings:
+    row = [
+      found.file.path,
+      '-' if found.size is None else f'{found.size:,}',
+      found.proof.value
+      if found.proof
+      else 'WRONG'
+      if found.copy
+      else 'missing',
+      ' '.join((found.fault or str(found.copy)).split()),
+    ]
+    if args.hashes:
+      row[3:3] = [found.sha256 or '-', found.fingerprint or '-']
+    rows.append(row)
+  _print_table([head, *rows])
+  wrong = sum(1 for found in findings if found.fault)
+  print(f'{len(findings) - wrong} of {len(findings)} files are right')
+  return _FAILED if wrong else 0
+
+
+def _mirror(args: argparse.Namespace) -> int:
+  from tensorflow_datasets.core.utils import tqdm_utils
+
+  if not sys.stderr.isatty():
+    tqdm_utils.disable_progress_bar()
+  failed = 0
+  with tqdm_utils.tqdm(unit='B', unit_scale=True) as bar:
+    for filled in mirror_lib.fill(
+      args.folder,
+      _sources(args.names),
+      _places(args),
+      transfer.Client(),
+      bar.update,
+    ):
+      bar.clear()
+      if filled.fault:
+        failed += 1
+        _say(f'{filled.file.path}: {filled.fault}', _FAILED)
+      else:
+        origin = f'from {filled.origin}' if filled.origin else 'was there'
+        print(f'{filled.file.path}: {origin}', flush=True)
+  return _FAILED if failed else 0
+
+
+def _sources(names: Sequence[str]) -> list[sources_lib.Source]:
+  """Returns the sources of some subsets, all if none are named."""
+  if not names:
+    return list(sources_lib.SOURCES)
+  named = {s for name in names for s in subsets.subset(name).sources}
+  return [s for s in sources_lib.SOURCES if s in named]
+
+
+def _places(args: argparse.Namespace) -> acquire.Places:
+  """Returns the places a build with these arguments looks in."""
+  from cmnist_tfds import downloads
+
+  builder = read.builder_of(subsets.DEFAULT, data_dir=args.data_dir)
+  download_dir = pathlib.Path(
+    args.download_dir or builder.data_dir_root / 'downloads'
+  ).expanduser()
+  mirror = acquire.mirror_of_user(args.mirror)
+  return acquire.Places(
+    manual_dir=pathlib.Path(
+      args.manual_dir or download_dir / 'manual'
+    ).expanduser(),
+    mirror=mirror,
+    cached=lambda file: downloads.cached_file(download_dir, file, mirror),
+  )
