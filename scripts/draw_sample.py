@@ -1110,9 +1110,11 @@ def missing_glyphs() -> list[str]:
       continue
     for char in sorted(set(''.join(source.classes))):
       hands, _ = pool_for(source.key, char)
-      for hand in hands:
-        if not has_glyph(hand.font, char):
-          lines.append(f'{hand.font} has no glyph for {char!r}.')
+      lines += [
+        f'{hand.font} has no glyph for {char!r}.'
+        for hand in hands
+        if not has_glyph(hand.font, char)
+      ]
   return sorted(set(lines))
 
 
