@@ -22,13 +22,14 @@ import json
 import os
 import pathlib
 import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import cmnist_tfds
-from cmnist_tfds import read, subsets
+from cmnist_tfds import acquire, build, read, subsets
 from cmnist_tfds import sources as sources_lib
+from cmnist_tfds.acquire import audit, transfer
+from cmnist_tfds.acquire import mirror as mirror_lib
 from cmnist_tfds.errors import CmnistError, PreparationError, SubsetNameError
 from cmnist_tfds.subsets import Subset
 
@@ -114,36 +115,31 @@ def _parser() -> argparse.ArgumentParser:
   info.add_argument('name', metavar='NAME', help=_NAME_HELP)
   _add_where(info)
 
-  build = _command(
+  built = _command(
     commands, 'build', _build, 'download, verify and prepare subsets'
   )
-  build.add_argument('names', metavar='NAME', nargs='*', help=_NAME_HELP)
-  build.add_argument(
+  built.add_argument('names', metavar='NAME', nargs='*', help=_NAME_HELP)
+  built.add_argument(
     '--all',
     action='store_true',
     help='build the 134 and their 670 reduced forms',
   )
-  _add_where(build)
-  build.add_argument(
-    '--download_dir',
-    metavar='D',
-    help='where downloads are kept (default: <data_dir>/downloads)',
-  )
-  _add_manual_dir(build)
-  build.add_argument(
+  _add_where(built)
+  _add_places(built)
+  built.add_argument(
     '--allow_unverified',
     action='store_true',
     help='build from origin files that cannot be proved to be the right'
     ' ones; the metadata will say so',
   )
-  build.add_argument(
+  built.add_argument(
     '--jobs',
     type=_at_least_one,
     default=1,
     metavar='N',
     help='how many subsets to build at a time (default: 1)',
   )
-  build.add_argument(
+  built.add_argument(
     '--overwrite',
     action='store_true',
     help='build anew what is prepared; the old data stays until the new is'
@@ -170,7 +166,41 @@ def _parser() -> argparse.ArgumentParser:
     _verify,
     'tell of each origin file: where it is and whether it is the right one',
   )
-  _add_manual_dir(verify)
+  verify.add_argument(
+    'names',
+    metavar='NAME',
+    nargs='*',
+    help='only files of the sources of these subsets',
+  )
+  _add_data_dir(verify)
+  _add_places(verify)
+  verify.add_argument(
+    '--hashes',
+    action='store_true',
+    help='print SHA-256 of each file and fingerprint of the array in it, to'
+    ' report a file of which none is recorded',
+  )
+
+  mirror = _command(
+    commands,
+    'mirror',
+    _mirror,
+    'fill a folder with origin files, to serve them over HTTP or to copy',
+  )
+  mirror.add_argument(
+    'folder',
+    metavar='DIR',
+    type=pathlib.Path,
+    help='the folder; what is right in it is kept',
+  )
+  mirror.add_argument(
+    'names',
+    metavar='NAME',
+    nargs='*',
+    help='only files of the sources of these subsets',
+  )
+  _add_data_dir(mirror)
+  _add_places(mirror)
   return parser
 
 
@@ -185,13 +215,17 @@ def _command(
   return command
 
 
-def _add_where(command: argparse.ArgumentParser) -> None:
+def _add_data_dir(command: argparse.ArgumentParser) -> None:
   command.add_argument(
     '--data_dir',
     metavar='D',
     help='where prepared datasets are (default: TFDS_DATA_DIR, else'
     ' ~/tensorflow_datasets)',
   )
+
+
+def _add_where(command: argparse.ArgumentParser) -> None:
+  _add_data_dir(command)
   command.add_argument(
     '--sample',
     action='store_true',
@@ -199,12 +233,24 @@ def _add_where(command: argparse.ArgumentParser) -> None:
   )
 
 
-def _add_manual_dir(command: argparse.ArgumentParser) -> None:
+def _add_places(command: argparse.ArgumentParser) -> None:
+  """Adds the places origin files are looked for in."""
+  command.add_argument(
+    '--download_dir',
+    metavar='D',
+    help='where downloads are kept (default: <data_dir>/downloads)',
+  )
   command.add_argument(
     '--manual_dir',
     metavar='D',
     help='folder with origin files, as fashion_mnist/train-images-idx3-ubyte'
     '.gz (default: <download_dir>/manual)',
+  )
+  command.add_argument(
+    '--mirror',
+    metavar='DIR_OR_URL',
+    help='folder or HTTP base with origin files in the same layout, asked'
+    f' before their origins (default: {acquire.MIRROR_VARIABLE})',
   )
 
 
@@ -250,7 +296,9 @@ def _list(args: argparse.Namespace) -> int:
   return 0
 
 
-def _print_table(rows: Sequence[Sequence[Any]], right_from: int) -> None:
+def _print_table(
+  rows: Sequence[Sequence[Any]], right_from: int = sys.maxsize
+) -> None:
   """Prints rows in aligned columns, those from `right_from` on to the right."""
   cells = [
     [f'{c:,}' if isinstance(c, int) else str(c) for c in row] for row in rows
@@ -328,65 +376,44 @@ def _how_to_build(builder: CmnistBuilder) -> str:
 
 def _build(args: argparse.Namespace) -> int:
   if bool(args.names) == args.all:
-    print('cmnist: name the subsets to build, or give --all', file=sys.stderr)
-    return _USAGE
+    return _say('name the subsets to build, or give --all', _USAGE)
   chosen = (
     list(subsets.declared())
     if args.all
     # The same subset in two spellings is built once.
     else list(dict.fromkeys(map(subsets.subset, args.names)))
   )
-  failed = 0
-  rows = []
-  for subset in chosen:
-    start = time.monotonic()
-    try:
-      builder = _builder(
-        subset,
-        args,
-        **({} if args.sample else {'allow_unverified': args.allow_unverified}),
-      )
-      builder.download_and_prepare(
-        download_dir=args.download_dir,
-        download_config=_download_config(args),
-      )
-    except (CmnistError, OSError) as error:
-      _say(f'{subset.name}: {error}', _FAILED)
-      failed += 1
-      continue
-    seconds = time.monotonic() - start
-    rows.append(_built_row(builder, seconds))
-  if rows:
-    head = ('subset', 'examples', 'bytes', 'seconds', 'where')
-    _print_table([head, *rows], right_from=1)
-  return _FAILED if failed else 0
-
-
-def _built_row(builder: CmnistBuilder, seconds: float) -> tuple[Any, ...]:
-  splits = builder.info.splits.values()
-  return (
-    f'{builder.name}/{builder.subset.name}',
-    sum(s.num_examples for s in splits),
-    sum(s.num_bytes for s in splits),
-    f'{seconds:.1f}',
-    builder.data_dir,
-  )
-
-
-def _download_config(args: argparse.Namespace) -> Any:
-  import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top
-
-  if not sys.stderr.isatty():
-    tfds.disable_progress_bar()
-  mode = tfds.download.GenerateMode
-  return tfds.download.DownloadConfig(
+  options = build.Options(
+    sample=args.sample,
+    data_dir=args.data_dir,
+    download_dir=args.download_dir,
     manual_dir=args.manual_dir,
-    download_mode=(
-      mode.REUSE_CACHE_IF_EXISTS
-      if args.overwrite
-      else mode.REUSE_DATASET_IF_EXISTS
-    ),
+    mirror=args.mirror,
+    allow_unverified=args.allow_unverified,
+    overwrite=args.overwrite,
   )
+  rows = []
+  status = 0
+  try:
+    for outcome in build.build(chosen, options, args.jobs):
+      if outcome.fault:
+        status = _say(f'{outcome.name}: {outcome.fault}', _FAILED)
+      else:
+        rows.append(
+          (
+            outcome.name,
+            outcome.num_examples,
+            outcome.num_bytes,
+            f'{outcome.seconds:.1f}',
+            outcome.data_dir,
+          )
+        )
+  finally:
+    # After Ctrl-C too: what is finished stays.
+    if rows:
+      head = ('subset', 'examples', 'bytes', 'seconds', 'where')
+      _print_table([head, *rows], right_from=1)
+  return status
 
 
 def _builder(
@@ -438,8 +465,82 @@ def _write_beside(
     unfinished.unlink(missing_ok=True)
 
 
-# verify --------------------------------------------------------------------
+# verify, mirror ------------------------------------------------------------
 
 
 def _verify(args: argparse.Namespace) -> int:
-  raise PreparationError('to come')
+  findings = list(
+    audit.audit(_sources(args.names), _places(args), hashes=args.hashes)
+  )
+  head = ['file', 'bytes', 'proof', 'where, or what is wrong']
+  if args.hashes:
+    head[3:3] = ['sha256', 'fingerprint']
+  rows = []
+  for found in findings:
+    row = [
+      found.file.path,
+      '-' if found.size is None else f'{found.size:,}',
+      found.proof.value
+      if found.proof
+      else 'WRONG'
+      if found.copy
+      else 'missing',
+      ' '.join((found.fault or str(found.copy)).split()),
+    ]
+    if args.hashes:
+      row[3:3] = [found.sha256 or '-', found.fingerprint or '-']
+    rows.append(row)
+  _print_table([head, *rows])
+  wrong = sum(1 for found in findings if found.fault)
+  print(f'{len(findings) - wrong} of {len(findings)} files are right')
+  return _FAILED if wrong else 0
+
+
+def _mirror(args: argparse.Namespace) -> int:
+  from tensorflow_datasets.core.utils import tqdm_utils
+
+  if not sys.stderr.isatty():
+    tqdm_utils.disable_progress_bar()
+  failed = 0
+  with tqdm_utils.tqdm(unit='B', unit_scale=True) as bar:
+    for filled in mirror_lib.fill(
+      args.folder,
+      _sources(args.names),
+      _places(args),
+      transfer.Client(),
+      bar.update,
+    ):
+      bar.clear()
+      if filled.fault:
+        failed += 1
+        _say(f'{filled.file.path}: {filled.fault}', _FAILED)
+      else:
+        origin = f'from {filled.origin}' if filled.origin else 'was there'
+        print(f'{filled.file.path}: {origin}', flush=True)
+  return _FAILED if failed else 0
+
+
+def _sources(names: Sequence[str]) -> list[sources_lib.Source]:
+  """Returns the sources of some subsets, all if none are named."""
+  if not names:
+    return list(sources_lib.SOURCES)
+  named = {s for name in names for s in subsets.subset(name).sources}
+  return [s for s in sources_lib.SOURCES if s in named]
+
+
+def _places(args: argparse.Namespace) -> acquire.Places:
+  """Returns the places a build with these arguments looks in."""
+  from cmnist_tfds import downloads
+
+  builder = read.builder_of(subsets.DEFAULT, data_dir=args.data_dir)
+  download_dir = pathlib.Path(
+    args.download_dir or builder.data_dir_root / 'downloads'
+  ).expanduser()
+  mirror = acquire.mirror_of_user(args.mirror)
+  return acquire.Places(
+    manual_dir=pathlib.Path(
+      args.manual_dir or download_dir / 'manual'
+    ).expanduser(),
+    mirror=mirror,
+    cached=lambda file: downloads.cached_file(download_dir, file, mirror),
+  )

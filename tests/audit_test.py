@@ -55,7 +55,7 @@ def test_missing_and_wrong_files_are_told(tmp_path):
   missing, html, packed_anew, right = findings.values()
   assert missing.copy is None and missing.proof is None
   assert missing.fault == (
-    'missing. Get it from http://127.0.0.1:9/toy/train-images.gz and put it at'
+    'missing: get it from http://127.0.0.1:9/toy/train-images.gz and put it at'
     f' {tmp_path}/toy/train-images.gz.'
   )
   assert f'{tmp_path}/toy/train-labels.gz: it is an HTML page' in html.fault

@@ -23,31 +23,21 @@ import pathlib
 import pytest
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-_TRIED = pytest.StashKey[collections.Counter]()
 
 
-def pytest_configure(config):
-  config.stash[_TRIED] = collections.Counter()
-
-
-def pytest_terminal_summary(terminalreporter, config):
-  tried = config.stash[_TRIED]
-  if tried:
+def pytest_terminal_summary(terminalreporter):
+  outcomes = collections.Counter(
+    value
+    for report in terminalreporter.getreports('passed')
+    for name, value in report.user_properties
+    if name == 'fault of a host'
+  )
+  if outcomes:
     terminalreporter.write_line(
-      f'faults of hosts tried: {tried.total()}; survived:'
-      f' {tried["survived"]}; named in one clear error: {tried["named"]}'
+      f'faults of hosts tried: {outcomes.total()}; survived:'
+      f' {outcomes["survived"]}; named in one clear error:'
+      f' {outcomes["named"]}'
     )
-
-
-@pytest.fixture
-def faults_tried(request):
-  """Counts a fault that was tried, and how it ended."""
-
-  def count(fault: str, outcome: str) -> None:
-    assert fault and outcome in ('named', 'survived')
-    request.config.stash[_TRIED][outcome] += 1
-
-  return count
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -165,7 +165,7 @@ def serve(files: dict[str, bytes]) -> Iterator[Served]:
       self.send_response(200)
       self.send_header('Content-Length', str(len(data)))
       self.end_headers()
-      step = -(-len(data) // 8)
+      step = -(-len(data) // 4)
       for start in range(0, len(data), step):
         self.wfile.write(data[start : start + step])
         self.wfile.flush()

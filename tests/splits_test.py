@@ -215,7 +215,7 @@ def test_faults_are_named_even_where_unverified_files_are_allowed(
   text = ' '.join(str(raised.value).split())
   assert re.search(message, text), text
   assert path in text
-  assert 'etch' in text or 'Get it from' in text
+  assert 'etch' in text or 'get it from' in text
 
 
 def test_labels_below_the_first_are_refused(made, tmp_path):
@@ -237,8 +237,8 @@ def test_a_missing_file_is_told_with_all_places(made, tmp_path):
   with pytest.raises(OriginFileError) as raised:
     acquire.read_split(made.source, 'train', both)
   assert str(raised.value) == (
-    f'{TRAIN_IMAGES} was not found (looked in: {tmp_path}/a, {tmp_path}/b).\n'
-    f'Get it from http://127.0.0.1:9/{TRAIN_IMAGES} and put it at'
+    f'{TRAIN_IMAGES} was not found (looked in: {tmp_path}/a, {tmp_path}/b)\n'
+    f'To go on, get it from http://127.0.0.1:9/{TRAIN_IMAGES} and put it at'
     f' {tmp_path}/a/{TRAIN_IMAGES}.'
   )
 

@@ -16,11 +16,17 @@
 
 from __future__ import annotations
 
-from cmnist_tfds.acquire.places import Copy, Places, mirror_of_user
+from cmnist_tfds.acquire.places import (
+  MIRROR_VARIABLE,
+  Copy,
+  Places,
+  mirror_of_user,
+)
 from cmnist_tfds.acquire.proofs import Proof, fingerprint
 from cmnist_tfds.acquire.splits import SplitArrays, find, read_split
 
 __all__ = [
+  'MIRROR_VARIABLE',
   'Copy',
   'Places',
   'Proof',

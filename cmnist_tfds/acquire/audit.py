@@ -81,7 +81,7 @@ def _audit_file(
     if not finding.fault:
       return finding
     wrong = wrong or finding
-  missing = 'missing. ' + places_lib.say_how_to_get(file, places.manual_dir)
+  missing = 'missing: ' + places_lib.say_how_to_get(file, places.manual_dir)
   return wrong or Finding(file, fault=missing)
 
 

@@ -171,11 +171,11 @@ def say_how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
     folder: The manual folder, None if it is not known.
 
   Returns:
-    A sentence.
+    Half a sentence.
   """
   published = file.archive or file
   return (
-    f'Get it from {published.urls[0]} and put it at'
+    f'get it from {published.urls[0]} and put it at'
     f' {folder or "<manual_dir>"}/{published.path}.'
   )
 

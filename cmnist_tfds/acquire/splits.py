@@ -203,7 +203,7 @@ def _read_file(
   for copy in _copies(file, places, faults):
     try:
       return read_copy(copy, shape, allow_unverified=allow_unverified)
-    except OriginFileError as error:  # noqa: PERF203
+    except OriginFileError as error:
       remedy = '. Delete it, and it is fetched anew' if copy.cached else ''
       faults.append(f'{error}{remedy}')
   raise OriginFileError(_say_missing(file, places, faults))
@@ -239,8 +239,9 @@ def _say_missing(file: OriginFile, places: Places, faults: list[str]) -> str:
     )
   else:
     looked = ', '.join(map(str, places.folders)) or 'no folder'
-    found = f'{file.path} was not found (looked in: {looked}).'
-  return f'{found}\n{places_lib.say_how_to_get(file, places.manual_dir)}'
+    found = f'{file.path} was not found (looked in: {looked})'
+  how_to_get = places_lib.say_how_to_get(file, places.manual_dir)
+  return f'{found}\nTo go on, {how_to_get}'
 
 
 def _check_labels(
