@@ -22,12 +22,13 @@ import json
 import os
 import pathlib
 import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import tqdm
+
 import cmnist_tfds
-from cmnist_tfds import acquire, read, subsets
+from cmnist_tfds import acquire, build, read, subsets
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.acquire import audit, transfer
 from cmnist_tfds.acquire import mirror as mirror_lib
@@ -116,31 +117,31 @@ def _parser() -> argparse.ArgumentParser:
   info.add_argument('name', metavar='NAME', help=_NAME_HELP)
   _add_where(info)
 
-  build = _command(
+  built = _command(
     commands, 'build', _build, 'download, verify and prepare subsets'
   )
-  build.add_argument('names', metavar='NAME', nargs='*', help=_NAME_HELP)
-  build.add_argument(
+  built.add_argument('names', metavar='NAME', nargs='*', help=_NAME_HELP)
+  built.add_argument(
     '--all',
     action='store_true',
     help='build the 134 and their 670 reduced forms',
   )
-  _add_where(build)
-  _add_places(build)
-  build.add_argument(
+  _add_where(built)
+  _add_places(built)
+  built.add_argument(
     '--allow_unverified',
     action='store_true',
     help='build from origin files that cannot be proved to be the right'
     ' ones; the metadata will say so',
   )
-  build.add_argument(
+  built.add_argument(
     '--jobs',
     type=_at_least_one,
     default=1,
     metavar='N',
     help='how many subsets to build at a time (default: 1)',
   )
-  build.add_argument(
+  built.add_argument(
     '--overwrite',
     action='store_true',
     help='build anew what is prepared; the old data stays until the new is'
@@ -377,66 +378,44 @@ def _how_to_build(builder: CmnistBuilder) -> str:
 
 def _build(args: argparse.Namespace) -> int:
   if bool(args.names) == args.all:
-    print('cmnist: name the subsets to build, or give --all', file=sys.stderr)
-    return _USAGE
+    return _say('name the subsets to build, or give --all', _USAGE)
   chosen = (
     list(subsets.declared())
     if args.all
     # The same subset in two spellings is built once.
     else list(dict.fromkeys(map(subsets.subset, args.names)))
   )
-  failed = 0
-  rows = []
-  for subset in chosen:
-    start = time.monotonic()
-    try:
-      builder = _builder(
-        subset,
-        args,
-        mirror=args.mirror,
-        **({} if args.sample else {'allow_unverified': args.allow_unverified}),
-      )
-      builder.download_and_prepare(
-        download_dir=args.download_dir,
-        download_config=_download_config(args),
-      )
-    except (CmnistError, OSError) as error:
-      _say(f'{subset.name}: {error}', _FAILED)
-      failed += 1
-      continue
-    seconds = time.monotonic() - start
-    rows.append(_built_row(builder, seconds))
-  if rows:
-    head = ('subset', 'examples', 'bytes', 'seconds', 'where')
-    _print_table([head, *rows], right_from=1)
-  return _FAILED if failed else 0
-
-
-def _built_row(builder: CmnistBuilder, seconds: float) -> tuple[Any, ...]:
-  splits = builder.info.splits.values()
-  return (
-    f'{builder.name}/{builder.subset.name}',
-    sum(s.num_examples for s in splits),
-    sum(s.num_bytes for s in splits),
-    f'{seconds:.1f}',
-    builder.data_dir,
-  )
-
-
-def _download_config(args: argparse.Namespace) -> Any:
-  import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top
-
-  if not sys.stderr.isatty():
-    tfds.disable_progress_bar()
-  mode = tfds.download.GenerateMode
-  return tfds.download.DownloadConfig(
+  options = build.Options(
+    sample=args.sample,
+    data_dir=args.data_dir,
+    download_dir=args.download_dir,
     manual_dir=args.manual_dir,
-    download_mode=(
-      mode.REUSE_CACHE_IF_EXISTS
-      if args.overwrite
-      else mode.REUSE_DATASET_IF_EXISTS
-    ),
+    mirror=args.mirror,
+    allow_unverified=args.allow_unverified,
+    overwrite=args.overwrite,
   )
+  rows = []
+  status = 0
+  try:
+    for outcome in build.build(chosen, options, args.jobs):
+      if outcome.fault:
+        status = _say(f'{outcome.name}: {outcome.fault}', _FAILED)
+      else:
+        rows.append(
+          (
+            outcome.name,
+            outcome.num_examples,
+            outcome.num_bytes,
+            f'{outcome.seconds:.1f}',
+            outcome.data_dir,
+          )
+        )
+  finally:
+    # After Ctrl-C too: what is finished stays.
+    if rows:
+      head = ('subset', 'examples', 'bytes', 'seconds', 'where')
+      _print_table([head, *rows], right_from=1)
+  return status
 
 
 def _builder(
@@ -520,27 +499,24 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _mirror(args: argparse.Namespace) -> int:
-  from tensorflow_datasets.core.utils import tqdm_utils
-
-  if not sys.stderr.isatty():
-    tqdm_utils.disable_progress_bar()
-  failed = 0
-  with tqdm_utils.tqdm(unit='B', unit_scale=True) as bar:
+  status = 0
+  with tqdm.tqdm(
+    unit='B', unit_scale=True, disable=not sys.stderr.isatty()
+  ) as progress:
     for filled in mirror_lib.fill(
       args.folder,
       _sources(args.names),
       _places(args),
       transfer.Client(),
-      bar.update,
+      progress.update,
     ):
-      bar.clear()
+      progress.clear()
       if filled.fault:
-        failed += 1
-        _say(f'{filled.file.path}: {filled.fault}', _FAILED)
+        status = _say(f'{filled.file.path}: {filled.fault}', _FAILED)
       else:
         origin = f'from {filled.origin}' if filled.origin else 'was there'
         print(f'{filled.file.path}: {origin}', flush=True)
-  return _FAILED if failed else 0
+  return status
 
 
 def _sources(names: Sequence[str]) -> list[sources_lib.Source]:

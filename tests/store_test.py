@@ -49,7 +49,11 @@ def must_not_load():
 
 
 def files(cache_dir):
-  return sorted(p for p in pathlib.Path(cache_dir).rglob('*') if p.is_file())
+  return sorted(
+    p
+    for p in pathlib.Path(cache_dir).rglob('*')
+    if p.is_file() and p.suffix != '.lock'
+  )
 
 
 def images_file(cache_dir):

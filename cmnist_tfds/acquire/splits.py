@@ -203,7 +203,7 @@ def _read_file(
   for copy in _copies(file, places, faults):
     try:
       return read_copy(copy, shape, allow_unverified=allow_unverified)
-    except OriginFileError as error:  # noqa: PERF203
+    except OriginFileError as error:
       remedy = '. Delete it, and it is fetched anew' if copy.cached else ''
       faults.append(f'{error}{remedy}')
   raise OriginFileError(_say_missing(file, places, faults))

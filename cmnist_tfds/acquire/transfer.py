@@ -206,7 +206,7 @@ class Client:
       try:
         receive(session, task)
         return
-      except (_DeadHostError, _BrokenOffError) as error:  # noqa: PERF203
+      except (_DeadHostError, _BrokenOffError) as error:
         if _size(task.part) - before < _WORTHWHILE:
           attempts -= 1
           if not attempts or isinstance(error, _DeadHostError):

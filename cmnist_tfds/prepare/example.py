@@ -27,6 +27,8 @@ Feature {1: BytesList, 3: Int64List}, both lists {1: values}.
 
 from __future__ import annotations
 
+import functools
+
 
 def encode(png: bytes, label: int, source: int, source_label: int) -> bytes:
   """Serialises one example.
@@ -44,6 +46,8 @@ def encode(png: bytes, label: int, source: int, source_label: int) -> bytes:
   return head(len(png), len(end)) + png + end
 
 
+# The same lengths occur in split after split.
+@functools.lru_cache(maxsize=4096)
 def head(png_length: int, tail_length: int) -> bytes:
   """Returns what stands before the PNG, given the bytes of PNG and tail."""
   bytes_list = _opening(1, png_length)

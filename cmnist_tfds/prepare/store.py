@@ -37,6 +37,7 @@ import pathlib
 from collections.abc import Callable, Iterator
 from concurrent import futures
 
+import filelock
 import google_crc32c
 import numpy as np
 
@@ -53,6 +54,9 @@ _LABELS = 'cmnist_tfds labels 1'
 _SUFFIX = '.store'
 # Images that one thread takes in one go.
 _AT_ONCE = 1024
+
+# What is raised for a file in a folder that may not be there either.
+_NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
 _PathLike = str | os.PathLike[str]
 
@@ -171,20 +175,20 @@ def open_or_encode(
   Raises:
     PreparationError: If the cache folder cannot be written.
   """
-  found = find(origin, cache_dir)
-  if found is not None:
-    return found
-  loaded = load()
-  _check(loaded)
   folder = _folder(cache_dir)
-  try:
-    _write(folder, origin, loaded)
-  except OSError as err:
-    raise errors.PreparationError(
-      f'Cannot write the encoded images of {origin} to {folder}:'
-      f' {err.strerror}. Make room there, or name another folder in'
-      f' {_CACHE_DIR}.'
-    ) from err
+  with contextlib.suppress(*_NOT_THERE, checked_file.DamagedError):
+    return _open(origin, folder)
+  with _blaming(origin, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+  # One process encodes, the others wait for what it writes.
+  with filelock.FileLock(_labels_path(folder, origin).with_suffix('.lock')):
+    found = find(origin, cache_dir)
+    if found is not None:
+      return found
+    loaded = load()
+    _check(loaded)
+    with _blaming(origin, folder):
+      _write(folder, origin, loaded)
   written = find(origin, cache_dir)
   if written is None:
     raise errors.PreparationError(
@@ -192,6 +196,19 @@ def open_or_encode(
       ' damaged. Leave that folder alone during a build, and check its disk.'
     )
   return written
+
+
+@contextlib.contextmanager
+def _blaming(origin: str, folder: pathlib.Path) -> Iterator[None]:
+  """Turns a fault of the file system into an error that names the folder."""
+  try:
+    yield
+  except OSError as err:
+    raise errors.PreparationError(
+      f'Cannot write the encoded images of {origin} to {folder}:'
+      f' {err.strerror}. Make room there, or name another folder in'
+      f' {_CACHE_DIR}.'
+    ) from err
 
 
 def find(origin: str, cache_dir: _PathLike | None = None) -> Store | None:
@@ -205,18 +222,21 @@ def find(origin: str, cache_dir: _PathLike | None = None) -> Store | None:
     The store, checked, or None where it is missing or damaged; damage is logged
     as a warning.
   """
-  folder = _folder(cache_dir)
   try:
-    labels = _read(
-      _labels_path(folder, origin), {'kind': _LABELS, 'origin': origin}
-    )
-    key = labels.fields['images']
-    images = _read(_images_path(folder, key), {'kind': _IMAGES, 'images': key})
-  except (FileNotFoundError, NotADirectoryError):
+    return _open(origin, _folder(cache_dir))
+  except _NOT_THERE:
     return None
   except checked_file.DamagedError as err:
     logging.warning('%s The examples of %s are encoded anew.', err, origin)
     return None
+
+
+def _open(origin: str, folder: pathlib.Path) -> Store:
+  labels = _read(
+    _labels_path(folder, origin), {'kind': _LABELS, 'origin': origin}
+  )
+  key = labels.fields['images']
+  images = _read(_images_path(folder, key), {'kind': _IMAGES, 'images': key})
   num_images = images.fields['num_images']
   pngs, crcs, lengths = np.split(
     images.body, [-6 * num_images, -2 * num_images]
