@@ -90,10 +90,13 @@ class Nursery:
     self._process.stdin.flush()
     children = json.loads(self._process.stdout.readline())
     if kill_after is not None:
-      time.sleep(kill_after)
-      for child in children:
-        # It may have been quicker.
-        with contextlib.suppress(ProcessLookupError):
+      end = time.monotonic() + kill_after
+      # They may be quicker.
+      with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < end:
+          os.kill(children[0], 0)
+          time.sleep(0.001)
+        for child in children:
           os.kill(child, signal.SIGKILL)
     return json.loads(self._process.stdout.readline())
 
