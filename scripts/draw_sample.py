@@ -40,7 +40,6 @@ It needs NumPy, Pillow, and fonts from these Debian packages:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
 import functools
 import gzip
 import io
@@ -48,15 +47,13 @@ import pathlib
 import string
 import struct
 import sys
-from typing import NamedTuple
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
-from PIL import ImageDraw
-from PIL import ImageFilter
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 SEED = 20190924  # The date of the CMNIST paper.
 SIDE = 28  # Pixels, of every picture of every source.
@@ -752,6 +749,7 @@ DRAW_GARMENT = dict(
       draw_bag,
       draw_boot,
     ),
+    strict=True,
   )
 )
 
@@ -915,7 +913,9 @@ def draw_source(source: Source, seed: int) -> tuple[Split, Split]:
   for index, shapes in enumerate(source.classes):
     # A garment is one shape; a class of glyphs has one or both cases.
     options = (shapes,) if source.key == 'F' else tuple(shapes)
-    for (images, labels), count in zip(splits, counts(source, index)):
+    for (images, labels), count in zip(
+      splits, counts(source, index), strict=True
+    ):
       for turn in range(count):
         shape = options[turn % len(options)]
         images.append(
@@ -989,7 +989,9 @@ def emnist_bytes(drawn: dict[str, tuple[Split, Split]]) -> bytes:
   for name, key in EMNIST_SETS.items():
     stem = f'gzip/emnist-{name}'
     members.append((f'{stem}-mapping.txt', mapping_bytes(by_key[key])))
-    for split, (images, labels) in zip(('train', 'test'), drawn[key]):
+    for split, (images, labels) in zip(
+      ('train', 'test'), drawn[key], strict=True
+    ):
       # EMNIST's files hold every picture with rows and columns swapped.
       pixels = gzip_bytes(idx_bytes(images.transpose(0, 2, 1)))
       members.append((f'{stem}-{split}-images-idx3-ubyte.gz', pixels))
@@ -1014,16 +1016,22 @@ def encode(drawn: dict[str, tuple[Split, Split]]) -> dict[str, bytes]:
   """
   files = {'emnist/gzip.zip': emnist_bytes(drawn)}
   for key, folder in (('F', 'fashion_mnist'), ('N', 'notmnist')):
-    for split, (images, labels) in zip(('train', 't10k'), drawn[key]):
+    for split, (images, labels) in zip(
+      ('train', 't10k'), drawn[key], strict=True
+    ):
       stem = f'{folder}/{split}'
       files[f'{stem}-images-idx3-ubyte.gz'] = gzip_bytes(idx_bytes(images))
       files[f'{stem}-labels-idx1-ubyte.gz'] = gzip_bytes(idx_bytes(labels))
-  for split, (images, labels) in zip(('train', 'test'), drawn['Kd']):
+  for split, (images, labels) in zip(
+    ('train', 'test'), drawn['Kd'], strict=True
+  ):
     stem = f'kannada_MNIST_{split}.npz'
     files[f'kannada_mnist/X_{stem}'] = npz_bytes(images)
     files[f'kannada_mnist/y_{stem}'] = npz_bytes(labels)
   for key, stem in (('Km', 'kmnist/kmnist'), ('K49', 'kuzushiji49/k49')):
-    for split, (images, labels) in zip(('train', 'test'), drawn[key]):
+    for split, (images, labels) in zip(
+      ('train', 'test'), drawn[key], strict=True
+    ):
       files[f'{stem}-{split}-imgs.npz'] = npz_bytes(images)
       files[f'{stem}-{split}-labels.npz'] = npz_bytes(labels)
   files['README.md'] = readme(drawn).encode()
@@ -1052,7 +1060,7 @@ def readme(drawn: dict[str, tuple[Split, Split]]) -> str:
   for source in SOURCES:
     sizes = [len(labels) for _, labels in drawn[source.key]]
     row = [source.key, len(source.classes), *sizes]
-    for number, (_, labels) in enumerate(drawn[source.key]):
+    for _number, (_, labels) in enumerate(drawn[source.key]):
       per_class = np.bincount(labels)[source.first :]
       low, high = per_class.min(), per_class.max()
       row.append(str(low) if low == high else f'{low} to {high}')
@@ -1102,9 +1110,11 @@ def missing_glyphs() -> list[str]:
       continue
     for char in sorted(set(''.join(source.classes))):
       hands, _ = pool_for(source.key, char)
-      for hand in hands:
-        if not has_glyph(hand.font, char):
-          lines.append(f'{hand.font} has no glyph for {char!r}.')
+      lines += [
+        f'{hand.font} has no glyph for {char!r}.'
+        for hand in hands
+        if not has_glyph(hand.font, char)
+      ]
   return sorted(set(lines))
 
 
@@ -1114,7 +1124,9 @@ def faults(drawn: dict[str, tuple[Split, Split]]) -> list[str]:
   seen = {}
   for source in SOURCES:
     labels_wanted = set(range(source.first, source.first + len(source.classes)))
-    for split, (images, labels) in zip(('train', 'test'), drawn[source.key]):
+    for split, (images, labels) in zip(
+      ('train', 'test'), drawn[source.key], strict=True
+    ):
       where = f'{source.key}/{split}'
       if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE):
         lines.append(f'{where}: {images.dtype} {images.shape}.')
