@@ -117,6 +117,14 @@ def serve(files: dict[str, bytes], pause: float = 0.3) -> Iterator[Served]:
     def _hang(self, path: str, data: bytes) -> None:
       stopping.wait(60)
 
+    def _drop(self, path: str, data: bytes) -> None:
+      """Closes the connection without an answer."""
+
+    def _moody(self, path: str, data: bytes) -> None:
+      """Does so every second time."""
+      if len(served.requests) % 2 == 0:
+        self._send_part(data)
+
     def _stall(self, path: str, data: bytes) -> None:
       self._send_part(data, len(data) * 2 // 3)
       self.wfile.flush()
