@@ -25,6 +25,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import tqdm
+
 import cmnist_tfds
 from cmnist_tfds import acquire, build, read, subsets
 from cmnist_tfds import sources as sources_lib
@@ -513,27 +515,24 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _mirror(args: argparse.Namespace) -> int:
-  from tensorflow_datasets.core.utils import tqdm_utils
-
-  if not sys.stderr.isatty():
-    tqdm_utils.disable_progress_bar()
-  failed = 0
-  with tqdm_utils.tqdm(unit='B', unit_scale=True) as bar:
+  status = 0
+  with tqdm.tqdm(
+    unit='B', unit_scale=True, disable=not sys.stderr.isatty()
+  ) as progress:
     for filled in mirror_lib.fill(
       args.folder,
       _sources(args.names),
       _places(args),
       transfer.Client(),
-      bar.update,
+      progress.update,
     ):
-      bar.clear()
+      progress.clear()
       if filled.fault:
-        failed += 1
-        _say(f'{filled.file.path}: {filled.fault}', _FAILED)
+        status = _say(f'{filled.file.path}: {filled.fault}', _FAILED)
       else:
         origin = f'from {filled.origin}' if filled.origin else 'was there'
         print(f'{filled.file.path}: {origin}', flush=True)
-  return _FAILED if failed else 0
+  return status
 
 
 def _sources(names: Sequence[str]) -> list[sources_lib.Source]:

@@ -252,6 +252,23 @@ def test_a_zip_file_without_the_member_is_told(tmp_path):
   assert [p.name for p in tmp_path.rglob('*.gz')] == []
 
 
+@pytest.mark.parametrize(
+  ('data', 'message'),
+  [
+    (b'', 'it is empty'),
+    (b'<!DOCTYPE html>', 'it is an HTML page'),
+    (b'version https://git-lfs.github.com/spec/v1', 'Git LFS pointer'),
+    (synthetic.zipped({'matlab/emnist.mat': b''}), r"EMNIST's matlab\.zip"),
+    (synthetic.make(form='zip').files['toy/gzip.zip'][:-30], 'cannot be read'),
+  ],
+)
+def test_a_wrong_archive_is_named(data, message, tmp_path):
+  made = synthetic.make(form='zip')
+  made = dataclasses.replace(made, files={'toy/gzip.zip': data})
+  with pytest.raises(OriginFileError, match=message):
+    _read(made, tmp_path)
+
+
 def test_a_member_of_absurd_size_is_not_inflated(tmp_path):
   made = synthetic.make(form='zip')
   bomb = gzip.compress(bytes(40 << 20))

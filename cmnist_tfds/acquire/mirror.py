@@ -123,7 +123,11 @@ def _take(copy: Copy, folder: pathlib.Path) -> None:
   target = folder / copy.file.path
   part = _part(target)
   target.parent.mkdir(parents=True, exist_ok=True)
-  with copy.open() as (stream, _), part.open('wb') as out:
+  with (
+    copy.open() as (stream, _),
+    transfer.telling_of_disk(folder),
+    part.open('wb') as out,
+  ):
     shutil.copyfileobj(stream, out)
   part.replace(target)
 
