@@ -33,6 +33,7 @@ from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.acquire import audit, transfer
 from cmnist_tfds.acquire import mirror as mirror_lib
 from cmnist_tfds.errors import CmnistError, PreparationError, SubsetNameError
+from cmnist_tfds.prepare import store
 from cmnist_tfds.subsets import Subset
 
 # What needs TFDS is imported where it is used: `cmnist list` answers at once.
@@ -203,6 +204,21 @@ def _parser() -> argparse.ArgumentParser:
   )
   _add_data_dir(mirror)
   _add_places(mirror)
+
+  cache = _command(
+    commands,
+    'cache',
+    _cache,
+    'list, measure or clear the encoded sources that builds share',
+  )
+  cache.add_argument(
+    'action',
+    nargs='?',
+    choices=('list', 'size', 'clear'),
+    default='list',
+    help='list files (the default), print folder and bytes, or delete all;'
+    ' what is deleted is encoded anew when it is needed',
+  )
   return parser
 
 
@@ -543,3 +559,19 @@ def _places(args: argparse.Namespace) -> acquire.Places:
     mirror=mirror,
     cached=lambda file: downloads.cached_file(download_dir, file, mirror),
   )
+
+
+# cache ---------------------------------------------------------------------
+
+
+def _cache(args: argparse.Namespace) -> int:
+  entries = store.clear() if args.action == 'clear' else store.entries()
+  total = sum(entry.num_bytes for entry in entries)
+  if args.action == 'list' and entries:
+    _print_table(
+      [(e.path.name, e.description, e.num_bytes) for e in entries],
+      right_from=2,
+    )
+  done = 'deleted from' if args.action == 'clear' else 'in'
+  print(f'{len(entries)} files, {total:,} bytes {done} {store.encoded_dir()}')
+  return 0

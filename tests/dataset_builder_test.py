@@ -335,6 +335,18 @@ def test_unverified_files_are_refused_unless_asked_for(tmp_path):
   }
 
 
+def test_dataset_from_unverified_files_is_used_and_told(tmp_path, caplog):
+  cmnist_dataset_builder.Builder(
+    data_dir=tmp_path, config='2-FKd-r-1', allow_unverified=True
+  ).download_and_prepare(
+    download_config=tfds.download.DownloadConfig(manual_dir=_SAMPLE)
+  )
+  assert not caplog.records
+  ds = tfds.load('cmnist/2-FKd-r-1', data_dir=tmp_path, split='train')
+  assert len(ds) == 20
+  assert 'files of F, Kd that nothing proved' in caplog.text
+
+
 def test_failed_build_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):
   def fail_at_the_second_source(source, *args, **kwargs):
     if source.key == 'Kd':

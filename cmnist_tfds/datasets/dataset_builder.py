@@ -155,6 +155,13 @@ class CmnistBuilder(  # type: ignore[call-arg]
     }
     if self.data_path.exists() and self.is_prepared():
       self._restore()
+      if not allow_unverified and self._unverified_sources():
+        logging.warning(
+          '%s was built from files of %s that nothing proved to be the right'
+          ' ones. To build it from verified files, overwrite it.',
+          self.data_dir,
+          ', '.join(self._unverified_sources()),
+        )
 
   # Names -------------------------------------------------------------------
 
@@ -311,6 +318,14 @@ class CmnistBuilder(  # type: ignore[call-arg]
       self._replace(arguments)
     else:
       self._prepare_first(arguments)
+
+  def _unverified_sources(self) -> list[str]:
+    """Keys of the sources with a file that nothing proved."""
+    return [
+      row['key']
+      for row in self.info.metadata.get('sources', [])
+      if acquire.Proof.NONE.value in row['verified'].values()
+    ]
 
   def _is_finished(self) -> bool:
     """Whether a finished dataset is there; refuses the remains of one."""
