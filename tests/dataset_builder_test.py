@@ -383,6 +383,15 @@ def test_overwriting_replaces_the_dataset(tmp_path):
   assert not list(tmp_path.glob('.incomplete*'))
 
 
+def test_overwriting_keeps_the_format_asked_for(tmp_path):
+  for options in ({}, {'download_config': _overwriting()}):
+    builder = cmnist_sample_dataset_builder.Builder(
+      data_dir=tmp_path, config='2-FKd-r-1', file_format='array_record'
+    )
+    builder.download_and_prepare(**options)
+    assert len(builder.as_data_source(split='train')) == 20
+
+
 def test_failed_overwriting_keeps_the_finished_dataset(tmp_path, monkeypatch):
   def fail(*args, **kwargs):
     raise OriginFileError('damaged on purpose')

@@ -307,7 +307,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     arguments = {
       **kwargs,
       'download_config': download_config,
-      'file_format': file_format,
+      'file_format': chosen,
     }
     finished = self._is_finished()
     if finished and not download_config.download_mode.overwrite_dataset:
@@ -438,7 +438,11 @@ class CmnistBuilder(  # type: ignore[call-arg]
     """
     if self.subset.per_class is None:
       return None
-    full = type(self)(config=self.subset.full.name, data_dir=self.data_dir_root)
+    full = type(self)(
+      config=self.subset.full.name,
+      data_dir=self.data_dir_root,
+      allow_unverified=self._allow_unverified,
+    )
     if (
       not full.data_path.exists()
       or full.info.file_format != self.info.file_format
