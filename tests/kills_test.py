@@ -234,9 +234,9 @@ def test_a_build_killed_while_it_downloads_ends_like_an_undisturbed_one(
   with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     mirror = f'http://127.0.0.1:{server.server_port}'
-    argv = ['build', '1-F', '--mirror', mirror]
+    argv = ['build', '1-F-r-1', '--mirror', mirror]
     _kill_builds(
-      nursery, cache_dir, tmp_path, argv, 'cmnist/1-F/1.0.0', kills=4
+      nursery, cache_dir, tmp_path, argv, 'cmnist/1-F-r-1/1.0.0', kills=3
     )
     server.shutdown()
 

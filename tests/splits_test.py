@@ -138,6 +138,18 @@ def test_what_nothing_proves_is_refused_unless_allowed(made, tmp_path):
   assert arrays.proofs[TRAIN_IMAGES] is Proof.NONE
 
 
+def test_a_right_copy_is_preferred_where_unverified_ones_are_allowed(tmp_path):
+  made = synthetic.make(form='npz')
+  outdated = synthetic.npz(made.arrays['train'][0] ^ 1)
+  arrays = _read(
+    _with(made, 'toy/train-images.npz', outdated),
+    tmp_path,
+    allow_unverified=True,
+  )
+  made.assert_read(arrays)
+  assert set(arrays.proofs.values()) == {Proof.SHA256}
+
+
 def test_without_a_fingerprint_only_the_hash_proves(made, tmp_path):
   packed_anew = synthetic.npz(made.arrays['train'][0])
   source = synthetic.replace_file(made.source, TRAIN_IMAGES, fingerprint=None)

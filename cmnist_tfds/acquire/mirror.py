@@ -148,7 +148,10 @@ def _fetch(
       return Filled(file, origin=url)
     except OriginFileError as error:
       faults.append(str(error))
-  return Filled(file, fault='; '.join(dict.fromkeys(faults)))
+  how_to_get = places_lib.say_how_to_get(file, folder)
+  return Filled(
+    file, fault=f'{"; ".join(dict.fromkeys(faults))}. To go on, {how_to_get}'
+  )
 
 
 def _part(target: pathlib.Path) -> pathlib.Path:
