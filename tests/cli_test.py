@@ -275,6 +275,27 @@ def test_show_into_a_folder_that_is_not_there(capsys, data_dir, tmp_path):
   assert err.startswith('cmnist: ') and str(tmp_path / 'no') in err
 
 
+# cache -----------------------------------------------------------------------
+
+
+def test_cache_is_listed_measured_and_cleared(capsys, tmp_path, monkeypatch):
+  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
+  status, out, _ = _run(capsys, 'cache')
+  assert status == 0
+  assert out == f'0 files, 0 bytes in {tmp_path}/cache/encoded\n'
+  _run(capsys, 'build', '1-Km', '--sample', '--data_dir', tmp_path / 'data')
+  _, out, _ = _run(capsys, 'cache', 'list')
+  *files, total = out.splitlines()
+  assert len(files) == 4
+  assert sum('1200 images' in line for line in files) == 1
+  assert total.startswith('4 files, ')
+  _, size, _ = _run(capsys, 'cache', 'size')
+  assert size.strip() == total
+  _, cleared, _ = _run(capsys, 'cache', 'clear')
+  assert cleared.strip() == total.replace(' in ', ' deleted from ')
+  assert _run(capsys, 'cache')[1].startswith('0 files')
+
+
 # The program -----------------------------------------------------------------
 
 
@@ -285,7 +306,7 @@ def test_version(capsys):
 
 
 @pytest.mark.parametrize(
-  'command', ['list', 'info', 'build', 'show', 'verify', 'mirror']
+  'command', ['list', 'info', 'build', 'show', 'verify', 'mirror', 'cache']
 )
 def test_help(command, capsys):
   status, out, _ = _run(capsys, command, '--help')
