@@ -30,8 +30,10 @@ import wrapt
 
 from cmnist_tfds.errors import (
   CmnistError,
+  MemoryShortageError,
   OriginFileError,
   PreparationError,
+  SplitError,
   SubsetNameError,
 )
 from cmnist_tfds.read import load_data
@@ -39,8 +41,10 @@ from cmnist_tfds.subsets import Subset, SubsetClass, subset
 
 __all__ = [
   'CmnistError',
+  'MemoryShortageError',
   'OriginFileError',
   'PreparationError',
+  'SplitError',
   'Subset',
   'SubsetClass',
   'SubsetNameError',
