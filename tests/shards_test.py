@@ -47,7 +47,7 @@ FEATURES = tfds.features.FeaturesDict(
 
 def read(path):
   file = tfrecord.File(path)
-  return file.records(0, len(file))
+  return file.records(np.arange(len(file)))
 
 
 @pytest.fixture(scope='module')

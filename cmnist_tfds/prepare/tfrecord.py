@@ -23,7 +23,6 @@ masked CRC-32C (tensorflow/core/lib/io/record_writer.h).
 from __future__ import annotations
 
 import functools
-import itertools
 import mmap
 import os
 import struct
@@ -67,7 +66,7 @@ def footers(crcs: np.ndarray) -> np.ndarray:
 
 
 class File:
-  """A file of framed records, not compressed; any run of them can be read.
+  """A file of framed records, not compressed; any of them can be read.
 
   Several threads may read at a time. The file is mapped, so what is read of it
   takes no memory of its own.
@@ -96,31 +95,31 @@ class File:
   def __len__(self) -> int:
     return len(self._bounds) - 1
 
-  def records(self, start: int, stop: int) -> list[bytes]:
-    """Returns a run of records, each checked.
+  def records(self, numbers: np.ndarray) -> list[bytes]:
+    """Returns records, each checked.
 
     Args:
-      start: Number of the first record in it.
-      stop: Number of the first record after it.
+      numbers: Integers (n,), which ones.
 
     Returns:
-      The records, in order.
+      The records, in that order.
 
     Raises:
       PreparationError: If a record is damaged; the message says which.
     """
     data = self._data
-    bounds = self._bounds[start : stop + 1]
+    begins = self._bounds[numbers] + HEADER_SIZE
+    ends = self._bounds[numbers + 1] - FOOTER_SIZE
     found = [
-      data[begin + HEADER_SIZE : end - FOOTER_SIZE]
-      for begin, end in itertools.pairwise(bounds.tolist())
+      data[begin:end]
+      for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
     ]
     crcs = np.fromiter(
       map(google_crc32c.value, found), np.uint32, count=len(found)
     )
-    wrong = (self._bytes(bounds[1:] - FOOTER_SIZE, 4) != footers(crcs)).any(1)
+    wrong = (self._bytes(ends, FOOTER_SIZE) != footers(crcs)).any(axis=1)
     if wrong.any():
-      number = start + int(wrong.argmax())
+      number = int(numbers[wrong.argmax()])
       raise self._damaged(number, 'it fails its checksum')
     return found
 

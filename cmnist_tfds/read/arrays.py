@@ -16,150 +16,63 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent import futures
 from typing import Any
 
 import numpy as np
 
-from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.prepare import example, png
-from cmnist_tfds.read import memory, prepared, shards, splits
+from cmnist_tfds.read import memory, prepared
 from cmnist_tfds.read.prepared import Prepared
-from cmnist_tfds.read.splits import Run
+from cmnist_tfds.read.reader import AT_ONCE, Examples, Reader
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 
 FEATURES = ('image', 'label', 'class_name', 'source', 'source_label')
 
-# Records that one thread takes in one go.
-_AT_ONCE = 1024
 _BYTES_PER_EXAMPLE = IMAGE_SIZE**2 + 3 * 8
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Examples:
-  """Examples as arrays, in the order of the prepared dataset.
-
-  Attributes:
-    images: uint8 (n, 28, 28).
-    labels: int64 (n,).
-    sources: int64 (n,), which of the subset's sources.
-    source_labels: int64 (n,), the raw labels.
-  """
-
-  images: np.ndarray
-  labels: np.ndarray
-  sources: np.ndarray
-  source_labels: np.ndarray
-
-  def __len__(self) -> int:
-    return len(self.labels)
-
-
-def read(found: Prepared, *expressions: str) -> list[Examples]:
-  """Reads splits.
+def read(found: Prepared, *wanted: str) -> list[Examples]:
+  """Reads splits whole, on all cores.
 
   Args:
     found: The subset.
-    *expressions: The splits, as TFDS writes them: 'train', 'train[:10%]'.
+    *wanted: The splits, as TFDS writes them: 'train', 'train[:10%]'.
 
   Returns:
-    The examples of each.
+    The examples of each, in the order of the prepared dataset.
 
   Raises:
     SplitError: If there is no such split.
     MemoryShortageError: If they do not fit into memory.
     PreparationError: If a shard is damaged; the message says which record.
   """
-  runs = [splits.runs(e, found.shard_lengths) for e in expressions]
-  count = sum(len(run) for of_split in runs for run in of_split)
+  readers = [Reader(found, split) for split in wanted]
+  count = sum(map(len, readers))
   memory.check(
-    count * _BYTES_PER_EXAMPLE,
-    f'{count:,} examples of {found.subset.title}',
+    count * _BYTES_PER_EXAMPLE, f'{count:,} examples of {found.subset.title}'
   )
-  return [_read(found, of_split) for of_split in runs]
+  return [_read(reader) for reader in readers]
 
 
-def _read(found: Prepared, runs: Sequence[Run]) -> Examples:
-  count = sum(map(len, runs))
-  examples = Examples(
-    np.empty((count, IMAGE_SIZE, IMAGE_SIZE), np.uint8),
-    *(np.empty(count, np.int64) for _ in range(3)),
-  )
+def _read(reader: Reader) -> Examples:
+  examples = Examples.empty(len(reader))
 
-  def fill(batch: _Batch, at: int) -> None:
-    into = slice(at, at + batch.stop - batch.start)
-    pngs, *integers = batch.decode()
-    examples.images[into] = batch.pixels(pngs)
-    examples.labels[into] = integers[0]
-    examples.sources[into] = integers[1]
-    examples.source_labels[into] = integers[2]
+  def fill(start: int) -> None:
+    numbers = np.arange(start, min(start + AT_ONCE, len(reader)))
+    reader.read(numbers, out=examples[start : start + AT_ONCE])
 
-  pool = futures.ThreadPoolExecutor(os.cpu_count())
-  try:
-    filling = []
-    at = 0
-    for batch in _batches(found, runs):
-      filling.append(pool.submit(fill, batch, at))
-      at += batch.stop - batch.start
-    for filled in filling:
-      filled.result()
-  finally:
-    pool.shutdown(cancel_futures=True)
+  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    filling = [
+      pool.submit(fill, start) for start in range(0, len(reader), AT_ONCE)
+    ]
+    try:
+      for filled in filling:
+        filled.result()
+    finally:
+      pool.shutdown(cancel_futures=True)
   return examples
-
-
-@dataclasses.dataclass(frozen=True)
-class _Batch:
-  """Consecutive records of a shard."""
-
-  path: pathlib.Path
-  file: shards.Records
-  start: int
-  stop: int
-
-  def decode(self) -> Iterator[Sequence[Any]]:
-    """Returns PNGs, labels, numbers of sources and raw labels."""
-    decoded: list[tuple[bytes, int, int, int]] = []
-    try:
-      decoded.extend(
-        map(example.decode, self.file.records(self.start, self.stop))
-      )
-    except ValueError as err:
-      raise PreparationError(
-        f'{self.path}, record {self.start + len(decoded)}: {err}.'
-        f' {shards.REMEDY}'
-      ) from err
-    return zip(*decoded, strict=True)
-
-  def pixels(self, pngs: Sequence[bytes]) -> np.ndarray:
-    """Returns the images of the batch, or of some of it."""
-    try:
-      return png.decode(pngs)
-    except PreparationError as err:
-      raise PreparationError(
-        f'{self.path}, records {self.start} to {self.stop - 1}: {err}'
-      ) from err
-
-
-def _batches(found: Prepared, runs: Sequence[Run]) -> Iterator[_Batch]:
-  """Cuts runs into batches, none across the border of a shard."""
-  for run in runs:
-    begin = 0
-    for shard in found.shards[run.split]:
-      start = max(run.start - begin, 0)
-      stop = min(run.stop - begin, shard.num_examples)
-      begin += shard.num_examples
-      if start >= stop:
-        continue
-      file = shards.open_shard(
-        shard.path, found.file_format, shard.num_examples
-      )
-      for first in range(start, stop, _AT_ONCE):
-        yield _Batch(shard.path, file, first, min(first + _AT_ONCE, stop))
 
 
 def first_of_each_class(found: Prepared, count: int) -> list[list[np.ndarray]]:
@@ -175,12 +88,14 @@ def first_of_each_class(found: Prepared, count: int) -> list[list[np.ndarray]]:
   Raises:
     PreparationError: If a shard is damaged; the message says which record.
   """
+  reader = Reader(found, 'train')
   first: list[list[np.ndarray]] = [[] for _ in found.class_names]
-  for batch in _batches(found, splits.runs('train', found.shard_lengths)):
-    pngs, labels, *_ = batch.decode()
-    for data, label in zip(pngs, labels, strict=True):
+  for start in range(0, len(reader), AT_ONCE):
+    numbers = np.arange(start, min(start + AT_ONCE, len(reader)))
+    batch = reader.read(numbers)
+    for image, label in zip(batch.images, batch.labels, strict=True):
       if len(first[label]) < count:
-        first[label] += list(batch.pixels([data]))
+        first[label].append(image)
     if all(len(images) == count for images in first):
       break
   return first

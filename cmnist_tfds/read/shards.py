@@ -20,6 +20,8 @@ import os
 import pathlib
 from typing import Protocol
 
+import numpy as np
+
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.prepare import tfrecord
 
@@ -34,8 +36,8 @@ class Records(Protocol):
   def __len__(self) -> int:
     """Returns how many there are."""
 
-  def records(self, start: int, stop: int) -> list[bytes]:
-    """Returns records from number `start` to before `stop`, each checked."""
+  def records(self, numbers: np.ndarray) -> list[bytes]:
+    """Returns the records of these numbers, each checked."""
 
 
 def open_shard(
@@ -91,14 +93,12 @@ class _ArrayRecords:
   def __len__(self) -> int:
     return self._reader.num_records()
 
-  def records(self, start: int, stop: int) -> list[bytes]:
-    if start == stop:
-      return []  # The reader refuses to read nothing.
+  def records(self, numbers: np.ndarray) -> list[bytes]:
     try:
-      return self._reader.read(start, stop)
+      return self._reader.read(numbers.tolist())
     except RuntimeError:
       # Which one is damaged shows when they are read one by one.
-      return [self._record(number) for number in range(start, stop)]
+      return [self._record(number) for number in numbers.tolist()]
 
   def _record(self, number: int) -> bytes:
     try:
