@@ -110,7 +110,7 @@ def test_loose_members_and_the_archive_stand_in_for_each_other(
 @pytest.mark.parametrize(
   ('packed_anew'),
   [
-    lambda array: gzip.compress(synthetic.idx(array, packed=False), 1),
+    lambda array: gzip.compress(synthetic.idx(array, packed=False), 1, mtime=0),
     synthetic.npz,
   ],
 )
@@ -136,6 +136,18 @@ def test_what_nothing_proves_is_refused_unless_allowed(made, tmp_path):
   arrays = _read(other, tmp_path, allow_unverified=True)
   np.testing.assert_array_equal(arrays.images, images)
   assert arrays.proofs[TRAIN_IMAGES] is Proof.NONE
+
+
+def test_a_right_copy_is_preferred_where_unverified_ones_are_allowed(tmp_path):
+  made = synthetic.make(form='npz')
+  outdated = synthetic.npz(made.arrays['train'][0] ^ 1)
+  arrays = _read(
+    _with(made, 'toy/train-images.npz', outdated),
+    tmp_path,
+    allow_unverified=True,
+  )
+  made.assert_read(arrays)
+  assert set(arrays.proofs.values()) == {Proof.SHA256}
 
 
 def test_without_a_fingerprint_only_the_hash_proves(made, tmp_path):
@@ -177,7 +189,7 @@ _IMAGES, _LABELS = synthetic.make().arrays['train']
     ),
     (
       TRAIN_IMAGES,
-      gzip.compress(synthetic.idx(_IMAGES)),
+      gzip.compress(synthetic.idx(_IMAGES), mtime=0),
       'run `gunzip` on it once',
     ),
     (
@@ -252,9 +264,26 @@ def test_a_zip_file_without_the_member_is_told(tmp_path):
   assert [p.name for p in tmp_path.rglob('*.gz')] == []
 
 
+@pytest.mark.parametrize(
+  ('data', 'message'),
+  [
+    (b'', 'it is empty'),
+    (b'<!DOCTYPE html>', 'it is an HTML page'),
+    (b'version https://git-lfs.github.com/spec/v1', 'Git LFS pointer'),
+    (synthetic.zipped({'matlab/emnist.mat': b''}), r"EMNIST's matlab\.zip"),
+    (synthetic.make(form='zip').files['toy/gzip.zip'][:-30], 'cannot be read'),
+  ],
+)
+def test_a_wrong_archive_is_named(data, message, tmp_path):
+  made = synthetic.make(form='zip')
+  made = dataclasses.replace(made, files={'toy/gzip.zip': data})
+  with pytest.raises(OriginFileError, match=message):
+    _read(made, tmp_path)
+
+
 def test_a_member_of_absurd_size_is_not_inflated(tmp_path):
   made = synthetic.make(form='zip')
-  bomb = gzip.compress(bytes(40 << 20))
+  bomb = gzip.compress(bytes(40 << 20), mtime=0)
   other = synthetic.zipped({'gzip/train-images.gz': bomb})
   made = dataclasses.replace(made, files={'toy/gzip.zip': other})
   with pytest.raises(OriginFileError, match='expected IDX data'):
