@@ -36,7 +36,7 @@ from cmnist_tfds.errors import (
   SplitError,
   SubsetNameError,
 )
-from cmnist_tfds.read import load_data
+from cmnist_tfds.read import as_batches, load_data
 from cmnist_tfds.subsets import Subset, SubsetClass, subset
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
   'Subset',
   'SubsetClass',
   'SubsetNameError',
+  'as_batches',
   'load_data',
   'subset',
 ]

@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 from cmnist_tfds.read.arrays import first_of_each_class, load_data
+from cmnist_tfds.read.batches import as_batches
 from cmnist_tfds.read.prepared import (
   Prepared,
   builder_of,
@@ -26,6 +27,7 @@ from cmnist_tfds.read.prepared import (
 
 __all__ = [
   'Prepared',
+  'as_batches',
   'builder_of',
   'find',
   'find_or_prepare',

@@ -25,10 +25,17 @@ import numpy as np
 
 from cmnist_tfds.read import memory, prepared
 from cmnist_tfds.read.prepared import Prepared
-from cmnist_tfds.read.reader import AT_ONCE, Examples, Reader
+from cmnist_tfds.read.reader import (
+  AT_ONCE,
+  FEATURES,
+  Examples,
+  Reader,
+  check_features,
+)
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 
-FEATURES = ('image', 'label', 'class_name', 'source', 'source_label')
+# Not in the dataset: it follows from the label.
+_CLASS_NAME = 'class_name'
 
 _BYTES_PER_EXAMPLE = IMAGE_SIZE**2 + 3 * 8
 
@@ -146,11 +153,7 @@ def load_data(
       allocated.
     ValueError: If there is no such feature.
   """
-  unknown = [f for f in features if f not in FEATURES]
-  if unknown:
-    raise ValueError(
-      f'There are no features {unknown}, but {", ".join(FEATURES)}.'
-    )
+  check_features(features, (*FEATURES, _CLASS_NAME))
   found = prepared.find_or_prepare(name, data_dir=data_dir, sample=sample)
   wanted = SPLITS if split is None else (split,)
   arrays = tuple(
@@ -161,11 +164,6 @@ def load_data(
 
 
 def _feature(name: str, examples: Examples, found: Prepared) -> np.ndarray:
-  if name == 'class_name':
+  if name == _CLASS_NAME:
     return np.array(found.class_names)[examples.labels]
-  return {
-    'image': examples.images,
-    'label': examples.labels,
-    'source': examples.sources,
-    'source_label': examples.source_labels,
-  }[name]
+  return examples.feature(name)

@@ -33,6 +33,10 @@ from cmnist_tfds.sources import IMAGE_SIZE
 AT_ONCE = 1024
 
 
+# As TFDS names them, see `Examples.feature`.
+FEATURES = ('image', 'label', 'source', 'source_label')
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
   """Examples as arrays.
@@ -59,6 +63,15 @@ class Examples:
 
   def __len__(self) -> int:
     return len(self.labels)
+
+  def feature(self, name: str) -> np.ndarray:
+    """Returns one of `FEATURES`, by its name in TFDS."""
+    return {
+      'image': self.images,
+      'label': self.labels,
+      'source': self.sources,
+      'source_label': self.source_labels,
+    }[name]
 
   def __getitem__(self, which: slice | np.ndarray) -> Examples:
     return Examples(
@@ -177,3 +190,12 @@ def _parts(found: Prepared, split: str) -> Iterator[_Part]:
           shard.path, found.file_format, shard.num_examples
         )
         yield _Part(shard.path, file, start, stop)
+
+
+def check_features(names: Sequence[str], known: Sequence[str]) -> None:
+  """Raises a `ValueError` if there is a name that is not known."""
+  unknown = [name for name in names if name not in known]
+  if unknown:
+    raise ValueError(
+      f'There are no features {unknown}, but {", ".join(known)}.'
+    )
