@@ -287,7 +287,7 @@ def _row(subset: Subset) -> dict[str, Any]:
   return {
     'name': subset.name,
     'sources': ','.join(s.key for s in subset.sources),
-    'classes': len(subset.classes),
+    'classes': subset.num_classes,
     'balanced': 'Yes' if subset.balanced else 'No',
     'train': subset.num_train,
     'test': subset.num_test,
@@ -349,7 +349,7 @@ def _info(args: argparse.Namespace) -> int:
   print(f'{builder.name}/{subset.name} ({subset.title})')
   print(f'examples  {splits}')
   print(
-    f'classes   {len(subset.classes)}, '
+    f'classes   {subset.num_classes}, '
     f'{"balanced" if info.metadata["balanced"] else "not balanced"}'
   )
   print(
