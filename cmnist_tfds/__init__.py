@@ -30,20 +30,25 @@ import wrapt
 
 from cmnist_tfds.errors import (
   CmnistError,
+  MemoryShortageError,
   OriginFileError,
   PreparationError,
+  SplitError,
   SubsetNameError,
 )
-from cmnist_tfds.read import load_data
+from cmnist_tfds.read import as_batches, load_data
 from cmnist_tfds.subsets import Subset, SubsetClass, subset
 
 __all__ = [
   'CmnistError',
+  'MemoryShortageError',
   'OriginFileError',
   'PreparationError',
+  'SplitError',
   'Subset',
   'SubsetClass',
   'SubsetNameError',
+  'as_batches',
   'load_data',
   'subset',
 ]

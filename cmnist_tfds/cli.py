@@ -457,18 +457,25 @@ def _show(args: argparse.Namespace) -> int:
       f'Pictures need {error.name}, which is not installed: pip install'
       ' "cmnist_tfds[figures]"'
     ) from error
-  builder = _builder(subsets.subset(args.name), args)
-  if not _is_prepared(builder):
+  found = _prepared(args)
+  images = read.first_of_each_class(found, montage.EXAMPLES)
+  title = f'{found.dataset}/{found.subset.name}'
+  picture = montage.montage(found.subset, images, title)
+  _write_beside(args.output, lambda path: picture.save(path, 'PNG'))
+  print(f'{found.folder}: {len(images)} classes drawn to {args.output}')
+  return 0
+
+
+def _prepared(args: argparse.Namespace) -> read.Prepared:
+  """Returns a subset that must be prepared."""
+  found = read.find(args.name, data_dir=args.data_dir, sample=args.sample)
+  if found is None:
+    builder = _builder(subsets.subset(args.name), args)
     raise PreparationError(
       f'{builder.info.full_name} is not prepared in'
       f' {builder.data_dir_root}. Run: {_how_to_build(builder)}'
     )
-  images = read.first_of_each_class(builder, montage.EXAMPLES)
-  title = f'{builder.name}/{builder.subset.name}'
-  picture = montage.montage(builder.subset, images, title)
-  _write_beside(args.output, lambda path: picture.save(path, 'PNG'))
-  print(f'{builder.data_dir}: {len(images)} classes drawn to {args.output}')
-  return 0
+  return found
 
 
 def _write_beside(

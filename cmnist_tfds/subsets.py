@@ -44,6 +44,9 @@ REDUCED_SIZES = (1, 5, 10, 50, 100)
 # The paper's reference dataset.
 DEFAULT = 'X-12'
 
+# Of the examples and their order: the version of the prepared datasets.
+VERSION = '1.0.0'
+
 HOMEPAGE = 'https://github.com/swenkel/cmnist'
 
 CITATION = """\
