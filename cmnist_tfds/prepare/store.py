@@ -194,6 +194,8 @@ def open_or_encode(
     _check(loaded)
     with _blaming(origin, folder):
       _write(folder, origin, loaded)
+    # Half a gigabyte at most, and the store about to be mapped is as much.
+    del loaded
   written = find(origin, cache_dir)
   if written is None:
     raise errors.PreparationError(
