@@ -54,15 +54,6 @@ class CmnistConfig(tfds.core.BuilderConfig):
   # TFDS's own fields have defaults, so this one must: the default config's.
   subset: Subset = _DEFAULT
 
-  def __post_init__(self) -> None:
-    # TFDS's field gives way to the property below: few of hundreds are read.
-    del self.description
-
-  @functools.cached_property
-  def description(self) -> str:
-    """One sentence: sources, classes, sizes."""
-    return self.subset.description
-
   def __reduce__(self) -> tuple[Any, ...]:
     # TFDS takes no config but the very object it knows by that name.
     return config, (self.name,)
@@ -70,7 +61,9 @@ class CmnistConfig(tfds.core.BuilderConfig):
 
 @functools.cache
 def _config_of(subset: Subset) -> CmnistConfig:
-  return CmnistConfig(name=subset.name, subset=subset)
+  return CmnistConfig(
+    name=subset.name, description=subset.description, subset=subset
+  )
 
 
 def config(name: str) -> CmnistConfig:
