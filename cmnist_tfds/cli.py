@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import tqdm
 
 import cmnist_tfds
-from cmnist_tfds import acquire, build, read, subsets
+from cmnist_tfds import acquire, build, export, read, subsets
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.acquire import audit
 from cmnist_tfds.errors import CmnistError, PreparationError, SubsetNameError
@@ -160,6 +160,30 @@ def _parser() -> argparse.ArgumentParser:
     type=pathlib.Path,
     required=True,
     help='the picture to write',
+  )
+
+  exported = _command(
+    commands,
+    'export',
+    _export,
+    'write a prepared subset as files that need no TFDS',
+  )
+  exported.add_argument('name', metavar='NAME', help=_NAME_HELP)
+  _add_where(exported)
+  exported.add_argument(
+    '--format',
+    choices=tuple(export.FORMATS),
+    required=True,
+    help="png: a folder for each class, as ImageNet; idx: MNIST's four files;"
+    " npz: one file, as keras.datasets; csv: the published generator's layout",
+  )
+  exported.add_argument(
+    '-o',
+    '--output',
+    metavar='DIR',
+    type=pathlib.Path,
+    required=True,
+    help='the folder to write; must be new or empty',
   )
 
   verify = _command(
@@ -487,6 +511,16 @@ def _write_beside(
     unfinished.replace(output)
   finally:
     unfinished.unlink(missing_ok=True)
+
+
+# export --------------------------------------------------------------------
+
+
+def _export(args: argparse.Namespace) -> int:
+  found = _prepared(args)
+  export.export(found, args.format, args.output)
+  print(f'{found.folder}: written as {args.format} to {args.output}')
+  return 0
 
 
 # verify, mirror ------------------------------------------------------------
