@@ -31,6 +31,7 @@ from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.acquire import audit, transfer
 from cmnist_tfds.acquire import mirror as mirror_lib
 from cmnist_tfds.errors import CmnistError, PreparationError, SubsetNameError
+from cmnist_tfds.figures import pictures
 from cmnist_tfds.subsets import Subset
 
 # What needs TFDS is imported where it is used: `cmnist list` answers at once.
@@ -154,11 +155,28 @@ def _parser() -> argparse.ArgumentParser:
   show.add_argument(
     '-o',
     '--output',
-    metavar='FILE.png',
+    metavar='FILE',
     type=pathlib.Path,
     required=True,
-    help='the picture to write',
+    help='the picture to write, a .png or .svg file',
   )
+  kinds = show.add_mutually_exclusive_group()
+  for kind, what in (
+    ('histogram', 'draw how many examples each class has'),
+    ('confusable', 'draw which classes look alike across sources'),
+  ):
+    kinds.add_argument(
+      f'--{kind}', action='store_const', const=kind, dest='kind', help=what
+    )
+  show.set_defaults(kind='montage')
+  show.add_argument(
+    '--examples',
+    type=_at_least_one,
+    metavar='N',
+    help='how many examples of each class to draw (default: 3), with'
+    ' --confusable to compare (default: 60)',
+  )
+  show.add_argument('--dark', action='store_true', help='draw light on dark')
 
   verify = _command(
     commands,
@@ -432,37 +450,25 @@ def _is_prepared(builder: CmnistBuilder) -> bool:
 
 
 def _show(args: argparse.Namespace) -> int:
-  try:
-    from cmnist_tfds import montage  # pylint: disable=g-import-not-at-top
-  except ImportError as error:
-    raise PreparationError(
-      f'Pictures need {error.name}, which is not installed: pip install'
-      ' "cmnist_tfds[figures]"'
-    ) from error
-  builder = _builder(subsets.subset(args.name), args)
+  builder = _prepared(subsets.subset(args.name), args)
+  drawing = pictures.draw(builder, args.kind, args.examples)
+  pictures.write(drawing, args.output, dark=args.dark)
+  print(
+    f'{builder.data_dir}: {len(builder.subset.classes)} classes drawn to'
+    f' {args.output}'
+  )
+  return 0
+
+
+def _prepared(subset: Subset, args: argparse.Namespace) -> CmnistBuilder:
+  """Returns the builder of a subset that is prepared."""
+  builder = _builder(subset, args)
   if not _is_prepared(builder):
     raise PreparationError(
       f'{builder.info.full_name} is not prepared in'
       f' {builder.data_dir_root}. Run: {_how_to_build(builder)}'
     )
-  images = read.first_of_each_class(builder, montage.EXAMPLES)
-  title = f'{builder.name}/{builder.subset.name}'
-  picture = montage.montage(builder.subset, images, title)
-  _write_beside(args.output, lambda path: picture.save(path, 'PNG'))
-  print(f'{builder.data_dir}: {len(images)} classes drawn to {args.output}')
-  return 0
-
-
-def _write_beside(
-  output: pathlib.Path, write: Callable[[pathlib.Path], None]
-) -> None:
-  """Writes a file beside its place, then renames it."""
-  unfinished = output.with_name(f'.{output.name}.incomplete')
-  try:
-    write(unfinished)
-    unfinished.replace(output)
-  finally:
-    unfinished.unlink(missing_ok=True)
+  return builder
 
 
 # verify, mirror ------------------------------------------------------------
