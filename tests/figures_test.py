@@ -146,9 +146,11 @@ def test_0_and_O_and_kannada_0_turn_up():
 def test_equal_examples_are_wholly_alike_and_blank_ones_not_at_all():
   subset = subsets.subset('2-FKd')
   image = np.zeros((28, 28), np.uint8)
-  image[3:9, 5:20] = 200
-  wide = np.zeros((28, 28), np.uint8)
-  wide[3:15, 5:20] = 200
+  image[3:13, 5:20] = 200
+  image[6:10, 9:20] = 0
+  tall = np.zeros((28, 28), np.uint8)
+  tall[3:23, 5:20] = 200
+  tall[9:17, 9:20] = 0
   images = [[np.full((28, 28), 255, np.uint8)]] * 20
   images[4] = [image]
   images[11] = [image]
@@ -157,8 +159,8 @@ def test_equal_examples_are_wholly_alike_and_blank_ones_not_at_all():
   assert [c.label for c in found[0].classes] == [4, 11]
   assert found[0].likeness == pytest.approx(1)
   assert found[1].likeness == 0
-  # Narrow or wide is no difference.
-  images[11] = [wide]
+  # Flat or tall is no difference.
+  images[11] = [tall]
   assert confusable.pairs(subset, images, 1)[0].likeness > 0.9
 
 

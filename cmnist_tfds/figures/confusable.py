@@ -120,13 +120,14 @@ def _stretched(image: np.ndarray) -> np.ndarray:
   inked = image > _INK
   if not inked.any():
     return image
-  y, x = (_sampled(inked.any(axis=axis)) for axis in (1, 0))
+  y = _sampled(np.flatnonzero(inked.any(axis=1)))
+  x = _sampled(np.flatnonzero(inked.any(axis=0)))
   return np.pad(image, IMAGE_SIZE)[np.ix_(y, x)]
 
 
 def _sampled(inked: np.ndarray) -> np.ndarray:
   """Returns which rows (or columns) of a padded image to take."""
-  first, last = np.flatnonzero(inked)[[0, -1]]
+  first, last = inked[0], inked[-1]
   span = max(last - first + 1, IMAGE_SIZE / _MOST_STRETCH)
   steps = (np.arange(IMAGE_SIZE) + 0.5) / IMAGE_SIZE - 0.5
   return IMAGE_SIZE + np.rint((first + last) / 2 + steps * span).astype(int)

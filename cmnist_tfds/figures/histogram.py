@@ -126,12 +126,12 @@ def _bars(
   yield Text(left + _NAME_WIDTH - 8, middle, name, _TEXT_SIZE, 'end')
   left += _NAME_WIDTH
   top = middle - (_TRAIN_HEIGHT + _TEST_HEIGHT) / 2
-  for number, y, height, color in (
-    (counts.train, top, _TRAIN_HEIGHT, 'train'),
-    (counts.test, top + _TRAIN_HEIGHT, _TEST_HEIGHT, 'test'),
-  ):
-    if number:
-      yield Bar(left, y, _BAR_WIDTH * number / most, height, color)
+  if counts.train:
+    train = _BAR_WIDTH * counts.train / most
+    yield Bar(left, top, train, _TRAIN_HEIGHT, 'train')
+  if counts.test:
+    test = _BAR_WIDTH * counts.test / most
+    yield Bar(left, top + _TRAIN_HEIGHT, test, _TEST_HEIGHT, 'test')
   said = ' / '.join(
     '?' if n is None else f'{n:,}' for n in (counts.train, counts.test)
   )
