@@ -25,6 +25,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import tqdm
+
 import cmnist_tfds
 from cmnist_tfds import acquire, build, read, subsets
 from cmnist_tfds import sources as sources_lib
@@ -32,6 +34,7 @@ from cmnist_tfds.acquire import audit, transfer
 from cmnist_tfds.acquire import mirror as mirror_lib
 from cmnist_tfds.errors import CmnistError, PreparationError, SubsetNameError
 from cmnist_tfds.figures import pictures
+from cmnist_tfds.prepare import store
 from cmnist_tfds.subsets import Subset
 
 # What needs TFDS is imported where it is used: `cmnist list` answers at once.
@@ -219,6 +222,21 @@ def _parser() -> argparse.ArgumentParser:
   )
   _add_data_dir(mirror)
   _add_places(mirror)
+
+  cache = _command(
+    commands,
+    'cache',
+    _cache,
+    'list, measure or clear the encoded sources that builds share',
+  )
+  cache.add_argument(
+    'action',
+    nargs='?',
+    choices=('list', 'size', 'clear'),
+    default='list',
+    help='list files (the default), print folder and bytes, or delete all;'
+    ' what is deleted is encoded anew when it is needed',
+  )
   return parser
 
 
@@ -503,27 +521,24 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _mirror(args: argparse.Namespace) -> int:
-  from tensorflow_datasets.core.utils import tqdm_utils
-
-  if not sys.stderr.isatty():
-    tqdm_utils.disable_progress_bar()
-  failed = 0
-  with tqdm_utils.tqdm(unit='B', unit_scale=True) as bar:
+  status = 0
+  with tqdm.tqdm(
+    unit='B', unit_scale=True, disable=not sys.stderr.isatty()
+  ) as progress:
     for filled in mirror_lib.fill(
       args.folder,
       _sources(args.names),
       _places(args),
       transfer.Client(),
-      bar.update,
+      progress.update,
     ):
-      bar.clear()
+      progress.clear()
       if filled.fault:
-        failed += 1
-        _say(f'{filled.file.path}: {filled.fault}', _FAILED)
+        status = _say(f'{filled.file.path}: {filled.fault}', _FAILED)
       else:
         origin = f'from {filled.origin}' if filled.origin else 'was there'
         print(f'{filled.file.path}: {origin}', flush=True)
-  return _FAILED if failed else 0
+  return status
 
 
 def _sources(names: Sequence[str]) -> list[sources_lib.Source]:
@@ -550,3 +565,19 @@ def _places(args: argparse.Namespace) -> acquire.Places:
     mirror=mirror,
     cached=lambda file: downloads.cached_file(download_dir, file, mirror),
   )
+
+
+# cache ---------------------------------------------------------------------
+
+
+def _cache(args: argparse.Namespace) -> int:
+  entries = store.clear() if args.action == 'clear' else store.entries()
+  total = sum(entry.num_bytes for entry in entries)
+  if args.action == 'list' and entries:
+    _print_table(
+      [(e.path.name, e.description, e.num_bytes) for e in entries],
+      right_from=2,
+    )
+  done = 'deleted from' if args.action == 'clear' else 'in'
+  print(f'{len(entries)} files, {total:,} bytes {done} {store.encoded_dir()}')
+  return 0

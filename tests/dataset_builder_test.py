@@ -335,6 +335,18 @@ def test_unverified_files_are_refused_unless_asked_for(tmp_path):
   }
 
 
+def test_dataset_from_unverified_files_is_used_and_told(tmp_path, caplog):
+  cmnist_dataset_builder.Builder(
+    data_dir=tmp_path, config='2-FKd-r-1', allow_unverified=True
+  ).download_and_prepare(
+    download_config=tfds.download.DownloadConfig(manual_dir=_SAMPLE)
+  )
+  assert not caplog.records
+  ds = tfds.load('cmnist/2-FKd-r-1', data_dir=tmp_path, split='train')
+  assert len(ds) == 20
+  assert 'files of F, Kd that nothing proved' in caplog.text
+
+
 def test_failed_build_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):
   def fail_at_the_second_source(source, *args, **kwargs):
     if source.key == 'Kd':
@@ -368,7 +380,16 @@ def test_overwriting_replaces_the_dataset(tmp_path):
   assert info_path.stat().st_ino != before
   assert len(_examples(builder, 'train')) == 20
   assert builder.info.metadata['classes'][0]['train'] == 1
-  assert not list(tmp_path.glob('.incomplete*'))
+  assert not list(tmp_path.rglob('*incomplete*'))
+
+
+def test_overwriting_keeps_the_format_asked_for(tmp_path):
+  for options in ({}, {'download_config': _overwriting()}):
+    builder = cmnist_sample_dataset_builder.Builder(
+      data_dir=tmp_path, config='2-FKd-r-1', file_format='array_record'
+    )
+    builder.download_and_prepare(**options)
+    assert len(builder.as_data_source(split='train')) == 20
 
 
 def test_failed_overwriting_keeps_the_finished_dataset(tmp_path, monkeypatch):
@@ -382,7 +403,7 @@ def test_failed_overwriting_keeps_the_finished_dataset(tmp_path, monkeypatch):
   monkeypatch.undo()
   builder = tfds.builder('cmnist_sample/2-FKd-r-1', data_dir=tmp_path)
   assert len(_examples(builder, 'train')) == 20
-  assert not list(tmp_path.glob('.incomplete*'))
+  assert not list(tmp_path.rglob('*incomplete*'))
 
 
 def test_remains_of_a_dataset_are_refused(tmp_path):
@@ -402,6 +423,26 @@ def test_two_builds_at_once_end_with_one_dataset(tmp_path):
   for builder in builders:
     assert builder.info.splits['train'].num_examples == 40
     assert len(_examples(builder, 'test')) == 480
+
+
+def test_remains_of_killed_builds_are_cleared(tmp_path):
+  folder = tmp_path / 'cmnist_sample/2-FKd-r-1'
+  (folder / 'incomplete.ABC123_1.0.0').mkdir(parents=True)
+  (folder / 'incomplete.ABC123_1.0.0/half-a-shard').touch()
+  _build('2-FKd-r-1', tmp_path)
+  assert [p.name for p in folder.iterdir()] == ['1.0.0']
+
+
+def test_killed_between_the_renames_of_overwriting_loses_nothing(tmp_path):
+  folder = tmp_path / 'cmnist_sample/2-FKd-r-1'
+  _build('2-FKd-r-1', tmp_path)
+  inode = (folder / '1.0.0/features.json').stat().st_ino
+  (folder / 'incomplete.ABC123_1.0.0').mkdir()
+  (folder / '1.0.0').rename(folder / 'incomplete.ABC123_1.0.0/1.0.0')
+  builder = _build('2-FKd-r-1', tmp_path)
+  assert (folder / '1.0.0/features.json').stat().st_ino == inode
+  assert len(_examples(builder, 'train')) == 20
+  assert [p.name for p in folder.iterdir()] == ['1.0.0']
 
 
 def test_dataset_is_read_without_the_package_code(data_dir):

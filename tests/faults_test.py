@@ -44,9 +44,10 @@ FAULTS = {
   'deaf': r'127\.0\.0\.1:\d+: no answer within 1 s',
   'hang': r'127\.0\.0\.1:\d+: no answer within 1 s',
   'stall': r'127\.0\.0\.1:\d+: fell silent while it sent a file',
+  'drop': r'train-images\.gz: broke off before it sent anything',
   '404': r'train-images\.gz: HTTP 404 Not Found',
   '500': r'train-images\.gz: HTTP 500 Internal Server Error',
-  'loop': r'train-images\.gz: redirects go round in circles',
+  'loop': r'train-images\.gz: its redirects go round in circles',
   'html': r'train-images\.gz: not the file expected: it is an HTML page, .*'
   'look on the homepage where the file has moved',
   'page': r'train-images\.gz: not the file expected: it is an HTML page',
@@ -59,7 +60,7 @@ FAULTS = {
   ' bytes',
 }
 # What a patient client need not call a fault.
-HARDSHIPS = ('redirect', 'slow', 'norange', 'unsteady')
+HARDSHIPS = ('redirect', 'slow', 'norange', 'unsteady', 'moody')
 
 
 def _places(folder, made, mirror=None, manual_dir=None) -> acquire.Places:

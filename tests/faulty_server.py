@@ -44,7 +44,7 @@ class Served:
   base: str
   files: dict[str, bytes]
   requests: list[tuple[str, str]]
-  pause: float = 0.3
+  pause: float
 
   def home(self, behaviour: str) -> str:
     """Returns the base of files that are served so."""
@@ -52,13 +52,15 @@ class Served:
 
 
 @contextlib.contextmanager
-def serve(files: dict[str, bytes]) -> Iterator[Served]:
+def serve(files: dict[str, bytes], pause: float = 0.3) -> Iterator[Served]:
   """Serves files on 127.0.0.1 until the block is left."""
   stopping = threading.Event()
   server = http.server.ThreadingHTTPServer(
     ('127.0.0.1', 0), http.server.BaseHTTPRequestHandler
   )
-  served = Served(f'http://127.0.0.1:{server.server_port}', dict(files), [])
+  served = Served(
+    f'http://127.0.0.1:{server.server_port}', dict(files), [], pause
+  )
 
   class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
@@ -114,6 +116,14 @@ def serve(files: dict[str, bytes]) -> Iterator[Served]:
 
     def _hang(self, path: str, data: bytes) -> None:
       stopping.wait(60)
+
+    def _drop(self, path: str, data: bytes) -> None:
+      """Closes the connection without an answer."""
+
+    def _moody(self, path: str, data: bytes) -> None:
+      """Does so every second time."""
+      if len(served.requests) % 2 == 0:
+        self._send_part(data)
 
     def _stall(self, path: str, data: bytes) -> None:
       self._send_part(data, len(data) * 2 // 3)

@@ -95,7 +95,7 @@ def test_any_damage_gives_an_array_or_the_one_error(data):
 _WHOLE = [synthetic.idx(_ARRAY), synthetic.npz(_ARRAY)]
 
 
-@pytest.mark.parametrize('whole', _WHOLE)
+@pytest.mark.parametrize('whole', _WHOLE, ids=range(len(_WHOLE)))
 def test_a_file_cut_anywhere_is_refused(whole):
   for size in range(0, len(whole), 7):
     with pytest.raises(OriginFileError):

@@ -168,7 +168,11 @@ def test_a_file_that_does_not_come_is_told_and_the_rest_comes(server, tmp_path):
   del server.files['toy/train-images.gz']
   filled = _fill(tmp_path, made)
   faults = [f.fault for f in filled.values()]
-  assert faults[0].endswith('train-images.gz: HTTP 404 Not Found')
+  url = f'{server.home("ok")}toy/train-images.gz'
+  assert faults[0] == (
+    f'{url}: HTTP 404 Not Found. To go on, get it from {url} and put it at'
+    f' {tmp_path}/toy/train-images.gz.'
+  )
   assert faults[1:] == [''] * 3
   assert _names(tmp_path) == set(server.files)
 

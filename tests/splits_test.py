@@ -138,6 +138,18 @@ def test_what_nothing_proves_is_refused_unless_allowed(made, tmp_path):
   assert arrays.proofs[TRAIN_IMAGES] is Proof.NONE
 
 
+def test_a_right_copy_is_preferred_where_unverified_ones_are_allowed(tmp_path):
+  made = synthetic.make(form='npz')
+  outdated = synthetic.npz(made.arrays['train'][0] ^ 1)
+  arrays = _read(
+    _with(made, 'toy/train-images.npz', outdated),
+    tmp_path,
+    allow_unverified=True,
+  )
+  made.assert_read(arrays)
+  assert set(arrays.proofs.values()) == {Proof.SHA256}
+
+
 def test_without_a_fingerprint_only_the_hash_proves(made, tmp_path):
   packed_anew = synthetic.npz(made.arrays['train'][0])
   source = synthetic.replace_file(made.source, TRAIN_IMAGES, fingerprint=None)
@@ -250,6 +262,23 @@ def test_a_zip_file_without_the_member_is_told(tmp_path):
   with pytest.raises(OriginFileError, match=r'a member gzip/train-images\.gz'):
     _read(made, tmp_path)
   assert [p.name for p in tmp_path.rglob('*.gz')] == []
+
+
+@pytest.mark.parametrize(
+  ('data', 'message'),
+  [
+    (b'', 'it is empty'),
+    (b'<!DOCTYPE html>', 'it is an HTML page'),
+    (b'version https://git-lfs.github.com/spec/v1', 'Git LFS pointer'),
+    (synthetic.zipped({'matlab/emnist.mat': b''}), r"EMNIST's matlab\.zip"),
+    (synthetic.make(form='zip').files['toy/gzip.zip'][:-30], 'cannot be read'),
+  ],
+)
+def test_a_wrong_archive_is_named(data, message, tmp_path):
+  made = synthetic.make(form='zip')
+  made = dataclasses.replace(made, files={'toy/gzip.zip': data})
+  with pytest.raises(OriginFileError, match=message):
+    _read(made, tmp_path)
 
 
 def test_a_member_of_absurd_size_is_not_inflated(tmp_path):

@@ -21,13 +21,15 @@ really meet this says which one it is, and what to do.
 from __future__ import annotations
 
 import gzip
-import zipfile
 from typing import BinaryIO
 
 from cmnist_tfds.acquire import formats
 from cmnist_tfds.sources import OriginFile
 
 _HEAD = 512
+
+# Where the name of the first member begins in a zip file.
+_NAME_IN_ZIP = 30
 
 
 def recognize(file: OriginFile, stream: BinaryIO, size: int) -> str | None:
@@ -63,19 +65,18 @@ def recognize(file: OriginFile, stream: BinaryIO, size: int) -> str | None:
       ' and which still goes about under the same name: fetch the new one'
     )
   if packed:
-    return _recognize_packed(stream)
+    return _recognize_packed(stream, head)
   return None
 
 
-def _recognize_packed(stream: BinaryIO) -> str | None:
+def _recognize_packed(stream: BinaryIO, head: bytes) -> str | None:
   """Says which known wrong file a gzip or zip file is."""
   if _unpacked_head(stream).startswith((formats.GZIP_MAGIC, formats.ZIP_MAGIC)):
     return (
       'it is wrapped in gzip once more than at its origin: run `gunzip` on it'
       ' once and give it its old name again'
     )
-  names = _names(stream)
-  if names and all(name.startswith('matlab') for name in names):
+  if head[_NAME_IN_ZIP:].startswith(b'matlab'):
     return (
       "it is EMNIST's matlab.zip, which holds MATLAB's format: fetch gzip.zip"
       ' from the same page'
@@ -89,15 +90,5 @@ def _unpacked_head(stream: BinaryIO) -> bytes:
       return unpacked.read(4)
   except formats.DAMAGE:
     return b''
-  finally:
-    stream.seek(0)
-
-
-def _names(stream: BinaryIO) -> list[str]:
-  try:
-    with zipfile.ZipFile(stream) as archive:
-      return archive.namelist()
-  except formats.DAMAGE:
-    return []
   finally:
     stream.seek(0)

@@ -123,7 +123,11 @@ def _take(copy: Copy, folder: pathlib.Path) -> None:
   target = folder / copy.file.path
   part = _part(target)
   target.parent.mkdir(parents=True, exist_ok=True)
-  with copy.open() as (stream, _), part.open('wb') as out:
+  with (
+    copy.open() as (stream, _),
+    transfer.telling_of_disk(folder),
+    part.open('wb') as out,
+  ):
     shutil.copyfileobj(stream, out)
   part.replace(target)
 
@@ -144,7 +148,10 @@ def _fetch(
       return Filled(file, origin=url)
     except OriginFileError as error:
       faults.append(str(error))
-  return Filled(file, fault='; '.join(dict.fromkeys(faults)))
+  how_to_get = places_lib.say_how_to_get(file, folder)
+  return Filled(
+    file, fault=f'{"; ".join(dict.fromkeys(faults))}. To go on, {how_to_get}'
+  )
 
 
 def _part(target: pathlib.Path) -> pathlib.Path:

@@ -24,7 +24,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
-from cmnist_tfds.acquire import formats
+from cmnist_tfds.acquire import formats, impostors
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.sources import OriginFile
 
@@ -91,17 +91,22 @@ class Copy:
         message does not say which file it is.
     """
     try:
-      with contextlib.ExitStack() as stack:
-        stream = stack.enter_context(self.path.open('rb'))
+      with self.path.open('rb') as stream:
+        size = os.fstat(stream.fileno()).st_size
         if not self.member:
-          yield stream, os.fstat(stream.fileno()).st_size
+          yield stream, size
           return
-        archive = stack.enter_context(zipfile.ZipFile(stream))
-        if self.member not in archive.namelist():
-          raise OriginFileError(f'expected a member {self.member}, found none')
-        size = archive.getinfo(self.member).file_size
-        member = stack.enter_context(archive.open(self.member))
-        yield cast(BinaryIO, member), size
+        wrong = impostors.recognize(self.file, stream, size)
+        if wrong:
+          raise OriginFileError(wrong)
+        with zipfile.ZipFile(stream) as archive:
+          if self.member not in archive.namelist():
+            raise OriginFileError(
+              f'expected a member {self.member}, found none'
+            )
+          with archive.open(self.member) as member:
+            size = archive.getinfo(self.member).file_size
+            yield cast(BinaryIO, member), size
     except formats.DAMAGE as error:
       raise OriginFileError(f'cannot be read: {error}') from error
 

@@ -110,11 +110,15 @@ class _Session(requests.Session):
     except queue.Empty:
       raise _DeadHostError(f'no answer within {self._silence:g} s') from None
     if isinstance(answer, requests.TooManyRedirects):
-      raise OriginFileError(f'{url!s}: redirects go round in circles')
+      raise OriginFileError(f'{url!s}: its redirects go round in circles')
     if isinstance(answer, requests.Timeout):
       raise _DeadHostError(f'no answer within {self._silence:g} s')
     if isinstance(answer, Exception):
-      raise _DeadHostError(f'cannot be reached: {_reason(answer)}')
+      cause = _cause(answer)
+      if isinstance(cause, ConnectionResetError | ConnectionAbortedError):
+        raise _BrokenOffError('broke off before it sent anything') from answer
+      reason = getattr(cause, 'strerror', None) or cause
+      raise _DeadHostError(f'cannot be reached: {reason}') from answer
     return answer
 
 
@@ -222,7 +226,7 @@ def _receive(session: _Session, task: _Task) -> None:
   with session.get(url, headers=wanted) as response:
     size = _start(response, task, size)
     announced = _announced(response, size)
-    if announced is not None and announced != (file.size or announced):
+    if announced is not None and file.size not in (None, announced):
       head = next(_blocks(response), b'')
       wrong = impostors.recognize(file, io.BytesIO(head), announced)
       raise OriginFileError(
@@ -380,11 +384,12 @@ def _size(path: pathlib.Path) -> int:
   return path.stat().st_size if path.exists() else 0
 
 
-def _reason(error: BaseException) -> str:
-  """Returns the operating system's words for a network error."""
+def _cause(error: BaseException) -> BaseException:
+  """Returns the operating system's error behind a network error, if any."""
   cause: BaseException | None = error
   while cause:
-    if isinstance(cause, OSError) and cause.strerror:
-      return cause.strerror
+    # Errors of requests are OSErrors too, without a number.
+    if isinstance(cause, ConnectionError) or getattr(cause, 'errno', None):
+      return cause
     cause = cause.__cause__ or cause.__context__
-  return str(error)
+  return error

@@ -31,7 +31,7 @@ from etils import epath
 from tensorflow_datasets.core.utils import shard_utils
 
 from cmnist_tfds import acquire, downloads, resources, selection, subsets
-from cmnist_tfds.datasets import fast_path
+from cmnist_tfds.datasets import fast_path, finished
 from cmnist_tfds.errors import PreparationError, SubsetNameError
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 from cmnist_tfds.subsets import Subset
@@ -155,6 +155,13 @@ class CmnistBuilder(  # type: ignore[call-arg]
     }
     if self.data_path.exists() and self.is_prepared():
       self._restore()
+      if not allow_unverified and self._unverified_sources():
+        logging.warning(
+          '%s was built from files of %s that nothing proved to be the right'
+          ' ones. To build it from verified files, overwrite it.',
+          self.data_dir,
+          ', '.join(self._unverified_sources()),
+        )
 
   # Names -------------------------------------------------------------------
 
@@ -300,17 +307,30 @@ class CmnistBuilder(  # type: ignore[call-arg]
     arguments = {
       **kwargs,
       'download_config': download_config,
-      'file_format': file_format,
+      'file_format': chosen,
     }
-    finished = self._is_finished()
-    if finished and not download_config.download_mode.overwrite_dataset:
+    if self._is_finished() and not self._overwrites(download_config):
       super().download_and_prepare(**arguments)
       return
     _check_writable(self.data_dir_root)
-    if finished:
-      self._replace(arguments)
-    else:
-      self._prepare_first(arguments)
+    with finished.alone(pathlib.Path(self.data_path)):
+      if not self._is_finished():
+        super().download_and_prepare(**arguments)
+      elif self._overwrites(download_config):
+        self._replace(arguments)
+      else:  # Another process was quicker.
+        self._restore()
+
+  def _overwrites(self, download_config: tfds.download.DownloadConfig) -> bool:
+    return download_config.download_mode.overwrite_dataset
+
+  def _unverified_sources(self) -> list[str]:
+    """Keys of the sources with a file that nothing proved."""
+    return [
+      row['key']
+      for row in self.info.metadata.get('sources', [])
+      if acquire.Proof.NONE.value in row['verified'].values()
+    ]
 
   def _is_finished(self) -> bool:
     """Whether a finished dataset is there; refuses the remains of one."""
@@ -325,37 +345,17 @@ class CmnistBuilder(  # type: ignore[call-arg]
       )
     return True
 
-  def _prepare_first(self, arguments: dict[str, Any]) -> None:
-    try:
-      super().download_and_prepare(**arguments)
-    except OSError:
-      # The last step renames the folder into place. Where another process
-      # finished the same dataset first, that one stands.
-      if not self.data_path.exists():
-        raise
-      logging.info('%s was finished by another process', self.data_dir)
-      self._restore()
-
   def _replace(self, arguments: dict[str, Any]) -> None:
-    """Builds anew beside the finished data, then takes its place."""
-    with tempfile.TemporaryDirectory(
-      dir=self.data_dir_root, prefix=f'.incomplete.{self.name}.'
-    ) as beside:
+    """Builds anew beside the finished data, which it then replaces."""
+    with finished.replacing(pathlib.Path(self.data_path)) as beside:
       fresh = type(self)(**{**self._original_state, 'data_dir': beside})
+      downloads_dir = arguments.get('download_dir')
       fresh.download_and_prepare(
         **{
           **arguments,
-          'download_dir': arguments.get('download_dir')
-          or self.data_dir_root / 'downloads',
+          'download_dir': downloads_dir or self.data_dir_root / 'downloads',
         }
       )
-      replaced = epath.Path(beside) / 'replaced'
-      self.data_path.rename(replaced)
-      try:
-        fresh.data_path.rename(self.data_path)
-      except OSError:
-        replaced.rename(self.data_path)
-        raise
     self._restore()
 
   def _restore(self) -> None:
@@ -423,7 +423,11 @@ class CmnistBuilder(  # type: ignore[call-arg]
     """
     if self.subset.per_class is None:
       return None
-    full = type(self)(config=self.subset.full.name, data_dir=self.data_dir_root)
+    full = type(self)(
+      config=self.subset.full.name,
+      data_dir=self.data_dir_root,
+      allow_unverified=self._allow_unverified,
+    )
     if (
       not full.data_path.exists()
       or full.info.file_format != self.info.file_format

@@ -156,6 +156,11 @@ def default_cache_dir() -> pathlib.Path:
   return pathlib.Path(caches).expanduser() / 'cmnist_tfds'
 
 
+def encoded_dir(cache_dir: _PathLike | None = None) -> pathlib.Path:
+  """Returns the folder of the stores, in a cache folder or the default one."""
+  return pathlib.Path(cache_dir or default_cache_dir()) / 'encoded'
+
+
 def open_or_encode(
   origin: str,
   load: Callable[[], Loaded],
@@ -175,7 +180,7 @@ def open_or_encode(
   Raises:
     PreparationError: If the cache folder cannot be written.
   """
-  folder = _folder(cache_dir)
+  folder = encoded_dir(cache_dir)
   with contextlib.suppress(*_NOT_THERE, checked_file.DamagedError):
     return _open(origin, folder)
   with _blaming(origin, folder):
@@ -223,7 +228,7 @@ def find(origin: str, cache_dir: _PathLike | None = None) -> Store | None:
     as a warning.
   """
   try:
-    return _open(origin, _folder(cache_dir))
+    return _open(origin, encoded_dir(cache_dir))
   except _NOT_THERE:
     return None
   except checked_file.DamagedError as err:
@@ -261,7 +266,7 @@ def entries(cache_dir: _PathLike | None = None) -> list[Entry]:
   Returns:
     The files, by name; their sizes add up to that of the cache.
   """
-  folder = _folder(cache_dir)
+  folder = encoded_dir(cache_dir)
   listed = []
   for path in sorted(folder.glob(f'*{_SUFFIX}*')):
     # Another process may be at work in the folder.
@@ -283,10 +288,6 @@ def clear(cache_dir: _PathLike | None = None) -> list[Entry]:
   for entry in deleted:
     entry.path.unlink(missing_ok=True)
   return deleted
-
-
-def _folder(cache_dir: _PathLike | None) -> pathlib.Path:
-  return pathlib.Path(cache_dir or default_cache_dir()) / 'encoded'
 
 
 def _labels_path(folder: pathlib.Path, origin: str) -> pathlib.Path:
@@ -321,7 +322,8 @@ def _describe(path: pathlib.Path) -> str:
   if fields.get('kind') == _IMAGES:
     return f'{fields["num_images"]} images'
   if fields.get('kind') == _LABELS:
-    return f'labels of {fields["origin"]}'
+    # What follows the colon are hashes.
+    return f'labels of {fields["origin"].partition(":")[0]}'
   return 'of another version'
 
 

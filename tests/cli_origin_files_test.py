@@ -1,0 +1,123 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What `cmnist verify` and `cmnist mirror` print, and their exit statuses."""
+
+from __future__ import annotations
+
+import faulty_server
+import pytest
+import synthetic
+
+from cmnist_tfds import cli
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+  """Runs a command on a synthetic source; returns status, output, errors."""
+  monkeypatch.delenv('CMNIST_MIRROR', raising=False)
+
+  def run(made, *argv):
+    monkeypatch.setattr(cli, '_sources', lambda names: [made.source])
+    status = cli.main([*map(str, argv), '--data_dir', str(tmp_path / 'data')])
+    captured = capsys.readouterr()
+    return status, captured.out.splitlines(), captured.err
+
+  return run
+
+
+def test_verify_tells_of_right_files(run, tmp_path):
+  made = synthetic.make()
+  made.write(tmp_path)
+  status, lines, _ = run(made, 'verify', '--manual_dir', tmp_path)
+  assert status == 0
+  assert lines[0].split()[:3] == ['file', 'bytes', 'proof']
+  for line, (path, data) in zip(lines[1:5], made.files.items(), strict=True):
+    size = f'{len(data):,}'
+    assert line.split() == [path, size, 'sha256', str(tmp_path / path)]
+  assert lines[5:] == ['4 of 4 files are right']
+
+
+def test_verify_fails_where_a_file_is_wrong_or_missing(run, tmp_path):
+  made = synthetic.make()
+  made.write(tmp_path)
+  (tmp_path / 'toy/train-images.gz').unlink()
+  (tmp_path / 'toy/train-labels.gz').write_bytes(b'<html>')
+  status, lines, _ = run(made, 'verify', '--manual_dir', tmp_path)
+  assert status == 1
+  assert 'missing: get it from http://127.0.0.1:9/toy/train-imag' in lines[1]
+  assert lines[2].split()[1:3] == ['6', 'WRONG']
+  assert 'it is an HTML page' in lines[2]
+  assert lines[-1] == '2 of 4 files are right'
+
+
+def test_verify_prints_hashes_where_asked(run, tmp_path):
+  made = synthetic.make()
+  made.write(tmp_path)
+  _, lines, _ = run(made, 'verify', '--hashes', '--manual_dir', tmp_path)
+  assert lines[0].split()[3:5] == ['sha256', 'fingerprint']
+  file = made.source.splits['train'].images
+  assert lines[1].split()[3:5] == [file.sha256, file.fingerprint]
+
+
+def test_verify_knows_the_mirror_and_the_default_folders(
+  run, tmp_path, monkeypatch
+):
+  made = synthetic.make()
+  made.write(tmp_path / 'data/downloads/manual')
+  assert run(made, 'verify')[0] == 0
+  made.write(tmp_path / 'mirror')
+  assert run(made, 'verify', '--download_dir', tmp_path / 'other')[0] == 1
+  other = ['--download_dir', tmp_path / 'other']
+  assert run(made, 'verify', *other, '--mirror', tmp_path / 'mirror')[0] == 0
+  monkeypatch.setenv('CMNIST_MIRROR', str(tmp_path / 'mirror'))
+  assert run(made, 'verify', *other)[0] == 0
+
+
+def test_verify_of_one_subset_tells_of_its_files_alone(capsys, tmp_path):
+  status = cli.main(['verify', '2-FKd', '--data_dir', str(tmp_path)])
+  lines = capsys.readouterr().out.splitlines()
+  assert status == 1
+  assert {line.partition('/')[0] for line in lines[1:-1]} == {
+    'fashion_mnist',
+    'kannada_mnist',
+  }
+  assert lines[-1] == '0 of 8 files are right'
+
+
+def test_mirror_tells_of_each_file_and_of_those_that_fail(run, tmp_path):
+  made = synthetic.make()
+  with faulty_server.serve(made.files) as server:
+    made = synthetic.make((server.home('ok'),))
+    missing = server.files.pop('toy/test-labels.gz')
+    folder = tmp_path / 'mirror'
+    status, lines, errors = run(made, 'mirror', folder)
+    assert status == 1
+    assert lines == [
+      f'{path}: from {server.home("ok")}{path}' for path in server.files
+    ]
+    assert errors.startswith(
+      'cmnist: toy/test-labels.gz:'
+      f' {server.home("ok")}toy/test-labels.gz: HTTP 404 Not Found. To go on,'
+    )
+    server.files['toy/test-labels.gz'] = missing
+    status, lines, errors = run(made, 'mirror', folder)
+    assert (status, errors) == (0, '')
+    assert [line.partition(': ')[2][:5] for line in lines] == [
+      'was t',
+      'was t',
+      'was t',
+      'from ',
+    ]
+  assert run(made, 'verify', '--manual_dir', folder)[0] == 0

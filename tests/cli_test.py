@@ -1,0 +1,327 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The command line as a user meets it: output, errors, exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cmnist_tfds import cli, subsets
+
+_TABLE = pathlib.Path(__file__).with_name('subsets.tsv')
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory) -> str:
+  return str(tmp_path_factory.mktemp('data'))
+
+
+def _run(capsys, *argv):
+  """Runs the command line; returns status, what it printed, and its errors."""
+  try:
+    status = cli.main([str(arg) for arg in argv])
+  except SystemExit as stopped:  # That is how argparse ends.
+    status = stopped.code
+  printed = capsys.readouterr()
+  assert 'Traceback' not in printed.err
+  return status, printed.out, printed.err
+
+
+# list ------------------------------------------------------------------------
+
+
+def test_list_is_a_line_a_subset(capsys):
+  status, out, err = _run(capsys, 'list')
+  assert (status, err) == (0, '')
+  assert len(out.splitlines()) == 134
+  assert out.splitlines()[0].split() == [
+    *('2-EEl', 'E,El', '36', 'No', '184,800', '30,800')
+  ]
+
+
+def test_list_as_tsv_is_the_table_of_the_paper(capsys):
+  _, out, _ = _run(capsys, 'list', '--format', 'tsv')
+  assert out == _TABLE.read_text(encoding='utf-8')
+
+
+def test_list_all_as_json(capsys):
+  _, out, _ = _run(capsys, 'list', '--all', '--format', 'json')
+  rows = json.loads(out)
+  assert [row['name'] for row in rows] == [s.name for s in subsets.declared()]
+  assert {row['train'] for row in rows if row['name'] == 'X-12-r-5'} == {60}
+
+
+def test_list_into_a_closed_pipe():
+  done = subprocess.run(
+    f'{sys.executable} -m cmnist_tfds list --all --format json | head -1',
+    shell=True,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert done.stdout == '[\n'
+  assert done.stderr == ''
+
+
+# info ------------------------------------------------------------------------
+
+
+def test_info_of_what_is_not_prepared(capsys, tmp_path):
+  status, out, err = _run(capsys, 'info', '3-EEIKm', '--data_dir', tmp_path)
+  assert (status, err) == (0, '')
+  assert 'cmnist/3-EElKm (CMNIST-3-EElKm)' in out
+  assert '244,800 train, 40,800 test' in out
+  assert f'no: cmnist build 3-EElKm --data_dir {tmp_path}' in out
+  assert 'wenkel2019cmnist' in out and 'clanuwat2018deep' in out
+  assert 'CC BY-SA 4.0' in out
+  assert out.count('お') == 1
+
+
+def test_info_of_unknown_counts(capsys, tmp_path):
+  _, out, _ = _run(capsys, 'info', '1-Em-r-5000', '--data_dir', tmp_path)
+  assert '? train' in out
+
+
+def test_info_of_what_is_prepared(capsys, data_dir):
+  _run(capsys, 'build', 'X-12', '--sample', '--data_dir', data_dir)
+  _, out, _ = _run(capsys, 'info', 'x-12', '--sample', '--data_dir', data_dir)
+  assert '1,440 train, 288 test' in out
+  assert f'{data_dir}/cmnist_sample/X-12/1.0.0' in out
+  assert 'unverified' in out
+
+
+# build -----------------------------------------------------------------------
+
+
+def test_build_tells_what_was_built_where(capsys, data_dir):
+  status, out, err = _run(
+    capsys,
+    *('build', '2-FKd-r-5', 'CMNIST-2-fkd-r-5', 'X-12-r-1', '--sample'),
+    *('--data_dir', data_dir),
+  )
+  assert (status, err) == (0, '')
+  head, *rows = out.splitlines()
+  assert head.split() == ['subset', 'examples', 'bytes', 'seconds', 'where']
+  assert [row.split()[0] for row in rows] == ['2-FKd-r-5', 'X-12-r-1']
+  assert rows[0].split()[1] == '580'
+  assert rows[0].endswith(f'{data_dir}/cmnist_sample/2-FKd-r-5/1.0.0')
+
+
+def test_build_in_processes(capsys, tmp_path):
+  status, out, err = _run(
+    capsys,
+    *('build', 'X-12', 'X-12-r-1', 'X-24', '--sample', '--jobs', '2'),
+    *('--data_dir', tmp_path),
+  )
+  assert (status, err) == (0, '')
+  assert len(out.splitlines()) == 4
+  shards = [
+    next((tmp_path / 'cmnist_sample' / name).rglob('*-test.tfrecord*'))
+    for name in ('X-12', 'X-12-r-1')
+  ]
+  assert os.path.samefile(*shards)
+
+
+def test_one_failure_does_not_stop_the_others(capsys, tmp_path):
+  (tmp_path / 'cmnist_sample/X-12/1.0.0').mkdir(parents=True)
+  status, out, err = _run(
+    capsys, 'build', 'X-12', 'X-24', '--sample', '--data_dir', tmp_path
+  )
+  assert status == 1
+  assert 'X-24' in out
+  assert err.startswith('cmnist: X-12: ') and 'no finished dataset' in err
+
+
+def test_overwrite_builds_anew(capsys, data_dir):
+  argv = ('build', 'X-24-r-1', '--sample', '--data_dir', data_dir)
+  path = pathlib.Path(data_dir) / 'cmnist_sample/X-24-r-1/1.0.0/features.json'
+  _run(capsys, *argv)
+  before = path.stat().st_ino
+  _run(capsys, *argv)
+  assert path.stat().st_ino == before
+  assert _run(capsys, *argv, '--overwrite')[0] == 0
+  assert path.stat().st_ino != before
+
+
+@pytest.mark.parametrize(
+  ('argv', 'message'),
+  [
+    (['build'], 'name the subsets to build, or give --all'),
+    (['build', 'X-12', '--all'], 'name the subsets to build, or give --all'),
+    (['build', '2-ElN'], 'in El (EMNIST Letters) and N (notMNIST)'),
+    (['build', '2-FKd-r-0'], "not '0'"),
+    (['info', '3-EElKn'], "'3-EElKn' is no CMNIST subset"),
+    (['build', 'X-12', '--jobs', '0'], 'must be at least 1'),
+    (['build', 'X-12', '--jobs', 'two'], 'invalid'),
+    (['show', 'X-12'], 'required: -o'),
+    (['paint'], 'invalid choice'),
+    ([], 'required'),
+  ],
+)
+def test_usage_errors(argv, message, capsys):
+  status, out, err = _run(capsys, *argv)
+  assert status == 2
+  assert out == ''
+  assert message in err
+
+
+def test_unwritable_data_dir(capsys, tmp_path):
+  blocked = tmp_path / 'blocked'
+  blocked.touch()
+  status, out, err = _run(
+    capsys, 'build', 'X-12', '--sample', '--data_dir', blocked
+  )
+  assert (status, out) == (1, '')
+  assert err.startswith('cmnist: X-12: Cannot write to the data folder')
+  assert '--data_dir' in err
+
+
+def test_too_small_a_disk_is_told_before_the_work(
+  capsys, tmp_path, monkeypatch
+):
+  import shutil
+
+  monkeypatch.setattr(
+    shutil, 'disk_usage', lambda path: shutil._ntuple_diskusage(10, 9, 1)
+  )
+  status, _, err = _run(capsys, 'build', '2-FKd', '--data_dir', tmp_path)
+  assert status == 1
+  assert 'need about 0.1 GB' in err and '--data_dir' in err
+
+
+def test_interrupt_keeps_what_is_finished_and_nothing_else(tmp_path):
+  building = subprocess.Popen(
+    [
+      *(sys.executable, '-m', 'cmnist_tfds', 'build', '--all', '--sample'),
+      *('--jobs', '2', '--data_dir', str(tmp_path)),
+    ],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+    start_new_session=True,
+  )
+  deadline = time.monotonic() + 60
+  while not list(tmp_path.rglob('dataset_info.json')):
+    assert time.monotonic() < deadline, 'nothing was built'
+    time.sleep(0.05)
+  os.killpg(building.pid, signal.SIGINT)
+  out, err = building.communicate(timeout=60)
+  assert building.returncode == 130
+  assert err.strip() == 'cmnist: interrupted; nothing unfinished is kept'
+  built = [line.split()[0] for line in out.splitlines()[1:]]
+  finished = {p.parent.parent.name for p in tmp_path.rglob('features.json')}
+  assert set(built) <= finished
+  assert not list(tmp_path.rglob('*incomplete*'))
+
+
+# show ------------------------------------------------------------------------
+
+
+def test_show_draws_a_picture(capsys, data_dir, tmp_path):
+  from PIL import Image
+
+  _run(capsys, 'build', '3-EElKm', '--sample', '--data_dir', data_dir)
+  picture = tmp_path / 'picture.png'
+  status, out, err = _run(
+    capsys,
+    *('show', '3-EElKm', '--sample', '--data_dir', data_dir, '-o', picture),
+  )
+  assert (status, err) == (0, '')
+  assert '46 classes' in out and str(picture) in out
+  with Image.open(picture) as drawn:
+    assert drawn.format == 'PNG'
+    assert drawn.width > 1000
+    # Paper, ink and the images' black and white are all there.
+    assert len(drawn.convert('L').getcolors(256)) > 100
+  assert [p.name for p in tmp_path.iterdir()] == ['picture.png']
+
+
+def test_show_of_what_is_not_prepared_says_how(capsys, tmp_path):
+  status, _, err = _run(
+    capsys, *('show', '2-FKd', '--data_dir', tmp_path, '-o', tmp_path / 'a.png')
+  )
+  assert status == 1
+  assert f'cmnist build 2-FKd --data_dir {tmp_path}' in err
+
+
+def test_show_into_a_folder_that_is_not_there(capsys, data_dir, tmp_path):
+  _run(capsys, 'build', 'X-12', '--sample', '--data_dir', data_dir)
+  picture = tmp_path / 'no' / 'picture.png'
+  status, _, err = _run(
+    capsys,
+    *('show', 'X-12', '--sample', '--data_dir', data_dir, '-o', picture),
+  )
+  assert status == 1
+  assert err.startswith('cmnist: ') and str(tmp_path / 'no') in err
+
+
+# cache -----------------------------------------------------------------------
+
+
+def test_cache_is_listed_measured_and_cleared(capsys, tmp_path, monkeypatch):
+  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
+  status, out, _ = _run(capsys, 'cache')
+  assert status == 0
+  assert out == f'0 files, 0 bytes in {tmp_path}/cache/encoded\n'
+  _run(capsys, 'build', '1-Km', '--sample', '--data_dir', tmp_path / 'data')
+  _, out, _ = _run(capsys, 'cache', 'list')
+  *files, total = out.splitlines()
+  assert len(files) == 4
+  assert sum('1200 images' in line for line in files) == 1
+  assert total.startswith('4 files, ')
+  _, size, _ = _run(capsys, 'cache', 'size')
+  assert size.strip() == total
+  _, cleared, _ = _run(capsys, 'cache', 'clear')
+  assert cleared.strip() == total.replace(' in ', ' deleted from ')
+  assert _run(capsys, 'cache')[1].startswith('0 files')
+
+
+# The program -----------------------------------------------------------------
+
+
+def test_version(capsys):
+  status, out, _ = _run(capsys, '--version')
+  assert status == 0
+  assert out.startswith('cmnist 1.')
+
+
+@pytest.mark.parametrize(
+  'command', ['list', 'info', 'build', 'show', 'verify', 'mirror', 'cache']
+)
+def test_help(command, capsys):
+  status, out, _ = _run(capsys, command, '--help')
+  assert status == 0
+  assert out.startswith(f'usage: cmnist {command}')
+
+
+def test_listing_imports_neither_numpy_code_nor_tfds_of_weight():
+  subprocess.run(
+    [
+      sys.executable,
+      '-c',
+      'import sys, cmnist_tfds.cli as c; c.main(["list"]); '
+      'assert not {"tensorflow", "tensorflow_datasets"} & set(sys.modules)',
+    ],
+    check=True,
+    stdout=subprocess.DEVNULL,
+  )

@@ -1,0 +1,253 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Kills commands at random moments, and runs them again to the end."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import faulty_server
+import pytest
+import synthetic
+
+# Imports once, then forks a process for each command: most of the time of a
+# command of its own would go into imports. Reads lines of commands that run at
+# once, says their process ids, then their exit statuses.
+_NURSERY = """
+import json, os, sys
+sys.path[:0] = {path!r}
+import synthetic
+from cmnist_tfds import cli, downloads, sources
+from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
+from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
+print('ready', flush=True)
+for line in sys.stdin:
+  children = []
+  for argv, home in json.loads(line):
+    child = os.fork()
+    if not child:
+      os.dup2(2, 1)
+      if home:
+        sources.SOURCES = (synthetic.make((home,)).source,)
+      os._exit(cli.main(argv))
+    children.append(child)
+  print(json.dumps(children), flush=True)
+  statuses = [os.waitpid(child, 0)[1] for child in children]
+  print(json.dumps([*map(os.waitstatus_to_exitcode, statuses)]), flush=True)
+"""
+
+
+class Nursery:
+  """Runs commands quickly, each in a process of its own."""
+
+  def __init__(self) -> None:
+    self._process = subprocess.Popen(
+      [sys.executable, '-c', _NURSERY.format(path=sys.path)],
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+    assert self._process.stdout.readline() == 'ready\n'
+
+  def run(
+    self,
+    *commands: list[object],
+    home: str = '',
+    kill_after: float | None = None,
+  ) -> list[int]:
+    """Returns the exit statuses of commands, -9 for those that were killed.
+
+    Args:
+      *commands: Commands to run at the same time.
+      home: Home of a synthetic source to put in place of all sources.
+      kill_after: When to kill them, in seconds.
+    """
+    line = json.dumps([([str(arg) for arg in c], home) for c in commands])
+    self._process.stdin.write(f'{line}\n')
+    self._process.stdin.flush()
+    children = json.loads(self._process.stdout.readline())
+    if kill_after is not None:
+      end = time.monotonic() + kill_after
+      # They may be quicker.
+      with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < end:
+          os.kill(children[0], 0)
+          time.sleep(0.001)
+        for child in children:
+          os.kill(child, signal.SIGKILL)
+    return json.loads(self._process.stdout.readline())
+
+  def close(self) -> None:
+    self._process.stdin.close()
+    self._process.wait()
+
+
+@pytest.fixture(scope='module')
+def cache_dir(tmp_path_factory):
+  """The cache of all commands run here, which tests may clear."""
+  with pytest.MonkeyPatch.context() as patch:
+    folder = tmp_path_factory.mktemp('cache')
+    patch.setenv('CMNIST_CACHE_DIR', str(folder))
+    yield folder
+
+
+@pytest.fixture(scope='module')
+def nursery(cache_dir):
+  nursery = Nursery()
+  yield nursery
+  nursery.close()
+
+
+def _tree(folder: pathlib.Path) -> dict[str, bytes]:
+  """Returns the files in a folder, by path."""
+  return {
+    str(path.relative_to(folder)): path.read_bytes()
+    for path in folder.rglob('*')
+    if path.is_file() and not path.name.startswith('.')
+  }
+
+
+def _dataset(folder: pathlib.Path) -> dict[str, object]:
+  """Returns a dataset's files; of a download only that it took place."""
+  files: dict[str, object] = dict(_tree(folder))
+  info = json.loads((folder / 'dataset_info.json').read_text())
+  info.pop('downloadSize', None)
+  return files | {'dataset_info.json': info}
+
+
+def _kill_often(run, check, start_over, duration, kills=20):
+  """Kills a command at random moments, again and again, then lets it end.
+
+  Args:
+    run: Runs it, is told when to kill it, returns the exit status.
+    check: Checks its result each time it was quicker.
+    start_over: Removes all it left behind.
+    duration: Of an undisturbed run, in seconds.
+    kills: How many times it is killed.
+  """
+  moments = random.Random(0)
+  while kills:
+    # What is done need not be done again, so later runs take less time.
+    status = run(kill_after=duration * moments.random() ** 2)
+    assert status in (0, -signal.SIGKILL)
+    if status == 0:
+      check()
+      start_over()
+    else:
+      kills -= 1
+  assert run() == 0
+  check()
+
+
+def test_a_mirror_killed_at_any_moment_ends_complete(nursery, tmp_path):
+  made = synthetic.make()
+  folder = tmp_path / 'mirror'
+  argv = ['mirror', folder, '--data_dir', tmp_path]
+
+  def check():
+    assert _tree(folder) == made.files
+
+  with faulty_server.serve(made.files, pause=0.01) as server:
+    _kill_often(
+      lambda **kwargs: nursery.run(argv, home=server.home('slow'), **kwargs)[0],
+      check,
+      lambda: shutil.rmtree(folder),
+      duration=0.6,
+    )
+
+
+def _kill_builds(nursery, cache_dir, folder, argv, built, **kwargs):
+  """Kills builds, and compares what they end with to an undisturbed one."""
+
+  def clear_cache():
+    for path in cache_dir.iterdir():
+      shutil.rmtree(path)
+
+  def run(data_dir, **kwargs):
+    (status,) = nursery.run([*argv, '--data_dir', data_dir], **kwargs)
+    return status
+
+  def check():
+    assert _dataset(killed / built) == undisturbed
+
+  def start_over():
+    shutil.rmtree(killed)
+    clear_cache()
+
+  killed = folder / 'killed'
+  clear_cache()
+  start = time.monotonic()
+  assert run(folder / 'undisturbed') == 0
+  duration = time.monotonic() - start
+  undisturbed = _dataset(folder / 'undisturbed' / built)
+  clear_cache()
+  _kill_often(
+    lambda **kwargs: run(killed, **kwargs),
+    check,
+    start_over,
+    duration,
+    **kwargs,
+  )
+
+
+def test_a_build_killed_at_any_moment_ends_like_an_undisturbed_one(
+  nursery, cache_dir, tmp_path
+):
+  argv = ['build', '3-EElKm', '--sample']
+  built = 'cmnist_sample/3-EElKm/1.0.0'
+  _kill_builds(nursery, cache_dir, tmp_path, argv, built)
+
+
+def test_a_build_killed_while_it_downloads_ends_like_an_undisturbed_one(
+  nursery, cache_dir, origin_files, tmp_path
+):
+  class Handler(http.server.SimpleHTTPRequestHandler):
+    def __init__(self, *args):
+      super().__init__(*args, directory=str(origin_files))
+
+    def log_message(self, *args):
+      """Keeps quiet."""
+
+  with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    mirror = f'http://127.0.0.1:{server.server_port}'
+    argv = ['build', '1-F-r-1', '--mirror', mirror]
+    _kill_builds(
+      nursery, cache_dir, tmp_path, argv, 'cmnist/1-F-r-1/1.0.0', kills=3
+    )
+    server.shutdown()
+
+
+def test_two_builds_of_one_subset_at_once_end_like_one_alone(nursery, tmp_path):
+  def argv(folder):
+    return ['build', '2-FKd', '--sample', '--data_dir', tmp_path / folder]
+
+  assert nursery.run(argv('shared'), argv('shared')) == [0, 0]
+  assert nursery.run(argv('alone')) == [0]
+  built = 'cmnist_sample/2-FKd/1.0.0'
+  assert _dataset(tmp_path / 'shared' / built) == _dataset(
+    tmp_path / 'alone' / built
+  )

@@ -1,0 +1,105 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Importing is light, registering is sure, and the README tells the truth."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from cmnist_tfds import resources
+from cmnist_tfds.sources import SOURCES
+
+_README = pathlib.Path(__file__).resolve().parent.parent / 'README.md'
+
+
+def _python(code):
+  done = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, check=False
+  )
+  assert done.returncode == 0, done.stderr
+  return done.stdout
+
+
+def test_import_is_light():
+  _python(
+    'import sys, cmnist_tfds\n'
+    'heavy = {"tensorflow", "tensorflow_datasets", "keras", "torch", "jax"}\n'
+    'assert not heavy & set(sys.modules), heavy & set(sys.modules)'
+  )
+
+
+@pytest.mark.parametrize('module', ['sources', 'subsets', 'errors'])
+def test_what_cmnist_is_needs_the_standard_library_alone(module):
+  """Each is run without its package, whose import brings NumPy."""
+  _python(
+    'import sys, types, importlib\n'
+    'package = types.ModuleType("cmnist_tfds")\n'
+    f'package.__path__ = [{str(_README.parent / "cmnist_tfds")!r}]\n'
+    'sys.modules["cmnist_tfds"] = package\n'
+    'before = set(sys.modules)\n'
+    f'importlib.import_module("cmnist_tfds.{module}")\n'
+    'new = {m.partition(".")[0] for m in set(sys.modules) - before}\n'
+    'foreign = new - sys.stdlib_module_names - {"cmnist_tfds"}\n'
+    'assert not foreign, foreign'
+  )
+
+
+@pytest.mark.parametrize(
+  'imports',
+  [
+    'import cmnist_tfds, tensorflow_datasets as tfds',
+    'import tensorflow_datasets as tfds, cmnist_tfds',
+    'import cmnist_tfds.datasets.dataset_builder;'
+    'import tensorflow_datasets as tfds',
+    'from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder;'
+    'import tensorflow_datasets as tfds',
+  ],
+)
+def test_datasets_are_registered_whatever_comes_first(imports):
+  _python(
+    f'{imports}\n'
+    'for name in ("cmnist", "cmnist_sample"):\n'
+    '  assert tfds.builder_cls(name).name == name'
+  )
+
+
+def test_data_files_are_found():
+  assert (resources.folder('checksums') / 'checksums.tsv').is_file()
+  assert (resources.folder('dummy_data') / 'emnist/gzip.zip').is_file()
+
+
+def test_sample_is_small():
+  files = [p for p in resources.folder('dummy_data').rglob('*') if p.is_file()]
+  assert sum(p.stat().st_size for p in files) <= 3_000_000
+
+
+def test_readme_tells_each_source_as_it_is():
+  rows = {
+    cells[1]: cells
+    for line in _README.read_text(encoding='utf-8').splitlines()
+    if line.startswith('| ') and len(cells := line.split(' | ')) > 4
+    if (cells := [c.strip('| ') for c in ('', *cells)])
+  }
+  for source in SOURCES:
+    _, key, title, sizes, classes, *_ = rows[source.key]
+    train, test = (s.num_examples for s in source.splits.values())
+    assert key == source.key
+    assert title == source.title
+    assert sizes == f'{train:,} / {test:,}'
+    assert classes.partition(',')[0] == str(len(source.class_names))
