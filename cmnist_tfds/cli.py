@@ -181,6 +181,15 @@ def _parser() -> argparse.ArgumentParser:
   )
   show.add_argument('--dark', action='store_true', help='draw light on dark')
 
+  catalog = _command(
+    commands,
+    'catalog',
+    _catalog,
+    'write a static site with a page for each subset and each source',
+  )
+  _add_where(catalog)
+  _add_folder(catalog)
+
   verify = _command(
     commands,
     'verify',
@@ -257,6 +266,17 @@ def _add_data_dir(command: argparse.ArgumentParser) -> None:
     metavar='D',
     help='where prepared datasets are (default: TFDS_DATA_DIR, else'
     ' ~/tensorflow_datasets)',
+  )
+
+
+def _add_folder(command: argparse.ArgumentParser) -> None:
+  command.add_argument(
+    '-o',
+    '--output',
+    metavar='DIR',
+    type=pathlib.Path,
+    required=True,
+    help='the folder to write; one that this command wrote is replaced',
   )
 
 
@@ -475,6 +495,17 @@ def _show(args: argparse.Namespace) -> int:
     f'{builder.data_dir}: {len(builder.subset.classes)} classes drawn to'
     f' {args.output}'
   )
+  return 0
+
+
+def _catalog(args: argparse.Namespace) -> int:
+  from cmnist_tfds.catalog import site
+
+  looked = site.write(args.output, args.data_dir, sample=args.sample)
+  unseen = [s.key for s in sources_lib.SOURCES if not looked.has_pictures_of(s)]
+  print(f'{args.output / "index.html"}: {len(subsets.published())} subsets')
+  if unseen:
+    print(f'no pictures of {", ".join(unseen)}: no prepared subset has them')
   return 0
 
 
