@@ -32,6 +32,7 @@ from cmnist_tfds import acquire, build, export, read, subsets
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.acquire import audit
 from cmnist_tfds.errors import CmnistError, PreparationError, SubsetNameError
+from cmnist_tfds.figures import pictures
 from cmnist_tfds.prepare import store
 from cmnist_tfds.subsets import Subset
 
@@ -156,11 +157,37 @@ def _parser() -> argparse.ArgumentParser:
   show.add_argument(
     '-o',
     '--output',
-    metavar='FILE.png',
+    metavar='FILE',
     type=pathlib.Path,
     required=True,
-    help='the picture to write',
+    help='the picture to write, a .png or .svg file',
   )
+  kinds = show.add_mutually_exclusive_group()
+  for kind, what in (
+    ('histogram', 'draw how many examples each class has'),
+    ('confusable', 'draw which classes look alike across sources'),
+  ):
+    kinds.add_argument(
+      f'--{kind}', action='store_const', const=kind, dest='kind', help=what
+    )
+  show.set_defaults(kind='montage')
+  show.add_argument(
+    '--examples',
+    type=_at_least_one,
+    metavar='N',
+    help='how many examples of each class to draw (default: 3), with'
+    ' --confusable to compare (default: 60)',
+  )
+  show.add_argument('--dark', action='store_true', help='draw light on dark')
+
+  catalog = _command(
+    commands,
+    'catalog',
+    _catalog,
+    'write a static site with a page for each subset and each source',
+  )
+  _add_where(catalog)
+  _add_folder(catalog)
 
   exported = _command(
     commands,
@@ -262,6 +289,17 @@ def _add_data_dir(command: argparse.ArgumentParser) -> None:
     metavar='D',
     help='where prepared datasets are (default: TFDS_DATA_DIR, else'
     ' ~/tensorflow_datasets)',
+  )
+
+
+def _add_folder(command: argparse.ArgumentParser) -> None:
+  command.add_argument(
+    '-o',
+    '--output',
+    metavar='DIR',
+    type=pathlib.Path,
+    required=True,
+    help='the folder to write; one that this command wrote is replaced',
   )
 
 
@@ -473,19 +511,23 @@ def _is_prepared(builder: CmnistBuilder) -> bool:
 
 
 def _show(args: argparse.Namespace) -> int:
-  try:
-    from cmnist_tfds import montage  # pylint: disable=g-import-not-at-top
-  except ImportError as error:
-    raise PreparationError(
-      f'Pictures need {error.name}, which is not installed: pip install'
-      ' "cmnist_tfds[figures]"'
-    ) from error
   found = _prepared(args)
-  images = read.first_of_each_class(found, montage.EXAMPLES)
-  title = f'{found.dataset}/{found.subset.name}'
-  picture = montage.montage(found.subset, images, title)
-  _write_beside(args.output, lambda path: picture.save(path, 'PNG'))
-  print(f'{found.folder}: {len(images)} classes drawn to {args.output}')
+  drawing = pictures.draw(found, args.kind, args.examples)
+  pictures.write(drawing, args.output, dark=args.dark)
+  print(
+    f'{found.folder}: {found.subset.num_classes} classes drawn to {args.output}'
+  )
+  return 0
+
+
+def _catalog(args: argparse.Namespace) -> int:
+  from cmnist_tfds.catalog import site
+
+  looked = site.write(args.output, args.data_dir, sample=args.sample)
+  unseen = [s.key for s in sources_lib.SOURCES if not looked.has_pictures_of(s)]
+  print(f'{args.output / "index.html"}: {len(subsets.published())} subsets')
+  if unseen:
+    print(f'no pictures of {", ".join(unseen)}: no prepared subset has them')
   return 0
 
 
@@ -499,18 +541,6 @@ def _prepared(args: argparse.Namespace) -> read.Prepared:
       f' {builder.data_dir_root}. Run: {_how_to_build(builder)}'
     )
   return found
-
-
-def _write_beside(
-  output: pathlib.Path, write: Callable[[pathlib.Path], None]
-) -> None:
-  """Writes a file beside its place, then renames it."""
-  unfinished = output.with_name(f'.{output.name}.incomplete')
-  try:
-    write(unfinished)
-    unfinished.replace(output)
-  finally:
-    unfinished.unlink(missing_ok=True)
 
 
 # export --------------------------------------------------------------------

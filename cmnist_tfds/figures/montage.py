@@ -18,35 +18,31 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
 
-from cmnist_tfds import fonts
+from cmnist_tfds.figures.drawing import Bar, Drawing, Mark, Text, Tile
 from cmnist_tfds.sources import IMAGE_SIZE, Source
 from cmnist_tfds.subsets import Subset, SubsetClass
 
-# How many images of each class are drawn.
+# How many images of each class are drawn unless asked for more or fewer.
 EXAMPLES = 3
 
-_SCALE = 2
-_TILE = IMAGE_SIZE * _SCALE
+_TILE = IMAGE_SIZE * 2
 _CELL_WIDTH = 92
 _GAP = 4
 _MARGIN = 16
 _COLUMNS = 12
 _FEWEST_COLUMNS = 3
-_NAME_SIZE = 14
+# Kana and Kannada digits want more room than words.
+_WORD_SIZE = 14
+_CHARACTER_SIZE = 18
 _NAME_HEIGHT = 24
 _HEADING_SIZE = 16
 _HEADING_HEIGHT = 34
 _TITLE_SIZE = 22
 _TITLE_HEIGHT = 42
-
-_PAPER = 'white'
-_INK = '#202124'
-_RULE = '#dadce0'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +64,7 @@ class _Group:
 
 def montage(
   subset: Subset, images: Sequence[Sequence[np.ndarray]], title: str
-) -> Image.Image:
+) -> Drawing:
   """Draws examples of each class of a subset.
 
   Args:
@@ -78,7 +74,7 @@ def montage(
     title: Headline.
 
   Returns:
-    An RGB picture.
+    The drawing.
   """
   lines = _lines(
     [
@@ -90,38 +86,33 @@ def montage(
   )
   cell_height = max(map(len, images)) * (_TILE + _GAP) + _NAME_HEIGHT
   columns = max(sum(group.columns for group in line) for line in lines)
-  heights = [
-    _HEADING_HEIGHT + max(group.rows for group in line) * cell_height
-    for line in lines
-  ]
   width = columns * _CELL_WIDTH + 2 * _MARGIN
-  height = _TITLE_HEIGHT + sum(heights) + 2 * _MARGIN
-  picture = Image.new('RGB', (width, height), _PAPER)
-  draw = ImageDraw.Draw(picture)
-  _write(draw, (_MARGIN, _MARGIN), title, _TITLE_SIZE)
+  marks: list[Mark] = [
+    Text(_MARGIN, _MARGIN + _TITLE_HEIGHT / 2 - 6, title, _TITLE_SIZE)
+  ]
   top = _MARGIN + _TITLE_HEIGHT
-  for line, line_height in zip(lines, heights, strict=True):
-    draw.line((_MARGIN, top, width - _MARGIN, top), fill=_RULE)
+  for line in lines:
+    marks.append(Bar(_MARGIN, top, width - 2 * _MARGIN, 1, 'rule'))
     left = _MARGIN
     for group in line:
       heading = (
         f'{group.source.key}  {group.source.title}, {len(group.classes)}'
       )
-      _write(draw, (left, top + 8), heading, _HEADING_SIZE)
+      marks.append(
+        Text(left, top + _HEADING_HEIGHT / 2, heading, _HEADING_SIZE)
+      )
       for i, described in enumerate(group.classes):
         row, column = divmod(i, group.columns)
-        cell = Image.new('RGB', (_CELL_WIDTH, cell_height), _PAPER)
-        _draw_class(cell, described, images[described.label])
-        picture.paste(
-          cell,
-          (
-            left + column * _CELL_WIDTH,
-            top + _HEADING_HEIGHT + row * cell_height,
-          ),
+        marks += _cell(
+          left + column * _CELL_WIDTH,
+          top + _HEADING_HEIGHT + row * cell_height,
+          cell_height,
+          described,
+          images[described.label],
         )
       left += group.columns * _CELL_WIDTH
-    top += line_height
-  return picture
+    top += _HEADING_HEIGHT + max(group.rows for group in line) * cell_height
+  return Drawing(width, top + _MARGIN, title, marks)
 
 
 def _lines(groups: Sequence[_Group]) -> list[list[_Group]]:
@@ -136,27 +127,21 @@ def _lines(groups: Sequence[_Group]) -> list[list[_Group]]:
   return lines
 
 
-def _draw_class(
-  cell: Image.Image, described: SubsetClass, images: Sequence[np.ndarray]
-) -> None:
+def _cell(
+  left: int,
+  top: int,
+  height: int,
+  described: SubsetClass,
+  images: Sequence[np.ndarray],
+) -> Iterator[Mark]:
   """Draws one class: its images, its name below them."""
+  middle = left + _CELL_WIDTH // 2
   for i, image in enumerate(images):
-    tile = Image.fromarray(image).resize(
-      (_TILE, _TILE), Image.Resampling.NEAREST
-    )
-    cell.paste(tile, ((cell.width - _TILE) // 2, i * (_TILE + _GAP)))
-  text, font = fonts.written(described.name, _NAME_SIZE)
-  ImageDraw.Draw(cell).text(
-    (cell.width // 2, cell.height - _NAME_HEIGHT // 2 - 2),
-    text,
-    fill=_INK,
-    font=font,
-    anchor='mm',
+    yield Tile(middle - _TILE // 2, top + i * (_TILE + _GAP), _TILE, image)
+  yield Text(
+    middle,
+    top + height - _NAME_HEIGHT // 2 - 2,
+    described.name,
+    _CHARACTER_SIZE if len(described.name) == 1 else _WORD_SIZE,
+    'middle',
   )
-
-
-def _write(
-  draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, size: int
-) -> None:
-  text, font = fonts.written(text, size)
-  draw.text(corner, text, fill=_INK, font=font)

@@ -1,0 +1,101 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""How a subset is loaded in each framework."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from cmnist_tfds.subsets import Subset
+
+
+@dataclasses.dataclass(frozen=True)
+class Snippet:
+  """Python code that loads a subset.
+
+  Attributes:
+    framework: For which framework.
+    code: The code.
+  """
+
+  framework: str
+  code: str
+
+
+_ARRAYS = """\
+import cmnist_tfds
+
+(x_train, y_train), (x_test, y_test) = cmnist_tfds.load_data('{name}')
+"""
+
+_CODE = {
+  'TensorFlow Datasets': """\
+import cmnist_tfds
+import tensorflow_datasets as tfds
+
+train, info = tfds.load(
+  'cmnist/{name}', split='train', as_supervised=True, with_info=True
+)
+""",
+  'NumPy': _ARRAYS,
+  'Keras': _ARRAYS
+  + """\
+
+import keras
+
+model = keras.Sequential([
+  keras.layers.Rescaling(1 / 255),
+  keras.layers.Flatten(),
+  keras.layers.Dense({classes}),
+])
+model.compile(
+  loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+  metrics=['accuracy'],
+)
+model.fit(x_train[..., None], y_train, batch_size=1024)
+""",
+  'PyTorch': _ARRAYS
+  + """\
+
+import torch
+
+train = torch.utils.data.TensorDataset(
+  torch.from_numpy(x_train)[:, None] / 255, torch.from_numpy(y_train)
+)
+loader = torch.utils.data.DataLoader(train, batch_size=1024, shuffle=True)
+""",
+  'JAX': _ARRAYS
+  + """\
+
+import jax.numpy as jnp
+
+x_train = jnp.asarray(x_train[..., None]) / 255
+y_train = jnp.asarray(y_train)
+""",
+  'Command line': """\
+cmnist build {name}
+cmnist show {name} -o {name}.png
+""",
+}
+
+
+def of(subset: Subset) -> list[Snippet]:
+  """Returns the code that loads a subset, for each framework."""
+  return [
+    Snippet(
+      framework, code.format(name=subset.name, classes=len(subset.classes))
+    )
+    for framework, code in _CODE.items()
+  ]

@@ -1,0 +1,94 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Pictures of prepared subsets, as files."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Literal
+
+from cmnist_tfds import output, read
+from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.figures import confusable, histogram, montage, svg
+from cmnist_tfds.figures.drawing import DARK, LIGHT, Drawing
+from cmnist_tfds.read import Prepared
+
+Kind = Literal['montage', 'histogram', 'confusable']
+
+# The formats of files, by the end of their names.
+SUFFIXES = ('.png', '.svg')
+
+
+def draw(found: Prepared, kind: Kind, examples: int | None = None) -> Drawing:
+  """Draws a prepared subset.
+
+  Args:
+    found: The subset.
+    kind: The classes with their names, how many examples they have, or which
+      of them look alike across sources.
+    examples: How many of each class are drawn or compared; as many as are
+      usual for the kind if None.
+
+  Returns:
+    The drawing.
+  """
+  subset = found.subset
+  title = f'{found.dataset}/{subset.name}'
+  if kind == 'histogram':
+    counts = [
+      histogram.Counts(row['train'], row['test'])
+      for row in found.metadata['classes']
+    ]
+    return histogram.histogram(subset, counts, title)
+  if kind == 'confusable':
+    images = read.first_of_each_class(found, examples or confusable.EXAMPLES)
+    alike = confusable.pairs(subset, images, confusable.PAIRS)
+    return confusable.confusable(subset, alike, title)
+  images = read.first_of_each_class(found, examples or montage.EXAMPLES)
+  return montage.montage(subset, images, title)
+
+
+def write(drawing: Drawing, path: pathlib.Path, *, dark: bool) -> None:
+  """Writes a drawing to a file.
+
+  Args:
+    drawing: The drawing.
+    path: The file; the end of its name tells the format.
+    dark: Whether it is to be light on dark.
+
+  Raises:
+    PreparationError: If there is no such format, or Pillow is not installed
+      and the format needs it.
+  """
+  theme = DARK if dark else LIGHT
+  suffix = path.suffix.lower()
+  if suffix not in SUFFIXES:
+    raise PreparationError(
+      f'{path}: pictures are {" or ".join(SUFFIXES)} files, not {suffix!r}'
+    )
+  if suffix == '.svg':
+    with output.file(path) as unfinished:
+      unfinished.write_text(svg.render(drawing, theme), encoding='utf-8')
+    return
+  try:
+    from cmnist_tfds.figures import raster
+  except ImportError as error:
+    raise PreparationError(
+      f'PNG pictures need {error.name}, which is not installed: pip install'
+      ' "cmnist_tfds[figures]". SVG pictures need nothing more.'
+    ) from error
+  picture = raster.render(drawing, theme)
+  with output.file(path) as unfinished:
+    picture.save(unfinished, 'PNG')

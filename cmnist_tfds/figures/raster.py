@@ -1,0 +1,64 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Drawings in pixels, with the fonts of this machine."""
+
+from __future__ import annotations
+
+from PIL import Image, ImageDraw
+
+from cmnist_tfds.figures import fonts
+from cmnist_tfds.figures.drawing import Bar, Drawing, Theme, Tile
+
+# Text stands on its baseline, as in SVG: fonts disagree on where a line has its
+# middle.
+_ANCHORS = {'start': 'ls', 'middle': 'ms', 'end': 'rs'}
+_BASELINE = 0.35
+
+
+def render(drawing: Drawing, theme: Theme) -> Image.Image:
+  """Returns a drawing as an RGB image.
+
+  Args:
+    drawing: The drawing.
+    theme: Its colours.
+
+  Returns:
+    The image, of the drawing's width and height.
+  """
+  picture = Image.new('RGB', (drawing.width, drawing.height), theme.paper)
+  draw = ImageDraw.Draw(picture)
+  for mark in drawing.marks:
+    if isinstance(mark, Tile):
+      tile = Image.fromarray(mark.image).resize(
+        (mark.size, mark.size), Image.Resampling.NEAREST
+      )
+      picture.paste(tile, (round(mark.x), round(mark.y)))
+      continue
+    color = getattr(theme, mark.color)
+    if isinstance(mark, Bar):
+      # Pillow counts the last pixel in; a bar too thin to see is no bar.
+      right, bottom = mark.x + mark.width - 1, mark.y + mark.height - 1
+      if right >= mark.x and bottom >= mark.y:
+        draw.rectangle((mark.x, mark.y, right, bottom), fill=color)
+      continue
+    text, font = fonts.written(mark.text, mark.size)
+    draw.text(
+      (mark.x, mark.y + _BASELINE * mark.size),
+      text,
+      fill=color,
+      font=font,
+      anchor=_ANCHORS[mark.anchor],
+    )
+  return picture

@@ -1,0 +1,90 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Files and folders that are written beside their place, then renamed.
+
+So nothing half-written is in sight, and what was there stays until the new is
+finished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import tempfile
+from collections.abc import Iterator
+
+from cmnist_tfds.errors import PreparationError
+
+
+@contextlib.contextmanager
+def file(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Gives a file to write, which takes its place when the block ends.
+
+  Args:
+    path: Its place; what is there is replaced.
+
+  Yields:
+    The path to write to.
+  """
+  unfinished = path.with_name(f'.{path.name}.incomplete')
+  try:
+    yield unfinished
+    unfinished.replace(path)
+  finally:
+    unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder(path: pathlib.Path, told_by: str) -> Iterator[pathlib.Path]:
+  """Gives a folder to fill, which takes its place when the block ends.
+
+  Args:
+    path: Its place. An empty folder there is replaced, and one this package
+      wrote; any other is left alone.
+    told_by: A file in what this package writes that has the package's name in
+      it.
+
+  Yields:
+    The folder to write to.
+
+  Raises:
+    PreparationError: If something else is at that place.
+  """
+  if not _is_replaceable(path, told_by):
+    raise PreparationError(
+      f'{path} is there and was not written by this command ({told_by} in it'
+      ' would say so). Name another folder, or remove it.'
+    )
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with tempfile.TemporaryDirectory(
+    dir=path.parent, prefix=f'.{path.name}.incomplete.'
+  ) as beside:
+    unfinished = pathlib.Path(beside) / 'new'
+    unfinished.mkdir()
+    yield unfinished
+    if path.exists():
+      path.rename(pathlib.Path(beside) / 'replaced')
+    unfinished.rename(path)
+
+
+def _is_replaceable(path: pathlib.Path, told_by: str) -> bool:
+  if not path.exists():
+    return True
+  if not path.is_dir():
+    return False
+  token = path / told_by
+  if token.is_file():
+    return 'cmnist_tfds' in token.read_text(encoding='utf-8')
+  return not any(path.iterdir())

@@ -1,0 +1,485 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The catalogue, as files and in a real browser."""
+
+from __future__ import annotations
+
+import functools
+import html
+import html.parser
+import http.server
+import itertools
+import json
+import os
+import pathlib
+import re
+import shutil
+import sys
+import threading
+import time
+
+import pytest
+
+from cmnist_tfds import cli, subsets
+from cmnist_tfds.catalog import characters, seen, site, snippets
+from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.sources import SOURCES
+
+# Prepared, these show eight of the eleven sources.
+_BUILT = ('3-EElKm', '4-EcFKdK49')
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory) -> pathlib.Path:
+  folder = tmp_path_factory.mktemp('data')
+  arguments = ['build', *_BUILT, '--sample', '--data_dir', str(folder)]
+  assert cli.main(arguments) == 0
+  return folder
+
+
+@pytest.fixture(scope='module')
+def folder(data_dir, tmp_path_factory) -> pathlib.Path:
+  place = tmp_path_factory.mktemp('catalog') / 'site'
+  arguments = ('catalog', '--sample', '--data_dir', data_dir, '-o', place)
+  assert cli.main(list(map(str, arguments))) == 0
+  return place
+
+
+class _Addresses(html.parser.HTMLParser):
+  """Collects what a page links to, and the ids in it."""
+
+  def __init__(self, text: str):
+    super().__init__()
+    self.loaded: list[str] = []
+    self.linked: list[str] = []
+    self.ids: set[str] = set()
+    self.feed(text)
+
+  def handle_starttag(self, tag, attrs):
+    values = dict(attrs)
+    if 'id' in values:
+      self.ids.add(values['id'])
+    if 'src' in values:
+      self.loaded.append(values['src'])
+    if 'href' in values:
+      kept = self.linked if tag == 'a' else self.loaded
+      kept.append(values['href'])
+
+
+def test_pages_and_their_sizes(folder):
+  pages = {str(p.relative_to(folder)) for p in folder.rglob('*.html')}
+  assert pages == {
+    'index.html',
+    'compose.html',
+    *(f'subsets/{s.name}.html' for s in subsets.published()),
+    *(f'sources/{s.key}.html' for s in SOURCES),
+  }
+  assert (folder / 'index.html').stat().st_size < 300_000
+  for subset in subsets.published():
+    used = [
+      folder / f'subsets/{subset.name}.html',
+      folder / 'pictures/pictures.css',
+      *(folder / 'static').iterdir(),
+      *(folder / f'pictures/{s.key}.png' for s in subset.sources),
+    ]
+    assert sum(p.stat().st_size for p in used if p.exists()) < 500_000
+
+
+def test_every_link_leads_somewhere_and_nothing_is_loaded_from_elsewhere(
+  folder,
+):
+  pages = {
+    page: _Addresses(page.read_text(encoding='utf-8'))
+    for page in folder.rglob('*.html')
+  }
+  for page, found in pages.items():
+    for address in found.loaded:
+      assert not re.match('[a-z]+:|//', address) or address == 'data:,'
+    for address in found.loaded + found.linked:
+      if re.match('https?://|data:', address):
+        continue
+      path, _, anchor = address.partition('#')
+      target = (page.parent / path).resolve() if path else page
+      assert target.is_file(), (page, address)
+      if anchor:
+        assert (
+          anchor
+          in pages[folder.resolve() / target.relative_to(folder.resolve())].ids
+        ), (page, address)
+
+
+def test_a_page_says_what_the_records_say(folder):
+  subset = subsets.subset('4-EcFKdK49')
+  text = html.unescape(
+    (folder / f'subsets/{subset.name}.html').read_text(encoding='utf-8')
+  )
+  for c in subset.classes:
+    assert f'<span class="name">{c.name}</span>' in text
+  for said in (
+    '1,050,297',
+    'U+0CE6',
+    'kannada digit zero',
+    subset.citation,
+    *(s.license for s in subset.sources),
+    *(fault for s in subset.sources for fault in s.faults),
+    *(s.code.strip() for s in snippets.of(subset)),
+    '4-EcFKdK49-r-50',
+    # Counts are of CMNIST though the pictures are the sample's.
+    '6,000 / 1,000',
+    'The pictures are not CMNIST',
+  ):
+    assert said in text
+
+
+def test_a_page_without_pictures_says_so(folder):
+  unseen = (folder / 'subsets/2-EdN.html').read_text(encoding='utf-8')
+  assert unseen.count('No pictures: no prepared subset') == 2
+  assert 'class="examples' not in unseen
+  # Not prepared, but its sources were seen in others.
+  siblings = (folder / 'subsets/2-FKm.html').read_text(encoding='utf-8')
+  assert 'No pictures' not in siblings
+  assert siblings.count('class="examples') == 20
+
+
+def test_nothing_prepared_gives_a_whole_site_without_pictures(tmp_path, capsys):
+  arguments = ('catalog', '--data_dir', tmp_path, '-o', tmp_path / 'site')
+  assert cli.main(list(map(str, arguments))) == 0
+  assert f'no pictures of {", ".join(s.key for s in SOURCES)}' in (
+    capsys.readouterr().out
+  )
+  assert not list((tmp_path / 'site').rglob('*.png'))
+  text = (tmp_path / 'site/subsets/2-EcF.html').read_text(encoding='utf-8')
+  assert 'not counted / not counted' in text
+
+
+def test_counts_of_prepared_data_fill_in_what_the_records_lack():
+  subset = subsets.subset('2-EcF')
+  first, last = subset.classes[0], subset.classes[-1]
+  looked = seen.Seen({}, {('Ec', 0): seen.Counts(5778, 958)})
+  assert looked.counts_of(first) == seen.Counts(5778, 958)
+  assert looked.counts_of(last) == seen.Counts(6000, 1000)
+  assert looked.counts_of(subset.classes[1]) == seen.Counts(None, None)
+
+
+def test_another_folder_is_left_alone(tmp_path):
+  (tmp_path / 'mine').mkdir()
+  (tmp_path / 'mine/index.html').write_text('my page')
+  with pytest.raises(PreparationError, match='was not written by this command'):
+    site.write(tmp_path / 'mine', str(tmp_path), sample=True)
+  assert (tmp_path / 'mine/index.html').read_text() == 'my page'
+
+
+def test_without_jinja_the_extra_is_named(tmp_path, monkeypatch):
+  monkeypatch.setitem(sys.modules, 'jinja2', None)
+  with pytest.raises(PreparationError, match=r'cmnist_tfds\[catalog\]'):
+    site.write(tmp_path / 'site', str(tmp_path), sample=True)
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+  ('name', 'script', 'code_point'),
+  [
+    ('あ', 'Hiragana', 'U+3042'),
+    ('೦', 'Kannada', 'U+0CE6'),
+    ('O', 'Latin', 'U+004F'),
+    ('0', 'Digit', 'U+0030'),
+    ('Bag', 'Word', ''),
+  ],
+)
+def test_scripts(name, script, code_point):
+  assert characters.script(name) == script
+  assert characters.code_points(name) == code_point
+
+
+@pytest.mark.parametrize('framework', ['TensorFlow Datasets', 'NumPy'])
+def test_snippets_run(framework, data_dir, monkeypatch):
+  """On the sample: what stands on the page, but for the dataset's name."""
+  code = next(
+    s.code
+    for s in snippets.of(subsets.subset('3-EElKm'))
+    if s.framework == framework
+  )
+  code = code.replace("'cmnist/", "'cmnist_sample/").replace(
+    "load_data('3-EElKm'", "load_data('3-EElKm', sample=True"
+  )
+  monkeypatch.setenv('TFDS_DATA_DIR', str(data_dir))
+  names: dict = {}
+  exec(
+    code.replace(
+      'with_info=True', f'with_info=True, data_dir={str(data_dir)!r}'
+    ).replace('sample=True', f'sample=True, data_dir={str(data_dir)!r}'),
+    names,
+  )
+  if framework == 'NumPy':
+    assert names['x_train'].shape == (5520, 28, 28)
+  else:
+    assert names['info'].splits['train'].num_examples == 5520
+
+
+# In a browser ----------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def driver():
+  webdriver = pytest.importorskip('selenium.webdriver')
+  browser = shutil.which('chromium') or shutil.which('google-chrome')
+  service = shutil.which('chromedriver')
+  if not (browser and service):
+    pytest.skip('there is no Chromium with its chromedriver on this machine')
+  options = webdriver.ChromeOptions()
+  options.binary_location = browser
+  for argument in (
+    '--headless=new',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-dev-shm-usage',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ):
+    options.add_argument(argument)
+  options.set_capability(
+    'goog:loggingPrefs', {'browser': 'ALL', 'performance': 'ALL'}
+  )
+  started = webdriver.Chrome(
+    options=options, service=webdriver.ChromeService(service)
+  )
+  yield started
+  started.quit()
+
+
+@pytest.fixture(scope='module')
+def server(folder):
+  """Serves the site; its address."""
+  handler = functools.partial(
+    http.server.SimpleHTTPRequestHandler, directory=str(folder)
+  )
+  handler.func.log_message = lambda *args: None
+  with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as served:
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    yield f'http://127.0.0.1:{served.server_port}'
+    served.shutdown()
+
+
+@pytest.fixture(params=['http', 'disk'])
+def base(request, folder, server):
+  """Address of the site, from a web server and from disk."""
+  return server if request.param == 'http' else folder.as_uri()
+
+
+@pytest.fixture
+def visit(driver, base):
+  """Opens a page; in the end nothing was complained of or asked elsewhere."""
+  driver.get_log('browser')
+  driver.get_log('performance')
+
+  def go(path: str) -> None:
+    driver.get('about:blank')
+    driver.get(f'{base}/{path}')
+
+  yield go
+  complaints = driver.get_log('browser')
+  assert complaints == []
+  asked = [
+    message['params']['request']['url']
+    for entry in driver.get_log('performance')
+    if (message := json.loads(entry['message'])['message'])['method']
+    == 'Network.requestWillBeSent'
+  ]
+  assert asked
+  assert [
+    url for url in asked if not url.startswith((base, 'data:', 'about:'))
+  ] == []
+
+
+def _find(driver, selector):
+  return driver.find_element('css selector', selector)
+
+
+def _shown(driver) -> list[str]:
+  return driver.execute_script(
+    "return [...document.querySelectorAll('#subsets tbody tr')]"
+    '.filter(row => row.offsetParent).map(row => row.dataset.name)'
+  )
+
+
+def _type(driver, name, text):
+  field = _find(driver, f'[name={name}]')
+  field.clear()
+  field.send_keys(text)
+
+
+@pytest.mark.parametrize(
+  ('typed', 'expected'),
+  [
+    ('3-EElKm', ['3-EElKm']),
+    ('CMNIST-3-EEIKm', ['3-EElKm']),
+    ('2- fashion kannada', ['2-FKd']),
+    ('nothing of the kind', []),
+  ],
+)
+def test_search(driver, visit, typed, expected):
+  visit('index.html')
+  assert len(_shown(driver)) == 134
+  _type(driver, 'q', typed)
+  assert _shown(driver) == expected
+  said = _find(driver, '#count').text
+  assert said.startswith(str(len(expected)) if expected else 'No')
+
+
+def test_filter_and_come_back(driver, visit):
+  visit('index.html')
+  for key in ('E', 'Kd'):
+    _find(driver, f'[name=source][value={key}]').click()
+  _find(driver, '[name=balanced] [value=yes]').click()
+  _type(driver, 'to', '40')
+  _type(driver, 'most', '200000')
+
+  def fits(subset):
+    keys = {s.key for s in subset.sources}
+    return (
+      {'E', 'Kd'} <= keys
+      and subset.balanced
+      and len(subset.classes) <= 40
+      and subset.num_train <= 200_000
+    )
+
+  expected = [s.name for s in subsets.published() if fits(s)]
+  assert _shown(driver) == expected
+  assert 0 < len(expected) < 134
+  _find(driver, '#subsets tbody tr:not([hidden]) a').click()
+  assert expected[0] in driver.title
+  driver.back()
+  assert _shown(driver) == expected
+  _find(driver, '[type=reset]').click()
+  _until(lambda: len(_shown(driver)) == 134)
+
+
+def _until(condition):
+  for _ in range(100):
+    if condition():
+      return
+    time.sleep(0.02)
+  raise AssertionError('it did not come about')
+
+
+@pytest.mark.parametrize('column', ['classes', 'train', 'test'])
+def test_sort_with_the_keyboard(driver, visit, column):
+  from selenium.webdriver.common.keys import Keys
+
+  visit('index.html')
+  button = _find(driver, f'[data-sort={column}]')
+  values = {
+    s.name: {
+      'classes': len(s.classes),
+      'train': s.num_train,
+      'test': s.num_test,
+    }[column]
+    for s in subsets.published()
+  }
+  for direction, backwards in (('ascending', False), ('descending', True)):
+    button.send_keys(Keys.ENTER)
+    found = [values[name] for name in _shown(driver)]
+    assert found == sorted(values.values(), reverse=backwards)
+    heading = button.find_element('xpath', '..')
+    assert heading.get_attribute('aria-sort') == direction
+
+
+def test_tick_sources_and_see_the_name_or_why_not(driver, visit):
+  visit('compose.html')
+  tick = lambda key: _find(driver, f'#compose [value={key}]').click()  # noqa: E731
+  said = lambda: _find(driver, '#composed').text  # noqa: E731
+  assert said() == 'Tick two or more sources.'
+  tick('Km')
+  tick('E')
+  assert said() == 'CMNIST-2-EKm, 20 classes'
+  tick('Ed')
+  assert said() == 'No subset: 0 1 2 3 4 5 6 7 8 9 are in E and Ed.'
+  tick('Ed')
+  tick('El')
+  _find(driver, '#composed a').click()
+  assert driver.title == 'CMNIST-3-EElKm'
+
+
+def test_the_browser_composes_as_the_package_does(driver, visit):
+  visit('compose.html')
+  keys = [s.key for s in SOURCES]
+  choices = [
+    chosen
+    for size in range(2, 6)
+    for chosen in itertools.combinations(keys, size)
+  ]
+  found = driver.execute_script(
+    "const facts = JSON.parse(document.getElementById('facts').textContent);"
+    'return arguments[0].map(keys => compose(facts, keys).name ?? null);',
+    choices,
+  )
+  published = {s.name for s in subsets.combinations()}
+  names = [f'{len(chosen)}-{"".join(chosen)}' for chosen in choices]
+  assert found == [name if name in published else None for name in names]
+  assert len(set(found)) == len(published) + 1
+
+
+def test_copy(driver, visit):
+  visit('subsets/3-EElKm.html')
+  # What is copied can be pasted.
+  driver.execute_script(
+    "document.body.append(document.createElement('textarea'))"
+  )
+  from selenium.webdriver.common.keys import Keys
+
+  _find(driver, '#load ~ .code .copy').click()
+  _until(lambda: _find(driver, '#load ~ .code .copy').text == 'Copied')
+  _find(driver, 'textarea').send_keys(Keys.CONTROL, 'v')
+  pasted = _find(driver, 'textarea').get_attribute('value')
+  assert pasted == snippets.of(subsets.subset('3-EElKm'))[0].code.strip()
+
+
+@pytest.mark.parametrize('width', [360, 1280])
+@pytest.mark.parametrize(
+  'path',
+  [
+    'index.html',
+    'compose.html',
+    'subsets/X-12.html',
+    'subsets/4-EcFKdK49.html',
+    'sources/Km.html',
+  ],
+)
+def test_nothing_is_wider_than_the_window(driver, visit, path, width):
+  driver.set_window_size(width, 900)
+  # Chrome makes no window narrower than 500 pixels; this does.
+  driver.execute_cdp_cmd(
+    'Emulation.setDeviceMetricsOverride',
+    {'width': width, 'height': 900, 'deviceScaleFactor': 1, 'mobile': False},
+  )
+  visit(path)
+  wide = driver.execute_script('return document.documentElement.scrollWidth')
+  if pictures := os.environ.get('CMNIST_SCREENSHOTS'):
+    name = path.replace('/', '-').removesuffix('.html')
+    height = driver.execute_script('return document.body.scrollHeight')
+    driver.execute_cdp_cmd(
+      'Emulation.setDeviceMetricsOverride',
+      {
+        'width': width,
+        'height': min(height, 2600),
+        'deviceScaleFactor': 1,
+        'mobile': False,
+      },
+    )
+    driver.save_screenshot(f'{pictures}/{name}-{width}.png')
+  driver.execute_cdp_cmd('Emulation.clearDeviceMetricsOverride', {})
+  assert wide <= width

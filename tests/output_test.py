@@ -1,0 +1,83 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Output: whole or not there, and never over what is not ours."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from cmnist_tfds import output
+from cmnist_tfds.errors import PreparationError
+
+
+def _fill(path: pathlib.Path, text: str) -> None:
+  with output.folder(path, 'told.txt') as unfinished:
+    (unfinished / 'told.txt').write_text(f'by cmnist_tfds: {text}')
+
+
+def test_a_folder_is_made_and_later_replaced(tmp_path: pathlib.Path):
+  place = tmp_path / 'a' / 'b'
+  _fill(place, 'first')
+  (place / 'old.txt').touch()
+  _fill(place, 'second')
+  assert [path.name for path in place.iterdir()] == ['told.txt']
+  assert 'second' in (place / 'told.txt').read_text()
+  assert list(place.parent.iterdir()) == [place]
+
+
+def test_an_empty_folder_is_filled(tmp_path: pathlib.Path):
+  (tmp_path / 'empty').mkdir()
+  _fill(tmp_path / 'empty', 'first')
+  assert (tmp_path / 'empty' / 'told.txt').is_file()
+
+
+@pytest.mark.parametrize('name', ('thesis.txt', 'told.txt'))
+def test_what_is_not_ours_is_refused_and_left(tmp_path: pathlib.Path, name):
+  (tmp_path / 'mine').mkdir()
+  (tmp_path / 'mine' / name).write_text('years of work')
+  with pytest.raises(PreparationError, match='was not written by this command'):
+    _fill(tmp_path / 'mine', 'x')
+  assert (tmp_path / 'mine' / name).read_text() == 'years of work'
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: pathlib.Path):
+  (tmp_path / 'file').touch()
+  with pytest.raises(PreparationError, match='was not written'):
+    _fill(tmp_path / 'file', 'x')
+
+
+def test_what_was_there_stays_when_the_new_fails(tmp_path: pathlib.Path):
+  _fill(tmp_path / 'site', 'first')
+  with (
+    pytest.raises(OSError, match='disk full'),
+    output.folder(tmp_path / 'site', 'told.txt'),
+  ):
+    raise OSError('disk full')
+  assert 'first' in (tmp_path / 'site' / 'told.txt').read_text()
+  assert [path.name for path in tmp_path.iterdir()] == ['site']
+
+
+def test_a_file_is_replaced_or_left(tmp_path: pathlib.Path):
+  path = tmp_path / 'x.svg'
+  for text in ('first', 'second'):
+    with output.file(path) as unfinished:
+      unfinished.write_text(text)
+  with pytest.raises(OSError), output.file(path) as unfinished:
+    unfinished.write_text('third')
+    raise OSError
+  assert path.read_text() == 'second'
+  assert list(tmp_path.iterdir()) == [path]
