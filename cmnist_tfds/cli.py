@@ -30,8 +30,7 @@ import tqdm
 import cmnist_tfds
 from cmnist_tfds import acquire, build, export, read, subsets
 from cmnist_tfds import sources as sources_lib
-from cmnist_tfds.acquire import audit, transfer
-from cmnist_tfds.acquire import mirror as mirror_lib
+from cmnist_tfds.acquire import audit
 from cmnist_tfds.errors import CmnistError, PreparationError, SubsetNameError
 from cmnist_tfds.prepare import store
 from cmnist_tfds.subsets import Subset
@@ -556,6 +555,10 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _mirror(args: argparse.Namespace) -> int:
+  # They bring an HTTP library.
+  from cmnist_tfds.acquire import mirror as mirror_lib
+  from cmnist_tfds.acquire import transfer
+
   status = 0
   with tqdm.tqdm(
     unit='B', unit_scale=True, disable=not sys.stderr.isatty()
