@@ -325,7 +325,7 @@ def _row(subset: Subset) -> dict[str, Any]:
   return {
     'name': subset.name,
     'sources': ','.join(s.key for s in subset.sources),
-    'classes': len(subset.classes),
+    'classes': subset.num_classes,
     'balanced': 'Yes' if subset.balanced else 'No',
     'train': subset.num_train,
     'test': subset.num_test,
@@ -387,7 +387,7 @@ def _info(args: argparse.Namespace) -> int:
   print(f'{builder.name}/{subset.name} ({subset.title})')
   print(f'examples  {splits}')
   print(
-    f'classes   {len(subset.classes)}, '
+    f'classes   {subset.num_classes}, '
     f'{"balanced" if info.metadata["balanced"] else "not balanced"}'
   )
   print(
@@ -488,14 +488,29 @@ def _is_prepared(builder: CmnistBuilder) -> bool:
 
 
 def _show(args: argparse.Namespace) -> int:
-  builder = _prepared(subsets.subset(args.name), args)
-  drawing = pictures.draw(builder, args.kind, args.examples)
+  found = _prepared(args)
+  drawing = pictures.draw(found, args.kind, args.examples)
   pictures.write(drawing, args.output, dark=args.dark)
   print(
-    f'{builder.data_dir}: {len(builder.subset.classes)} classes drawn to'
+    f'{found.folder}: {len(found.subset.classes)} classes drawn to'
     f' {args.output}'
   )
   return 0
+
+
+def _prepared(args: argparse.Namespace) -> read.Prepared:
+  """Returns a subset that must be prepared."""
+  found = read.find(args.name, data_dir=args.data_dir, sample=args.sample)
+  if found is None:
+    builder = _builder(subsets.subset(args.name), args)
+    raise PreparationError(
+      f'{builder.info.full_name} is not prepared in'
+      f' {builder.data_dir_root}. Run: {_how_to_build(builder)}'
+    )
+  return found
+
+
+# catalog -------------------------------------------------------------------
 
 
 def _catalog(args: argparse.Namespace) -> int:
@@ -507,17 +522,6 @@ def _catalog(args: argparse.Namespace) -> int:
   if unseen:
     print(f'no pictures of {", ".join(unseen)}: no prepared subset has them')
   return 0
-
-
-def _prepared(subset: Subset, args: argparse.Namespace) -> CmnistBuilder:
-  """Returns the builder of a subset that is prepared."""
-  builder = _builder(subset, args)
-  if not _is_prepared(builder):
-    raise PreparationError(
-      f'{builder.info.full_name} is not prepared in'
-      f' {builder.data_dir_root}. Run: {_how_to_build(builder)}'
-    )
-  return builder
 
 
 # verify, mirror ------------------------------------------------------------

@@ -33,3 +33,11 @@ class OriginFileError(CmnistError):
 
 class PreparationError(CmnistError):
   """A dataset that cannot be prepared or written as asked."""
+
+
+class SplitError(CmnistError, ValueError):
+  """A split that there is none of, or that is not written as TFDS does."""
+
+
+class MemoryShortageError(CmnistError, MemoryError):
+  """Arrays that do not fit into memory, told before they are allocated."""

@@ -44,6 +44,9 @@ REDUCED_SIZES = (1, 5, 10, 50, 100)
 # The paper's reference dataset.
 DEFAULT = 'X-12'
 
+# Of the examples and their order: the version of the prepared datasets.
+VERSION = '1.0.0'
+
 HOMEPAGE = 'https://github.com/swenkel/cmnist'
 
 CITATION = """\
@@ -133,11 +136,22 @@ class Subset:
     return len(counts) == 1 and None not in counts
 
   @property
+  def num_classes(self) -> int:
+    """How many classes there are."""
+    return sum(len(raw_labels) for _, raw_labels in self.members)
+
+  @property
   def num_train(self) -> int | None:
     """Training examples, None where not known before the files are read."""
     if self.per_class is None:
       return self._num_examples('train')
-    return _total(c.train for c in self.classes)
+    return _total(
+      # All classes have that many; there is no need to count them singly.
+      self.per_class * len(raw_labels)
+      if self.per_class <= source.fewest
+      else _total(self._train_count(source, raw) for raw in raw_labels)
+      for source, raw_labels in self.members
+    )
 
   @property
   def num_test(self) -> int | None:
@@ -158,7 +172,7 @@ class Subset:
       for n in (self.num_train, self.num_test)
     )
     return (
-      f'{self.title}: {parts}; {len(self.classes)} classes{kept};'
+      f'{self.title}: {parts}; {self.num_classes} classes{kept};'
       f' {train} train, {test} test.'
     )
 

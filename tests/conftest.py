@@ -20,6 +20,7 @@ import collections
 import os
 import pathlib
 
+import preparing
 import pytest
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -46,6 +47,14 @@ def _cache_dir(tmp_path_factory):
   with pytest.MonkeyPatch.context() as patch:
     patch.setenv('CMNIST_CACHE_DIR', str(tmp_path_factory.mktemp('cache')))
     yield
+
+
+@pytest.fixture(scope='session')
+def sample_dir(tmp_path_factory) -> pathlib.Path:
+  """Data folder with X-12 of the sample, prepared. Not to be changed."""
+  folder = tmp_path_factory.mktemp('sample')
+  preparing.prepare(folder)
+  return folder
 
 
 @pytest.fixture(scope='session')

@@ -15,7 +15,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from hypothesis import given
@@ -53,6 +56,45 @@ def check(image, label, source, source_label):
 @given(st.binary(max_size=300), INT64, INT64, INT64)
 def test_examples_are_those_of_protobuf(image, label, source, source_label):
   check(image, label, source, source_label)
+
+
+@given(st.binary(max_size=300), INT64, INT64, INT64, st.permutations(range(4)))
+def test_reads_what_protobuf_writes_in_any_order(
+  image, label, source, source_label, order
+):
+  values = (image, label, source, source_label)
+  whole = by_protobuf(*values).features.feature
+  # Entries of a map that are serialised apart may be joined in any order.
+  names = ['image', 'label', 'source', 'source_label']
+  data = b''.join(
+    tf.train.Features(feature={names[i]: whole[names[i]]}).SerializeToString()
+    for i in order
+  )
+  joined = b'\n' + example._varint(len(data)) + data
+  assert example.decode(joined) == values
+  assert example.decode(example.encode(*values)) == values
+
+
+def test_reads_pngs_at_any_place_and_length():
+  for image in png.encode(np.eye(28, dtype=np.uint8)[None] * 9):
+    for data in (image, image + image, image[:-1], image[1:]):
+      assert example.decode(example.encode(data, 300, 1, 2)) == (
+        *(data, 300, 1, 2),
+      )
+
+
+@given(st.binary(max_size=60))
+def test_other_bytes_are_refused_or_read(data):
+  with contextlib.suppress(ValueError):
+    example.decode(data)
+
+
+@pytest.mark.parametrize('missing', ['image', 'source_label'])
+def test_says_which_feature_is_missing(missing):
+  whole = by_protobuf(b'png', 1, 2, 3)
+  del whole.features.feature[missing]
+  with pytest.raises(ValueError, match=f'no .?{missing}'):
+    example.decode(whole.SerializeToString())
 
 
 def test_lengths_at_which_varints_grow():

@@ -23,7 +23,7 @@ import synthetic
 from cmnist_tfds.acquire import impostors
 from cmnist_tfds.sources import SOURCES
 
-_DATA = gzip.compress(b'what the file should hold ' * 9)
+_DATA = gzip.compress(b'what the file should hold ' * 9, mtime=0)
 _FILE = synthetic.origin_file('toy/file.gz', _DATA)
 
 
@@ -44,8 +44,11 @@ def _recognize(data, file=_FILE, size=None):
       b'version https://git-lfs.github.com/spec/v1\noid sha256:0\n',
       'it is a Git LFS pointer',
     ),
-    (gzip.compress(_DATA), 'wrapped in gzip once more'),
-    (gzip.compress(synthetic.zipped({'a': b''})), 'wrapped in gzip once more'),
+    (gzip.compress(_DATA, mtime=0), 'wrapped in gzip once more'),
+    (
+      gzip.compress(synthetic.zipped({'a': b''}), mtime=0),
+      'wrapped in gzip once more',
+    ),
     (
       synthetic.zipped({'matlab/emnist-mnist.mat': b'', 'matlab/x': b''}),
       "EMNIST's matlab.zip",

@@ -177,7 +177,7 @@ def test_refuses_unknown_filters():
 @pytest.mark.parametrize(
   'folder', ['fashion_mnist', 'kmnist', 'notmnist', 'mnist']
 )
-def test_real_images_are_as_small_as_with_zlib(origin_files, folder):
+def test_real_images_are_hardly_larger_than_with_zlib(origin_files, folder):
   with gzip.open(origin_files / folder / 't10k-images-idx3-ubyte.gz') as file:
     pixels = file.read(16 + 1000 * 784)[16:]
   images = np.frombuffer(pixels, np.uint8).reshape(1000, 28, 28)
@@ -186,4 +186,4 @@ def test_real_images_are_as_small_as_with_zlib(origin_files, folder):
   rows = np.pad(images, [(0, 0), (0, 0), (1, 0)])
   by_zlib = [len(zlib.compress(image.tobytes(), 6)) for image in rows]
   overhead = len(pngs[0]) - int.from_bytes(pngs[0][33:37], 'big')
-  assert sum(map(len, pngs)) <= 1.01 * (sum(by_zlib) + 1000 * overhead)
+  assert sum(map(len, pngs)) <= 1.12 * (sum(by_zlib) + 1000 * overhead)

@@ -110,7 +110,7 @@ def test_loose_members_and_the_archive_stand_in_for_each_other(
 @pytest.mark.parametrize(
   ('packed_anew'),
   [
-    lambda array: gzip.compress(synthetic.idx(array, packed=False), 1),
+    lambda array: gzip.compress(synthetic.idx(array, packed=False), 1, mtime=0),
     synthetic.npz,
   ],
 )
@@ -189,7 +189,7 @@ _IMAGES, _LABELS = synthetic.make().arrays['train']
     ),
     (
       TRAIN_IMAGES,
-      gzip.compress(synthetic.idx(_IMAGES)),
+      gzip.compress(synthetic.idx(_IMAGES), mtime=0),
       'run `gunzip` on it once',
     ),
     (
@@ -283,7 +283,7 @@ def test_a_wrong_archive_is_named(data, message, tmp_path):
 
 def test_a_member_of_absurd_size_is_not_inflated(tmp_path):
   made = synthetic.make(form='zip')
-  bomb = gzip.compress(bytes(40 << 20))
+  bomb = gzip.compress(bytes(40 << 20), mtime=0)
   other = synthetic.zipped({'gzip/train-images.gz': bomb})
   made = dataclasses.replace(made, files={'toy/gzip.zip': other})
   with pytest.raises(OriginFileError, match='expected IDX data'):

@@ -120,7 +120,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
   verified.
   """
 
-  VERSION = tfds.core.Version('1.0.0')
+  VERSION = tfds.core.Version(subsets.VERSION)
   RELEASE_NOTES: ClassVar[dict[str, str]] = {
     '1.0.0': 'The 134 subsets of the paper and reduced forms.'
   }

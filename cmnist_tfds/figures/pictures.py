@@ -17,15 +17,12 @@
 from __future__ import annotations
 
 import pathlib
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from cmnist_tfds import output, read
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.figures import confusable, histogram, montage, svg
 from cmnist_tfds.figures.drawing import DARK, LIGHT, Drawing
-
-if TYPE_CHECKING:
-  from cmnist_tfds.datasets.dataset_builder import CmnistBuilder
 
 Kind = Literal['montage', 'histogram', 'confusable']
 
@@ -34,12 +31,12 @@ SUFFIXES = ('.png', '.svg')
 
 
 def draw(
-  builder: CmnistBuilder, kind: Kind, examples: int | None = None
+  found: read.Prepared, kind: Kind, examples: int | None = None
 ) -> Drawing:
   """Draws a prepared subset.
 
   Args:
-    builder: Its builder.
+    found: The subset.
     kind: The classes with their names, how many examples they have, or which
       of them look alike across sources.
     examples: How many of each class are drawn or compared; as many as are
@@ -48,20 +45,15 @@ def draw(
   Returns:
     The drawing.
   """
-  subset = builder.subset
-  title = f'{builder.name}/{subset.name}'
+  title = f'{found.dataset}/{found.subset.name}'
   if kind == 'histogram':
-    counts = [
-      histogram.Counts(row['train'], row['test'])
-      for row in builder.info.metadata['classes']
-    ]
-    return histogram.histogram(subset, counts, title)
+    return histogram.histogram(found.subset, histogram.counts(found), title)
   if kind == 'confusable':
-    images = read.first_of_each_class(builder, examples or confusable.EXAMPLES)
-    alike = confusable.pairs(subset, images, confusable.PAIRS)
-    return confusable.confusable(subset, alike, title)
-  images = read.first_of_each_class(builder, examples or montage.EXAMPLES)
-  return montage.montage(subset, images, title)
+    images = read.first_of_each_class(found, examples or confusable.EXAMPLES)
+    alike = confusable.pairs(found.subset, images, confusable.PAIRS)
+    return confusable.confusable(found.subset, alike, title)
+  images = read.first_of_each_class(found, examples or montage.EXAMPLES)
+  return montage.montage(found.subset, images, title)
 
 
 def write(drawing: Drawing, path: pathlib.Path, *, dark: bool) -> None:

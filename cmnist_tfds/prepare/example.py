@@ -28,6 +28,12 @@ Feature {1: BytesList, 3: Int64List}, both lists {1: values}.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+
+# What a PNG begins and ends with.
+_PNG_BEGIN = b'\x89PNG\r\n\x1a\n'
+_PNG_END = b'\x00\x00\x00\x00IEND\xaeB`\x82'
+_LENGTH_DELIMITED = 2
 
 
 def encode(png: bytes, label: int, source: int, source_label: int) -> bytes:
@@ -65,6 +71,90 @@ def tail(label: int, source: int, source_label: int) -> bytes:
   )
 
 
+def decode(data: bytes) -> tuple[bytes, int, int, int]:
+  """Reads one example, be it serialised here or by TensorFlow.
+
+  Args:
+    data: A serialised `tf.train.Example`, its features in any order.
+
+  Returns:
+    As `encode` takes them: PNG, label, number of the source, raw label.
+
+  Raises:
+    ValueError: If it is no such example; says what is wrong.
+  """
+  begin = data.find(_PNG_BEGIN)
+  end = data.rfind(_PNG_END) + len(_PNG_END)
+  if 0 <= begin < end:
+    rest = data[end:]
+    # As it is written here; to take it apart field by field is far slower.
+    if data[:begin] == head(end - begin, len(rest)):
+      return data[begin:end], *_integers(rest)
+  features: dict[str, bytes] = {}
+  for _, field in _fields(data):
+    features |= _features(field)
+  if 'image' not in features:
+    raise ValueError(f'it has no image, but {sorted(features)}')
+  return features['image'], *_integers_of(features)
+
+
+# There are as few as there are classes.
+@functools.lru_cache(maxsize=4096)
+def _integers(entries: bytes) -> tuple[int, int, int]:
+  """Returns the integers of a tail."""
+  return _integers_of(_features(entries))
+
+
+def _integers_of(features: dict[str, bytes]) -> tuple[int, int, int]:
+  try:
+    label, source, source_label = (
+      _signed(_read_varint(features[name], 0)[0])
+      for name in ('label', 'source', 'source_label')
+    )
+  except KeyError as err:
+    raise ValueError(f'it has no {err}, but {sorted(features)}') from err
+  return label, source, source_label
+
+
+def _features(data: bytes) -> dict[str, bytes]:
+  """Returns the first value of each feature: bytes, or an integer's bytes."""
+  features: dict[str, bytes] = {}
+  for _, entry in _fields(data):
+    parts = dict(_fields(entry))
+    for _, values in _fields(parts.get(2, b'')):
+      for _, value in _fields(values):
+        features.setdefault(parts.get(1, b'').decode(), value)
+  return features
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
+  """Yields number and contents of each field of a message."""
+  at = 0
+  while at < len(data):
+    tag, at = _read_varint(data, at)
+    length, at = _read_varint(data, at)
+    if tag & 7 != _LENGTH_DELIMITED or at + length > len(data):
+      raise ValueError('it is no tf.train.Example of images and integers')
+    yield tag >> 3, data[at : at + length]
+    at += length
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+  """Returns an integer written by `_varint`, and where the next one begins."""
+  value = shift = 0
+  for byte in data[at:]:
+    at += 1
+    value |= (byte & 0x7F) << shift
+    shift += 7
+    if byte <= 0x7F:
+      return value, at
+  raise ValueError('it ends within a number')
+
+
+def _signed(value: int) -> int:
+  return value - 2**64 if value >= 2**63 else value
+
+
 def _int64_entry(name: str, value: int) -> bytes:
   # Negative numbers are written as unsigned ones of 64 bits.
   values = _field(1, _varint(value % 2**64))
@@ -84,8 +174,7 @@ def _field(number: int, data: bytes) -> bytes:
 
 def _opening(number: int, length: int) -> bytes:
   """Returns the tag and length that stand before a field of `length` bytes."""
-  length_delimited = 2
-  return _varint(number << 3 | length_delimited) + _varint(length)
+  return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(length)
 
 
 def _varint(value: int) -> bytes:

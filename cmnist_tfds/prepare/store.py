@@ -49,7 +49,7 @@ MARGIN = 32
 
 _CACHE_DIR = 'CMNIST_CACHE_DIR'
 # Names what the files hold. Change it when that changes: others are made anew.
-_IMAGES = 'cmnist_tfds images 1'
+_IMAGES = 'cmnist_tfds images 2'
 _LABELS = 'cmnist_tfds labels 1'
 _SUFFIX = '.store'
 # Images that one thread takes in one go.
@@ -371,17 +371,38 @@ def _fingerprint(images: np.ndarray) -> str:
 
 def _encode(images: np.ndarray) -> Iterator[bytes]:
   """Yields PNGs, margin, checksums and lengths, as `find` reads them."""
-  crcs: list[int] = []
-  lengths: list[int] = []
-  with _threads() as pool:
-    batches = (images[batch] for batch in _batches(len(images)))
-    for pngs in pool.map(png.encode, batches):
-      crcs += map(google_crc32c.value, pngs)
-      lengths += map(len, pngs)
-      yield b''.join(pngs)
+  crcs = []
+  lengths = []
+  for pngs, crcs_of_batch, lengths_of_batch in _encode_ahead(images):
+    crcs.append(crcs_of_batch)
+    lengths.append(lengths_of_batch)
+    yield pngs
   yield bytes(MARGIN)
-  yield np.array(crcs, '<u4').tobytes()
-  yield np.array(lengths, '<u2').tobytes()
+  yield b''.join(crcs)
+  yield b''.join(lengths)
+
+
+# PNGs, their checksums, their lengths: as the bytes of a file.
+_Encoded = tuple[bytes, bytes, bytes]
+
+
+def _encode_batch(images: np.ndarray) -> _Encoded:
+  pngs = png.encode(images)
+  crcs = np.array([google_crc32c.value(png) for png in pngs], '<u4')
+  lengths = np.array([len(png) for png in pngs], '<u2')
+  return b''.join(pngs), crcs.tobytes(), lengths.tobytes()
+
+
+def _encode_ahead(images: np.ndarray) -> Iterator[_Encoded]:
+  """Yields batches in order, encoding only a few ahead: they wait in memory."""
+  waiting: collections.deque[futures.Future[_Encoded]] = collections.deque()
+  with _threads() as pool:
+    for batch in _batches(len(images)):
+      waiting.append(pool.submit(_encode_batch, images[batch]))
+      if len(waiting) > 2 * (os.cpu_count() or 1):
+        yield waiting.popleft().result()
+    while waiting:
+      yield waiting.popleft().result()
 
 
 def _batches(count: int) -> Iterator[slice]:

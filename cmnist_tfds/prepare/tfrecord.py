@@ -26,7 +26,6 @@ import functools
 import mmap
 import os
 import struct
-from collections.abc import Iterator
 from typing import TypeVar
 
 import google_crc32c
@@ -66,54 +65,102 @@ def footers(crcs: np.ndarray) -> np.ndarray:
   return _mask(crcs).astype('<u4')[:, None].view(np.uint8)
 
 
-def read(path: str | os.PathLike[str]) -> Iterator[bytes]:
-  """Yields the records of a file, each checked.
+class File:
+  """A file of framed records, not compressed; any of them can be read.
 
-  Args:
-    path: A file of framed records, not compressed.
-
-  Yields:
-    The records, in order.
-
-  Raises:
-    PreparationError: If a record is damaged; the message says which.
+  Several threads may read at a time. The file is mapped, so what is read of it
+  takes no memory of its own.
   """
-  size = os.path.getsize(path)
-  if not size:
-    return  # An empty file cannot be mapped.
-  with (
-    open(path, 'rb') as file,
-    mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-  ):
-    number = start = 0
-    while start < size:
-      begin = start + HEADER_SIZE
-      found = data[start:begin]
-      length = int.from_bytes(found[:8], 'little')
-      end = begin + length
-      if begin <= size and found != header(length):
-        raise _damaged(path, number, start, 'its length fails its checksum')
-      if end + FOOTER_SIZE > size:
-        raise _damaged(path, number, start, 'the file ends before it does')
-      record = data[begin:end]
-      (checksum,) = struct.unpack_from('<I', data, end)
-      if checksum != _mask(google_crc32c.value(record)):
-        raise _damaged(path, number, start, 'it fails its checksum')
-      yield record
-      number += 1
-      start = end + FOOTER_SIZE
+
+  def __init__(self, path: str | os.PathLike[str]):
+    """Finds the records.
+
+    Args:
+      path: The file.
+
+    Raises:
+      PreparationError: If it is not made of whole frames; the message says
+        which is the first that is not one.
+    """
+    self._path = os.fspath(path)
+    with open(path, 'rb') as file:
+      # An empty file cannot be mapped.
+      self._data: mmap.mmap | bytes = (
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if os.path.getsize(path)
+        else b''
+      )
+    self._bounds = self._find_frames()
+
+  def __len__(self) -> int:
+    return len(self._bounds) - 1
+
+  def records(self, numbers: np.ndarray) -> list[bytes]:
+    """Returns records, each checked.
+
+    Args:
+      numbers: Integers (n,), which ones.
+
+    Returns:
+      The records, in that order.
+
+    Raises:
+      PreparationError: If a record is damaged; the message says which.
+    """
+    data = self._data
+    begins = self._bounds[numbers] + HEADER_SIZE
+    ends = self._bounds[numbers + 1] - FOOTER_SIZE
+    found = [
+      data[begin:end]
+      for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
+    ]
+    crcs = np.fromiter(
+      map(google_crc32c.value, found), np.uint32, count=len(found)
+    )
+    wrong = (self._bytes(ends, FOOTER_SIZE) != footers(crcs)).any(axis=1)
+    if wrong.any():
+      number = int(numbers[wrong.argmax()])
+      raise self._damaged(number, 'it fails its checksum')
+    return found
+
+  def _find_frames(self) -> np.ndarray:
+    """Returns where each frame begins, and where the last one ends."""
+    length_at = struct.Struct('<Q').unpack_from
+    data, size = self._data, len(self._data)
+    begins = []
+    begin = 0
+    while begin + HEADER_SIZE <= size:
+      begins.append(begin)
+      begin += HEADER_SIZE + length_at(data, begin)[0] + FOOTER_SIZE
+    # A wrong length led astray: of those that fail, the first alone counts.
+    self._bounds = np.array([*begins, size])
+    headers = self._bytes(self._bounds[:-1], HEADER_SIZE)
+    lengths, which = np.unique(
+      headers[:, :8].copy().view('<u8')[:, 0], return_inverse=True
+    )
+    right = b''.join(map(header, lengths.tolist()))
+    expected = np.frombuffer(right, np.uint8).reshape(-1, HEADER_SIZE)[which]
+    wrong = (headers != expected).any(axis=1)
+    if wrong.any():
+      raise self._damaged(int(wrong.argmax()), 'its length fails its checksum')
+    if begin != size:
+      cut = len(begins) - (begin > size)
+      raise self._damaged(cut, 'the file ends before it does')
+    return self._bounds
+
+  def _bytes(self, at: np.ndarray, count: int) -> np.ndarray:
+    """Returns so many bytes from each of these places: uint8 (n, count)."""
+    return np.frombuffer(self._data, np.uint8)[at[:, None] + np.arange(count)]
+
+  def _damaged(self, number: int, why: str) -> errors.PreparationError:
+    return errors.PreparationError(
+      f'{self._path} is damaged: record {number}, at byte'
+      f' {self._bounds[number]}: {why}. Build the dataset again, with'
+      ' overwriting.'
+    )
 
 
 def _mask(crc: _Crc) -> _Crc:
   """Masks a CRC or an array of them, as TFRecord stores it."""
   rotated = crc >> 15 | crc << 17 & 0xFFFFFFFF
   return rotated + 0xA282EAD8 & 0xFFFFFFFF
-
-
-def _damaged(
-  path: str | os.PathLike[str], number: int, start: int, why: str
-) -> errors.PreparationError:
-  return errors.PreparationError(
-    f'{os.fspath(path)} is damaged: record {number}, at byte {start}: {why}.'
-    ' Build the dataset again, with overwriting.'
-  )

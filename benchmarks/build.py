@@ -1,0 +1,888 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Measures how fast subsets are built, against a stock TFDS builder.
+
+    python benchmarks/build.py --json build.json
+
+Makes stand-ins for the origin files, builds subsets of them with a stock
+builder and with this package in turn, each in a process of its own, and prints
+a table. README.md beside this file says what it means.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
+from typing import Any
+
+import stand_ins
+
+# What a measuring process is to do, as JSON in its environment, where the
+# processes that it starts in turn find it too.
+_TASK = 'CMNIST_BENCHMARK_TASK'
+
+_MIB = 2**20
+
+# The short form has one example where the sources have so many.
+_SHORT_SCALE = 200
+
+# Examples the stock builder writes of each split of the largest subset.
+_TRUNCATED = 50_000
+
+# What an example takes on disk at most, on the average over the family.
+_BYTES_PER_EXAMPLE = 600
+
+# Images that one sample of a source has, to compare with zlib.
+_SAMPLED = 1000
+
+
+# What is done in a process of its own ----------------------------------------
+#
+# Each returns what is to be told beside time and memory; the time begins when
+# it calls `start`, with all imports done.
+
+_Start = Callable[[], None]
+
+
+def _stock(
+  start: _Start,
+  folder: str,
+  data_dir: str,
+  name: str,
+  file_format: str = 'tfrecord',
+  limit: int | None = None,
+) -> dict[str, Any]:
+  """Builds a subset as TFDS's guide tells to: arrays, one example at a time."""
+  import numpy as np
+  import tensorflow  # noqa: F401  # Else imported at first use, in the time.
+  import tensorflow_datasets as tfds
+
+  from cmnist_tfds import acquire, selection, subsets
+
+  subset = subsets.subset(name)
+  places = acquire.Places(manual_dir=pathlib.Path(folder))
+  reading = 0.0
+
+  class Stock(tfds.core.GeneratorBasedBuilder):
+    """Holds the same examples as this package's dataset."""
+
+    VERSION = tfds.core.Version('1.0.0')
+
+    def _info(self) -> tfds.core.DatasetInfo:
+      return tfds.core.DatasetInfo(
+        builder=self,
+        features=tfds.features.FeaturesDict(
+          {
+            'image': tfds.features.Image(
+              shape=(28, 28, 1), dtype=np.uint8, encoding_format='png'
+            ),
+            'label': tfds.features.ClassLabel(
+              names=[c.name for c in subset.classes]
+            ),
+            'source': tfds.features.ClassLabel(
+              names=[s.key for s in subset.sources]
+            ),
+            'source_label': np.int64,
+          }
+        ),
+      )
+
+    def _split_generators(
+      self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[Any]]:
+      del dl_manager
+      return {s: self._generate_examples(s) for s in ('train', 'test')}
+
+    def _generate_examples(self, split: str) -> Iterator[Any]:
+      nonlocal reading
+      key = 0
+      for index, (source, raw_labels) in enumerate(subset.members):
+        began = time.monotonic()
+        arrays = acquire.read_split(source, split, places)
+        reading += time.monotonic() - began
+        label_of = selection.label_map(subset, index)
+        for row in selection.rows(
+          arrays.labels, raw_labels, selection.kept(subset, split)
+        ):
+          if key == limit:
+            return
+          raw = int(arrays.labels[row])
+          example = {
+            'image': arrays.images[row, :, :, np.newaxis],
+            'label': int(label_of[raw]),
+            'source': index,
+            'source_label': raw,
+          }
+          yield key, example
+          key += 1
+
+  start()
+  Stock(data_dir=data_dir, file_format=file_format).download_and_prepare()
+  return {'reading': reading}
+
+
+def _command(start: _Start, arguments: list[str]) -> dict[str, Any]:
+  """Runs `cmnist`."""
+  import tensorflow_datasets  # noqa: F401  # Else imported at first use.
+
+  from cmnist_tfds import cli
+
+  start()
+  _check(cli.main(arguments))
+  return {}
+
+
+def _check(status: int) -> None:
+  if status:
+    sys.exit(status)
+
+
+def _through_tfds(
+  start: _Start, folder: str, data_dir: str, name: str, file_format: str
+) -> dict[str, Any]:
+  """Builds a subset through TFDS in a format of choice."""
+  import tensorflow_datasets as tfds
+  from array_record.python import array_record_module  # noqa: F401
+
+  import cmnist_tfds  # noqa: F401  # Registers the dataset.
+
+  start()
+  tfds.builder(f'cmnist/{name}', data_dir=data_dir).download_and_prepare(
+    file_format=file_format,
+    download_config=tfds.download.DownloadConfig(manual_dir=folder),
+  )
+  return {}
+
+
+def _deleting(
+  start: _Start, folder: str, data_dir: str, names: list[str]
+) -> dict[str, Any]:
+  """Builds subsets with `cmnist build`, one by one, deleting each."""
+  import tensorflow_datasets  # noqa: F401  # Else imported at first use.
+
+  from cmnist_tfds import cli
+
+  num_examples = num_bytes = 0
+  start()
+  for name in names:
+    _check(cli.main(_build_arguments(folder, data_dir, [name])))
+    one = _tally(pathlib.Path(data_dir))
+    num_examples += one['num_examples']
+    num_bytes += one['num_bytes']
+    shutil.rmtree(data_dir)
+  return {'num_examples': num_examples, 'num_bytes': num_bytes}
+
+
+def _pieces(folder: str, name: str, split: str) -> Any:
+  from cmnist_tfds import acquire, subsets
+  from cmnist_tfds.datasets import fast_path
+
+  return fast_path.pieces(
+    subsets.subset(name),
+    split,
+    acquire.Places(manual_dir=pathlib.Path(folder)),
+    allow_unverified=False,
+  )
+
+
+def _make(
+  start: _Start, folder: str, scale: int, real_files: str | None
+) -> dict[str, Any]:
+  """Makes the stand-ins; here, since memory taken before a fork is counted."""
+  start()
+  stand_ins.make(
+    pathlib.Path(folder), scale, real_files and pathlib.Path(real_files)
+  )
+  return {}
+
+
+def _encode(start: _Start, folder: str) -> dict[str, Any]:
+  """Encodes all sources."""
+  from cmnist_tfds import sources
+  from cmnist_tfds.datasets import fast_path  # noqa: F401
+
+  start()
+  stores = [
+    piece.store
+    for source in sources.SOURCES
+    for split in sources.SPLITS
+    for piece in _pieces(folder, f'1-{source.key}', split)
+  ]
+  return {
+    'num_examples': sum(map(len, stores)),
+    'num_bytes': sum(int(s.lengths.sum(dtype='int64')) for s in stores),
+  }
+
+
+def _density(start: _Start, folder: str) -> dict[str, Any]:
+  """Compares the bytes of a part of the PNGs with those zlib would give."""
+  import zlib
+
+  import numpy as np
+
+  from cmnist_tfds import sources
+
+  start()
+  ours = zlibs = 0
+  for source in sources.SOURCES:
+    (piece,) = _pieces(folder, f'1-{source.key}', 'train')
+    rows = np.arange(len(piece.rows))[:_SAMPLED]
+    ours += int(piece.store.lengths[rows].sum(dtype=np.int64))
+    # Signature, header, IDAT and IEND of a PNG take 57 bytes.
+    for image in piece.store.images(rows):
+      unfiltered = np.pad(image, [(0, 0), (1, 0)]).tobytes()
+      zlibs += 57 + len(zlib.compress(unfiltered, 6))
+  return {'png_bytes_against_zlib_6': ours / zlibs}
+
+
+def _frame(start: _Start, folder: str, name: str) -> dict[str, Any]:
+  """Joins and frames the records of a subset, and throws them away."""
+  from cmnist_tfds import sources
+  from cmnist_tfds.prepare import order, records, shards
+
+  num_examples = num_bytes = 0
+  for split in sources.SPLITS:
+    _pieces(folder, name, split)
+  start()
+  for split in sources.SPLITS:
+    pieces = _pieces(folder, name, split)
+    size = sum(len(piece.rows) for piece in pieces)
+    joined = records.Records(pieces, order.order(split, size))
+    shards.write_tfrecords(joined, [os.devnull], [size])
+    num_examples += size
+    num_bytes += joined.num_bytes
+  return {'num_examples': num_examples, 'num_bytes': num_bytes}
+
+
+def _inflate(start: _Start, folder: str, name: str) -> dict[str, Any]:
+  """Reads the arrays of a subset's sources, without proving them."""
+  from cmnist_tfds import acquire, subsets
+  from cmnist_tfds.acquire import formats, places
+
+  where = acquire.Places(manual_dir=pathlib.Path(folder))
+  num_examples = num_bytes = 0
+  start()
+  for source in subsets.subset(name).sources:
+    for split in source.splits.values():
+      for file in (split.images, split.labels):
+        copy = next(places.copies_on_disk(file, where))
+        with copy.open() as (stream, size):
+          array = formats.read_array(stream, lambda shape: None)
+        num_bytes += size
+      num_examples += len(array)
+  return {'num_examples': num_examples, 'num_bytes': num_bytes}
+
+
+def _write(start: _Start, path: str, num_bytes: int) -> dict[str, Any]:
+  """Writes so many bytes to a file, in parts of 4 MiB."""
+  part = os.urandom(4 * _MIB)
+  start()
+  with open(path, 'wb', buffering=0) as file:
+    for begin in range(0, num_bytes, len(part)):
+      file.write(part[: num_bytes - begin])
+  return {'num_bytes': num_bytes}
+
+
+_DOINGS: dict[str, Callable[..., dict[str, Any]]] = {
+  doing.__name__: doing
+  for doing in (
+    _stock,
+    _command,
+    _through_tfds,
+    _deleting,
+    _make,
+    _encode,
+    _density,
+    _frame,
+    _inflate,
+    _write,
+  )
+}
+
+
+def _work(task: dict[str, Any]) -> None:
+  """Does what a measuring process is told to, and writes down how it went."""
+  if task['stand_ins']:
+    stand_ins.use(pathlib.Path(task['stand_ins']))
+  began = 0.0
+
+  def start() -> None:
+    nonlocal began
+    began = time.monotonic()
+
+  told = _DOINGS[task['doing']](start, **task['arguments'])
+  told['seconds'] = time.monotonic() - began
+  pathlib.Path(task['result']).write_text(json.dumps(told), 'utf-8')
+
+
+# Measuring -------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Row:
+  """One line of the table.
+
+  Attributes:
+    case: What is built.
+    way: Who builds it, or what the limit is.
+    num_examples: Examples in it.
+    num_bytes: Bytes of the examples as TFDS counts them; of the files, where
+      they are read.
+    seconds: Best time of the repetitions, without imports.
+    process_seconds: Best time of whole processes.
+    peak_mib: Largest resident memory of any process, MiB.
+    note: What is to be known of it.
+    repetitions: Each repetition, as measured.
+    times_stock: How many times as fast as the stock builder, without imports;
+      None where that builds no such thing.
+    process_times_stock: The same of whole processes.
+  """
+
+  case: str
+  way: str
+  num_examples: int
+  num_bytes: int
+  seconds: float
+  process_seconds: float
+  peak_mib: float
+  note: str
+  repetitions: list[dict[str, Any]]
+  times_stock: float | None = None
+  process_times_stock: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+  """Where and how it is measured.
+
+  Attributes:
+    scratch: Folder for all that is written.
+    scale: Of the stand-ins.
+    repetitions: How often each thing is measured.
+    limit: Examples of each split that the stock builder writes of the largest
+      subset, None for all.
+  """
+
+  scratch: pathlib.Path
+  scale: int
+  repetitions: int
+  limit: int | None
+
+  @property
+  def folder(self) -> str:
+    """The folder with the stand-ins."""
+    return str(self.scratch / f'stand_ins_{self.scale}')
+
+  @property
+  def data_dir(self) -> str:
+    """The folder for what is built, emptied before each measurement."""
+    return str(self.scratch / 'data')
+
+  @property
+  def cache_dir(self) -> str:
+    """The folder with the encoded sources."""
+    return str(self.scratch / f'cache_{self.scale}')
+
+  def run(
+    self,
+    doing: Callable[..., Any],
+    *,
+    use_stand_ins: bool = True,
+    cache_dir: str | None = None,
+    **arguments: Any,
+  ) -> dict[str, Any]:
+    """Does something in a fresh process.
+
+    Args:
+      doing: One of `_DOINGS`.
+      use_stand_ins: Whether it takes the stand-ins for the origin files.
+      cache_dir: Where encoded sources are, by default where they stay.
+      **arguments: Its arguments.
+
+    Returns:
+      What it tells, with its time and memory.
+
+    Raises:
+      RuntimeError: If it failed; the message is what it said.
+    """
+    result = self.scratch / 'result.json'
+    task = {
+      'doing': doing.__name__,
+      'stand_ins': self.folder if use_stand_ins else '',
+      'result': str(result),
+      'arguments': arguments,
+    }
+    environment = {
+      **os.environ,
+      _TASK: json.dumps(task),
+      'CMNIST_CACHE_DIR': cache_dir or self.cache_dir,
+      'TF_CPP_MIN_LOG_LEVEL': '3',
+    }
+    # Modules that are compiled anew each time would hide what is measured.
+    environment.pop('PYTHONDONTWRITEBYTECODE', None)
+    with open(self.scratch / 'said.txt', 'w+', encoding='utf-8') as said:
+      began = time.monotonic()
+      process = subprocess.Popen(
+        [sys.executable, __file__],
+        env=environment,
+        stdout=said,
+        stderr=subprocess.STDOUT,
+      )
+      _, status, usage = os.wait4(process.pid, 0)
+      seconds = time.monotonic() - began
+      if status:
+        said.seek(0)
+        raise RuntimeError(f'{task} failed:\n{said.read()}')
+    told = json.loads(result.read_text('utf-8'))
+    told['process_seconds'] = seconds
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == 'darwin' else 1024
+    told['peak_mib'] = usage.ru_maxrss * unit / _MIB
+    return told
+
+  def build(
+    self,
+    doing: Callable[..., Any],
+    *,
+    cold: bool = False,
+    existing: Sequence[str] = (),
+    **arguments: Any,
+  ) -> dict[str, Any]:
+    """Builds something in an empty folder, and deletes it.
+
+    Args:
+      doing: One of `_DOINGS`.
+      cold: Whether nothing is encoded yet.
+      existing: Subsets that are built before, and not measured.
+      **arguments: Those of `run`.
+
+    Returns:
+      As `run`, with examples and bytes.
+    """
+    shutil.rmtree(self.data_dir, ignore_errors=True)
+    if existing:
+      self.run(_command, arguments=self.build_arguments(existing))
+    before = _tally(pathlib.Path(self.data_dir))
+    with tempfile.TemporaryDirectory(dir=self.scratch) as empty:
+      told = self.run(doing, cache_dir=empty if cold else None, **arguments)
+    after = _tally(pathlib.Path(self.data_dir))
+    shutil.rmtree(self.data_dir, ignore_errors=True)
+    return {key: after[key] - before[key] for key in after} | told
+
+  def build_arguments(self, names: Sequence[str], *options: str) -> list[str]:
+    """Returns the arguments of `cmnist` that build subsets."""
+    return _build_arguments(self.folder, self.data_dir, names, *options)
+
+
+def _build_arguments(
+  folder: str, data_dir: str, names: Sequence[str], *options: str
+) -> list[str]:
+  where = ['--data_dir', data_dir, '--manual_dir', folder]
+  return ['build', *names, *where, *options]
+
+
+def _tally(data_dir: pathlib.Path) -> dict[str, int]:
+  """Returns what is in a data folder: examples, their bytes, disk taken."""
+  num_examples = num_bytes = 0
+  for path in data_dir.glob('**/dataset_info.json'):
+    for split in json.loads(path.read_text('utf-8'))['splits']:
+      num_examples += sum(map(int, split['shardLengths']))
+      num_bytes += int(split['numBytes'])
+  # A file with two names takes its place once.
+  blocks = {
+    stat.st_ino: stat.st_blocks
+    for stat in (path.stat() for path in data_dir.rglob('*'))
+  }
+  return {
+    'num_examples': num_examples,
+    'num_bytes': num_bytes,
+    'disk_bytes': 512 * sum(blocks.values()),
+  }
+
+
+def _row(
+  case: str, way: str, repetitions: list[dict[str, Any]], note: str = ''
+) -> Row:
+  return Row(
+    case=case,
+    way=way,
+    num_examples=repetitions[0].get('num_examples', 0),
+    num_bytes=repetitions[0].get('num_bytes', 0),
+    seconds=min(r['seconds'] for r in repetitions),
+    process_seconds=min(r['process_seconds'] for r in repetitions),
+    peak_mib=max(r['peak_mib'] for r in repetitions),
+    note=note,
+    repetitions=repetitions,
+  )
+
+
+def _compare(bench: Bench, case: str, ways: dict[str, Any]) -> list[Row]:
+  """Measures several ways in turn, and how they compare with stock."""
+  measured: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
+  for _ in range(bench.repetitions):
+    for way, build in ways.items():
+      measured[way].append(build())
+  rows = [_row(case, way, runs) for way, runs in measured.items()]
+  stock, *others = rows
+  if stock.way == 'stock':
+    _scale(stock, others[0].num_examples)
+    for row in others:
+      row.times_stock = stock.seconds / row.seconds
+      row.process_times_stock = stock.process_seconds / row.process_seconds
+  return rows
+
+
+def _scale(row: Row, num_examples: int) -> None:
+  """Scales the time of a part to the whole; that of reading stays."""
+  if row.num_examples == num_examples:
+    return
+  reading = min(r['reading'] for r in row.repetitions)
+  scale = num_examples / row.num_examples
+  added = (row.seconds - reading) * (scale - 1)
+  row.note = f'scaled from {row.num_examples:,} examples'
+  row.seconds += added
+  row.process_seconds += added
+  row.num_bytes = int(row.num_bytes * scale)
+  row.num_examples = num_examples
+
+
+# The cases -------------------------------------------------------------------
+
+
+def _encoding(bench: Bench) -> Iterator[Row]:
+  """All sources encoded once, for the cases that follow too."""
+  told = []
+  for _ in range(bench.repetitions):
+    shutil.rmtree(bench.cache_dir, ignore_errors=True)
+    told.append(bench.run(_encode, folder=bench.folder))
+  density = bench.run(_density, folder=bench.folder)
+  ratio = density['png_bytes_against_zlib_6']
+  told[0]['png_bytes_against_zlib_6'] = ratio
+  note = f'{100 * (ratio - 1):+.1f} % bytes against zlib level 6'
+  yield _row('all sources', 'encode', told, note)
+
+
+def _subset(
+  bench: Bench, name: str, *, whole: bool, limit: int | None = None
+) -> Iterator[Row]:
+  """One subset, from encoded sources and from origin files.
+
+  Args:
+    bench: Where and how.
+    name: Its name.
+    whole: Whether with the stock builder and the limits of the machine.
+    limit: Examples of each split the stock builder writes, None for all.
+
+  Yields:
+    The rows.
+  """
+  command = bench.build_arguments([name])
+  ways = {
+    'stock': lambda: bench.build(
+      _stock,
+      folder=bench.folder,
+      data_dir=bench.data_dir,
+      name=name,
+      limit=limit,
+    ),
+    'cmnist': lambda: bench.build(_command, arguments=command),
+    'cmnist, first': lambda: bench.build(
+      _command, cold=True, arguments=command
+    ),
+  }
+  if not whole:
+    del ways['stock']
+  rows = _compare(bench, name, ways)
+  yield from rows
+  if not whole:
+    return
+  for way, run in {
+    'framing to /dev/null': lambda: bench.run(
+      _frame, folder=bench.folder, name=name
+    ),
+    'raw write': lambda: _raw_write(bench, rows[-1]),
+    'inflating the sources': lambda: bench.run(
+      _inflate, folder=bench.folder, name=name
+    ),
+  }.items():
+    yield _row(name, way, [run() for _ in range(bench.repetitions)])
+
+
+def _raw_write(bench: Bench, row: Row) -> dict[str, Any]:
+  """Writes the bytes a row has written, without making them."""
+  path = bench.scratch / 'raw'
+  try:
+    told = bench.run(
+      _write, path=str(path), num_bytes=row.repetitions[0]['disk_bytes']
+    )
+  finally:
+    path.unlink(missing_ok=True)
+  return told | {'num_examples': row.num_examples}
+
+
+def _array_record(bench: Bench, *, stock: bool) -> Iterator[Row]:
+  """2-FKd for PyTorch and JAX."""
+  arguments: dict[str, Any] = {
+    'folder': bench.folder,
+    'data_dir': bench.data_dir,
+    'name': '2-FKd',
+    'file_format': 'array_record',
+  }
+  ways = {
+    'stock': lambda: bench.build(_stock, **arguments),
+    'cmnist': lambda: bench.build(_through_tfds, **arguments),
+  }
+  if not stock:
+    del ways['stock']
+  yield from _compare(bench, '2-FKd as array_record', ways)
+
+
+def _reduced(bench: Bench, *, stock: bool) -> Iterator[Row]:
+  """A reduced set, with and without the full one there."""
+  name = '2-FKd-r-10'
+  command = bench.build_arguments([name])
+  ways = {
+    'stock': lambda: bench.build(
+      _stock, folder=bench.folder, data_dir=bench.data_dir, name=name
+    ),
+    'cmnist': lambda: bench.build(_command, arguments=command),
+    'cmnist, 2-FKd there': lambda: bench.build(
+      _command, existing=['2-FKd'], arguments=command
+    ),
+  }
+  if not stock:
+    del ways['stock']
+  for row in _compare(bench, name, ways):
+    row.note = f'{row.repetitions[0]["disk_bytes"]:,} bytes of disk'
+    yield row
+
+
+def _family(bench: Bench, names: Sequence[str]) -> Iterator[Row]:
+  """All subsets at once, from encoded sources; measured once."""
+  from cmnist_tfds import subsets
+
+  jobs = str(os.cpu_count())
+  sizes = [
+    (s.num_train or 0) + (s.num_test or 0) for s in map(subsets.subset, names)
+  ]
+  needed = _BYTES_PER_EXAMPLE * sum(sizes) / bench.scale
+  kept = needed < shutil.disk_usage(bench.scratch).free
+  case = f'{len(names)} subsets'
+  if kept:
+    command = bench.build_arguments(names, '--jobs', jobs)
+    told = bench.build(_command, arguments=command)
+    note = f'kept; {jobs} at a time'
+  else:
+    told = bench.build(
+      _deleting,
+      folder=bench.folder,
+      data_dir=bench.data_dir,
+      names=list(names),
+    )
+    told['disk_bytes'] = told['num_bytes']
+    note = 'deleted as built, for want of disk; one at a time'
+  row = _row(case, 'cmnist', [told], note)
+  yield row
+  yield _row(case, 'raw write', [_raw_write(bench, row)])
+
+
+def _disk(
+  bench: Bench, full: Sequence[str], declared: Sequence[str]
+) -> Iterator[Row]:
+  """The disk that reduced forms take beside the full ones, on the sample."""
+  jobs = ('--jobs', str(os.cpu_count()), '--sample')
+  data_dir = pathlib.Path(bench.data_dir)
+  shutil.rmtree(data_dir, ignore_errors=True)
+  rows = []
+  for names in (full, declared):
+    command = bench.build_arguments(names, *jobs)
+    told = bench.run(_command, use_stand_ins=False, arguments=command)
+    rows.append(
+      _row(f'{len(names)} of the sample', 'cmnist', [told | _tally(data_dir)])
+    )
+  shutil.rmtree(data_dir)
+  for row in rows:
+    disk = row.repetitions[0]['disk_bytes']
+    times = disk / rows[0].repetitions[0]['disk_bytes']
+    row.note = f'{disk:,} bytes of disk, {times:.2f} x'
+    yield row
+
+
+def _cases(bench: Bench, *, short: bool) -> dict[str, Iterator[Row]]:
+  """Returns what can be measured, by name."""
+  from cmnist_tfds import subsets
+
+  full = [s.name for s in subsets.published()]
+  declared = [s.name for s in subsets.declared()]
+  if short:
+    full = ['2-FKd', 'X-12']
+    declared = [*full, '2-FKd-r-1', 'X-12-r-1']
+  stock = not short
+  return {
+    'encoding': _encoding(bench),
+    '2-FKd': _subset(bench, '2-FKd', whole=True),
+    'array_record': _array_record(bench, stock=stock),
+    'reduced': _reduced(bench, stock=stock),
+    '3-EElKm': _subset(bench, '3-EElKm', whole=stock),
+    '4-EcFKdK49': _subset(bench, '4-EcFKdK49', whole=stock, limit=bench.limit),
+    'disk': _disk(bench, full, declared),
+    'family': _family(bench, full),
+  }
+
+
+def _machine() -> dict[str, Any]:
+  """Returns on what is measured, and with what."""
+  cpu = platform.processor() or platform.machine()
+  cpuinfo = pathlib.Path('/proc/cpuinfo')
+  if cpuinfo.exists():
+    for line in cpuinfo.read_text('utf-8').splitlines():
+      if line.startswith('model name'):
+        cpu = line.partition(':')[2].strip()
+  return {
+    'date': datetime.date.today().isoformat(),
+    'cpu': cpu,
+    'cores': os.cpu_count(),
+    'memory_gib': round(
+      os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30, 1
+    ),
+    'load_before': os.getloadavg(),
+    'system': platform.platform(terse=True),
+    'python': platform.python_version(),
+  } | {
+    package: metadata.version(package)
+    for package in ('tensorflow', 'tensorflow-datasets', 'numpy')
+  }
+
+
+_HEAD = (
+  '| case | way | examples | MB | s | k examples/s | x stock | process s'
+  ' | x stock | peak MiB | |'
+)
+
+
+def _line(row: Row) -> str:
+  """Returns a row as a line of a Markdown table."""
+
+  def times(value: float | None) -> str:
+    return '' if value is None else f'{value:.1f}'
+
+  rate = row.num_examples / row.seconds / 1000
+  cells = (
+    row.case,
+    row.way,
+    f'{row.num_examples:,}',
+    f'{row.num_bytes / 1e6:,.1f}',
+    f'{row.seconds:.2f}',
+    f'{rate:,.1f}',
+    times(row.times_stock),
+    f'{row.process_seconds:.2f}',
+    times(row.process_times_stock),
+    f'{row.peak_mib:,.0f}',
+    row.note,
+  )
+  return f'| {" | ".join(cells)} |'
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Measures what is asked for, and prints it."""
+  parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+  parser.add_argument(
+    'cases',
+    nargs='*',
+    metavar='CASE',
+    help='encoding, 2-FKd, array_record, reduced, 3-EElKm, 4-EcFKdK49, disk,'
+    ' family (default: all)',
+  )
+  parser.add_argument(
+    '--short',
+    action='store_true',
+    help=f'one example in {_SHORT_SCALE}, each thing once, few stock builds:'
+    ' shows that it runs; its times mean nothing',
+  )
+  parser.add_argument(
+    '--full',
+    action='store_true',
+    help='the stock builder writes the largest subset whole, not'
+    f' {_TRUNCATED:,} examples of each split, scaled',
+  )
+  parser.add_argument(
+    '--repetitions', type=int, default=3, metavar='N', help='default: 3'
+  )
+  parser.add_argument(
+    '--scratch',
+    type=pathlib.Path,
+    metavar='FOLDER',
+    help='where to write; the stand-ins in it are kept and used again'
+    ' (default: a temporary folder)',
+  )
+  parser.add_argument('--json', type=pathlib.Path, metavar='FILE')
+  args = parser.parse_args(argv)
+  with tempfile.TemporaryDirectory() as temporary:
+    bench = Bench(
+      scratch=(args.scratch or pathlib.Path(temporary)).resolve(),
+      scale=_SHORT_SCALE if args.short else 1,
+      repetitions=1 if args.short else args.repetitions,
+      limit=None if args.full else _TRUNCATED,
+    )
+    bench.scratch.mkdir(parents=True, exist_ok=True)
+    cases = _cases(bench, short=args.short)
+    if unknown := set(args.cases) - set(cases):
+      parser.error(f'no such case: {", ".join(sorted(unknown))}')
+    bench.run(
+      _make,
+      use_stand_ins=False,
+      folder=bench.folder,
+      scale=bench.scale,
+      real_files=None if args.short else os.environ.get('CMNIST_ORIGIN_FILES'),
+    )
+    machine = _machine()
+    print(json.dumps(machine))
+    # Before what is measured with encoded sources.
+    if not pathlib.Path(bench.cache_dir).exists():
+      bench.run(_encode, folder=bench.folder)
+    print(f'{_HEAD}\n|---|---|{"--:|" * 8}---|', flush=True)
+    rows = []
+    for name in args.cases or cases:
+      for row in cases[name]:
+        rows.append(dataclasses.asdict(row))
+        print(_line(row), flush=True)
+  if args.json:
+    measured = {'machine': machine, 'rows': rows}
+    args.json.write_text(json.dumps(measured, indent=1), 'utf-8')
+  return 0
+
+
+if __name__ == '__main__':
+  if _TASK in os.environ:
+    _work(json.loads(os.environ[_TASK]))
+  else:
+    sys.exit(main())
+elif __name__ == '__mp_main__' and (
+  _stand_ins := json.loads(os.environ[_TASK])['stand_ins']
+):
+  # A process that `cmnist build --jobs` has started.
+  stand_ins.use(pathlib.Path(_stand_ins))

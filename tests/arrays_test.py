@@ -1,0 +1,286 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Arrays read from shards are what TFDS reads, and damage is named."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import preparing
+import pytest
+import tensorflow_datasets as tfds
+
+import cmnist_tfds
+from cmnist_tfds import errors, read
+from cmnist_tfds.read import arrays
+
+FEATURES = ('image', 'label', 'source', 'source_label')
+
+
+def by_tfds(data_dir, split, **kwargs):
+  """The features as TFDS itself reads them, from one shard."""
+  loaded = tfds.load(
+    'cmnist_sample/X-12', split=split, data_dir=data_dir, batch_size=-1
+  )
+  loaded = {name: np.asarray(array) for name, array in loaded.items()}
+  loaded['image'] = loaded['image'][..., 0]
+  return tuple(loaded[name] for name in FEATURES)
+
+
+def load(data_dir, **kwargs):
+  return cmnist_tfds.load_data('X-12', data_dir=data_dir, sample=True, **kwargs)
+
+
+def check_equal(ours, theirs):
+  for array, expected in zip(ours, theirs, strict=True):
+    assert array.dtype == expected.dtype
+    np.testing.assert_array_equal(array, expected)
+
+
+def test_arrays_are_those_of_tfds(sample_dir):
+  train, test = load(sample_dir, features=FEATURES)
+  check_equal(train, by_tfds(sample_dir, 'train'))
+  check_equal(test, by_tfds(sample_dir, 'test'))
+
+
+@pytest.mark.parametrize(
+  'how',
+  [
+    {'file_format': 'array_record'},
+    {'file_format': 'array_record', 'num_shards': 3},
+    {'num_shards': 3},
+    {'stock': True},
+  ],
+)
+def test_other_ways_to_prepare_give_the_same(how, sample_dir, tmp_path):
+  preparing.prepare(tmp_path, **how)
+  expected = load(sample_dir, features=FEATURES)
+  for ours, theirs in zip(
+    load(tmp_path, features=FEATURES), expected, strict=True
+  ):
+    check_equal(ours, theirs)
+  for split in ('train[:10%]', 'train[100:]+test', 'all', 'train[7:7]'):
+    check_equal(load(tmp_path, split=split), load(sample_dir, split=split))
+
+
+def test_slices_are_slices(sample_dir):
+  (x_train, y_train), (x_test, y_test) = load(sample_dir)
+  x, y = load(sample_dir, split='train[50:]+test[:10]')
+  np.testing.assert_array_equal(x, np.concatenate([x_train[50:], x_test[:10]]))
+  np.testing.assert_array_equal(y, np.concatenate([y_train[50:], y_test[:10]]))
+
+
+def test_small_batches_fit_together(sample_dir, monkeypatch):
+  expected = load(sample_dir, split='train')
+  monkeypatch.setattr(arrays, 'AT_ONCE', 7)
+  check_equal(load(sample_dir, split='train'), expected)
+
+
+def test_features_are_what_was_asked_for(sample_dir):
+  names, labels = load(
+    sample_dir, split='test', features=('class_name', 'label')
+  )
+  subset = cmnist_tfds.subset('X-12')
+  assert names.tolist() == [subset.classes[i].name for i in labels]
+  with pytest.raises(ValueError, match=r"\['size'\].*image, label"):
+    load(sample_dir, features=('image', 'size'))
+
+
+def test_what_is_not_prepared_is_prepared(tmp_path):
+  (x_train, y_train), _ = cmnist_tfds.load_data(
+    'CMNIST-2-FKd-r-1', data_dir=tmp_path, sample=True
+  )
+  assert x_train.shape == (20, 28, 28)
+  assert sorted(y_train) == list(range(20))
+  assert read.find('2-FKd-r-1', data_dir=tmp_path, sample=True)
+
+
+def test_the_data_folder_is_that_of_tfds(sample_dir, monkeypatch):
+  monkeypatch.setenv('TFDS_DATA_DIR', str(sample_dir))
+  found = read.find('x-12', sample=True)
+  assert found.folder == sample_dir / 'cmnist_sample/X-12/1.0.0'
+  assert read.find('x-12') is None
+
+
+def test_neither_tensorflow_nor_tfds_is_imported(sample_dir):
+  code = f"""
+import sys
+import cmnist_tfds
+from cmnist_tfds import read
+cmnist_tfds.load_data('X-12', data_dir={str(sample_dir)!r}, sample=True)
+found = read.find('X-12', data_dir={str(sample_dir)!r}, sample=True)
+read.first_of_each_class(found, 2)
+assert not {{'tensorflow', 'tensorflow_datasets', 'requests'}} & set(sys.modules)
+"""
+  subprocess.run([sys.executable, '-c', code], check=True)
+
+
+def test_first_of_each_class(sample_dir):
+  (images, labels), _ = load(sample_dir)
+  found = read.find('X-12', data_dir=sample_dir, sample=True)
+  for count in (1, 3, 10**6):
+    first = read.first_of_each_class(found, count)
+    assert len(first) == 12
+    for label, of_class in enumerate(first):
+      expected = images[labels == label][:count]
+      np.testing.assert_array_equal(np.stack(of_class), expected)
+
+
+# Faults ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(sample_dir, tmp_path):
+  """A data folder that may be damaged."""
+  return shutil.copytree(sample_dir, tmp_path / 'data')
+
+
+def only_file(data_dir, pattern):
+  (path,) = data_dir.glob(f'cmnist_sample/X-12/1.0.0/{pattern}')
+  return path
+
+
+def flip_within(path, marker, number):
+  """Damages one byte after the given occurrence of a marker."""
+  data = bytearray(path.read_bytes())
+  at = -1
+  for _ in range(number + 1):
+    at = data.index(marker, at + 1)
+  data[at + len(marker)] ^= 1
+  path.write_bytes(data)
+
+
+def test_a_damaged_record_is_named(copy):
+  path = only_file(copy, '*train*')
+  flip_within(path, b'source_label', 5)
+  with pytest.raises(errors.PreparationError, match='record 5,') as caught:
+    load(copy)
+  assert str(path) in str(caught.value)
+
+
+def test_a_damaged_array_record_is_named(tmp_path):
+  preparing.prepare(tmp_path, file_format='array_record')
+  path = only_file(tmp_path, '*train*')
+  flip_within(path, b'source_label', 5)
+  with pytest.raises(errors.PreparationError, match='record 5:') as caught:
+    load(tmp_path)
+  assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize('file_format', ['tfrecord', 'array_record'])
+def test_a_missing_or_short_shard_is_named(tmp_path, file_format):
+  preparing.prepare(tmp_path, file_format=file_format)
+  path = only_file(tmp_path, '*train*')
+  path.write_bytes(only_file(tmp_path, '*test*').read_bytes())
+  with pytest.raises(errors.PreparationError, match='records in place of'):
+    load(tmp_path)
+  path.write_bytes(b'')
+  with pytest.raises(errors.PreparationError, match='0 records in place of'):
+    load(tmp_path)
+  path.unlink()
+  with pytest.raises(errors.PreparationError, match='is missing'):
+    load(tmp_path)
+
+
+def test_other_examples_are_refused(copy):
+  from cmnist_tfds.prepare import tfrecord
+
+  path = only_file(copy, '*test*')
+  records = tfrecord.File(path)
+  written = records.records(np.arange(len(records)))
+  written[3] = b'no example'
+  path.write_bytes(b''.join(map(tfrecord.frame, written)))
+  with pytest.raises(errors.PreparationError, match='record 3: it is no'):
+    load(copy, split='test')
+
+
+def test_an_image_of_another_size_is_refused(copy):
+  from cmnist_tfds.prepare import example, tfrecord
+
+  path = only_file(copy, '*test*')
+  records = tfrecord.File(path)
+  written = records.records(np.arange(len(records)))
+  written[3] = example.encode(b'no image', 1, 2, 3)
+  path.write_bytes(b''.join(map(tfrecord.frame, written)))
+  with pytest.raises(errors.PreparationError, match=r'record 3:.*no PNG'):
+    load(copy, split='test')
+
+
+@pytest.mark.parametrize('text', ['', '{}', '[]', '{"fileFormat": 3}'])
+def test_an_unreadable_folder_is_refused(copy, text):
+  only_file(copy, 'dataset_info.json').write_text(text)
+  with pytest.raises(errors.PreparationError, match='no dataset as TFDS'):
+    load(copy)
+
+
+def test_an_unfinished_folder_is_refused(copy):
+  only_file(copy, 'dataset_info.json').unlink()
+  with pytest.raises(errors.PreparationError, match='no finished dataset'):
+    load(copy)
+
+
+def test_an_unknown_format_is_refused(copy):
+  path = only_file(copy, 'dataset_info.json')
+  path.write_text(path.read_text().replace('"tfrecord"', '"bagz"'))
+  with pytest.raises(errors.PreparationError, match=r'bagz.*tfrecord or'):
+    load(copy)
+
+
+def test_an_unknown_split_is_refused(sample_dir):
+  with pytest.raises(errors.SplitError, match='train, test, all'):
+    load(sample_dir, split='validation')
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+  with pytest.raises(errors.OriginFileError, match='fashion_mnist'):
+    cmnist_tfds.load_data('2-FKd', data_dir=tmp_path)
+
+
+@pytest.fixture
+def as_real(copy):
+  """The sample in the place of the real dataset."""
+  (copy / 'cmnist_sample').rename(copy / 'cmnist')
+  return copy
+
+
+def load_as_real(data_dir):
+  return cmnist_tfds.load_data('X-12', data_dir=data_dir)
+
+
+def test_unverified_sources_are_told(as_real, sample_dir, caplog):
+  with caplog.at_level(logging.WARNING):
+    (x_train, _), _ = load_as_real(as_real)
+  assert 'that nothing proves: emnist/' in caplog.text
+  np.testing.assert_array_equal(x_train, load(sample_dir)[0][0])
+
+
+def test_the_sample_itself_is_not_warned_of(sample_dir, caplog):
+  load(sample_dir)
+  assert not caplog.text
+
+
+def test_other_code_is_told(as_real, caplog):
+  folder = as_real / 'cmnist/X-12/1.0.0'
+  (folder / 'metadata.json').unlink()
+  names = (folder / 'label.labels.txt').read_text()
+  (folder / 'label.labels.txt').write_text(names.replace('T-shirt', 'Shirt'))
+  load_as_real(as_real)
+  assert 'its classes are not those of CMNIST-X-12' in caplog.text
+  assert 'does not say how its origin files' in caplog.text

@@ -1,0 +1,213 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Batches of tf.data hold the examples, in good and repeatable order."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+import cmnist_tfds
+from cmnist_tfds import errors
+
+FEATURES = ('image', 'label', 'source', 'source_label')
+
+
+@pytest.fixture(params=[True, False], ids=['cached', 'streamed'])
+def batches(request, sample_dir):
+  def make(split, batch_size, **kwargs):
+    return cmnist_tfds.as_batches(
+      *('X-12', split, batch_size),
+      cache=request.param,
+      data_dir=sample_dir,
+      sample=True,
+      **kwargs,
+    )
+
+  return make
+
+
+def together(dataset):
+  """The features of all batches, joined."""
+  return [
+    np.concatenate(arrays)
+    for arrays in zip(*dataset.as_numpy_iterator(), strict=True)
+  ]
+
+
+def order_of(dataset):
+  """What tells one order of the examples from another."""
+  images, *_ = together(dataset)
+  return images.reshape(len(images), -1)
+
+
+def sort(rows):
+  return rows[np.lexsort(rows.T)]
+
+
+def test_batches_are_those_of_tfds(batches, sample_dir):
+  theirs = tfds.load(
+    'cmnist_sample/X-12', split='train', data_dir=sample_dir
+  ).batch(50)
+  ours = batches('train', 50, features=FEATURES)
+  assert ours.element_spec == tuple(theirs.element_spec[f] for f in FEATURES)
+  assert len(ours) == len(theirs)
+  for batch, expected in zip(
+    ours.as_numpy_iterator(), theirs.as_numpy_iterator(), strict=True
+  ):
+    for array, feature in zip(batch, FEATURES, strict=True):
+      np.testing.assert_array_equal(array, expected[feature])
+
+
+def test_splits_are_those_of_load_data(batches, sample_dir):
+  split = 'train[100:]+test[:10%]'
+  x, y = cmnist_tfds.load_data(
+    'X-12', split=split, data_dir=sample_dir, sample=True
+  )
+  images, labels = together(batches(split, 7))
+  np.testing.assert_array_equal(images[..., 0], x)
+  np.testing.assert_array_equal(labels, y)
+
+
+def test_each_epoch_has_all_in_a_new_order(batches):
+  plain = order_of(batches('train', 64))
+  shuffled = batches('train', 64, shuffle=True, seed=1)
+  first, second = order_of(shuffled), order_of(shuffled)
+  assert not np.array_equal(first, plain)
+  assert not np.array_equal(first, second)
+  for rows in (first, second):
+    np.testing.assert_array_equal(sort(rows), sort(plain))
+
+
+def test_repeated_epochs_differ_too(batches):
+  images, _ = together(batches('train', 64, shuffle=True, seed=1).repeat(2))
+  rows = images.reshape(2, len(images) // 2, -1)
+  assert not np.array_equal(*rows)
+  np.testing.assert_array_equal(sort(rows[0]), sort(rows[1]))
+
+
+def test_a_seed_makes_the_order_repeatable(batches):
+  def two_epochs(seed):
+    dataset = batches('train', 64, shuffle=True, seed=seed)
+    return np.stack([order_of(dataset), order_of(dataset)])
+
+  np.testing.assert_array_equal(two_epochs(5), two_epochs(5))
+  assert not np.array_equal(two_epochs(5), two_epochs(6))
+  assert not np.array_equal(two_epochs(None), two_epochs(None))
+
+
+def test_labels_are_spread_over_the_split(batches):
+  # A buffer smaller than the split would keep neighbours together.
+  shuffled = batches('train', 1000, shuffle=True, seed=3)
+  plain = order_of(batches('train', 1000))
+  at = {row.tobytes(): i for i, row in enumerate(plain)}
+  positions = [
+    [at[row.tobytes()] for row in order_of(shuffled)] for _ in range(20)
+  ]
+  means = np.mean(positions, axis=0)
+  # Of 20 uniform draws; far from the running order.
+  assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.5
+
+
+def test_cached_and_streamed_have_one_order(sample_dir):
+  cached, streamed = (
+    order_of(
+      cmnist_tfds.as_batches(
+        *('X-12', 'train', 32),
+        shuffle=True,
+        seed=1,
+        cache=cache,
+        data_dir=sample_dir,
+        sample=True,
+      )
+    )
+    for cache in (True, False)
+  )
+  np.testing.assert_array_equal(cached, streamed)
+
+
+def test_every_replica_has_its_share(sample_dir):
+  # In a process of its own: devices are chosen before TensorFlow starts.
+  code = f"""
+import tensorflow as tf
+import cmnist_tfds
+tf.config.set_logical_device_configuration(
+  tf.config.list_physical_devices('CPU')[0],
+  [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+for cache in (True, False):
+  batches = cmnist_tfds.as_batches(
+    'X-12', 'train', 50, cache=cache, data_dir={str(sample_dir)!r}, sample=True
+  )
+  total = sum(len(labels) for _, labels in batches)
+  shares = [0, 0]
+  for _, labels in strategy.experimental_distribute_dataset(batches):
+    for i, part in enumerate(strategy.experimental_local_results(labels)):
+      shares[i] += len(part)
+  assert sum(shares) == total and abs(shares[0] - shares[1]) < 50, shares
+"""
+  subprocess.run([sys.executable, '-c', code], check=True)
+
+
+def test_shards_are_disjoint_and_all(batches):
+  whole = batches('train', 50)
+  shards = [order_of(whole.shard(2, index)) for index in range(2)]
+  np.testing.assert_array_equal(
+    sort(np.concatenate(shards)), sort(order_of(whole))
+  )
+
+
+def test_keras_fits_to_it(batches):
+  model = tf.keras.Sequential(
+    [tf.keras.layers.Flatten(), tf.keras.layers.Dense(12)]
+  )
+  loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+  model.compile(loss=loss)
+  history = model.fit(
+    batches('train', 32, shuffle=True, seed=0), epochs=2, verbose=0
+  )
+  assert len(history.history['loss']) == 2
+
+
+def test_bad_arguments_are_refused(batches):
+  with pytest.raises(ValueError, match='no features'):
+    batches('train', 10, features=('class_name',))
+  with pytest.raises(ValueError, match='at least 1, not 0'):
+    batches('train', 0)
+  with pytest.raises(errors.SplitError, match='no examples'):
+    batches('train[5:5]', 10)
+  with pytest.raises(errors.SplitError, match='no split'):
+    batches('validation', 10)
+
+
+def test_damage_is_named_in_a_stream_too(sample_dir, tmp_path):
+  copy = shutil.copytree(sample_dir, tmp_path / 'data')
+  (path,) = copy.glob('cmnist_sample/X-12/1.0.0/*train*')
+  data = bytearray(path.read_bytes())
+  data[data.index(b'source_label') + 12] ^= 1
+  path.write_bytes(data)
+  streamed = cmnist_tfds.as_batches(
+    'X-12', 'train', 10, cache=False, data_dir=copy, sample=True
+  )
+  with pytest.raises(tf.errors.OpError, match=r'record 0, .*checksum'):
+    list(streamed)

@@ -1,0 +1,152 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""The PyTorch dataset gives the examples, alone and in batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cmnist_tfds
+
+torch = pytest.importorskip('torch', reason='PyTorch is not installed')
+
+from torch.utils.data import DataLoader, Subset  # noqa: E402
+
+from cmnist_tfds.read.pytorch import CMNIST  # noqa: E402
+
+
+@pytest.fixture
+def train(sample_dir):
+  return CMNIST('X-12', 'train', data_dir=sample_dir, sample=True)
+
+
+@pytest.fixture
+def arrays(sample_dir):
+  return cmnist_tfds.load_data(
+    'X-12', split='train', data_dir=sample_dir, sample=True
+  )
+
+
+def together(loader):
+  images, labels = zip(*loader, strict=True)
+  return torch.cat(images), torch.cat(labels)
+
+
+def test_attributes_are_those_of_torchvision(train, arrays):
+  names = [c.name for c in cmnist_tfds.subset('X-12').classes]
+  assert train.classes == names
+  assert [train.class_to_idx[name] for name in names] == list(range(12))
+  np.testing.assert_array_equal(train.data.numpy(), arrays[0])
+  np.testing.assert_array_equal(train.targets.numpy(), arrays[1])
+  assert len(train) == len(arrays[1])
+
+
+def test_samples(train, arrays):
+  for index in (0, 5, -1):
+    image, label = train[index]
+    assert (image.dtype, image.shape) == (torch.uint8, (1, 28, 28))
+    np.testing.assert_array_equal(image[0].numpy(), arrays[0][index])
+    assert isinstance(label, int)
+    assert label == arrays[1][index]
+  with pytest.raises(IndexError):
+    train[len(train)]
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+@pytest.mark.parametrize('batch_size', [1, 50])
+def test_loader(train, arrays, num_workers, batch_size):
+  images, labels = together(
+    DataLoader(train, batch_size, num_workers=num_workers)
+  )
+  assert (images.dtype, labels.dtype) == (torch.uint8, torch.int64)
+  np.testing.assert_array_equal(images[:, 0].numpy(), arrays[0])
+  np.testing.assert_array_equal(labels.numpy(), arrays[1])
+
+
+def test_loader_shuffles(train):
+  generator = torch.Generator().manual_seed(0)
+  loader = DataLoader(train, 32, shuffle=True, generator=generator)
+  _, first = together(loader)
+  _, second = together(loader)
+  assert not torch.equal(first, second)
+  assert torch.equal(first.sort().values, second.sort().values)
+
+
+def test_batches_are_those_of_single_samples(train):
+  class OneByOne(torch.utils.data.Dataset):
+    def __len__(self):
+      return len(train)
+
+    def __getitem__(self, index):
+      image, label = train[index]
+      return image, label
+
+  for batch, expected in zip(
+    DataLoader(train, 50), DataLoader(OneByOne(), 50), strict=True
+  ):
+    assert type(batch) is type(expected)
+    for tensor, other in zip(batch, expected, strict=True):
+      assert tensor.dtype == other.dtype
+      assert torch.equal(tensor, other)
+
+
+def test_a_collate_function_of_the_user_gets_samples(train):
+  def collate(samples):
+    first, *rest = samples
+    assert len(rest) == len(samples) - 1
+    assert samples[1:3][0][1] == samples[1][1]
+    return first[0].shape, [label for _, label in samples]
+
+  shape, labels = next(iter(DataLoader(train, 5, collate_fn=collate)))
+  assert shape == (1, 28, 28)
+  assert labels == train.targets[:5].tolist()
+
+
+def test_parts_of_it_load_too(train):
+  images, labels = together(DataLoader(Subset(train, [5, 3, 1]), 2))
+  assert torch.equal(images[:, 0], train.data[[5, 3, 1]])
+  assert torch.equal(labels, train.targets[[5, 3, 1]])
+
+
+def test_joined_with_others_it_loads_too(train):
+  joined = torch.utils.data.ConcatDataset([train, train])
+  images, _ = together(DataLoader(joined, 50))
+  assert torch.equal(images[:, 0], torch.cat([train.data, train.data]))
+
+
+def test_transforms_get_what_torchvision_gives(sample_dir, train):
+  def transform(image):
+    assert (image.mode, image.size) == ('L', (28, 28))
+    return torch.from_numpy(np.array(image)).float()[None] / 255
+
+  scaled = CMNIST(
+    'X-12',
+    'train',
+    transform=transform,
+    target_transform=lambda label: label + 100,
+    data_dir=sample_dir,
+    sample=True,
+  )
+  images, labels = together(DataLoader(scaled, 50))
+  assert torch.equal(images, train.data[:, None] / 255)
+  assert torch.equal(labels, train.targets + 100)
+
+
+def test_splits(sample_dir, train):
+  part = CMNIST('X-12', 'train[:10%]', data_dir=sample_dir, sample=True)
+  assert torch.equal(part.data, train.data[: len(part)])
+  assert len(part) == round(len(train) / 10)

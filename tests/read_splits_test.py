@@ -1,0 +1,111 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Splits mean what they mean in TFDS."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tensorflow_datasets.core import splits as tfds_splits
+
+from cmnist_tfds.errors import SplitError
+from cmnist_tfds.read import splits
+
+LENGTHS = {'train': [40, 41, 39], 'test': [13]}
+INFOS = {
+  name: tfds_splits.SplitInfo(
+    name=name, shard_lengths=lengths, num_bytes=0, filename_template=None
+  )
+  for name, lengths in LENGTHS.items()
+}
+
+NUMBERS = st.integers(-130, 130).map(str) | st.sampled_from(
+  ['', '1_0', '12.5', '-0']
+)
+BOUNDARIES = st.tuples(NUMBERS, st.sampled_from(['', '%', 'shard'])).map(
+  lambda parts: ''.join(parts) if parts[0] else ''
+)
+SLICES = st.tuples(
+  st.sampled_from(['train', 'test']),
+  BOUNDARIES,
+  st.sampled_from([':', ':', ':', '']),
+  BOUNDARIES,
+).map(lambda parts: '{}[{}{}{}]'.format(*parts))
+EXPRESSIONS = st.lists(
+  st.sampled_from(['train', 'test', 'all', 'validation']) | SLICES,
+  min_size=1,
+  max_size=3,
+).map('+'.join)
+
+
+def by_tfds(expression):
+  """The runs of an expression; None where TFDS raises whatever error."""
+  try:
+    instruction = tfds_splits.AbstractSplit.from_spec(expression)
+    absolute = instruction.to_absolute(INFOS)
+  except (ValueError, NotImplementedError):
+    return None
+  found = []
+  for part in absolute:
+    start = part.from_ or 0
+    stop = sum(LENGTHS[part.splitname]) if part.to is None else part.to
+    if start < stop:
+      found.append(splits.Run(part.splitname, start, stop))
+  return found
+
+
+@given(EXPRESSIONS)
+def test_expressions_mean_what_they_mean_in_tfds(expression):
+  try:
+    found = splits.runs(expression, LENGTHS)
+  except SplitError as error:
+    found = None
+    assert expression in str(error)
+  assert found == by_tfds(expression)
+
+
+@pytest.mark.parametrize(
+  ('expression', 'runs'),
+  [
+    ('train', [('train', 0, 120)]),
+    ('all', [('train', 0, 120), ('test', 0, 13)]),
+    ('train[:10%]', [('train', 0, 12)]),
+    ('train[100:] + test', [('train', 100, 120), ('test', 0, 13)]),
+    ('train[-20:]', [('train', 100, 120)]),
+    ('train[1shard]', [('train', 40, 81)]),
+    ('train[5:5]', []),
+  ],
+)
+def test_some_expressions(expression, runs):
+  assert splits.runs(expression, LENGTHS) == [splits.Run(*r) for r in runs]
+
+
+@pytest.mark.parametrize(
+  ('expression', 'why'),
+  [
+    ('validation', r"no split 'validation'.*train, test, all"),
+    ('train[:10%]+val', "no split 'val'"),
+    ('train[', 'written as in TFDS'),
+    ('train[1:2:3]', 'written as in TFDS'),
+    ('', 'written as in TFDS'),
+    ('train[:121]', 'train, which has 120 examples in 3 shards'),
+    ('all[:5]', "no split 'all'"),
+  ],
+)
+def test_says_what_is_wrong(expression, why):
+  with pytest.raises(SplitError, match=why):
+    splits.runs(expression, LENGTHS)
