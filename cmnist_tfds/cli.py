@@ -190,6 +190,23 @@ def _parser() -> argparse.ArgumentParser:
   _add_where(catalog)
   _add_folder(catalog)
 
+  described = _command(
+    commands,
+    'croissant',
+    _croissant,
+    'describe a subset as Croissant JSON-LD; with -o, with its examples',
+  )
+  described.add_argument('name', metavar='NAME', help=_NAME_HELP)
+  _add_where(described)
+  described.add_argument(
+    '-o',
+    '--output',
+    metavar='DIR',
+    type=pathlib.Path,
+    help='write the description and the examples of the prepared subset, as'
+    ' Parquet, to this folder; without it the description is printed',
+  )
+
   verify = _command(
     commands,
     'verify',
@@ -521,6 +538,21 @@ def _catalog(args: argparse.Namespace) -> int:
   print(f'{args.output / "index.html"}: {len(subsets.published())} subsets')
   if unseen:
     print(f'no pictures of {", ".join(unseen)}: no prepared subset has them')
+  return 0
+
+
+# croissant -----------------------------------------------------------------
+
+
+def _croissant(args: argparse.Namespace) -> int:
+  from cmnist_tfds import croissant
+
+  if args.output is None:
+    print(croissant.describe(subsets.subset(args.name)), end='')
+    return 0
+  found = _prepared(args)
+  count = croissant.export(found, args.output)
+  print(f'{args.output / croissant.FILE}: {count:,} examples')
   return 0
 
 
