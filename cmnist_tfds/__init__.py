@@ -14,7 +14,8 @@
 
 """CMNIST for TensorFlow Datasets.
 
-Importing the package registers the datasets `cmnist` and `cmnist_sample`:
+Importing the package registers the datasets `cmnist` and `cmnist_sample`, and
+the collection `cmnist_all`:
 
     import cmnist_tfds, tensorflow_datasets as tfds
     tfds.load('cmnist/3-EElKm')
@@ -64,4 +65,5 @@ def _register(_: ModuleType) -> None:
   """
   # pylint: disable=g-import-not-at-top
   from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder  # noqa: F401
+  from cmnist_tfds.datasets.cmnist_all import cmnist_all  # noqa: F401
   from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder  # noqa: F401

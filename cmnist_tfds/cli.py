@@ -189,6 +189,23 @@ def _parser() -> argparse.ArgumentParser:
   _add_where(catalog)
   _add_folder(catalog)
 
+  described = _command(
+    commands,
+    'croissant',
+    _croissant,
+    'describe a subset as Croissant JSON-LD; with -o, with its examples',
+  )
+  described.add_argument('name', metavar='NAME', help=_NAME_HELP)
+  _add_where(described)
+  described.add_argument(
+    '-o',
+    '--output',
+    metavar='DIR',
+    type=pathlib.Path,
+    help='write the description and the examples of the prepared subset, as'
+    ' Parquet, to this folder; without it the description is printed',
+  )
+
   exported = _command(
     commands,
     'export',
@@ -515,19 +532,9 @@ def _show(args: argparse.Namespace) -> int:
   drawing = pictures.draw(found, args.kind, args.examples)
   pictures.write(drawing, args.output, dark=args.dark)
   print(
-    f'{found.folder}: {found.subset.num_classes} classes drawn to {args.output}'
+    f'{found.folder}: {len(found.subset.classes)} classes drawn to'
+    f' {args.output}'
   )
-  return 0
-
-
-def _catalog(args: argparse.Namespace) -> int:
-  from cmnist_tfds.catalog import site
-
-  looked = site.write(args.output, args.data_dir, sample=args.sample)
-  unseen = [s.key for s in sources_lib.SOURCES if not looked.has_pictures_of(s)]
-  print(f'{args.output / "index.html"}: {len(subsets.published())} subsets')
-  if unseen:
-    print(f'no pictures of {", ".join(unseen)}: no prepared subset has them')
   return 0
 
 
@@ -541,6 +548,35 @@ def _prepared(args: argparse.Namespace) -> read.Prepared:
       f' {builder.data_dir_root}. Run: {_how_to_build(builder)}'
     )
   return found
+
+
+# catalog -------------------------------------------------------------------
+
+
+def _catalog(args: argparse.Namespace) -> int:
+  from cmnist_tfds.catalog import site
+
+  looked = site.write(args.output, args.data_dir, sample=args.sample)
+  unseen = [s.key for s in sources_lib.SOURCES if not looked.has_pictures_of(s)]
+  print(f'{args.output / "index.html"}: {len(subsets.published())} subsets')
+  if unseen:
+    print(f'no pictures of {", ".join(unseen)}: no prepared subset has them')
+  return 0
+
+
+# croissant -----------------------------------------------------------------
+
+
+def _croissant(args: argparse.Namespace) -> int:
+  from cmnist_tfds import croissant
+
+  if args.output is None:
+    print(croissant.describe(subsets.subset(args.name)), end='')
+    return 0
+  found = _prepared(args)
+  count = croissant.export(found, args.output)
+  print(f'{args.output / croissant.FILE}: {count:,} examples')
+  return 0
 
 
 # export --------------------------------------------------------------------

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from cmnist_tfds import read, subsets
+from cmnist_tfds.figures import histogram
 from cmnist_tfds.figures.histogram import Counts
 from cmnist_tfds.figures.montage import EXAMPLES
 from cmnist_tfds.sources import SOURCES, Source
@@ -83,12 +84,14 @@ def look(data_dir: str | None, *, sample: bool) -> Seen:
     if found is None:
       continue
     images = read.first_of_each_class(found, EXAMPLES)
-    rows = found.metadata['classes']
-    for described, few, row in zip(subset.classes, images, rows, strict=True):
+    counted = histogram.counts(found)
+    for described, few, count in zip(
+      subset.classes, images, counted, strict=True
+    ):
       if described.source in missing:
         seen.images[_class(described)] = few
         if not sample:
-          seen.counts[_class(described)] = Counts(row['train'], row['test'])
+          seen.counts[_class(described)] = count
   return seen
 
 

@@ -18,9 +18,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 
 from cmnist_tfds.figures.drawing import Bar, Drawing, Mark, Text
+from cmnist_tfds.read import Prepared
 from cmnist_tfds.subsets import Subset, SubsetClass
 
 _MARGIN = 16
@@ -48,19 +50,25 @@ class Counts:
   test: int | None
 
 
-def histogram(subset: Subset, counts: Sequence[Counts], title: str) -> Drawing:
+def counts(found: Prepared) -> list[Counts]:
+  """Returns how many examples each class of a prepared subset has, by label."""
+  metadata = json.loads((found.folder / 'metadata.json').read_text('utf-8'))
+  return [Counts(row['train'], row['test']) for row in metadata['classes']]
+
+
+def histogram(subset: Subset, counted: Sequence[Counts], title: str) -> Drawing:
   """Draws the examples of each class as a bar for train and one for test.
 
   Args:
     subset: The subset.
-    counts: For each label, its examples.
+    counted: For each label, its examples.
     title: Headline.
 
   Returns:
     The drawing. All bars have one scale; a class that nobody has counted has a
     question mark in place of bars.
   """
-  most = max((n for c in counts for n in (c.train, c.test) if n), default=1)
+  most = max((n for c in counted for n in (c.train, c.test) if n), default=1)
   rows = list(_rows(subset))
   num_columns = -(-len(rows) // _ROWS)
   columns = _columns(rows, -(-len(rows) // num_columns))
@@ -78,7 +86,7 @@ def histogram(subset: Subset, counts: Sequence[Counts], title: str) -> Drawing:
     for j, row in enumerate(column):
       middle = _MARGIN + _TITLE_HEIGHT + (j + 0.5) * _ROW_HEIGHT
       if isinstance(row, SubsetClass):
-        marks += _bars(left, middle, row.name, counts[row.label], most)
+        marks += _bars(left, middle, row.name, counted[row.label], most)
       else:
         marks.append(Text(left, middle, row, _TEXT_SIZE))
         marks.append(

@@ -23,7 +23,6 @@ from cmnist_tfds import output, read
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.figures import confusable, histogram, montage, svg
 from cmnist_tfds.figures.drawing import DARK, LIGHT, Drawing
-from cmnist_tfds.read import Prepared
 
 Kind = Literal['montage', 'histogram', 'confusable']
 
@@ -31,7 +30,9 @@ Kind = Literal['montage', 'histogram', 'confusable']
 SUFFIXES = ('.png', '.svg')
 
 
-def draw(found: Prepared, kind: Kind, examples: int | None = None) -> Drawing:
+def draw(
+  found: read.Prepared, kind: Kind, examples: int | None = None
+) -> Drawing:
   """Draws a prepared subset.
 
   Args:
@@ -44,20 +45,15 @@ def draw(found: Prepared, kind: Kind, examples: int | None = None) -> Drawing:
   Returns:
     The drawing.
   """
-  subset = found.subset
-  title = f'{found.dataset}/{subset.name}'
+  title = f'{found.dataset}/{found.subset.name}'
   if kind == 'histogram':
-    counts = [
-      histogram.Counts(row['train'], row['test'])
-      for row in found.metadata['classes']
-    ]
-    return histogram.histogram(subset, counts, title)
+    return histogram.histogram(found.subset, histogram.counts(found), title)
   if kind == 'confusable':
     images = read.first_of_each_class(found, examples or confusable.EXAMPLES)
-    alike = confusable.pairs(subset, images, confusable.PAIRS)
-    return confusable.confusable(subset, alike, title)
+    alike = confusable.pairs(found.subset, images, confusable.PAIRS)
+    return confusable.confusable(found.subset, alike, title)
   images = read.first_of_each_class(found, examples or montage.EXAMPLES)
-  return montage.montage(subset, images, title)
+  return montage.montage(found.subset, images, title)
 
 
 def write(drawing: Drawing, path: pathlib.Path, *, dark: bool) -> None:

@@ -1,0 +1,141 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Lays prepared subsets out so that others read them without this package.
+
+    DIR/README.md                        dataset card, with the hubs' metadata
+    DIR/cmnist/<name>/<version>/         as TFDS prepared it
+    DIR/croissant/<name>/croissant.json  Croissant, with Parquet beside it
+
+TFDS reads the second with `tfds.builder_from_directory`, or by name where DIR
+is registered as the data folder of a community namespace; dataset hubs read
+the Parquet files the card names.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+from collections.abc import Iterator, Sequence
+
+from cmnist_tfds import croissant, output, read, subsets
+from cmnist_tfds.sources import SPLITS, Source
+
+_CARD = 'README.md'
+
+
+def publish(found: Sequence[read.Prepared], folder: pathlib.Path) -> None:
+  """Writes the layout.
+
+  Args:
+    found: Prepared subsets, all of CMNIST or all of the sample.
+    folder: Where it goes; an older one there is replaced.
+
+  Raises:
+    PreparationError: If the folder holds something else, a shard is damaged,
+      or an optional library is not installed.
+  """
+  with output.folder(folder, told_by=_CARD) as unfinished:
+    for prepared in found:
+      shutil.copytree(prepared.folder, unfinished / _tfds_path(prepared))
+      place = unfinished / 'croissant' / prepared.subset.name
+      place.parent.mkdir(exist_ok=True)
+      croissant.export(prepared, place)
+    (unfinished / _CARD).write_text(card(found), encoding='utf-8')
+
+
+def _tfds_path(prepared: read.Prepared) -> pathlib.PurePosixPath:
+  return pathlib.PurePosixPath(
+    prepared.dataset, prepared.subset.name, subsets.VERSION
+  )
+
+
+def card(found: Sequence[read.Prepared]) -> str:
+  """Returns the dataset card of prepared subsets.
+
+  Args:
+    found: The subsets.
+
+  Returns:
+    Markdown, headed by the metadata dataset hubs read.
+  """
+  sources = list(
+    dict.fromkeys(s for prepared in found for s in prepared.subset.sources)
+  )
+  return '\n'.join(
+    ['---', *_metadata(found), '---', '', *_text(found, sources)]
+  )
+
+
+def _metadata(found: Sequence[read.Prepared]) -> Iterator[str]:
+  """Yields lines of YAML; JSON is YAML."""
+  configs = [
+    {
+      'config_name': prepared.subset.name,
+      'data_files': [
+        {
+          'split': split,
+          'path': f'croissant/{prepared.subset.name}/{split}.parquet',
+        }
+        for split in SPLITS
+      ],
+    }
+    for prepared in found
+  ]
+  for key, value in {
+    'pretty_name': 'CMNIST',
+    'license': 'other',
+    'license_name': 'that-of-each-source',
+    'task_categories': ['image-classification'],
+    'tags': ['mnist', 'cmnist', 'tfds'],
+    'configs': configs,
+  }.items():
+    yield f'{key}: {json.dumps(value)}'
+
+
+def _text(
+  found: Sequence[read.Prepared], sources: Sequence[Source]
+) -> Iterator[str]:
+  if any(prepared.dataset == read.prepared.SAMPLE for prepared in found):
+    yield '# A synthetic sample, not CMNIST\n'
+    yield 'Small, synthetic images in the shape of CMNIST, for trying out.\n'
+  else:
+    yield '# CMNIST\n'
+  yield f'Subsets of [CMNIST]({subsets.HOMEPAGE}), prepared by cmnist_tfds:\n'
+  for prepared in found:
+    yield f'- {prepared.subset.description}'
+  yield '\n## Load\n'
+  example = _tfds_path(found[0])
+  yield 'With TensorFlow Datasets, nothing else installed:\n'
+  yield '```python'
+  yield 'import tensorflow_datasets as tfds\n'
+  yield f"builder = tfds.builder_from_directory('{example}')"
+  yield "train = builder.as_dataset(split='train', as_supervised=True)"
+  yield '```\n'
+  yield (
+    'An example has `image` (28 x 28 grey pixels, upright), `label`, `source`'
+    " and `source_label`, the source's own raw label. `croissant/` holds the"
+    ' same examples as Parquet, described after Croissant.\n'
+  )
+  yield '## Licence\n'
+  yield 'Each source has its own, as its own files state it:\n'
+  for source in sources:
+    yield f'- [{source.title}]({source.homepage}): {source.license}'
+  yield '\n## What to know of the data\n'
+  for source in sources:
+    for fault in source.faults:
+      yield f'- {source.title}: {fault}'
+  yield '\n## Cite\n'
+  yield f'```bibtex\n{subsets.citations(sources)}\n```\n'

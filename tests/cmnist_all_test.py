@@ -1,0 +1,54 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The collection `cmnist_all`, as TFDS finds and loads it."""
+
+from __future__ import annotations
+
+import tensorflow_datasets as tfds
+
+import cmnist_tfds  # noqa: F401
+from cmnist_tfds import acquire, build, resources, subsets
+
+
+def test_tfds_finds_the_collection():
+  assert 'cmnist_all' in tfds.list_dataset_collections()
+  loader = tfds.dataset_collection('cmnist_all')
+  names = [s.name for s in subsets.published()]
+  assert list(loader.datasets) == names
+  reference = loader.datasets['3-EElKm']
+  assert reference.tfds_name() == 'cmnist/3-EElKm:1.0.0'
+  assert 'wenkel2019cmnist' in loader.collection.info.citation
+
+
+def test_every_subset_of_it_is_a_config():
+  loader = tfds.dataset_collection('cmnist_all')
+  for name, reference in loader.datasets.items():
+    builder = tfds.builder(reference.tfds_name())
+    assert (builder.name, builder.builder_config.name) == ('cmnist', name)
+
+
+def test_a_subset_is_loaded_through_it(tmp_path, monkeypatch):
+  monkeypatch.setenv(
+    acquire.MIRROR_VARIABLE, str(resources.folder('dummy_data'))
+  )
+  options = build.Options(data_dir=str(tmp_path), allow_unverified=True)
+  (outcome,) = build.build([subsets.subset('2-FKd')], options)
+  assert not outcome.fault
+  loader = tfds.dataset_collection(
+    'cmnist_all', loader_kwargs={'data_dir': str(tmp_path), 'download': False}
+  )
+  splits = loader.load_dataset('2-FKd')
+  assert len(splits['train']) == 2400
+  assert len(splits['test']) == 480

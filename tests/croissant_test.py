@@ -1,0 +1,118 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Croissant: valid by mlcroissant, and its records are the examples."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+from cmnist_tfds import cli, croissant, read, subsets
+from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.sources import SOURCES
+
+mlc = pytest.importorskip('mlcroissant')
+
+
+def _loaded(text: str, tmp_path: pathlib.Path) -> mlc.Dataset:
+  """Loads a description; refuses errors, which construction raises."""
+  path = tmp_path / 'described.json'
+  path.write_text(text, encoding='utf-8')
+  return mlc.Dataset(path)
+
+
+@pytest.mark.parametrize('name', ['X-12', '4-EcFKdK49', '2-FKd-r-7', '1-N'])
+def test_a_description_is_valid_and_true(name, tmp_path):
+  subset = subsets.subset(name)
+  text = croissant.describe(subset)
+  dataset = _loaded(text, tmp_path)
+  assert not dataset.metadata.issues.errors
+  described = json.loads(text)
+  assert described['conformsTo'] == 'http://mlcommons.org/croissant/1.1'
+  assert described['citeAs'] == subset.citation
+  rows = list(dataset.records('classes'))
+  assert [row['classes/label'] for row in rows] == list(
+    range(len(subset.classes))
+  )
+  names = [row['classes/name'] for row in rows]
+  assert [n.decode() if isinstance(n, bytes) else n for n in names] == [
+    c.name for c in subset.classes
+  ]
+
+
+def test_all_134_are_valid(tmp_path):
+  for subset in subsets.published():
+    dataset = _loaded(croissant.describe(subset), tmp_path)
+    assert not dataset.metadata.issues.errors, subset.name
+
+
+def test_every_origin_file_has_a_hash():
+  text = croissant.describe(subsets.combine(SOURCES))
+  files = json.loads(text)['distribution']
+  assert len(files) == 1 + 5 * 4
+  for file in files:
+    assert file['md5']
+    assert file['contentUrl'].startswith('http')
+
+
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory):
+  """A prepared subset, and the folder it was exported to."""
+  data_dir = tmp_path_factory.mktemp('data')
+  folder = data_dir / 'exported'
+  where = ['--sample', '--data_dir', str(data_dir)]
+  assert cli.main(['build', '2-FKd', *where]) == 0
+  assert cli.main(['croissant', '2-FKd', *where, '-o', str(folder)]) == 0
+  found = read.find('2-FKd', data_dir=data_dir, sample=True)
+  return found, folder
+
+
+@pytest.mark.parametrize('split', ['train', 'test'])
+def test_records_are_the_examples(exported, split, caplog):
+  found, folder = exported
+  with caplog.at_level(logging.ERROR):
+    dataset = mlc.Dataset(folder / croissant.FILE)
+    records = list(dataset.records(split))
+  expected = read.arrays.read(found, split)[0]
+  assert len(records) == len(expected)
+  images = np.array([np.array(r[f'{split}/image']) for r in records])
+  np.testing.assert_array_equal(images, expected.images)
+  for feature in ('label', 'source', 'source_label'):
+    np.testing.assert_array_equal(
+      [r[f'{split}/{feature}'] for r in records], expected.feature(feature)
+    )
+
+
+def test_without_a_folder_it_is_printed(capsys):
+  assert cli.main(['croissant', '3-EEIKm']) == 0
+  assert json.loads(capsys.readouterr().out)['name'] == 'cmnist/3-EElKm'
+
+
+def test_another_folder_is_left_alone(exported, tmp_path):
+  (tmp_path / 'thesis.txt').touch()
+  with pytest.raises(PreparationError, match='was not written by this command'):
+    croissant.export(exported[0], tmp_path)
+  assert [p.name for p in tmp_path.iterdir()] == ['thesis.txt']
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch):
+  monkeypatch.setitem(sys.modules, 'mlcroissant', None)
+  with pytest.raises(PreparationError, match=r'cmnist_tfds\[croissant\]'):
+    croissant.describe(subsets.subset('X-12'))

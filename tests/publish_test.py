@@ -1,0 +1,122 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Published subsets are read by those who have not this package."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from cmnist_tfds import cli, publish, read, subsets
+from cmnist_tfds.errors import PreparationError
+
+pytest.importorskip('mlcroissant')
+
+_NAMES = ('2-FKd-r-5', 'X-12')
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory) -> pathlib.Path:
+  data_dir = tmp_path_factory.mktemp('data')
+  where = ['--sample', '--data_dir', str(data_dir)]
+  assert cli.main(['build', *_NAMES, *where]) == 0
+  place = data_dir / 'published'
+  assert cli.main(['publish', *_NAMES, *where, '-o', str(place)]) == 0
+  return place
+
+
+# Stands in for an environment without the package: whoever imports it fails.
+_READER = """
+import sys
+sys.modules['cmnist_tfds'] = None
+import json
+import tensorflow_datasets as tfds
+if sys.argv[1] == 'directory':
+  builder = tfds.builder_from_directory(sys.argv[2])
+else:
+  from tensorflow_datasets.core import community
+  register = community.DataDirRegister({'ns': [sys.argv[2]]})
+  builder = register.builder(
+    tfds.core.naming.DatasetName('ns:cmnist_sample'), config='X-12'
+  )
+train = builder.as_dataset(split='train')
+print(json.dumps({
+  'labels': [int(e['label']) for e in train],
+  'sum': sum(int(e['image'].numpy().sum()) for e in train),
+  'names': builder.info.features['label'].names,
+  'citation': builder.info.citation,
+}))
+"""
+
+
+@pytest.mark.parametrize('way', ['directory', 'namespace'])
+def test_tfds_reads_it_without_the_package(folder, tmp_path, way):
+  path = folder
+  if way == 'directory':
+    path = folder / 'cmnist_sample' / 'X-12' / subsets.VERSION
+  done = subprocess.run(
+    [sys.executable, '-c', _READER, way, str(path)],
+    capture_output=True,
+    text=True,
+    check=False,
+    cwd=tmp_path,
+  )
+  assert done.returncode == 0, done.stderr
+  seen = json.loads(done.stdout)
+  found = read.find('X-12', data_dir=folder, sample=True)
+  (train,) = read.arrays.read(found, 'train')
+  assert seen['labels'] == train.labels.tolist()
+  assert seen['sum'] == int(train.images.sum())
+  assert seen['names'] == [c.name for c in subsets.subset('X-12').classes]
+  assert 'wenkel2019cmnist' in seen['citation']
+
+
+def test_the_card_names_files_that_are_there(folder):
+  _, block, text = (folder / 'README.md').read_text('utf-8').split('---\n', 2)
+  metadata = dict(line.split(': ', 1) for line in block.splitlines())
+  configs = json.loads(metadata['configs'])
+  assert [c['config_name'] for c in configs] == list(_NAMES)
+  for config in configs:
+    for file in config['data_files']:
+      assert (folder / file['path']).is_file()
+  assert 'not CMNIST' in text
+  for source in subsets.subset('X-12').sources:
+    assert source.license in text
+    assert source.citation in text
+
+
+def test_a_card_of_the_real_thing_does_not_say_sample(folder):
+  found = read.find('X-12', data_dir=folder, sample=True)
+  real = read.Prepared(**{**vars(found), 'dataset': read.prepared.DATASET})
+  assert 'not CMNIST' not in publish.card([real])
+
+
+def test_what_is_not_prepared_says_how(tmp_path, capsys):
+  arguments = ('publish', '2-FKd', '--data_dir', tmp_path, '-o', tmp_path / 'p')
+  assert cli.main(list(map(str, arguments))) == 1
+  assert 'cmnist build 2-FKd' in capsys.readouterr().err
+  assert not (tmp_path / 'p').exists()
+
+
+def test_another_folder_is_left_alone(folder, tmp_path):
+  found = read.find('X-12', data_dir=folder, sample=True)
+  (tmp_path / 'README.md').write_text('my project')
+  with pytest.raises(PreparationError, match='was not written by this command'):
+    publish.publish([found], tmp_path)
+  assert (tmp_path / 'README.md').read_text() == 'my project'
