@@ -45,9 +45,8 @@ def test_short_form_measures_every_case(tmp_path):
     '2-FKd-r-10',
     '3-EElKm',
     '4-EcFKdK49',
-    '2 of the sample',
-    '4 of the sample',
     '2 subsets',
+    '2 reduced ones beside them',
   }
   assert {way for case, way in rows if case == '2-FKd'} == {
     'stock',
