@@ -207,6 +207,17 @@ def _parser() -> argparse.ArgumentParser:
     ' Parquet, to this folder; without it the description is printed',
   )
 
+  published = _command(
+    commands,
+    'publish',
+    _publish,
+    'lay prepared subsets out, with a dataset card, for others to read'
+    ' without this package',
+  )
+  published.add_argument('names', metavar='NAME', nargs='+', help=_NAME_HELP)
+  _add_where(published)
+  _add_folder(published)
+
   verify = _command(
     commands,
     'verify',
@@ -505,7 +516,7 @@ def _is_prepared(builder: CmnistBuilder) -> bool:
 
 
 def _show(args: argparse.Namespace) -> int:
-  found = _prepared(args)
+  found = _prepared(subsets.subset(args.name), args)
   drawing = pictures.draw(found, args.kind, args.examples)
   pictures.write(drawing, args.output, dark=args.dark)
   print(
@@ -515,11 +526,11 @@ def _show(args: argparse.Namespace) -> int:
   return 0
 
 
-def _prepared(args: argparse.Namespace) -> read.Prepared:
+def _prepared(subset: Subset, args: argparse.Namespace) -> read.Prepared:
   """Returns a subset that must be prepared."""
-  found = read.find(args.name, data_dir=args.data_dir, sample=args.sample)
+  found = read.find(subset.name, data_dir=args.data_dir, sample=args.sample)
   if found is None:
-    builder = _builder(subsets.subset(args.name), args)
+    builder = _builder(subset, args)
     raise PreparationError(
       f'{builder.info.full_name} is not prepared in'
       f' {builder.data_dir_root}. Run: {_how_to_build(builder)}'
@@ -550,9 +561,24 @@ def _croissant(args: argparse.Namespace) -> int:
   if args.output is None:
     print(croissant.describe(subsets.subset(args.name)), end='')
     return 0
-  found = _prepared(args)
+  found = _prepared(subsets.subset(args.name), args)
   count = croissant.export(found, args.output)
   print(f'{args.output / croissant.FILE}: {count:,} examples')
+  return 0
+
+
+# publish -------------------------------------------------------------------
+
+
+def _publish(args: argparse.Namespace) -> int:
+  from cmnist_tfds import publish
+
+  chosen = dict.fromkeys(map(subsets.subset, args.names))
+  publish.publish([_prepared(s, args) for s in chosen], args.output)
+  print(
+    f'{args.output}: {len(chosen)} subsets. Mind the licence of each source'
+    ' before you hand them on; the card tells them.'
+  )
   return 0
 
 

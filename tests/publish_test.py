@@ -47,11 +47,14 @@ import sys
 sys.modules['cmnist_tfds'] = None
 import json
 import tensorflow_datasets as tfds
+from etils import epath
 if sys.argv[1] == 'directory':
   builder = tfds.builder_from_directory(sys.argv[2])
 else:
-  from tensorflow_datasets.core import community
-  register = community.DataDirRegister({'ns': [sys.argv[2]]})
+  from tensorflow_datasets.core.community import config, register_path
+  register = register_path.DataDirRegister({
+    'ns': config.NamespaceConfig(paths=[epath.Path(sys.argv[2])])
+  })
   builder = register.builder(
     tfds.core.naming.DatasetName('ns:cmnist_sample'), config='X-12'
   )
@@ -103,9 +106,7 @@ def test_the_card_names_files_that_are_there(folder):
 
 def test_a_card_of_the_real_thing_does_not_say_sample(folder):
   found = read.find('X-12', data_dir=folder, sample=True)
-  real = read.Prepared(
-    **{**vars(found), 'dataset': read.prepared.DATASET}
-  )
+  real = read.Prepared(**{**vars(found), 'dataset': read.prepared.DATASET})
   assert 'not CMNIST' not in publish.card([real])
 
 
