@@ -28,6 +28,7 @@ setuptools.setup(
   package_dir={f'cmnist_tfds.{folder}': folder for folder in _BESIDE},
   package_data={
     'cmnist_tfds': ['py.typed'],
+    'cmnist_tfds.catalog': ['static/*', 'templates/*'],
     'cmnist_tfds.checksums': ['*.tsv'],
     'cmnist_tfds.dummy_data': ['README.md', '*/*'],
     # What TFDS reads from beside a builder.

@@ -225,17 +225,15 @@ def _encode(start: _Start, folder: str) -> dict[str, Any]:
   from cmnist_tfds import sources
   from cmnist_tfds.datasets import fast_path  # noqa: F401
 
+  num_examples = num_bytes = 0
   start()
-  stores = [
-    piece.store
-    for source in sources.SOURCES
-    for split in sources.SPLITS
-    for piece in _pieces(folder, f'1-{source.key}', split)
-  ]
-  return {
-    'num_examples': sum(map(len, stores)),
-    'num_bytes': sum(int(s.lengths.sum(dtype='int64')) for s in stores),
-  }
+  for source in sources.SOURCES:
+    for split in sources.SPLITS:
+      (piece,) = _pieces(folder, f'1-{source.key}', split)
+      num_examples += len(piece.store)
+      num_bytes += int(piece.store.lengths.sum(dtype='int64'))
+      del piece  # Else its pages count as memory while the next is encoded.
+  return {'num_examples': num_examples, 'num_bytes': num_bytes}
 
 
 def _density(start: _Start, folder: str) -> dict[str, Any]:

@@ -203,10 +203,12 @@ def _check_room(chosen: Sequence[Subset], options: Options) -> None:
   if options.sample:
     return
   names = {s.name for s in chosen}
-  root = _builder(subsets.DEFAULT, options).data_dir_root
+  # Builders are not made for hundreds of subsets only to learn their paths.
+  builder = _builder(subsets.DEFAULT, options)
+  root = builder.data_dir_root
   num_examples = 0
   for subset in chosen:
-    if _builder(subset.name, options).data_path.exists():
+    if (root / builder.name / subset.name / str(builder.version)).exists():
       continue
     num_examples += subset.num_train or 0
     # A reduced subset shares the test shards of the full one.

@@ -28,10 +28,9 @@ from typing import TYPE_CHECKING, Any
 import tqdm
 
 import cmnist_tfds
-from cmnist_tfds import acquire, build, read, subsets
+from cmnist_tfds import acquire, build, export, read, subsets
 from cmnist_tfds import sources as sources_lib
-from cmnist_tfds.acquire import audit, transfer
-from cmnist_tfds.acquire import mirror as mirror_lib
+from cmnist_tfds.acquire import audit
 from cmnist_tfds.errors import CmnistError, PreparationError, SubsetNameError
 from cmnist_tfds.figures import pictures
 from cmnist_tfds.prepare import store
@@ -150,73 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     ' finished',
   )
 
-  show = _command(
-    commands, 'show', _show, 'draw a labelled picture of the classes'
-  )
-  show.add_argument('name', metavar='NAME', help=_NAME_HELP)
-  _add_where(show)
-  show.add_argument(
-    '-o',
-    '--output',
-    metavar='FILE',
-    type=pathlib.Path,
-    required=True,
-    help='the picture to write, a .png or .svg file',
-  )
-  kinds = show.add_mutually_exclusive_group()
-  for kind, what in (
-    ('histogram', 'draw how many examples each class has'),
-    ('confusable', 'draw which classes look alike across sources'),
-  ):
-    kinds.add_argument(
-      f'--{kind}', action='store_const', const=kind, dest='kind', help=what
-    )
-  show.set_defaults(kind='montage')
-  show.add_argument(
-    '--examples',
-    type=_at_least_one,
-    metavar='N',
-    help='how many examples of each class to draw (default: 3), with'
-    ' --confusable to compare (default: 60)',
-  )
-  show.add_argument('--dark', action='store_true', help='draw light on dark')
-
-  catalog = _command(
-    commands,
-    'catalog',
-    _catalog,
-    'write a static site with a page for each subset and each source',
-  )
-  _add_where(catalog)
-  _add_folder(catalog)
-
-  described = _command(
-    commands,
-    'croissant',
-    _croissant,
-    'describe a subset as Croissant JSON-LD; with -o, with its examples',
-  )
-  described.add_argument('name', metavar='NAME', help=_NAME_HELP)
-  _add_where(described)
-  described.add_argument(
-    '-o',
-    '--output',
-    metavar='DIR',
-    type=pathlib.Path,
-    help='write the description and the examples of the prepared subset, as'
-    ' Parquet, to this folder; without it the description is printed',
-  )
-
-  published = _command(
-    commands,
-    'publish',
-    _publish,
-    'lay prepared subsets out, with a dataset card, for others to read'
-    ' without this package',
-  )
-  published.add_argument('names', metavar='NAME', nargs='+', help=_NAME_HELP)
-  _add_where(published)
-  _add_folder(published)
+  _add_faces(commands)
 
   verify = _command(
     commands,
@@ -275,6 +208,101 @@ def _parser() -> argparse.ArgumentParser:
     ' what is deleted is encoded anew when it is needed',
   )
   return parser
+
+
+def _add_faces(commands: Any) -> None:
+  """Adds the commands that show prepared subsets or hand them on."""
+  show = _command(
+    commands, 'show', _show, 'draw a labelled picture of the classes'
+  )
+  show.add_argument('name', metavar='NAME', help=_NAME_HELP)
+  _add_where(show)
+  show.add_argument(
+    '-o',
+    '--output',
+    metavar='FILE',
+    type=pathlib.Path,
+    required=True,
+    help='the picture to write, a .png or .svg file',
+  )
+  kinds = show.add_mutually_exclusive_group()
+  for kind, what in (
+    ('histogram', 'draw how many examples each class has'),
+    ('confusable', 'draw which classes look alike across sources'),
+  ):
+    kinds.add_argument(
+      f'--{kind}', action='store_const', const=kind, dest='kind', help=what
+    )
+  show.set_defaults(kind='montage')
+  show.add_argument(
+    '--examples',
+    type=_at_least_one,
+    metavar='N',
+    help='how many examples of each class to draw (default: 3), with'
+    ' --confusable to compare (default: 60)',
+  )
+  show.add_argument('--dark', action='store_true', help='draw light on dark')
+
+  catalog = _command(
+    commands,
+    'catalog',
+    _catalog,
+    'write a static site with a page for each subset and each source',
+  )
+  _add_where(catalog)
+  _add_folder(catalog)
+
+  exported = _command(
+    commands,
+    'export',
+    _export,
+    'write a prepared subset as files that need no TFDS',
+  )
+  exported.add_argument('name', metavar='NAME', help=_NAME_HELP)
+  _add_where(exported)
+  exported.add_argument(
+    '--format',
+    choices=tuple(export.FORMATS),
+    required=True,
+    help="png: a folder for each class, as ImageNet; idx: MNIST's four files;"
+    " npz: one file, as keras.datasets; csv: the published generator's layout",
+  )
+  exported.add_argument(
+    '-o',
+    '--output',
+    metavar='DIR',
+    type=pathlib.Path,
+    required=True,
+    help='the folder to write; must be new or empty',
+  )
+
+  described = _command(
+    commands,
+    'croissant',
+    _croissant,
+    'describe a subset as Croissant JSON-LD; with -o, with its examples',
+  )
+  described.add_argument('name', metavar='NAME', help=_NAME_HELP)
+  _add_where(described)
+  described.add_argument(
+    '-o',
+    '--output',
+    metavar='DIR',
+    type=pathlib.Path,
+    help='write the description and the examples of the prepared subset, as'
+    ' Parquet, to this folder; without it the description is printed',
+  )
+
+  published = _command(
+    commands,
+    'publish',
+    _publish,
+    'lay prepared subsets out, with a dataset card, for others to read'
+    ' without this package',
+  )
+  published.add_argument('names', metavar='NAME', nargs='+', help=_NAME_HELP)
+  _add_where(published)
+  _add_folder(published)
 
 
 def _command(
@@ -520,8 +548,7 @@ def _show(args: argparse.Namespace) -> int:
   drawing = pictures.draw(found, args.kind, args.examples)
   pictures.write(drawing, args.output, dark=args.dark)
   print(
-    f'{found.folder}: {len(found.subset.classes)} classes drawn to'
-    f' {args.output}'
+    f'{found.folder}: {found.subset.num_classes} classes drawn to {args.output}'
   )
   return 0
 
@@ -549,6 +576,16 @@ def _catalog(args: argparse.Namespace) -> int:
   print(f'{args.output / "index.html"}: {len(subsets.published())} subsets')
   if unseen:
     print(f'no pictures of {", ".join(unseen)}: no prepared subset has them')
+  return 0
+
+
+# export --------------------------------------------------------------------
+
+
+def _export(args: argparse.Namespace) -> int:
+  found = _prepared(subsets.subset(args.name), args)
+  export.export(found, args.format, args.output)
+  print(f'{found.folder}: written as {args.format} to {args.output}')
   return 0
 
 
@@ -614,6 +651,10 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _mirror(args: argparse.Namespace) -> int:
+  # They bring an HTTP library.
+  from cmnist_tfds.acquire import mirror as mirror_lib
+  from cmnist_tfds.acquire import transfer
+
   status = 0
   with tqdm.tqdm(
     unit='B', unit_scale=True, disable=not sys.stderr.isatty()

@@ -25,7 +25,7 @@ from __future__ import annotations
 import functools
 import pathlib
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 import promise
@@ -37,9 +37,12 @@ from tensorflow_datasets.core.download import downloader as downloader_lib
 from tensorflow_datasets.core.download import resource as resource_lib
 
 from cmnist_tfds.acquire import places as places_lib
-from cmnist_tfds.acquire import transfer
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.sources import SOURCES, OriginFile, Source
+
+# Imported where something is fetched: it brings an HTTP library.
+if TYPE_CHECKING:
+  from cmnist_tfds.acquire import transfer
 
 # Folders of a download_dir: of this package's dataset, and of TFDS's own that
 # fetch some of the same files. Older versions of TFDS had no such folders.
@@ -79,13 +82,15 @@ class OriginDownloadManager(tfds.download.DownloadManager):
 
   _homes: dict[str, OriginFile]
   _mirror: str | None
-  _client: transfer.Client
+  _limits: transfer.Limits | None
 
   @functools.cached_property
   def _downloader(self) -> downloader_lib._Downloader:
+    from cmnist_tfds.acquire import transfer
+
     return _Downloader(
       self._homes,
-      self._client,
+      transfer.Client(self._limits, verify_ssl=self._verify_ssl),
       max_simultaneous_downloads=self._max_simultaneous_downloads,
     )
 
@@ -108,6 +113,8 @@ class OriginDownloadManager(tfds.download.DownloadManager):
     self, resource: tfds.download.Resource
   ) -> promise.Promise[epath.Path]:
     """Fetches a file, one process at a time."""
+    from cmnist_tfds.acquire import transfer
+
     file = self._homes[resource.url]
     url_path = self._get_dl_path(resource)
     folder = url_path.parent
@@ -204,7 +211,7 @@ def adopt(
     for file, url in places_lib.urls(wanted, mirror)
   }
   adopted._mirror = mirror
-  adopted._client = transfer.Client(limits, verify_ssl=manager._verify_ssl)
+  adopted._limits = limits
   # TFDS names files it knows the SHA-256 of by that, and checks them. Without a
   # file name it does not look for them in the manual folder, which has been
   # done, and where the wrong file may lie.

@@ -188,7 +188,7 @@ def test_a_download_can_be_forced(plain, server, tmp_path):
 def test_certificates_are_checked_unless_told_otherwise(plain, tmp_path):
   for verify in (True, False):
     manager = _adopt(tmp_path, plain, verify_ssl=verify)
-    assert manager._client._verify_ssl is verify
+    assert manager._downloader._client._verify_ssl is verify
 
 
 def test_forced_validation_of_checksums_knows_all_homes(server, tmp_path):

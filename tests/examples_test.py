@@ -16,6 +16,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import pathlib
 import re
 import runpy
@@ -30,12 +32,16 @@ _EXAMPLE = (
 )
 
 
-def test_one_short_epoch_on_the_sample(tmp_path):
+@pytest.mark.parametrize('backend', ['tensorflow', 'jax', 'torch'])
+def test_one_short_epoch_on_the_sample(backend, tmp_path):
+  if importlib.util.find_spec(backend) is None:
+    pytest.skip(f'{backend} is not installed')
   done = subprocess.run(
     [
       *(sys.executable, str(_EXAMPLE), '--sample', '--data_dir', tmp_path),
       *('--subset', 'X-12', '--epochs', '1'),
     ],
+    env={**os.environ, 'KERAS_BACKEND': backend},
     capture_output=True,
     text=True,
     check=False,

@@ -194,6 +194,8 @@ def open_or_encode(
     _check(loaded)
     with _blaming(origin, folder):
       _write(folder, origin, loaded)
+    # Half a gigabyte at most, and the store about to be mapped is as much.
+    del loaded
   written = find(origin, cache_dir)
   if written is None:
     raise errors.PreparationError(
@@ -232,7 +234,9 @@ def find(origin: str, cache_dir: _PathLike | None = None) -> Store | None:
   except _NOT_THERE:
     return None
   except checked_file.DamagedError as err:
-    logging.warning('%s The examples of %s are encoded anew.', err, origin)
+    logging.warning(
+      '%s The examples of %s are encoded anew.', err, _shortly(origin)
+    )
     return None
 
 
@@ -304,6 +308,10 @@ def _read(
 ) -> checked_file.Contents:
   """Reads a file whose fields must hold what is expected."""
   contents = checked_file.read(path)
+  if contents.fields.get('kind') != expected['kind']:
+    raise checked_file.DamagedError(
+      f'{path} is of another version of this package.'
+    )
   if not expected.items() <= contents.fields.items():
     raise checked_file.DamagedError(
       f'{path} holds other things than expected: {contents.fields} and not'
@@ -322,9 +330,13 @@ def _describe(path: pathlib.Path) -> str:
   if fields.get('kind') == _IMAGES:
     return f'{fields["num_images"]} images'
   if fields.get('kind') == _LABELS:
-    # What follows the colon are hashes.
-    return f'labels of {fields["origin"].partition(":")[0]}'
+    return f'labels of {_shortly(fields["origin"])}'
   return 'of another version'
+
+
+def _shortly(origin: str) -> str:
+  """Returns an origin for people: what follows the colon are hashes."""
+  return origin.partition(':')[0]
 
 
 def _check(loaded: Loaded) -> None:

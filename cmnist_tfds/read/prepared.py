@@ -21,6 +21,7 @@ to prepare what is not there.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import logging
 import os
@@ -91,6 +92,11 @@ class Prepared:
       split: [shard.num_examples for shard in shards]
       for split, shards in self.shards.items()
     }
+
+  @functools.cached_property
+  def metadata(self) -> dict[str, Any]:
+    """The metadata the builder wrote: classes, counts, proofs, digests."""
+    return json.loads((self.folder / _METADATA).read_text('utf-8'))
 
 
 def find(
@@ -230,10 +236,9 @@ def _warn(found: Prepared) -> None:
   if found.dataset == SAMPLE:
     return  # Its name says that it is not the real one.
   try:
-    metadata = json.loads((found.folder / _METADATA).read_text('utf-8'))
     proofs = {
       path: proof
-      for source in metadata['sources']
+      for source in found.metadata['sources']
       for path, proof in source['verified'].items()
     }
   except (ValueError, KeyError, TypeError, AttributeError, FileNotFoundError):

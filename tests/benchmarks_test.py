@@ -1,0 +1,82 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The benchmark runs, and tells what it promises."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+
+_BENCHMARK = (
+  pathlib.Path(__file__).resolve().parent.parent / 'benchmarks/build.py'
+)
+
+
+def test_short_form_measures_every_case(tmp_path):
+  output = tmp_path / 'build.json'
+  done = subprocess.run(
+    [sys.executable, str(_BENCHMARK), '--short', '--json', str(output)],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  measured = json.loads(output.read_text())
+  assert {'date', 'cpu', 'cores', 'tensorflow'} <= measured['machine'].keys()
+  rows = {(row['case'], row['way']): row for row in measured['rows']}
+  assert {case for case, _ in rows} == {
+    'all sources',
+    '2-FKd',
+    '2-FKd as array_record',
+    '2-FKd-r-10',
+    '3-EElKm',
+    '4-EcFKdK49',
+    '2 of the sample',
+    '4 of the sample',
+    '2 subsets',
+  }
+  assert {way for case, way in rows if case == '2-FKd'} == {
+    'stock',
+    'cmnist',
+    'cmnist, first',
+    'framing to /dev/null',
+    'raw write',
+    'inflating the sources',
+  }
+  # One table line a row, under two of head.
+  assert done.stdout.count('\n| ') == len(rows) + 1
+  for row in rows.values():
+    assert row['num_examples'] > 0
+    assert row['num_bytes'] > 0
+    assert 0 < row['seconds'] < row['process_seconds']
+    assert row['peak_mib'] > 0
+  # All ways hold the same 20 classes of 30 train and 5 test examples.
+  assert {
+    row['num_examples'] for (case, _), row in rows.items() if case == '2-FKd'
+  } == {20 * (30 + 5)}
+  assert rows['2-FKd', 'cmnist']['times_stock'] > 0
+
+
+def test_unknown_case_is_refused():
+  done = subprocess.run(
+    [sys.executable, str(_BENCHMARK), 'nonsense'],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 2
+  assert 'no such case: nonsense' in done.stderr
