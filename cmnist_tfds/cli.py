@@ -149,86 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     ' finished',
   )
 
-  show = _command(
-    commands, 'show', _show, 'draw a labelled picture of the classes'
-  )
-  show.add_argument('name', metavar='NAME', help=_NAME_HELP)
-  _add_where(show)
-  show.add_argument(
-    '-o',
-    '--output',
-    metavar='FILE',
-    type=pathlib.Path,
-    required=True,
-    help='the picture to write, a .png or .svg file',
-  )
-  kinds = show.add_mutually_exclusive_group()
-  for kind, what in (
-    ('histogram', 'draw how many examples each class has'),
-    ('confusable', 'draw which classes look alike across sources'),
-  ):
-    kinds.add_argument(
-      f'--{kind}', action='store_const', const=kind, dest='kind', help=what
-    )
-  show.set_defaults(kind='montage')
-  show.add_argument(
-    '--examples',
-    type=_at_least_one,
-    metavar='N',
-    help='how many examples of each class to draw (default: 3), with'
-    ' --confusable to compare (default: 60)',
-  )
-  show.add_argument('--dark', action='store_true', help='draw light on dark')
-
-  catalog = _command(
-    commands,
-    'catalog',
-    _catalog,
-    'write a static site with a page for each subset and each source',
-  )
-  _add_where(catalog)
-  _add_folder(catalog)
-
-  described = _command(
-    commands,
-    'croissant',
-    _croissant,
-    'describe a subset as Croissant JSON-LD; with -o, with its examples',
-  )
-  described.add_argument('name', metavar='NAME', help=_NAME_HELP)
-  _add_where(described)
-  described.add_argument(
-    '-o',
-    '--output',
-    metavar='DIR',
-    type=pathlib.Path,
-    help='write the description and the examples of the prepared subset, as'
-    ' Parquet, to this folder; without it the description is printed',
-  )
-
-  exported = _command(
-    commands,
-    'export',
-    _export,
-    'write a prepared subset as files that need no TFDS',
-  )
-  exported.add_argument('name', metavar='NAME', help=_NAME_HELP)
-  _add_where(exported)
-  exported.add_argument(
-    '--format',
-    choices=tuple(export.FORMATS),
-    required=True,
-    help="png: a folder for each class, as ImageNet; idx: MNIST's four files;"
-    " npz: one file, as keras.datasets; csv: the published generator's layout",
-  )
-  exported.add_argument(
-    '-o',
-    '--output',
-    metavar='DIR',
-    type=pathlib.Path,
-    required=True,
-    help='the folder to write; must be new or empty',
-  )
+  _add_faces(commands)
 
   verify = _command(
     commands,
@@ -287,6 +208,101 @@ def _parser() -> argparse.ArgumentParser:
     ' what is deleted is encoded anew when it is needed',
   )
   return parser
+
+
+def _add_faces(commands: Any) -> None:
+  """Adds the commands that show prepared subsets or hand them on."""
+  show = _command(
+    commands, 'show', _show, 'draw a labelled picture of the classes'
+  )
+  show.add_argument('name', metavar='NAME', help=_NAME_HELP)
+  _add_where(show)
+  show.add_argument(
+    '-o',
+    '--output',
+    metavar='FILE',
+    type=pathlib.Path,
+    required=True,
+    help='the picture to write, a .png or .svg file',
+  )
+  kinds = show.add_mutually_exclusive_group()
+  for kind, what in (
+    ('histogram', 'draw how many examples each class has'),
+    ('confusable', 'draw which classes look alike across sources'),
+  ):
+    kinds.add_argument(
+      f'--{kind}', action='store_const', const=kind, dest='kind', help=what
+    )
+  show.set_defaults(kind='montage')
+  show.add_argument(
+    '--examples',
+    type=_at_least_one,
+    metavar='N',
+    help='how many examples of each class to draw (default: 3), with'
+    ' --confusable to compare (default: 60)',
+  )
+  show.add_argument('--dark', action='store_true', help='draw light on dark')
+
+  catalog = _command(
+    commands,
+    'catalog',
+    _catalog,
+    'write a static site with a page for each subset and each source',
+  )
+  _add_where(catalog)
+  _add_folder(catalog)
+
+  exported = _command(
+    commands,
+    'export',
+    _export,
+    'write a prepared subset as files that need no TFDS',
+  )
+  exported.add_argument('name', metavar='NAME', help=_NAME_HELP)
+  _add_where(exported)
+  exported.add_argument(
+    '--format',
+    choices=tuple(export.FORMATS),
+    required=True,
+    help="png: a folder for each class, as ImageNet; idx: MNIST's four files;"
+    " npz: one file, as keras.datasets; csv: the published generator's layout",
+  )
+  exported.add_argument(
+    '-o',
+    '--output',
+    metavar='DIR',
+    type=pathlib.Path,
+    required=True,
+    help='the folder to write; must be new or empty',
+  )
+
+  described = _command(
+    commands,
+    'croissant',
+    _croissant,
+    'describe a subset as Croissant JSON-LD; with -o, with its examples',
+  )
+  described.add_argument('name', metavar='NAME', help=_NAME_HELP)
+  _add_where(described)
+  described.add_argument(
+    '-o',
+    '--output',
+    metavar='DIR',
+    type=pathlib.Path,
+    help='write the description and the examples of the prepared subset, as'
+    ' Parquet, to this folder; without it the description is printed',
+  )
+
+  published = _command(
+    commands,
+    'publish',
+    _publish,
+    'lay prepared subsets out, with a dataset card, for others to read'
+    ' without this package',
+  )
+  published.add_argument('names', metavar='NAME', nargs='+', help=_NAME_HELP)
+  _add_where(published)
+  _add_folder(published)
 
 
 def _command(
@@ -528,21 +544,20 @@ def _is_prepared(builder: CmnistBuilder) -> bool:
 
 
 def _show(args: argparse.Namespace) -> int:
-  found = _prepared(args)
+  found = _prepared(subsets.subset(args.name), args)
   drawing = pictures.draw(found, args.kind, args.examples)
   pictures.write(drawing, args.output, dark=args.dark)
   print(
-    f'{found.folder}: {len(found.subset.classes)} classes drawn to'
-    f' {args.output}'
+    f'{found.folder}: {found.subset.num_classes} classes drawn to {args.output}'
   )
   return 0
 
 
-def _prepared(args: argparse.Namespace) -> read.Prepared:
+def _prepared(subset: Subset, args: argparse.Namespace) -> read.Prepared:
   """Returns a subset that must be prepared."""
-  found = read.find(args.name, data_dir=args.data_dir, sample=args.sample)
+  found = read.find(subset.name, data_dir=args.data_dir, sample=args.sample)
   if found is None:
-    builder = _builder(subsets.subset(args.name), args)
+    builder = _builder(subset, args)
     raise PreparationError(
       f'{builder.info.full_name} is not prepared in'
       f' {builder.data_dir_root}. Run: {_how_to_build(builder)}'
@@ -564,6 +579,16 @@ def _catalog(args: argparse.Namespace) -> int:
   return 0
 
 
+# export --------------------------------------------------------------------
+
+
+def _export(args: argparse.Namespace) -> int:
+  found = _prepared(subsets.subset(args.name), args)
+  export.export(found, args.format, args.output)
+  print(f'{found.folder}: written as {args.format} to {args.output}')
+  return 0
+
+
 # croissant -----------------------------------------------------------------
 
 
@@ -573,19 +598,24 @@ def _croissant(args: argparse.Namespace) -> int:
   if args.output is None:
     print(croissant.describe(subsets.subset(args.name)), end='')
     return 0
-  found = _prepared(args)
+  found = _prepared(subsets.subset(args.name), args)
   count = croissant.export(found, args.output)
   print(f'{args.output / croissant.FILE}: {count:,} examples')
   return 0
 
 
-# export --------------------------------------------------------------------
+# publish -------------------------------------------------------------------
 
 
-def _export(args: argparse.Namespace) -> int:
-  found = _prepared(args)
-  export.export(found, args.format, args.output)
-  print(f'{found.folder}: written as {args.format} to {args.output}')
+def _publish(args: argparse.Namespace) -> int:
+  from cmnist_tfds import publish
+
+  chosen = dict.fromkeys(map(subsets.subset, args.names))
+  publish.publish([_prepared(s, args) for s in chosen], args.output)
+  print(
+    f'{args.output}: {len(chosen)} subsets. Mind the licence of each source'
+    ' before you hand them on; the card tells them.'
+  )
   return 0
 
 

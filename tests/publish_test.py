@@ -47,11 +47,14 @@ import sys
 sys.modules['cmnist_tfds'] = None
 import json
 import tensorflow_datasets as tfds
+from etils import epath
 if sys.argv[1] == 'directory':
   builder = tfds.builder_from_directory(sys.argv[2])
 else:
-  from tensorflow_datasets.core import community
-  register = community.DataDirRegister({'ns': [sys.argv[2]]})
+  from tensorflow_datasets.core.community import config, register_path
+  register = register_path.DataDirRegister({
+    'ns': config.NamespaceConfig(paths=[epath.Path(sys.argv[2])])
+  })
   builder = register.builder(
     tfds.core.naming.DatasetName('ns:cmnist_sample'), config='X-12'
   )

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 
 from cmnist_tfds.figures.drawing import Bar, Drawing, Mark, Text
@@ -52,8 +51,8 @@ class Counts:
 
 def counts(found: Prepared) -> list[Counts]:
   """Returns how many examples each class of a prepared subset has, by label."""
-  metadata = json.loads((found.folder / 'metadata.json').read_text('utf-8'))
-  return [Counts(row['train'], row['test']) for row in metadata['classes']]
+  rows = found.metadata['classes']
+  return [Counts(row['train'], row['test']) for row in rows]
 
 
 def histogram(subset: Subset, counted: Sequence[Counts], title: str) -> Drawing:
