@@ -20,7 +20,6 @@ ever inflated than the checked header of the array promises.
 
 from __future__ import annotations
 
-import gzip
 import lzma
 import math
 import struct
@@ -30,6 +29,7 @@ from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
 import numpy as np
+from isal import igzip, isal_zlib
 
 from cmnist_tfds.errors import OriginFileError
 
@@ -46,13 +46,14 @@ _BLOCK = 1 << 20
 
 # What gzip and zipfile raise where a file is damaged, encrypted, or packed in a
 # way they do not know.
-DAMAGE = (
+DAMAGE: tuple[type[Exception], ...] = (
   EOFError,
   OSError,
   RuntimeError,
   ValueError,
   lzma.LZMAError,
   struct.error,
+  isal_zlib.error,
   zipfile.BadZipFile,
   zlib.error,
 )
@@ -84,7 +85,7 @@ def read_array(stream: BinaryIO, check_shape: ShapeCheck) -> np.ndarray:
   stream.seek(0)
   try:
     if magic.startswith(GZIP_MAGIC):
-      with gzip.open(stream) as unpacked:
+      with igzip.open(stream) as unpacked:
         return _read_idx(unpacked, check_shape)
     if magic == ZIP_MAGIC:
       with zipfile.ZipFile(stream) as archive:
