@@ -29,7 +29,7 @@ from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
 import numpy as np
-from isal import igzip, isal_zlib
+from isal import igzip, igzip_lib
 
 from cmnist_tfds.errors import OriginFileError
 
@@ -46,14 +46,14 @@ _BLOCK = 1 << 20
 
 # What gzip and zipfile raise where a file is damaged, encrypted, or packed in a
 # way they do not know.
-DAMAGE: tuple[type[Exception], ...] = (
+DAMAGE = (
   EOFError,
   OSError,
   RuntimeError,
   ValueError,
   lzma.LZMAError,
   struct.error,
-  isal_zlib.error,
+  igzip_lib.IsalError,
   zipfile.BadZipFile,
   zlib.error,
 )
