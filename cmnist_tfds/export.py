@@ -17,17 +17,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import pathlib
 import re
-import shutil
 import struct
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from cmnist_tfds.errors import PreparationError
+from cmnist_tfds import output
 from cmnist_tfds.prepare import png
 from cmnist_tfds.read import arrays
 from cmnist_tfds.read.prepared import Prepared
@@ -67,31 +65,11 @@ def export(
     MemoryShortageError: If the subset does not fit into memory.
     OSError: If a file cannot be written.
   """
-  if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-    raise PreparationError(
-      f'{folder} is there and not empty. Name a new folder, or remove it.'
-    )
+  output.check_folder(folder)
   examples = dict(zip(SPLITS, arrays.read(found, *SPLITS), strict=True))
-  with _beside(folder) as unfinished:
+  with output.folder(folder) as unfinished:
     FORMATS[file_format](found, examples, unfinished)
   return folder
-
-
-@contextlib.contextmanager
-def _beside(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-  """Makes a folder beside its place that is renamed once it is full."""
-  folder.parent.mkdir(parents=True, exist_ok=True)
-  unfinished = folder.with_name(f'.{folder.name}.incomplete')
-  # What a killed process left.
-  shutil.rmtree(unfinished, ignore_errors=True)
-  unfinished.mkdir()
-  try:
-    yield unfinished
-    if folder.exists():
-      folder.rmdir()
-    unfinished.rename(folder)
-  finally:
-    shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _write_png(found: Prepared, splits: _Splits, folder: pathlib.Path) -> None:

@@ -27,6 +27,8 @@ from collections.abc import Iterator
 
 from cmnist_tfds.errors import PreparationError
 
+_PACKAGE = 'cmnist_tfds'
+
 
 @contextlib.contextmanager
 def file(path: pathlib.Path) -> Iterator[pathlib.Path]:
@@ -47,14 +49,16 @@ def file(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 @contextlib.contextmanager
-def folder(path: pathlib.Path, told_by: str) -> Iterator[pathlib.Path]:
+def folder(
+  path: pathlib.Path, told_by: str | None = None
+) -> Iterator[pathlib.Path]:
   """Gives a folder to fill, which takes its place when the block ends.
 
   Args:
     path: Its place. An empty folder there is replaced, and one this package
       wrote; any other is left alone.
     told_by: A file in what this package writes that has the package's name in
-      it.
+      it; None where nothing tells, so that only an empty folder is replaced.
 
   Yields:
     The folder to write to.
@@ -62,11 +66,7 @@ def folder(path: pathlib.Path, told_by: str) -> Iterator[pathlib.Path]:
   Raises:
     PreparationError: If something else is at that place.
   """
-  if not _is_replaceable(path, told_by):
-    raise PreparationError(
-      f'{path} is there and was not written by this command ({told_by} in it'
-      ' would say so). Name another folder, or remove it.'
-    )
+  check_folder(path, told_by)
   path.parent.mkdir(parents=True, exist_ok=True)
   with tempfile.TemporaryDirectory(
     dir=path.parent, prefix=f'.{path.name}.incomplete.'
@@ -79,12 +79,26 @@ def folder(path: pathlib.Path, told_by: str) -> Iterator[pathlib.Path]:
     unfinished.rename(path)
 
 
-def _is_replaceable(path: pathlib.Path, told_by: str) -> bool:
+def check_folder(path: pathlib.Path, told_by: str | None = None) -> None:
+  """Raises what `folder` would, before the work.
+
+  Args:
+    path: As for `folder`.
+    told_by: As for `folder`.
+
+  Raises:
+    PreparationError: If something else is at that place.
+  """
   if not path.exists():
-    return True
-  if not path.is_dir():
-    return False
-  token = path / told_by
-  if token.is_file():
-    return 'cmnist_tfds' in token.read_text(encoding='utf-8')
-  return not any(path.iterdir())
+    return
+  if path.is_dir():
+    if not any(path.iterdir()):
+      return
+    token = path / told_by if told_by else None
+    if token and token.is_file() and _PACKAGE in token.read_text('utf-8'):
+      return
+  how = f' and was not written by this command ({told_by} in it would say so)'
+  raise PreparationError(
+    f'{path} is there and not empty{how if told_by else ""}. Name another'
+    ' folder, or remove it.'
+  )
