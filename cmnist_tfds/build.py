@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -133,27 +134,31 @@ def _in_processes(
   pool = concurrent.futures.ProcessPoolExecutor(
     min(jobs, len(names) or 1),
     mp_context=multiprocessing.get_context('spawn'),
-    initializer=_ignore_interrupts,
   )
   try:
-    building = [pool.submit(_build_interruptibly, n, options) for n in names]
+    # Processes start here, and ignore Ctrl-C from their first moment on.
+    with _interrupts(signal.SIG_IGN):
+      building = [pool.submit(_build_interruptibly, n, options) for n in names]
     for done in concurrent.futures.as_completed(building):
       yield done.result()
   finally:
     pool.shutdown(cancel_futures=True)
 
 
-def _ignore_interrupts() -> None:
-  # Ctrl-C reaches every process. One that waits for work has none to stop.
-  signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextlib.contextmanager
+def _interrupts(handler: Any) -> Iterator[None]:
+  """Handles Ctrl-C in another way for a while."""
+  previous = signal.signal(signal.SIGINT, handler)
+  try:
+    yield
+  finally:
+    signal.signal(signal.SIGINT, previous)
 
 
 def _build_interruptibly(name: str, options: Options) -> Outcome:
-  signal.signal(signal.SIGINT, signal.default_int_handler)
-  try:
+  # Ctrl-C reaches every process. Those that wait for work ignore it.
+  with _interrupts(signal.default_int_handler):
     return _build_one(name, options)
-  finally:
-    _ignore_interrupts()
 
 
 def _build_one(name: str, options: Options) -> Outcome:
