@@ -367,7 +367,7 @@ def _full(name: str, base: str) -> Subset:
     known = ' '.join(s.key for s in sources_lib.SOURCES)
     raise _no_subset(
       name,
-      f'{keys!r} is not made of the keys of sources: {known}',
+      f'it is not made of the keys of sources: {known}',
       _guess(base),
     )
   ordered = sorted(set(combined), key=sources_lib.SOURCES.index)
