@@ -31,7 +31,7 @@ from typing import Any
 
 import tqdm
 
-from cmnist_tfds import read, subsets
+from cmnist_tfds import read
 from cmnist_tfds.errors import CmnistError, PreparationError
 from cmnist_tfds.subsets import Subset
 
@@ -208,19 +208,20 @@ def _check_room(chosen: Sequence[Subset], options: Options) -> None:
   if options.sample:
     return
   names = {s.name for s in chosen}
-  # Builders are not made for hundreds of subsets only to learn their paths.
-  builder = _builder(subsets.DEFAULT, options)
-  root = builder.data_dir_root
   num_examples = 0
   for subset in chosen:
-    if (root / builder.name / subset.name / str(builder.version)).exists():
+    folder = read.folder_of(subset, data_dir=options.data_dir)
+    if folder.exists():
       continue
     num_examples += subset.num_train or 0
     # A reduced subset shares the test shards of the full one.
     if subset.per_class is None or subset.full.name not in names:
       num_examples += subset.num_test or 0
+  if not num_examples:
+    return
   needed = num_examples * _BYTES_PER_EXAMPLE
-  free = shutil.disk_usage(_nearest_existing(pathlib.Path(root))).free
+  root = folder.parents[2]
+  free = shutil.disk_usage(_nearest_existing(root)).free
   if needed > free:
     raise PreparationError(
       f'{len(chosen)} subsets need about {needed / 1e9:,.1f} GB in {root}, and'

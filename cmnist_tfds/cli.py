@@ -478,7 +478,7 @@ def _splits_of(subset: Subset) -> str:
 
 
 def _how_to_build(builder: CmnistBuilder) -> str:
-  sample = ' --sample' if builder.name == 'cmnist_sample' else ''
+  sample = ' --sample' if builder.name == read.SAMPLE else ''
   where = f' --data_dir {builder.data_dir_root}'
   return f'cmnist build {builder.subset.name}{sample}{where}'
 

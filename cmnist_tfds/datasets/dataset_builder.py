@@ -431,7 +431,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     if (
       not full.data_path.exists()
       or full.info.file_format != self.info.file_format
-      or full.info.metadata['digests'].get(split) != digest
+      or full.info.metadata.get('digests', {}).get(split) != digest
     ):
       return None
     return full.info.splits[split]

@@ -19,18 +19,22 @@ from __future__ import annotations
 from cmnist_tfds.read.arrays import first_of_each_class, load_data
 from cmnist_tfds.read.batches import as_batches
 from cmnist_tfds.read.prepared import (
+  SAMPLE,
   Prepared,
   builder_of,
   find,
   find_or_prepare,
+  folder_of,
 )
 
 __all__ = [
+  'SAMPLE',
   'Prepared',
   'as_batches',
   'builder_of',
   'find',
   'find_or_prepare',
   'first_of_each_class',
+  'folder_of',
   'load_data',
 ]

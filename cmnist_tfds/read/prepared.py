@@ -99,6 +99,25 @@ class Prepared:
     return json.loads((self.folder / _METADATA).read_text('utf-8'))
 
 
+def folder_of(
+  subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False
+) -> pathlib.Path:
+  """Returns where a subset is once it is prepared, without asking TFDS.
+
+  Args:
+    subset: The subset.
+    data_dir: Where prepared datasets are; TFDS's default if None.
+    sample: Whether it is one of `cmnist_sample` in place of `cmnist`.
+
+  Returns:
+    `<data_dir>/<dataset>/<config>/<version>`, as TFDS lays datasets out.
+  """
+  root = data_dir or os.environ.get(_DATA_DIR) or _DEFAULT_DATA_DIR
+  dataset = SAMPLE if sample else DATASET
+  folder = pathlib.Path(root, dataset, subset.name, subsets.VERSION)
+  return folder.expanduser()
+
+
 def find(
   name: str, *, data_dir: _PathLike | None = None, sample: bool = False
 ) -> Prepared | None:
@@ -117,10 +136,8 @@ def find(
     PreparationError: If what is there cannot be understood.
   """
   subset = subsets.subset(name)
-  root = data_dir or os.environ.get(_DATA_DIR) or _DEFAULT_DATA_DIR
-  dataset = SAMPLE if sample else DATASET
-  folder = pathlib.Path(root, dataset, subset.name, subsets.VERSION)
-  return _read(subset, dataset, folder.expanduser())
+  folder = folder_of(subset, data_dir=data_dir, sample=sample)
+  return _read(subset, SAMPLE if sample else DATASET, folder)
 
 
 def find_or_prepare(
