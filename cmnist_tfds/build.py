@@ -25,6 +25,7 @@ import pathlib
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -155,6 +156,16 @@ def _interrupts(handler: Any) -> Iterator[None]:
     signal.signal(signal.SIGINT, previous)
 
 
+@contextlib.contextmanager
+def _interrupts_deferred() -> Iterator[None]:
+  """Heeds Ctrl-C at the end: TFDS, interrupted while imported, complains."""
+  interrupted = threading.Event()
+  with _interrupts(lambda *_: interrupted.set()):
+    yield
+  if interrupted.is_set():
+    raise KeyboardInterrupt
+
+
 def _build_interruptibly(name: str, options: Options) -> Outcome:
   # Ctrl-C reaches every process. Those that wait for work ignore it.
   with _interrupts(signal.default_int_handler):
@@ -162,7 +173,8 @@ def _build_interruptibly(name: str, options: Options) -> Outcome:
 
 
 def _build_one(name: str, options: Options) -> Outcome:
-  import tensorflow_datasets as tfds
+  with _interrupts_deferred():
+    import tensorflow_datasets as tfds
 
   if not sys.stderr.isatty() or multiprocessing.parent_process():
     tfds.disable_progress_bar()

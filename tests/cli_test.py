@@ -234,6 +234,34 @@ def test_interrupt_keeps_what_is_finished_and_nothing_else(tmp_path):
   assert not list(tmp_path.rglob('*incomplete*'))
 
 
+def test_interrupt_while_tfds_is_imported(tmp_path):
+  # A process of several takes up what is queued before it is told to end.
+  code = """
+import os, signal, sys
+class Interrupting:
+  def find_spec(self, name, path=None, target=None):
+    if name == 'tensorflow_datasets.core.dataset_builder':
+      sys.meta_path.remove(self)
+      os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from cmnist_tfds import build
+options = build.Options(sample=True, data_dir=sys.argv[1])
+try:
+  build._build_one('X-12', options)
+except KeyboardInterrupt:
+  assert not build._build_one('X-12', options).fault
+else:
+  raise AssertionError('The interrupt was not heeded.')
+"""
+  run = subprocess.run(
+    [sys.executable, '-c', code, str(tmp_path)],
+    check=False,
+    capture_output=True,
+    text=True,
+  )
+  assert (run.returncode, run.stderr) == (0, '')
+
+
 # show ------------------------------------------------------------------------
 
 
