@@ -199,9 +199,9 @@ def _deleting(
 
 def _pieces(folder: str, name: str, split: str) -> Any:
   from cmnist_tfds import acquire, subsets
-  from cmnist_tfds.datasets import fast_path
+  from cmnist_tfds.prepare import pieces
 
-  return fast_path.pieces(
+  return pieces.open_or_encode(
     subsets.subset(name),
     split,
     acquire.Places(manual_dir=pathlib.Path(folder)),
@@ -223,7 +223,7 @@ def _make(
 def _encode(start: _Start, folder: str) -> dict[str, Any]:
   """Encodes all sources."""
   from cmnist_tfds import sources
-  from cmnist_tfds.datasets import fast_path  # noqa: F401
+  from cmnist_tfds.prepare import pieces  # noqa: F401
 
   num_examples = num_bytes = 0
   start()

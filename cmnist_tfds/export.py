@@ -28,8 +28,9 @@ import numpy as np
 from cmnist_tfds import output
 from cmnist_tfds.prepare import png
 from cmnist_tfds.read import arrays
+from cmnist_tfds.read.examples import Examples
 from cmnist_tfds.read.prepared import Prepared
-from cmnist_tfds.read.reader import AT_ONCE, Examples
+from cmnist_tfds.read.reader import AT_ONCE
 from cmnist_tfds.sources import SPLITS
 
 # MNIST's own names of its splits.

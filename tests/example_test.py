@@ -83,6 +83,52 @@ def test_reads_pngs_at_any_place_and_length():
       )
 
 
+def decode_all(records):
+  decoded = example.decode_all(records)
+  bounds = zip(decoded.begins, decoded.ends, strict=True)
+  images = [decoded.data[begin:end].tobytes() for begin, end in bounds]
+  return [
+    (image, *integers)
+    for image, integers in zip(images, decoded.integers.tolist(), strict=True)
+  ]
+
+
+@given(
+  st.lists(
+    st.tuples(
+      st.binary(max_size=300) | st.integers(0, 3000).map(bytes),
+      st.integers(0, 260) | INT64,
+      st.integers(0, 4) | INT64,
+      st.integers(0, 130) | INT64,
+      st.booleans(),
+    )
+  )
+)
+def test_reads_many_as_it_reads_one(examples):
+  values = [whole[:4] for whole in examples]
+  records = [
+    by_protobuf(*whole[:4]).SerializeToString()
+    if whole[4]
+    else example.encode(*whole[:4])
+    for whole in examples
+  ]
+  assert decode_all(records) == values
+
+
+@given(st.integers(0, 200), st.integers(1, 255))
+def test_changed_bytes_are_read_alike_in_any_company(at, change):
+  good = example.encode(b'png' * 40, 1, 2, 3)
+  changed = bytearray(good)
+  changed[at % len(good)] ^= change
+  try:
+    expected = example.decode(bytes(changed))
+  except ValueError:
+    with pytest.raises(ValueError, match='it '):
+      decode_all([good, bytes(changed)])
+  else:
+    assert decode_all([good, bytes(changed)])[1] == expected
+
+
 @given(st.binary(max_size=60))
 def test_other_bytes_are_refused_or_read(data):
   with contextlib.suppress(ValueError):

@@ -33,6 +33,7 @@ from tensorflow_datasets.core.utils import shard_utils
 from cmnist_tfds import acquire, downloads, resources, selection, subsets
 from cmnist_tfds.datasets import fast_path, finished
 from cmnist_tfds.errors import PreparationError, SubsetNameError
+from cmnist_tfds.prepare import pieces
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 from cmnist_tfds.subsets import Subset
 
@@ -394,22 +395,22 @@ class CmnistBuilder(  # type: ignore[call-arg]
     self, split: str, shard_config: shard_utils.ShardConfig
   ) -> tfds.core.SplitInfo:
     metadata = self.info.metadata
-    pieces = fast_path.pieces(
+    given = pieces.open_or_encode(
       self.subset,
       split,
       self._places_now,
       allow_unverified=self._allow_unverified,
     )
-    for piece in pieces:
+    for piece in given:
       metadata['sources'][piece.source]['verified'] |= piece.store.note
       taken = piece.labels[piece.store.labels[piece.rows]]
       for label, count in zip(
         *np.unique(taken, return_counts=True), strict=True
       ):
         metadata['classes'][label][split] = int(count)
-    digest = metadata['digests'][split] = fast_path.digest(pieces)
+    digest = metadata['digests'][split] = pieces.digest(given)
     return fast_path.write(
-      pieces,
+      given,
       self._get_filename_template(split),
       self.info.file_format,
       shard_config,

@@ -21,8 +21,6 @@ pieces. Both give the same examples in the same order.
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -32,10 +30,7 @@ import tensorflow_datasets.public_api as tfds
 from tensorflow_datasets.core import naming
 from tensorflow_datasets.core.utils import shard_utils
 
-from cmnist_tfds import acquire, selection
-from cmnist_tfds.prepare import order, records, shards, store
-from cmnist_tfds.sources import Source
-from cmnist_tfds.subsets import Subset
+from cmnist_tfds.prepare import order, records, shards
 
 _WRITERS = {
   tfds.core.FileFormat.TFRECORD: shards.write_tfrecords,
@@ -62,88 +57,6 @@ def applies(
     and download_config.beam_runner is None
     and download_config.beam_options is None
   )
-
-
-def pieces(
-  subset: Subset,
-  split: str,
-  places: acquire.Places,
-  *,
-  allow_unverified: bool,
-) -> list[records.Piece]:
-  """Returns what each source gives to a split; encodes what never was.
-
-  Args:
-    subset: The subset.
-    split: 'train' or 'test'.
-    places: Where origin files are looked for.
-    allow_unverified: Whether to take files that nothing proves.
-
-  Returns:
-    One piece per source, in the order of the subset.
-
-  Raises:
-    OriginFileError: If an origin file is missing or not the right one.
-    PreparationError: If the cache folder cannot be written.
-  """
-  found = []
-  for index, (source, raw_labels) in enumerate(subset.members):
-    encoded = _open(source, split, places, allow_unverified=allow_unverified)
-    found.append(
-      records.Piece(
-        store=encoded,
-        rows=selection.rows(
-          encoded.labels, raw_labels, selection.kept(subset, split)
-        ),
-        labels=selection.label_map(subset, index),
-        source=index,
-      )
-    )
-  return found
-
-
-def _open(
-  source: Source, split: str, places: acquire.Places, *, allow_unverified: bool
-) -> store.Store:
-  """Returns the store of a split of a source."""
-  read = functools.partial(acquire.read_split, source, split, places)
-  files = source.splits[split]
-  proved = f'{source.key} {split}: ' + ' '.join(
-    file.sha256 or file.md5 for file in (files.images, files.labels)
-  )
-  if not allow_unverified:
-    # Whoever made this store had proved the files; they need not be there now.
-    return store.open_or_encode(proved, lambda: _loaded(read()))
-  arrays = read(allow_unverified=True)
-  if acquire.Proof.NONE not in arrays.proofs.values():
-    return store.open_or_encode(proved, lambda: _loaded(arrays))
-  content = f'unverified {source.key} {split}: ' + ' '.join(
-    map(acquire.fingerprint, (arrays.images, arrays.labels))
-  )
-  return store.open_or_encode(content, lambda: _loaded(arrays))
-
-
-def _loaded(arrays: acquire.SplitArrays) -> store.Loaded:
-  proofs = {path: proof.value for path, proof in arrays.proofs.items()}
-  return store.Loaded(arrays.images, arrays.labels, note=proofs)
-
-
-def digest(split_pieces: Sequence[records.Piece]) -> str:
-  """Returns a hash of all that decides the bytes of a split's examples.
-
-  Args:
-    split_pieces: What each source gives.
-
-  Returns:
-    SHA-256 as 64 hexadecimal digits.
-  """
-  hashed = hashlib.sha256()
-  for piece in split_pieces:
-    encoded = piece.store
-    for array in (encoded.crcs, encoded.lengths, encoded.labels):
-      hashed.update(np.ascontiguousarray(array[piece.rows]).data)
-    hashed.update(piece.labels.tobytes())
-  return hashed.hexdigest()
 
 
 def write(

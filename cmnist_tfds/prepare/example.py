@@ -27,8 +27,13 @@ Feature {1: BytesList, 3: Int64List}, both lists {1: values}.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from cmnist_tfds.prepare.windows import take
 
 # What a PNG begins and ends with.
 _PNG_BEGIN = b'\x89PNG\r\n\x1a\n'
@@ -69,6 +74,88 @@ def tail(label: int, source: int, source_label: int) -> bytes:
     + _int64_entry('source', source)
     + _int64_entry('source_label', source_label)
   )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Decoded:
+  """Examples, their images still encoded.
+
+  Attributes:
+    data: uint8, holds the PNGs.
+    begins: int64 (n,), where each PNG begins.
+    ends: int64 (n,), where each ends.
+    integers: int64 (n, 3), of each example label, number of the source and raw
+      label.
+  """
+
+  data: np.ndarray
+  begins: np.ndarray
+  ends: np.ndarray
+  integers: np.ndarray
+
+
+def decode_all(records: Sequence[bytes]) -> Decoded:
+  """Reads examples, be they serialised here or by TensorFlow.
+
+  Args:
+    records: Serialised `tf.train.Example`s, their features in any order.
+
+  Returns:
+    The examples, in that order.
+
+  Raises:
+    ValueError: If one is no such example; says what is wrong.
+  """
+  data = np.frombuffer(b''.join(records), np.uint8)
+  lengths = np.fromiter(map(len, records), np.int64, len(records))
+  record_ends = np.cumsum(lengths)
+  begins = record_ends - lengths + _USUAL_HEAD
+  ends = record_ends - len(_USUAL_TAIL)
+  usual = _are_usual(data, begins, ends)
+  integers = np.empty((len(records), 3), np.int64)
+  integers[usual] = take(data, ends[usual], len(_USUAL_TAIL))[:, _VALUES]
+  others = np.flatnonzero(~usual)
+  if others.size:
+    images = []
+    for number in others.tolist():
+      image, *integers[number] = decode(records[number])
+      images.append(image)
+    lengths = np.fromiter(map(len, images), np.int64, len(images))
+    ends[others] = len(data) + np.cumsum(lengths)
+    begins[others] = ends[others] - lengths
+    data = np.concatenate([data, np.frombuffer(b''.join(images), np.uint8)])
+  return Decoded(data, begins, ends, integers)
+
+
+def _are_usual(
+  data: np.ndarray, begins: np.ndarray, ends: np.ndarray
+) -> np.ndarray:
+  """Returns which examples are as `encode` writes nearly all: bool (n,).
+
+  Args:
+    data: uint8, holds the examples.
+    begins: int64 (n,), where PNGs begin if heads have the usual length.
+    ends: int64 (n,), where PNGs end if tails have the usual length.
+  """
+  heads = _usual_heads()
+  usual = (ends - begins >= 0) & (ends - begins < len(heads))
+  found = take(data, begins[usual] - _USUAL_HEAD, _USUAL_HEAD)
+  expected = heads[(ends - begins)[usual]]
+  usual[usual] = (found == expected).all(axis=1)
+  found = take(data, ends[usual], len(_USUAL_TAIL)) & _TAIL_MASK
+  usual[usual] = (found == np.frombuffer(_USUAL_TAIL, np.uint8)).all(axis=1)
+  return usual
+
+
+@functools.cache
+def _usual_heads() -> np.ndarray:
+  """Returns the heads of usual length, by length of the PNG: uint8 (k, 22).
+
+  Where the length has another head, zeros stand.
+  """
+  heads = [head(length, len(_USUAL_TAIL)) for length in range(_USUAL_PNGS)]
+  padded = [h if len(h) == _USUAL_HEAD else bytes(_USUAL_HEAD) for h in heads]
+  return np.frombuffer(b''.join(padded), np.uint8).reshape(-1, _USUAL_HEAD)
 
 
 def decode(data: bytes) -> tuple[bytes, int, int, int]:
@@ -123,7 +210,8 @@ def _features(data: bytes) -> dict[str, bytes]:
     parts = dict(_fields(entry))
     for _, values in _fields(parts.get(2, b'')):
       for _, value in _fields(values):
-        features.setdefault(parts.get(1, b'').decode(), value)
+        name = parts.get(1, b'').decode(errors='replace')
+        features.setdefault(name, value)
   return features
 
 
@@ -185,3 +273,19 @@ def _varint(value: int) -> bytes:
     value >>= 7
   groups.append(value)
   return bytes(groups)
+
+
+# Examples are usual if the lengths in their heads take two bytes each, and their
+# integers one. PNGs of 28 x 28 pixels are shorter than this.
+_USUAL_PNGS = 2048
+_USUAL_TAIL = tail(0, 0, 0)
+_USUAL_HEAD = len(head(_USUAL_PNGS, len(_USUAL_TAIL)))
+# Where the integers stand in the tail. One byte holds what is below 128.
+_VALUES = (
+  np.cumsum(
+    [len(_int64_entry(name, 0)) for name in ('label', 'source', 'source_label')]
+  )
+  - 1
+)
+_TAIL_MASK = np.full(len(_USUAL_TAIL), 0xFF, np.uint8)
+_TAIL_MASK[_VALUES] = 0x80

@@ -32,6 +32,7 @@ import numpy as np
 
 from cmnist_tfds.prepare import crc32c, example, tfrecord
 from cmnist_tfds.prepare import store as store_lib
+from cmnist_tfds.prepare.windows import put, windows
 
 # PNGs are copied in widths that are multiples of this, so in few widths, with
 # what follows them in the store.
@@ -133,10 +134,10 @@ class Records:
     # Parts are copied too wide, so as to be of few widths: what is too much is
     # overwritten by the part that follows.
     joined = np.empty(ends[-1], np.uint8)
-    _put(joined, png_at - head_length, self._heads.padded[kind, length])
+    put(joined, png_at - head_length, self._heads.padded[kind, length])
     self._put_pngs(joined, png_at, picked)
-    _put(joined, tail_at, self._tails.padded[tail])
-    _put(joined, ends - tfrecord.FOOTER_SIZE, tfrecord.footers(crc))
+    put(joined, tail_at, self._tails.padded[tail])
+    put(joined, ends - tfrecord.FOOTER_SIZE, tfrecord.footers(crc))
     return joined, ends
 
   def examples(self, start: int, stop: int) -> Iterator[bytes]:
@@ -159,8 +160,8 @@ class Records:
     borders = np.flatnonzero(np.diff(group[by_group])) + 1
     for members in np.split(by_group, borders):
       width = int(steps[members[0]]) * _STEP
-      pngs = _windows(self._pngs[piece[members[0]]], width)
-      into = _windows(joined, width)
+      pngs = windows(self._pngs[piece[members[0]]], width)
+      into = windows(joined, width)
       into[png_at[members]] = pngs[self._start[picked[members]]]
 
 
@@ -245,20 +246,3 @@ def _pad(parts: Sequence[bytes]) -> np.ndarray:
   width = max(map(len, parts))
   padded = b''.join(part.ljust(width, b'\0') for part in parts)
   return np.frombuffer(padded, np.uint8).reshape(len(parts), width)
-
-
-def _put(joined: np.ndarray, at: np.ndarray, parts: np.ndarray) -> None:
-  """Writes rows of bytes to places in a buffer.
-
-  Args:
-    joined: uint8, the buffer.
-    at: Integers (n,), where each begins.
-    parts: uint8 (n, width).
-  """
-  width = parts.shape[1]
-  _windows(joined, width)[at] = parts.view(f'V{width}')[:, 0]
-
-
-def _windows(data: np.ndarray, width: int) -> np.ndarray:
-  """Returns a view of every run of so many bytes, by where it begins."""
-  return np.ndarray(len(data) - width + 1, f'V{width}', data, strides=(1,))

@@ -32,6 +32,7 @@ import google_crc32c
 import numpy as np
 
 from cmnist_tfds import errors
+from cmnist_tfds.prepare.windows import take
 
 # Bytes of a frame before and after the record.
 HEADER_SIZE = 12
@@ -90,6 +91,7 @@ class File:
         if os.path.getsize(path)
         else b''
       )
+    self._bytes = np.frombuffer(self._data, np.uint8)
     self._bounds = self._find_frames()
 
   def __len__(self) -> int:
@@ -117,7 +119,8 @@ class File:
     crcs = np.fromiter(
       map(google_crc32c.value, found), np.uint32, count=len(found)
     )
-    wrong = (self._bytes(ends, FOOTER_SIZE) != footers(crcs)).any(axis=1)
+    written = take(self._bytes, ends, FOOTER_SIZE)
+    wrong = (written != footers(crcs)).any(axis=1)
     if wrong.any():
       number = int(numbers[wrong.argmax()])
       raise self._damaged(number, 'it fails its checksum')
@@ -134,7 +137,7 @@ class File:
       begin += HEADER_SIZE + length_at(data, begin)[0] + FOOTER_SIZE
     # A wrong length led astray: of those that fail, the first alone counts.
     self._bounds = np.array([*begins, size])
-    headers = self._bytes(self._bounds[:-1], HEADER_SIZE)
+    headers = take(self._bytes, self._bounds[:-1], HEADER_SIZE)
     lengths, which = np.unique(
       headers[:, :8].copy().view('<u8')[:, 0], return_inverse=True
     )
@@ -147,10 +150,6 @@ class File:
       cut = len(begins) - (begin > size)
       raise self._damaged(cut, 'the file ends before it does')
     return self._bounds
-
-  def _bytes(self, at: np.ndarray, count: int) -> np.ndarray:
-    """Returns so many bytes from each of these places: uint8 (n, count)."""
-    return np.frombuffer(self._data, np.uint8)[at[:, None] + np.arange(count)]
 
   def _damaged(self, number: int, why: str) -> errors.PreparationError:
     return errors.PreparationError(

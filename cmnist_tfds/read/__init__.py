@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""From prepared subsets to arrays and batches, as fast as memory allows."""
+"""From subsets to arrays and batches, as fast as memory allows."""
 
 from __future__ import annotations
 
@@ -23,17 +23,21 @@ from cmnist_tfds.read.prepared import (
   Prepared,
   builder_of,
   find,
-  find_or_prepare,
   folder_of,
 )
+from cmnist_tfds.read.readable import find as find_readable
+from cmnist_tfds.read.readable import find_or_prepare
+from cmnist_tfds.read.stored import Stored
 
 __all__ = [
   'SAMPLE',
   'Prepared',
+  'Stored',
   'as_batches',
   'builder_of',
   'find',
   'find_or_prepare',
+  'find_readable',
   'first_of_each_class',
   'folder_of',
   'load_data',

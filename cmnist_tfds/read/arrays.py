@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Prepared subsets as NumPy arrays, without TensorFlow."""
+"""Subsets as NumPy arrays, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -23,15 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from cmnist_tfds.read import memory, prepared
+from cmnist_tfds.read import memory, readable
+from cmnist_tfds.read.examples import FEATURES, Examples, check_features
 from cmnist_tfds.read.prepared import Prepared
-from cmnist_tfds.read.reader import (
-  AT_ONCE,
-  FEATURES,
-  Examples,
-  Reader,
-  check_features,
-)
+from cmnist_tfds.read.reader import AT_ONCE, Reader
+from cmnist_tfds.read.stored import Stored
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 
 # Not in the dataset: it follows from the label.
@@ -40,7 +36,7 @@ _CLASS_NAME = 'class_name'
 _BYTES_PER_EXAMPLE = IMAGE_SIZE**2 + 3 * 8
 
 
-def read(found: Prepared, *wanted: str) -> list[Examples]:
+def read(found: Prepared | Stored, *wanted: str) -> list[Examples]:
   """Reads splits whole, on all cores.
 
   Args:
@@ -82,11 +78,13 @@ def _read(reader: Reader) -> Examples:
   return examples
 
 
-def first_of_each_class(found: Prepared, count: int) -> list[list[np.ndarray]]:
+def first_of_each_class(
+  found: Prepared | Stored, count: int
+) -> list[list[np.ndarray]]:
   """Returns the first training images of each class.
 
   Args:
-    found: A prepared subset.
+    found: The subset.
     count: How many of each class; fewer where a class has fewer.
 
   Returns:
@@ -121,8 +119,9 @@ def load_data(
       (x_train, y_train), (x_test, y_test) = load_data('2-FKd')
       x, y = load_data('2-FKd', split='train[:10%]')
 
-  The subset is prepared first where it is not. Neither TensorFlow nor TFDS is
-  imported if it is.
+  The subset is read from its shards, else from the encoded sources that builds
+  share; where neither are there, it is prepared first. Only then TensorFlow and
+  TFDS are imported.
 
   Args:
     name: Name of a subset.
@@ -154,7 +153,7 @@ def load_data(
     ValueError: If there is no such feature.
   """
   check_features(features, (*FEATURES, _CLASS_NAME))
-  found = prepared.find_or_prepare(name, data_dir=data_dir, sample=sample)
+  found = readable.find_or_prepare(name, data_dir=data_dir, sample=sample)
   wanted = SPLITS if split is None else (split,)
   arrays = tuple(
     tuple(_feature(f, examples, found) for f in features)
@@ -163,7 +162,9 @@ def load_data(
   return arrays if split is None else arrays[0]
 
 
-def _feature(name: str, examples: Examples, found: Prepared) -> np.ndarray:
+def _feature(
+  name: str, examples: Examples, found: Prepared | Stored
+) -> np.ndarray:
   if name == _CLASS_NAME:
     return np.array(found.class_names)[examples.labels]
   return examples.feature(name)

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 
-"""Prepared subsets as batches of `tf.data`."""
+"""Subsets as batches of `tf.data`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cmnist_tfds.errors import SplitError
-from cmnist_tfds.read import arrays, prepared
-from cmnist_tfds.read.reader import FEATURES, Reader, check_features
+from cmnist_tfds.read import arrays, readable
+from cmnist_tfds.read.examples import FEATURES, check_features
+from cmnist_tfds.read.reader import Reader
 from cmnist_tfds.sources import IMAGE_SIZE
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def as_batches(
   check_features(features, FEATURES)
   if batch_size < 1:
     raise ValueError(f'batch_size is to be at least 1, not {batch_size}.')
-  found = prepared.find_or_prepare(name, data_dir=data_dir, sample=sample)
+  found = readable.find_or_prepare(name, data_dir=data_dir, sample=sample)
   if cache:
     (cached,) = arrays.read(found, split)
     count = len(cached)

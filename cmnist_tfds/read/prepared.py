@@ -140,10 +140,10 @@ def find(
   return _read(subset, SAMPLE if sample else DATASET, folder)
 
 
-def find_or_prepare(
+def prepare(
   name: str, *, data_dir: _PathLike | None = None, sample: bool = False
 ) -> Prepared:
-  """Returns a subset as it is on disk; prepares it where it is not.
+  """Prepares a subset, if TFDS does not find it anywhere.
 
   Args:
     name: Name of a subset.
@@ -155,24 +155,19 @@ def find_or_prepare(
 
   Raises:
     SubsetNameError: If there is no such subset.
-    OriginFileError: If the subset is not prepared and a file it needs is
-      missing or not the right one.
-    PreparationError: If it is not prepared and cannot be written, or what is
-      there cannot be understood.
+    OriginFileError: If a file it needs is missing or not the right one.
+    PreparationError: If it cannot be written, or is no folder of this computer.
   """
-  found = find(name, data_dir=data_dir, sample=sample)
+  builder = builder_of(name, data_dir=data_dir, sample=sample)
+  builder.download_and_prepare()
+  # TFDS may know further places where datasets are.
+  folder = pathlib.Path(builder.data_path)
+  found = _read(builder.subset, builder.name, folder)
   if found is None:
-    builder = builder_of(name, data_dir=data_dir, sample=sample)
-    builder.download_and_prepare()
-    # TFDS may know further places where datasets are.
-    folder = pathlib.Path(builder.data_path)
-    found = _read(builder.subset, builder.name, folder)
-    if found is None:
-      raise PreparationError(
-        f'{builder.data_dir} is no folder of this computer. Copy it to one,'
-        ' or read it with tfds.load.'
-      )
-  _warn(found)
+    raise PreparationError(
+      f'{builder.data_dir} is no folder of this computer. Copy it to one, or'
+      ' read it with tfds.load.'
+    )
   return found
 
 
@@ -241,7 +236,7 @@ def _shards(
     yield Shard(folder / file, int(length))
 
 
-def _warn(found: Prepared) -> None:
+def warn(found: Prepared) -> None:
   """Says what a user should know before trusting the data."""
   names = tuple(c.name for c in found.subset.classes)
   if found.class_names != names:

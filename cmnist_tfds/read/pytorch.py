@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch.utils.data import _utils, default_collate
 
-from cmnist_tfds.read import arrays, prepared
+from cmnist_tfds.read import arrays, readable
 
 
 class CMNIST(torch.utils.data.Dataset):
@@ -70,7 +70,7 @@ class CMNIST(torch.utils.data.Dataset):
     Raises:
       CmnistError: As `cmnist_tfds.load_data` does.
     """
-    found = prepared.find_or_prepare(name, data_dir=data_dir, sample=sample)
+    found = readable.find_or_prepare(name, data_dir=data_dir, sample=sample)
     (examples,) = arrays.read(found, split)
     self.classes = list(found.class_names)
     self.class_to_idx = {name: i for i, name in enumerate(self.classes)}

@@ -12,74 +12,26 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-
 """Examples of a split on demand: any of them, in any order."""
 
 from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.prepare import example, png
 from cmnist_tfds.read import shards, splits
+from cmnist_tfds.read.examples import Examples
 from cmnist_tfds.read.prepared import Prepared
-from cmnist_tfds.sources import IMAGE_SIZE
+from cmnist_tfds.read.stored import Stored
 
 # Examples to read in one go: enough for their number not to matter.
 AT_ONCE = 1024
-
-
-# As TFDS names them, see `Examples.feature`.
-FEATURES = ('image', 'label', 'source', 'source_label')
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Examples:
-  """Examples as arrays.
-
-  Attributes:
-    images: uint8 (n, 28, 28).
-    labels: int64 (n,).
-    sources: int64 (n,), which of the subset's sources.
-    source_labels: int64 (n,), the sources' own raw labels.
-  """
-
-  images: np.ndarray
-  labels: np.ndarray
-  sources: np.ndarray
-  source_labels: np.ndarray
-
-  @classmethod
-  def empty(cls, count: int) -> Examples:
-    """Returns arrays for so many examples, not filled."""
-    return cls(
-      np.empty((count, IMAGE_SIZE, IMAGE_SIZE), np.uint8),
-      *(np.empty(count, np.int64) for _ in range(3)),
-    )
-
-  def __len__(self) -> int:
-    return len(self.labels)
-
-  def feature(self, name: str) -> np.ndarray:
-    """Returns one of `FEATURES`, by its name in TFDS."""
-    return {
-      'image': self.images,
-      'label': self.labels,
-      'source': self.sources,
-      'source_label': self.source_labels,
-    }[name]
-
-  def __getitem__(self, which: slice | np.ndarray) -> Examples:
-    return Examples(
-      self.images[which],
-      self.labels[which],
-      self.sources[which],
-      self.source_labels[which],
-    )
 
 
 class Reader:
@@ -88,7 +40,7 @@ class Reader:
   Several threads may read at a time.
   """
 
-  def __init__(self, found: Prepared, split: str):
+  def __init__(self, found: Prepared | Stored, split: str):
     """Opens the shards.
 
     Args:
@@ -121,81 +73,85 @@ class Reader:
       PreparationError: If a record is damaged; the message says which.
     """
     out = Examples.empty(len(numbers)) if out is None else out
-    for part, at, within in self._by_part(numbers):
-      pngs, *integers = zip(*part.decode(within), strict=True)
-      out.images[at] = part.pixels(pngs, within)
-      out.labels[at], out.sources[at], out.source_labels[at] = integers
+    part_of = np.searchsorted(self._ends, numbers, side='right')
+    for index in np.unique(part_of).tolist():
+      part = self._parts[index]
+      at = np.flatnonzero(part_of == index)
+      within = numbers[at] - self._begins[index] + part.start
+      part.source.read(within, out, at)
     return out
 
-  def _by_part(
-    self, numbers: np.ndarray
-  ) -> Iterator[tuple[_Part, np.ndarray, np.ndarray]]:
-    """Yields each part asked of, which of the numbers, and their records."""
-    part_of = np.searchsorted(self._ends, numbers, side='right')
-    for part in np.unique(part_of).tolist():
-      at = np.flatnonzero(part_of == part)
-      within = numbers[at] - self._begins[part] + self._parts[part].start
-      yield self._parts[part], at, within
+
+class _Source(Protocol):
+  """What examples are read from; several threads may read at a time."""
+
+  def read(self, numbers: np.ndarray, out: Examples, at: np.ndarray) -> None:
+    """Puts the examples of these numbers into these places of `out`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
-  """Consecutive records of one shard."""
+  """Consecutive examples of one shard, or of what stands for one."""
 
-  path: pathlib.Path
-  file: shards.Records
+  source: _Source
   start: int
   stop: int
 
-  def decode(self, numbers: np.ndarray) -> list[tuple[bytes, int, int, int]]:
-    """Returns PNG, label, number of the source and raw label of records."""
-    decoded: list[tuple[bytes, int, int, int]] = []
-    records = self.file.records(numbers)
-    try:
-      decoded.extend(map(example.decode, records))
-    except ValueError as err:
-      raise self._undecodable(int(numbers[len(decoded)]), err) from err
-    return decoded
 
-  def pixels(self, pngs: Sequence[bytes], numbers: np.ndarray) -> np.ndarray:
-    """Returns the images of records."""
-    try:
-      return png.decode(pngs)
-    except PreparationError:
-      # Which one it is shows when they are decoded one by one.
-      for data, number in zip(pngs, numbers.tolist(), strict=True):
-        try:
-          png.decode([data])
-        except PreparationError as err:
-          raise self._undecodable(number, err) from err
-      raise
-
-  def _undecodable(self, number: int, why: Exception) -> PreparationError:
-    return PreparationError(
-      f'{self.path} is no shard of CMNIST: record {number}: {why}.'
-      f' {shards.REMEDY}'
-    )
-
-
-def _parts(found: Prepared, split: str) -> Iterator[_Part]:
+def _parts(found: Prepared | Stored, split: str) -> Iterator[_Part]:
   """Cuts a split at the borders of shards."""
   for run in splits.runs(split, found.shard_lengths):
     begin = 0
-    for shard in found.shards[run.split]:
+    for number, length in enumerate(found.shard_lengths[run.split]):
       start = max(run.start - begin, 0)
-      stop = min(run.stop - begin, shard.num_examples)
-      begin += shard.num_examples
+      stop = min(run.stop - begin, length)
+      begin += length
       if start < stop:
-        file = shards.open_shard(
-          shard.path, found.file_format, shard.num_examples
-        )
-        yield _Part(shard.path, file, start, stop)
+        yield _Part(_open(found, run.split, number), start, stop)
 
 
-def check_features(names: Sequence[str], known: Sequence[str]) -> None:
-  """Raises a `ValueError` if there is a name that is not known."""
-  unknown = [name for name in names if name not in known]
-  if unknown:
-    raise ValueError(
-      f'There are no features {unknown}, but {", ".join(known)}.'
-    )
+def _open(found: Prepared | Stored, split: str, number: int) -> _Source:
+  if isinstance(found, Stored):
+    return found.splits[split]
+  shard = found.shards[split][number]
+  return _Shard(
+    shard.path,
+    shards.open_shard(shard.path, found.file_format, shard.num_examples),
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shard:
+  """The examples of one shard."""
+
+  path: pathlib.Path
+  file: shards.Records
+
+  def read(self, numbers: np.ndarray, out: Examples, at: np.ndarray) -> None:
+    """Puts the examples of these numbers into these places of `out`."""
+    records = self.file.records(numbers)
+    try:
+      images, integers = _decode(records)
+    except (ValueError, PreparationError):
+      self._blame(records, numbers)
+      raise
+    out.images[at] = images
+    out.labels[at], out.sources[at], out.source_labels[at] = integers.T
+
+  def _blame(self, records: list[bytes], numbers: np.ndarray) -> None:
+    """Raises an error that says which of the records cannot be decoded."""
+    for record, number in zip(records, numbers.tolist(), strict=True):
+      try:
+        _decode([record])
+      except (ValueError, PreparationError) as err:
+        raise PreparationError(
+          f'{self.path} is no shard of CMNIST: record {number}: {err}.'
+          f' {shards.REMEDY}'
+        ) from err
+
+
+def _decode(records: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+  """Returns images, uint8 (n, 28, 28), and integers, int64 (n, 3)."""
+  decoded = example.decode_all(records)
+  images = png.decode(decoded.data, decoded.begins, decoded.ends)
+  return images, decoded.integers

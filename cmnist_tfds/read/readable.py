@@ -1,0 +1,81 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What subsets are read from: their shards, else the stores of their sources."""
+
+from __future__ import annotations
+
+import os
+
+from cmnist_tfds.read import prepared, stored
+from cmnist_tfds.read.prepared import Prepared
+from cmnist_tfds.read.stored import Stored
+
+
+def find(
+  name: str,
+  *,
+  data_dir: str | os.PathLike[str] | None = None,
+  sample: bool = False,
+) -> Prepared | Stored | None:
+  """Returns what a subset can be read from.
+
+  Args:
+    name: Name of a subset.
+    data_dir: Where prepared datasets are; TFDS's default if None.
+    sample: Whether to take `cmnist_sample` in place of `cmnist`.
+
+  Returns:
+    The subset; None if it is not prepared, nor all its sources encoded.
+
+  Raises:
+    SubsetNameError: If there is no such subset.
+    PreparationError: If what is there cannot be understood.
+  """
+  found = prepared.find(name, data_dir=data_dir, sample=sample)
+  if found is not None:
+    prepared.warn(found)
+    return found
+  # What the sample is made of is too small to be kept for long.
+  return None if sample else stored.find(name)
+
+
+def find_or_prepare(
+  name: str,
+  *,
+  data_dir: str | os.PathLike[str] | None = None,
+  sample: bool = False,
+) -> Prepared | Stored:
+  """Returns what a subset can be read from; prepares it where there is nothing.
+
+  Args:
+    name: Name of a subset.
+    data_dir: Where prepared datasets are; TFDS's default if None.
+    sample: Whether to take `cmnist_sample` in place of `cmnist`.
+
+  Returns:
+    The subset.
+
+  Raises:
+    SubsetNameError: If there is no such subset.
+    OriginFileError: If the subset is to be prepared and a file it needs is
+      missing or not the right one.
+    PreparationError: If it is to be prepared and cannot be written, or what is
+      there cannot be understood.
+  """
+  found = find(name, data_dir=data_dir, sample=sample)
+  if found is None:
+    found = prepared.prepare(name, data_dir=data_dir, sample=sample)
+    prepared.warn(found)
+  return found

@@ -1,0 +1,120 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Subsets whose sources are encoded: read without shards.
+
+What a build would write is known then: which examples, and their order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from cmnist_tfds import subsets
+from cmnist_tfds.prepare import order, pieces, records
+from cmnist_tfds.read.examples import Examples
+from cmnist_tfds.sources import SPLITS
+from cmnist_tfds.subsets import Subset
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+  """The examples of a split, in the order a build would write them in.
+
+  Attributes:
+    pieces: What each source gives.
+    order: Integers (n,), the numbers of the examples along the concatenation of
+      the pieces.
+  """
+
+  pieces: tuple[records.Piece, ...]
+  order: np.ndarray
+
+  def __len__(self) -> int:
+    return len(self.order)
+
+  def read(self, numbers: np.ndarray, out: Examples, at: np.ndarray) -> None:
+    """Reads examples.
+
+    Args:
+      numbers: Integers (n,), which ones.
+      out: Where to put them.
+      at: Integers (n,), to which places of `out`.
+
+    Raises:
+      PreparationError: If an image cannot be decoded.
+    """
+    keys = self.order[numbers]
+    ends = np.cumsum([len(piece.rows) for piece in self.pieces])
+    piece_of = np.searchsorted(ends, keys, side='right')
+    for index in np.unique(piece_of).tolist():
+      piece = self.pieces[index]
+      mine = np.flatnonzero(piece_of == index)
+      rows = piece.rows[keys[mine] - (ends[index] - len(piece.rows))]
+      raw_labels = piece.store.labels[rows]
+      places = at[mine]
+      out.images[places] = piece.store.images(rows)
+      out.labels[places] = piece.labels[raw_labels]
+      out.sources[places] = piece.source
+      out.source_labels[places] = raw_labels
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stored:
+  """A subset whose sources are encoded, though its shards may not be written.
+
+  Attributes:
+    subset: Which subset.
+    splits: The splits, by name.
+  """
+
+  subset: Subset
+  splits: Mapping[str, Split]
+
+  @property
+  def class_names(self) -> tuple[str, ...]:
+    """The name of each label."""
+    return tuple(c.name for c in self.subset.classes)
+
+  @property
+  def shard_lengths(self) -> dict[str, list[int]]:
+    """For each split its number of examples, as if it were one shard."""
+    return {name: [len(split)] for name, split in self.splits.items()}
+
+
+def find(name: str) -> Stored | None:
+  """Returns a subset as the stores of its sources have it.
+
+  Args:
+    name: Name of a subset.
+
+  Returns:
+    The subset, or None unless all its sources were encoded from files that had
+    been proved.
+
+  Raises:
+    SubsetNameError: If there is no such subset.
+  """
+  subset = subsets.subset(name)
+  found = {}
+  for split in SPLITS:
+    given = pieces.find(subset, split)
+    if given is None:
+      return None
+    count = sum(len(piece.rows) for piece in given)
+    found[split] = Split(tuple(given), order.order(split, count))
+  return Stored(subset, found)
