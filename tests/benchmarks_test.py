@@ -21,9 +21,8 @@ import pathlib
 import subprocess
 import sys
 
-_BENCHMARK = (
-  pathlib.Path(__file__).resolve().parent.parent / 'benchmarks/build.py'
-)
+_BENCHMARKS = pathlib.Path(__file__).resolve().parent.parent / 'benchmarks'
+_BENCHMARK = _BENCHMARKS / 'build.py'
 
 
 def test_short_form_measures_every_case(tmp_path):
@@ -79,3 +78,27 @@ def test_unknown_case_is_refused():
   )
   assert done.returncode == 2
   assert 'no such case: nonsense' in done.stderr
+
+
+def test_every_way_to_read_is_measured(sample_dir):
+  done = subprocess.run(
+    [
+      *(sys.executable, str(_BENCHMARKS / 'read.py'), '--name', 'X-12'),
+      *('--sample', '--data_dir', str(sample_dir), '--rounds', '1'),
+    ],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  head, *lines = done.stdout.splitlines()
+  assert head.startswith('X-12: 1,440 examples')
+  assert {line[:28].strip() for line in lines} >= {
+    'tfds.load(...).batch(1024)',
+    'tfds.load, batch_size=-1',
+    'load_data',
+    'as_batches, first epoch',
+    'as_batches, later epochs',
+    'as_batches, cache=False',
+    'process, to first batch',
+  }

@@ -51,8 +51,8 @@ def as_batches(
 
   A batch is what `tfds.load(..., as_supervised=True).batch(batch_size)` gives,
   many times faster, since examples are never handled one by one in TensorFlow.
-  The last batch of an epoch may be smaller. The subset is prepared first where
-  it is not.
+  The last batch of an epoch may be smaller. The subset is read from where
+  `load_data` would read it.
 
   For `tf.distribute`, every worker reads all and keeps its share of the
   batches. The examples are fetched by Python, so the dataset cannot be sent to

@@ -57,7 +57,7 @@ class CMNIST(torch.utils.data.Dataset):
     data_dir: str | os.PathLike[str] | None = None,
     sample: bool = False,
   ):
-    """Reads the split; prepares the subset first where it is not.
+    """Reads the split, from where `cmnist_tfds.load_data` would read it.
 
     Args:
       name: Name of a subset.
