@@ -35,9 +35,6 @@ import numpy as np
 
 from cmnist_tfds.prepare.windows import take
 
-# What a PNG begins and ends with.
-_PNG_BEGIN = b'\x89PNG\r\n\x1a\n'
-_PNG_END = b'\x00\x00\x00\x00IEND\xaeB`\x82'
 _LENGTH_DELIMITED = 2
 
 
@@ -170,37 +167,17 @@ def decode(data: bytes) -> tuple[bytes, int, int, int]:
   Raises:
     ValueError: If it is no such example; says what is wrong.
   """
-  begin = data.find(_PNG_BEGIN)
-  end = data.rfind(_PNG_END) + len(_PNG_END)
-  if 0 <= begin < end:
-    rest = data[end:]
-    # As it is written here; to take it apart field by field is far slower.
-    if data[:begin] == head(end - begin, len(rest)):
-      return data[begin:end], *_integers(rest)
   features: dict[str, bytes] = {}
   for _, field in _fields(data):
     features |= _features(field)
-  if 'image' not in features:
-    raise ValueError(f'it has no image, but {sorted(features)}')
-  return features['image'], *_integers_of(features)
-
-
-# There are as few as there are classes.
-@functools.lru_cache(maxsize=4096)
-def _integers(entries: bytes) -> tuple[int, int, int]:
-  """Returns the integers of a tail."""
-  return _integers_of(_features(entries))
-
-
-def _integers_of(features: dict[str, bytes]) -> tuple[int, int, int]:
   try:
     label, source, source_label = (
       _signed(_read_varint(features[name], 0)[0])
       for name in ('label', 'source', 'source_label')
     )
+    return features['image'], label, source, source_label
   except KeyError as err:
     raise ValueError(f'it has no {err}, but {sorted(features)}') from err
-  return label, source, source_label
 
 
 def _features(data: bytes) -> dict[str, bytes]:
