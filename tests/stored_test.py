@@ -86,7 +86,16 @@ def test_first_of_each_class_are_those_of_a_build(tmp_path):
   first = read.first_of_each_class(stored, 2)
   expected = read.first_of_each_class(built('2-FKd', tmp_path), 2)
   np.testing.assert_array_equal(first, expected)
-  assert stored.class_names == built('2-FKd', tmp_path).class_names
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_tells_of_the_classes_what_a_build_would(name, tmp_path):
+  stored = read.find_readable(name, data_dir=tmp_path)
+  assert isinstance(stored, read.Stored)
+  prepared = built(name, tmp_path)
+  assert stored.class_names == prepared.class_names
+  assert stored.class_counts == prepared.class_counts
+  assert stored.dataset == prepared.dataset
 
 
 def test_batches_need_no_shards(tmp_path):

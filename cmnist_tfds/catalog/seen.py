@@ -80,7 +80,7 @@ def look(data_dir: str | None, *, sample: bool) -> Seen:
     missing = [s for s in subset.sources if not seen.has_pictures_of(s)]
     if not missing:
       continue
-    found = read.find(subset.name, data_dir=data_dir, sample=sample)
+    found = read.find_readable(subset.name, data_dir=data_dir, sample=sample)
     if found is None:
       continue
     images = read.first_of_each_class(found, EXAMPLES)

@@ -21,7 +21,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from cmnist_tfds.figures.drawing import Bar, Drawing, Mark, Text
-from cmnist_tfds.read import Prepared
+from cmnist_tfds.read import Prepared, Stored
 from cmnist_tfds.subsets import Subset, SubsetClass
 
 _MARGIN = 16
@@ -49,10 +49,9 @@ class Counts:
   test: int | None
 
 
-def counts(found: Prepared) -> list[Counts]:
-  """Returns how many examples each class of a prepared subset has, by label."""
-  rows = found.metadata['classes']
-  return [Counts(row['train'], row['test']) for row in rows]
+def counts(found: Prepared | Stored) -> list[Counts]:
+  """Returns how many examples each class of a subset has, by label."""
+  return [Counts(*of_class) for of_class in found.class_counts]
 
 
 def histogram(subset: Subset, counted: Sequence[Counts], title: str) -> Drawing:

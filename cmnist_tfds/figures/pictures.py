@@ -31,9 +31,11 @@ SUFFIXES = ('.png', '.svg')
 
 
 def draw(
-  found: read.Prepared, kind: Kind, examples: int | None = None
+  found: read.Prepared | read.Stored,
+  kind: Kind,
+  examples: int | None = None,
 ) -> Drawing:
-  """Draws a prepared subset.
+  """Draws a subset.
 
   Args:
     found: The subset.

@@ -98,6 +98,12 @@ class Prepared:
     """The metadata the builder wrote: classes, counts, proofs, digests."""
     return json.loads((self.folder / _METADATA).read_text('utf-8'))
 
+  @property
+  def class_counts(self) -> list[tuple[int, int]]:
+    """For each label, how many examples train and test have."""
+    rows = self.metadata['classes']
+    return [(row['train'], row['test']) for row in rows]
+
 
 def folder_of(
   subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False

@@ -47,7 +47,7 @@ def find(
   if found is not None:
     prepared.warn(found)
     return found
-  # What the sample is made of is too small to be kept for long.
+  # Nothing proves the files of the sample: their stores go by their contents.
   return None if sample else stored.find(name)
 
 

@@ -26,6 +26,7 @@ import numpy as np
 
 from cmnist_tfds import subsets
 from cmnist_tfds.prepare import order, pieces, records
+from cmnist_tfds.read import prepared
 from cmnist_tfds.read.examples import Examples
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
@@ -46,6 +47,12 @@ class Split:
 
   def __len__(self) -> int:
     return len(self.order)
+
+  def labels(self) -> np.ndarray:
+    """Returns all labels, along the concatenation: int64 (n,)."""
+    return np.concatenate(
+      [p.labels[p.store.labels[p.rows]] for p in self.pieces]
+    )
 
   def read(self, numbers: np.ndarray, out: Examples, at: np.ndarray) -> None:
     """Reads examples.
@@ -80,15 +87,26 @@ class Stored:
   Attributes:
     subset: Which subset.
     splits: The splits, by name.
+    dataset: 'cmnist': the sample is not read from stores.
   """
 
   subset: Subset
   splits: Mapping[str, Split]
+  dataset: str = prepared.DATASET
 
   @property
   def class_names(self) -> tuple[str, ...]:
     """The name of each label."""
     return tuple(c.name for c in self.subset.classes)
+
+  @property
+  def class_counts(self) -> list[tuple[int, int]]:
+    """For each label, how many examples train and test have."""
+    train, test = (
+      np.bincount(self.splits[split].labels(), minlength=len(self.class_names))
+      for split in SPLITS
+    )
+    return list(zip(train.tolist(), test.tolist(), strict=True))
 
   @property
   def shard_lengths(self) -> dict[str, list[int]]:
