@@ -214,16 +214,18 @@ def test_refuses_unknown_filters():
     decode([*good, with_rows(rows)])
 
 
-@pytest.mark.parametrize(
-  'folder', ['fashion_mnist', 'kmnist', 'notmnist', 'mnist']
-)
-def test_real_images_are_hardly_larger_than_with_zlib(origin_files, folder):
-  with gzip.open(origin_files / folder / 't10k-images-idx3-ubyte.gz') as file:
-    pixels = file.read(16 + 1000 * 784)[16:]
-  images = np.frombuffer(pixels, np.uint8).reshape(1000, 28, 28)
-  pngs = png.encode(images)
-  np.testing.assert_array_equal(decode(pngs), images)
-  rows = np.pad(images, [(0, 0), (0, 0), (1, 0)])
-  by_zlib = [len(zlib.compress(image.tobytes(), 6)) for image in rows]
-  overhead = len(pngs[0]) - int.from_bytes(pngs[0][33:37], 'big')
-  assert sum(map(len, pngs)) <= 1.12 * (sum(by_zlib) + 1000 * overhead)
+def test_real_images_are_hardly_larger_than_with_zlib(origin_files):
+  ours = zlibs = 0
+  for folder in ('fashion_mnist', 'kmnist', 'notmnist', 'mnist'):
+    with gzip.open(origin_files / folder / 't10k-images-idx3-ubyte.gz') as file:
+      pixels = file.read(16 + 1000 * 784)[16:]
+    images = np.frombuffer(pixels, np.uint8).reshape(1000, 28, 28)
+    pngs = png.encode(images)
+    np.testing.assert_array_equal(decode(pngs), images)
+    rows = np.pad(images, [(0, 0), (0, 0), (1, 0)])
+    overhead = len(pngs[0]) - int.from_bytes(pngs[0][33:37], 'big')
+    ours += sum(map(len, pngs))
+    zlibs += sum(
+      len(zlib.compress(image.tobytes(), 6)) + overhead for image in rows
+    )
+  assert ours <= 1.12 * zlibs

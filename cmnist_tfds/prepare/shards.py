@@ -20,12 +20,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from concurrent import futures
-
-import numpy as np
 
 from cmnist_tfds import errors
 from cmnist_tfds.prepare import records as records_lib
+from cmnist_tfds.prepare.ahead import map_ahead
 
 # Records joined and written in one go; few, so that their bytes stay in the
 # processor's cache in between.
@@ -52,7 +50,9 @@ def write_tfrecords(
   """
   for path, start, stop in _shards(paths, ends):
     with _blaming(path, OSError), open(path, 'wb') as file:
-      for joined in _join_ahead(records, start, stop):
+      for joined, _ in map_ahead(
+        lambda run: records.join(*run), _runs(start, stop)
+      ):
         file.write(joined.data)
 
 
@@ -97,20 +97,6 @@ def _runs(start: int, stop: int) -> Iterator[tuple[int, int]]:
   """Cuts a shard into runs of records: the first's number and the next's."""
   for first in range(start, stop, _AT_ONCE):
     yield first, min(first + _AT_ONCE, stop)
-
-
-def _join_ahead(
-  records: records_lib.Records, start: int, stop: int
-) -> Iterator[np.ndarray]:
-  """Yields the records of a shard, joining a run while the last is in use."""
-  with futures.ThreadPoolExecutor(1) as joiner:
-    joining = None
-    for run in _runs(start, stop):
-      ready, joining = joining, joiner.submit(records.join, *run)
-      if ready:
-        yield ready.result()[0]
-    if joining:
-      yield joining.result()[0]
 
 
 @contextlib.contextmanager

@@ -27,7 +27,6 @@ the folder moved, whenever no build is running.
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
 import hashlib
@@ -35,7 +34,6 @@ import logging
 import os
 import pathlib
 from collections.abc import Callable, Iterator
-from concurrent import futures
 
 import filelock
 import google_crc32c
@@ -43,6 +41,7 @@ import numpy as np
 
 from cmnist_tfds import errors, sources
 from cmnist_tfds.prepare import checked_file, png
+from cmnist_tfds.prepare.ahead import map_ahead
 
 # So many bytes may be read past the end of a PNG, be it the last one.
 MARGIN = 32
@@ -52,7 +51,7 @@ _CACHE_DIR = 'CMNIST_CACHE_DIR'
 _IMAGES = 'cmnist_tfds images 3'
 _LABELS = 'cmnist_tfds labels 1'
 _SUFFIX = '.store'
-# Images that one thread takes in one go.
+# Images that are encoded in one go.
 _AT_ONCE = 1024
 
 # What is raised for a file in a folder that may not be there either.
@@ -372,47 +371,19 @@ def _encode(images: np.ndarray) -> Iterator[bytes]:
   """Yields PNGs, margin, checksums and lengths, as `find` reads them."""
   crcs = []
   lengths = []
-  for pngs, crcs_of_batch, lengths_of_batch in _encode_ahead(images):
-    crcs.append(crcs_of_batch)
-    lengths.append(lengths_of_batch)
-    yield pngs
+  # More threads would gain nothing: they spend their time waiting for the
+  # interpreter. Several processes gain: see `cmnist build --jobs`.
+  for pngs in map_ahead(
+    png.encode, (images[batch] for batch in _batches(len(images)))
+  ):
+    crcs.append(np.fromiter(map(google_crc32c.value, pngs), '<u4'))
+    lengths.append(np.fromiter(map(len, pngs), '<u2'))
+    yield b''.join(pngs)
   yield bytes(MARGIN)
-  yield b''.join(crcs)
-  yield b''.join(lengths)
-
-
-# PNGs, their checksums, their lengths: as the bytes of a file.
-_Encoded = tuple[bytes, bytes, bytes]
-
-
-def _encode_batch(images: np.ndarray) -> _Encoded:
-  pngs = png.encode(images)
-  crcs = np.array([google_crc32c.value(png) for png in pngs], '<u4')
-  lengths = np.array([len(png) for png in pngs], '<u2')
-  return b''.join(pngs), crcs.tobytes(), lengths.tobytes()
-
-
-def _encode_ahead(images: np.ndarray) -> Iterator[_Encoded]:
-  """Yields batches in order, encoding only a few ahead: they wait in memory."""
-  waiting: collections.deque[futures.Future[_Encoded]] = collections.deque()
-  with _threads() as pool:
-    for batch in _batches(len(images)):
-      waiting.append(pool.submit(_encode_batch, images[batch]))
-      if len(waiting) > 2 * (os.cpu_count() or 1):
-        yield waiting.popleft().result()
-    while waiting:
-      yield waiting.popleft().result()
+  yield b''.join(map(np.ndarray.tobytes, crcs))
+  yield b''.join(map(np.ndarray.tobytes, lengths))
 
 
 def _batches(count: int) -> Iterator[slice]:
   for start in range(0, count, _AT_ONCE):
     yield slice(start, start + _AT_ONCE)
-
-
-def _threads() -> futures.ThreadPoolExecutor:
-  """Returns a thread for each core.
-
-  Threads do, since zlib works without the interpreter's lock. Processes
-  would need a guarded main module, or a fork of a process that has threads.
-  """
-  return futures.ThreadPoolExecutor(os.cpu_count())

@@ -56,5 +56,6 @@ def put(data: np.ndarray, at: np.ndarray, runs: np.ndarray) -> None:
     at: Integers (n,), where each begins.
     runs: uint8 (n, width).
   """
-  width = runs.shape[1]
-  windows(data, width)[at] = runs.view(f'V{width}')[:, 0]
+  if at.size:
+    width = runs.shape[1]
+    windows(data, width)[at] = runs.view(f'V{width}')[:, 0]
