@@ -16,8 +16,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import pathlib
 import sys
 import tempfile
@@ -31,58 +29,17 @@ from etils import epath
 from tensorflow_datasets.core.utils import shard_utils
 
 from cmnist_tfds import acquire, downloads, resources, selection, subsets
-from cmnist_tfds.datasets import fast_path, finished
+from cmnist_tfds.datasets import config, fast_path, finished
 from cmnist_tfds.errors import PreparationError, SubsetNameError
 from cmnist_tfds.prepare import pieces
-from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
+from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 
 # TFDS 4.9.10 loses rows when it writes Parquet.
 _REFUSED_FORMATS = ('parquet',)
 
 
-_DEFAULT = subsets.subset(subsets.DEFAULT)
-
-
-@dataclasses.dataclass(eq=False)
-class CmnistConfig(tfds.core.BuilderConfig):
-  """Config of one subset.
-
-  Attributes:
-    subset: The subset's record.
-  """
-
-  # TFDS's own fields have defaults, so this one must: the default config's.
-  subset: Subset = _DEFAULT
-
-  def __reduce__(self) -> tuple[Any, ...]:
-    # TFDS takes no config but the very object it knows by that name.
-    return config, (self.name,)
-
-
-@functools.cache
-def _config_of(subset: Subset) -> CmnistConfig:
-  return CmnistConfig(
-    name=subset.name, description=subset.description, subset=subset
-  )
-
-
-def config(name: str) -> CmnistConfig:
-  """Returns the one config of a subset.
-
-  Args:
-    name: Any spelling of the subset's name.
-
-  Returns:
-    The config; the same object for all spellings.
-
-  Raises:
-    SubsetNameError: If there is no such subset.
-  """
-  return _config_of(subsets.subset(name))
-
-
-class _Configs(dict[str, CmnistConfig]):
+class _Configs(dict[str, config.CmnistConfig]):
   """The declared configs by name; `in` knows every other valid name too.
 
   TFDS asks `in` whether its code can make a config. Were the answer no, a
@@ -91,23 +48,9 @@ class _Configs(dict[str, CmnistConfig]):
 
   def __contains__(self, name: object) -> bool:
     try:
-      return isinstance(name, str) and bool(config(name))
+      return isinstance(name, str) and bool(config.config(name))
     except SubsetNameError:
       return False
-
-
-def _class_table(subset: Subset) -> list[dict[str, Any]]:
-  return [
-    {
-      'label': c.label,
-      'name': c.name,
-      'source': c.source.key,
-      'source_label': c.raw_label,
-      'train': c.train,
-      'test': c.test,
-    }
-    for c in subset.classes
-  ]
 
 
 class CmnistBuilder(  # type: ignore[call-arg]
@@ -122,12 +65,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
   """
 
   VERSION = tfds.core.Version(subsets.VERSION)
-  RELEASE_NOTES: ClassVar[dict[str, str]] = {
-    '1.0.0': 'The 134 subsets of the paper and reduced forms.'
-  }
-  BUILDER_CONFIGS: ClassVar[list[CmnistConfig]] = [
-    _config_of(s) for s in subsets.declared()
-  ]
+  RELEASE_NOTES: ClassVar[dict[str, str]] = config.RELEASE_NOTES
+  BUILDER_CONFIGS: ClassVar[list[config.CmnistConfig]] = config.declared()
   DEFAULT_BUILDER_CONFIG_NAME = subsets.DEFAULT
 
   def __init__(
@@ -169,14 +108,14 @@ class CmnistBuilder(  # type: ignore[call-arg]
   @tfds.core.utils.classproperty
   @classmethod
   @tfds.core.utils.memoize()
-  def builder_configs(cls) -> dict[str, CmnistConfig]:
+  def builder_configs(cls) -> dict[str, config.CmnistConfig]:
     """The declared configs by name."""
     return _Configs({c.name: c for c in cls.BUILDER_CONFIGS})
 
   @classmethod
   def get_builder_config(
     cls, name: str, version: str | tfds.core.Version | None = None
-  ) -> CmnistConfig:
+  ) -> config.CmnistConfig:
     """Returns the config of a subset, whatever the spelling of its name.
 
     Args:
@@ -190,7 +129,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       SubsetNameError: If there is no such subset.
     """
     del version
-    return config(name)
+    return config.config(name)
 
   @property
   def subset(self) -> Subset:
@@ -200,45 +139,12 @@ class CmnistBuilder(  # type: ignore[call-arg]
   # Description -------------------------------------------------------------
 
   def _info(self) -> tfds.core.DatasetInfo:
-    subset = self.subset
-    return tfds.core.DatasetInfo(
-      builder=self,
-      description=self.get_metadata().description,
-      features=tfds.features.FeaturesDict(
-        {
-          'image': tfds.features.Image(
-            shape=(IMAGE_SIZE, IMAGE_SIZE, 1),
-            dtype=np.uint8,
-            encoding_format='png',
-          ),
-          'label': tfds.features.ClassLabel(
-            names=[c.name for c in subset.classes]
-          ),
-          'source': tfds.features.ClassLabel(
-            names=[s.key for s in subset.sources]
-          ),
-          'source_label': np.int64,
-        }
-      ),
-      supervised_keys=('image', 'label'),
-      homepage=subsets.HOMEPAGE,
-      citation=subset.citation,
-      license=subset.license,
-      metadata=tfds.core.MetadataDict(
-        {
-          'subset': subset.name,
-          'balanced': subset.balanced,
-          'per_class': subset.per_class,
-          'classes': _class_table(subset),
-          'sources': [
-            {'key': s.key, 'title': s.title, 'verified': {}}
-            for s in subset.sources
-          ],
-          # Splits with equal digests have equal examples, byte by byte.
-          'digests': {},
-        }
-      ),
-    )
+    info = config.info(self)
+    for row in info.metadata['sources']:
+      row['verified'] = {}
+    # Splits with equal digests have equal examples, byte by byte.
+    info.metadata['digests'] = {}
+    return info
 
   # Origin files ------------------------------------------------------------
 
