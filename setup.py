@@ -29,6 +29,7 @@ setuptools.setup(
   package_data={
     'cmnist_tfds': ['py.typed'],
     'cmnist_tfds.catalog': ['static/*', 'templates/*'],
+    'cmnist_tfds.tfds_pr': ['templates/*'],
     'cmnist_tfds.checksums': ['*.tsv'],
     'cmnist_tfds.dummy_data': ['README.md', '*/*'],
     # What TFDS reads from beside a builder.

@@ -304,6 +304,21 @@ def _add_faces(commands: Any) -> None:
   _add_where(published)
   _add_folder(published)
 
+  pulled = _command(
+    commands,
+    'tfds-pr',
+    _tfds_pr,
+    'write what a pull request to TFDS would add, so that it builds CMNIST'
+    ' without this package',
+  )
+  pulled.add_argument(
+    'folder',
+    metavar='DIR',
+    type=pathlib.Path,
+    help='the folder to write, laid out as a checkout of TFDS; must be new or'
+    ' empty',
+  )
+
 
 def _command(
   commands: Any,
@@ -615,6 +630,18 @@ def _publish(args: argparse.Namespace) -> int:
   print(
     f'{args.output}: {len(chosen)} subsets. Mind the licence of each source'
     ' before you hand them on; the card tells them.'
+  )
+  return 0
+
+
+def _tfds_pr(args: argparse.Namespace) -> int:
+  from cmnist_tfds import tfds_pr
+
+  dataset = tfds_pr.write(args.folder)
+  print(
+    f'{dataset}: copy it into a checkout of TFDS, run its test there, and'
+    ' register the checksums that nobody has published with'
+    ' `tfds build cmnist --register_checksums`.'
   )
   return 0
 

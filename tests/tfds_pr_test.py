@@ -1,0 +1,211 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What a pull request to TFDS would add works there, without this package."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import cmnist_tfds
+from cmnist_tfds import cli, read, subsets, tfds_pr
+
+_FEATURES = ('image', 'label', 'source', 'source_label')
+_NAMES = ('3-EElKm-r-10', '2-EcK49')
+
+
+@pytest.fixture(scope='module')
+def checkout(tmp_path_factory) -> pathlib.Path:
+  """A tree like a checkout of TFDS, with the dataset added to it."""
+  added = tmp_path_factory.mktemp('tfds') / 'added'
+  assert cli.main(['tfds-pr', str(added)]) == 0
+  tree = added.parent / 'checkout'
+  shutil.copytree(added, tree)
+  spec = importlib.util.find_spec('tensorflow_datasets')
+  assert spec is not None and spec.submodule_search_locations
+  _link(
+    pathlib.Path(spec.submodule_search_locations[0]),
+    tree / 'tensorflow_datasets',
+    apart=('datasets', 'scripts', 'scripts/documentation'),
+  )
+  # The wheel of TFDS leaves this file out.
+  documentation = tree / 'tensorflow_datasets/scripts/documentation'
+  (documentation / 'tfds_to_pwc_links.json').write_text('{}')
+  return tree
+
+
+def _link(installed: pathlib.Path, folder: pathlib.Path, apart: tuple) -> None:
+  """Links to all in a folder, to what is in some of its folders one by one."""
+  folder.mkdir(exist_ok=True)
+  for path in installed.iterdir():
+    if path.name in apart:
+      deeper = [a.partition('/')[2] for a in apart if a.startswith(path.name)]
+      _link(path, folder / path.name, tuple(filter(None, deeper)))
+    elif path.name != '__pycache__':
+      (folder / path.name).symlink_to(path)
+
+
+def _run(checkout: pathlib.Path, code: str, *args: object) -> str:
+  """Runs code in the tree, where this package cannot be imported."""
+  code = f"import sys; sys.modules['cmnist_tfds'] = None\n{code}"
+  done = subprocess.run(
+    [sys.executable, '-c', code, *map(str, args)],
+    cwd=checkout,
+    env=os.environ | {'PYTHONPATH': str(checkout)},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stdout + done.stderr
+  return done.stdout
+
+
+def test_the_added_test_passes(checkout):
+  code = 'import pytest; sys.exit(pytest.main(sys.argv[1:]))'
+  said = _run(
+    checkout,
+    code,
+    *('-p', 'no:cacheprovider', '-p', 'no:xdist'),
+    f'{tfds_pr.FOLDER}/cmnist_dataset_builder_test.py',
+  )
+  assert re.search(r'\b\d+ passed', said)
+
+
+_BUILD = """
+import json
+from unittest import mock
+import numpy as np
+import tensorflow_datasets as tfds
+name, data_dir, output = sys.argv[1:]
+builder = tfds.builder(f'cmnist/{name}', data_dir=data_dir)
+module = sys.modules[type(builder).__module__]
+dummy_data = type(builder).code_path.parent / 'dummy_data'
+with (
+  mock.patch.object(module, 'check_md5'),
+  mock.patch.object(
+    tfds.download.DownloadManager,
+    'download',
+    lambda self, urls: {path: dummy_data / path for path in urls},
+  ),
+):
+  builder.download_and_prepare()
+arrays = {
+  f'{split}_{feature}': array
+  for split in ('train', 'test')
+  for feature, array in tfds.as_numpy(
+    builder.as_dataset(split, batch_size=-1)
+  ).items()
+}
+np.savez(output, **arrays)
+print(json.dumps(dict(builder.info.metadata)))
+"""
+
+
+@pytest.mark.parametrize('name', _NAMES)
+def test_builds_the_examples_of_this_package(checkout, tmp_path, name):
+  output = tmp_path / 'arrays.npz'
+  said = _run(checkout, _BUILD, name, tmp_path / 'theirs', output)
+  with np.load(output) as theirs:
+    for split in ('train', 'test'):
+      ours = cmnist_tfds.load_data(
+        name, split=split, features=_FEATURES, data_dir=tmp_path, sample=True
+      )
+      for feature, array in zip(_FEATURES, ours, strict=True):
+        expected = theirs[f'{split}_{feature}']
+        np.testing.assert_array_equal(
+          array, expected[..., 0] if feature == 'image' else expected
+        )
+  found = read.find(name, data_dir=tmp_path, sample=True)
+  assert found
+  metadata = json.loads(said.splitlines()[-1])
+  for key in ('subset', 'balanced', 'per_class', 'classes'):
+    assert metadata[key] == found.metadata[key]
+  proofs = {
+    proof for row in metadata['sources'] for proof in row['verified'].values()
+  }
+  assert proofs <= {'sha256', 'md5'}
+
+
+_DOCUMENT = """
+import tensorflow_datasets as tfds
+from tensorflow_datasets.scripts.documentation import dataset_markdown_builder
+Builder = tfds.builder_cls('cmnist')
+builders = [Builder(config=c, data_dir='none') for c in Builder.BUILDER_CONFIGS]
+print(dataset_markdown_builder.get_markdown_string(
+  builder=builders[0],
+  config_builders=builders,
+  namespace=None,
+  visu_doc_util=None,
+  df_doc_util=None,
+  nightly_doc_util=None,
+))
+"""
+
+
+@pytest.fixture(scope='module')
+def page(checkout) -> str:
+  """The Markdown that the documentation code of TFDS makes."""
+  return _run(checkout, _DOCUMENT)
+
+
+def test_the_documentation_of_tfds_tells_of_every_config(page):
+  headings = re.findall(r'^## cmnist/(\S+)', page, re.MULTILINE)
+  assert set(headings) == {subset.name for subset in subsets.declared()}
+  assert len(headings) == 804
+  assert f'## cmnist/{subsets.DEFAULT} (default config)' in page
+  # What is told of each config, and what is the same for all.
+  for section, times in (
+    ('Description', 1),
+    ('Homepage', 1),
+    ('Versions', 1),
+    ('Source code', 1),
+    ('Config description', 804),
+    ('Feature structure', 804),
+    ('Citation', 804),
+  ):
+    assert page.count(f'*   **{section}**') == times, section
+  assert page.count("'label': ClassLabel(shape=(), dtype=int64,") == 804
+
+
+def test_the_source_link_leads_to_the_added_builder(checkout, page):
+  (link,) = re.findall(r'\*\*Source code\*\*: \[.*?\]\((.*?)\)', page)
+  base = 'https://github.com/tensorflow/datasets/tree/master/'
+  assert link.startswith(base)
+  linked = checkout / link.removeprefix(base)
+  assert linked.is_file()
+  assert linked.parent == checkout / tfds_pr.FOLDER
+
+
+def test_speaks_of_this_package_nowhere(checkout):
+  for path in (checkout / tfds_pr.FOLDER).iterdir():
+    if path.is_file():
+      assert 'cmnist_tfds' not in path.read_text('utf-8'), path.name
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path, capsys):
+  (tmp_path / 'thesis.tex').touch()
+  assert cli.main(['tfds-pr', str(tmp_path)]) == 1
+  err = capsys.readouterr().err
+  assert err.startswith(f'cmnist: {tmp_path} ')
+  assert [p.name for p in tmp_path.iterdir()] == ['thesis.tex']
