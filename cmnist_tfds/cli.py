@@ -256,7 +256,7 @@ def _add_faces(commands: Any) -> None:
     commands,
     'export',
     _export,
-    'write a prepared subset as files that need no TFDS',
+    'write a subset as files that need no TFDS',
   )
   exported.add_argument('name', metavar='NAME', help=_NAME_HELP)
   _add_where(exported)
@@ -559,13 +559,22 @@ def _is_prepared(builder: CmnistBuilder) -> bool:
 
 
 def _show(args: argparse.Namespace) -> int:
-  found = _prepared(subsets.subset(args.name), args)
+  found = _readable(args)
   drawing = pictures.draw(found, args.kind, args.examples)
   pictures.write(drawing, args.output, dark=args.dark)
   print(
-    f'{found.folder}: {found.subset.num_classes} classes drawn to {args.output}'
+    f'{found.dataset}/{found.subset.name}: {found.subset.num_classes} classes'
+    f' drawn to {args.output}'
   )
   return 0
+
+
+def _readable(args: argparse.Namespace) -> read.Readable:
+  """Returns a subset that must be prepared, or else its sources encoded."""
+  found = read.find_readable(
+    args.name, data_dir=args.data_dir, sample=args.sample
+  )
+  return found or _prepared(subsets.subset(args.name), args)
 
 
 def _prepared(subset: Subset, args: argparse.Namespace) -> read.Prepared:
@@ -598,9 +607,12 @@ def _catalog(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-  found = _prepared(subsets.subset(args.name), args)
+  found = _readable(args)
   export.export(found, args.format, args.output)
-  print(f'{found.folder}: written as {args.format} to {args.output}')
+  print(
+    f'{found.dataset}/{found.subset.name}: written as {args.format} to'
+    f' {args.output}'
+  )
   return 0
 
 

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 
-"""Prepared subsets as files that need no TFDS to be read."""
+"""Subsets as files that need no TFDS to be read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from cmnist_tfds import output
 from cmnist_tfds.prepare import png
 from cmnist_tfds.read import arrays
 from cmnist_tfds.read.examples import Examples
-from cmnist_tfds.read.prepared import Prepared
+from cmnist_tfds.read.readable import Readable
 from cmnist_tfds.read.reader import AT_ONCE
 from cmnist_tfds.sources import SPLITS
 
@@ -41,7 +41,7 @@ _Splits = dict[str, Examples]
 
 
 def export(
-  found: Prepared, file_format: str, folder: pathlib.Path
+  found: Readable, file_format: str, folder: pathlib.Path
 ) -> pathlib.Path:
   """Writes both splits of a subset in a common format.
 
@@ -73,7 +73,7 @@ def export(
   return folder
 
 
-def _write_png(found: Prepared, splits: _Splits, folder: pathlib.Path) -> None:
+def _write_png(found: Readable, splits: _Splits, folder: pathlib.Path) -> None:
   names = found.class_names
   classes = [f'{label:03d}-{_safe(name)}' for label, name in enumerate(names)]
   (folder / 'classes.txt').write_text('\n'.join([*names, '']), 'utf-8')
@@ -85,7 +85,7 @@ def _write_png(found: Prepared, splits: _Splits, folder: pathlib.Path) -> None:
       (folder / split / name / f'{number:07d}.png').write_bytes(data)
 
 
-def _write_csv(found: Prepared, splits: _Splits, folder: pathlib.Path) -> None:
+def _write_csv(found: Readable, splits: _Splits, folder: pathlib.Path) -> None:
   keys = [source.key for source in found.subset.sources]
   for split, examples in splits.items():
     (folder / split).mkdir()
@@ -101,7 +101,7 @@ def _write_csv(found: Prepared, splits: _Splits, folder: pathlib.Path) -> None:
         rows.writerow([image, label, found.class_names[label], source])
 
 
-def _write_idx(found: Prepared, splits: _Splits, folder: pathlib.Path) -> None:
+def _write_idx(found: Readable, splits: _Splits, folder: pathlib.Path) -> None:
   del found
   for split, examples in splits.items():
     name = _IDX_SPLITS[split]
@@ -117,7 +117,7 @@ def _write_idx_file(path: pathlib.Path, array: np.ndarray) -> None:
     file.write(array.data)
 
 
-def _write_npz(found: Prepared, splits: _Splits, folder: pathlib.Path) -> None:
+def _write_npz(found: Readable, splits: _Splits, folder: pathlib.Path) -> None:
   train, test = (splits[split] for split in SPLITS)
   np.savez_compressed(
     folder / f'{found.subset.title}.npz',
@@ -129,7 +129,7 @@ def _write_npz(found: Prepared, splits: _Splits, folder: pathlib.Path) -> None:
   )
 
 
-FORMATS: dict[str, Callable[[Prepared, _Splits, pathlib.Path], None]] = {
+FORMATS: dict[str, Callable[[Readable, _Splits, pathlib.Path], None]] = {
   'png': _write_png,
   'idx': _write_idx,
   'npz': _write_npz,

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 import cmnist_tfds
-from cmnist_tfds import read
+from cmnist_tfds import cli, read
 from cmnist_tfds.prepare import pieces, store
 
 # One more than is read in one go, and a source with labels from 1.
@@ -102,6 +102,22 @@ def test_batches_need_no_shards(tmp_path):
   batches = list(cmnist_tfds.as_batches('2-FKd', 'test', 50, data_dir=tmp_path))
   assert [len(labels) for _, labels in batches] == [50, 50, 20]
   assert not any(tmp_path.iterdir())
+
+
+def test_commands_need_no_shards(tmp_path, capsys):
+  data_dir, folder = tmp_path / 'data', tmp_path / 'exported'
+  where = ('--data_dir', str(data_dir), '-o')
+  assert not cli.main(
+    ['export', '2-FKd', '--format', 'npz', *where, str(folder)]
+  )
+  picture = tmp_path / 'counts.svg'
+  assert not cli.main(['show', '2-FKd', '--histogram', *where, str(picture)])
+  assert 'cmnist/2-FKd: 20 classes drawn' in capsys.readouterr().out
+  assert not data_dir.exists()
+  _, (images, labels) = cmnist_tfds.load_data('2-FKd', data_dir=data_dir)
+  with np.load(folder / 'CMNIST-2-FKd.npz') as exported:
+    np.testing.assert_array_equal(exported['x_test'], images)
+    np.testing.assert_array_equal(exported['y_test'], labels)
 
 
 def test_shards_come_first(tmp_path):

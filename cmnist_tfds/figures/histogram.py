@@ -21,7 +21,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from cmnist_tfds.figures.drawing import Bar, Drawing, Mark, Text
-from cmnist_tfds.read import Prepared, Stored
+from cmnist_tfds.read import Readable
 from cmnist_tfds.subsets import Subset, SubsetClass
 
 _MARGIN = 16
@@ -49,7 +49,7 @@ class Counts:
   test: int | None
 
 
-def counts(found: Prepared | Stored) -> list[Counts]:
+def counts(found: Readable) -> list[Counts]:
   """Returns how many examples each class of a subset has, by label."""
   return [Counts(*of_class) for of_class in found.class_counts]
 

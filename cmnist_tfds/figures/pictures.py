@@ -31,7 +31,7 @@ SUFFIXES = ('.png', '.svg')
 
 
 def draw(
-  found: read.Prepared | read.Stored,
+  found: read.Readable,
   kind: Kind,
   examples: int | None = None,
 ) -> Drawing:

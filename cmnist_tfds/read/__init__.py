@@ -25,13 +25,14 @@ from cmnist_tfds.read.prepared import (
   find,
   folder_of,
 )
+from cmnist_tfds.read.readable import Readable, find_or_prepare
 from cmnist_tfds.read.readable import find as find_readable
-from cmnist_tfds.read.readable import find_or_prepare
 from cmnist_tfds.read.stored import Stored
 
 __all__ = [
   'SAMPLE',
   'Prepared',
+  'Readable',
   'Stored',
   'as_batches',
   'builder_of',

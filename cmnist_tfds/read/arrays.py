@@ -25,9 +25,8 @@ import numpy as np
 
 from cmnist_tfds.read import memory, readable
 from cmnist_tfds.read.examples import FEATURES, Examples, check_features
-from cmnist_tfds.read.prepared import Prepared
+from cmnist_tfds.read.readable import Readable
 from cmnist_tfds.read.reader import AT_ONCE, Reader
-from cmnist_tfds.read.stored import Stored
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 
 # Not in the dataset: it follows from the label.
@@ -36,7 +35,7 @@ _CLASS_NAME = 'class_name'
 _BYTES_PER_EXAMPLE = IMAGE_SIZE**2 + 3 * 8
 
 
-def read(found: Prepared | Stored, *wanted: str) -> list[Examples]:
+def read(found: Readable, *wanted: str) -> list[Examples]:
   """Reads splits whole, on all cores.
 
   Args:
@@ -78,9 +77,7 @@ def _read(reader: Reader) -> Examples:
   return examples
 
 
-def first_of_each_class(
-  found: Prepared | Stored, count: int
-) -> list[list[np.ndarray]]:
+def first_of_each_class(found: Readable, count: int) -> list[list[np.ndarray]]:
   """Returns the first training images of each class.
 
   Args:
@@ -162,9 +159,7 @@ def load_data(
   return arrays if split is None else arrays[0]
 
 
-def _feature(
-  name: str, examples: Examples, found: Prepared | Stored
-) -> np.ndarray:
+def _feature(name: str, examples: Examples, found: Readable) -> np.ndarray:
   if name == _CLASS_NAME:
     return np.array(found.class_names)[examples.labels]
   return examples.feature(name)

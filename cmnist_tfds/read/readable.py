@@ -22,13 +22,15 @@ from cmnist_tfds.read import prepared, stored
 from cmnist_tfds.read.prepared import Prepared
 from cmnist_tfds.read.stored import Stored
 
+Readable = Prepared | Stored
+
 
 def find(
   name: str,
   *,
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
-) -> Prepared | Stored | None:
+) -> Readable | None:
   """Returns what a subset can be read from.
 
   Args:
@@ -56,7 +58,7 @@ def find_or_prepare(
   *,
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
-) -> Prepared | Stored:
+) -> Readable:
   """Returns what a subset can be read from; prepares it where there is nothing.
 
   Args:

@@ -27,7 +27,7 @@ from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.prepare import example, png
 from cmnist_tfds.read import shards, splits
 from cmnist_tfds.read.examples import Examples
-from cmnist_tfds.read.prepared import Prepared
+from cmnist_tfds.read.readable import Readable
 from cmnist_tfds.read.stored import Stored
 
 # Examples to read in one go: enough for their number not to matter.
@@ -40,7 +40,7 @@ class Reader:
   Several threads may read at a time.
   """
 
-  def __init__(self, found: Prepared | Stored, split: str):
+  def __init__(self, found: Readable, split: str):
     """Opens the shards.
 
     Args:
@@ -98,7 +98,7 @@ class _Part:
   stop: int
 
 
-def _parts(found: Prepared | Stored, split: str) -> Iterator[_Part]:
+def _parts(found: Readable, split: str) -> Iterator[_Part]:
   """Cuts a split at the borders of shards."""
   for run in splits.runs(split, found.shard_lengths):
     begin = 0
@@ -110,7 +110,7 @@ def _parts(found: Prepared | Stored, split: str) -> Iterator[_Part]:
         yield _Part(_open(found, run.split, number), start, stop)
 
 
-def _open(found: Prepared | Stored, split: str, number: int) -> _Source:
+def _open(found: Readable, split: str, number: int) -> _Source:
   if isinstance(found, Stored):
     return found.splits[split]
   shard = found.shards[split][number]
