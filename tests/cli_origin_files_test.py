@@ -29,7 +29,9 @@ def run(monkeypatch, capsys, tmp_path):
   monkeypatch.delenv('CMNIST_MIRROR', raising=False)
 
   def run(made, *argv):
-    monkeypatch.setattr(cli, '_sources', lambda names: [made.source])
+    monkeypatch.setattr(
+      cli.origin_files, '_sources', lambda names: [made.source]
+    )
     status = cli.main([*map(str, argv), '--data_dir', str(tmp_path / 'data')])
     captured = capsys.readouterr()
     return status, captured.out.splitlines(), captured.err

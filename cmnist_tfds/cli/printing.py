@@ -1,0 +1,47 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What commands print, and the statuses they end with."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+
+def say(error: object, status: int) -> int:
+  """Prints what is wrong; returns the status."""
+  print(f'cmnist: {error}', file=sys.stderr)
+  return status
+
+
+def print_table(
+  rows: Sequence[Sequence[Any]], right_from: int = sys.maxsize
+) -> None:
+  """Prints rows in aligned columns, those from `right_from` on to the right."""
+  cells = [
+    [f'{c:,}' if isinstance(c, int) else str(c) for c in row] for row in rows
+  ]
+  widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+  for row in cells:
+    aligned = (
+      cell.rjust(width) if i >= right_from else cell.ljust(width)
+      for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    )
+    print('  '.join(aligned).rstrip())
