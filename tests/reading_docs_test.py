@@ -32,6 +32,7 @@ _SECTIONS = re.split(
 )
 # What each extra brings that the package does not, as it is imported.
 _EXTRAS = {
+  'croissant': ['mlcroissant', 'pyarrow'],
   'grain': ['grain', 'PIL'],
   'jax': ['jax'],
   'matplotlib': ['matplotlib'],
@@ -48,35 +49,35 @@ def extra_of(section):
 
 
 _SNIPPETS = [
-  pytest.param(
-    *(language, code, extra_of(section)),
-    id=f'{section.splitlines()[0]}-{number}',
-  )
+  pytest.param(snippets, extra_of(section), id=section.splitlines()[0])
   for section in _SECTIONS
-  for number, (language, code) in enumerate(
-    re.findall('^```([a-z]+)\n(.*?)^```$', section, re.M | re.S)
-  )
+  if (snippets := re.findall('^```([a-z]+)\n(.*?)^```$', section, re.M | re.S))
 ]
 
 
-@pytest.mark.parametrize(('language', 'code', 'extra'), _SNIPPETS)
-def test_snippet_runs(language, code, extra, tmp_path):
+@pytest.mark.parametrize(('snippets', 'extra'), _SNIPPETS)
+def test_snippets_run(snippets, extra, tmp_path):
   for module in _EXTRAS.get(extra, ()):
     if importlib.util.find_spec(module) is None:
       pytest.skip(f'{module}, of the extra {extra}, is not installed')
+  for language, code in snippets:
+    _run(language, code, tmp_path)
+
+
+def _run(language, code, folder):
   if language == 'sh':
     code = code.replace('cmnist ', f'{sys.executable} -m cmnist_tfds ')
     command = ['sh', '-e', '-c', code]
   else:
-    # What users should not see either.
+    # Users should see none of these either.
     command = [sys.executable, '-W', 'error::UserWarning', '-c', code]
   done = subprocess.run(
     command,
-    cwd=tmp_path,
+    cwd=folder,
     env={
       **os.environ,
       'PYTHONPATH': str(_REPOSITORY),
-      'TFDS_DATA_DIR': str(tmp_path / 'data'),
+      'TFDS_DATA_DIR': str(folder / 'data'),
       'MPLBACKEND': 'agg',
     },
     capture_output=True,
@@ -86,12 +87,18 @@ def test_snippet_runs(language, code, extra, tmp_path):
   assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(('language', 'code', 'extra'), _SNIPPETS)
-def test_snippet_imports_what_its_section_says(language, code, extra):
-  del language
-  always = ['cmnist_tfds', 'keras', 'tensorflow', 'tensorflow_datasets']
-  imported = re.findall('^(?:from|import) ([a-z_]+)', code, re.M)
-  assert {*imported} <= {*always, *_EXTRAS.get(extra, ())}
+@pytest.mark.parametrize(('snippets', 'extra'), _SNIPPETS)
+def test_snippets_import_what_their_section_says(snippets, extra):
+  always = [
+    'cmnist_tfds',
+    'etils',
+    'keras',
+    'tensorflow',
+    'tensorflow_datasets',
+  ]
+  for _, code in snippets:
+    imported = re.findall('^(?:from|import) ([a-z_]+)', code, re.M)
+    assert {*imported} <= {*always, *_EXTRAS.get(extra, ())}
 
 
 def test_extras_are_declared():
