@@ -19,8 +19,8 @@
     DIR/croissant/<name>/croissant.json  Croissant, with Parquet beside it
 
 TFDS reads the second with `tfds.builder_from_directory`, or by name where DIR
-is registered as the data folder of a community namespace; dataset hubs read
-the Parquet files the card names.
+is the `data_dir` or that of a community namespace; dataset hubs read the Parquet
+files the card names.
 """
 
 from __future__ import annotations
@@ -117,13 +117,20 @@ def _text(
   for prepared in found:
     yield f'- {prepared.subset.description}'
   yield '\n## Load\n'
-  example = _tfds_path(found[0])
+  dataset = f'{found[0].dataset}/{found[0].subset.name}'
   yield 'With TensorFlow Datasets, nothing else installed:\n'
   yield '```python'
   yield 'import tensorflow_datasets as tfds\n'
-  yield f"builder = tfds.builder_from_directory('{example}')"
-  yield "train = builder.as_dataset(split='train', as_supervised=True)"
+  yield '# From this folder; elsewhere, data_dir is its path.'
+  yield 'train, info = tfds.load('
+  yield f"  '{dataset}', split='train', data_dir='.', with_info=True"
+  yield ')'
   yield '```\n'
+  yield (
+    f"`tfds.builder_from_directory('{_tfds_path(found[0])}')` is its builder."
+    ' As the path of a TFDS community namespace, the folder gives'
+    f" `tfds.load('<namespace>:{dataset}')`.\n"
+  )
   yield (
     'An example has `image` (28 x 28 grey pixels, upright), `label`, `source`'
     " and `source_label`, the source's own raw label. `croissant/` holds the"

@@ -31,8 +31,8 @@ NAMES = [c.name for c in cmnist_tfds.subset('X-12').classes]
 
 @pytest.fixture
 def export(sample_dir, tmp_path):
-  def run(file_format, *, status=0):
-    folder = tmp_path / 'made' / file_format
+  def run(file_format, *, folder=None, status=0):
+    folder = tmp_path / 'made' / (folder or file_format)
     assert status == cli.main(
       [
         *('export', 'X-12', '--sample', '--data_dir', str(sample_dir)),
@@ -84,6 +84,21 @@ def test_idx_is_read_as_mnist(export, splits, split):
   expected = splits[split]
   np.testing.assert_array_equal(images.reshape(-1, 28, 28), expected[0])
   np.testing.assert_array_equal(labels, expected[1])
+
+
+@pytest.mark.parametrize('split', ['train', 'test'])
+def test_torchvision_reads_idx_as_mnist(export, splits, tmp_path, split):
+  datasets = pytest.importorskip(
+    'torchvision.datasets', reason='torchvision is not installed'
+  )
+  export('idx', folder='MNIST/raw')
+  mnist = datasets.MNIST(tmp_path / 'made', train=split == 'train')
+  images, labels, _ = splits[split]
+  np.testing.assert_array_equal(mnist.data, images)
+  np.testing.assert_array_equal(mnist.targets, labels)
+  image, label = mnist[0]
+  np.testing.assert_array_equal(image, images[0])
+  assert label == labels[0]
 
 
 def test_idx_has_the_bytes_of_the_format(export, splits):

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -42,43 +43,67 @@ def folder(tmp_path_factory) -> pathlib.Path:
 
 
 # Stands in for an environment without the package: whoever imports it fails.
-_READER = """
+_WITHOUT_PACKAGE = """
 import sys
 sys.modules['cmnist_tfds'] = None
-import json
 import tensorflow_datasets as tfds
+"""
+
+# Each makes `train` and `info`, in the published folder.
+_WAYS = {
+  'directory': """
+builder = tfds.builder_from_directory('cmnist_sample/X-12/1.0.0')
+train, info = builder.as_dataset(split='train'), builder.info
+""",
+  'namespace': """
 from etils import epath
-if sys.argv[1] == 'directory':
-  builder = tfds.builder_from_directory(sys.argv[2])
-else:
-  from tensorflow_datasets.core.community import config, register_path
-  register = register_path.DataDirRegister({
-    'ns': config.NamespaceConfig(paths=[epath.Path(sys.argv[2])])
-  })
-  builder = register.builder(
-    tfds.core.naming.DatasetName('ns:cmnist_sample'), config='X-12'
+from tensorflow_datasets.core.community import config
+config.get_community_config().add_namespace(
+  'lab', config.NamespaceConfig(paths=[epath.Path('.')])
+)
+train, info = tfds.load(
+  'lab:cmnist_sample/X-12', split='train', with_info=True
+)
+""",
+  # As if TFDS's own list of communities had the folder.
+  'namespace of TFDS': """
+import os, pathlib, tempfile
+from tensorflow_datasets.core.community import config
+with tempfile.TemporaryDirectory() as elsewhere:
+  path = pathlib.Path(elsewhere, 'community-datasets.toml')
+  path.write_text(f"[lab]\\npaths = ['{os.getcwd()}']\\n")
+  config.COMMUNITY_CONFIG_PATH = str(path)
+  train, info = tfds.load(
+    'lab:cmnist_sample/X-12', split='train', with_info=True
   )
-train = builder.as_dataset(split='train')
+""",
+}
+
+_TELL = """
+import json
 print(json.dumps({
   'labels': [int(e['label']) for e in train],
   'sum': sum(int(e['image'].numpy().sum()) for e in train),
-  'names': builder.info.features['label'].names,
-  'citation': builder.info.citation,
+  'names': info.features['label'].names,
+  'citation': info.citation,
 }))
 """
 
 
-@pytest.mark.parametrize('way', ['directory', 'namespace'])
-def test_tfds_reads_it_without_the_package(folder, tmp_path, way):
-  path = folder
-  if way == 'directory':
-    path = folder / 'cmnist_sample' / 'X-12' / subsets.VERSION
+@pytest.mark.parametrize('way', [*_WAYS, 'card'])
+def test_tfds_reads_it_without_the_package(folder, way):
+  if way == 'card':
+    card = (folder / 'README.md').read_text('utf-8')
+    (code,) = re.findall('^```python\n(.*?)^```$', card, re.M | re.S)
+    code = code.replace('2-FKd-r-5', 'X-12')
+  else:
+    code = _WAYS[way]
   done = subprocess.run(
-    [sys.executable, '-c', _READER, way, str(path)],
+    [sys.executable, '-c', _WITHOUT_PACKAGE + code + _TELL],
     capture_output=True,
     text=True,
     check=False,
-    cwd=tmp_path,
+    cwd=folder,
   )
   assert done.returncode == 0, done.stderr
   seen = json.loads(done.stdout)

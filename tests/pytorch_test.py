@@ -122,6 +122,15 @@ def test_parts_of_it_load_too(train):
   assert torch.equal(labels, train.targets[[5, 3, 1]])
 
 
+def test_indices_count_from_the_end_too(train):
+  images, labels = together(DataLoader(Subset(train, [0, -1]), 2))
+  assert torch.equal(images[:, 0], train.data[[0, -1]])
+  assert torch.equal(labels, train.targets[[0, -1]])
+  for index in (len(train), -len(train) - 1):
+    with pytest.raises(IndexError):
+      next(iter(DataLoader(Subset(train, [0, index]), 2)))
+
+
 def test_joined_with_others_it_loads_too(train):
   joined = torch.utils.data.ConcatDataset([train, train])
   images, _ = together(DataLoader(joined, 50))
@@ -144,6 +153,78 @@ def test_transforms_get_what_torchvision_gives(sample_dir, train):
   images, labels = together(DataLoader(scaled, 50))
   assert torch.equal(images, train.data[:, None] / 255)
   assert torch.equal(labels, train.targets + 100)
+
+
+@pytest.fixture
+def transforms():
+  return pytest.importorskip(
+    'torchvision.transforms', reason='torchvision is not installed'
+  )
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_transforms_of_torchvision_get_single_images(
+  sample_dir, train, transforms, num_workers
+):
+  turned = CMNIST(
+    'X-12',
+    'train',
+    transform=transforms.Compose(
+      [
+        transforms.RandomHorizontalFlip(p=1),
+        transforms.Pad(2, fill=255),
+        transforms.ToTensor(),
+        transforms.Normalize(0.5, 0.5),
+      ]
+    ),
+    data_dir=sample_dir,
+    sample=True,
+  )
+  images, labels = together(DataLoader(turned, 50, num_workers=num_workers))
+  assert images.shape == (len(train), 1, 32, 32)
+  assert (images[..., :2] == 1).all()
+  expected = train.data.flip(-1) / 255 * 2 - 1
+  torch.testing.assert_close(images[:, 0, 2:-2, 2:-2], expected)
+  assert torch.equal(labels, train.targets)
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_transforms_of_torchvision_get_batches(train, transforms, num_workers):
+  del transforms
+  from torchvision.transforms import v2
+
+  transform = v2.Compose(
+    [
+      v2.RandomHorizontalFlip(p=1),
+      v2.ToDtype(torch.float32, scale=True),
+      v2.Normalize([0.5], [0.5]),
+    ]
+  )
+  images, labels = together(
+    (transform(images), labels)
+    for images, labels in DataLoader(train, 50, num_workers=num_workers)
+  )
+  expected = train.data.flip(-1) / 255 * 2 - 1
+  torch.testing.assert_close(images[:, 0], expected)
+  assert torch.equal(labels, train.targets)
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_v2_transforms_get_single_images_too(
+  sample_dir, train, transforms, num_workers
+):
+  del transforms
+  from torchvision.transforms import v2
+
+  scaled = CMNIST(
+    'X-12',
+    'train',
+    transform=v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]),
+    data_dir=sample_dir,
+    sample=True,
+  )
+  images, _ = together(DataLoader(scaled, 50, num_workers=num_workers))
+  torch.testing.assert_close(images[:, 0], train.data / 255)
 
 
 def test_splits(sample_dir, train):

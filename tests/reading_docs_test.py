@@ -28,43 +28,56 @@ import pytest
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _SECTIONS = re.split(
-  '^## ', (_REPOSITORY / 'docs/reading.md').read_text('utf-8'), flags=re.M
+  '^##+ ', (_REPOSITORY / 'docs/reading.md').read_text('utf-8'), flags=re.M
 )
+# What each extra brings that the package does not, as it is imported.
+_EXTRAS = {
+  'croissant': ['mlcroissant', 'pyarrow'],
+  'grain': ['grain', 'PIL'],
+  'jax': ['jax'],
+  'matplotlib': ['matplotlib'],
+  'pandas': ['pandas', 'jinja2', 'PIL'],
+  'torch': ['torch', 'PIL'],
+  'torchvision': ['torchvision', 'torch', 'PIL'],
+}
+
+
+def extra_of(section):
+  """The extra a section names as its own, None if it names none."""
+  found = re.search('^Extra: `([a-z]+)`', section, re.M)
+  return found and found[1]
+
+
 _SNIPPETS = [
-  pytest.param(language, code, id=f'{section.splitlines()[0]}-{number}')
+  pytest.param(snippets, extra_of(section), id=section.splitlines()[0])
   for section in _SECTIONS
-  for number, (language, code) in enumerate(
-    re.findall('^```([a-z]+)\n(.*?)^```$', section, re.M | re.S)
-  )
+  if (snippets := re.findall('^```([a-z]+)\n(.*?)^```$', section, re.M | re.S))
 ]
-_FRAMEWORKS = ('grain', 'jax', 'keras', 'matplotlib', 'pandas', 'torch')
 
 
-def needs(code):
-  """The frameworks a snippet imports, or TFDS imports for it."""
-  named = set(re.findall(r'^(?:from|import) ([a-z]+)', code, re.M))
-  if 'as_dataframe' in code:
-    named |= {'pandas', 'matplotlib', 'jinja2'}
-  return named & {*_FRAMEWORKS, 'jinja2'}
+@pytest.mark.parametrize(('snippets', 'extra'), _SNIPPETS)
+def test_snippets_run(snippets, extra, tmp_path):
+  for module in _EXTRAS.get(extra, ()):
+    if importlib.util.find_spec(module) is None:
+      pytest.skip(f'{module}, of the extra {extra}, is not installed')
+  for language, code in snippets:
+    _run(language, code, tmp_path)
 
 
-@pytest.mark.parametrize(('language', 'code'), _SNIPPETS)
-def test_snippet_runs(language, code, tmp_path):
-  for framework in sorted(needs(code)):
-    if importlib.util.find_spec(framework) is None:
-      pytest.skip(f'{framework} is not installed')
+def _run(language, code, folder):
   if language == 'sh':
     code = code.replace('cmnist ', f'{sys.executable} -m cmnist_tfds ')
     command = ['sh', '-e', '-c', code]
   else:
-    command = [sys.executable, '-c', code]
+    # Users should see none of these either.
+    command = [sys.executable, '-W', 'error::UserWarning', '-c', code]
   done = subprocess.run(
     command,
-    cwd=tmp_path,
+    cwd=folder,
     env={
       **os.environ,
       'PYTHONPATH': str(_REPOSITORY),
-      'TFDS_DATA_DIR': str(tmp_path / 'data'),
+      'TFDS_DATA_DIR': str(folder / 'data'),
       'MPLBACKEND': 'agg',
     },
     capture_output=True,
@@ -74,6 +87,24 @@ def test_snippet_runs(language, code, tmp_path):
   assert done.returncode == 0, done.stderr
 
 
-def test_no_framework_is_forgotten():
-  imported = {name for p in _SNIPPETS for name in needs(p.values[1])}
-  assert imported == {*_FRAMEWORKS, 'jinja2'}
+@pytest.mark.parametrize(('snippets', 'extra'), _SNIPPETS)
+def test_snippets_import_what_their_section_says(snippets, extra):
+  always = [
+    'cmnist_tfds',
+    'etils',
+    'keras',
+    'tensorflow',
+    'tensorflow_datasets',
+  ]
+  for _, code in snippets:
+    imported = re.findall('^(?:from|import) ([a-z_]+)', code, re.M)
+    assert {*imported} <= {*always, *_EXTRAS.get(extra, ())}
+
+
+def test_extras_are_declared():
+  assert {*map(extra_of, _SECTIONS)} == {*_EXTRAS, None}
+  project = (_REPOSITORY / 'pyproject.toml').read_text('utf-8')
+  readme = (_REPOSITORY / 'README.md').read_text('utf-8')
+  for extra in _EXTRAS:
+    assert f'\n{extra} = [\n' in project
+    assert f'\n| `{extra}` |' in readme

@@ -21,6 +21,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import _utils, default_collate
 
@@ -97,8 +98,11 @@ class CMNIST(torch.utils.data.Dataset):
   def __getitems__(self, indices: Sequence[int]) -> Sequence[tuple[Any, Any]]:
     if self.transform or self.target_transform:
       return [self[index] for index in indices]
-    which = torch.as_tensor(indices)
-    return _Samples(self.data[which][:, None], self.targets[which])
+    # By way of NumPy, and not by `self.data[which]`: each is many times faster.
+    which = torch.from_numpy(np.asarray(indices))
+    which = which.where(which >= 0, which + len(self))
+    images = self.data.index_select(0, which.to(self.data.device))
+    return _Samples(images[:, None], self.targets[which])
 
 
 class _Sample(tuple):
