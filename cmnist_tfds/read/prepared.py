@@ -30,6 +30,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cmnist_tfds import subsets
+from cmnist_tfds.acquire import Proof
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.subsets import Subset
 
@@ -46,8 +47,6 @@ _DEFAULT_DATA_DIR = '~/tensorflow_datasets'
 _INFO = 'dataset_info.json'
 _METADATA = 'metadata.json'
 _LABELS = 'label.labels.txt'
-# `acquire.Proof.NONE`, which is not imported: it takes longer than the rest.
-_UNVERIFIED = 'unverified'
 
 _PathLike = str | os.PathLike[str]
 
@@ -266,7 +265,9 @@ def warn(found: Prepared) -> None:
       found.folder,
     )
     return
-  unproved = [path for path, proof in proofs.items() if proof == _UNVERIFIED]
+  unproved = [
+    path for path, proof in proofs.items() if proof == Proof.NONE.value
+  ]
   if unproved:
     logging.warning(
       '%s was built from origin files that nothing proves: %s.',
