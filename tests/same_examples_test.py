@@ -1,0 +1,160 @@
+# Copyright 2026 The cmnist_tfds Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Every way to read a subset gives the same examples in the same order."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+import cmnist_tfds
+from cmnist_tfds import export, read
+from cmnist_tfds.sources import SPLITS
+
+
+@dataclasses.dataclass(frozen=True)
+class _Subset:
+  """A prepared subset, twice: as TFRecord and as ArrayRecord."""
+
+  name: str
+  dataset: str
+  data_dir: pathlib.Path
+  array_record_dir: pathlib.Path
+
+  @property
+  def where(self):
+    return {
+      'data_dir': self.data_dir,
+      'sample': self.dataset == read.prepared.SAMPLE,
+    }
+
+
+@pytest.fixture(scope='module', params=['sample', 'real'])
+def subset(request, tmp_path_factory):
+  sample = request.param == 'sample'
+  name = 'X-12' if sample else '2-FKd'
+  config = tfds.download.DownloadConfig(
+    manual_dir=None if sample else request.getfixturevalue('origin_files')
+  )
+  folders = []
+  for file_format in ('tfrecord', 'array_record'):
+    folders.append(tmp_path_factory.mktemp(file_format))
+    builder = read.builder_of(name, data_dir=folders[-1], sample=sample)
+    builder.download_and_prepare(
+      file_format=file_format, download_config=config
+    )
+  return _Subset(name, builder.name, *folders)
+
+
+def _together(batches):
+  images, labels = zip(*batches, strict=True)
+  return np.concatenate(images), np.concatenate(labels)
+
+
+def _by_tfds(subset, split, tmp_path):
+  del tmp_path
+  batches = tfds.load(
+    f'{subset.dataset}/{subset.name}',
+    split=split,
+    data_dir=subset.data_dir,
+    as_supervised=True,
+  ).batch(1024)
+  return _together(batches.as_numpy_iterator())
+
+
+def _by_data_source(subset, split, tmp_path):
+  del tmp_path
+  pytest.importorskip('PIL', reason='Pillow is not installed')
+  source = tfds.data_source(
+    f'{subset.dataset}/{subset.name}',
+    split=split,
+    data_dir=subset.array_record_dir,
+    builder_kwargs={'file_format': 'array_record'},
+  )
+  examples = [source[number] for number in range(len(source))]
+  return (
+    np.stack([e['image'] for e in examples]),
+    np.array([e['label'] for e in examples]),
+  )
+
+
+def _by_batches(cache):
+  def run(subset, split, tmp_path):
+    del tmp_path
+    return _together(
+      cmnist_tfds.as_batches(
+        subset.name, split, 1024, cache=cache, **subset.where
+      ).as_numpy_iterator()
+    )
+
+  return run
+
+
+def _by_array_record(subset, split, tmp_path):
+  del tmp_path
+  where = {**subset.where, 'data_dir': subset.array_record_dir}
+  return cmnist_tfds.load_data(subset.name, split=split, **where)
+
+
+def _by_pytorch(subset, split, tmp_path):
+  del tmp_path
+  pytest.importorskip('torch', reason='PyTorch is not installed')
+  from torch.utils.data import DataLoader
+
+  from cmnist_tfds.read.pytorch import CMNIST
+
+  loader = DataLoader(CMNIST(subset.name, split, **subset.where), 1024)
+  return _together(
+    (images.numpy(), labels.numpy()) for images, labels in loader
+  )
+
+
+def _by_npz(subset, split, tmp_path):
+  found = read.find(subset.name, **subset.where)
+  (path,) = export.export(found, 'npz', tmp_path / 'npz').iterdir()
+  with np.load(path) as file:
+    return file[f'x_{split}'], file[f'y_{split}']
+
+
+_WAYS = {
+  'tfds.load': _by_tfds,
+  'tfds.data_source': _by_data_source,
+  'as_batches, cached': _by_batches(cache=True),
+  'as_batches, streamed': _by_batches(cache=False),
+  'load_data of ArrayRecord': _by_array_record,
+  'PyTorch': _by_pytorch,
+  'export': _by_npz,
+}
+
+
+# A data source gives some 3,000 examples a second: a part has to do.
+_PARTS = {'tfds.data_source': '[:10%]'}
+
+
+@pytest.mark.parametrize(
+  ('way', 'split'),
+  [(way, split + _PARTS.get(way, '')) for way in _WAYS for split in SPLITS],
+)
+def test_same_examples(subset, way, split, tmp_path):
+  images, labels = cmnist_tfds.load_data(
+    subset.name, split=split, **subset.where
+  )
+  others = _WAYS[way](subset, split, tmp_path)
+  np.testing.assert_array_equal(others[0].reshape(images.shape), images)
+  np.testing.assert_array_equal(others[1], labels)
