@@ -112,6 +112,14 @@ def _by_array_record(subset, split, tmp_path):
   return cmnist_tfds.load_data(subset.name, split=split, **where)
 
 
+def _by_encoded_sources(subset, split, tmp_path):
+  if subset.dataset == read.prepared.SAMPLE:
+    pytest.skip('the sample is read from shards alone')
+  found = read.find_readable(subset.name, data_dir=tmp_path)
+  assert isinstance(found, read.Stored)
+  return cmnist_tfds.load_data(subset.name, split=split, data_dir=tmp_path)
+
+
 def _by_pytorch(subset, split, tmp_path):
   del tmp_path
   pytest.importorskip('torch', reason='PyTorch is not installed')
@@ -138,6 +146,7 @@ _WAYS = {
   'as_batches, cached': _by_batches(cache=True),
   'as_batches, streamed': _by_batches(cache=False),
   'load_data of ArrayRecord': _by_array_record,
+  'load_data without shards': _by_encoded_sources,
   'PyTorch': _by_pytorch,
   'export': _by_npz,
 }
