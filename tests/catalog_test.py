@@ -31,6 +31,7 @@ import threading
 import time
 
 import pytest
+import running
 
 from cmnist_tfds import cli, subsets
 from cmnist_tfds.catalog import characters, seen, site, snippets
@@ -203,29 +204,37 @@ def test_scripts(name, script, code_point):
   assert characters.code_points(name) == code_point
 
 
-@pytest.mark.parametrize('framework', ['TensorFlow Datasets', 'NumPy'])
-def test_snippets_run(framework, data_dir, monkeypatch):
+# What holds once the code of a framework has run on the sample's X-12.
+_AFTERWARDS = {
+  'TensorFlow Datasets': "assert info.splits['train'].num_examples == 1440",
+  'NumPy': 'assert x_train.shape == (1440, 28, 28)',
+  'Keras': 'assert model.output_shape == (None, 12)',
+  'PyTorch': 'assert len(train) == 1440 and images.max() <= 1',
+  'JAX': 'assert x_train.shape == (1440, 28, 28, 1) and x_train.max() <= 1',
+  'Command line': 'test -s X-12.png',
+}
+
+
+def _on_the_sample(code: str) -> str:
+  for stands, runs in (
+    ("'cmnist/", "'cmnist_sample/"),
+    ("load_data('X-12'", "load_data('X-12', sample=True"),
+    ("CMNIST('X-12', 'train'", "CMNIST('X-12', 'train', sample=True"),
+    ('cmnist build', 'cmnist build --sample'),
+    ('cmnist show', 'cmnist show --sample'),
+  ):
+    code = code.replace(stands, runs)
+  return code
+
+
+@pytest.mark.parametrize('framework', _AFTERWARDS)
+def test_snippets_run(framework, tmp_path):
   """On the sample: what stands on the page, but for the dataset's name."""
-  code = next(
-    s.code
-    for s in snippets.of(subsets.subset('3-EElKm'))
-    if s.framework == framework
-  )
-  code = code.replace("'cmnist/", "'cmnist_sample/").replace(
-    "load_data('3-EElKm'", "load_data('3-EElKm', sample=True"
-  )
-  monkeypatch.setenv('TFDS_DATA_DIR', str(data_dir))
-  names: dict = {}
-  exec(
-    code.replace(
-      'with_info=True', f'with_info=True, data_dir={str(data_dir)!r}'
-    ).replace('sample=True', f'sample=True, data_dir={str(data_dir)!r}'),
-    names,
-  )
-  if framework == 'NumPy':
-    assert names['x_train'].shape == (5520, 28, 28)
-  else:
-    assert names['info'].splits['train'].num_examples == 5520
+  shown = {s.framework: s for s in snippets.of(subsets.subset('X-12'))}
+  assert shown.keys() == _AFTERWARDS.keys()
+  snippet = shown[framework]
+  code = f'{_on_the_sample(snippet.code)}\n{_AFTERWARDS[framework]}\n'
+  running.run(snippet.language, code, tmp_path)
 
 
 # In a browser ----------------------------------------------------------------

@@ -17,14 +17,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import pathlib
 import re
-import subprocess
-import sys
 
 import pytest
+import running
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _SECTIONS = re.split(
@@ -37,43 +34,13 @@ _SNIPPETS = [
     re.findall('^```([a-z]+)\n(.*?)^```$', section, re.M | re.S)
   )
 ]
-_FRAMEWORKS = ('grain', 'jax', 'keras', 'matplotlib', 'pandas', 'torch')
-
-
-def needs(code):
-  """The frameworks a snippet imports, or TFDS imports for it."""
-  named = set(re.findall(r'^(?:from|import) ([a-z]+)', code, re.M))
-  if 'as_dataframe' in code:
-    named |= {'pandas', 'matplotlib', 'jinja2'}
-  return named & {*_FRAMEWORKS, 'jinja2'}
 
 
 @pytest.mark.parametrize(('language', 'code'), _SNIPPETS)
 def test_snippet_runs(language, code, tmp_path):
-  for framework in sorted(needs(code)):
-    if importlib.util.find_spec(framework) is None:
-      pytest.skip(f'{framework} is not installed')
-  if language == 'sh':
-    code = code.replace('cmnist ', f'{sys.executable} -m cmnist_tfds ')
-    command = ['sh', '-e', '-c', code]
-  else:
-    command = [sys.executable, '-c', code]
-  done = subprocess.run(
-    command,
-    cwd=tmp_path,
-    env={
-      **os.environ,
-      'PYTHONPATH': str(_REPOSITORY),
-      'TFDS_DATA_DIR': str(tmp_path / 'data'),
-      'MPLBACKEND': 'agg',
-    },
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert done.returncode == 0, done.stderr
+  running.run(language, code, tmp_path)
 
 
 def test_no_framework_is_forgotten():
-  imported = {name for p in _SNIPPETS for name in needs(p.values[1])}
-  assert imported == {*_FRAMEWORKS, 'jinja2'}
+  imported = {name for p in _SNIPPETS for name in running.needs(*p.values)}
+  assert imported == {*running.FRAMEWORKS, 'jinja2'}
