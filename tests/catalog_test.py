@@ -349,6 +349,52 @@ def test_search(driver, visit, typed, expected):
   assert said.startswith(str(len(expected)) if expected else 'No')
 
 
+@pytest.mark.parametrize(
+  'typed', ['Sneaker', 'sneaker', 'お', '೦', 'O', 'q', '8', 'お Sneaker']
+)
+def test_search_for_classes(driver, visit, typed):
+  visit('index.html')
+  _type(driver, 'q', typed)
+  wanted = {
+    word.casefold() if len(word) > 1 else word for word in typed.split()
+  }
+
+  def has(subset):
+    names = {c.name for c in subset.classes}
+    return wanted <= names | {
+      name.casefold() for name in names if len(name) > 1
+    }
+
+  expected = [s.name for s in subsets.published() if has(s)]
+  assert _shown(driver) == expected
+  assert 0 < len(expected) < 134
+
+
+def test_the_key_of_a_source_is_found_too(driver, visit):
+  visit('index.html')
+  _type(driver, 'q', 'N')
+  expected = [
+    s.name
+    for s in subsets.published()
+    if 'N' in {c.name for c in s.classes} | {source.key for source in s.sources}
+  ]
+  assert _shown(driver) == expected
+
+
+def test_enter_in_the_search_leaves_the_page_as_it_is(driver, visit):
+  from selenium.webdriver.common.keys import Keys
+
+  visit('index.html')
+  _type(driver, 'q', f'お Sneaker{Keys.ENTER}')
+  found = _shown(driver)
+  assert _find(driver, '[name=q]').get_attribute('value') == 'お Sneaker'
+  # The address leads to what was found.
+  address = driver.current_url
+  driver.get('about:blank')
+  driver.get(address)
+  assert _shown(driver) == found
+
+
 def test_filter_and_come_back(driver, visit):
   visit('index.html')
   for key in ('E', 'Kd'):
