@@ -30,12 +30,20 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 import running
 
 from cmnist_tfds import cli, subsets
-from cmnist_tfds.catalog import characters, seen, site, snippets
+from cmnist_tfds.catalog import (
+  characters,
+  look_alikes,
+  seen,
+  site,
+  snippets,
+)
 from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.figures import confusable
 from cmnist_tfds.sources import SOURCES
 
 # Prepared, these show eight of the eleven sources.
@@ -107,7 +115,7 @@ def test_every_link_leads_somewhere_and_nothing_is_loaded_from_elsewhere(
   }
   for page, found in pages.items():
     for address in found.loaded:
-      assert not re.match('[a-z]+:|//', address) or address == 'data:,'
+      assert not re.match('[a-z]+:|//', address) or address.startswith('data:')
     for address in found.loaded + found.linked:
       if re.match('https?://|data:', address):
         continue
@@ -152,6 +160,49 @@ def test_a_page_without_pictures_says_so(folder):
   siblings = (folder / 'subsets/2-FKm.html').read_text(encoding='utf-8')
   assert 'No pictures' not in siblings
   assert siblings.count('class="examples') == 20
+
+
+def test_a_page_shows_look_alikes_where_all_its_sources_are_seen(folder):
+  text = (folder / 'subsets/3-EElKd.html').read_text(encoding='utf-8')
+  shown = re.findall(
+    '<figcaption><span>(.*?)</span> <span class="about">(.*?)</span>', text
+  )
+  pairs = [*zip(shown[::2], shown[1::2], strict=True)]
+  assert len(pairs) == look_alikes.PAIRS
+  zero, letter, kannada = ('0', 'E'), ('O', 'El'), ('೦', 'Kd')
+  for pair in itertools.combinations((zero, letter, kannada), 2):
+    assert pair in pairs
+  unseen = (folder / 'subsets/2-EdN.html').read_text(encoding='utf-8')
+  assert 'look-alikes' not in unseen
+  # notMNIST is one of its sources, and no subset shows it.
+  assert 'figcaption' not in (folder / 'subsets/X-12.html').read_text('utf-8')
+
+
+def test_look_alikes_of_many_sources_are_those_of_each_two():
+  """As comparing all the classes of the subset with each other finds them."""
+  random = np.random.default_rng(7)
+  names = ('3-EElKd', '4-EElFKm', 'X-24')
+  classes = {
+    (source.key, raw)
+    for name in names
+    for source in subsets.subset(name).sources
+    for raw in source.raw_labels
+  }
+  images = {
+    c: list(random.integers(0, 256, (2, 28, 28), np.uint8))
+    for c in sorted(classes)
+  }
+  found = look_alikes.of_all(seen.Seen(images, {}))
+  assert '2-EdN' not in found
+  looked = seen.Seen(images, {})
+  for name in names:
+    subset = subsets.subset(name)
+    expected = confusable.pairs(subset, looked.images_of(subset), 12)
+    for shown, pair in zip(found[name], expected, strict=True):
+      assert tuple(c.name for c, _ in shown.members) == tuple(
+        c.name for c in pair.classes
+      )
+      assert shown.likeness == pytest.approx(pair.likeness)
 
 
 def test_nothing_prepared_gives_a_whole_site_without_pictures(tmp_path, capsys):
