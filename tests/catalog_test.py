@@ -291,6 +291,16 @@ def test_snippets_run(framework, tmp_path):
 # In a browser ----------------------------------------------------------------
 
 
+_KINDS_OF_PAGES = (
+  'index.html',
+  'compose.html',
+  'subsets/X-12.html',
+  'subsets/2-EdN.html',
+  'subsets/4-EcFKdK49.html',
+  'sources/K49.html',
+)
+
+
 @pytest.fixture(scope='module')
 def driver():
   webdriver = pytest.importorskip('selenium.webdriver')
@@ -504,6 +514,72 @@ def test_sort_with_the_keyboard(driver, visit, column):
     assert heading.get_attribute('aria-sort') == direction
 
 
+@pytest.mark.parametrize('path', _KINDS_OF_PAGES)
+def test_whatever_takes_the_focus_has_a_name_and_shows_it(driver, visit, path):
+  """As assistive technology is told; by the keyboard, from first to last."""
+  visit(path)
+  nodes = driver.execute_cdp_cmd('Accessibility.getFullAXTree', {})['nodes']
+  focusable = [
+    (node['role']['value'], node['name']['value'])
+    for node in nodes
+    if {
+      'name': 'focusable',
+      'value': {'type': 'booleanOrUndefined', 'value': True},
+    }
+    in node.get('properties', [])
+    and node['role']['value'] != 'RootWebArea'
+  ]
+  assert len(focusable) > 10
+  assert [node for node in focusable if not node[1].strip()] == []
+  outlines = driver.execute_script("""
+    const found = [...document.querySelectorAll('a, button, input, select, pre')]
+      .filter(e => e.offsetParent && e.tabIndex >= 0);
+    return found.map(e => {
+      e.focus({focusVisible: true});
+      const style = getComputedStyle(e);
+      return [document.activeElement === e, style.outlineStyle,
+              parseFloat(style.outlineWidth)];
+    });
+  """)
+  assert len(outlines) > 10
+  assert {tuple(outline) for outline in outlines} == {(True, 'solid', 3)}
+
+
+def test_the_index_by_keyboard_alone(driver, visit):
+  from selenium.webdriver import ActionChains
+  from selenium.webdriver.common.keys import Keys
+
+  visit('index.html')
+  press = lambda keys: ActionChains(driver).send_keys(keys).perform()  # noqa: E731
+  focused = lambda: driver.switch_to.active_element  # noqa: E731
+  press(Keys.TAB)
+  assert focused().text == 'Skip to the content'
+  press(Keys.ENTER)
+  press(Keys.TAB)
+  assert focused().get_attribute('name') == 'q'
+  press('Sneaker')
+  press(Keys.TAB + Keys.SPACE)
+  assert focused().get_attribute('value') == 'E'
+  shown = {s.name: s for s in subsets.published() if s.name in _shown(driver)}
+  assert shown
+  assert all({'E', 'F'} <= {x.key for x in s.sources} for s in shown.values())
+  while focused().get_attribute('data-sort') != 'classes':
+    press(Keys.TAB)
+  press(Keys.SPACE)
+  sorted_by = driver.execute_script(
+    "return [...document.querySelectorAll('th[aria-sort]')]"
+    '.map(th => [th.textContent, th.ariaSort])'
+  )
+  assert sorted_by == [['Classes', 'ascending']]
+  sizes = [len(shown[name].classes) for name in _shown(driver)]
+  assert sizes == sorted(sizes)
+  first = _shown(driver)[0]
+  while focused().tag_name != 'a':
+    press(Keys.TAB)
+  press(Keys.ENTER)
+  _until(lambda: driver.title == f'CMNIST-{first}')
+
+
 def test_tick_sources_and_see_the_name_or_why_not(driver, visit):
   visit('compose.html')
   tick = lambda key: _find(driver, f'#compose [value={key}]').click()  # noqa: E731
@@ -552,16 +628,6 @@ def test_copy(driver, visit):
   _find(driver, 'textarea').send_keys(Keys.CONTROL, 'v')
   pasted = _find(driver, 'textarea').get_attribute('value')
   assert pasted == snippets.of(subsets.subset('3-EElKm'))[0].code.strip()
-
-
-_KINDS_OF_PAGES = (
-  'index.html',
-  'compose.html',
-  'subsets/X-12.html',
-  'subsets/2-EdN.html',
-  'subsets/4-EcFKdK49.html',
-  'sources/K49.html',
-)
 
 
 @contextlib.contextmanager
