@@ -16,13 +16,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import html
 import html.parser
 import http.server
 import itertools
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -30,11 +30,20 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
+import running
 
 from cmnist_tfds import cli, subsets
-from cmnist_tfds.catalog import characters, seen, site, snippets
+from cmnist_tfds.catalog import (
+  characters,
+  look_alikes,
+  seen,
+  site,
+  snippets,
+)
 from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.figures import confusable
 from cmnist_tfds.sources import SOURCES
 
 # Prepared, these show eight of the eleven sources.
@@ -106,7 +115,7 @@ def test_every_link_leads_somewhere_and_nothing_is_loaded_from_elsewhere(
   }
   for page, found in pages.items():
     for address in found.loaded:
-      assert not re.match('[a-z]+:|//', address) or address == 'data:,'
+      assert not re.match('[a-z]+:|//', address) or address.startswith('data:')
     for address in found.loaded + found.linked:
       if re.match('https?://|data:', address):
         continue
@@ -153,6 +162,49 @@ def test_a_page_without_pictures_says_so(folder):
   assert siblings.count('class="examples') == 20
 
 
+def test_a_page_shows_look_alikes_where_all_its_sources_are_seen(folder):
+  text = (folder / 'subsets/3-EElKd.html').read_text(encoding='utf-8')
+  shown = re.findall(
+    '<figcaption><span>(.*?)</span> <span class="about">(.*?)</span>', text
+  )
+  pairs = [*zip(shown[::2], shown[1::2], strict=True)]
+  assert len(pairs) == look_alikes.PAIRS
+  zero, letter, kannada = ('0', 'E'), ('O', 'El'), ('೦', 'Kd')
+  for pair in itertools.combinations((zero, letter, kannada), 2):
+    assert pair in pairs
+  unseen = (folder / 'subsets/2-EdN.html').read_text(encoding='utf-8')
+  assert 'look-alikes' not in unseen
+  # notMNIST is one of its sources, and no subset shows it.
+  assert 'figcaption' not in (folder / 'subsets/X-12.html').read_text('utf-8')
+
+
+def test_look_alikes_of_many_sources_are_those_of_each_two():
+  """As comparing all the classes of the subset with each other finds them."""
+  random = np.random.default_rng(7)
+  names = ('3-EElKd', '4-EElFKm', 'X-24')
+  classes = {
+    (source.key, raw)
+    for name in names
+    for source in subsets.subset(name).sources
+    for raw in source.raw_labels
+  }
+  images = {
+    c: list(random.integers(0, 256, (2, 28, 28), np.uint8))
+    for c in sorted(classes)
+  }
+  found = look_alikes.of_all(seen.Seen(images, {}))
+  assert '2-EdN' not in found
+  looked = seen.Seen(images, {})
+  for name in names:
+    subset = subsets.subset(name)
+    expected = confusable.pairs(subset, looked.images_of(subset), 12)
+    for shown, pair in zip(found[name], expected, strict=True):
+      assert tuple(c.name for c, _ in shown.members) == tuple(
+        c.name for c in pair.classes
+      )
+      assert shown.likeness == pytest.approx(pair.likeness)
+
+
 def test_nothing_prepared_gives_a_whole_site_without_pictures(tmp_path, capsys):
   arguments = ('catalog', '--data_dir', tmp_path, '-o', tmp_path / 'site')
   assert cli.main(list(map(str, arguments))) == 0
@@ -161,7 +213,7 @@ def test_nothing_prepared_gives_a_whole_site_without_pictures(tmp_path, capsys):
   )
   assert not list((tmp_path / 'site').rglob('*.png'))
   text = (tmp_path / 'site/subsets/2-EcF.html').read_text(encoding='utf-8')
-  assert 'not counted / not counted' in text
+  assert text.count('>not counted</span>') == 62
 
 
 def test_counts_of_prepared_data_fill_in_what_the_records_lack():
@@ -203,32 +255,50 @@ def test_scripts(name, script, code_point):
   assert characters.code_points(name) == code_point
 
 
-@pytest.mark.parametrize('framework', ['TensorFlow Datasets', 'NumPy'])
-def test_snippets_run(framework, data_dir, monkeypatch):
+# What holds once the code of a framework has run on the sample's X-12.
+_AFTERWARDS = {
+  'TensorFlow Datasets': "assert info.splits['train'].num_examples == 1440",
+  'NumPy': 'assert x_train.shape == (1440, 28, 28)',
+  'Keras': 'assert model.output_shape == (None, 12)',
+  'PyTorch': 'assert len(train) == 1440 and images.max() <= 1',
+  'JAX': 'assert x_train.shape == (1440, 28, 28, 1) and x_train.max() <= 1',
+  'Command line': 'test -s X-12.png',
+}
+
+
+def _on_the_sample(code: str) -> str:
+  for stands, runs in (
+    ("'cmnist/", "'cmnist_sample/"),
+    ("load_data('X-12'", "load_data('X-12', sample=True"),
+    ("CMNIST('X-12', 'train'", "CMNIST('X-12', 'train', sample=True"),
+    ('cmnist build', 'cmnist build --sample'),
+    ('cmnist show', 'cmnist show --sample'),
+  ):
+    code = code.replace(stands, runs)
+  return code
+
+
+@pytest.mark.parametrize('framework', _AFTERWARDS)
+def test_snippets_run(framework, tmp_path):
   """On the sample: what stands on the page, but for the dataset's name."""
-  code = next(
-    s.code
-    for s in snippets.of(subsets.subset('3-EElKm'))
-    if s.framework == framework
-  )
-  code = code.replace("'cmnist/", "'cmnist_sample/").replace(
-    "load_data('3-EElKm'", "load_data('3-EElKm', sample=True"
-  )
-  monkeypatch.setenv('TFDS_DATA_DIR', str(data_dir))
-  names: dict = {}
-  exec(
-    code.replace(
-      'with_info=True', f'with_info=True, data_dir={str(data_dir)!r}'
-    ).replace('sample=True', f'sample=True, data_dir={str(data_dir)!r}'),
-    names,
-  )
-  if framework == 'NumPy':
-    assert names['x_train'].shape == (5520, 28, 28)
-  else:
-    assert names['info'].splits['train'].num_examples == 5520
+  shown = {s.framework: s for s in snippets.of(subsets.subset('X-12'))}
+  assert shown.keys() == _AFTERWARDS.keys()
+  snippet = shown[framework]
+  code = f'{_on_the_sample(snippet.code)}\n{_AFTERWARDS[framework]}\n'
+  running.run(snippet.language, code, tmp_path)
 
 
 # In a browser ----------------------------------------------------------------
+
+
+_KINDS_OF_PAGES = (
+  'index.html',
+  'compose.html',
+  'subsets/X-12.html',
+  'subsets/2-EdN.html',
+  'subsets/4-EcFKdK49.html',
+  'sources/K49.html',
+)
 
 
 @pytest.fixture(scope='module')
@@ -340,6 +410,52 @@ def test_search(driver, visit, typed, expected):
   assert said.startswith(str(len(expected)) if expected else 'No')
 
 
+@pytest.mark.parametrize(
+  'typed', ['Sneaker', 'sneaker', 'お', '೦', 'O', 'q', '8', 'お Sneaker']
+)
+def test_search_for_classes(driver, visit, typed):
+  visit('index.html')
+  _type(driver, 'q', typed)
+  wanted = {
+    word.casefold() if len(word) > 1 else word for word in typed.split()
+  }
+
+  def has(subset):
+    names = {c.name for c in subset.classes}
+    return wanted <= names | {
+      name.casefold() for name in names if len(name) > 1
+    }
+
+  expected = [s.name for s in subsets.published() if has(s)]
+  assert _shown(driver) == expected
+  assert 0 < len(expected) < 134
+
+
+def test_the_key_of_a_source_is_found_too(driver, visit):
+  visit('index.html')
+  _type(driver, 'q', 'N')
+  expected = [
+    s.name
+    for s in subsets.published()
+    if 'N' in {c.name for c in s.classes} | {source.key for source in s.sources}
+  ]
+  assert _shown(driver) == expected
+
+
+def test_enter_in_the_search_leaves_the_page_as_it_is(driver, visit):
+  from selenium.webdriver.common.keys import Keys
+
+  visit('index.html')
+  _type(driver, 'q', f'お Sneaker{Keys.ENTER}')
+  found = _shown(driver)
+  assert _find(driver, '[name=q]').get_attribute('value') == 'お Sneaker'
+  # The address leads to what was found.
+  address = driver.current_url
+  driver.get('about:blank')
+  driver.get(address)
+  assert _shown(driver) == found
+
+
 def test_filter_and_come_back(driver, visit):
   visit('index.html')
   for key in ('E', 'Kd'):
@@ -398,6 +514,72 @@ def test_sort_with_the_keyboard(driver, visit, column):
     assert heading.get_attribute('aria-sort') == direction
 
 
+@pytest.mark.parametrize('path', _KINDS_OF_PAGES)
+def test_whatever_takes_the_focus_has_a_name_and_shows_it(driver, visit, path):
+  """As assistive technology is told; by the keyboard, from first to last."""
+  visit(path)
+  nodes = driver.execute_cdp_cmd('Accessibility.getFullAXTree', {})['nodes']
+  focusable = [
+    (node['role']['value'], node['name']['value'])
+    for node in nodes
+    if {
+      'name': 'focusable',
+      'value': {'type': 'booleanOrUndefined', 'value': True},
+    }
+    in node.get('properties', [])
+    and node['role']['value'] != 'RootWebArea'
+  ]
+  assert len(focusable) > 10
+  assert [node for node in focusable if not node[1].strip()] == []
+  outlines = driver.execute_script("""
+    const found = [...document.querySelectorAll('a, button, input, select, pre')]
+      .filter(e => e.offsetParent && e.tabIndex >= 0);
+    return found.map(e => {
+      e.focus({focusVisible: true});
+      const style = getComputedStyle(e);
+      return [document.activeElement === e, style.outlineStyle,
+              parseFloat(style.outlineWidth)];
+    });
+  """)
+  assert len(outlines) > 10
+  assert {tuple(outline) for outline in outlines} == {(True, 'solid', 3)}
+
+
+def test_the_index_by_keyboard_alone(driver, visit):
+  from selenium.webdriver import ActionChains
+  from selenium.webdriver.common.keys import Keys
+
+  visit('index.html')
+  press = lambda keys: ActionChains(driver).send_keys(keys).perform()  # noqa: E731
+  focused = lambda: driver.switch_to.active_element  # noqa: E731
+  press(Keys.TAB)
+  assert focused().text == 'Skip to the content'
+  press(Keys.ENTER)
+  press(Keys.TAB)
+  assert focused().get_attribute('name') == 'q'
+  press('Sneaker')
+  press(Keys.TAB + Keys.SPACE)
+  assert focused().get_attribute('value') == 'E'
+  shown = {s.name: s for s in subsets.published() if s.name in _shown(driver)}
+  assert shown
+  assert all({'E', 'F'} <= {x.key for x in s.sources} for s in shown.values())
+  while focused().get_attribute('data-sort') != 'classes':
+    press(Keys.TAB)
+  press(Keys.SPACE)
+  sorted_by = driver.execute_script(
+    "return [...document.querySelectorAll('th[aria-sort]')]"
+    '.map(th => [th.textContent, th.ariaSort])'
+  )
+  assert sorted_by == [['Classes', 'ascending']]
+  sizes = [len(shown[name].classes) for name in _shown(driver)]
+  assert sizes == sorted(sizes)
+  first = _shown(driver)[0]
+  while focused().tag_name != 'a':
+    press(Keys.TAB)
+  press(Keys.ENTER)
+  _until(lambda: driver.title == f'CMNIST-{first}')
+
+
 def test_tick_sources_and_see_the_name_or_why_not(driver, visit):
   visit('compose.html')
   tick = lambda key: _find(driver, f'#compose [value={key}]').click()  # noqa: E731
@@ -448,38 +630,60 @@ def test_copy(driver, visit):
   assert pasted == snippets.of(subsets.subset('3-EElKm'))[0].code.strip()
 
 
-@pytest.mark.parametrize('width', [360, 1280])
-@pytest.mark.parametrize(
-  'path',
-  [
-    'index.html',
-    'compose.html',
-    'subsets/X-12.html',
-    'subsets/4-EcFKdK49.html',
-    'sources/Km.html',
-  ],
-)
-def test_nothing_is_wider_than_the_window(driver, visit, path, width):
-  driver.set_window_size(width, 900)
-  # Chrome makes no window narrower than 500 pixels; this does.
+@contextlib.contextmanager
+def _window(driver, width, height):
+  """Chrome makes no window narrower than 500 pixels; this does."""
+  metrics = {'deviceScaleFactor': 1, 'mobile': width < 500}
   driver.execute_cdp_cmd(
     'Emulation.setDeviceMetricsOverride',
-    {'width': width, 'height': 900, 'deviceScaleFactor': 1, 'mobile': False},
+    {'width': width, 'height': height, **metrics},
   )
-  visit(path)
-  wide = driver.execute_script('return document.documentElement.scrollWidth')
-  if pictures := os.environ.get('CMNIST_SCREENSHOTS'):
-    name = path.replace('/', '-').removesuffix('.html')
-    height = driver.execute_script('return document.body.scrollHeight')
-    driver.execute_cdp_cmd(
-      'Emulation.setDeviceMetricsOverride',
-      {
-        'width': width,
-        'height': min(height, 2600),
-        'deviceScaleFactor': 1,
-        'mobile': False,
-      },
-    )
-    driver.save_screenshot(f'{pictures}/{name}-{width}.png')
+  yield
   driver.execute_cdp_cmd('Emulation.clearDeviceMetricsOverride', {})
+
+
+@pytest.mark.parametrize('width', [390, 1280])
+@pytest.mark.parametrize('path', _KINDS_OF_PAGES)
+def test_nothing_is_wider_than_the_window(driver, visit, path, width):
+  with _window(driver, width, 844):
+    visit(path)
+    wide, inner = driver.execute_script(
+      'return [document.documentElement.scrollWidth, innerWidth]'
+    )
+  assert inner == width
   assert wide <= width
+
+
+@pytest.mark.parametrize('path', _KINDS_OF_PAGES)
+def test_a_phone_has_targets_for_fingers_and_readable_text(driver, visit, path):
+  with _window(driver, 390, 844):
+    visit(path)
+    # Links within sentences stand where the sentence has them.
+    targets = driver.execute_script("""
+      const selector =
+        'button, input:not([type=checkbox]), select, .tick, nav a, td a, th a';
+      return [...document.querySelectorAll(selector)]
+        .map(e => [e.textContent || e.name, e.getBoundingClientRect()])
+        .filter(([, box]) => box.height)
+        .map(([name, box]) => [name.trim(), box.width, box.height]);
+    """)
+    sizes = driver.execute_script("""
+      return [...document.querySelectorAll('body *')]
+        .filter(e => e.offsetParent && [...e.childNodes].some(
+          n => n.nodeType === Node.TEXT_NODE && n.textContent.trim()))
+        .map(e => parseFloat(getComputedStyle(e).fontSize));
+    """)
+  assert len(targets) > 5
+  assert [t for t in targets if t[1] < 24 or t[2] < 44] == []
+  assert min(sizes) >= 12
+
+
+def test_the_name_composed_stays_in_sight_on_a_phone(driver, visit):
+  with _window(driver, 390, 844):
+    visit('compose.html')
+    driver.execute_script("document.querySelector('#compose label').click()")
+    bottom = driver.execute_script(
+      "return document.getElementById('composed')"
+      '.getBoundingClientRect().bottom'
+    )
+  assert bottom <= 844

@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmnist_tfds import acquire, resources, selection, subsets
+from cmnist_tfds import acquire, cli, resources, selection, subsets
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.figures import (
   confusable,
@@ -141,6 +141,26 @@ def test_0_and_O_and_kannada_0_turn_up():
   likeness = [pair.likeness for pair in found]
   assert likeness == sorted(likeness, reverse=True)
   assert all(a.source is not b.source for a, b in (p.classes for p in found))
+
+
+def test_the_command_shows_that_0_and_O_and_kannada_0_look_alike(tmp_path):
+  data = ('--sample', '--data_dir', str(tmp_path))
+  assert cli.main(['build', '3-EElKd', *data]) == 0
+  picture = tmp_path / 'alike.svg'
+  arguments = ['show', '3-EElKd', '--confusable', '-o', str(picture), *data]
+  assert cli.main(arguments) == 0
+  root = ElementTree.parse(picture).getroot()
+  # After two lines of heading each pair is a name, a key, a name, a key and
+  # its likeness.
+  texts = [element.text for element in root.iter(f'{_SVG}text')][2:]
+  drawn = [
+    set(zip(texts[i : i + 3 : 2], texts[i + 1 : i + 4 : 2], strict=True))
+    for i in range(0, len(texts), 5)
+  ]
+  assert len(drawn) == confusable.PAIRS
+  same = [('0', 'E'), ('O', 'El'), ('೦', 'Kd')]
+  for pair in itertools.combinations(same, 2):
+    assert set(pair) in drawn[:3]
 
 
 def test_equal_examples_are_wholly_alike_and_blank_ones_not_at_all():

@@ -18,13 +18,11 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import pathlib
 import re
-import subprocess
-import sys
 
 import pytest
+import running
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _SECTIONS = re.split(
@@ -61,30 +59,7 @@ def test_snippets_run(snippets, extra, tmp_path):
     if importlib.util.find_spec(module) is None:
       pytest.skip(f'{module}, of the extra {extra}, is not installed')
   for language, code in snippets:
-    _run(language, code, tmp_path)
-
-
-def _run(language, code, folder):
-  if language == 'sh':
-    code = code.replace('cmnist ', f'{sys.executable} -m cmnist_tfds ')
-    command = ['sh', '-e', '-c', code]
-  else:
-    # Users should see none of these either.
-    command = [sys.executable, '-W', 'error::UserWarning', '-c', code]
-  done = subprocess.run(
-    command,
-    cwd=folder,
-    env={
-      **os.environ,
-      'PYTHONPATH': str(_REPOSITORY),
-      'TFDS_DATA_DIR': str(folder / 'data'),
-      'MPLBACKEND': 'agg',
-    },
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert done.returncode == 0, done.stderr
+    running.run(language, code, tmp_path)
 
 
 @pytest.mark.parametrize(('snippets', 'extra'), _SNIPPETS)

@@ -26,9 +26,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from cmnist_tfds import read, subsets
-from cmnist_tfds.figures import histogram
+from cmnist_tfds.figures import confusable, histogram
 from cmnist_tfds.figures.histogram import Counts
-from cmnist_tfds.figures.montage import EXAMPLES
 from cmnist_tfds.sources import SOURCES, Source
 from cmnist_tfds.subsets import Subset, SubsetClass
 
@@ -59,6 +58,10 @@ class Seen:
     """Returns whether every class of a source has images."""
     return all((source.key, raw) in self.images for raw in source.raw_labels)
 
+  def images_of(self, subset: Subset) -> list[list[np.ndarray]]:
+    """Returns for each label of a subset the images of its class."""
+    return [self.images[_class(c)] for c in subset.classes]
+
 
 def _class(described: SubsetClass) -> _Class:
   return described.source.key, described.raw_label
@@ -83,7 +86,7 @@ def look(data_dir: str | None, *, sample: bool) -> Seen:
     found = read.find_readable(subset.name, data_dir=data_dir, sample=sample)
     if found is None:
       continue
-    images = read.first_of_each_class(found, EXAMPLES)
+    images = read.first_of_each_class(found, confusable.EXAMPLES)
     counted = histogram.counts(found)
     for described, few, count in zip(
       subset.classes, images, counted, strict=True

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cmnist_tfds import output, subsets
-from cmnist_tfds.catalog import characters, seen, snippets
+from cmnist_tfds.catalog import characters, look_alikes, seen, snippets
 from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.figures import histogram, montage, svg
+from cmnist_tfds.figures import confusable, histogram, montage, svg
 from cmnist_tfds.figures.drawing import Theme
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
 from cmnist_tfds.subsets import Subset
@@ -118,6 +118,7 @@ def _templates() -> jinja2.Environment:
     'script': characters.script,
     'splits': SPLITS,
     'scale': IMAGE_SIZE * _SCALE,
+    'compared': confusable.EXAMPLES,
   }
   return environment
 
@@ -126,6 +127,7 @@ def _pages(looked: seen.Seen) -> Iterator[tuple[str, str, dict[str, Any]]]:
   """Yields each page: its path, its template, what the template is told."""
   yield 'index.html', 'index.html', {}
   yield 'compose.html', 'compose.html', {'facts': _composition()}
+  look_alikes_of = look_alikes.of_all(looked)
   for subset in subsets.published():
     yield (
       f'subsets/{subset.name}.html',
@@ -134,6 +136,7 @@ def _pages(looked: seen.Seen) -> Iterator[tuple[str, str, dict[str, Any]]]:
         'subset': subset,
         'histogram': _histogram(subset, looked),
         'snippets': snippets.of(subset),
+        'look_alikes': look_alikes_of.get(subset.name, []),
         'reductions': [
           subsets.reduce(subset, size) for size in subsets.REDUCED_SIZES
         ],
@@ -189,6 +192,7 @@ def _sheet(source: Source, looked: seen.Seen) -> np.ndarray:
     (len(source.raw_labels), IMAGE_SIZE, montage.EXAMPLES, IMAGE_SIZE), np.uint8
   )
   for row, raw in enumerate(source.raw_labels):
-    for column, image in enumerate(looked.images[source.key, raw]):
+    few = looked.images[source.key, raw][: montage.EXAMPLES]
+    for column, image in enumerate(few):
       sheet[row, :, column] = image
   return sheet.reshape(-1, montage.EXAMPLES * IMAGE_SIZE)

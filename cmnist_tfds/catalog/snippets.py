@@ -23,14 +23,16 @@ from cmnist_tfds.subsets import Subset
 
 @dataclasses.dataclass(frozen=True)
 class Snippet:
-  """Python code that loads a subset.
+  """Code that loads a subset.
 
   Attributes:
     framework: For which framework.
+    language: 'python' or 'sh'.
     code: The code.
   """
 
   framework: str
+  language: str
   code: str
 
 
@@ -40,7 +42,7 @@ import cmnist_tfds
 (x_train, y_train), (x_test, y_test) = cmnist_tfds.load_data('{name}')
 """
 
-_CODE = {
+_PYTHON = {
   'TensorFlow Datasets': """\
 import cmnist_tfds
 import tensorflow_datasets as tfds
@@ -66,15 +68,14 @@ model.compile(
 )
 model.fit(x_train[..., None], y_train, batch_size=1024)
 """,
-  'PyTorch': _ARRAYS
-  + """\
+  'PyTorch': """\
+from torch.utils.data import DataLoader
 
-import torch
+from cmnist_tfds.read.pytorch import CMNIST
 
-train = torch.utils.data.TensorDataset(
-  torch.from_numpy(x_train)[:, None] / 255, torch.from_numpy(y_train)
-)
-loader = torch.utils.data.DataLoader(train, batch_size=1024, shuffle=True)
+train = CMNIST('{name}', 'train')
+for images, labels in DataLoader(train, batch_size=256, shuffle=True):
+  images = images.float() / 255
 """,
   'JAX': _ARRAYS
   + """\
@@ -84,18 +85,21 @@ import jax.numpy as jnp
 x_train = jnp.asarray(x_train[..., None]) / 255
 y_train = jnp.asarray(y_train)
 """,
-  'Command line': """\
+}
+
+_COMMANDS = """\
 cmnist build {name}
 cmnist show {name} -o {name}.png
-""",
-}
+"""
 
 
 def of(subset: Subset) -> list[Snippet]:
   """Returns the code that loads a subset, for each framework."""
+  snippets = [Snippet(f, 'python', code) for f, code in _PYTHON.items()]
+  snippets.append(Snippet('Command line', 'sh', _COMMANDS))
   return [
-    Snippet(
-      framework, code.format(name=subset.name, classes=len(subset.classes))
+    dataclasses.replace(
+      s, code=s.code.format(name=subset.name, classes=len(subset.classes))
     )
-    for framework, code in _CODE.items()
+    for s in snippets
   ]

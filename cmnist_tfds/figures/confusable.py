@@ -24,7 +24,6 @@ average of these correlations over the examples of both.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -85,29 +84,55 @@ def pairs(
     The pairs, the most alike first; none if there is but one source.
   """
   vectors = [_vectors(np.array(examples)) for examples in images]
-  found = []
-  for a, b in itertools.combinations(subset.classes, 2):
-    if a.source is b.source:
-      continue
-    likeness = vectors[a.label] @ vectors[b.label].T
-    average = np.concatenate(
-      (likeness.max(axis=0), likeness.max(axis=1))
-    ).mean()
-    i, j = np.unravel_index(likeness.argmax(), likeness.shape)
-    found.append(
-      Pair((a, b), float(average), (images[a.label][i], images[b.label][j]))
-    )
-  return sorted(found, key=lambda pair: -pair.likeness)[:count]
+  found = sorted(_likenesses(subset, vectors), key=lambda pair: -pair[2])
+  return [
+    Pair((a, b), likeness, _closest(vectors, images, a.label, b.label))
+    for a, b, likeness in found[:count]
+  ]
+
+
+def _likenesses(
+  subset: Subset, vectors: Sequence[np.ndarray]
+) -> Iterator[tuple[SubsetClass, SubsetClass, float]]:
+  """Yields each pair of classes of different sources, and how alike it is."""
+  stacked = np.concatenate(vectors)
+  starts = np.cumsum([0, *map(len, vectors)])
+  for a in subset.classes:
+    # Labels follow the sources: those of later sources come last.
+    later = [b for b in subset.classes[a.label :] if b.source is not a.source]
+    if not later:
+      return
+    first = later[0].label
+    likeness = vectors[a.label] @ stacked[starts[first] :].T
+    # Columns of one class after those of the other.
+    columns = starts[first:-1] - starts[first]
+    sums = np.maximum.reduceat(likeness, columns, axis=1).sum(axis=0)
+    sums += np.add.reduceat(likeness.max(axis=0), columns)
+    averages = sums / (len(likeness) + np.diff(starts[first:]))
+    for b, average in zip(later, averages, strict=True):
+      yield a, b, float(average)
+
+
+def _closest(
+  vectors: Sequence[np.ndarray],
+  images: Sequence[Sequence[np.ndarray]],
+  a: int,
+  b: int,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the images of two labels that are most alike."""
+  likeness = vectors[a] @ vectors[b].T
+  i, j = np.unravel_index(likeness.argmax(), likeness.shape)
+  return images[a][i], images[b][j]
 
 
 def _vectors(images: np.ndarray) -> np.ndarray:
   """Returns images (n, 28, 28) as vectors (n, 784), whose products correlate."""
-  stretched = np.array([_stretched(image) for image in images], np.float32)
   # Strokes that lie side by side are alike too.
-  padded = np.pad(stretched, ((0, 0), (1, 1), (1, 1)), mode='edge')
-  blurred = np.lib.stride_tricks.sliding_window_view(
-    padded, (3, 3), axis=(1, 2)
-  ).mean(axis=(-2, -1))
+  padded = np.pad(
+    _stretched(images).astype(np.float32), ((0, 0), (1, 1), (1, 1)), mode='edge'
+  )
+  tall = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+  blurred = tall[..., :-2] + tall[..., 1:-1] + tall[..., 2:]
   flat = blurred.reshape(len(images), -1)
   flat = flat - flat.mean(axis=1, keepdims=True)
   lengths = np.linalg.norm(flat, axis=1, keepdims=True)
@@ -115,20 +140,28 @@ def _vectors(images: np.ndarray) -> np.ndarray:
   return np.divide(flat, lengths, out=np.zeros_like(flat), where=lengths > 0)
 
 
-def _stretched(image: np.ndarray) -> np.ndarray:
-  """Returns an image with its ink stretched to the full square."""
-  inked = image > _INK
-  if not inked.any():
-    return image
-  y = _sampled(np.flatnonzero(inked.any(axis=1)))
-  x = _sampled(np.flatnonzero(inked.any(axis=0)))
-  return np.pad(image, IMAGE_SIZE)[np.ix_(y, x)]
+def _stretched(images: np.ndarray) -> np.ndarray:
+  """Returns images (n, 28, 28) with their ink stretched to the full square."""
+  inked = images > _INK
+  y = _sampled(np.asarray(inked.any(axis=2)))
+  x = _sampled(np.asarray(inked.any(axis=1)))
+  padded = np.pad(images, ((0, 0), (IMAGE_SIZE,) * 2, (IMAGE_SIZE,) * 2))
+  number = np.arange(len(images))[:, None, None]
+  return padded[number, y[:, :, None], x[:, None, :]]
 
 
 def _sampled(inked: np.ndarray) -> np.ndarray:
-  """Returns which rows (or columns) of a padded image to take."""
-  first, last = inked[0], inked[-1]
-  span = max(last - first + 1, IMAGE_SIZE / _MOST_STRETCH)
+  """Returns which rows (or columns) of padded images to take.
+
+  Args:
+    inked: Which of them have ink, bool (n, 28).
+
+  Returns:
+    Their numbers, int (n, 28); all in their order where none has ink.
+  """
+  first = inked.argmax(axis=1)[:, None]
+  last = IMAGE_SIZE - 1 - inked[:, ::-1].argmax(axis=1)[:, None]
+  span = np.maximum(last - first + 1, IMAGE_SIZE / _MOST_STRETCH)
   steps = (np.arange(IMAGE_SIZE) + 0.5) / IMAGE_SIZE - 0.5
   return IMAGE_SIZE + np.rint((first + last) / 2 + steps * span).astype(int)
 

@@ -12,17 +12,26 @@ function filterSubsets(form) {
   // Scanned copies of the paper print the l of a key as a capital i.
   const folded = (text) =>
     text.toLowerCase().replace(/^cmnist[-/]/, '').replaceAll('l', 'i');
-  const searched = new Map(rows.map((row) => [
-    row,
-    folded([
-      row.dataset.name,
-      ...[...row.querySelectorAll('.key')].map((key) => key.title),
-    ].join(' ')),
-  ]));
+  const searched = new Map(rows.map((row) => {
+    const classNames = row.dataset.classNames.split('|');
+    const titles = [...row.querySelectorAll('.key')].map((key) => key.title);
+    const words = classNames.filter((name) => name.length > 1);
+    return [row, {
+      text: folded([row.dataset.name, ...titles, ...words].join(' ')),
+      characters: [...classNames, ...row.dataset.sources.split(' ')],
+    }];
+  }));
+
+  // Every name has some E in it: a single character is a class or a source.
+  function finds(row, word) {
+    const {text, characters} = searched.get(row);
+    return word.length === 1
+      ? characters.includes(word) : text.includes(folded(word));
+  }
 
   function apply() {
     const wanted = new FormData(form);
-    const words = folded(wanted.get('q').trim()).split(/\s+/);
+    const words = wanted.get('q').trim().split(/\s+/);
     const sources = wanted.getAll('source');
     const least = Number(wanted.get('from'));
     const most = Number(wanted.get('to')) || Infinity;
@@ -32,7 +41,7 @@ function filterSubsets(form) {
     for (const row of rows) {
       const has = row.dataset.sources.split(' ');
       row.hidden = !(
-        words.every((word) => searched.get(row).includes(word)) &&
+        words.every((word) => finds(row, word)) &&
         sources.every((key) => has.includes(key)) &&
         row.dataset.classes >= least &&
         row.dataset.classes <= most &&
