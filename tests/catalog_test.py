@@ -532,7 +532,8 @@ def test_whatever_takes_the_focus_has_a_name_and_shows_it(driver, visit, path):
   assert len(focusable) > 10
   assert [node for node in focusable if not node[1].strip()] == []
   outlines = driver.execute_script("""
-    const found = [...document.querySelectorAll('a, button, input, select, pre')]
+    const found = [...document.querySelectorAll(
+        'a, button, input, select, summary, pre')]
       .filter(e => e.offsetParent && e.tabIndex >= 0);
     return found.map(e => {
       e.focus({focusVisible: true});
@@ -558,6 +559,8 @@ def test_the_index_by_keyboard_alone(driver, visit):
   press(Keys.TAB)
   assert focused().get_attribute('name') == 'q'
   press('Sneaker')
+  press(Keys.TAB)
+  assert focused().tag_name == 'summary'
   press(Keys.TAB + Keys.SPACE)
   assert focused().get_attribute('value') == 'E'
   shown = {s.name: s for s in subsets.published() if s.name in _shown(driver)}
@@ -676,6 +679,17 @@ def test_a_phone_has_targets_for_fingers_and_readable_text(driver, visit, path):
   assert len(targets) > 5
   assert [t for t in targets if t[1] < 24 or t[2] < 44] == []
   assert min(sizes) >= 12
+
+
+def test_what_is_found_is_in_sight_on_a_phone(driver, visit):
+  with _window(driver, 390, 844):
+    visit('index.html')
+    driver.find_element('name', 'q').send_keys('Sneaker')
+    last = driver.execute_script(
+      "return document.querySelector('#subsets tbody tr:not([hidden])')"
+      '.getBoundingClientRect().bottom'
+    )
+    assert last < 844
 
 
 def test_the_name_composed_stays_in_sight_on_a_phone(driver, visit):

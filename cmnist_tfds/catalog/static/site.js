@@ -9,6 +9,10 @@ function filterSubsets(form) {
   const count = document.getElementById('count');
   let sorted = '';
 
+  // On a phone the list of sources would stand between search and subsets.
+  const more = form.querySelector('details');
+  more.open = !matchMedia('(max-width: 30rem)').matches;
+
   // Scanned copies of the paper print the l of a key as a capital i.
   const folded = (text) =>
     text.toLowerCase().replace(/^cmnist[-/]/, '').replaceAll('l', 'i');
