@@ -47,7 +47,8 @@ def as_batches(
 ) -> tf.data.Dataset:
   """Returns a subset as a `tf.data.Dataset` of batches, as `fit` takes it.
 
-      model.fit(as_batches('2-FKd', 'train', 256, shuffle=True), epochs=10)
+      train = as_batches('2-FKd', 'train', 256, shuffle=True)
+      model.fit(train, epochs=10, shuffle=False)  # The batches are shuffled.
 
   A batch is what `tfds.load(..., as_supervised=True).batch(batch_size)` gives,
   many times faster, since examples are never handled one by one in TensorFlow.
