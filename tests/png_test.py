@@ -124,6 +124,12 @@ def test_damage_is_found_among_many(which, at, change):
     np.testing.assert_array_equal(decoded, PATTERNS)
 
 
+def test_other_blocks_than_expected_are_refused(monkeypatch):
+  monkeypatch.setattr(png, '_LEVEL', 6)  # Writes codes of its own.
+  with pytest.raises(errors.PreparationError, match='zlib-ng .* version'):
+    png.encode(PATTERNS)
+
+
 def test_views_that_are_not_contiguous():
   upright = PATTERNS.transpose(0, 2, 1)
   assert png.encode(upright) == png.encode(upright.copy())

@@ -109,6 +109,9 @@ def encode(images: np.ndarray) -> list[bytes]:
 
   Returns:
     The PNG of each image.
+
+  Raises:
+    PreparationError: If zlib-ng is of a version that writes other blocks.
   """
   raw = np.zeros((len(images), _SIZE, _ROW), np.uint8)
   raw[:, :, 1:] = images
@@ -153,7 +156,7 @@ def _last_blocks(flushed: Sequence[bytes]) -> tuple[list[bytes], list[bool]]:
   if (data[begins] & _BLOCK_BITS != _FIXED).any() or (
     take(data, lengths_at, len(_LENGTHS)).tobytes() != _LENGTHS * len(flushed)
   ):
-    raise RuntimeError(
+    raise errors.PreparationError(
       f'zlib-ng {zlib_ng.ZLIBNG_VERSION} writes other blocks than expected.'
       ' Install another version of it.'
     )
