@@ -126,7 +126,7 @@ def test_damage_is_found_among_many(which, at, change):
 
 def test_other_blocks_than_expected_are_refused(monkeypatch):
   monkeypatch.setattr(png, '_LEVEL', 6)  # Writes codes of its own.
-  with pytest.raises(errors.PreparationError, match='zlib-ng .* version'):
+  with pytest.raises(errors.PreparationError, match=r'zlib-ng .* version'):
     png.encode(PATTERNS)
 
 
