@@ -54,16 +54,22 @@ def readable(args: argparse.Namespace) -> read.Readable:
   found = read.find_readable(
     args.name, data_dir=args.data_dir, sample=args.sample
   )
-  return found or prepared(subsets.subset(args.name), args)
+  if found is None:
+    raise _not_prepared(subsets.subset(args.name), args)
+  return found
 
 
 def prepared(subset: Subset, args: argparse.Namespace) -> read.Prepared:
   """Returns a subset that must be prepared."""
   found = read.find(subset.name, data_dir=args.data_dir, sample=args.sample)
   if found is None:
-    builder = builder_of(subset, args)
-    raise PreparationError(
-      f'{builder.info.full_name} is not prepared in'
-      f' {builder.data_dir_root}. Run: {how_to_build(builder)}'
-    )
+    raise _not_prepared(subset, args)
   return found
+
+
+def _not_prepared(subset: Subset, args: argparse.Namespace) -> PreparationError:
+  builder = builder_of(subset, args)
+  return PreparationError(
+    f'{builder.info.full_name} is not prepared in {builder.data_dir_root}.'
+    f' Run: {how_to_build(builder)}'
+  )

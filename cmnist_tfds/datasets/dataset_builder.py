@@ -309,9 +309,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
     )
     for piece in given:
       metadata['sources'][piece.source]['verified'] |= piece.store.note
-      taken = piece.labels[piece.store.labels[piece.rows]]
       for label, count in zip(
-        *np.unique(taken, return_counts=True), strict=True
+        *np.unique(piece.row_labels(), return_counts=True), strict=True
       ):
         metadata['classes'][label][split] = int(count)
     digest = metadata['digests'][split] = pieces.digest(given)

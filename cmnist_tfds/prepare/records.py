@@ -56,6 +56,10 @@ class Piece:
   labels: np.ndarray
   source: int
 
+  def row_labels(self) -> np.ndarray:
+    """Returns the label of each of the rows: int64 (n,)."""
+    return self.labels[self.store.labels[self.rows]]
+
 
 class Records:
   """The framed records of a split, in the order they are written in.

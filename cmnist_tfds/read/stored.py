@@ -50,9 +50,7 @@ class Split:
 
   def labels(self) -> np.ndarray:
     """Returns all labels, along the concatenation: int64 (n,)."""
-    return np.concatenate(
-      [p.labels[p.store.labels[p.rows]] for p in self.pieces]
-    )
+    return np.concatenate([piece.row_labels() for piece in self.pieces])
 
   def read(self, numbers: np.ndarray, out: Examples, at: np.ndarray) -> None:
     """Reads examples.
