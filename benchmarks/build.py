@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """Measures how fast subsets are built, against a stock TFDS builder.
 
     python benchmarks/build.py --json build.json
@@ -81,10 +68,10 @@ def _stock(
   import tensorflow  # noqa: F401  # Else imported at first use, in the time.
   import tensorflow_datasets as tfds
 
-  from cmnist_tfds import acquire, selection, subsets
+  from cmnist_tfds import origin, selection, subsets
 
   subset = subsets.subset(name)
-  places = acquire.Places(manual_dir=pathlib.Path(folder))
+  places = origin.Locations(manual_dir=pathlib.Path(folder))
   reading = 0.0
 
   class Stock(tfds.core.GeneratorBasedBuilder):
@@ -122,11 +109,11 @@ def _stock(
       key = 0
       for index, (source, raw_labels) in enumerate(subset.members):
         began = time.monotonic()
-        arrays = acquire.read_split(source, split, places)
+        arrays = origin.read_split(source, split, places)
         reading += time.monotonic() - began
         label_of = selection.label_map(subset, index)
         for row in selection.rows(
-          arrays.labels, raw_labels, selection.kept(subset, split)
+          arrays.labels, raw_labels, selection.train_limit(subset, split)
         ):
           if key == limit:
             return
@@ -198,13 +185,13 @@ def _deleting(
 
 
 def _pieces(folder: str, name: str, split: str) -> Any:
-  from cmnist_tfds import acquire, subsets
-  from cmnist_tfds.prepare import pieces
+  from cmnist_tfds import origin, subsets
+  from cmnist_tfds.cache import split_sources
 
-  return pieces.open_or_encode(
+  return split_sources.open_or_encode(
     subsets.subset(name),
     split,
-    acquire.Places(manual_dir=pathlib.Path(folder)),
+    origin.Locations(manual_dir=pathlib.Path(folder)),
     allow_unverified=False,
   )
 
@@ -223,7 +210,7 @@ def _make(
 def _encode(start: _Start, folder: str) -> dict[str, Any]:
   """Encodes all sources."""
   from cmnist_tfds import sources
-  from cmnist_tfds.prepare import pieces  # noqa: F401
+  from cmnist_tfds.cache import split_sources  # noqa: F401
 
   num_examples = num_bytes = 0
   start()
@@ -260,7 +247,8 @@ def _density(start: _Start, folder: str) -> dict[str, Any]:
 def _frame(start: _Start, folder: str, name: str) -> dict[str, Any]:
   """Joins and frames the records of a subset, and throws them away."""
   from cmnist_tfds import sources
-  from cmnist_tfds.prepare import order, records, shards
+  from cmnist_tfds.cache import shuffle_order
+  from cmnist_tfds.datasets.fast_path import records, shard_writer
 
   num_examples = num_bytes = 0
   for split in sources.SPLITS:
@@ -269,8 +257,8 @@ def _frame(start: _Start, folder: str, name: str) -> dict[str, Any]:
   for split in sources.SPLITS:
     pieces = _pieces(folder, name, split)
     size = sum(len(piece.rows) for piece in pieces)
-    joined = records.Records(pieces, order.order(split, size))
-    shards.write_tfrecords(joined, [os.devnull], [size])
+    joined = records.Records(pieces, shuffle_order.order(split, size))
+    shard_writer.write_tfrecords(joined, [os.devnull], [size])
     num_examples += size
     num_bytes += joined.num_bytes
   return {'num_examples': num_examples, 'num_bytes': num_bytes}
@@ -278,18 +266,19 @@ def _frame(start: _Start, folder: str, name: str) -> dict[str, Any]:
 
 def _inflate(start: _Start, folder: str, name: str) -> dict[str, Any]:
   """Reads the arrays of a subset's sources, without proving them."""
-  from cmnist_tfds import acquire, subsets
-  from cmnist_tfds.acquire import formats, places
+  from cmnist_tfds import origin, subsets
+  from cmnist_tfds.formats import idx_npz
+  from cmnist_tfds.origin import locations
 
-  where = acquire.Places(manual_dir=pathlib.Path(folder))
+  where = origin.Locations(manual_dir=pathlib.Path(folder))
   num_examples = num_bytes = 0
   start()
   for source in subsets.subset(name).sources:
     for split in source.splits.values():
       for file in (split.images, split.labels):
-        copy = next(places.copies_on_disk(file, where))
+        copy = next(locations.copies_on_disk(file, where))
         with copy.open() as (stream, size):
-          array = formats.read_array(stream, lambda shape: None)
+          array = idx_npz.read_array(stream, lambda shape: None)
         num_bytes += size
       num_examples += len(array)
   return {'num_examples': num_examples, 'num_bytes': num_bytes}

@@ -1,18 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
-
+# SPDX-License-Identifier: Apache-2.0
 """Measures the ways to read a prepared subset against `tfds.load`.
 
     cmnist build 2-FKd --data_dir data
@@ -49,7 +35,7 @@ def _ways(name: str, data_dir: str, sample: bool) -> dict[str, Callable]:
   import tensorflow_datasets as tfds
 
   import cmnist_tfds
-  from cmnist_tfds import read
+  from cmnist_tfds import load
 
   where = {'data_dir': data_dir, 'sample': sample}
   dataset = 'cmnist_sample' if sample else 'cmnist'
@@ -75,14 +61,14 @@ def _ways(name: str, data_dir: str, sample: bool) -> dict[str, Callable]:
     'as_batches, later epochs': lambda: _drain(cached),
     'as_batches, cache=False': lambda: _drain(batches(cache=False)),
   }
-  if not sample and read.find_readable(name, data_dir=os.devnull):
+  if not sample and load.find_readable(name, data_dir=os.devnull):
     ways['load_data, no shards'] = lambda: cmnist_tfds.load_data(
       name, split='train', data_dir=os.devnull
     )
   if importlib.util.find_spec('torch'):
     from torch.utils.data import DataLoader
 
-    from cmnist_tfds.read.pytorch import CMNIST
+    from cmnist_tfds.load.torch_dataset import CMNIST
 
     loader = DataLoader(
       CMNIST(name, 'train', **where), batch_size=_BATCH, shuffle=True

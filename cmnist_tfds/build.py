@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """Builds subsets, several at a time, each in a process of its own."""
 
 from __future__ import annotations
@@ -32,7 +19,7 @@ from typing import Any
 
 import tqdm
 
-from cmnist_tfds import read
+from cmnist_tfds import load
 from cmnist_tfds.errors import CmnistError, PreparationError
 from cmnist_tfds.subsets import Subset
 
@@ -206,7 +193,7 @@ def _build_one(name: str, options: Options) -> Outcome:
 
 
 def _builder(name: str, options: Options) -> Any:
-  return read.builder_of(
+  return load.get_builder(
     name,
     data_dir=options.data_dir,
     sample=options.sample,
@@ -222,7 +209,7 @@ def _check_room(chosen: Sequence[Subset], options: Options) -> None:
   names = {s.name for s in chosen}
   num_examples = 0
   for subset in chosen:
-    folder = read.folder_of(subset, data_dir=options.data_dir)
+    folder = load.dataset_dir(subset, data_dir=options.data_dir)
     if folder.exists():
       continue
     num_examples += subset.num_train or 0

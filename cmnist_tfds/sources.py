@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """The eleven sources of CMNIST, as records.
 
 Everything the package knows of a source stands here and nowhere else: names,
@@ -107,8 +94,8 @@ class Source:
     class_names: Names of the classes, by ascending raw label.
     first_label: The raw label of the first class.
     splits: The files and figures, by split name.
-    fewest: No class has fewer training examples than this.
-    mixed: Raw labels this source gives to CMNIST-X, by number of classes of
+    min_train_per_class: No class has fewer training examples than this.
+    mix_labels: Raw labels this source gives to CMNIST-X, by number of classes of
       the mix: those of X-12 and of X-24.
     transposed: Whether the files store rows and columns of images swapped.
     homepage: Page of the source.
@@ -122,13 +109,15 @@ class Source:
   class_names: tuple[str, ...]
   first_label: int = 0
   splits: Mapping[str, Split]
-  fewest: int
-  mixed: Mapping[int, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+  min_train_per_class: int
+  mix_labels: Mapping[int, tuple[int, ...]] = dataclasses.field(
+    default_factory=dict
+  )
   transposed: bool = False
   homepage: str
   license: str
   citation: str
-  faults: tuple[str, ...] = ()
+  known_issues: tuple[str, ...] = ()
 
   @property
   def raw_labels(self) -> range:
@@ -229,9 +218,9 @@ def _emnist(
   *,
   first_label: int = 0,
   balanced: bool = True,
-  fewest: int | None = None,
-  mixed: Mapping[int, tuple[int, ...]] | None = None,
-  faults: tuple[str, ...] = (),
+  min_train_per_class: int | None = None,
+  mix_labels: Mapping[int, tuple[int, ...]] | None = None,
+  known_issues: tuple[str, ...] = (),
 ) -> Source:
   """One of the six sets in EMNIST's archive."""
   names = (
@@ -267,15 +256,15 @@ def _emnist(
         for size in sizes
       ),
     ),
-    fewest=fewest or sizes[0] // num_classes,
-    mixed=mixed or {},
+    min_train_per_class=min_train_per_class or sizes[0] // num_classes,
+    mix_labels=mix_labels or {},
     transposed=True,
     homepage=('https://www.nist.gov/itl/products-and-services/emnist-dataset'),
     license="None stated on NIST's page",
     citation=_EMNIST_CITATION,
-    faults=(
+    known_issues=(
       'Images are stored transposed in the files; here they are upright.',
-      *faults,
+      *known_issues,
     ),
   )
 
@@ -312,7 +301,7 @@ _EMNIST_MNIST = _emnist(
       None,
     ),
   ),
-  mixed={12: (0, 4), 24: (0, 4, 5, 9)},
+  mix_labels={12: (0, 4), 24: (0, 4, 5, 9)},
 )
 
 _EMNIST_DIGITS = _emnist(
@@ -382,8 +371,8 @@ _EMNIST_LETTERS = _emnist(
     ),
   ),
   first_label=1,
-  mixed={12: (15, 21), 24: (15, 16, 19, 21)},
-  faults=('Raw labels start at 1.',),
+  mix_labels={12: (15, 21), 24: (15, 16, 19, 21)},
+  known_issues=('Raw labels start at 1.',),
 )
 
 _EMNIST_BALANCED = _emnist(
@@ -454,8 +443,8 @@ _EMNIST_BY_MERGE = _emnist(
   ),
   balanced=False,
   # EMNIST Balanced draws 2,400 training examples of each class from it.
-  fewest=2_400,
-  faults=('Classes are far from balanced.',),
+  min_train_per_class=2_400,
+  known_issues=('Classes are far from balanced.',),
 )
 
 _EMNIST_BY_CLASS = _emnist(
@@ -492,8 +481,8 @@ _EMNIST_BY_CLASS = _emnist(
   ),
   balanced=False,
   # A cautious bound: the rarest letters of NIST SD 19 count above 1,500.
-  fewest=1_000,
-  faults=('Classes are far from balanced.',),
+  min_train_per_class=1_000,
+  known_issues=('Classes are far from balanced.',),
 )
 
 _FASHION_MNIST = Source(
@@ -551,8 +540,8 @@ _FASHION_MNIST = Source(
     (60_000, 10_000),
     ((6_000,) * 10, (1_000,) * 10),
   ),
-  fewest=6_000,
-  mixed={12: (0, 8), 24: (0, 4, 7, 8)},
+  min_train_per_class=6_000,
+  mix_labels={12: (0, 8), 24: (0, 4, 7, 8)},
   homepage='https://github.com/zalandoresearch/fashion-mnist',
   license='MIT, Copyright (c) 2017 Zalando SE',
   citation="""\
@@ -563,7 +552,7 @@ _FASHION_MNIST = Source(
   journal = {arXiv preprint arXiv:1708.07747},
   year = {2017},
 }""",
-  faults=('43 duplicates in train, 10 images shared by train and test.',),
+  known_issues=('43 duplicates in train, 10 images shared by train and test.',),
 )
 
 _KANNADA_MNIST = Source(
@@ -608,8 +597,8 @@ _KANNADA_MNIST = Source(
     (60_000, 10_000),
     ((6_000,) * 10, (1_000,) * 10),
   ),
-  fewest=6_000,
-  mixed={12: (1, 8), 24: (1, 2, 4, 8)},
+  min_train_per_class=6_000,
+  mix_labels={12: (1, 8), 24: (1, 2, 4, 8)},
   homepage='https://github.com/vinayprabhu/Kannada_MNIST',
   license='None stated in its repository',
   citation="""\
@@ -620,7 +609,7 @@ _KANNADA_MNIST = Source(
   journal = {arXiv preprint arXiv:1908.01242},
   year = {2019},
 }""",
-  faults=(
+  known_issues=(
     'Some digits look like others (೦ like 0 and O); the rule that no class'
     ' name occurs twice does not see that.',
     'The test split is the main one, not Dig-MNIST.',
@@ -711,12 +700,12 @@ _KMNIST = Source(
     (60_000, 10_000),
     ((6_000,) * 10, (1_000,) * 10),
   ),
-  fewest=6_000,
-  mixed={12: (5, 9), 24: (5, 7, 8, 9)},
+  min_train_per_class=6_000,
+  mix_labels={12: (5, 9), 24: (5, 7, 8, 9)},
   homepage='http://codh.rois.ac.jp/kmnist/',
   license='CC BY-SA 4.0, with an attribution text',
   citation=_KUZUSHIJI_CITATION,
-  faults=(
+  known_issues=(
     'Files from before 2019-02-05 are outdated and still go about under'
     ' the same names.',
     'Test is shifted from train: they come from different source books.',
@@ -870,11 +859,11 @@ _KUZUSHIJI_49 = Source(
       ),
     ),
   ),
-  fewest=392,
+  min_train_per_class=392,
   homepage='http://codh.rois.ac.jp/kmnist/',
   license='CC BY-SA 4.0, with an attribution text',
   citation=_KUZUSHIJI_CITATION,
-  faults=(
+  known_issues=(
     'Classes are far from balanced (392 to 6,000): its authors ask for'
     ' balanced accuracy.',
   ),
@@ -927,8 +916,8 @@ _NOTMNIST = Source(
     (60_000, 10_000),
     ((6_000,) * 10, (1_000,) * 10),
   ),
-  fewest=6_000,
-  mixed={12: (1, 9), 24: (1, 3, 4, 9)},
+  min_train_per_class=6_000,
+  mix_labels={12: (1, 9), 24: (1, 3, 4, 9)},
   homepage='https://github.com/davidflanagan/notMNIST-to-MNIST',
   license=(
     'MIT, Copyright (c) 2016 (the reduced set); data with permission of'
@@ -941,7 +930,7 @@ _NOTMNIST = Source(
   year = {2011},
   url = {http://yaroslavvb.blogspot.com/2011/09/notmnist-dataset.html},
 }""",
-  faults=(
+  known_issues=(
     '9,804 of the 10,000 test images are unique; 141 are all white, each'
     ' in class I.',
     'About 6.5 % of labels are wrong in the large set it was drawn from.',

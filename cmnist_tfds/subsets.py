@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """What a CMNIST subset is: the grammar of names and the rule of composition.
 
     CMNIST-3-EElKm-r-10
@@ -148,7 +135,7 @@ class Subset:
     return _total(
       # All classes have that many; there is no need to count them singly.
       self.per_class * len(raw_labels)
-      if self.per_class <= source.fewest
+      if self.per_class <= source.min_train_per_class
       else _total(self._train_count(source, raw) for raw in raw_labels)
       for source, raw_labels in self.members
     )
@@ -198,7 +185,9 @@ class Subset:
     if self.per_class is None:
       return count
     if count is None:
-      return self.per_class if self.per_class <= source.fewest else None
+      return (
+        self.per_class if self.per_class <= source.min_train_per_class else None
+      )
     return min(count, self.per_class)
 
   def _num_examples(self, split: str) -> int | None:
@@ -262,7 +251,9 @@ def mix(
   return Subset(
     name=f'X-{num_classes}',
     members=tuple(
-      (s, s.mixed[num_classes]) for s in available if num_classes in s.mixed
+      (s, s.mix_labels[num_classes])
+      for s in available
+      if num_classes in s.mix_labels
     ),
   )
 
@@ -285,7 +276,7 @@ def combinations(
 
 
 def _mix_sizes() -> list[int]:
-  return sorted({n for s in sources_lib.SOURCES for n in s.mixed})
+  return sorted({n for s in sources_lib.SOURCES for n in s.mix_labels})
 
 
 @functools.cache

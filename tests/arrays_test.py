@@ -1,18 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
-
+# SPDX-License-Identifier: Apache-2.0
 """Arrays read from shards are what TFDS reads, and damage is named."""
 
 from __future__ import annotations
@@ -28,8 +14,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 import cmnist_tfds
-from cmnist_tfds import errors, read
-from cmnist_tfds.read import arrays
+from cmnist_tfds import errors, load
+from cmnist_tfds.load import numpy_arrays
 
 FEATURES = ('image', 'label', 'source', 'source_label')
 
@@ -44,7 +30,7 @@ def by_tfds(data_dir, split, **kwargs):
   return tuple(loaded[name] for name in FEATURES)
 
 
-def load(data_dir, **kwargs):
+def load_x12(data_dir, **kwargs):
   return cmnist_tfds.load_data('X-12', data_dir=data_dir, sample=True, **kwargs)
 
 
@@ -55,7 +41,7 @@ def check_equal(ours, theirs):
 
 
 def test_arrays_are_those_of_tfds(sample_dir):
-  train, test = load(sample_dir, features=FEATURES)
+  train, test = load_x12(sample_dir, features=FEATURES)
   check_equal(train, by_tfds(sample_dir, 'train'))
   check_equal(test, by_tfds(sample_dir, 'test'))
 
@@ -71,36 +57,38 @@ def test_arrays_are_those_of_tfds(sample_dir):
 )
 def test_other_ways_to_prepare_give_the_same(how, sample_dir, tmp_path):
   preparing.prepare(tmp_path, **how)
-  expected = load(sample_dir, features=FEATURES)
+  expected = load_x12(sample_dir, features=FEATURES)
   for ours, theirs in zip(
-    load(tmp_path, features=FEATURES), expected, strict=True
+    load_x12(tmp_path, features=FEATURES), expected, strict=True
   ):
     check_equal(ours, theirs)
   for split in ('train[:10%]', 'train[100:]+test', 'all', 'train[7:7]'):
-    check_equal(load(tmp_path, split=split), load(sample_dir, split=split))
+    check_equal(
+      load_x12(tmp_path, split=split), load_x12(sample_dir, split=split)
+    )
 
 
 def test_slices_are_slices(sample_dir):
-  (x_train, y_train), (x_test, y_test) = load(sample_dir)
-  x, y = load(sample_dir, split='train[50:]+test[:10]')
+  (x_train, y_train), (x_test, y_test) = load_x12(sample_dir)
+  x, y = load_x12(sample_dir, split='train[50:]+test[:10]')
   np.testing.assert_array_equal(x, np.concatenate([x_train[50:], x_test[:10]]))
   np.testing.assert_array_equal(y, np.concatenate([y_train[50:], y_test[:10]]))
 
 
 def test_small_batches_fit_together(sample_dir, monkeypatch):
-  expected = load(sample_dir, split='train')
-  monkeypatch.setattr(arrays, 'AT_ONCE', 7)
-  check_equal(load(sample_dir, split='train'), expected)
+  expected = load_x12(sample_dir, split='train')
+  monkeypatch.setattr(numpy_arrays, 'AT_ONCE', 7)
+  check_equal(load_x12(sample_dir, split='train'), expected)
 
 
 def test_features_are_what_was_asked_for(sample_dir):
-  names, labels = load(
+  names, labels = load_x12(
     sample_dir, split='test', features=('class_name', 'label')
   )
   subset = cmnist_tfds.subset('X-12')
   assert names.tolist() == [subset.classes[i].name for i in labels]
   with pytest.raises(ValueError, match=r"\['size'\].*image, label"):
-    load(sample_dir, features=('image', 'size'))
+    load_x12(sample_dir, features=('image', 'size'))
 
 
 def test_what_is_not_prepared_is_prepared(tmp_path):
@@ -109,34 +97,34 @@ def test_what_is_not_prepared_is_prepared(tmp_path):
   )
   assert x_train.shape == (20, 28, 28)
   assert sorted(y_train) == list(range(20))
-  assert read.find('2-FKd-r-1', data_dir=tmp_path, sample=True)
+  assert load.find('2-FKd-r-1', data_dir=tmp_path, sample=True)
 
 
 def test_the_data_folder_is_that_of_tfds(sample_dir, monkeypatch):
   monkeypatch.setenv('TFDS_DATA_DIR', str(sample_dir))
-  found = read.find('x-12', sample=True)
+  found = load.find('x-12', sample=True)
   assert found.folder == sample_dir / 'cmnist_sample/X-12/1.0.0'
-  assert read.find('x-12') is None
+  assert load.find('x-12') is None
 
 
 def test_neither_tensorflow_nor_tfds_is_imported(sample_dir):
   code = f"""
 import sys
 import cmnist_tfds
-from cmnist_tfds import read
+from cmnist_tfds import load
 cmnist_tfds.load_data('X-12', data_dir={str(sample_dir)!r}, sample=True)
-found = read.find('X-12', data_dir={str(sample_dir)!r}, sample=True)
-read.first_of_each_class(found, 2)
+found = load.find('X-12', data_dir={str(sample_dir)!r}, sample=True)
+load.first_of_each_class(found, 2)
 assert not {{'tensorflow', 'tensorflow_datasets', 'requests'}} & set(sys.modules)
 """
   subprocess.run([sys.executable, '-c', code], check=True)
 
 
 def test_first_of_each_class(sample_dir):
-  (images, labels), _ = load(sample_dir)
-  found = read.find('X-12', data_dir=sample_dir, sample=True)
+  (images, labels), _ = load_x12(sample_dir)
+  found = load.find('X-12', data_dir=sample_dir, sample=True)
   for count in (1, 3, 10**6):
-    first = read.first_of_each_class(found, count)
+    first = load.first_of_each_class(found, count)
     assert len(first) == 12
     for label, of_class in enumerate(first):
       expected = images[labels == label][:count]
@@ -171,7 +159,7 @@ def test_a_damaged_record_is_named(copy):
   path = only_file(copy, '*train*')
   flip_within(path, b'source_label', 5)
   with pytest.raises(errors.PreparationError, match='record 5,') as caught:
-    load(copy)
+    load_x12(copy)
   assert str(path) in str(caught.value)
 
 
@@ -180,7 +168,7 @@ def test_a_damaged_array_record_is_named(tmp_path):
   path = only_file(tmp_path, '*train*')
   flip_within(path, b'source_label', 5)
   with pytest.raises(errors.PreparationError, match='record 5:') as caught:
-    load(tmp_path)
+    load_x12(tmp_path)
   assert str(path) in str(caught.value)
 
 
@@ -190,17 +178,17 @@ def test_a_missing_or_short_shard_is_named(tmp_path, file_format):
   path = only_file(tmp_path, '*train*')
   path.write_bytes(only_file(tmp_path, '*test*').read_bytes())
   with pytest.raises(errors.PreparationError, match='records in place of'):
-    load(tmp_path)
+    load_x12(tmp_path)
   path.write_bytes(b'')
   with pytest.raises(errors.PreparationError, match='0 records in place of'):
-    load(tmp_path)
+    load_x12(tmp_path)
   path.unlink()
   with pytest.raises(errors.PreparationError, match='is missing'):
-    load(tmp_path)
+    load_x12(tmp_path)
 
 
 def test_other_examples_are_refused(copy):
-  from cmnist_tfds.prepare import tfrecord
+  from cmnist_tfds.formats import tfrecord
 
   path = only_file(copy, '*test*')
   records = tfrecord.File(path)
@@ -208,11 +196,11 @@ def test_other_examples_are_refused(copy):
   written[3] = b'no example'
   path.write_bytes(b''.join(map(tfrecord.frame, written)))
   with pytest.raises(errors.PreparationError, match='record 3: it is no'):
-    load(copy, split='test')
+    load_x12(copy, split='test')
 
 
 def test_an_image_of_another_size_is_refused(copy):
-  from cmnist_tfds.prepare import example, tfrecord
+  from cmnist_tfds.formats import example, tfrecord
 
   path = only_file(copy, '*test*')
   records = tfrecord.File(path)
@@ -220,32 +208,32 @@ def test_an_image_of_another_size_is_refused(copy):
   written[3] = example.encode(b'no image', 1, 2, 3)
   path.write_bytes(b''.join(map(tfrecord.frame, written)))
   with pytest.raises(errors.PreparationError, match=r'record 3:.*no PNG'):
-    load(copy, split='test')
+    load_x12(copy, split='test')
 
 
 @pytest.mark.parametrize('text', ['', '{}', '[]', '{"fileFormat": 3}'])
 def test_an_unreadable_folder_is_refused(copy, text):
   only_file(copy, 'dataset_info.json').write_text(text)
   with pytest.raises(errors.PreparationError, match='no dataset as TFDS'):
-    load(copy)
+    load_x12(copy)
 
 
 def test_an_unfinished_folder_is_refused(copy):
   only_file(copy, 'dataset_info.json').unlink()
   with pytest.raises(errors.PreparationError, match='no finished dataset'):
-    load(copy)
+    load_x12(copy)
 
 
 def test_an_unknown_format_is_refused(copy):
   path = only_file(copy, 'dataset_info.json')
   path.write_text(path.read_text().replace('"tfrecord"', '"bagz"'))
   with pytest.raises(errors.PreparationError, match=r'bagz.*tfrecord or'):
-    load(copy)
+    load_x12(copy)
 
 
 def test_an_unknown_split_is_refused(sample_dir):
   with pytest.raises(errors.SplitError, match='train, test, all'):
-    load(sample_dir, split='validation')
+    load_x12(sample_dir, split='validation')
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
@@ -268,11 +256,11 @@ def test_unverified_sources_are_told(as_real, sample_dir, caplog):
   with caplog.at_level(logging.WARNING):
     (x_train, _), _ = load_as_real(as_real)
   assert 'that nothing proves: emnist/' in caplog.text
-  np.testing.assert_array_equal(x_train, load(sample_dir)[0][0])
+  np.testing.assert_array_equal(x_train, load_x12(sample_dir)[0][0])
 
 
 def test_the_sample_itself_is_not_warned_of(sample_dir, caplog):
-  load(sample_dir)
+  load_x12(sample_dir)
   assert not caplog.text
 
 

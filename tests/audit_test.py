@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import dataclasses
@@ -20,13 +7,13 @@ import hashlib
 import pytest
 import synthetic
 
-from cmnist_tfds.acquire import Places, Proof, audit, proofs
+from cmnist_tfds.origin import Locations, Proof, audit, verification
 from cmnist_tfds.sources import SOURCES
 
 
 def _audit(made, folder, **kwargs):
   made.write(folder)
-  findings = audit.audit([made.source], Places(manual_dir=folder), **kwargs)
+  findings = audit.audit([made.source], Locations(manual_dir=folder), **kwargs)
   return {finding.file.path: finding for finding in findings}
 
 
@@ -71,7 +58,7 @@ def test_a_right_copy_counts_wherever_it_is(tmp_path):
   dataclasses.replace(made, files=dict.fromkeys(made.files, b'wrong')).write(
     wrong
   )
-  both = Places(manual_dir=wrong, mirror=str(tmp_path / 'right'))
+  both = Locations(manual_dir=wrong, mirror=str(tmp_path / 'right'))
   for finding in audit.audit([made.source], both):
     assert not finding.fault
     assert finding.copy.path == tmp_path / 'right' / finding.file.path
@@ -87,7 +74,7 @@ def test_hashes_let_an_unknown_file_be_reported(tmp_path):
   unknown, right, *_ = _audit(other, tmp_path, hashes=True).values()
   assert 'its content is not the published one' in unknown.fault
   assert unknown.sha256 == hashlib.sha256(data).hexdigest()
-  assert unknown.fingerprint == proofs.fingerprint(images)
+  assert unknown.fingerprint == verification.fingerprint(images)
   assert right.sha256 == right.file.sha256
   assert right.fingerprint == right.file.fingerprint
 
@@ -96,14 +83,14 @@ def test_what_cannot_be_read_has_no_fingerprint(tmp_path):
   made = synthetic.make(form='zip')
   (tmp_path / 'toy').mkdir()
   (tmp_path / 'toy/gzip.zip').write_bytes(b'no zip file')
-  places = Places(manual_dir=tmp_path)
+  places = Locations(manual_dir=tmp_path)
   for finding in audit.audit([made.source], places, hashes=True):
     assert 'cannot be read' in finding.fault
     assert finding.fingerprint is None
 
 
 def test_files_at_hand_are_right(origin_files):
-  places = Places(manual_dir=origin_files)
+  places = Locations(manual_dir=origin_files)
   findings = list(audit.audit(SOURCES, places, hashes=True))
   assert len(findings) == 4 * len(SOURCES)
   found = [finding for finding in findings if finding.copy]

@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """The catalogue, as files and in a real browser."""
 
 from __future__ import annotations
@@ -35,13 +22,7 @@ import pytest
 import running
 
 from cmnist_tfds import cli, subsets
-from cmnist_tfds.catalog import (
-  characters,
-  look_alikes,
-  seen,
-  site,
-  snippets,
-)
+from cmnist_tfds.catalog import characters, gallery, look_alikes, site, snippets
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.figures import confusable
 from cmnist_tfds.sources import SOURCES
@@ -142,7 +123,7 @@ def test_a_page_says_what_the_records_say(folder):
     'kannada digit zero',
     subset.citation,
     *(s.license for s in subset.sources),
-    *(fault for s in subset.sources for fault in s.faults),
+    *(fault for s in subset.sources for fault in s.known_issues),
     *(s.code.strip() for s in snippets.of(subset)),
     '4-EcFKdK49-r-50',
     # Counts are of CMNIST though the pictures are the sample's.
@@ -192,9 +173,9 @@ def test_look_alikes_of_many_sources_are_those_of_each_two():
     c: list(random.integers(0, 256, (2, 28, 28), np.uint8))
     for c in sorted(classes)
   }
-  found = look_alikes.of_all(seen.Seen(images, {}))
+  found = look_alikes.of_all(gallery.Seen(images, {}))
   assert '2-EdN' not in found
-  looked = seen.Seen(images, {})
+  looked = gallery.Seen(images, {})
   for name in names:
     subset = subsets.subset(name)
     expected = confusable.pairs(subset, looked.images_of(subset), 12)
@@ -219,10 +200,10 @@ def test_nothing_prepared_gives_a_whole_site_without_pictures(tmp_path, capsys):
 def test_counts_of_prepared_data_fill_in_what_the_records_lack():
   subset = subsets.subset('2-EcF')
   first, last = subset.classes[0], subset.classes[-1]
-  looked = seen.Seen({}, {('Ec', 0): seen.Counts(5778, 958)})
-  assert looked.counts_of(first) == seen.Counts(5778, 958)
-  assert looked.counts_of(last) == seen.Counts(6000, 1000)
-  assert looked.counts_of(subset.classes[1]) == seen.Counts(None, None)
+  looked = gallery.Seen({}, {('Ec', 0): gallery.Counts(5778, 958)})
+  assert looked.counts_of(first) == gallery.Counts(5778, 958)
+  assert looked.counts_of(last) == gallery.Counts(6000, 1000)
+  assert looked.counts_of(subset.classes[1]) == gallery.Counts(None, None)
 
 
 def test_another_folder_is_left_alone(tmp_path):

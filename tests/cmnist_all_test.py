@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """The collection `cmnist_all`, as TFDS finds and loads it."""
 
 from __future__ import annotations
@@ -19,7 +6,7 @@ from __future__ import annotations
 import tensorflow_datasets as tfds
 
 import cmnist_tfds  # noqa: F401
-from cmnist_tfds import acquire, build, resources, subsets
+from cmnist_tfds import build, origin, resources, subsets
 
 
 def test_tfds_finds_the_collection():
@@ -41,7 +28,7 @@ def test_every_subset_of_it_is_a_config():
 
 def test_a_subset_is_loaded_through_it(tmp_path, monkeypatch):
   monkeypatch.setenv(
-    acquire.MIRROR_VARIABLE, str(resources.folder('dummy_data'))
+    origin.MIRROR_VARIABLE, str(resources.folder('dummy_data'))
   )
   options = build.Options(data_dir=str(tmp_path), allow_unverified=True)
   (outcome,) = build.build([subsets.subset('2-FKd')], options)

@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """Croissant: valid by mlcroissant, and its records are the examples."""
 
 from __future__ import annotations
@@ -24,8 +11,10 @@ import sys
 import numpy as np
 import pytest
 
-from cmnist_tfds import cli, croissant, read, subsets
+from cmnist_tfds import cli, load, subsets
 from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.export import croissant
+from cmnist_tfds.load import numpy_arrays
 from cmnist_tfds.sources import SOURCES
 
 mlc = pytest.importorskip('mlcroissant')
@@ -80,7 +69,7 @@ def exported(tmp_path_factory):
   where = ['--sample', '--data_dir', str(data_dir)]
   assert cli.main(['build', '2-FKd', *where]) == 0
   assert cli.main(['croissant', '2-FKd', *where, '-o', str(folder)]) == 0
-  found = read.find('2-FKd', data_dir=data_dir, sample=True)
+  found = load.find('2-FKd', data_dir=data_dir, sample=True)
   return found, folder
 
 
@@ -90,7 +79,7 @@ def test_records_are_the_examples(exported, split, caplog):
   with caplog.at_level(logging.ERROR):
     dataset = mlc.Dataset(folder / croissant.FILE)
     records = list(dataset.records(split))
-  expected = read.arrays.read(found, split)[0]
+  expected = numpy_arrays.read(found, split)[0]
   assert len(records) == len(expected)
   images = np.array([np.array(r[f'{split}/image']) for r in records])
   np.testing.assert_array_equal(images, expected.images)

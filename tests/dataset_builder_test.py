@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """The TFDS builder: each shape of config, names, metadata, safety."""
 
 from __future__ import annotations
@@ -26,8 +13,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 import cmnist_tfds
-from cmnist_tfds import acquire, resources, selection, subsets
-from cmnist_tfds.acquire import places
+from cmnist_tfds import origin, resources, selection, subsets
 from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
 from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
 from cmnist_tfds.errors import (
@@ -35,6 +21,7 @@ from cmnist_tfds.errors import (
   PreparationError,
   SubsetNameError,
 )
+from cmnist_tfds.origin import locations
 from cmnist_tfds.sources import SOURCES
 
 _SAMPLE = resources.folder('dummy_data')
@@ -46,7 +33,7 @@ _PATHS = {
   for source in SOURCES
   for split in source.splits.values()
   for wanted in (split.images, split.labels)
-  for file, url in places.urls(wanted, None)
+  for file, url in locations.urls(wanted, None)
   # The sample has EMNIST's archive whole.
   if not file.archive
 }
@@ -239,11 +226,11 @@ def test_examples_are_the_files_rows_in_tfds_order(data_dir):
   from tensorflow_datasets.core import hashing
 
   builder = _build('X-24-r-5', data_dir)
-  sample = acquire.Places(manual_dir=_SAMPLE)
+  sample = origin.Locations(manual_dir=_SAMPLE)
   for split in ('train', 'test'):
     expected = []
     for index, (source, raw_labels) in enumerate(builder.subset.members):
-      arrays = acquire.read_split(source, split, sample, allow_unverified=True)
+      arrays = origin.read_split(source, split, sample, allow_unverified=True)
       kept = dict.fromkeys(raw_labels, 0)
       for image, raw in zip(arrays.images, arrays.labels, strict=True):
         if raw not in kept or (split == 'train' and kept[raw] == 5):
@@ -353,8 +340,8 @@ def test_failed_build_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):
       raise OriginFileError('damaged on purpose')
     return read_split(source, *args, **kwargs)
 
-  read_split = acquire.read_split
-  monkeypatch.setattr(acquire, 'read_split', fail_at_the_second_source)
+  read_split = origin.read_split
+  monkeypatch.setattr(origin, 'read_split', fail_at_the_second_source)
   builder = cmnist_sample_dataset_builder.Builder(
     data_dir=tmp_path, config='2-FKd-r-1'
   )
@@ -397,7 +384,7 @@ def test_failed_overwriting_keeps_the_finished_dataset(tmp_path, monkeypatch):
     raise OriginFileError('damaged on purpose')
 
   _build('2-FKd-r-1', tmp_path)
-  monkeypatch.setattr(acquire, 'read_split', fail)
+  monkeypatch.setattr(origin, 'read_split', fail)
   with pytest.raises(OriginFileError, match='on purpose'):
     _build('2-FKd-r-1', tmp_path, download_config=_overwriting())
   monkeypatch.undo()

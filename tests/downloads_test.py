@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import pickle
@@ -27,11 +14,12 @@ import pytest
 import synthetic
 import tensorflow_datasets as tfds
 
-from cmnist_tfds import acquire, downloads
-from cmnist_tfds.acquire import transfer
+from cmnist_tfds import origin
+from cmnist_tfds.datasets import download_manager
 from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.origin import http_client
 
-LIMITS = transfer.Limits(silence=5.0, attempts=2, pause=0.01)
+LIMITS = http_client.Limits(silence=5.0, attempts=2, pause=0.01)
 IMAGES = 'toy/train-images.gz'
 
 
@@ -42,7 +30,7 @@ def _stock(folder, dataset_name='cmnist', **kwargs):
 
 
 def _adopt(folder, made, mirror=None, **kwargs):
-  return downloads.adopt(
+  return download_manager.adopt(
     _stock(folder, **kwargs),
     mirror=mirror,
     sources=[made.source],
@@ -51,10 +39,10 @@ def _adopt(folder, made, mirror=None, **kwargs):
 
 
 def _read(manager, made, mirror=None, split='train'):
-  places = acquire.Places(
+  places = origin.Locations(
     mirror=mirror, cached=manager.cached, download=manager.download
   )
-  return acquire.read_split(made.source, split, places)
+  return origin.read_split(made.source, split, places)
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +87,7 @@ def test_a_file_of_unknown_sha256_is_fetched_once(plain, server, tmp_path):
   made = _unproved(plain)
   for _ in range(2):
     arrays = _read(_adopt(tmp_path, made), made)
-    assert arrays.proofs[IMAGES] is acquire.Proof.MD5
+    assert arrays.proofs[IMAGES] is origin.Proof.MD5
   assert len(server.requests) == 2
 
 

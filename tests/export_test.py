@@ -1,18 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
-
+# SPDX-License-Identifier: Apache-2.0
 """What is exported holds the examples, as other programs read it."""
 
 from __future__ import annotations
@@ -24,7 +10,7 @@ import pytest
 from PIL import Image
 
 import cmnist_tfds
-from cmnist_tfds import cli, read
+from cmnist_tfds import cli, load
 
 NAMES = [c.name for c in cmnist_tfds.subset('X-12').classes]
 
@@ -161,4 +147,4 @@ def test_what_is_not_prepared_is_told(tmp_path, capsys):
   arguments = ['export', '2-FKd', '--sample', '--data_dir', str(tmp_path)]
   assert cli.main([*arguments, '--format', 'npz', '-o', str(tmp_path)]) == 1
   assert 'Run: cmnist build 2-FKd --sample' in capsys.readouterr().err
-  assert read.find('2-FKd', data_dir=tmp_path, sample=True) is None
+  assert load.find('2-FKd', data_dir=tmp_path, sample=True) is None

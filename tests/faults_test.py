@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """What a user sees when hosts misbehave, one row per fault.
 
 Each fault is met twice: alone, where the error must name it, and before a home
@@ -31,12 +18,13 @@ import pytest
 import synthetic
 import tensorflow_datasets as tfds
 
-from cmnist_tfds import acquire, downloads
-from cmnist_tfds.acquire import places, transfer
+from cmnist_tfds import origin
+from cmnist_tfds.datasets import download_manager
 from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.origin import http_client, locations
 from cmnist_tfds.sources import SOURCES
 
-LIMITS = transfer.Limits(silence=1.0, attempts=2, pause=0.01)
+LIMITS = http_client.Limits(silence=1.0, attempts=2, pause=0.01)
 # Thirty redirects take a busy machine longer than that.
 _PATIENT = dataclasses.replace(LIMITS, silence=30.0)
 
@@ -65,17 +53,17 @@ FAULTS = {
 HARDSHIPS = ('redirect', 'slow', 'norange', 'unsteady', 'moody')
 
 
-def _places(
+def _locations(
   folder, made, mirror=None, manual_dir=None, limits=LIMITS
-) -> acquire.Places:
+) -> origin.Locations:
   """Returns places that download with TFDS's manager into a folder."""
-  manager = downloads.adopt(
+  manager = download_manager.adopt(
     tfds.download.DownloadManager(download_dir=folder, dataset_name='cmnist'),
     mirror=mirror,
     sources=[made.source],
     limits=limits,
   )
-  return acquire.Places(
+  return origin.Locations(
     manual_dir=manual_dir,
     mirror=mirror,
     cached=manager.cached,
@@ -100,8 +88,8 @@ def _hosts(fault: str, **kwargs) -> Iterator[tuple[list[str], synthetic.Made]]:
 
 
 def _read(folder, made, mirror=None, split='train', limits=LIMITS):
-  places = _places(folder, made, mirror, limits=limits)
-  return acquire.read_split(made.source, split, places)
+  places = _locations(folder, made, mirror, limits=limits)
+  return origin.read_split(made.source, split, places)
 
 
 def _leftovers(folder: pathlib.Path) -> list[str]:
@@ -180,21 +168,21 @@ def test_a_dead_host_is_not_asked_for_each_file(tmp_path):
   files = synthetic.make().files
   with faulty_server.serve(files) as dead, faulty_server.serve(files) as good:
     made = synthetic.make((dead.home('hang'), good.home('ok')))
-    places_now = _places(tmp_path, made)
+    places_now = _locations(tmp_path, made)
     for split in made.source.splits:
-      acquire.read_split(made.source, split, places_now)
+      origin.read_split(made.source, split, places_now)
   assert len(dead.requests) == 1
   assert len(good.requests) == 4
 
 
 def test_all_dead_homes_of_a_file_are_given_up_within_30_s():
   hosts = max(
-    len({url.split('/')[2] for _, url in places.urls(file, 'http://mirror')})
+    len({url.split('/')[2] for _, url in locations.urls(file, 'http://mirror')})
     for source in SOURCES
     for split in source.splits.values()
     for file in (split.images, split.labels)
   )
-  assert hosts * transfer.Limits().silence <= 30
+  assert hosts * http_client.Limits().silence <= 30
 
 
 @pytest.mark.parametrize(
@@ -227,10 +215,10 @@ def test_places_are_tried_in_order(there, taken, mirror_kind, tmp_path):
       if mirror_kind == 'folder'
       else servers['mirror'].home('ok')
     )
-    arrays = acquire.read_split(
+    arrays = origin.read_split(
       made.source,
       'train',
-      _places(tmp_path / 'downloads', made, mirror, tmp_path / 'manual'),
+      _locations(tmp_path / 'downloads', made, mirror, tmp_path / 'manual'),
     )
   made.assert_read(arrays)
   asked = [name for name, server in servers.items() if server.requests]

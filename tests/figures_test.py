@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """Pictures: nothing overlaps, look-alikes turn up, both formats are whole."""
 
 from __future__ import annotations
@@ -25,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmnist_tfds import acquire, cli, resources, selection, subsets
+from cmnist_tfds import cli, origin, resources, selection, subsets
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.figures import (
   confusable,
@@ -39,7 +26,7 @@ from cmnist_tfds.figures import (
 from cmnist_tfds.figures.drawing import DARK, LIGHT, Drawing, Text, Tile
 
 _SVG = '{http://www.w3.org/2000/svg}'
-_SAMPLE = acquire.Places(manual_dir=resources.folder('dummy_data'))
+_SAMPLE = origin.Locations(manual_dir=resources.folder('dummy_data'))
 _NAMES = ('X-12', '2-FKd', '1-Km', '3-EElKm', '4-EcFKdK49', '5-EdFKdK49N')
 
 
@@ -47,7 +34,7 @@ def _examples(name: str, count: int) -> list[list[np.ndarray]]:
   """The first sample images of each class, straight from the files."""
   images = []
   for source, raw_labels in subsets.subset(name).members:
-    arrays = acquire.read_split(source, 'train', _SAMPLE, allow_unverified=True)
+    arrays = origin.read_split(source, 'train', _SAMPLE, allow_unverified=True)
     images += [
       list(arrays.images[selection.rows(arrays.labels, [raw], count)])
       for raw in raw_labels

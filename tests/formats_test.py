@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import gzip
@@ -26,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from cmnist_tfds.acquire import formats
 from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.formats import idx_npz
 
 _ARRAY = np.arange(3 * 28 * 28, dtype=np.uint8).reshape(3, 28, 28)
 
@@ -37,7 +24,7 @@ def _read(data: bytes, shape: tuple[int, ...] | None = None) -> np.ndarray:
     if shape is not None and found != shape:
       raise OriginFileError(f'expected {shape}, found {found}')
 
-  return formats.read_array(io.BytesIO(data), check_shape)
+  return idx_npz.read_array(io.BytesIO(data), check_shape)
 
 
 def _zip(members: dict[str, bytes]) -> bytes:

@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import dataclasses
@@ -22,21 +9,21 @@ import faulty_server
 import pytest
 import synthetic
 
-from cmnist_tfds import acquire
-from cmnist_tfds.acquire import Places, mirror, transfer
+from cmnist_tfds import origin
 from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.origin import Locations, http_client, mirror
 
-LIMITS = transfer.Limits(silence=1.0, attempts=2, pause=0.01)
+LIMITS = http_client.Limits(silence=1.0, attempts=2, pause=0.01)
 
 
-def _fill(folder, made, places=None, **kwargs):
+def _fill(folder, made, locations=None, **kwargs):
   return {
     filled.file.path: filled
     for filled in mirror.fill(
       folder,
       [made.source],
-      places or Places(),
-      transfer.Client(LIMITS),
+      locations or Locations(),
+      http_client.Client(LIMITS),
       **kwargs,
     )
   }
@@ -53,7 +40,7 @@ def _names(folder):
 def _assert_usable(folder, made):
   for split in made.arrays:
     made.assert_read(
-      acquire.read_split(made.source, split, Places(manual_dir=folder)), split
+      origin.read_split(made.source, split, Locations(manual_dir=folder)), split
     )
 
 
@@ -115,7 +102,7 @@ def test_files_at_hand_are_taken_from_there(server, tmp_path):
   made = _serving(server)
   made.write(tmp_path / 'manual')
   filled = _fill(
-    tmp_path / 'mirror', made, Places(manual_dir=tmp_path / 'manual')
+    tmp_path / 'mirror', made, Locations(manual_dir=tmp_path / 'manual')
   )
   assert filled['toy/train-images.gz'].origin == str(
     tmp_path / 'manual/toy/train-images.gz'
@@ -127,7 +114,7 @@ def test_files_at_hand_are_taken_from_there(server, tmp_path):
 def test_a_mirror_fills_a_mirror(server, tmp_path):
   made = synthetic.make()
   server.files.update(made.files)
-  _fill(tmp_path, made, Places(mirror=server.home('ok')))
+  _fill(tmp_path, made, Locations(mirror=server.home('ok')))
   _assert_usable(tmp_path, made)
 
 

@@ -1,32 +1,18 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
-
+# SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from tensorflow_datasets.core import hashing, shuffle
 
-from cmnist_tfds.prepare import md5
-from cmnist_tfds.prepare import order as order_lib
-from cmnist_tfds.prepare.order import order
+from cmnist_tfds.cache import md5
+from cmnist_tfds.cache import shuffle_order as shuffle_order_lib
+from cmnist_tfds.cache.shuffle_order import order
 
 
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch):
-  monkeypatch.setattr(order_lib, '_longest', {})
+  monkeypatch.setattr(shuffle_order_lib, '_longest', {})
 
 
 def by_hasher(split, num_examples):

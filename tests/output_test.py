@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """Output: whole or not there, and never over what is not ours."""
 
 from __future__ import annotations
@@ -20,12 +7,12 @@ import pathlib
 
 import pytest
 
-from cmnist_tfds import output
+from cmnist_tfds import atomic
 from cmnist_tfds.errors import PreparationError
 
 
 def _fill(path: pathlib.Path, text: str) -> None:
-  with output.folder(path, 'told.txt') as unfinished:
+  with atomic.folder(path, 'told.txt') as unfinished:
     (unfinished / 'told.txt').write_text(f'by cmnist_tfds: {text}')
 
 
@@ -64,7 +51,7 @@ def test_what_was_there_stays_when_the_new_fails(tmp_path: pathlib.Path):
   _fill(tmp_path / 'site', 'first')
   with (
     pytest.raises(OSError, match='disk full'),
-    output.folder(tmp_path / 'site', 'told.txt'),
+    atomic.folder(tmp_path / 'site', 'told.txt'),
   ):
     raise OSError('disk full')
   assert 'first' in (tmp_path / 'site' / 'told.txt').read_text()
@@ -74,9 +61,9 @@ def test_what_was_there_stays_when_the_new_fails(tmp_path: pathlib.Path):
 def test_a_file_is_replaced_or_left(tmp_path: pathlib.Path):
   path = tmp_path / 'x.svg'
   for text in ('first', 'second'):
-    with output.file(path) as unfinished:
+    with atomic.file(path) as unfinished:
       unfinished.write_text(text)
-  with pytest.raises(OSError), output.file(path) as unfinished:
+  with pytest.raises(OSError), atomic.file(path) as unfinished:
     unfinished.write_text('third')
     raise OSError
   assert path.read_text() == 'second'

@@ -1,23 +1,10 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import pytest
 import synthetic
 
-from cmnist_tfds.acquire import Places, mirror_of_user, places
+from cmnist_tfds.origin import Locations, locations, mirror_of_user
 from cmnist_tfds.sources import SOURCES
 
 
@@ -27,7 +14,7 @@ def _file(form='idx'):
 
 
 def _urls(form, mirror=None):
-  return [(file.path, url) for file, url in places.urls(_file(form), mirror)]
+  return [(file.path, url) for file, url in locations.urls(_file(form), mirror)]
 
 
 def test_homes_are_in_order():
@@ -69,10 +56,10 @@ def test_a_folder_is_no_home_on_the_network(mirror):
 
 def test_folders_are_in_order(tmp_path):
   manual = tmp_path / 'manual'
-  assert Places().folders == []
-  assert Places(manual_dir=manual).folders == [manual]
-  assert Places(manual_dir=manual, mirror='http://lab').folders == [manual]
-  assert Places(manual_dir=manual, mirror=str(tmp_path)).folders == [
+  assert Locations().folders == []
+  assert Locations(manual_dir=manual).folders == [manual]
+  assert Locations(manual_dir=manual, mirror='http://lab').folders == [manual]
+  assert Locations(manual_dir=manual, mirror=str(tmp_path)).folders == [
     manual,
     tmp_path,
   ]
@@ -80,7 +67,7 @@ def test_folders_are_in_order(tmp_path):
 
 def test_a_home_folder_is_expanded(monkeypatch, tmp_path):
   monkeypatch.setenv('HOME', str(tmp_path))
-  assert Places(mirror='~/mirror').folders == [tmp_path / 'mirror']
+  assert Locations(mirror='~/mirror').folders == [tmp_path / 'mirror']
 
 
 def test_the_mirror_is_the_option_else_the_variable(monkeypatch):
@@ -98,13 +85,13 @@ def test_downloaded_copies_come_after_folders(tmp_path):
   file = made.source.splits['train'].images
   made.write(tmp_path / 'manual')
   downloaded = tmp_path / 'downloaded'
-  found = Places(
+  found = Locations(
     manual_dir=tmp_path / 'manual',
     cached=lambda wanted: downloaded if wanted == file.archive else None,
   )
   assert [
     (copy.path, copy.member, copy.cached)
-    for copy in places.copies_on_disk(file, found)
+    for copy in locations.copies_on_disk(file, found)
   ] == [
     (tmp_path / 'manual/toy/gzip.zip', file.member, False),
     (downloaded, file.member, True),
@@ -115,5 +102,5 @@ def test_every_file_can_be_had_somewhere():
   for source in SOURCES:
     for split in source.splits.values():
       for file in (split.images, split.labels):
-        assert list(places.urls(file)), file.path
-        assert 'http' in places.say_how_to_get(file, None)
+        assert list(locations.urls(file)), file.path
+        assert 'http' in locations.say_how_to_get(file, None)

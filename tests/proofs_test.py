@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import dataclasses
@@ -22,8 +9,8 @@ import numpy as np
 import pytest
 import synthetic
 
-from cmnist_tfds.acquire import proofs
-from cmnist_tfds.acquire.proofs import Proof
+from cmnist_tfds.origin import verification
+from cmnist_tfds.origin.verification import Proof
 
 _DATA = b'the bytes of a file'
 _FILE = synthetic.origin_file('toy/file', _DATA)
@@ -31,7 +18,7 @@ _BLOB = hashlib.sha1(b'blob %d\0%s' % (len(_DATA), _DATA)).hexdigest()
 
 
 def _prove(file, data=_DATA):
-  return proofs.prove(file, io.BytesIO(data), len(data))
+  return verification.prove(file, io.BytesIO(data), len(data))
 
 
 @pytest.mark.parametrize(
@@ -57,18 +44,18 @@ def test_other_bytes_are_not_proved():
 
 def test_a_file_of_the_wrong_size_is_not_read():
   stream = io.BytesIO(_DATA)
-  assert proofs.prove(_FILE, stream, 1 << 60) is None
+  assert verification.prove(_FILE, stream, 1 << 60) is None
   assert stream.tell() == 0
 
 
 def test_the_fingerprint_is_that_of_shape_and_values():
   array = np.arange(6, dtype=np.uint8).reshape(2, 3)
   expected = hashlib.sha256(b'uint8 (2, 3)\n' + bytes(range(6))).hexdigest()
-  assert proofs.fingerprint(array) == expected
-  assert proofs.fingerprint(np.asfortranarray(array)) == expected
-  assert proofs.fingerprint(array.reshape(3, 2)) != expected
-  assert proofs.fingerprint(array.T) != expected
-  assert proofs.fingerprint(array.astype(np.int8)) != expected
+  assert verification.fingerprint(array) == expected
+  assert verification.fingerprint(np.asfortranarray(array)) == expected
+  assert verification.fingerprint(array.reshape(3, 2)) != expected
+  assert verification.fingerprint(array.T) != expected
+  assert verification.fingerprint(array.astype(np.int8)) != expected
 
 
 @pytest.mark.parametrize(
@@ -80,4 +67,6 @@ def test_the_fingerprint_is_that_of_shape_and_values():
   ],
 )
 def test_a_mismatch_is_told(known, size, message):
-  assert message in proofs.mismatch(dataclasses.replace(_FILE, **known), size)
+  assert message in verification.mismatch(
+    dataclasses.replace(_FILE, **known), size
+  )

@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """Published subsets are read by those who have not this package."""
 
 from __future__ import annotations
@@ -24,8 +11,10 @@ import sys
 
 import pytest
 
-from cmnist_tfds import cli, publish, read, subsets
+from cmnist_tfds import cli, load, subsets
 from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.export import hub
+from cmnist_tfds.load import numpy_arrays
 
 pytest.importorskip('mlcroissant')
 
@@ -107,8 +96,8 @@ def test_tfds_reads_it_without_the_package(folder, way):
   )
   assert done.returncode == 0, done.stderr
   seen = json.loads(done.stdout)
-  found = read.find('X-12', data_dir=folder, sample=True)
-  (train,) = read.arrays.read(found, 'train')
+  found = load.find('X-12', data_dir=folder, sample=True)
+  (train,) = numpy_arrays.read(found, 'train')
   assert seen['labels'] == train.labels.tolist()
   assert seen['sum'] == int(train.images.sum())
   assert seen['names'] == [c.name for c in subsets.subset('X-12').classes]
@@ -130,9 +119,9 @@ def test_the_card_names_files_that_are_there(folder):
 
 
 def test_a_card_of_the_real_thing_does_not_say_sample(folder):
-  found = read.find('X-12', data_dir=folder, sample=True)
-  real = read.Prepared(**{**vars(found), 'dataset': read.prepared.DATASET})
-  assert 'not CMNIST' not in publish.card([real])
+  found = load.find('X-12', data_dir=folder, sample=True)
+  real = load.Prepared(**{**vars(found), 'dataset': 'cmnist'})
+  assert 'not CMNIST' not in hub.card([real])
 
 
 def test_what_is_not_prepared_says_how(tmp_path, capsys):
@@ -143,8 +132,8 @@ def test_what_is_not_prepared_says_how(tmp_path, capsys):
 
 
 def test_another_folder_is_left_alone(folder, tmp_path):
-  found = read.find('X-12', data_dir=folder, sample=True)
+  found = load.find('X-12', data_dir=folder, sample=True)
   (tmp_path / 'README.md').write_text('my project')
   with pytest.raises(PreparationError, match='was not written by this command'):
-    publish.publish([found], tmp_path)
+    hub.publish([found], tmp_path)
   assert (tmp_path / 'README.md').read_text() == 'my project'

@@ -1,18 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
-
+# SPDX-License-Identifier: Apache-2.0
 """The PyTorch dataset gives the examples, alone and in batches."""
 
 from __future__ import annotations
@@ -26,7 +12,7 @@ torch = pytest.importorskip('torch', reason='PyTorch is not installed')
 
 from torch.utils.data import DataLoader, Subset  # noqa: E402
 
-from cmnist_tfds.read.pytorch import CMNIST  # noqa: E402
+from cmnist_tfds.load.torch_dataset import CMNIST  # noqa: E402
 
 
 @pytest.fixture

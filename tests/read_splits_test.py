@@ -1,18 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
-
+# SPDX-License-Identifier: Apache-2.0
 """Splits mean what they mean in TFDS."""
 
 from __future__ import annotations
@@ -23,7 +9,7 @@ from hypothesis import strategies as st
 from tensorflow_datasets.core import splits as tfds_splits
 
 from cmnist_tfds.errors import SplitError
-from cmnist_tfds.read import splits
+from cmnist_tfds.load import split_spec
 
 LENGTHS = {'train': [40, 41, 39], 'test': [13]}
 INFOS = {
@@ -64,14 +50,14 @@ def by_tfds(expression):
     start = part.from_ or 0
     stop = sum(LENGTHS[part.splitname]) if part.to is None else part.to
     if start < stop:
-      found.append(splits.Run(part.splitname, start, stop))
+      found.append(split_spec.Run(part.splitname, start, stop))
   return found
 
 
 @given(EXPRESSIONS)
 def test_expressions_mean_what_they_mean_in_tfds(expression):
   try:
-    found = splits.runs(expression, LENGTHS)
+    found = split_spec.runs(expression, LENGTHS)
   except SplitError as error:
     found = None
     assert expression in str(error)
@@ -91,7 +77,9 @@ def test_expressions_mean_what_they_mean_in_tfds(expression):
   ],
 )
 def test_some_expressions(expression, runs):
-  assert splits.runs(expression, LENGTHS) == [splits.Run(*r) for r in runs]
+  assert split_spec.runs(expression, LENGTHS) == [
+    split_spec.Run(*r) for r in runs
+  ]
 
 
 @pytest.mark.parametrize(
@@ -108,4 +96,4 @@ def test_some_expressions(expression, runs):
 )
 def test_says_what_is_wrong(expression, why):
   with pytest.raises(SplitError, match=why):
-    splits.runs(expression, LENGTHS)
+    split_spec.runs(expression, LENGTHS)

@@ -1,18 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
-
+# SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import numpy as np
@@ -20,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmnist_tfds.prepare import example, png, records, store, tfrecord
+from cmnist_tfds.cache import split_sources, store
+from cmnist_tfds.datasets.fast_path import records
+from cmnist_tfds.formats import example, png, tfrecord
 
 # So many images of each kind, from tiny PNGs to the largest there are.
 EACH = 12
@@ -53,7 +41,7 @@ def label_table(first):
 
 
 def piece(of, rows, first_label, source):
-  return records.Piece(
+  return split_sources.Piece(
     of, np.array(rows, np.int64), label_table(first_label), source
   )
 
@@ -128,7 +116,7 @@ def test_labels_without_meaning_are_left_out(stores):
   table = np.full(256, -1)
   table[raw_label] = 7
   rows = np.flatnonzero(stores[0].labels == raw_label)
-  pieces = [records.Piece(stores[0], rows, table, 2)]
+  pieces = [split_sources.Piece(stores[0], rows, table, 2)]
   order = np.arange(len(rows))
   found = records.Records(pieces, order)
   assert list(found.examples(0, len(rows))) == [

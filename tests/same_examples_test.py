@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """Every way to read a subset gives the same examples in the same order."""
 
 from __future__ import annotations
@@ -24,7 +11,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 import cmnist_tfds
-from cmnist_tfds import export, read
+from cmnist_tfds import load
+from cmnist_tfds.export import files
 from cmnist_tfds.sources import SPLITS
 
 
@@ -41,7 +29,7 @@ class _Subset:
   def where(self):
     return {
       'data_dir': self.data_dir,
-      'sample': self.dataset == read.prepared.SAMPLE,
+      'sample': self.dataset == load.SAMPLE,
     }
 
 
@@ -55,7 +43,7 @@ def subset(request, tmp_path_factory):
   folders = []
   for file_format in ('tfrecord', 'array_record'):
     folders.append(tmp_path_factory.mktemp(file_format))
-    builder = read.builder_of(name, data_dir=folders[-1], sample=sample)
+    builder = load.get_builder(name, data_dir=folders[-1], sample=sample)
     builder.download_and_prepare(
       file_format=file_format, download_config=config
     )
@@ -113,10 +101,10 @@ def _by_array_record(subset, split, tmp_path):
 
 
 def _by_encoded_sources(subset, split, tmp_path):
-  if subset.dataset == read.prepared.SAMPLE:
+  if subset.dataset == load.SAMPLE:
     pytest.skip('the sample is read from shards alone')
-  found = read.find_readable(subset.name, data_dir=tmp_path)
-  assert isinstance(found, read.Stored)
+  found = load.find_readable(subset.name, data_dir=tmp_path)
+  assert isinstance(found, load.Stored)
   return cmnist_tfds.load_data(subset.name, split=split, data_dir=tmp_path)
 
 
@@ -125,7 +113,7 @@ def _by_pytorch(subset, split, tmp_path):
   pytest.importorskip('torch', reason='PyTorch is not installed')
   from torch.utils.data import DataLoader
 
-  from cmnist_tfds.read.pytorch import CMNIST
+  from cmnist_tfds.load.torch_dataset import CMNIST
 
   loader = DataLoader(CMNIST(subset.name, split, **subset.where), 1024)
   return _together(
@@ -134,8 +122,8 @@ def _by_pytorch(subset, split, tmp_path):
 
 
 def _by_npz(subset, split, tmp_path):
-  found = read.find(subset.name, **subset.where)
-  (path,) = export.export(found, 'npz', tmp_path / 'npz').iterdir()
+  found = load.find(subset.name, **subset.where)
+  (path,) = files.export(found, 'npz', tmp_path / 'npz').iterdir()
   with np.load(path) as file:
     return file[f'x_{split}'], file[f'y_{split}']
 

@@ -1,18 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
-
+# SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import os
@@ -31,8 +17,10 @@ from tensorflow_datasets.core import writer as writer_lib
 from tensorflow_datasets.core.utils import shard_utils
 
 from cmnist_tfds import errors
-from cmnist_tfds.prepare import records, shards, store, tfrecord
-from cmnist_tfds.prepare.order import order
+from cmnist_tfds.cache import split_sources, store
+from cmnist_tfds.cache.shuffle_order import order
+from cmnist_tfds.datasets.fast_path import records, shard_writer
+from cmnist_tfds.formats import tfrecord
 
 COUNTS = (300, 200)
 FEATURES = tfds.features.FeaturesDict(
@@ -63,7 +51,7 @@ def pieces(tmp_path_factory):
     )
     table = np.full(256, -1)
     table[:10] = np.arange(10) + 10 * source
-    made.append(records.Piece(found, np.arange(count), table, source))
+    made.append(split_sources.Piece(found, np.arange(count), table, source))
   return made
 
 
@@ -135,7 +123,7 @@ def test_shards_hold_what_tfds_writes(tmp_path, pieces, split, num_shards):
   ours.mkdir()
   lengths, num_bytes = write_as_tfds(theirs, pieces, num_shards)
   paths, ends = paths_and_ends(ours, 'tfrecord', num_shards)
-  shards.write_tfrecords(split, paths, ends)
+  shard_writer.write_tfrecords(split, paths, ends)
   assert split.num_bytes == num_bytes
   assert np.diff([0, *ends]).tolist() == lengths
   names = sorted(os.listdir(ours))
@@ -150,29 +138,29 @@ def test_shards_hold_what_tfds_writes(tmp_path, pieces, split, num_shards):
 
 def test_two_writes_give_the_same_bytes(tmp_path, split):
   for path in [tmp_path / 'a', tmp_path / 'b']:
-    shards.write_tfrecords(split, [path], [len(split)])
+    shard_writer.write_tfrecords(split, [path], [len(split)])
   assert (tmp_path / 'a').read_bytes() == (tmp_path / 'b').read_bytes()
 
 
 def test_runs_meet_without_a_gap(tmp_path, split, monkeypatch):
-  shards.write_tfrecords(split, [tmp_path / 'a'], [len(split)])
+  shard_writer.write_tfrecords(split, [tmp_path / 'a'], [len(split)])
   for at_once in [1, 7, len(split) - 1]:
-    monkeypatch.setattr(shards, '_AT_ONCE', at_once)
-    shards.write_tfrecords(split, [tmp_path / 'b'], [len(split)])
+    monkeypatch.setattr(shard_writer, '_AT_ONCE', at_once)
+    shard_writer.write_tfrecords(split, [tmp_path / 'b'], [len(split)])
     assert (tmp_path / 'a').read_bytes() == (tmp_path / 'b').read_bytes()
 
 
 def test_what_was_there_is_replaced(tmp_path, split):
   path = tmp_path / 'a'
   path.write_bytes(bytes(10_000_000))
-  shards.write_tfrecords(split, [path], [len(split)])
+  shard_writer.write_tfrecords(split, [path], [len(split)])
   assert len(tfrecord.File(path)) == len(split)
 
 
 @pytest.mark.parametrize('num_shards', [1, 3])
 def test_array_records_hold_the_same(tmp_path, split, num_shards):
   paths, ends = paths_and_ends(tmp_path, 'array_record', num_shards)
-  shards.write_array_records(split, paths, ends)
+  shard_writer.write_array_records(split, paths, ends)
   source = array_record_data_source.ArrayRecordDataSource(
     [os.fspath(path) for path in paths]
   )
@@ -182,7 +170,7 @@ def test_array_records_hold_the_same(tmp_path, split, num_shards):
 
 
 @pytest.mark.parametrize(
-  'write', [shards.write_tfrecords, shards.write_array_records]
+  'write', [shard_writer.write_tfrecords, shard_writer.write_array_records]
 )
 def test_a_folder_that_is_not_there_is_named(tmp_path, split, write):
   path = tmp_path / 'missing' / 'a'
@@ -193,7 +181,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path, split, write):
 
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no /dev/full')
 @pytest.mark.parametrize(
-  'write', [shards.write_tfrecords, shards.write_array_records]
+  'write', [shard_writer.write_tfrecords, shard_writer.write_array_records]
 )
 def test_a_full_disk_is_named(split, write):
   with pytest.raises(errors.PreparationError, match='No space left'):

@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """The records of the sources agree with themselves and with real files."""
 
 from __future__ import annotations
@@ -40,8 +27,8 @@ def test_sizes_and_counts_agree():
         assert len(split.class_counts) == len(source.class_names)
     counts = source.splits['train'].class_counts
     if counts:
-      assert source.fewest == min(counts)
-    assert source.fewest * len(source.class_names) <= (
+      assert source.min_train_per_class == min(counts)
+    assert source.min_train_per_class * len(source.class_names) <= (
       source.splits['train'].num_examples
     )
 
@@ -79,7 +66,7 @@ def test_three_files_have_no_published_sha256():
 
 def test_mixed_labels_exist():
   for source in SOURCES:
-    for raw_labels in source.mixed.values():
+    for raw_labels in source.mix_labels.values():
       assert set(raw_labels) <= set(source.raw_labels)
 
 

@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import dataclasses
@@ -23,9 +10,15 @@ import numpy as np
 import pytest
 import synthetic
 
-from cmnist_tfds import acquire
-from cmnist_tfds.acquire import Places, Proof, places, proofs, splits
+from cmnist_tfds import origin
 from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.origin import (
+  Locations,
+  Proof,
+  load_split,
+  locations,
+  verification,
+)
 from cmnist_tfds.sources import SOURCES
 
 TRAIN_IMAGES = 'toy/train-images.gz'
@@ -39,8 +32,8 @@ def made():
 
 def _read(made, folder, **kwargs):
   made.write(folder)
-  return acquire.read_split(
-    made.source, 'train', Places(manual_dir=folder), **kwargs
+  return origin.read_split(
+    made.source, 'train', Locations(manual_dir=folder), **kwargs
   )
 
 
@@ -60,7 +53,7 @@ def _with(made, path, data, *, recorded=False):
 def test_a_split_is_read_and_proved(form, split, tmp_path):
   made = synthetic.make(form=form)
   made.write(tmp_path)
-  arrays = acquire.read_split(made.source, split, Places(manual_dir=tmp_path))
+  arrays = origin.read_split(made.source, split, Locations(manual_dir=tmp_path))
   made.assert_read(arrays, split)
   assert arrays.images.dtype == arrays.labels.dtype == np.uint8
   assert arrays.images.flags.c_contiguous
@@ -245,9 +238,9 @@ def test_counts_of_classes_must_agree(made, tmp_path):
 
 
 def test_a_missing_file_is_told_with_all_places(made, tmp_path):
-  both = Places(manual_dir=tmp_path / 'a', mirror=str(tmp_path / 'b'))
+  both = Locations(manual_dir=tmp_path / 'a', mirror=str(tmp_path / 'b'))
   with pytest.raises(OriginFileError) as raised:
-    acquire.read_split(made.source, 'train', both)
+    origin.read_split(made.source, 'train', both)
   assert str(raised.value) == (
     f'{TRAIN_IMAGES} was not found (looked in: {tmp_path}/a, {tmp_path}/b)\n'
     f'To go on, get it from http://127.0.0.1:9/{TRAIN_IMAGES} and put it at'
@@ -292,17 +285,19 @@ def test_a_member_of_absurd_size_is_not_inflated(tmp_path):
 
 def test_find_passes_over_wrong_copies(made, tmp_path):
   file = made.source.splits['train'].images
-  assert acquire.find(file, Places(manual_dir=tmp_path)) is None
+  assert origin.find(file, Locations(manual_dir=tmp_path)) is None
   made.write(tmp_path / 'right')
   _with(made, TRAIN_IMAGES, b'wrong').write(tmp_path / 'wrong')
-  both = Places(manual_dir=tmp_path / 'wrong', mirror=str(tmp_path / 'right'))
-  copy = acquire.find(file, both)
+  both = Locations(
+    manual_dir=tmp_path / 'wrong', mirror=str(tmp_path / 'right')
+  )
+  copy = origin.find(file, both)
   assert copy is not None
   assert copy.path == tmp_path / 'right' / TRAIN_IMAGES
 
 
 def test_large_splits_are_turned_in_pieces(monkeypatch, tmp_path):
-  monkeypatch.setattr(splits, '_TURNED_AT_ONCE', 7)
+  monkeypatch.setattr(load_split, '_TURNED_AT_ONCE', 7)
   made = synthetic.make(form='zip')
   made.assert_read(_read(made, tmp_path))
 
@@ -310,9 +305,9 @@ def test_large_splits_are_turned_in_pieces(monkeypatch, tmp_path):
 def _local(origin_files: pathlib.Path):
   for source in SOURCES:
     for split in source.splits.values():
-      for file, shape in splits.files_of(split):
-        for copy in places.copies_on_disk(
-          file, Places(manual_dir=origin_files)
+      for file, shape in load_split.files_of(split):
+        for copy in locations.copies_on_disk(
+          file, Locations(manual_dir=origin_files)
         ):
           yield file, copy, shape
 
@@ -320,9 +315,9 @@ def _local(origin_files: pathlib.Path):
 def test_recorded_fingerprints_are_those_of_the_files(origin_files):
   checked = 0
   for file, copy, shape in _local(origin_files):
-    array, proof = splits.read_copy(copy, shape)
+    array, proof = load_split.read_copy(copy, shape)
     assert proof is Proof.SHA256, copy
-    assert proofs.fingerprint(array) == file.fingerprint, copy
+    assert verification.fingerprint(array) == file.fingerprint, copy
     checked += 1
   assert checked
 
@@ -335,7 +330,7 @@ def test_kannada_mnist_as_idx_is_proved_by_its_content(origin_files, tmp_path):
     path = other / f'{letter}_kannada_MNIST_test-{part}-ubyte.gz'
     renamed = tmp_path / source.folder / f'{letter}_kannada_MNIST_test.npz'
     renamed.write_bytes(path.read_bytes())
-  arrays = acquire.read_split(source, 'test', Places(manual_dir=tmp_path))
+  arrays = origin.read_split(source, 'test', Locations(manual_dir=tmp_path))
   assert set(arrays.proofs.values()) == {Proof.FINGERPRINT}
 
 
@@ -343,4 +338,4 @@ def test_mnist_is_not_taken_for_fashion_mnist(origin_files, tmp_path):
   (source,) = (s for s in SOURCES if s.key == 'F')
   (tmp_path / 'fashion_mnist').symlink_to(origin_files / 'mnist')
   with pytest.raises(OriginFileError, match='expected 4,422,102 bytes'):
-    acquire.read_split(source, 'test', Places(manual_dir=tmp_path))
+    origin.read_split(source, 'test', Locations(manual_dir=tmp_path))

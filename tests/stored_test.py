@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """Subsets are read from the stores of their sources as builds write them."""
 
 from __future__ import annotations
@@ -24,8 +11,8 @@ import numpy as np
 import pytest
 
 import cmnist_tfds
-from cmnist_tfds import cli, read
-from cmnist_tfds.prepare import pieces, store
+from cmnist_tfds import cli, load
+from cmnist_tfds.cache import split_sources, store
 
 # One more than is read in one go, and a source with labels from 1.
 NAMES = ('2-FKd', '2-ElKd', '2-FKd-r-3')
@@ -45,7 +32,7 @@ def cache_dir(tmp_path_factory):
       images = rng.integers(0, 256, (count, 28, 28), np.uint8)
       images[:, ::2] = 0
       store.open_or_encode(
-        pieces.origin_of(source, split),
+        split_sources.origin_of(source, split),
         lambda images=images, labels=labels: store.Loaded(images, labels, {}),
         folder,
       )
@@ -55,8 +42,8 @@ def cache_dir(tmp_path_factory):
 
 
 def built(name, data_dir):
-  read.builder_of(name, data_dir=data_dir).download_and_prepare()
-  found = read.find(name, data_dir=data_dir)
+  load.get_builder(name, data_dir=data_dir).download_and_prepare()
+  found = load.find(name, data_dir=data_dir)
   assert found
   return found
 
@@ -81,17 +68,17 @@ def test_gives_what_a_build_would(name, tmp_path):
 
 
 def test_first_of_each_class_are_those_of_a_build(tmp_path):
-  stored = read.find_readable('2-FKd', data_dir=tmp_path)
-  assert isinstance(stored, read.Stored)
-  first = read.first_of_each_class(stored, 2)
-  expected = read.first_of_each_class(built('2-FKd', tmp_path), 2)
+  stored = load.find_readable('2-FKd', data_dir=tmp_path)
+  assert isinstance(stored, load.Stored)
+  first = load.first_of_each_class(stored, 2)
+  expected = load.first_of_each_class(built('2-FKd', tmp_path), 2)
   np.testing.assert_array_equal(first, expected)
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_tells_of_the_classes_what_a_build_would(name, tmp_path):
-  stored = read.find_readable(name, data_dir=tmp_path)
-  assert isinstance(stored, read.Stored)
+  stored = load.find_readable(name, data_dir=tmp_path)
+  assert isinstance(stored, load.Stored)
   prepared = built(name, tmp_path)
   assert stored.class_names == prepared.class_names
   assert stored.class_counts == prepared.class_counts
@@ -123,16 +110,16 @@ def test_commands_need_no_shards(tmp_path, capsys):
 def test_shards_come_first(tmp_path):
   built('2-FKd', tmp_path)
   assert isinstance(
-    read.find_readable('2-FKd', data_dir=tmp_path), read.Prepared
+    load.find_readable('2-FKd', data_dir=tmp_path), load.Prepared
   )
 
 
 def test_a_source_that_is_not_encoded_is_missed(tmp_path):
-  assert read.find_readable('3-EFKd', data_dir=tmp_path) is None
+  assert load.find_readable('3-EFKd', data_dir=tmp_path) is None
 
 
 def test_the_sample_is_not_read_from_stores_of_cmnist(tmp_path):
-  assert read.find_readable('2-FKd', data_dir=tmp_path, sample=True) is None
+  assert load.find_readable('2-FKd', data_dir=tmp_path, sample=True) is None
 
 
 def test_a_damaged_store_is_missed_and_said(cache_dir, tmp_path, caplog):
@@ -143,8 +130,8 @@ def test_a_damaged_store_is_missed_and_said(cache_dir, tmp_path, caplog):
       entry.path.write_bytes(entry.path.read_bytes()[:-1])
   with pytest.MonkeyPatch.context() as patch:
     patch.setenv('CMNIST_CACHE_DIR', str(folder))
-    assert read.find_readable('2-ElKd', data_dir=tmp_path) is None
-    assert read.find_readable('2-FKd', data_dir=tmp_path)
+    assert load.find_readable('2-ElKd', data_dir=tmp_path) is None
+    assert load.find_readable('2-FKd', data_dir=tmp_path)
   assert 'El test' in caplog.text
 
 

@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """Small synthetic sources, whose files are made in memory."""
 
 from __future__ import annotations
@@ -25,7 +12,7 @@ import zipfile
 
 import numpy as np
 
-from cmnist_tfds.acquire import SplitArrays, proofs
+from cmnist_tfds.origin import SplitArrays, verification
 from cmnist_tfds.sources import OriginFile, Source, Split
 
 SIZES = {'train': 40, 'test': 20}
@@ -131,7 +118,9 @@ def make(
   def urls(path: str) -> tuple[str, ...]:
     return tuple(home + path for home in homes)
 
-  prints = {path: proofs.fingerprint(array) for path, array in named.items()}
+  prints = {
+    path: verification.fingerprint(array) for path, array in named.items()
+  }
   if form == 'zip':
     members = {f'gzip/{p.rpartition("/")[2]}': d for p, d in idx_files.items()}
     # Someone else's member makes the part worth less than half of the whole.
@@ -189,7 +178,7 @@ def make(
         SIZES.items(), records[::2], records[1::2], strict=True
       )
     },
-    fewest=20,
+    min_train_per_class=20,
     transposed=form == 'zip',
     homepage='',
     license='',

@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """What a pull request to TFDS would add works there, without this package."""
 
 from __future__ import annotations
@@ -29,7 +16,7 @@ import numpy as np
 import pytest
 
 import cmnist_tfds
-from cmnist_tfds import cli, read, subsets, tfds_pr
+from cmnist_tfds import cli, load, subsets, tfds_pr
 
 _FEATURES = ('image', 'label', 'source', 'source_label')
 _NAMES = ('3-EElKm-r-10', '2-EcK49')
@@ -136,7 +123,7 @@ def test_builds_the_examples_of_this_package(checkout, tmp_path, name):
         np.testing.assert_array_equal(
           array, expected[..., 0] if feature == 'image' else expected
         )
-  found = read.find(name, data_dir=tmp_path, sample=True)
+  found = load.find(name, data_dir=tmp_path, sample=True)
   assert found
   metadata = json.loads(said.splitlines()[-1])
   for key in ('subset', 'balanced', 'per_class', 'classes'):

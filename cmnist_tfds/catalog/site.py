@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """Writes the site: templates filled with what the records say."""
 
 from __future__ import annotations
@@ -24,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cmnist_tfds import output, subsets
-from cmnist_tfds.catalog import characters, look_alikes, seen, snippets
+from cmnist_tfds import atomic, subsets
+from cmnist_tfds.catalog import characters, gallery, look_alikes, snippets
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.figures import confusable, histogram, montage, svg
 from cmnist_tfds.figures.drawing import Theme
@@ -53,7 +40,7 @@ _THEME = Theme(
 
 def write(
   folder: pathlib.Path, data_dir: str | None, *, sample: bool
-) -> seen.Seen:
+) -> gallery.Seen:
   """Writes the catalogue.
 
   Args:
@@ -70,8 +57,8 @@ def write(
       library is not installed.
   """
   templates = _templates()
-  with output.folder(folder, told_by='index.html') as unfinished:
-    looked = seen.look(data_dir, sample=sample)
+  with atomic.folder(folder, marker_file='index.html') as unfinished:
+    looked = gallery.look(data_dir, sample=sample)
     shutil.copytree(_HERE / 'static', unfinished / 'static')
     _write_pictures(unfinished / 'pictures', looked)
     common = {
@@ -123,7 +110,7 @@ def _templates() -> jinja2.Environment:
   return environment
 
 
-def _pages(looked: seen.Seen) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _pages(looked: gallery.Seen) -> Iterator[tuple[str, str, dict[str, Any]]]:
   """Yields each page: its path, its template, what the template is told."""
   yield 'index.html', 'index.html', {}
   yield 'compose.html', 'compose.html', {'facts': _composition()}
@@ -154,7 +141,7 @@ def _pages(looked: seen.Seen) -> Iterator[tuple[str, str, dict[str, Any]]]:
     )
 
 
-def _histogram(subset: Subset, looked: seen.Seen) -> str:
+def _histogram(subset: Subset, looked: gallery.Seen) -> str:
   counts = [looked.counts_of(c) for c in subset.classes]
   return svg.render(histogram.histogram(subset, counts, subset.title), _THEME)
 
@@ -168,7 +155,7 @@ def _composition() -> str:
   return json.dumps(facts, ensure_ascii=False).replace('<', '\\u003c')
 
 
-def _write_pictures(folder: pathlib.Path, looked: seen.Seen) -> None:
+def _write_pictures(folder: pathlib.Path, looked: gallery.Seen) -> None:
   """Writes a picture for each source, a row for each class, and their CSS."""
   from PIL import Image
 
@@ -187,7 +174,7 @@ def _write_pictures(folder: pathlib.Path, looked: seen.Seen) -> None:
   (folder / 'pictures.css').write_text(''.join(rules), encoding='utf-8')
 
 
-def _sheet(source: Source, looked: seen.Seen) -> np.ndarray:
+def _sheet(source: Source, looked: gallery.Seen) -> np.ndarray:
   sheet = np.zeros(
     (len(source.raw_labels), IMAGE_SIZE, montage.EXAMPLES, IMAGE_SIZE), np.uint8
   )

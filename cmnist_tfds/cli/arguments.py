@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """Commands, and the arguments that several of them have."""
 
 from __future__ import annotations
@@ -21,7 +8,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from cmnist_tfds import acquire
+from cmnist_tfds import origin
 
 NAME_HELP = 'a subset, as 3-EElKm, X-24, 2-FKd-r-10 or 1-Km'
 
@@ -87,7 +74,7 @@ def add_places(command: argparse.ArgumentParser) -> None:
     '--mirror',
     metavar='DIR_OR_URL',
     help='folder or HTTP base with origin files in the same layout, asked'
-    f' before their origins (default: {acquire.MIRROR_VARIABLE})',
+    f' before their origins (default: {origin.MIRROR_VARIABLE})',
   )
 
 

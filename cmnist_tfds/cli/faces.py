@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """The commands that show subsets or hand them on."""
 
 from __future__ import annotations
@@ -20,9 +7,10 @@ import argparse
 import pathlib
 from typing import Any
 
-from cmnist_tfds import export, subsets
 from cmnist_tfds import sources as sources_lib
+from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, finding
+from cmnist_tfds.export import files
 from cmnist_tfds.figures import pictures
 
 
@@ -78,7 +66,7 @@ def add_commands(commands: Any) -> None:
   arguments.add_where(exported)
   exported.add_argument(
     '--format',
-    choices=tuple(export.FORMATS),
+    choices=tuple(files.FORMATS),
     required=True,
     help="png: a folder for each class, as ImageNet; idx: MNIST's four files;"
     " npz: one file, as keras.datasets; csv: the published generator's layout",
@@ -162,7 +150,7 @@ def _catalog(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
   found = finding.readable(args)
-  export.export(found, args.format, args.output)
+  files.export(found, args.format, args.output)
   print(
     f'{found.dataset}/{found.subset.name}: written as {args.format} to'
     f' {args.output}'
@@ -171,7 +159,7 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _croissant(args: argparse.Namespace) -> int:
-  from cmnist_tfds import croissant
+  from cmnist_tfds.export import croissant
 
   if args.output is None:
     print(croissant.describe(subsets.subset(args.name)), end='')
@@ -183,10 +171,10 @@ def _croissant(args: argparse.Namespace) -> int:
 
 
 def _publish(args: argparse.Namespace) -> int:
-  from cmnist_tfds import publish
+  from cmnist_tfds.export import hub
 
   chosen = dict.fromkeys(map(subsets.subset, args.names))
-  publish.publish([finding.prepared(s, args) for s in chosen], args.output)
+  hub.publish([finding.prepared(s, args) for s in chosen], args.output)
   print(
     f'{args.output}: {len(chosen)} subsets. Mind the licence of each source'
     ' before you hand them on; the card tells them.'

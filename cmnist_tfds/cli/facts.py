@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """The commands that tell of subsets: list, info."""
 
 from __future__ import annotations
@@ -84,7 +71,7 @@ def _row(subset: Subset) -> dict[str, Any]:
 
 def _info(args: argparse.Namespace) -> int:
   subset = subsets.subset(args.name)
-  builder = finding.builder_of(subset, args)
+  builder = finding.get_builder(subset, args)
   prepared = finding.is_prepared(builder)
   info = builder.info
   splits = (
@@ -120,7 +107,7 @@ def _info(args: argparse.Namespace) -> int:
   for source in subset.sources:
     print(f'\n{source.key}: {source.title}, {source.homepage}')
     print(f'  licence: {source.license}')
-    for fault in source.faults:
+    for fault in source.known_issues:
       print(f'  know that: {fault}')
   print(f'\n{info.citation}')
   return 0

@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """The subset that a command names, as it is on disk."""
 
 from __future__ import annotations
@@ -19,7 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from cmnist_tfds import read, subsets
+from cmnist_tfds import load, subsets
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.subsets import Subset
 
@@ -28,11 +15,11 @@ if TYPE_CHECKING:
   from cmnist_tfds.datasets.dataset_builder import CmnistBuilder
 
 
-def builder_of(
+def get_builder(
   subset: Subset, args: argparse.Namespace, **kwargs: Any
 ) -> CmnistBuilder:
   """Returns the TFDS builder of a subset."""
-  return read.builder_of(
+  return load.get_builder(
     subset.name, data_dir=args.data_dir, sample=args.sample, **kwargs
   )
 
@@ -44,14 +31,14 @@ def is_prepared(builder: CmnistBuilder) -> bool:
 
 def how_to_build(builder: CmnistBuilder) -> str:
   """Returns the command that prepares a subset."""
-  sample = ' --sample' if builder.name == read.SAMPLE else ''
+  sample = ' --sample' if builder.name == load.SAMPLE else ''
   where = f' --data_dir {builder.data_dir_root}'
   return f'cmnist build {builder.subset.name}{sample}{where}'
 
 
-def readable(args: argparse.Namespace) -> read.Readable:
+def readable(args: argparse.Namespace) -> load.Readable:
   """Returns a subset that must be prepared, or else its sources encoded."""
-  found = read.find_readable(
+  found = load.find_readable(
     args.name, data_dir=args.data_dir, sample=args.sample
   )
   if found is None:
@@ -59,16 +46,16 @@ def readable(args: argparse.Namespace) -> read.Readable:
   return found
 
 
-def prepared(subset: Subset, args: argparse.Namespace) -> read.Prepared:
+def prepared(subset: Subset, args: argparse.Namespace) -> load.Prepared:
   """Returns a subset that must be prepared."""
-  found = read.find(subset.name, data_dir=args.data_dir, sample=args.sample)
+  found = load.find(subset.name, data_dir=args.data_dir, sample=args.sample)
   if found is None:
     raise _not_prepared(subset, args)
   return found
 
 
 def _not_prepared(subset: Subset, args: argparse.Namespace) -> PreparationError:
-  builder = builder_of(subset, args)
+  builder = get_builder(subset, args)
   return PreparationError(
     f'{builder.info.full_name} is not prepared in {builder.data_dir_root}.'
     f' Run: {how_to_build(builder)}'

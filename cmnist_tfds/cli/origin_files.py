@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """The commands that look after origin files: verify, mirror."""
 
 from __future__ import annotations
@@ -24,10 +11,10 @@ from typing import Any
 
 import tqdm
 
-from cmnist_tfds import acquire, read, subsets
+from cmnist_tfds import load, origin, subsets
 from cmnist_tfds import sources as sources_lib
-from cmnist_tfds.acquire import audit
 from cmnist_tfds.cli import arguments, printing
+from cmnist_tfds.origin import audit
 
 
 def add_commands(commands: Any) -> None:
@@ -77,7 +64,7 @@ def add_commands(commands: Any) -> None:
 
 def _verify(args: argparse.Namespace) -> int:
   findings = list(
-    audit.audit(_sources(args.names), _places(args), hashes=args.hashes)
+    audit.audit(_sources(args.names), _locations(args), hashes=args.hashes)
   )
   head = ['file', 'bytes', 'proof', 'where, or what is wrong']
   if args.hashes:
@@ -105,8 +92,8 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _mirror(args: argparse.Namespace) -> int:
   # They bring an HTTP library.
-  from cmnist_tfds.acquire import mirror as mirror_lib
-  from cmnist_tfds.acquire import transfer
+  from cmnist_tfds.origin import http_client
+  from cmnist_tfds.origin import mirror as mirror_lib
 
   status = 0
   with tqdm.tqdm(
@@ -115,8 +102,8 @@ def _mirror(args: argparse.Namespace) -> int:
     for filled in mirror_lib.fill(
       args.folder,
       _sources(args.names),
-      _places(args),
-      transfer.Client(),
+      _locations(args),
+      http_client.Client(),
       progress.update,
     ):
       progress.clear()
@@ -138,19 +125,21 @@ def _sources(names: Sequence[str]) -> list[sources_lib.Source]:
   return [s for s in sources_lib.SOURCES if s in named]
 
 
-def _places(args: argparse.Namespace) -> acquire.Places:
+def _locations(args: argparse.Namespace) -> origin.Locations:
   """Returns the places a build with these arguments looks in."""
-  from cmnist_tfds import downloads
+  from cmnist_tfds.datasets import download_manager
 
-  builder = read.builder_of(subsets.DEFAULT, data_dir=args.data_dir)
+  builder = load.get_builder(subsets.DEFAULT, data_dir=args.data_dir)
   download_dir = pathlib.Path(
     args.download_dir or builder.data_dir_root / 'downloads'
   ).expanduser()
-  mirror = acquire.mirror_of_user(args.mirror)
-  return acquire.Places(
+  mirror = origin.mirror_of_user(args.mirror)
+  return origin.Locations(
     manual_dir=pathlib.Path(
       args.manual_dir or download_dir / 'manual'
     ).expanduser(),
     mirror=mirror,
-    cached=lambda file: downloads.cached_file(download_dir, file, mirror),
+    cached=lambda file: download_manager.cached_file(
+      download_dir, file, mirror
+    ),
   )

@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """The TFDS builder that `cmnist` and `cmnist_sample` share."""
 
 from __future__ import annotations
@@ -28,10 +15,11 @@ from absl import logging
 from etils import epath
 from tensorflow_datasets.core.utils import shard_utils
 
-from cmnist_tfds import acquire, downloads, resources, selection, subsets
-from cmnist_tfds.datasets import config, fast_path, finished
+from cmnist_tfds import origin, resources, selection, subsets
+from cmnist_tfds.cache import split_sources
+from cmnist_tfds.datasets import atomic_replace, config, download_manager
+from cmnist_tfds.datasets.fast_path import write
 from cmnist_tfds.errors import PreparationError, SubsetNameError
-from cmnist_tfds.prepare import pieces
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 
@@ -86,7 +74,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       **kwargs: Those of `tfds.core.GeneratorBasedBuilder`.
     """
     self._allow_unverified = allow_unverified
-    self._mirror = acquire.mirror_of_user(mirror)
+    self._mirror = origin.mirror_of_user(mirror)
     super().__init__(**kwargs)
     # For pickling, which would lose them.
     self._original_state |= {
@@ -157,22 +145,22 @@ class CmnistBuilder(  # type: ignore[call-arg]
     self,
     download_dir: epath.PathLike | None,
     download_config: tfds.download.DownloadConfig,
-  ) -> downloads.OriginDownloadManager:
-    return downloads.adopt(
+  ) -> download_manager.OriginDownloadManager:
+    return download_manager.adopt(
       super()._make_download_manager(download_dir, download_config),
       mirror=self._mirror,
     )
 
-  def _places(
+  def _locations(
     self,
-    dl_manager: downloads.OriginDownloadManager,
+    dl_manager: download_manager.OriginDownloadManager,
     download_config: tfds.download.DownloadConfig,
-  ) -> acquire.Places:
+  ) -> origin.Locations:
     """Where origin files are looked for."""
     manual_dir = download_config.manual_dir or (
       epath.Path(dl_manager.download_dir) / 'manual'
     )
-    return acquire.Places(
+    return origin.Locations(
       manual_dir=pathlib.Path(manual_dir).expanduser(),
       mirror=self._mirror,
       cached=dl_manager.cached,
@@ -220,7 +208,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       super().download_and_prepare(**arguments)
       return
     _check_writable(self.data_dir_root)
-    with finished.alone(pathlib.Path(self.data_path)):
+    with atomic_replace.alone(pathlib.Path(self.data_path)):
       if not self._is_finished():
         super().download_and_prepare(**arguments)
       elif self._overwrites(download_config):
@@ -236,7 +224,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     return [
       row['key']
       for row in self.info.metadata.get('sources', [])
-      if acquire.Proof.NONE.value in row['verified'].values()
+      if origin.Proof.NONE.value in row['verified'].values()
     ]
 
   def _is_finished(self) -> bool:
@@ -254,7 +242,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   def _replace(self, arguments: dict[str, Any]) -> None:
     """Builds anew beside the finished data, which it then replaces."""
-    with finished.replacing(pathlib.Path(self.data_path)) as beside:
+    with atomic_replace.replacing(pathlib.Path(self.data_path)) as beside:
       fresh = type(self)(**{**self._original_state, 'data_dir': beside})
       downloads_dir = arguments.get('download_dir')
       fresh.download_and_prepare(
@@ -273,10 +261,10 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   def _download_and_prepare(
     self,
-    dl_manager: downloads.OriginDownloadManager,
+    dl_manager: download_manager.OriginDownloadManager,
     download_config: tfds.download.DownloadConfig,
   ) -> None:
-    self._places_now = self._places(dl_manager, download_config)
+    self._places_now = self._locations(dl_manager, download_config)
     metadata = self.info.metadata
     for row in metadata['classes']:
       row.update(dict.fromkeys(SPLITS, 0))
@@ -287,10 +275,10 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   def _generate_splits(
     self,
-    dl_manager: downloads.OriginDownloadManager,
+    dl_manager: download_manager.OriginDownloadManager,
     download_config: tfds.download.DownloadConfig,
   ) -> Sequence[tfds.core.SplitInfo]:
-    if not fast_path.applies(self.info.file_format, download_config):
+    if not write.applies(self.info.file_format, download_config):
       return super()._generate_splits(dl_manager, download_config)
     shard_config = download_config.get_shard_config()
     return [self._write_split(split, shard_config) for split in SPLITS]
@@ -301,7 +289,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     self, split: str, shard_config: shard_utils.ShardConfig
   ) -> tfds.core.SplitInfo:
     metadata = self.info.metadata
-    given = pieces.open_or_encode(
+    given = split_sources.open_or_encode(
       self.subset,
       split,
       self._places_now,
@@ -313,8 +301,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
         *np.unique(piece.row_labels(), return_counts=True), strict=True
       ):
         metadata['classes'][label][split] = int(count)
-    digest = metadata['digests'][split] = pieces.digest(given)
-    return fast_path.write(
+    digest = metadata['digests'][split] = split_sources.digest(given)
+    return write.write(
       given,
       self._get_filename_template(split),
       self.info.file_format,
@@ -345,7 +333,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
   # The stock path ---
 
   def _split_generators(
-    self, dl_manager: downloads.OriginDownloadManager
+    self, dl_manager: download_manager.OriginDownloadManager
   ) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
     del dl_manager
     return {split: self._generate_examples(split) for split in SPLITS}
@@ -357,7 +345,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     metadata = self.info.metadata
     key = 0
     for index, (source, raw_labels) in enumerate(self.subset.members):
-      arrays = acquire.read_split(
+      arrays = origin.read_split(
         source,
         split,
         self._places_now,
@@ -367,7 +355,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
         path: proof.value for path, proof in arrays.proofs.items()
       }
       taken = selection.rows(
-        arrays.labels, raw_labels, selection.kept(self.subset, split)
+        arrays.labels, raw_labels, selection.train_limit(self.subset, split)
       )
       label_of = selection.label_map(self.subset, index)
       for row in taken:

@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """Pictures of prepared subsets, as files."""
 
 from __future__ import annotations
@@ -19,7 +6,7 @@ from __future__ import annotations
 import pathlib
 from typing import Literal
 
-from cmnist_tfds import output, read
+from cmnist_tfds import atomic, load
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.figures import confusable, histogram, montage, svg
 from cmnist_tfds.figures.drawing import DARK, LIGHT, Drawing
@@ -31,7 +18,7 @@ SUFFIXES = ('.png', '.svg')
 
 
 def draw(
-  found: read.Readable,
+  found: load.Readable,
   kind: Kind,
   examples: int | None = None,
 ) -> Drawing:
@@ -51,10 +38,10 @@ def draw(
   if kind == 'histogram':
     return histogram.histogram(found.subset, histogram.counts(found), title)
   if kind == 'confusable':
-    images = read.first_of_each_class(found, examples or confusable.EXAMPLES)
+    images = load.first_of_each_class(found, examples or confusable.EXAMPLES)
     alike = confusable.pairs(found.subset, images, confusable.PAIRS)
     return confusable.confusable(found.subset, alike, title)
-  images = read.first_of_each_class(found, examples or montage.EXAMPLES)
+  images = load.first_of_each_class(found, examples or montage.EXAMPLES)
   return montage.montage(found.subset, images, title)
 
 
@@ -77,7 +64,7 @@ def write(drawing: Drawing, path: pathlib.Path, *, dark: bool) -> None:
       f'{path}: pictures are {" or ".join(SUFFIXES)} files, not {suffix!r}'
     )
   if suffix == '.svg':
-    with output.file(path) as unfinished:
+    with atomic.file(path) as unfinished:
       unfinished.write_text(svg.render(drawing, theme), encoding='utf-8')
     return
   try:
@@ -88,5 +75,5 @@ def write(drawing: Drawing, path: pathlib.Path, *, dark: bool) -> None:
       ' "cmnist_tfds[figures]". SVG pictures need nothing more.'
     ) from error
   picture = raster.render(drawing, theme)
-  with output.file(path) as unfinished:
+  with atomic.file(path) as unfinished:
     picture.save(unfinished, 'PNG')

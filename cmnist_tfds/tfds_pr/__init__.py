@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """Writes what a pull request to TFDS would add, from this package.
 
 TFDS is to build CMNIST without this package, by its stock road: what CMNIST is,
@@ -25,7 +12,7 @@ import pathlib
 import re
 import shutil
 
-from cmnist_tfds import output, resources
+from cmnist_tfds import atomic, resources
 
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 _TEMPLATES = _PACKAGE / 'tfds_pr/templates'
@@ -62,7 +49,7 @@ def write(folder: pathlib.Path) -> pathlib.Path:
     PreparationError: If the folder is not empty.
     OSError: If a file cannot be written.
   """
-  with output.folder(folder) as unfinished:
+  with atomic.folder(folder) as unfinished:
     dataset = unfinished / FOLDER
     dataset.mkdir(parents=True)
     for path in (

@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """The dataset `cmnist_sample`: CMNIST's shape on small synthetic images."""
 
 from __future__ import annotations
@@ -20,8 +7,8 @@ from typing import Any
 
 import tensorflow_datasets.public_api as tfds
 
-from cmnist_tfds import acquire, downloads, resources
-from cmnist_tfds.datasets import dataset_builder
+from cmnist_tfds import origin, resources
+from cmnist_tfds.datasets import dataset_builder, download_manager
 
 
 class Builder(dataset_builder.CmnistBuilder):
@@ -31,11 +18,11 @@ class Builder(dataset_builder.CmnistBuilder):
     del allow_unverified  # The files are no origin's: no hash can prove them.
     super().__init__(allow_unverified=True, **kwargs)
 
-  def _places(
+  def _locations(
     self,
-    dl_manager: downloads.OriginDownloadManager,
+    dl_manager: download_manager.OriginDownloadManager,
     download_config: tfds.download.DownloadConfig,
-  ) -> acquire.Places:
+  ) -> origin.Locations:
     """The files that travel with the package."""
     del dl_manager, download_config
-    return acquire.Places(manual_dir=resources.folder('dummy_data'))
+    return origin.Locations(manual_dir=resources.folder('dummy_data'))

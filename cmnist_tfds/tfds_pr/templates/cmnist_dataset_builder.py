@@ -1,17 +1,4 @@
-# Copyright 2026 The cmnist_tfds Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
+# SPDX-License-Identifier: Apache-2.0
 """CMNIST: MNIST-like datasets concatenated into 134 harder benchmarks."""
 
 from __future__ import annotations
@@ -94,7 +81,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       if source.transposed:
         images = images.transpose(0, 2, 1)
       rows = selection.rows(
-        raw, raw_labels, selection.kept(self._subset, split)
+        raw, raw_labels, selection.train_limit(self._subset, split)
       )
       labels = selection.label_map(self._subset, index)[raw]
       for label, count in zip(

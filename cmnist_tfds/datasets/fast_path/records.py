@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The records of a split: what the stores hold, joined and framed.
+
+A record is a head (the frame's header and the example up to the PNG), the PNG,
+a tail (the rest of the example) and the frame's footer. Heads depend on lengths
+and tails on classes, so there are few of either; footers follow from checksums
+of the parts. What is left to do for a record is to copy its parts, and that is
+done for many records at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import google_crc32c
+import numpy as np
+
+from cmnist_tfds.cache import store as store_lib
+from cmnist_tfds.cache.split_sources import Piece
+from cmnist_tfds.formats import crc32c, example, tfrecord
+from cmnist_tfds.formats.byte_ranges import put, windows
+
+# PNGs are copied in widths that are multiples of this, so in few widths, with
+# what follows them in the store.
+_STEP = store_lib.MARGIN
+
+
+class Records:
+  """The framed records of a split, in the order they are written in.
+
+  Attributes:
+    num_bytes: Bytes of all serialised examples, without their frames: what TFDS
+      takes for the size of a split.
+  """
+
+  def __init__(self, pieces: Sequence[Piece], order: np.ndarray):
+    """Lays out the records.
+
+    Args:
+      pieces: What each source gives, in the order of the subset.
+      order: Integers (num_examples,): the numbers of the examples along the
+        concatenation of the pieces, in the order to write them in.
+    """
+    tails: list[bytes] = []
+    tail_of = []
+    for piece in pieces:
+      tail_of_raw = np.zeros(256, np.uint16)
+      for raw_label in np.flatnonzero(piece.labels >= 0).tolist():
+        tail_of_raw[raw_label] = len(tails)
+        label = int(piece.labels[raw_label])
+        tails.append(example.tail(label, piece.source, raw_label))
+      tail_of.append(tail_of_raw[piece.store.labels[piece.rows]])
+    # Of each example along the concatenation: where its PNG is, how long and
+    # with which checksum, and the number of its tail.
+    self._start = np.concatenate([p.store.offsets[p.rows] for p in pieces])
+    self._length = np.concatenate([p.store.lengths[p.rows] for p in pieces])
+    self._crc = np.concatenate([p.store.crcs[p.rows] for p in pieces])
+    self._tail = np.concatenate(tail_of)
+    self._tails = _tabulate_tails(tails)
+    self._heads = _tabulate_heads(self._length, self._tails.different_lengths)
+    self._pngs = [piece.store.pngs for piece in pieces]
+    self._piece_ends = np.cumsum([len(piece.rows) for piece in pieces])
+    self._order = order
+
+    head_bytes = self._heads.length[self._tails.kind[self._tail], self._length]
+    self.num_bytes = int(
+      head_bytes.sum()
+      + self._length.sum(dtype=np.int64)
+      + self._tails.length[self._tail].sum()
+      - len(order) * tfrecord.HEADER_SIZE
+    )
+
+  def __len__(self) -> int:
+    return len(self._order)
+
+  def join(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a run of records.
+
+    Args:
+      start: Number of the first record in it.
+      stop: Number of the first record after it.
+
+    Returns:
+      The framed records, one after the other, uint8; and where each ends, int64
+      (stop - start,).
+    """
+    picked = self._order[start:stop]
+    length, tail = self._length[picked], self._tail[picked]
+    kind = self._tails.kind[tail]
+    head_length = self._heads.length[kind, length]
+    tail_length = self._tails.length[tail]
+    ends = np.cumsum(head_length + length + tail_length + tfrecord.FOOTER_SIZE)
+    tail_at = ends - tfrecord.FOOTER_SIZE - tail_length
+    png_at = tail_at - length
+    crc = crc32c.shift_all(
+      self._heads.crc[kind, length] ^ self._crc[picked],
+      self._tails.shift_tables,
+      kind,
+    )
+    crc ^= self._tails.crc[tail]
+
+    # Parts are copied too wide, so as to be of few widths: what is too much is
+    # overwritten by the part that follows.
+    joined = np.empty(ends[-1], np.uint8)
+    put(joined, png_at - head_length, self._heads.padded[kind, length])
+    self._put_pngs(joined, png_at, picked)
+    put(joined, tail_at, self._tails.padded[tail])
+    put(joined, ends - tfrecord.FOOTER_SIZE, tfrecord.footers(crc))
+    return joined, ends
+
+  def examples(self, start: int, stop: int) -> Iterator[bytes]:
+    """Yields the serialised examples of a run of records, without frames."""
+    joined, ends = self.join(start, stop)
+    data = joined.tobytes()
+    begin = 0
+    for end in ends.tolist():
+      yield data[begin + tfrecord.HEADER_SIZE : end - tfrecord.FOOTER_SIZE]
+      begin = end
+
+  def _put_pngs(
+    self, joined: np.ndarray, png_at: np.ndarray, picked: np.ndarray
+  ) -> None:
+    """Copies PNGs from the stores, those of one width in one go."""
+    piece = np.searchsorted(self._piece_ends, picked, side='right')
+    steps = (self._length[picked] - 1) // _STEP + 1
+    group = (piece * (steps.max() + 1) + steps).astype(np.uint16)
+    by_group = np.argsort(group, kind='stable')
+    borders = np.flatnonzero(np.diff(group[by_group])) + 1
+    for members in np.split(by_group, borders):
+      width = int(steps[members[0]]) * _STEP
+      pngs = windows(self._pngs[piece[members[0]]], width)
+      into = windows(joined, width)
+      into[png_at[members]] = pngs[self._start[picked[members]]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Tails:
+  """The k tails, of w different lengths.
+
+  Attributes:
+    padded: uint8 (k, longest), filled up on the right.
+    length: int64 (k,).
+    crc: uint32 (k,).
+    kind: Integers (k,): which of the different lengths each has.
+    different_lengths: int64 (w,), ascending.
+    shift_tables: uint32 (w, 4, 256), to shift the checksum of what is before.
+  """
+
+  padded: np.ndarray
+  length: np.ndarray
+  crc: np.ndarray
+  kind: np.ndarray
+  different_lengths: np.ndarray
+  shift_tables: np.ndarray
+
+
+def _tabulate_tails(tails: Sequence[bytes]) -> _Tails:
+  length = np.array([len(tail) for tail in tails])
+  different_lengths, kind = np.unique(length, return_inverse=True)
+  # A part copied too wide must end before the part after the next begins.
+  assert length.min() + tfrecord.FOOTER_SIZE >= _STEP
+  assert length.max() - length.min() <= tfrecord.FOOTER_SIZE
+  return _Tails(
+    padded=_pad(tails),
+    length=length,
+    crc=np.array([google_crc32c.value(tail) for tail in tails], np.uint32),
+    kind=kind,
+    different_lengths=different_lengths,
+    shift_tables=np.stack(
+      [crc32c.shift_table(int(length)) for length in different_lengths]
+    ),
+  )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Heads:
+  """The heads, by which of the w lengths the tail has and length of the PNG.
+
+  Attributes:
+    padded: uint8 (w, longest PNG + 1, longest head), filled up on the right.
+    length: int64 (w, longest PNG + 1).
+    crc: uint32 (w, longest PNG + 1), the share of the head, without the frame's
+      header, in the checksum of head and PNG.
+  """
+
+  padded: np.ndarray
+  length: np.ndarray
+  crc: np.ndarray
+
+
+def _tabulate_heads(
+  png_lengths: np.ndarray, tail_lengths: np.ndarray
+) -> _Heads:
+  shape = (len(tail_lengths), int(png_lengths.max()) + 1)
+  length = np.zeros(shape, np.int64)
+  crc = np.zeros(shape, np.uint32)
+  heads = {}
+  for png_length in np.flatnonzero(np.bincount(png_lengths)).tolist():
+    for kind, tail_length in enumerate(tail_lengths.tolist()):
+      head = example.head(png_length, tail_length)
+      header = tfrecord.header(len(head) + png_length + tail_length)
+      heads[kind, png_length] = header + head
+      length[kind, png_length] = len(header + head)
+      crc[kind, png_length] = crc32c.shift(
+        google_crc32c.value(head), png_length
+      )
+  padded = np.zeros((*shape, int(length.max())), np.uint8)
+  padded[tuple(zip(*heads, strict=True))] = _pad(list(heads.values()))
+  return _Heads(padded, length, crc)
+
+
+def _pad(parts: Sequence[bytes]) -> np.ndarray:
+  """Returns byte strings in rows as wide as the longest, filled with zeros."""
+  width = max(map(len, parts))
+  padded = b''.join(part.ljust(width, b'\0') for part in parts)
+  return np.frombuffer(padded, np.uint8).reshape(len(parts), width)

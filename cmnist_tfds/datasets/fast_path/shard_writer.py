@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing the records of a split to its shard files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+
+from cmnist_tfds import errors
+from cmnist_tfds.datasets.fast_path import records as records_lib
+from cmnist_tfds.prefetch import prefetch
+
+# Records joined and written in one go; few, so that their bytes stay in the
+# processor's cache in between.
+_AT_ONCE = 8192
+
+_PathLike = str | os.PathLike[str]
+
+
+def write_tfrecords(
+  records: records_lib.Records,
+  paths: Sequence[_PathLike],
+  ends: Sequence[int],
+) -> None:
+  """Writes TFRecord files.
+
+  Args:
+    records: The records of a split.
+    paths: The files, in order; those that exist are replaced.
+    ends: How many records the files up to and including each hold, as TFDS's
+      `shard_utils.get_shard_boundaries` returns it.
+
+  Raises:
+    PreparationError: If a file cannot be written.
+  """
+  for path, start, stop in _shards(paths, ends):
+    with _blaming(path, OSError), open(path, 'wb') as file:
+      for joined, _ in prefetch(
+        lambda run: records.join(*run), _runs(start, stop)
+      ):
+        file.write(joined.data)
+
+
+def write_array_records(
+  records: records_lib.Records,
+  paths: Sequence[_PathLike],
+  ends: Sequence[int],
+) -> None:
+  """Writes ArrayRecord files, uncompressed since the images are compressed.
+
+  Args:
+    records: The records of a split.
+    paths: The files, in order; those that exist are replaced.
+    ends: As in `write_tfrecords`.
+
+  Raises:
+    PreparationError: If a file cannot be written.
+  """
+  # Not everybody who writes shards needs it.
+  from array_record.python import array_record_module  # type: ignore[import-untyped]
+
+  for path, start, stop in _shards(paths, ends):
+    # The writer raises nothing more special, whatever is at fault.
+    with _blaming(path, RuntimeError):
+      writer = array_record_module.ArrayRecordWriter(
+        os.fspath(path), 'group_size:1,uncompressed'
+      )
+      for run in _runs(start, stop):
+        for example in records.examples(*run):
+          writer.write(example)
+      writer.close()
+
+
+def _shards(
+  paths: Sequence[_PathLike], ends: Sequence[int]
+) -> Iterator[tuple[_PathLike, int, int]]:
+  """Yields each file with the numbers of its first record and the next's."""
+  return zip(paths, [0, *ends[:-1]], ends, strict=True)
+
+
+def _runs(start: int, stop: int) -> Iterator[tuple[int, int]]:
+  """Cuts a shard into runs of records: the first's number and the next's."""
+  for first in range(start, stop, _AT_ONCE):
+    yield first, min(first + _AT_ONCE, stop)
+
+
+@contextlib.contextmanager
+def _blaming(path: _PathLike, fault: type[Exception]) -> Iterator[None]:
+  """Turns a fault of writing a file into an error that names the file."""
+  try:
+    yield
+  except fault as err:
+    why = err.strerror if isinstance(err, OSError) else err
+    raise errors.PreparationError(
+      f'Cannot write {os.fspath(path)}: {why}. Make room on that disk, or build'
+      ' in another folder.'
+    ) from err

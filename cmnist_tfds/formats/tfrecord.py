@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TFRecord framing: a record between its length and its checksum.
+
+A record of n bytes is framed by n (8 bytes), the checksum of those 8 bytes, the
+record, and the checksum of the record; numbers are little-endian, checksums are
+masked CRC-32C (tensorflow/core/lib/io/record_writer.h).
+"""
+
+from __future__ import annotations
+
+import functools
+import mmap
+import os
+import struct
+from typing import TypeVar
+
+import google_crc32c
+import numpy as np
+
+from cmnist_tfds import errors
+from cmnist_tfds.formats.byte_ranges import take
+
+# Bytes of a frame before and after the record.
+HEADER_SIZE = 12
+FOOTER_SIZE = 4
+
+_Crc = TypeVar('_Crc', int, np.ndarray)
+
+
+def frame(record: bytes) -> bytes:
+  """Returns a record in its frame."""
+  footer = struct.pack('<I', _mask(google_crc32c.value(record)))
+  return header(len(record)) + record + footer
+
+
+@functools.lru_cache(maxsize=4096)
+def header(length: int) -> bytes:
+  """Returns what stands before a record of so many bytes."""
+  packed = struct.pack('<Q', length)
+  return packed + struct.pack('<I', _mask(google_crc32c.value(packed)))
+
+
+def footers(crcs: np.ndarray) -> np.ndarray:
+  """Returns what stands after records.
+
+  Args:
+    crcs: uint32 (n,), the CRC-32C of each record.
+
+  Returns:
+    uint8 (n, 4).
+  """
+  return _mask(crcs).astype('<u4')[:, None].view(np.uint8)
+
+
+class File:
+  """A file of framed records, not compressed; any of them can be read.
+
+  Several threads may read at a time. The file is mapped, so what is read of it
+  takes no memory of its own.
+  """
+
+  def __init__(self, path: str | os.PathLike[str]):
+    """Finds the records.
+
+    Args:
+      path: The file.
+
+    Raises:
+      PreparationError: If it is not made of whole frames; the message says
+        which is the first that is not one.
+    """
+    self._path = os.fspath(path)
+    with open(path, 'rb') as file:
+      # An empty file cannot be mapped.
+      self._data: mmap.mmap | bytes = (
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if os.path.getsize(path)
+        else b''
+      )
+    self._bytes = np.frombuffer(self._data, np.uint8)
+    self._bounds = self._find_frames()
+
+  def __len__(self) -> int:
+    return len(self._bounds) - 1
+
+  def records(self, numbers: np.ndarray) -> list[bytes]:
+    """Returns records, each checked.
+
+    Args:
+      numbers: Integers (n,), which ones.
+
+    Returns:
+      The records, in that order.
+
+    Raises:
+      PreparationError: If a record is damaged; the message says which.
+    """
+    data = self._data
+    begins = self._bounds[numbers] + HEADER_SIZE
+    ends = self._bounds[numbers + 1] - FOOTER_SIZE
+    found = [
+      data[begin:end]
+      for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
+    ]
+    crcs = np.fromiter(
+      map(google_crc32c.value, found), np.uint32, count=len(found)
+    )
+    written = take(self._bytes, ends, FOOTER_SIZE)
+    wrong = (written != footers(crcs)).any(axis=1)
+    if wrong.any():
+      number = int(numbers[wrong.argmax()])
+      raise self._damaged(number, 'it fails its checksum')
+    return found
+
+  def _find_frames(self) -> np.ndarray:
+    """Returns where each frame begins, and where the last one ends."""
+    length_at = struct.Struct('<Q').unpack_from
+    data, size = self._data, len(self._data)
+    begins = []
+    begin = 0
+    while begin + HEADER_SIZE <= size:
+      begins.append(begin)
+      begin += HEADER_SIZE + length_at(data, begin)[0] + FOOTER_SIZE
+    # A wrong length led astray: of those that fail, the first alone counts.
+    self._bounds = np.array([*begins, size])
+    headers = take(self._bytes, self._bounds[:-1], HEADER_SIZE)
+    lengths, which = np.unique(
+      headers[:, :8].copy().view('<u8')[:, 0], return_inverse=True
+    )
+    right = b''.join(map(header, lengths.tolist()))
+    expected = np.frombuffer(right, np.uint8).reshape(-1, HEADER_SIZE)[which]
+    wrong = (headers != expected).any(axis=1)
+    if wrong.any():
+      raise self._damaged(int(wrong.argmax()), 'its length fails its checksum')
+    if begin != size:
+      cut = len(begins) - (begin > size)
+      raise self._damaged(cut, 'the file ends before it does')
+    return self._bounds
+
+  def _damaged(self, number: int, why: str) -> errors.PreparationError:
+    return errors.PreparationError(
+      f'{self._path} is damaged: record {number}, at byte'
+      f' {self._bounds[number]}: {why}. Build the dataset again, with'
+      ' overwriting.'
+    )
+
+
+def _mask(crc: _Crc) -> _Crc:
+  """Masks a CRC or an array of them, as TFRecord stores it."""
+  rotated = crc >> 15 | crc << 17 & 0xFFFFFFFF
+  return rotated + 0xA282EAD8 & 0xFFFFFFFF

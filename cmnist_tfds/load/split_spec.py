@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which examples are meant by a split as TFDS writes it: `train[:10%]`.
+
+The grammar is that of https://www.tensorflow.org/datasets/splits. It is read
+here, since TFDS takes longer to import than most subsets take to load.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+
+from cmnist_tfds.errors import SplitError
+
+# A boundary counts examples, hundredths of the split, or shards.
+_BOUNDARY = r'(-?\d[\d_]*(?:\.\d+)?)(%|shard)?'
+_SPLIT = re.compile(
+  rf'([\w-]+)(?:\[(?:{_BOUNDARY})?(:)?(?:{_BOUNDARY})?\])?', re.ASCII
+)
+_ALL = 'all'
+_EXAMPLES = 'train, train[:10%], train[5000:]+test'
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """Consecutive examples of a split.
+
+  Attributes:
+    split: Name of the split.
+    start: Number of the first example.
+    stop: Number of the first example after them.
+  """
+
+  split: str
+  start: int
+  stop: int
+
+  def __len__(self) -> int:
+    return self.stop - self.start
+
+
+def runs(
+  expression: str, shard_lengths: Mapping[str, Sequence[int]]
+) -> list[Run]:
+  """Returns the examples that an expression stands for.
+
+  Args:
+    expression: As 'train', 'all', 'train[5000:]+test', 'train[:10%]',
+      'train[0shard]'.
+    shard_lengths: For each split, in order, how many examples its shards have.
+
+  Returns:
+    The runs, in order; none of them empty.
+
+  Raises:
+    SplitError: If the expression has another form, names a split there is none
+      of, or goes beyond the end of one.
+  """
+  found: list[Run] = []
+  for part in re.split(r'\s*\+\s*', expression.strip()):
+    if part == _ALL:
+      found += [Run(s, 0, sum(n)) for s, n in shard_lengths.items()]
+    else:
+      found.append(_run(part, expression, shard_lengths))
+  return [run for run in found if len(run)]
+
+
+def _run(
+  part: str, expression: str, shard_lengths: Mapping[str, Sequence[int]]
+) -> Run:
+  """Returns what one summand of an expression stands for."""
+  match = _SPLIT.fullmatch(part)
+  if match is None:
+    raise _unreadable(expression)
+  split, first, first_unit, colon, last, last_unit = match.groups()
+  if split not in shard_lengths:
+    known = ', '.join([*shard_lengths, _ALL])
+    raise SplitError(
+      f'There is no split {split!r} in {expression!r}. There are {known}, and'
+      f' slices of them: {_EXAMPLES}.'
+    )
+  lengths = shard_lengths[split]
+  if part == split:
+    return Run(split, 0, sum(lengths))
+  # A unit at one side holds for the other, as in TFDS.
+  unit = first_unit or last_unit
+  # One shard may be named by its number alone.
+  one_shard = not colon and unit == 'shard' and last is None
+  if not (one_shard or colon) or (first is None and last is None):
+    raise _unreadable(expression)
+  try:
+    if one_shard:
+      last = str(int(first) + 1)
+    start = 0 if first is None else _example(first, unit, lengths, 'start')
+    stop = (
+      sum(lengths) if last is None else _example(last, unit, lengths, 'stop')
+    )
+  except ValueError as err:
+    raise _unreadable(expression) from err
+  if max(start, stop) > sum(lengths) or min(start, stop) < 0:
+    raise SplitError(
+      f'{expression!r} goes beyond {split}, which has {sum(lengths):,} examples'
+      f' in {len(lengths)} shards.'
+    )
+  return Run(split, start, max(start, stop))
+
+
+def _example(
+  boundary: str, unit: str | None, lengths: Sequence[int], side: str
+) -> int:
+  """Returns the number of the example at a boundary; negative if beyond."""
+  total = sum(lengths)
+  if unit == '%':
+    if abs(float(boundary)) > 100:
+      raise ValueError
+    number = round(float(boundary) * total / 100.0)
+  elif unit == 'shard':
+    shard = int(boundary)
+    if side == 'stop' and shard <= 0:
+      shard += len(lengths)
+    number = sum(lengths[:shard])
+  else:
+    number = int(boundary)
+  return number + total if number < 0 else number
+
+
+def _unreadable(expression: str) -> SplitError:
+  return SplitError(
+    f'{expression!r} is no split. Splits are written as in TFDS: {_EXAMPLES}.'
+  )

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds the origin files of a source, proves them, and reads their arrays."""
+
+from __future__ import annotations
+
+from cmnist_tfds.origin.load_split import SplitArrays, find, read_split
+from cmnist_tfds.origin.locations import (
+  MIRROR_VARIABLE,
+  Copy,
+  Locations,
+  mirror_of_user,
+)
+from cmnist_tfds.origin.verification import Proof, fingerprint
+
+__all__ = [
+  'MIRROR_VARIABLE',
+  'Copy',
+  'Locations',
+  'Proof',
+  'SplitArrays',
+  'find',
+  'fingerprint',
+  'mirror_of_user',
+  'read_split',
+]

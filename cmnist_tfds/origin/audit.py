@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells of each origin file where it is and whether it is the right one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.origin import load_split, verification
+from cmnist_tfds.origin import locations as locations_lib
+from cmnist_tfds.origin.locations import Copy, Locations
+from cmnist_tfds.origin.verification import Proof
+from cmnist_tfds.sources import OriginFile, Source
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+  """What was found of one origin file.
+
+  Attributes:
+    file: The file.
+    copy: The copy that is used, or else is wrong; None if there is none.
+    size: Its size in bytes.
+    proof: What proves it, None if nothing does.
+    fault: What is wrong and what to do, empty if nothing is.
+    sha256: SHA-256 of the copy's bytes, if hashes were asked for.
+    fingerprint: Hash of the array in it, if hashes were asked for and it can be
+      read.
+  """
+
+  file: OriginFile
+  copy: Copy | None = None
+  size: int | None = None
+  proof: Proof | None = None
+  fault: str = ''
+  sha256: str | None = None
+  fingerprint: str | None = None
+
+
+def audit(
+  sources: Iterable[Source], locations: Locations, *, hashes: bool = False
+) -> Iterator[Finding]:
+  """Examines all files of some sources; downloads nothing.
+
+  Args:
+    sources: The sources.
+    locations: Where to look.
+    hashes: Whether to compute hashes, by which somebody can report a file that
+      no fingerprint is recorded of.
+
+  Yields:
+    One finding per file.
+  """
+  for source in sources:
+    for split in source.splits.values():
+      for file, shape in load_split.files_of(split):
+        yield _audit_file(file, shape, locations, hashes=hashes)
+
+
+def _audit_file(
+  file: OriginFile,
+  shape: tuple[int, ...],
+  locations: Locations,
+  *,
+  hashes: bool,
+) -> Finding:
+  """Returns the finding on the first right copy, else on the first wrong one."""
+  wrong = None
+  for copy in locations_lib.copies_on_disk(file, locations):
+    finding = _examine(file, copy, shape, hashes=hashes)
+    if not finding.fault:
+      return finding
+    wrong = wrong or finding
+  missing = 'missing: ' + locations_lib.say_how_to_get(
+    file, locations.manual_dir
+  )
+  return wrong or Finding(file, fault=missing)
+
+
+def _examine(
+  file: OriginFile, copy: Copy, shape: tuple[int, ...], *, hashes: bool
+) -> Finding:
+  try:
+    with copy.open() as (stream, size):
+      proof = verification.prove(copy.file, stream, size)
+      sha256 = None
+      if hashes:
+        stream.seek(0)
+        sha256 = verification.hashes(stream, size, ('sha256',))['sha256']
+  except OriginFileError as error:
+    return Finding(file, copy, fault=f'{copy}: {error}')
+  fault, fingerprint = '', None
+  if proof is None:
+    try:
+      _, proof = load_split.read_copy(copy, shape)
+    except OriginFileError as error:
+      fault = str(error)
+  if hashes:
+    fingerprint = _fingerprint(copy, shape)
+  return Finding(file, copy, size, proof, fault, sha256, fingerprint)
+
+
+def _fingerprint(copy: Copy, shape: tuple[int, ...]) -> str | None:
+  try:
+    array, _ = load_split.read_copy(copy, shape, allow_unverified=True)
+  except OriginFileError:
+    return None  # The finding says why.
+  return verification.fingerprint(array)
