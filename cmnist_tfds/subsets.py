@@ -20,6 +20,7 @@ import functools
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.errors import SubsetNameError
@@ -59,6 +60,7 @@ class SubsetClass:
     label: Its number in the subset, from 0 without gaps.
     name: Its name; unique in the subset.
     source: The source it comes from.
+    source_number: Position of that source in the subset, from 0.
     raw_label: Its number in the source's files.
     train: Training examples in the subset; None where the source's counts are
       not known before its files are read.
@@ -68,6 +70,7 @@ class SubsetClass:
   label: int
   name: str
   source: Source
+  source_number: int
   raw_label: int
   train: int | None
   test: int | None
@@ -88,6 +91,10 @@ class Subset:
   members: tuple[tuple[Source, tuple[int, ...]], ...]
   per_class: int | None = None
 
+  def __reduce__(self) -> tuple[Any, ...]:
+    # There is one record of each subset and source in a process.
+    return subset, (self.name,)
+
   @property
   def title(self) -> str:
     """The name as the paper writes it."""
@@ -102,18 +109,21 @@ class Subset:
   def classes(self) -> tuple[SubsetClass, ...]:
     """The classes, by ascending label."""
     taken = (
-      (source, raw) for source, raw_labels in self.members for raw in raw_labels
+      (number, source, raw)
+      for number, (source, raw_labels) in enumerate(self.members)
+      for raw in raw_labels
     )
     return tuple(
       SubsetClass(
         label=label,
         name=source.class_names[raw - source.first_label],
         source=source,
+        source_number=number,
         raw_label=raw,
         train=self._train_count(source, raw),
         test=_class_count(source, 'test', raw),
       )
-      for label, (source, raw) in enumerate(taken)
+      for label, (number, source, raw) in enumerate(taken)
     )
 
   @property

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The schema of an example: its features, declared once.
+
+TFDS features, serialised examples, arrays, batches, Croissant and the dataset
+card all follow from `FEATURES`. An example is one image and integers that
+follow from its class, so a further integer feature is one further entry here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from cmnist_tfds.sources import IMAGE_SIZE
+from cmnist_tfds.subsets import Subset, SubsetClass
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+  """One feature of an example.
+
+  Attributes:
+    name: Its name in TFDS, in arrays and in files.
+    description: What it holds, as a phrase.
+    dtype: NumPy's name of the type of its values.
+    shape: Shape of one value; () for a number.
+    of_class: Returns the value of every example of a class; None for the
+      image, which each example has of its own.
+    names: Returns the names of the values 0, 1, ... in a subset; None where
+      values have no names.
+  """
+
+  name: str
+  description: str
+  dtype: str
+  shape: tuple[int, ...] = ()
+  of_class: Callable[[SubsetClass], int] | None = None
+  names: Callable[[Subset], Sequence[str]] | None = None
+
+
+IMAGE = Feature(
+  name='image',
+  description=f'{IMAGE_SIZE} x {IMAGE_SIZE} grey pixels, upright',
+  dtype='uint8',
+  shape=(IMAGE_SIZE, IMAGE_SIZE, 1),
+)
+LABEL = Feature(
+  name='label',
+  description='number of the class in the subset',
+  dtype='int64',
+  of_class=lambda c: c.label,
+  names=lambda subset: [c.name for c in subset.classes],
+)
+SOURCE = Feature(
+  name='source',
+  description='number of the source in the subset',
+  dtype='int64',
+  of_class=lambda c: c.source_number,
+  names=lambda subset: [s.key for s in subset.sources],
+)
+SOURCE_LABEL = Feature(
+  name='source_label',
+  description='the raw label in the files of the source',
+  dtype='int64',
+  of_class=lambda c: c.raw_label,
+)
+
+FEATURES = (IMAGE, LABEL, SOURCE, SOURCE_LABEL)
+# Protocol buffers, tables and batches hold these beside the image.
+INTEGERS = tuple(f for f in FEATURES if f.of_class is not None)
