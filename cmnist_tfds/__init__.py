@@ -24,7 +24,8 @@ from cmnist_tfds.errors import (
   SplitError,
   SubsetNameError,
 )
-from cmnist_tfds.load import as_batches, load_data
+from cmnist_tfds.load.numpy_arrays import load_data
+from cmnist_tfds.load.tf_data import as_batches
 from cmnist_tfds.subsets import Subset, SubsetClass, subset
 
 __all__ = [

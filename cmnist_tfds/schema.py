@@ -3,7 +3,7 @@
 
 TFDS features, serialised examples, arrays, batches, Croissant and the dataset
 card all follow from `FEATURES`. An example is one image and integers that
-follow from its class, so a further integer feature is one further entry here.
+follow from its class, so a further integer feature is one further entry in `INTEGERS`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,26 @@ class Feature:
     description: What it holds, as a phrase.
     dtype: NumPy's name of the type of its values.
     shape: Shape of one value; () for a number.
-    of_class: Returns the value of every example of a class; None for the
-      image, which each example has of its own.
-    names: Returns the names of the values 0, 1, ... in a subset; None where
-      values have no names.
   """
 
   name: str
   description: str
   dtype: str
   shape: tuple[int, ...] = ()
-  of_class: Callable[[SubsetClass], int] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassFeature(Feature):
+  """An integer that all examples of a class share.
+
+  Attributes:
+    of_class: Returns the integer of a class.
+    names: Returns the names of the values 0, 1, ... in a subset; None where
+      values have no names.
+  """
+
+  dtype: str = 'int64'
+  of_class: Callable[[SubsetClass], int]
   names: Callable[[Subset], Sequence[str]] | None = None
 
 
@@ -44,27 +53,30 @@ IMAGE = Feature(
   dtype='uint8',
   shape=(IMAGE_SIZE, IMAGE_SIZE, 1),
 )
-LABEL = Feature(
+LABEL = ClassFeature(
   name='label',
   description='number of the class in the subset',
-  dtype='int64',
   of_class=lambda c: c.label,
   names=lambda subset: [c.name for c in subset.classes],
 )
-SOURCE = Feature(
-  name='source',
-  description='number of the source in the subset',
-  dtype='int64',
-  of_class=lambda c: c.source_number,
-  names=lambda subset: [s.key for s in subset.sources],
-)
-SOURCE_LABEL = Feature(
-  name='source_label',
-  description='the raw label in the files of the source',
-  dtype='int64',
-  of_class=lambda c: c.raw_label,
-)
-
-FEATURES = (IMAGE, LABEL, SOURCE, SOURCE_LABEL)
 # Protocol buffers, tables and batches hold these beside the image.
-INTEGERS = tuple(f for f in FEATURES if f.of_class is not None)
+INTEGERS = (
+  LABEL,
+  ClassFeature(
+    name='source',
+    description='number of the source in the subset',
+    of_class=lambda c: c.source_number,
+    names=lambda subset: [s.key for s in subset.sources],
+  ),
+  ClassFeature(
+    name='source_label',
+    description='raw label in the files of the source',
+    of_class=lambda c: c.raw_label,
+  ),
+)
+FEATURES = (IMAGE, *INTEGERS)
+
+
+def integers_of(described: SubsetClass) -> dict[str, int]:
+  """Returns the integer features of the examples of a class, by name."""
+  return {f.name: f.of_class(described) for f in INTEGERS}

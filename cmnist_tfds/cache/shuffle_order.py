@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order TFDS writes the examples of a split in.
+"""The order in which TFDS writes the examples of a split.
 
 TFDS sorts examples by the MD5 of the split's name and the example's key (see
 `tensorflow_datasets.core.hashing` and `.shuffle`). Keys are the numbers of the
@@ -8,41 +8,58 @@ examples along the concatenation of the sources.
 
 from __future__ import annotations
 
+import functools
+import hashlib
+
 import numpy as np
 
-from cmnist_tfds.cache import md5
+from cmnist_tfds.cache import store
 
-# The longest order computed yet, by split. The order of fewer examples is the
-# same with the greater keys left out, and leaving out is far quicker.
-_longest: dict[str, np.ndarray] = {}
+# The order of fewer keys is that of more keys without the greater ones. So
+# each split has one order in the cache, of at least so many keys.
+_FEWEST = 2**17
 
 
-def order(split: str, num_examples: int) -> np.ndarray:
-  """Returns the keys 0, 1, ..., in the order TFDS writes their examples.
+@functools.lru_cache(maxsize=8)
+def shuffle_order(split: str, num_examples: int) -> np.ndarray:
+  """Returns the keys 0, 1, ... in the order TFDS writes their examples.
 
   Args:
     split: Name of the split.
     num_examples: Number of examples.
 
   Returns:
-    uint32 (num_examples,), a permutation of the keys.
+    uint32 (num_examples,), a permutation of the keys; read-only.
   """
-  known = _longest.get(split)
-  if known is None or len(known) < num_examples:
-    known = _longest[split] = _compute(split, num_examples)
-  if len(known) == num_examples:
-    return known
-  return known[known < num_examples]
+  # Powers of two: a longer order serves all splits that come near it.
+  length = max(_FEWEST, 1 << (num_examples - 1).bit_length())
+  kept = store.keep(
+    'order',
+    f'{split}-{length}',
+    lambda: store.Made(
+      {'order': _sort_keys(split, length)},
+      note={},
+      description=f'order of {length:,} examples of {split}',
+    ),
+    lambda kept: _check(kept, length),
+  )
+  longest = kept.arrays['order']
+  order = longest[longest < num_examples]
+  order.flags.writeable = False
+  return order
 
 
-def _compute(split: str, num_examples: int) -> np.ndarray:
-  digests = md5.of_numbers(split.encode(), num_examples)
-  # TFDS compares digests as big-endian numbers.
-  high, low = digests.view('>u8').astype(np.uint64).T
-  keys = np.argsort(high)
-  if np.any(high[keys[1:]] == high[keys[:-1]]):
-    # So rare that it would be a waste to sort by both at once.
-    keys = np.lexsort((low, high))
-  keys = keys.astype(np.uint32)
-  keys.flags.writeable = False
-  return keys
+def _sort_keys(split: str, count: int) -> np.ndarray:
+  salt = split.encode()
+  md5 = functools.partial(hashlib.md5, usedforsecurity=False)
+  digests = b''.join([md5(b'%b%d' % (salt, n)).digest() for n in range(count)])
+  # TFDS compares digests as big-endian numbers of 16 bytes.
+  high, low = np.frombuffer(digests, '>u8').astype(np.uint64).reshape(-1, 2).T
+  return np.lexsort((low, high)).astype(np.uint32)
+
+
+def _check(kept: store.Kept, length: int) -> str | None:
+  order = kept.arrays.get('order')
+  if order is None or (order.dtype, order.shape) != (np.uint32, (length,)):
+    return f'expected {length:,} keys in uint32, found something else'
+  return None

@@ -1,51 +1,93 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the sources give to a split, from their stores."""
+"""What each source gives to a split, as raw pixels or as encoded images.
+
+The cache keeps both kinds of each split of a source. Raw pixels are kept as
+soon as origin files are read: the arrays are in memory then, and to write them
+takes a twentieth of the time of encoding them. Images are encoded when a build
+first needs them. Each kind is made from the other where that is there, so
+origin files are read only where neither is.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 
+import google_crc32c
 import numpy as np
 
 from cmnist_tfds import origin, selection
 from cmnist_tfds.cache import store
-from cmnist_tfds.sources import Source
-from cmnist_tfds.subsets import Subset
+from cmnist_tfds.formats import png
+from cmnist_tfds.prefetch import prefetch
+from cmnist_tfds.sources import IMAGE_SIZE, Source
+from cmnist_tfds.subsets import Subset, SubsetClass
+
+# So many bytes may be read past the end of a PNG, even of the last one.
+MARGIN = 32
+
+# Images that are encoded or decoded in one go.
+_AT_ONCE = 1024
+
+# Stands for an array that is missing.
+_NOTHING = np.empty(0, object)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Piece:
-  """What one source gives to a split.
+class SplitSource:
+  """What one source gives to a split of a subset.
 
   Attributes:
-    store: The encoded examples of the source.
-    rows: Integers (n,): which of them, in the order of the source.
-    labels: Integers (256,): the label of each raw label, negative for those
-      that do not occur in the rows.
-    source: Number of the source in the subset.
+    classes: The classes that the subset takes from the source.
+    kept: The split of the source: arrays 'images', uint8 (n, 28, 28), and
+      'labels', integers (n,), the raw labels; or in place of 'images' the
+      arrays 'pngs', uint8, the PNGs one after the other and `MARGIN` bytes,
+      'lengths', uint16 (n,), the bytes of each PNG, and 'crcs', uint32 (n,),
+      the CRC-32C of each PNG.
+    rows: Integers (m,), the examples that the subset takes, in the order of
+      the source; None for all.
+    key: Names the split of the source for good: equal keys mean equal arrays.
   """
 
-  store: store.Store
-  rows: np.ndarray
-  labels: np.ndarray
-  source: int
+  classes: tuple[SubsetClass, ...]
+  kept: store.Kept
+  rows: np.ndarray | None
+  key: str
 
-  def row_labels(self) -> np.ndarray:
-    """Returns the label of each of the rows: int64 (n,)."""
-    return self.labels[self.store.labels[self.rows]]
+  def __len__(self) -> int:
+    if self.rows is None:
+      return len(self.kept.arrays['labels'])
+    return len(self.rows)
+
+  def take(self, array: str) -> np.ndarray:
+    """Returns the rows that the subset takes of one of the arrays."""
+    whole = self.kept.arrays[array]
+    return whole if self.rows is None else whole[self.rows]
+
+  def labels(self) -> np.ndarray:
+    """Returns the label in the subset of each of the rows: int64 (m,)."""
+    raw_labels = [c.raw_label for c in self.classes]
+    label_of = np.full(max(raw_labels) + 1, -1, np.int64)
+    label_of[raw_labels] = [c.label for c in self.classes]
+    return label_of[self.take('labels')]
+
+  @property
+  def proofs(self) -> dict[str, str]:
+    """How each origin file was verified, by its path."""
+    return dict(self.kept.note['proofs'])
 
 
-def open_or_encode(
+def open_raw(
   subset: Subset,
   split: str,
   locations: origin.Locations,
   *,
   allow_unverified: bool,
-) -> list[Piece]:
-  """Returns what each source gives to a split; encodes what never was.
+) -> list[SplitSource]:
+  """Returns what each source gives to a split, as raw pixels.
 
   Args:
     subset: The subset.
@@ -54,113 +96,331 @@ def open_or_encode(
     allow_unverified: Whether to take files that nothing proves.
 
   Returns:
-    One piece per source, in the order of the subset.
+    One record per source, in the order of the subset.
 
   Raises:
     OriginFileError: If an origin file is missing or not the right one.
-    PreparationError: If the cache folder cannot be written.
   """
-  opened = [
-    _open_or_encode(source, split, locations, allow_unverified=allow_unverified)
-    for source in subset.sources
-  ]
-  return _pieces(subset, split, opened)
+  return _open(_keep_raw, subset, split, locations, allow_unverified)
 
 
-def find(subset: Subset, split: str) -> list[Piece] | None:
-  """Returns what each source gives to a split, if all of them are encoded.
+def open_encoded(
+  subset: Subset,
+  split: str,
+  locations: origin.Locations,
+  *,
+  allow_unverified: bool,
+) -> list[SplitSource]:
+  """Returns what each source gives to a split, as encoded images.
+
+  Args:
+    subset: The subset.
+    split: 'train' or 'test'.
+    locations: Where origin files are looked for.
+    allow_unverified: Whether to take files that nothing proves.
+
+  Returns:
+    One record per source, in the order of the subset.
+
+  Raises:
+    OriginFileError: If an origin file is missing or not the right one.
+  """
+  return _open(_keep_encoded, subset, split, locations, allow_unverified)
+
+
+def find_raw(subset: Subset, split: str) -> list[SplitSource] | None:
+  """Returns what each source gives to a split, if the cache has all of it.
 
   Args:
     subset: The subset.
     split: 'train' or 'test'.
 
   Returns:
-    One piece per source, in the order of the subset; None if one is not there
-    that was encoded from files that had been proved.
+    One record per source, in the order of the subset, as raw pixels; None
+    where the cache lacks one that was made from verified files.
   """
   found = []
   for source in subset.sources:
-    encoded = store.find(origin_of(source, split))
-    if encoded is None:
+    item = _Item(source, split, _proved_key(source, split))
+    kept = _find_raw(item)
+    if kept is None and _find_encoded(item):
+      kept = _keep_raw(item, _read_nothing)
+    if kept is None:
       return None
-    found.append(encoded)
-  return _pieces(subset, split, found)
+    found.append((item.key, kept))
+  return _split_sources(subset, split, found)
 
 
-def origin_of(source: Source, split: str) -> str:
-  """Names a source's examples in the cache, by the hashes of its files.
+def digest(sources: Sequence[SplitSource], num_examples: int) -> str:
+  """Returns a hash of all that decides the examples of a split.
 
   Args:
-    source: The source.
-    split: 'train' or 'test'.
+    sources: What each source gives.
+    num_examples: How many examples along the concatenation are taken.
 
   Returns:
-    What `store.open_or_encode` takes, where the files were proved.
+    SHA-256 as 64 hexadecimal digits.
   """
+  facts = [
+    (
+      source.key,
+      [(c.label, c.raw_label) for c in source.classes],
+      None
+      if source.rows is None
+      else hashlib.sha256(source.rows.tobytes()).hexdigest(),
+    )
+    for source in sources
+  ]
+  text = json.dumps([facts, num_examples])
+  return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Item:
+  """A split of a source, and the key of its arrays."""
+
+  source: Source
+  split: str
+  key: str
+
+  @property
+  def name(self) -> str:
+    """The name of its entries in the cache."""
+    hashed = hashlib.sha256(self.key.encode()).hexdigest()
+    return f'{self.source.key}-{self.split}-{hashed[:16]}'
+
+  @property
+  def proved(self) -> bool:
+    """Whether the key stands for verified files."""
+    return self.key == _proved_key(self.source, self.split)
+
+
+_Read = Callable[[], origin.SplitArrays]
+
+
+def _proved_key(source: Source, split: str) -> str:
+  """Returns the key of a split of a source whose origin files were verified."""
   files = source.splits[split]
   return f'{source.key} {split}: ' + ' '.join(
     file.sha256 or file.md5 for file in (files.images, files.labels)
   )
 
 
-def digest(pieces: Sequence[Piece]) -> str:
-  """Returns a hash of all that decides the bytes of a split's examples.
-
-  Args:
-    pieces: What each source gives.
-
-  Returns:
-    SHA-256 as 64 hexadecimal digits.
-  """
-  hashed = hashlib.sha256()
-  for piece in pieces:
-    encoded = piece.store
-    for array in (encoded.crcs, encoded.lengths, encoded.labels):
-      hashed.update(np.ascontiguousarray(array[piece.rows]).data)
-    hashed.update(piece.labels.tobytes())
-  return hashed.hexdigest()
-
-
-def _pieces(
-  subset: Subset, split: str, stores: Sequence[store.Store]
-) -> list[Piece]:
-  return [
-    Piece(
-      store=encoded,
-      rows=selection.rows(
-        encoded.labels, raw_labels, selection.train_limit(subset, split)
-      ),
-      labels=selection.label_map(subset, index),
-      source=index,
-    )
-    for index, ((_, raw_labels), encoded) in enumerate(
-      zip(subset.members, stores, strict=True)
-    )
-  ]
-
-
-def _open_or_encode(
-  source: Source,
+def _open(
+  keep: Callable[[_Item, _Read], store.Kept],
+  subset: Subset,
   split: str,
   locations: origin.Locations,
-  *,
   allow_unverified: bool,
-) -> store.Store:
-  """Returns the store of a split of a source."""
-  read = functools.partial(origin.read_split, source, split, locations)
-  proved = origin_of(source, split)
-  if not allow_unverified:
-    # Whoever made this store had proved the files; they need not be there now.
-    return store.open_or_encode(proved, lambda: _loaded(read()))
-  arrays = read(allow_unverified=True)
-  if origin.Proof.NONE not in arrays.proofs.values():
-    return store.open_or_encode(proved, lambda: _loaded(arrays))
-  content = f'unverified {source.key} {split}: ' + ' '.join(
-    map(origin.fingerprint, (arrays.images, arrays.labels))
+) -> list[SplitSource]:
+  opened = []
+  for source in subset.sources:
+    read = functools.partial(origin.read_split, source, split, locations)
+    key = _proved_key(source, split)
+    if allow_unverified:
+      arrays = read(allow_unverified=True)
+      read = functools.partial(_same, arrays)
+      if origin.Proof.NONE in arrays.proofs.values():
+        key = f'unverified {source.key} {split}: ' + ' '.join(
+          map(origin.fingerprint, (arrays.images, arrays.labels))
+        )
+      del arrays
+    opened.append((key, keep(_Item(source, split, key), read)))
+  return _split_sources(subset, split, opened)
+
+
+def _same(arrays: origin.SplitArrays) -> origin.SplitArrays:
+  return arrays
+
+
+def _read_nothing() -> origin.SplitArrays:
+  raise FileNotFoundError('the encoded images were just there')
+
+
+def _split_sources(
+  subset: Subset, split: str, kept: Sequence[tuple[str, store.Kept]]
+) -> list[SplitSource]:
+  limit = selection.train_limit(subset, split)
+  found = []
+  for number, ((source, raw_labels), (key, arrays)) in enumerate(
+    zip(subset.members, kept, strict=True)
+  ):
+    whole = limit is None and len(raw_labels) == len(source.class_names)
+    found.append(
+      SplitSource(
+        classes=tuple(c for c in subset.classes if c.source_number == number),
+        kept=arrays,
+        rows=(
+          None
+          if whole
+          else selection.rows(arrays.arrays['labels'], raw_labels, limit)
+        ),
+        key=key,
+      )
+    )
+  return found
+
+
+# Raw pixels -------------------------------------------------------------------
+
+
+def _find_raw(item: _Item) -> store.Kept | None:
+  return store.find_kept('arrays', item.name, _check_raw(item))
+
+
+def _keep_raw(item: _Item, read: _Read) -> store.Kept:
+  return store.keep(
+    'arrays', item.name, lambda: _make_raw(item, read), _check_raw(item)
   )
-  return store.open_or_encode(content, lambda: _loaded(arrays))
 
 
-def _loaded(arrays: origin.SplitArrays) -> store.Loaded:
-  proofs = {path: proof.value for path, proof in arrays.proofs.items()}
-  return store.Loaded(arrays.images, arrays.labels, note=proofs)
+def _make_raw(item: _Item, read: _Read) -> store.Made:
+  encoded = _find_encoded(item)
+  if encoded is None:
+    loaded = read()
+    arrays: dict[str, store.Chunks] = {
+      'images': loaded.images,
+      'labels': loaded.labels,
+    }
+    proofs = {path: proof.value for path, proof in loaded.proofs.items()}
+  else:
+    arrays = {
+      'images': _decode(encoded),
+      'labels': encoded.arrays['labels'],
+    }
+    proofs = encoded.note['proofs']
+  return store.Made(arrays, _note(item, proofs), _description(item, 'pixels'))
+
+
+def _decode(encoded: store.Kept) -> Iterator[np.ndarray]:
+  """Yields the images of PNGs, some at a time."""
+  pngs = encoded.arrays['pngs']
+  ends = np.cumsum(encoded.arrays['lengths'], dtype=np.int64)
+  begins = ends - encoded.arrays['lengths']
+  for batch in _batches(len(ends)):
+    bounds = zip(begins[batch].tolist(), ends[batch].tolist(), strict=True)
+    yield png.decode([pngs[begin:end].tobytes() for begin, end in bounds])
+
+
+def _check_raw(item: _Item) -> store.Check:
+  return lambda kept: next(_raw_faults(item, kept), None)
+
+
+def _raw_faults(item: _Item, kept: store.Kept) -> Iterator[str]:
+  images = kept.arrays.get('images', _NOTHING)
+  shape = (len(images), IMAGE_SIZE, IMAGE_SIZE)
+  if (images.dtype, images.shape) != (np.uint8, shape):
+    yield f'expected images uint8 {shape}, found {images.dtype} {images.shape}'
+  yield from _label_faults(item, kept, len(images))
+
+
+# Encoded images ---------------------------------------------------------------
+
+
+def _find_encoded(item: _Item) -> store.Kept | None:
+  return store.find_kept('encoded', item.name, _check_encoded(item))
+
+
+def _keep_encoded(item: _Item, read: _Read) -> store.Kept:
+  return store.keep(
+    'encoded',
+    item.name,
+    lambda: _make_encoded(item, read),
+    _check_encoded(item),
+  )
+
+
+def _make_encoded(item: _Item, read: _Read) -> store.Made:
+  raw = _keep_raw(item, read)
+  images = raw.arrays['images']
+  lengths: list[np.ndarray] = []
+  crcs: list[np.ndarray] = []
+
+  def encode() -> Iterator[np.ndarray]:
+    # More threads would gain nothing: they would wait for the interpreter.
+    # Several processes gain: see `cmnist build --jobs`.
+    for pngs in prefetch(
+      png.encode, (images[batch] for batch in _batches(len(images)))
+    ):
+      lengths.append(np.fromiter(map(len, pngs), np.uint16, len(pngs)))
+      crcs.append(
+        np.fromiter(map(google_crc32c.value, pngs), np.uint32, len(pngs))
+      )
+      yield np.frombuffer(b''.join(pngs), np.uint8)
+    yield np.zeros(MARGIN, np.uint8)
+
+  arrays: dict[str, store.Chunks] = {
+    'pngs': encode(),
+    'lengths': lengths,
+    'crcs': crcs,
+    'labels': raw.arrays['labels'],
+  }
+  return store.Made(
+    arrays, _note(item, raw.note['proofs']), _description(item, 'PNG')
+  )
+
+
+def _check_encoded(item: _Item) -> store.Check:
+  return lambda kept: next(_encoded_faults(item, kept), None)
+
+
+def _encoded_faults(item: _Item, kept: store.Kept) -> Iterator[str]:
+  for name, dtype in (
+    ('pngs', np.uint8),
+    ('lengths', np.uint16),
+    ('crcs', np.uint32),
+  ):
+    array = kept.arrays.get(name, _NOTHING)
+    if (array.dtype, array.ndim) != (dtype, 1):
+      yield f'expected {name} in one dimension of {np.dtype(dtype)}'
+  pngs, lengths = kept.arrays['pngs'], kept.arrays['lengths']
+  if len(pngs) != lengths.sum(dtype=np.int64) + MARGIN:
+    yield 'the lengths do not add up to the bytes of the PNGs'
+  if len(kept.arrays['crcs']) != len(lengths):
+    yield 'there are not as many checksums as lengths'
+  yield from _label_faults(item, kept, len(lengths))
+
+
+# Both kinds -------------------------------------------------------------------
+
+
+def _note(item: _Item, proofs: dict[str, str]) -> dict[str, object]:
+  return {'key': item.key, 'proofs': proofs}
+
+
+def _description(item: _Item, kind: str) -> str:
+  # What follows the colon are hashes.
+  return f'{item.key.partition(":")[0]}, {kind}'
+
+
+def _label_faults(
+  item: _Item, kept: store.Kept, num_images: int
+) -> Iterator[str]:
+  """Says what is wrong with labels and note, which both kinds have."""
+  source, files = item.source, item.source.splits[item.split]
+  labels = kept.arrays.get('labels', _NOTHING)
+  if labels.dtype.kind != 'u' or labels.shape != (num_images,):
+    yield f'expected {num_images:,} labels, unsigned integers'
+  counts = np.bincount(labels, minlength=source.raw_labels.stop)
+  if len(counts) > source.raw_labels.stop or counts[: source.first_label].any():
+    yield f'expected labels of {source.title}, found others'
+  proofs = kept.note.get('proofs', {})
+  if kept.note.get('key') != item.key or sorted(proofs) != sorted(
+    file.path for file in (files.images, files.labels)
+  ):
+    yield f'expected {item.key}, found {kept.note.get("key")}'
+  if not set(proofs.values()) <= {proof.value for proof in origin.Proof}:
+    yield f'there are no such proofs: {", ".join(map(str, proofs.values()))}'
+  if item.proved:
+    if origin.Proof.NONE.value in proofs.values():
+      yield 'expected verified files, found unverified ones'
+    if num_images != files.num_examples:
+      yield f'expected {files.num_examples:,} examples, found {num_images:,}'
+    found = tuple(counts[source.first_label :].tolist())
+    if files.class_counts not in (None, found):
+      yield f'its classes do not have the examples that {source.title} has'
+
+
+def _batches(count: int) -> Iterator[slice]:
+  for start in range(0, count, _AT_ONCE):
+    yield slice(start, start + _AT_ONCE)

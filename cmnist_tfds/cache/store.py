@@ -1,376 +1,370 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The store of encoded sources: each image is encoded once, then joined often.
+"""The cache folder: named arrays, each set of them whole or not there.
 
-A cache folder holds files of two kinds: `images-<key>.store`, named by what the
-images are, with the PNGs, their checksums and lengths; and
-`labels-<key>.store`, named by where the examples come from, with the raw labels
-and the key of the images. So sources with equal images share them, and who
-knows the origin finds the store without the origin's arrays.
+    <cache>/<kind>/<name>/<array>.npy    as `numpy.load` maps it
+    <cache>/<kind>/<name>/manifest.json  sizes, CRC-32 and a note
 
-A file is whole or not there, and checked before use. Any may be deleted, and
-the folder moved, whenever no build is running.
+The cache only speeds things up: what is missing, damaged or of another version
+is made anew, and where the folder cannot be written arrays stay in memory. Any
+entry may be deleted, and the folder moved, whenever no build is running.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
+import functools
+import json
 import logging
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-import filelock
-import google_crc32c
 import numpy as np
+from zlib_ng import zlib_ng
 
-from cmnist_tfds import errors, sources
-from cmnist_tfds.cache import checked_file
-from cmnist_tfds.formats import png
-from cmnist_tfds.prefetch import prefetch
+from cmnist_tfds import locks
 
-# So many bytes may be read past the end of a PNG, be it the last one.
-MARGIN = 32
+# Raw pixels and labels; encoded images; the order of examples.
+KINDS = ('arrays', 'encoded', 'order')
+# The kind of what a version of this package left that kept other files.
+OLDER = 'older'
 
-_CACHE_DIR = 'CMNIST_CACHE_DIR'
-# Names what the files hold. Change it when that changes: others are made anew.
-_IMAGES = 'cmnist_tfds images 3'
-_LABELS = 'cmnist_tfds labels 1'
-_SUFFIX = '.store'
-# Images that are encoded in one go.
-_AT_ONCE = 1024
+CACHE_DIR_VARIABLE = 'CMNIST_CACHE_DIR'
 
-# What is raised for a file in a folder that may not be there either.
-_NOT_THERE = (FileNotFoundError, NotADirectoryError)
+# Change it when the files of an entry change: others are made anew.
+_FORMAT = 'cmnist_tfds cache 4'
+_MANIFEST = 'manifest.json'
+_INCOMPLETE = '.incomplete'
+_OLDER_PATTERN = 'encoded/*.store*'
 
-_PathLike = str | os.PathLike[str]
+_log = logging.getLogger('cmnist_tfds')
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Store:
-  """The encoded examples of one split of one source.
-
-  Attributes:
-    pngs: uint8, the PNGs, one after the other, then `MARGIN` bytes; mapped.
-    offsets: int64 (n,), where each PNG begins.
-    lengths: uint16 (n,), bytes of each PNG.
-    crcs: uint32 (n,), CRC-32C of each PNG.
-    labels: uint8 (n,), raw labels.
-    note: What `Loaded.note` said when the examples were encoded.
-  """
-
-  pngs: np.ndarray
-  offsets: np.ndarray
-  lengths: np.ndarray
-  crcs: np.ndarray
-  labels: np.ndarray
-  note: dict[str, str]
-
-  def __len__(self) -> int:
-    return len(self.labels)
-
-  def png(self, index: int) -> bytes:
-    """Returns one image as PNG."""
-    start = self.offsets[index]
-    return self.pngs[start : start + int(self.lengths[index])].tobytes()
-
-  def images(self, rows: np.ndarray) -> np.ndarray:
-    """Decodes images.
-
-    Args:
-      rows: Integers (n,), which ones.
-
-    Returns:
-      uint8 (n, 28, 28), not contiguous.
-    """
-    begins = self.offsets[rows]
-    return png.decode(self.pngs, begins, begins + self.lengths[rows])
+# An array, or the chunks along its first axis, of which there is at least one.
+Chunks = np.ndarray | Iterable[np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Loaded:
-  """The arrays of one split of one source, to be encoded.
+class Made:
+  """Arrays to be kept.
 
   Attributes:
-    images: uint8 (n, 28, 28).
-    labels: uint8 (n,), raw labels.
-    note: What is to be remembered of them, as how their files were proved.
+    arrays: The arrays by name. They are taken in this order, so that chunks of
+      one may fill the list that another one is.
+    note: What is to be remembered of them, fit for JSON.
+    description: What they are, for people.
   """
 
-  images: np.ndarray
-  labels: np.ndarray
-  note: dict[str, str]
+  arrays: Mapping[str, Chunks]
+  note: Mapping[str, Any]
+  description: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Kept:
+  """Arrays that were kept.
+
+  Attributes:
+    arrays: The arrays by name, mapped and read-only, or in memory where the
+      cache cannot be written.
+    note: `Made.note`.
+  """
+
+  arrays: Mapping[str, np.ndarray]
+  note: Mapping[str, Any]
+
+
+# Returns what is wrong with arrays that were kept, None if nothing is.
+Check = Callable[[Kept], str | None]
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
-  """A file in the cache folder.
+class CacheEntry:
+  """An entry of the cache folder.
 
   Attributes:
-    path: The file.
-    num_bytes: Its size.
-    description: What it holds, in words.
+    path: The folder of the entry, or a file of an older version.
+    kind: One of `KINDS` or `OLDER`.
+    num_bytes: Bytes of its files.
+    description: What it holds, for people.
   """
 
   path: pathlib.Path
+  kind: str
   num_bytes: int
   description: str
 
 
-def default_cache_dir() -> pathlib.Path:
+class _UnusableError(Exception):
+  """An entry that cannot be used; says why."""
+
+
+def cache_dir() -> pathlib.Path:
   """Returns the cache folder.
 
   It is $CMNIST_CACHE_DIR, else `cmnist_tfds` in $XDG_CACHE_HOME or in ~/.cache.
   """
-  if os.environ.get(_CACHE_DIR):
-    return pathlib.Path(os.environ[_CACHE_DIR]).expanduser()
+  if os.environ.get(CACHE_DIR_VARIABLE):
+    return pathlib.Path(os.environ[CACHE_DIR_VARIABLE]).expanduser()
   caches = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
   return pathlib.Path(caches).expanduser() / 'cmnist_tfds'
 
 
-def encoded_dir(cache_dir: _PathLike | None = None) -> pathlib.Path:
-  """Returns the folder of the stores, in a cache folder or the default one."""
-  return pathlib.Path(cache_dir or default_cache_dir()) / 'encoded'
-
-
-def open_or_encode(
-  origin: str,
-  load: Callable[[], Loaded],
-  cache_dir: _PathLike | None = None,
-) -> Store:
-  """Returns the store of an origin; encodes what is missing or damaged.
+def find_kept(kind: str, name: str, check: Check) -> Kept | None:
+  """Returns the arrays of an entry, mapped and checked.
 
   Args:
-    origin: Names the examples for good, as by the hashes of their files: equal
-      text means equal arrays. At most 500 characters.
-    load: Returns the arrays. Called only where the store is not there.
-    cache_dir: The cache folder; `default_cache_dir()` by default.
+    kind: One of `KINDS`.
+    name: Name of the entry.
+    check: Says what is wrong with arrays that are not what they should be.
 
   Returns:
-    The store, checked.
-
-  Raises:
-    PreparationError: If the cache folder cannot be written.
+    The arrays; None where they are missing, damaged, or of another version.
+    All but the first is logged as a warning.
   """
-  folder = encoded_dir(cache_dir)
-  with contextlib.suppress(*_NOT_THERE, checked_file.DamagedError):
-    return _open(origin, folder)
-  with _blaming(origin, folder):
-    folder.mkdir(parents=True, exist_ok=True)
-  # One process encodes, the others wait for what it writes.
-  with filelock.FileLock(_labels_path(folder, origin).with_suffix('.lock')):
-    found = find(origin, cache_dir)
-    if found is not None:
-      return found
-    loaded = load()
-    _check(loaded)
-    with _blaming(origin, folder):
-      _write(folder, origin, loaded)
-    # Half a gigabyte at most, and the store about to be mapped is as much.
-    del loaded
-  written = find(origin, cache_dir)
-  if written is None:
-    raise errors.PreparationError(
-      f'The encoded images of {origin}, just written to {folder}, are gone or'
-      ' damaged. Leave that folder alone during a build, and check its disk.'
-    )
-  return written
-
-
-@contextlib.contextmanager
-def _blaming(origin: str, folder: pathlib.Path) -> Iterator[None]:
-  """Turns a fault of the file system into an error that names the folder."""
+  folder = cache_dir() / kind / name
   try:
-    yield
-  except OSError as err:
-    raise errors.PreparationError(
-      f'Cannot write the encoded images of {origin} to {folder}:'
-      f' {err.strerror}. Make room there, or name another folder in'
-      f' {_CACHE_DIR}.'
-    ) from err
-
-
-def find(origin: str, cache_dir: _PathLike | None = None) -> Store | None:
-  """Returns the store of an origin.
-
-  Args:
-    origin: As given to `open_or_encode`.
-    cache_dir: The cache folder; `default_cache_dir()` by default.
-
-  Returns:
-    The store, checked, or None where it is missing or damaged; damage is logged
-    as a warning.
-  """
-  try:
-    return _open(origin, encoded_dir(cache_dir))
-  except _NOT_THERE:
+    return _open(folder, check)
+  except FileNotFoundError:
     return None
-  except checked_file.DamagedError as err:
-    logging.warning(
-      '%s The examples of %s are encoded anew.', err, _shortly(origin)
-    )
+  except (_UnusableError, OSError) as error:
+    _say_once(f'{folder} in the cache is not used: {error}')
     return None
 
 
-def _open(origin: str, folder: pathlib.Path) -> Store:
-  labels = _read(
-    _labels_path(folder, origin), {'kind': _LABELS, 'origin': origin}
-  )
-  key = labels.fields['images']
-  images = _read(_images_path(folder, key), {'kind': _IMAGES, 'images': key})
-  num_images = images.fields['num_images']
-  pngs, crcs, lengths = np.split(
-    images.body, [-6 * num_images, -2 * num_images]
-  )
-  lengths = lengths.view('<u2').astype(np.uint16)
-  return Store(
-    pngs=pngs,
-    offsets=np.cumsum(lengths, dtype=np.int64) - lengths,
-    lengths=lengths,
-    crcs=crcs.view('<u4').astype(np.uint32),
-    labels=labels.body,
-    note=labels.fields['note'],
-  )
+def keep(kind: str, name: str, make: Callable[[], Made], check: Check) -> Kept:
+  """Returns the arrays of an entry; makes and keeps what is not there.
 
-
-def entries(cache_dir: _PathLike | None = None) -> list[Entry]:
-  """Lists the files in the cache folder, with what killed processes left.
+  One process makes an entry while others wait for it.
 
   Args:
-    cache_dir: The cache folder; `default_cache_dir()` by default.
+    kind: One of `KINDS`.
+    name: Name of the entry: equal names mean equal arrays.
+    make: Returns the arrays. It is called only where they are not there, and a
+      second time where the cache turns out not to be writable.
+    check: As for `find_kept`.
 
   Returns:
-    The files, by name; their sizes add up to that of the cache.
+    The arrays, checked.
   """
-  folder = encoded_dir(cache_dir)
-  listed = []
-  for path in sorted(folder.glob(f'*{_SUFFIX}*')):
-    # Another process may be at work in the folder.
-    with contextlib.suppress(FileNotFoundError):
-      listed.append(Entry(path, path.stat().st_size, _describe(path)))
-  return listed
+  if (kept := find_kept(kind, name, check)) is not None:
+    return kept
+  folder = cache_dir() / kind / name
+  try:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _say_of_older_version()
+    with locks.lock(folder.with_name(f'.{name}.lock')):
+      # Another process may have made it in the meantime.
+      if (kept := find_kept(kind, name, check)) is not None:
+        return kept
+      made = make()
+      _write(folder, made)
+      # A large source takes half a gigabyte, and its map as much again.
+      del made
+      return _open(folder, check)
+  except (_UnusableError, OSError) as error:
+    reason = getattr(error, 'strerror', None) or error
+    _say_once(
+      f'The cache folder {cache_dir()} cannot be used ({reason}), so this'
+      ' process keeps what it needs in memory. Make room there, or name another'
+      f' folder in {CACHE_DIR_VARIABLE}.'
+    )
+  made = make()
+  return Kept(
+    {name: _whole(chunks) for name, chunks in made.arrays.items()}, made.note
+  )
 
 
-def clear(cache_dir: _PathLike | None = None) -> list[Entry]:
-  """Deletes the files in the cache folder.
+def entries(kind: str | None = None) -> list[CacheEntry]:
+  """Lists the entries of the cache, with what killed processes left.
 
   Args:
-    cache_dir: The cache folder; `default_cache_dir()` by default.
+    kind: One of `KINDS` or `OLDER`; all if None.
+
+  Returns:
+    The entries, by kind and name. Their sizes add up to that of the cache.
+  """
+  found = [
+    (each, path)
+    for each in KINDS
+    for path in sorted((cache_dir() / each).glob('*'))
+    if path.is_dir() and (not path.name.startswith('.') or _is_remains(path))
+  ]
+  found += [(OLDER, path) for path in sorted(cache_dir().glob(_OLDER_PATTERN))]
+  return [
+    CacheEntry(path, each, _num_bytes(path), _describe(path))
+    for each, path in found
+    if kind in (None, each)
+  ]
+
+
+def clear(kind: str | None = None) -> list[CacheEntry]:
+  """Deletes entries of the cache.
+
+  Args:
+    kind: One of `KINDS` or `OLDER`; all if None.
 
   Returns:
     What was deleted.
+
+  Raises:
+    OSError: If the system refuses to delete one.
   """
-  deleted = entries(cache_dir)
+  deleted = entries(kind)
   for entry in deleted:
-    entry.path.unlink(missing_ok=True)
+    if entry.path.is_dir():
+      shutil.rmtree(entry.path)
+    else:
+      entry.path.unlink(missing_ok=True)
   return deleted
 
 
-def _labels_path(folder: pathlib.Path, origin: str) -> pathlib.Path:
-  key = hashlib.sha256(origin.encode()).hexdigest()
-  return folder / f'labels-{key[:32]}{_SUFFIX}'
+def _write(folder: pathlib.Path, made: Made) -> None:
+  """Writes an entry beside its place and renames it."""
+  for remains in folder.parent.glob(f'.{folder.name}.*{_INCOMPLETE}'):
+    shutil.rmtree(remains)
+  beside = pathlib.Path(
+    tempfile.mkdtemp(_INCOMPLETE, f'.{folder.name}.', folder.parent)
+  )
+  with contextlib.ExitStack() as cleanup:
+    cleanup.callback(shutil.rmtree, beside, ignore_errors=True)
+    # The cache may be shared; mkdtemp keeps others out.
+    beside.chmod(0o755)
+    files = {
+      name: _write_array(beside / f'{name}.npy', chunks)
+      for name, chunks in made.arrays.items()
+    }
+    contents = {
+      'format': _FORMAT,
+      'files': files,
+      'note': made.note,
+      'description': made.description,
+    }
+    manifest = {**contents, 'crc32': _crc_of_json(contents)}
+    (beside / _MANIFEST).write_text(json.dumps(manifest), 'utf-8')
+    if folder.exists():  # It cannot be used, or it would not be made anew.
+      folder.rename(beside / 'replaced')
+    beside.rename(folder)
+    cleanup.pop_all()
+  shutil.rmtree(folder / 'replaced', ignore_errors=True)
 
 
-def _images_path(folder: pathlib.Path, key: str) -> pathlib.Path:
-  return folder / f'images-{key[:32]}{_SUFFIX}'
+def _write_array(path: pathlib.Path, chunks: Chunks) -> dict[str, int]:
+  """Writes a .npy file; returns its size and CRC-32."""
+  length = 0
+  with path.open('xb') as file:
+    for chunk in [chunks] if isinstance(chunks, np.ndarray) else chunks:
+      if not length:
+        # NumPy leaves room in the header for the first axis to grow.
+        dtype, rest = chunk.dtype, chunk.shape[1:]
+        _write_header(file, dtype, (0, *rest))
+      file.write(np.ascontiguousarray(chunk).data)
+      length += len(chunk)
+    file.seek(0)
+    _write_header(file, dtype, (length, *rest))
+  data = _map_bytes(path)
+  return {'size': len(data), 'crc32': zlib_ng.crc32(data)}
 
 
-def _read(
-  path: pathlib.Path, expected: dict[str, str]
-) -> checked_file.Contents:
-  """Reads a file whose fields must hold what is expected."""
-  contents = checked_file.read(path)
-  if contents.fields.get('kind') != expected['kind']:
-    raise checked_file.DamagedError(
-      f'{path} is of another version of this package.'
-    )
-  if not expected.items() <= contents.fields.items():
-    raise checked_file.DamagedError(
-      f'{path} holds other things than expected: {contents.fields} and not'
-      f' {expected}.'
-    )
-  return contents
-
-
-def _describe(path: pathlib.Path) -> str:
-  if path.suffix == checked_file.PART_SUFFIX:
-    return 'being written, or left behind by a process that was killed'
-  try:
-    fields = checked_file.read_fields(path)
-  except checked_file.DamagedError:
-    return 'damaged'
-  if fields.get('kind') == _IMAGES:
-    return f'{fields["num_images"]} images'
-  if fields.get('kind') == _LABELS:
-    return f'labels of {_shortly(fields["origin"])}'
-  return 'of another version'
-
-
-def _shortly(origin: str) -> str:
-  """Returns an origin for people: what follows the colon are hashes."""
-  return origin.partition(':')[0]
-
-
-def _check(loaded: Loaded) -> None:
-  images, labels, size = loaded.images, loaded.labels, sources.IMAGE_SIZE
-  if (images.dtype, images.shape[1:]) != (np.uint8, (size, size)) or (
-    labels.dtype,
-    labels.shape,
-  ) != (np.uint8, images.shape[:1]):
-    raise ValueError(
-      f'Expected images uint8 (n, {size}, {size}) and labels uint8 (n,), found'
-      f' {images.dtype} {images.shape} and {labels.dtype} {labels.shape}.'
-    )
-
-
-def _write(folder: pathlib.Path, origin: str, loaded: Loaded) -> None:
-  """Writes the files of an origin, but not images that are there already."""
-  images = loaded.images
-  key = _fingerprint(images)
-  path = _images_path(folder, key)
-  expected = {'kind': _IMAGES, 'images': key}
-  try:
-    _read(path, expected)
-  except (FileNotFoundError, checked_file.DamagedError):
-    fields = {**expected, 'num_images': len(images)}
-    checked_file.write(path, fields, _encode(images))
-  fields = {
-    'kind': _LABELS,
-    'origin': origin,
-    'images': key,
-    'note': loaded.note,
-  }
-  checked_file.write(
-    _labels_path(folder, origin), fields, [loaded.labels.tobytes()]
+def _write_header(
+  file: Any, dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> None:
+  np.lib.format.write_array_header_1_0(
+    file,
+    {
+      'descr': np.lib.format.dtype_to_descr(dtype),
+      'fortran_order': False,
+      'shape': shape,
+    },
   )
 
 
-def _fingerprint(images: np.ndarray) -> str:
-  """Returns the SHA-256 of the pixels."""
-  digest = hashlib.sha256()
-  for batch in _batches(len(images)):
-    digest.update(np.ascontiguousarray(images[batch]).data)
-  return digest.hexdigest()
+def _open(folder: pathlib.Path, check: Check) -> Kept:
+  """Maps and checks the arrays of an entry."""
+  manifest = _read_manifest(folder)
+  arrays = {}
+  for name, facts in manifest['files'].items():
+    path = folder / f'{name}.npy'
+    data = _map_bytes(path)
+    found = {'size': len(data), 'crc32': zlib_ng.crc32(data)}
+    if found != facts:
+      raise _UnusableError(f'{path.name} fails its checksum')
+    # A plain array indexes faster than its subclass.
+    arrays[name] = np.load(path, mmap_mode='r').view(np.ndarray)
+  kept = Kept(arrays, manifest['note'])
+  wrong = check(kept)
+  if wrong:
+    raise _UnusableError(wrong)
+  return kept
 
 
-def _encode(images: np.ndarray) -> Iterator[bytes]:
-  """Yields PNGs, margin, checksums and lengths, as `find` reads them."""
-  crcs = []
-  lengths = []
-  # More threads would gain nothing: they spend their time waiting for the
-  # interpreter. Several processes gain: see `cmnist build --jobs`.
-  for pngs in prefetch(
-    png.encode, (images[batch] for batch in _batches(len(images)))
-  ):
-    crcs.append(np.fromiter(map(google_crc32c.value, pngs), '<u4'))
-    lengths.append(np.fromiter(map(len, pngs), '<u2'))
-    yield b''.join(pngs)
-  yield bytes(MARGIN)
-  yield b''.join(map(np.ndarray.tobytes, crcs))
-  yield b''.join(map(np.ndarray.tobytes, lengths))
+def _read_manifest(folder: pathlib.Path) -> dict[str, Any]:
+  try:
+    manifest = json.loads((folder / _MANIFEST).read_text('utf-8'))
+    crc = manifest.pop('crc32')
+    version = manifest['format']
+  except (ValueError, TypeError, KeyError, AttributeError) as err:
+    raise _UnusableError(f'{_MANIFEST} is damaged') from err
+  if version != _FORMAT:
+    raise _UnusableError('it is of another version of this package')
+  if crc != _crc_of_json(manifest):
+    raise _UnusableError(f'{_MANIFEST} fails its checksum')
+  return manifest
 
 
-def _batches(count: int) -> Iterator[slice]:
-  for start in range(0, count, _AT_ONCE):
-    yield slice(start, start + _AT_ONCE)
+def _crc_of_json(contents: Mapping[str, Any]) -> int:
+  return zlib_ng.crc32(json.dumps(contents, sort_keys=True).encode())
+
+
+def _map_bytes(path: pathlib.Path) -> np.ndarray:
+  return np.memmap(path, np.uint8, mode='r').view(np.ndarray)
+
+
+def _whole(chunks: Chunks) -> np.ndarray:
+  """Returns an array that is given whole or in chunks."""
+  if isinstance(chunks, np.ndarray):
+    return chunks
+  return np.concatenate(list(chunks))
+
+
+def _is_remains(path: pathlib.Path) -> bool:
+  return path.name.endswith(_INCOMPLETE)
+
+
+def _num_bytes(path: pathlib.Path) -> int:
+  total = 0
+  for file in [path, *path.rglob('*')]:
+    # Another process may be at work in the folder.
+    with contextlib.suppress(FileNotFoundError):
+      total += file.stat().st_size if file.is_file() else 0
+  return total
+
+
+def _describe(path: pathlib.Path) -> str:
+  if not path.is_dir():
+    return 'of an older version'
+  if _is_remains(path):
+    return 'being written, or left by a process that was killed'
+  try:
+    return str(_read_manifest(path)['description'])
+  except (_UnusableError, OSError) as error:
+    return f'not usable: {error}'
+
+
+def _say_of_older_version() -> None:
+  older = entries(OLDER)
+  if older:
+    total = sum(entry.num_bytes for entry in older)
+    _say_once(
+      f'{cache_dir()} holds {total / 1e6:,.0f} MB of an older version of this'
+      ' package, which are not used. Sources are read and encoded anew;'
+      f' `cmnist cache clear --kind {OLDER}` deletes the old files.'
+    )
+
+
+@functools.cache
+def _say_once(message: str) -> None:
+  _log.warning('%s', message)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What TFDS is told of a subset: its config, its features, its metadata."""
+"""Configs and the `DatasetInfo` of subsets, as TFDS takes them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets.public_api as tfds
 
-from cmnist_tfds import subsets
-from cmnist_tfds.sources import IMAGE_SIZE
+from cmnist_tfds import schema, subsets
 from cmnist_tfds.subsets import Subset
 
 RELEASE_NOTES = {'1.0.0': 'The 134 subsets of the paper and reduced forms.'}
@@ -31,69 +30,43 @@ class CmnistConfig(tfds.core.BuilderConfig):
   subset: Subset = _DEFAULT
 
   def __reduce__(self) -> tuple[Any, ...]:
-    # TFDS takes no config but the very object it knows by that name.
-    return config, (self.name,)
+    # TFDS accepts only the very object that it knows by that name.
+    return config_of, (self.subset,)
 
 
 @functools.cache
-def _config_of(subset: Subset) -> CmnistConfig:
+def config_of(subset: Subset) -> CmnistConfig:
+  """Returns the config of a subset; the same object at each call."""
   return CmnistConfig(
     name=subset.name, description=subset.description, subset=subset
   )
 
 
-def config(name: str) -> CmnistConfig:
-  """Returns the one config of a subset.
-
-  Args:
-    name: Any spelling of the subset's name.
-
-  Returns:
-    The config; the same object for all spellings.
-
-  Raises:
-    SubsetNameError: If there is no such subset.
-  """
-  return _config_of(subsets.subset(name))
-
-
-def declared() -> list[CmnistConfig]:
+def declared_configs() -> list[CmnistConfig]:
   """Returns the configs of the 134 subsets, then of their reduced forms."""
-  return [_config_of(subset) for subset in subsets.declared()]
+  return [config_of(subset) for subset in subsets.declared()]
 
 
-def info(builder: tfds.core.DatasetBuilder) -> tfds.core.DatasetInfo:
-  """Returns what a builder is to tell of its subset.
+def dataset_info(builder: tfds.core.DatasetBuilder) -> tfds.core.DatasetInfo:
+  """Returns the description of the subset that a builder builds.
 
   Args:
     builder: A builder whose config is a `CmnistConfig`.
 
   Returns:
-    Description, features, citation, licence; metadata with the table of classes
-    (label, name, source, raw label, counts in train and test, None where nobody
-    has published them), whether they are balanced, and the sources.
+    Description, features, citation and licence. The metadata has the table of
+    classes (label, name, source, raw label, counts in train and test, None
+    where nobody has published them), whether they are balanced, and the
+    sources.
   """
   subset = builder.builder_config.subset
   return tfds.core.DatasetInfo(
     builder=builder,
     description=builder.get_metadata().description,
     features=tfds.features.FeaturesDict(
-      {
-        'image': tfds.features.Image(
-          shape=(IMAGE_SIZE, IMAGE_SIZE, 1),
-          dtype=np.uint8,
-          encoding_format='png',
-        ),
-        'label': tfds.features.ClassLabel(
-          names=[c.name for c in subset.classes]
-        ),
-        'source': tfds.features.ClassLabel(
-          names=[s.key for s in subset.sources]
-        ),
-        'source_label': np.int64,
-      }
+      {feature.name: _feature(feature, subset) for feature in schema.FEATURES}
     ),
-    supervised_keys=('image', 'label'),
+    supervised_keys=(schema.IMAGE.name, schema.LABEL.name),
     homepage=subsets.HOMEPAGE,
     citation=subset.citation,
     license=subset.license,
@@ -102,14 +75,42 @@ def info(builder: tfds.core.DatasetBuilder) -> tfds.core.DatasetInfo:
         'subset': subset.name,
         'balanced': subset.balanced,
         'per_class': subset.per_class,
-        'classes': _class_table(subset),
-        'sources': [{'key': s.key, 'title': s.title} for s in subset.sources],
+        'classes': class_table(subset),
+        'sources': source_table(subset),
       }
     ),
   )
 
 
-def _class_table(subset: Subset) -> list[dict[str, Any]]:
+def _feature(
+  feature: schema.Feature, subset: Subset
+) -> tfds.features.FeatureConnector:
+  """Returns a feature as TFDS declares it."""
+  if not isinstance(feature, schema.ClassFeature):
+    return tfds.features.Image(
+      shape=feature.shape,
+      dtype=np.dtype(feature.dtype),
+      encoding_format='png',
+      doc=feature.description,
+    )
+  if feature.names:
+    return tfds.features.ClassLabel(
+      names=feature.names(subset), doc=feature.description
+    )
+  return tfds.features.Scalar(
+    dtype=np.dtype(feature.dtype), doc=feature.description
+  )
+
+
+def source_table(subset: Subset) -> list[dict[str, Any]]:
+  """Returns the sources of a subset; no file of theirs is verified yet."""
+  return [
+    {'key': s.key, 'title': s.title, 'verified': {}} for s in subset.sources
+  ]
+
+
+def class_table(subset: Subset) -> list[dict[str, Any]]:
+  """Returns the classes of a subset with their published counts."""
   return [
     {
       'label': c.label,

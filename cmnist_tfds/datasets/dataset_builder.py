@@ -6,18 +6,23 @@ from __future__ import annotations
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
 from absl import logging
 from etils import epath
-from tensorflow_datasets.core.utils import shard_utils
 
-from cmnist_tfds import origin, resources, selection, subsets
+from cmnist_tfds import origin, resources, schema, subsets
 from cmnist_tfds.cache import split_sources
-from cmnist_tfds.datasets import atomic_replace, config, download_manager
+from cmnist_tfds.cache.split_sources import SplitSource
+from cmnist_tfds.datasets import (
+  atomic_replace,
+  build_report,
+  config,
+  download_manager,
+)
 from cmnist_tfds.datasets.fast_path import write
 from cmnist_tfds.errors import PreparationError, SubsetNameError
 from cmnist_tfds.sources import SPLITS
@@ -36,7 +41,7 @@ class _Configs(dict[str, config.CmnistConfig]):
 
   def __contains__(self, name: object) -> bool:
     try:
-      return isinstance(name, str) and bool(config.config(name))
+      return isinstance(name, str) and bool(subsets.subset(name))
     except SubsetNameError:
       return False
 
@@ -54,7 +59,9 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   VERSION = tfds.core.Version(subsets.VERSION)
   RELEASE_NOTES: ClassVar[dict[str, str]] = config.RELEASE_NOTES
-  BUILDER_CONFIGS: ClassVar[list[config.CmnistConfig]] = config.declared()
+  BUILDER_CONFIGS: ClassVar[list[config.CmnistConfig]] = (
+    config.declared_configs()
+  )
   DEFAULT_BUILDER_CONFIG_NAME = subsets.DEFAULT
 
   def __init__(
@@ -117,7 +124,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       SubsetNameError: If there is no such subset.
     """
     del version
-    return config.config(name)
+    return config.config_of(subsets.subset(name))
 
   @property
   def subset(self) -> Subset:
@@ -127,12 +134,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
   # Description -------------------------------------------------------------
 
   def _info(self) -> tfds.core.DatasetInfo:
-    info = config.info(self)
-    for row in info.metadata['sources']:
-      row['verified'] = {}
-    # Splits with equal digests have equal examples, byte by byte.
-    info.metadata['digests'] = {}
-    return info
+    return config.dataset_info(self)
 
   # Origin files ------------------------------------------------------------
 
@@ -152,20 +154,10 @@ class CmnistBuilder(  # type: ignore[call-arg]
     )
 
   def _locations(
-    self,
-    dl_manager: download_manager.OriginDownloadManager,
-    download_config: tfds.download.DownloadConfig,
+    self, dl_manager: download_manager.OriginDownloadManager
   ) -> origin.Locations:
-    """Where origin files are looked for."""
-    manual_dir = download_config.manual_dir or (
-      epath.Path(dl_manager.download_dir) / 'manual'
-    )
-    return origin.Locations(
-      manual_dir=pathlib.Path(manual_dir).expanduser(),
-      mirror=self._mirror,
-      cached=dl_manager.cached,
-      download=dl_manager.download,
-    )
+    """Returns where origin files are looked for."""
+    return dl_manager.locations
 
   # Preparation -------------------------------------------------------------
 
@@ -259,58 +251,54 @@ class CmnistBuilder(  # type: ignore[call-arg]
     # TFDS restores metadata at the first look-up by [], not by .get().
     self.info.metadata.load_metadata(self.data_dir)
 
-  def _download_and_prepare(
-    self,
-    dl_manager: download_manager.OriginDownloadManager,
-    download_config: tfds.download.DownloadConfig,
-  ) -> None:
-    self._places_now = self._locations(dl_manager, download_config)
-    metadata = self.info.metadata
-    for row in metadata['classes']:
-      row.update(dict.fromkeys(SPLITS, 0))
-    super()._download_and_prepare(
-      dl_manager=dl_manager, download_config=download_config
-    )
-    metadata['balanced'] = len({c['train'] for c in metadata['classes']}) == 1
-
   def _generate_splits(
     self,
     dl_manager: download_manager.OriginDownloadManager,
     download_config: tfds.download.DownloadConfig,
   ) -> Sequence[tfds.core.SplitInfo]:
-    if not write.applies(self.info.file_format, download_config):
-      return super()._generate_splits(dl_manager, download_config)
-    shard_config = download_config.get_shard_config()
-    return [self._write_split(split, shard_config) for split in SPLITS]
-
-  # The fast path ---
-
-  def _write_split(
-    self, split: str, shard_config: shard_utils.ShardConfig
-  ) -> tfds.core.SplitInfo:
-    metadata = self.info.metadata
-    given = split_sources.open_or_encode(
-      self.subset,
-      split,
-      self._places_now,
-      allow_unverified=self._allow_unverified,
+    """Writes the shards of both splits; notes in the metadata what they hold."""
+    if write.can_write(self.info.file_format, download_config):
+      sources = self._open(split_sources.open_encoded, dl_manager)
+      shard_config = download_config.get_shard_config()
+      splits = [
+        write.write_split(
+          of_split,
+          self._get_filename_template(split),
+          self.info.file_format,
+          shard_config,
+          same=self._same_split(split, of_split),
+        )
+        for split, of_split in sources.items()
+      ]
+    else:
+      sources = self._open(split_sources.open_raw, dl_manager)
+      splits = super()._generate_splits(dl_manager, download_config)
+    self.info.metadata.update(
+      build_report.report(
+        self.subset, sources, {s.name: s.num_examples for s in splits}
+      )
     )
-    for piece in given:
-      metadata['sources'][piece.source]['verified'] |= piece.store.note
-      for label, count in zip(
-        *np.unique(piece.row_labels(), return_counts=True), strict=True
-      ):
-        metadata['classes'][label][split] = int(count)
-    digest = metadata['digests'][split] = split_sources.digest(given)
-    return write.write(
-      given,
-      self._get_filename_template(split),
-      self.info.file_format,
-      shard_config,
-      same=self._same_split(split, digest),
-    )
+    return splits
 
-  def _same_split(self, split: str, digest: str) -> tfds.core.SplitInfo | None:
+  def _open(
+    self,
+    open_split: Callable[..., list[SplitSource]],
+    dl_manager: download_manager.OriginDownloadManager,
+  ) -> dict[str, list[SplitSource]]:
+    """Returns what the sources give to each split."""
+    return {
+      split: open_split(
+        self.subset,
+        split,
+        self._locations(dl_manager),
+        allow_unverified=self._allow_unverified,
+      )
+      for split in SPLITS
+    }
+
+  def _same_split(
+    self, split: str, sources: Sequence[SplitSource]
+  ) -> tfds.core.SplitInfo | None:
     """Returns that split of the full subset, if it is there and the same.
 
     A reduced subset has the test split of the full one.
@@ -318,10 +306,11 @@ class CmnistBuilder(  # type: ignore[call-arg]
     if self.subset.per_class is None:
       return None
     full = type(self)(
-      config=self.subset.full.name,
+      config=config.config_of(self.subset.full),
       data_dir=self.data_dir_root,
       allow_unverified=self._allow_unverified,
     )
+    digest = split_sources.digest(sources, sum(map(len, sources)))
     if (
       not full.data_path.exists()
       or full.info.file_format != self.info.file_format
@@ -330,48 +319,30 @@ class CmnistBuilder(  # type: ignore[call-arg]
       return None
     return full.info.splits[split]
 
-  # The stock path ---
+  # TFDS's own way to write a split ---
 
   def _split_generators(
     self, dl_manager: download_manager.OriginDownloadManager
   ) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
-    del dl_manager
-    return {split: self._generate_examples(split) for split in SPLITS}
+    return {
+      split: self._generate_examples(sources)
+      for split, sources in self._open(
+        split_sources.open_raw, dl_manager
+      ).items()
+    }
 
   def _generate_examples(
-    self, split: str
+    self, sources: Sequence[SplitSource]
   ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields the examples, numbered along the concatenation."""
-    metadata = self.info.metadata
+    integers = [schema.integers_of(c) for c in self.subset.classes]
     key = 0
-    for index, (source, raw_labels) in enumerate(self.subset.members):
-      arrays = origin.read_split(
-        source,
-        split,
-        self._places_now,
-        allow_unverified=self._allow_unverified,
-      )
-      metadata['sources'][index]['verified'] |= {
-        path: proof.value for path, proof in arrays.proofs.items()
-      }
-      taken = selection.rows(
-        arrays.labels, raw_labels, selection.train_limit(self.subset, split)
-      )
-      label_of = selection.label_map(self.subset, index)
-      for row in taken:
-        raw = int(arrays.labels[row])
-        label = int(label_of[raw])
-        # Counted here, since `max_examples_per_split` may stop at any example.
-        metadata['classes'][label][split] += 1
-        yield (
-          key,
-          {
-            'image': arrays.images[row, :, :, np.newaxis],
-            'label': label,
-            'source': index,
-            'source_label': raw,
-          },
-        )
+    for source in sources:
+      images = source.kept.arrays['images']
+      rows = range(len(source)) if source.rows is None else source.rows
+      for row, label in zip(rows, source.labels(), strict=True):
+        image = images[row, :, :, np.newaxis]
+        yield key, {schema.IMAGE.name: image, **integers[label]}
         key += 1
 
   # Messages ----------------------------------------------------------------

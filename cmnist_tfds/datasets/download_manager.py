@@ -23,6 +23,7 @@ from tensorflow_datasets.core.download import checksums as checksums_lib
 from tensorflow_datasets.core.download import downloader as downloader_lib
 from tensorflow_datasets.core.download import resource as resource_lib
 
+from cmnist_tfds import origin
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.sources import SOURCES, OriginFile, Source
@@ -79,6 +80,17 @@ class OriginDownloadManager(tfds.download.DownloadManager):
       self._homes,
       http_client.Client(self._limits, verify_ssl=self._verify_ssl),
       max_simultaneous_downloads=self._max_simultaneous_downloads,
+    )
+
+  @property
+  def locations(self) -> origin.Locations:
+    """Where origin files are looked for."""
+    manual_dir = self._manual_dir or epath.Path(self._download_dir) / 'manual'
+    return origin.Locations(
+      manual_dir=pathlib.Path(manual_dir).expanduser(),
+      mirror=self._mirror,
+      cached=self.cached,
+      download=self.download,
     )
 
   def cached(self, file: OriginFile) -> epath.Path | None:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Examples of CMNIST as serialised `tf.train.Example` protocol buffers.
+"""Examples as serialised `tf.train.Example` protocol buffers.
 
-An example has the features 'image' (PNG), 'label', 'source' and 'source_label'
-(integers). Protocol buffers leave the order of features open; here it is that
-of their names. So an example is a head that depends on lengths alone, the PNG,
-and a tail that depends on the class alone.
+The features are those of `schema`: the image as PNG, and integers that follow
+from the class. Protocol buffers leave the order of features open; here the
+image comes first, then the integers in the order of their names. So an example
+is a head that depends on lengths alone, the PNG, and a tail that depends on the
+class.
 
 The messages, by field number (tensorflow/core/example/example.proto and
 feature.proto): Example {1: Features}, Features {1: map of string to Feature},
@@ -13,161 +14,128 @@ Feature {1: BytesList, 3: Int64List}, both lists {1: values}.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from cmnist_tfds.formats.byte_ranges import take
+from cmnist_tfds import schema
+from cmnist_tfds.errors import PreparationError
 
 _LENGTH_DELIMITED = 2
+_NAMES = sorted(feature.name for feature in schema.INTEGERS)
 
 
-def encode(png: bytes, label: int, source: int, source_label: int) -> bytes:
+def encode(png: bytes, integers: Mapping[str, int]) -> bytes:
   """Serialises one example.
 
   Args:
     png: The image.
-    label: Label in the subset.
-    source: Number of the source in the subset.
-    source_label: Raw label in the source.
+    integers: The value of each integer feature, by its name.
 
   Returns:
     The serialised `tf.train.Example`.
   """
-  end = tail(label, source, source_label)
+  end = tail(integers)
   return head(len(png), len(end)) + png + end
 
 
 # The same lengths occur in split after split.
 @functools.lru_cache(maxsize=4096)
 def head(png_length: int, tail_length: int) -> bytes:
-  """Returns what stands before the PNG, given the bytes of PNG and tail."""
+  """Returns what stands before the PNG.
+
+  Args:
+    png_length: Bytes of the PNG.
+    tail_length: Bytes of the tail.
+
+  Returns:
+    The bytes.
+  """
   bytes_list = _opening(1, png_length)
   feature = _opening(1, len(bytes_list) + png_length) + bytes_list
-  entry = _entry_opening('image', len(feature) + png_length) + feature
+  entry = _entry_opening(schema.IMAGE.name, len(feature) + png_length) + feature
   return _opening(1, len(entry) + png_length + tail_length) + entry
 
 
-def tail(label: int, source: int, source_label: int) -> bytes:
-  """Returns what stands after the PNG."""
-  return (
-    _int64_entry('label', label)
-    + _int64_entry('source', source)
-    + _int64_entry('source_label', source_label)
-  )
+def tail(integers: Mapping[str, int]) -> bytes:
+  """Returns what stands after the PNG.
 
+  Args:
+    integers: The value of each integer feature, by its name.
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Decoded:
-  """Examples, their images still encoded.
-
-  Attributes:
-    data: uint8, holds the PNGs.
-    begins: int64 (n,), where each PNG begins.
-    ends: int64 (n,), where each ends.
-    integers: int64 (n, 3), of each example label, number of the source and raw
-      label.
+  Returns:
+    The bytes.
   """
-
-  data: np.ndarray
-  begins: np.ndarray
-  ends: np.ndarray
-  integers: np.ndarray
+  return b''.join(_int64_entry(name, integers[name]) for name in _NAMES)
 
 
-def decode_all(records: Sequence[bytes]) -> Decoded:
-  """Reads examples, be they serialised here or by TensorFlow.
+def decode_all(
+  records: Sequence[bytes],
+) -> tuple[list[bytes], dict[str, np.ndarray]]:
+  """Reads examples that were serialised here or by TensorFlow.
 
   Args:
     records: Serialised `tf.train.Example`s, their features in any order.
 
   Returns:
-    The examples, in that order.
+    The PNG of each example; and by name, the values of each integer feature,
+    int64 (n,).
 
   Raises:
-    ValueError: If one is no such example; says what is wrong.
+    PreparationError: If one is no such example; the message says what is wrong.
   """
-  data = np.frombuffer(b''.join(records), np.uint8)
-  lengths = np.fromiter(map(len, records), np.int64, len(records))
-  record_ends = np.cumsum(lengths)
-  begins = record_ends - lengths + _USUAL_HEAD
-  ends = record_ends - len(_USUAL_TAIL)
-  usual = _are_usual(data, begins, ends)
-  integers = np.empty((len(records), 3), np.int64)
-  integers[usual] = take(data, ends[usual], len(_USUAL_TAIL))[:, _VALUES]
-  others = np.flatnonzero(~usual)
-  if others.size:
-    images = []
-    for number in others.tolist():
-      image, *integers[number] = decode(records[number])
-      images.append(image)
-    lengths = np.fromiter(map(len, images), np.int64, len(images))
-    ends[others] = len(data) + np.cumsum(lengths)
-    begins[others] = ends[others] - lengths
-    data = np.concatenate([data, np.frombuffer(b''.join(images), np.uint8)])
-  return Decoded(data, begins, ends, integers)
-
-
-def _are_usual(
-  data: np.ndarray, begins: np.ndarray, ends: np.ndarray
-) -> np.ndarray:
-  """Returns which examples are as `encode` writes nearly all: bool (n,).
-
-  Args:
-    data: uint8, holds the examples.
-    begins: int64 (n,), where PNGs begin if heads have the usual length.
-    ends: int64 (n,), where PNGs end if tails have the usual length.
-  """
-  heads = _usual_heads()
-  usual = (ends - begins >= 0) & (ends - begins < len(heads))
-  found = take(data, begins[usual] - _USUAL_HEAD, _USUAL_HEAD)
-  expected = heads[(ends - begins)[usual]]
-  usual[usual] = (found == expected).all(axis=1)
-  found = take(data, ends[usual], len(_USUAL_TAIL)) & _TAIL_MASK
-  usual[usual] = (found == np.frombuffer(_USUAL_TAIL, np.uint8)).all(axis=1)
-  return usual
-
-
-@functools.cache
-def _usual_heads() -> np.ndarray:
-  """Returns the heads of usual length, by length of the PNG: uint8 (k, 22).
-
-  Where the length has another head, zeros stand.
-  """
-  heads = [head(length, len(_USUAL_TAIL)) for length in range(_USUAL_PNGS)]
-  padded = [h if len(h) == _USUAL_HEAD else bytes(_USUAL_HEAD) for h in heads]
-  return np.frombuffer(b''.join(padded), np.uint8).reshape(-1, _USUAL_HEAD)
-
-
-def decode(data: bytes) -> tuple[bytes, int, int, int]:
-  """Reads one example, be it serialised here or by TensorFlow.
-
-  Args:
-    data: A serialised `tf.train.Example`, its features in any order.
-
-  Returns:
-    As `encode` takes them: PNG, label, number of the source, raw label.
-
-  Raises:
-    ValueError: If it is no such example; says what is wrong.
-  """
-  features: dict[str, bytes] = {}
-  for _, field in _fields(data):
-    features |= _features(field)
+  pngs: list[bytes] = []
+  numbers: list[int] = []
+  # There are as many tails as classes, so each is parsed once.
+  tails: dict[bytes, int] = {}
   try:
-    label, source, source_label = (
-      _signed(_read_varint(features[name], 0)[0])
-      for name in ('label', 'source', 'source_label')
-    )
-    return features['image'], label, source, source_label
+    for record in records:
+      end = _end_of_png(record)
+      if end:
+        png, rest = record[_HEAD_LENGTH:end], record[end:]
+      else:
+        features = _features(b''.join(data for _, data in _fields(record)))
+        png, rest = features[schema.IMAGE.name], tail(_integers(features))
+      pngs.append(png)
+      numbers.append(tails.setdefault(rest, len(tails)))
+    parsed = [_integers(_features(rest)) for rest in tails]
   except KeyError as err:
-    raise ValueError(f'it has no {err}, but {sorted(features)}') from err
+    raise PreparationError(f'it has no {err}') from err
+  except ValueError as err:
+    raise PreparationError(str(err)) from err
+  return pngs, {
+    name: np.array([values[name] for values in parsed], np.int64)[numbers]
+    for name in _NAMES
+  }
+
+
+def _end_of_png(record: bytes) -> int:
+  """Returns where the tail begins, 0 where the head is not a usual one."""
+  for tail_length in _TAIL_LENGTHS:
+    end = len(record) - tail_length
+    if end < _HEAD_LENGTH:
+      return 0
+    expected = head(end - _HEAD_LENGTH, tail_length)
+    if record.startswith(expected) and len(expected) == _HEAD_LENGTH:
+      return end
+  return 0
+
+
+def _integers(features: Mapping[str, bytes]) -> dict[str, int]:
+  """Returns the values of the integer features."""
+  return {name: _integer(features[name]) for name in _NAMES}
 
 
 def _features(data: bytes) -> dict[str, bytes]:
-  """Returns the first value of each feature: bytes, or an integer's bytes."""
+  """Returns the first value of each feature in entries of the map.
+
+  Args:
+    data: Entries, one after the other.
+
+  Returns:
+    By name, the bytes, or the bytes of the Int64List's values.
+  """
   features: dict[str, bytes] = {}
   for _, entry in _fields(data):
     parts = dict(_fields(entry))
@@ -202,7 +170,9 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
   raise ValueError('it ends within a number')
 
 
-def _signed(value: int) -> int:
+def _integer(data: bytes) -> int:
+  """Returns the first integer of an Int64List, given the bytes of its values."""
+  value, _ = _read_varint(data, 0)
   return value - 2**64 if value >= 2**63 else value
 
 
@@ -238,17 +208,8 @@ def _varint(value: int) -> bytes:
   return bytes(groups)
 
 
-# Examples are usual if the lengths in their heads take two bytes each, and their
-# integers one. PNGs of 28 x 28 pixels are shorter than this.
-_USUAL_PNGS = 2048
-_USUAL_TAIL = tail(0, 0, 0)
-_USUAL_HEAD = len(head(_USUAL_PNGS, len(_USUAL_TAIL)))
-# Where the integers stand in the tail. One byte holds what is below 128.
-_VALUES = (
-  np.cumsum(
-    [len(_int64_entry(name, 0)) for name in ('label', 'source', 'source_label')]
-  )
-  - 1
-)
-_TAIL_MASK = np.full(len(_USUAL_TAIL), 0xFF, np.uint8)
-_TAIL_MASK[_VALUES] = 0x80
+# Usual examples have a head whose lengths take two bytes each, for PNGs of
+# 28 x 28 pixels are shorter than 2,048 bytes, and integers of a byte or two.
+_SHORTEST_TAIL = len(tail(dict.fromkeys(_NAMES, 0)))
+_TAIL_LENGTHS = range(_SHORTEST_TAIL, _SHORTEST_TAIL + len(_NAMES) + 1)
+_HEAD_LENGTH = len(head(2048, _SHORTEST_TAIL))

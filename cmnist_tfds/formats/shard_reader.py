@@ -15,7 +15,7 @@ from cmnist_tfds.formats import tfrecord
 REMEDY = 'Build the dataset again, with overwriting.'
 
 
-class Records(Protocol):
+class ShardRecords(Protocol):
   """The records of one file; several threads may read them at a time."""
 
   def __init__(self, path: pathlib.Path): ...
@@ -29,7 +29,7 @@ class Records(Protocol):
 
 def open_shard(
   path: pathlib.Path, file_format: str, num_examples: int
-) -> Records:
+) -> ShardRecords:
   """Opens a shard.
 
   Args:
@@ -44,7 +44,7 @@ def open_shard(
     PreparationError: If the file is missing, damaged, or of another length or
       format.
   """
-  openers: dict[str, type[Records]] = {
+  openers: dict[str, type[ShardRecords]] = {
     'tfrecord': tfrecord.File,
     'array_record': _ArrayRecords,
   }

@@ -1,83 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Subsets whose sources are encoded: read without shards.
+"""Subsets whose sources are in the cache: read without shards.
 
-What a build would write is known then: which examples, and their order.
+The cache tells what a build would write: which examples, and in which order.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cmnist_tfds import subsets
-from cmnist_tfds.cache import shuffle_order, split_sources
-from cmnist_tfds.load import prepared
-from cmnist_tfds.load.examples import Examples
+from cmnist_tfds.cache import split_sources
+from cmnist_tfds.cache.shuffle_order import shuffle_order
+from cmnist_tfds.cache.split_sources import SplitSource
+from cmnist_tfds.load import split_spec
+from cmnist_tfds.load.mapped_split import MappedSplit
+from cmnist_tfds.load.split_view import SplitView, Stretch
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Split:
-  """The examples of a split, in the order a build would write them in.
+class Cached:
+  """A subset as the cache has it; its shards may not be written.
 
   Attributes:
-    pieces: What each source gives.
-    order: Integers (n,), the numbers of the examples along the concatenation of
-      the pieces.
-  """
-
-  pieces: tuple[split_sources.Piece, ...]
-  order: np.ndarray
-
-  def __len__(self) -> int:
-    return len(self.order)
-
-  def labels(self) -> np.ndarray:
-    """Returns all labels, along the concatenation: int64 (n,)."""
-    return np.concatenate([piece.row_labels() for piece in self.pieces])
-
-  def read(self, numbers: np.ndarray, out: Examples, at: np.ndarray) -> None:
-    """Reads examples.
-
-    Args:
-      numbers: Integers (n,), which ones.
-      out: Where to put them.
-      at: Integers (n,), to which places of `out`.
-
-    Raises:
-      PreparationError: If an image cannot be decoded.
-    """
-    keys = self.order[numbers]
-    ends = np.cumsum([len(piece.rows) for piece in self.pieces])
-    piece_of = np.searchsorted(ends, keys, side='right')
-    for index in np.unique(piece_of).tolist():
-      piece = self.pieces[index]
-      mine = np.flatnonzero(piece_of == index)
-      rows = piece.rows[keys[mine] - (ends[index] - len(piece.rows))]
-      raw_labels = piece.store.labels[rows]
-      places = at[mine]
-      out.images[places] = piece.store.images(rows)
-      out.labels[places] = piece.labels[raw_labels]
-      out.sources[places] = piece.source
-      out.source_labels[places] = raw_labels
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Stored:
-  """A subset whose sources are encoded, though its shards may not be written.
-
-  Attributes:
-    subset: Which subset.
+    subset: The subset.
     splits: The splits, by name.
-    dataset: 'cmnist': the sample is not read from stores.
+    dataset: 'cmnist': the sample is not verified, so it is read from shards.
+    digests: For each split, the hash of all that decides its examples.
   """
 
   subset: Subset
-  splits: Mapping[str, Split]
-  dataset: str = prepared.DATASET
+  splits: Mapping[str, MappedSplit]
+  digests: Mapping[str, str]
+  dataset: str = 'cmnist'
 
   @property
   def class_names(self) -> tuple[str, ...]:
@@ -88,7 +46,7 @@ class Stored:
   def class_counts(self) -> list[tuple[int, int]]:
     """For each label, how many examples train and test have."""
     train, test = (
-      np.bincount(self.splits[split].labels(), minlength=len(self.class_names))
+      np.bincount(self.splits[split].labels, minlength=self.subset.num_classes)
       for split in SPLITS
     )
     return list(zip(train.tolist(), test.tolist(), strict=True))
@@ -98,26 +56,53 @@ class Stored:
     """For each split its number of examples, as if it were one shard."""
     return {name: [len(split)] for name, split in self.splits.items()}
 
+  def split(self, spec: str, *, keep: bool = False) -> SplitView:
+    """Returns the examples of a split.
 
-def find(name: str) -> Stored | None:
-  """Returns a subset as the stores of its sources have it.
+    Args:
+      spec: The split, as TFDS writes it: 'train', 'train[:10%]'.
+      keep: Makes no difference, since the cache has the split already.
+
+    Raises:
+      SplitError: If there is no such split.
+    """
+    del keep
+    return SplitView(
+      self.subset,
+      [
+        Stretch(self.splits[run.split], run.start, run.stop)
+        for run in split_spec.runs(spec, self.shard_lengths)
+      ],
+    )
+
+
+def find_cached(subset: Subset) -> Cached | None:
+  """Returns a subset as the cache has it.
 
   Args:
-    name: Name of a subset.
+    subset: The subset.
 
   Returns:
-    The subset, or None unless all its sources were encoded from files that had
-    been proved.
-
-  Raises:
-    SubsetNameError: If there is no such subset.
+    The subset; None unless the cache has all its sources, read from verified
+    files.
   """
-  subset = subsets.subset(name)
-  found = {}
+  splits, digests = {}, {}
   for split in SPLITS:
-    given = split_sources.find(subset, split)
-    if given is None:
+    sources = split_sources.find_raw(subset, split)
+    if sources is None:
       return None
-    count = sum(len(piece.rows) for piece in given)
-    found[split] = Split(tuple(given), shuffle_order.order(split, count))
-  return Stored(subset, found)
+    count = sum(map(len, sources))
+    splits[split] = _map_split(sources, shuffle_order(split, count))
+    digests[split] = split_sources.digest(sources, count)
+  return Cached(subset, splits, digests)
+
+
+def _map_split(
+  sources: Sequence[SplitSource], order: np.ndarray
+) -> MappedSplit:
+  return MappedSplit(
+    images=[source.kept.arrays['images'] for source in sources],
+    rows=[source.rows for source in sources],
+    labels=np.concatenate([source.labels() for source in sources]),
+    order=order,
+  )

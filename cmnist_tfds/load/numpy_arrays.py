@@ -5,89 +5,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent import futures
 from typing import Any
 
 import numpy as np
 
-from cmnist_tfds.load import memory, open_subset
-from cmnist_tfds.load.examples import FEATURES, Examples, check_features
-from cmnist_tfds.load.open_subset import Readable
-from cmnist_tfds.load.reader import AT_ONCE, Reader
-from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
+from cmnist_tfds import schema, subsets
+from cmnist_tfds.load.open_subset import Opened, open_or_prepare
+from cmnist_tfds.load.split_view import FEATURE_NAMES, check_features
+from cmnist_tfds.sources import SPLITS
 
-# Not in the dataset: it follows from the label.
+# It is no feature of an example, since it follows from the label.
 _CLASS_NAME = 'class_name'
 
-_BYTES_PER_EXAMPLE = IMAGE_SIZE**2 + 3 * 8
-
-
-def read(found: Readable, *wanted: str) -> list[Examples]:
-  """Reads splits whole, on all cores.
-
-  Args:
-    found: The subset.
-    *wanted: The splits, as TFDS writes them: 'train', 'train[:10%]'.
-
-  Returns:
-    The examples of each, in the order of the prepared dataset.
-
-  Raises:
-    SplitError: If there is no such split.
-    MemoryShortageError: If they do not fit into memory.
-    PreparationError: If a shard is damaged; the message says which record.
-  """
-  readers = [Reader(found, split) for split in wanted]
-  count = sum(map(len, readers))
-  memory.check(
-    count * _BYTES_PER_EXAMPLE, f'{count:,} examples of {found.subset.title}'
-  )
-  return [_read(reader) for reader in readers]
-
-
-def _read(reader: Reader) -> Examples:
-  examples = Examples.empty(len(reader))
-
-  def fill(start: int) -> None:
-    numbers = np.arange(start, min(start + AT_ONCE, len(reader)))
-    reader.read(numbers, out=examples[start : start + AT_ONCE])
-
-  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    filling = [
-      pool.submit(fill, start) for start in range(0, len(reader), AT_ONCE)
-    ]
-    try:
-      for filled in filling:
-        filled.result()
-    finally:
-      pool.shutdown(cancel_futures=True)
-  return examples
-
-
-def first_of_each_class(found: Readable, count: int) -> list[list[np.ndarray]]:
-  """Returns the first training images of each class.
-
-  Args:
-    found: The subset.
-    count: How many of each class; fewer where a class has fewer.
-
-  Returns:
-    For each label, its images, uint8 (28, 28).
-
-  Raises:
-    PreparationError: If a shard is damaged; the message says which record.
-  """
-  reader = Reader(found, 'train')
-  first: list[list[np.ndarray]] = [[] for _ in found.class_names]
-  for start in range(0, len(reader), AT_ONCE):
-    numbers = np.arange(start, min(start + AT_ONCE, len(reader)))
-    batch = reader.read(numbers)
-    for image, label in zip(batch.images, batch.labels, strict=True):
-      if len(first[label]) < count:
-        first[label].append(image)
-    if all(len(images) == count for images in first):
-      break
-  return first
+# Examples read in one go.
+_AT_ONCE = 1024
 
 
 def load_data(
@@ -103,9 +34,9 @@ def load_data(
       (x_train, y_train), (x_test, y_test) = load_data('2-FKd')
       x, y = load_data('2-FKd', split='train[:10%]')
 
-  The subset is read from its shards, else from the encoded sources that builds
-  share; where neither are there, it is prepared first. Only then TensorFlow and
-  TFDS are imported.
+  The subset is read from the cache that all subsets share, else from its
+  shards; where neither is there, it is prepared first. Only then TFDS is
+  imported.
 
   Args:
     name: Name of a subset.
@@ -136,17 +67,49 @@ def load_data(
       allocated.
     ValueError: If there is no such feature.
   """
-  check_features(features, (*FEATURES, _CLASS_NAME))
-  found = open_subset.find_or_prepare(name, data_dir=data_dir, sample=sample)
-  wanted = SPLITS if split is None else (split,)
-  arrays = tuple(
-    tuple(_feature(f, examples, found) for f in features)
-    for examples in read(found, *wanted)
+  check_features(features, (*FEATURE_NAMES, _CLASS_NAME))
+  opened = open_or_prepare(
+    subsets.subset(name), data_dir=data_dir, sample=sample
   )
-  return arrays if split is None else arrays[0]
+  specs = SPLITS if split is None else (split,)
+  views = [opened.split(spec) for spec in specs]
+  stored = [schema.LABEL.name if f == _CLASS_NAME else f for f in features]
+  arrays = []
+  for view in views:
+    examples = view.read(stored)
+    arrays.append(
+      tuple(
+        np.array(opened.class_names)[examples[stored_as]]
+        if feature == _CLASS_NAME
+        else examples[stored_as]
+        for feature, stored_as in zip(features, stored, strict=True)
+      )
+    )
+  return tuple(arrays) if split is None else arrays[0]
 
 
-def _feature(name: str, examples: Examples, found: Readable) -> np.ndarray:
-  if name == _CLASS_NAME:
-    return np.array(found.class_names)[examples.labels]
-  return examples.feature(name)
+def first_of_each_class(opened: Opened, count: int) -> list[list[np.ndarray]]:
+  """Returns the first training images of each class.
+
+  Args:
+    opened: The subset.
+    count: How many of each class; fewer where a class has fewer.
+
+  Returns:
+    For each label, its images, uint8 (28, 28).
+
+  Raises:
+    PreparationError: If a shard is damaged; the message says which record.
+  """
+  view = opened.split('train')
+  first: list[list[np.ndarray]] = [[] for _ in opened.class_names]
+  for start in range(0, len(view), _AT_ONCE):
+    batch = view.take(np.arange(start, min(start + _AT_ONCE, len(view))))
+    for image, label in zip(
+      batch[schema.IMAGE.name], batch[schema.LABEL.name], strict=True
+    ):
+      if len(first[label]) < count:
+        first[label].append(image)
+    if all(len(images) == count for images in first):
+      break
+  return first

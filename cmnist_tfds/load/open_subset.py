@@ -1,55 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What subsets are read from: their shards, else the stores of their sources."""
+"""Finds what a subset can be read from."""
 
 from __future__ import annotations
 
 import os
 
 from cmnist_tfds.load import cached, prepared
-from cmnist_tfds.load.cached import Stored
+from cmnist_tfds.load.cached import Cached
 from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.subsets import Subset
 
-Readable = Prepared | Stored
+Opened = Prepared | Cached
 
 
-def find(
-  name: str,
+def open_subset(
+  subset: Subset,
   *,
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
-) -> Readable | None:
+) -> Opened | None:
   """Returns what a subset can be read from.
 
+  The cache is read where it has the very examples of the prepared dataset, or
+  where there is no such dataset; it is by far the fastest.
+
   Args:
-    name: Name of a subset.
+    subset: The subset.
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether to take `cmnist_sample` in place of `cmnist`.
 
   Returns:
-    The subset; None if it is not prepared, nor all its sources encoded.
+    The subset; None if it is not prepared and the cache lacks one of its
+    sources.
 
   Raises:
-    SubsetNameError: If there is no such subset.
     PreparationError: If what is there cannot be understood.
   """
-  found = prepared.find(name, data_dir=data_dir, sample=sample)
-  if found is not None:
-    prepared.warn(found)
-    return found
-  # Nothing proves the files of the sample: their stores go by their contents.
-  return None if sample else cached.find(name)
+  found = prepared.find_prepared(subset, data_dir=data_dir, sample=sample)
+  # Nothing proves the files of the sample, so the cache names them by content.
+  in_cache = None if sample else cached.find_cached(subset)
+  if found is None:
+    return in_cache
+  prepared.warn(found)
+  if in_cache is not None and found.digests == in_cache.digests:
+    return in_cache
+  return found
 
 
-def find_or_prepare(
-  name: str,
+def open_or_prepare(
+  subset: Subset,
   *,
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
-) -> Readable:
-  """Returns what a subset can be read from; prepares it where there is nothing.
+) -> Opened:
+  """Returns what a subset can be read from; prepares what is not there.
 
   Args:
-    name: Name of a subset.
+    subset: The subset.
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether to take `cmnist_sample` in place of `cmnist`.
 
@@ -57,14 +64,13 @@ def find_or_prepare(
     The subset.
 
   Raises:
-    SubsetNameError: If there is no such subset.
     OriginFileError: If the subset is to be prepared and a file it needs is
       missing or not the right one.
     PreparationError: If it is to be prepared and cannot be written, or what is
       there cannot be understood.
   """
-  found = find(name, data_dir=data_dir, sample=sample)
-  if found is None:
-    found = prepared.prepare(name, data_dir=data_dir, sample=sample)
-    prepared.warn(found)
-  return found
+  found = open_subset(subset, data_dir=data_dir, sample=sample)
+  if found is not None:
+    return found
+  fresh = prepared.prepare(subset, data_dir=data_dir, sample=sample)
+  return open_subset(subset, data_dir=data_dir, sample=sample) or fresh

@@ -9,20 +9,27 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import json
 import logging
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from cmnist_tfds import subsets
+import numpy as np
+
+from cmnist_tfds import schema, subsets
+from cmnist_tfds.cache import store
 from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.formats import shard_reader
+from cmnist_tfds.load import split_spec
+from cmnist_tfds.load.mapped_split import MappedSplit
+from cmnist_tfds.load.shard_split import ShardSplit
+from cmnist_tfds.load.split_view import SplitView, Stretch
 from cmnist_tfds.origin import Proof
+from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
-
-if TYPE_CHECKING:
-  from cmnist_tfds.datasets.dataset_builder import CmnistBuilder
 
 DATASET = 'cmnist'
 SAMPLE = 'cmnist_sample'
@@ -36,6 +43,8 @@ _METADATA = 'metadata.json'
 _LABELS = 'label.labels.txt'
 
 _PathLike = str | os.PathLike[str]
+
+_log = logging.getLogger('cmnist_tfds')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,14 +90,131 @@ class Prepared:
 
   @functools.cached_property
   def metadata(self) -> dict[str, Any]:
-    """The metadata the builder wrote: classes, counts, proofs, digests."""
-    return json.loads((self.folder / _METADATA).read_text('utf-8'))
+    """The metadata that the builder wrote: classes, counts, proofs, digests.
+
+    It is empty where other code than this package's has built the dataset.
+    """
+    try:
+      metadata = json.loads((self.folder / _METADATA).read_text('utf-8'))
+    except FileNotFoundError:
+      return {}
+    except ValueError as err:
+      raise PreparationError(
+        f'{self.folder / _METADATA} is damaged: {err}. {shard_reader.REMEDY}'
+      ) from err
+    return metadata if isinstance(metadata, dict) else {}
 
   @property
   def class_counts(self) -> list[tuple[int, int]]:
     """For each label, how many examples train and test have."""
-    rows = self.metadata['classes']
-    return [(row['train'], row['test']) for row in rows]
+    if 'classes' in self.metadata:
+      return [(row['train'], row['test']) for row in self.metadata['classes']]
+    train, test = (
+      np.bincount(
+        self.split(split).read([schema.LABEL.name])[schema.LABEL.name],
+        minlength=self.subset.num_classes,
+      )
+      for split in SPLITS
+    )
+    return list(zip(train.tolist(), test.tolist(), strict=True))
+
+  @property
+  def digests(self) -> Mapping[str, str]:
+    """For each split, the hash of all that decides its examples, if known."""
+    return self.metadata.get('digests', {})
+
+  def split(self, spec: str, *, keep: bool = False) -> SplitView:
+    """Returns the examples of a split.
+
+    A split that is read whole is kept in the cache, from which it is mapped the
+    next time.
+
+    Args:
+      spec: The split, as TFDS writes it: 'train', 'train[:10%]'.
+      keep: Whether to keep splits that are read in part too, since they will
+        be read again.
+
+    Raises:
+      SplitError: If there is no such split.
+      PreparationError: If a shard of a split that is kept is missing or
+        damaged; the message says which record.
+    """
+    stretches = []
+    for run in split_spec.runs(spec, self.shard_lengths):
+      if keep or len(run) == sum(self.shard_lengths[run.split]):
+        split: MappedSplit | ShardSplit = self._keep(run.split)
+      else:
+        split = self._find_kept(run.split) or self._shard_split(run.split)
+      stretches.append(Stretch(split, run.start, run.stop))
+    return SplitView(self.subset, stretches)
+
+  def _shard_split(self, split: str) -> ShardSplit:
+    return ShardSplit(self.subset, self.file_format, self.shards[split])
+
+  def _find_kept(self, split: str) -> MappedSplit | None:
+    kept = store.find_kept(
+      'arrays', self._cache_name(split), self._check(split)
+    )
+    return None if kept is None else _map_kept(kept)
+
+  def _keep(self, split: str) -> MappedSplit:
+    """Reads a split whole, the first time from its shards."""
+
+    def make() -> store.Made:
+      labels: list[np.ndarray] = []
+
+      def images() -> Iterator[np.ndarray]:
+        for images, of_images in self._shard_split(split).read_all():
+          labels.append(of_images)
+          yield images
+
+      name = f'{self.dataset}/{self.subset.name}'
+      return store.Made(
+        {'images': images(), 'labels': labels},
+        note={},
+        description=f'{name} {split} in {self.folder}, pixels',
+      )
+
+    return _map_kept(
+      store.keep('arrays', self._cache_name(split), make, self._check(split))
+    )
+
+  def _cache_name(self, split: str) -> str:
+    """Names the split by its files: other files have another name."""
+    digest = hashlib.sha256(os.fsencode(self.folder.resolve()))
+    for shard in self.shards[split]:
+      try:
+        stat = shard.path.stat()
+        digest.update(f'{stat.st_size} {stat.st_mtime_ns} '.encode())
+      except FileNotFoundError:
+        digest.update(b'missing')
+    name = f'{self.dataset}-{self.subset.name}-{split}'
+    return f'{name}-{digest.hexdigest()[:16]}'
+
+  def _check(self, split: str) -> store.Check:
+    count = sum(self.shard_lengths[split])
+
+    def check(kept: store.Kept) -> str | None:
+      images, labels = (kept.arrays.get(name) for name in ('images', 'labels'))
+      shape = (count, *schema.IMAGE.shape[:2])
+      if images is None or (images.dtype, images.shape) != (np.uint8, shape):
+        return f'expected images uint8 {shape}'
+      if labels is None or (labels.dtype, labels.shape) != (np.int64, (count,)):
+        return f'expected labels int64 {(count,)}'
+      if (
+        count
+        and not 0 <= labels.min() <= labels.max() < self.subset.num_classes
+      ):
+        return f'expected labels below {self.subset.num_classes}'
+      return None
+
+    return check
+
+
+def _map_kept(kept: store.Kept) -> MappedSplit:
+  return MappedSplit(
+    [kept.arrays['images']], [None], kept.arrays['labels'], None
+  )
 
 
 def dataset_dir(
@@ -110,13 +236,13 @@ def dataset_dir(
   return folder.expanduser()
 
 
-def find(
-  name: str, *, data_dir: _PathLike | None = None, sample: bool = False
+def find_prepared(
+  subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False
 ) -> Prepared | None:
   """Returns a subset as it is on disk.
 
   Args:
-    name: Name of a subset.
+    subset: The subset.
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether to look for `cmnist_sample` in place of `cmnist`.
 
@@ -124,21 +250,19 @@ def find(
     The subset, or None if it is not prepared.
 
   Raises:
-    SubsetNameError: If there is no such subset.
     PreparationError: If what is there cannot be understood.
   """
-  subset = subsets.subset(name)
   folder = dataset_dir(subset, data_dir=data_dir, sample=sample)
   return _read(subset, SAMPLE if sample else DATASET, folder)
 
 
 def prepare(
-  name: str, *, data_dir: _PathLike | None = None, sample: bool = False
+  subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False
 ) -> Prepared:
   """Prepares a subset, if TFDS does not find it anywhere.
 
   Args:
-    name: Name of a subset.
+    subset: The subset.
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether to take `cmnist_sample` in place of `cmnist`.
 
@@ -146,51 +270,22 @@ def prepare(
     The subset.
 
   Raises:
-    SubsetNameError: If there is no such subset.
     OriginFileError: If a file it needs is missing or not the right one.
-    PreparationError: If it cannot be written, or is no folder of this computer.
+    PreparationError: If it cannot be written, or its folder is not local.
   """
-  builder = get_builder(name, data_dir=data_dir, sample=sample)
+  # TFDS is imported here alone: it takes a second.
+  from cmnist_tfds.datasets.get_builder import get_builder
+
+  builder = get_builder(subset, data_dir=data_dir, sample=sample)
   builder.download_and_prepare()
-  # TFDS may know further places where datasets are.
-  folder = pathlib.Path(builder.data_path)
-  found = _read(builder.subset, builder.name, folder)
+  # TFDS may know further folders in which datasets are.
+  found = _read(subset, builder.name, pathlib.Path(builder.data_path))
   if found is None:
     raise PreparationError(
-      f'{builder.data_dir} is no folder of this computer. Copy it to one, or'
-      ' read it with tfds.load.'
+      f'{builder.data_dir} is not a local folder. Copy it to one, or read it'
+      ' with tfds.load.'
     )
   return found
-
-
-def get_builder(
-  name: str,
-  *,
-  data_dir: _PathLike | None = None,
-  sample: bool = False,
-  **kwargs: object,
-) -> CmnistBuilder:
-  """Returns the TFDS builder of a subset.
-
-  Args:
-    name: Name of a subset.
-    data_dir: Where prepared datasets are; TFDS's default if None.
-    sample: Whether to take `cmnist_sample` in place of `cmnist`.
-    **kwargs: Further arguments of the builder.
-
-  Returns:
-    The builder.
-
-  Raises:
-    SubsetNameError: If there is no such subset.
-  """
-  from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
-  from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
-
-  module = cmnist_sample_dataset_builder if sample else cmnist_dataset_builder
-  return module.Builder(
-    data_dir=data_dir, config=subsets.subset(name).name, **kwargs
-  )
 
 
 def _read(
@@ -229,34 +324,34 @@ def _shards(
 
 
 def warn(found: Prepared) -> None:
-  """Says what a user should know before trusting the data."""
+  """Logs what a user should know before trusting the data."""
   names = tuple(c.name for c in found.subset.classes)
   if found.class_names != names:
-    logging.warning(
+    _log.warning(
       '%s was built by other code: its classes are not those of %s.',
       found.folder,
       found.subset.title,
     )
   if found.dataset == SAMPLE:
     return  # Its name says that it is not the real one.
-  try:
-    proofs = {
-      path: proof
-      for source in found.metadata['sources']
-      for path, proof in source['verified'].items()
-    }
-  except (ValueError, KeyError, TypeError, AttributeError, FileNotFoundError):
-    logging.warning(
+  sources = found.metadata.get('sources')
+  if sources is None:
+    _log.warning(
       '%s was built by other code: it does not say how its origin files were'
       ' verified.',
       found.folder,
     )
     return
+  proofs = {
+    path: proof
+    for source in sources
+    for path, proof in source['verified'].items()
+  }
   unproved = [
     path for path, proof in proofs.items() if proof == Proof.NONE.value
   ]
   if unproved:
-    logging.warning(
+    _log.warning(
       '%s was built from origin files that nothing proves: %s.',
       found.folder,
       ', '.join(unproved),

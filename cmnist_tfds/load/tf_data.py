@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cmnist_tfds import schema, subsets
 from cmnist_tfds.errors import SplitError
-from cmnist_tfds.load import numpy_arrays, open_subset
-from cmnist_tfds.load.examples import FEATURES, check_features
-from cmnist_tfds.load.reader import Reader
-from cmnist_tfds.sources import IMAGE_SIZE
+from cmnist_tfds.load.open_subset import open_or_prepare
+from cmnist_tfds.load.split_view import FEATURE_NAMES, check_features
 
 if TYPE_CHECKING:
   import tensorflow as tf
@@ -52,8 +51,8 @@ def as_batches(
     shuffle: Whether each epoch has all examples of the split in a new random
       order, each order as likely as any other.
     seed: Makes the orders the same in each run; not if None.
-    cache: Whether the split is read into memory at once (784 bytes an example).
-      If not, each epoch reads and inflates what it needs from the shards.
+    cache: Whether the split is copied into memory first (784 bytes an example).
+      If not, each batch is taken from the files of the cache, which are mapped.
     features: What is in a batch, any of
       'image', uint8 (batch, 28, 28, 1);
       'label', int64 (batch,);
@@ -77,23 +76,27 @@ def as_batches(
   """
   import tensorflow as tf
 
-  check_features(features, FEATURES)
+  check_features(features, FEATURE_NAMES)
   if batch_size < 1:
     raise ValueError(f'batch_size is to be at least 1, not {batch_size}.')
-  found = open_subset.find_or_prepare(name, data_dir=data_dir, sample=sample)
-  if cache:
-    (cached,) = numpy_arrays.read(found, split)
-    count = len(cached)
-  else:
-    reader = Reader(found, split)
-    count = len(reader)
-  if not count:
+  opened = open_or_prepare(
+    subsets.subset(name), data_dir=data_dir, sample=sample
+  )
+  view = opened.split(split, keep=True)
+  if not len(view):
     raise SplitError(f'There are no examples in {split!r}.')
+  in_memory = view.read(features) if cache else None
 
   def fetch(numbers: np.ndarray) -> list[np.ndarray]:
-    batch = cached[numbers] if cache else reader.read(numbers)
+    batch = (
+      view.take(numbers, features)
+      if in_memory is None
+      else {name: array[numbers] for name, array in in_memory.items()}
+    )
     return [
-      batch.images[..., np.newaxis] if f == 'image' else batch.feature(f)
+      batch[f].reshape(-1, *schema.IMAGE.shape)
+      if f == schema.IMAGE.name
+      else batch[f]
       for f in features
     ]
 
@@ -106,6 +109,7 @@ def as_batches(
       for tensor, feature in zip(fetched, features, strict=True)
     )
 
+  count = len(view)
   numbers = _shuffled(count, seed) if shuffle else tf.data.Dataset.range(count)
   options = tf.data.Options()
   # There are no files for TensorFlow to share out.
@@ -143,6 +147,5 @@ def _spec(feature: str) -> tf.TensorSpec:
   """Returns shape and type of a feature in a batch."""
   import tensorflow as tf
 
-  if feature == 'image':
-    return tf.TensorSpec((None, IMAGE_SIZE, IMAGE_SIZE, 1), tf.uint8)
-  return tf.TensorSpec((None,), tf.int64)
+  declared = next(f for f in schema.FEATURES if f.name == feature)
+  return tf.TensorSpec((None, *declared.shape), declared.dtype)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prepared subsets as map-style datasets of PyTorch."""
+"""Subsets as map-style datasets of PyTorch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch.utils.data import _utils, default_collate
 
-from cmnist_tfds.load import numpy_arrays, open_subset
+from cmnist_tfds import schema, subsets
+from cmnist_tfds.load.open_subset import open_or_prepare
 
 
 class CMNIST(torch.utils.data.Dataset):
-  """A split of a subset in memory, with the attributes torchvision's have.
+  """A split of a subset, with the attributes that torchvision's datasets have.
 
   A sample is an image, uint8 tensor (1, 28, 28), and its label, an int. Where
   transforms are given, the image goes to `transform` as a PIL image in mode L,
@@ -25,10 +26,12 @@ class CMNIST(torch.utils.data.Dataset):
   and int64 (n,), with no sample handled on its own; a transform of batches, as
   torchvision's v2 ones are, is best applied to those.
 
+  Images are taken from files that are mapped, so they take no memory of the
+  process and workers share them.
+
   Attributes:
     classes: Class names, by label.
     class_to_idx: Labels, by class name.
-    data: uint8 tensor (n, 28, 28).
     targets: int64 tensor (n,).
     transform: What is done to each image, None for nothing.
     target_transform: What is done to each label, None for nothing.
@@ -44,7 +47,7 @@ class CMNIST(torch.utils.data.Dataset):
     data_dir: str | os.PathLike[str] | None = None,
     sample: bool = False,
   ):
-    """Reads the split, from where `cmnist_tfds.load_data` would read it.
+    """Opens the split, from where `cmnist_tfds.load_data` would read it.
 
     Args:
       name: Name of a subset.
@@ -57,26 +60,57 @@ class CMNIST(torch.utils.data.Dataset):
     Raises:
       CmnistError: As `cmnist_tfds.load_data` does.
     """
-    found = open_subset.find_or_prepare(name, data_dir=data_dir, sample=sample)
-    (examples,) = numpy_arrays.read(found, split)
-    self.classes = list(found.class_names)
-    self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
-    self.data = torch.from_numpy(examples.images)
-    self.targets = torch.from_numpy(examples.labels)
+    self._opening = subsets.subset(name), split, data_dir, sample
     self.transform = transform
     self.target_transform = target_transform
+    self._data: torch.Tensor | None = None
+    self._open()
+    self.classes = [c.name for c in self._opening[0].classes]
+    self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
+    labels = self._view.read([schema.LABEL.name])[schema.LABEL.name]
+    self.targets = torch.from_numpy(labels)
+
+  def _open(self) -> None:
+    subset, split, data_dir, sample = self._opening
+    opened = open_or_prepare(subset, data_dir=data_dir, sample=sample)
+    self._view = opened.split(split, keep=True)
+
+  def __getstate__(self) -> dict[str, Any]:
+    # A map would be pickled as the array it maps.
+    return {k: v for k, v in vars(self).items() if k != '_view'}
+
+  def __setstate__(self, state: dict[str, Any]) -> None:
+    self.__dict__.update(state)
+    self._open()
+
+  @property
+  def data(self) -> torch.Tensor:
+    """All images, uint8 (n, 28, 28); read into memory at the first use.
+
+    From then on, samples are taken from this tensor, so that changes to it
+    count.
+    """
+    if self._data is None:
+      images = self._view.read([schema.IMAGE.name])[schema.IMAGE.name]
+      self._data = torch.from_numpy(images)
+    return self._data
+
+  @data.setter
+  def data(self, images: torch.Tensor) -> None:
+    self._data = images
 
   def __len__(self) -> int:
     return len(self.targets)
 
   def __getitem__(self, index: int) -> tuple[Any, Any]:
-    image, label = self.data[index], int(self.targets[index])
+    label = int(self.targets[index])
+    image = self._images(np.array([range(len(self))[index]]))
     if self.transform is None:
-      image = image[None]
+      image = image.reshape(1, *image.shape[-2:])
     else:
       from PIL import Image
 
-      image = self.transform(Image.fromarray(image.numpy()))
+      image = self.transform(Image.fromarray(image[0].numpy()))
     if self.target_transform is not None:
       label = self.target_transform(label)
     return _Sample((image, label))
@@ -84,11 +118,19 @@ class CMNIST(torch.utils.data.Dataset):
   def __getitems__(self, indices: Sequence[int]) -> Sequence[tuple[Any, Any]]:
     if self.transform or self.target_transform:
       return [self[index] for index in indices]
-    # By way of NumPy, and not by `self.data[which]`: each is many times faster.
-    which = torch.from_numpy(np.asarray(indices))
-    which = which.where(which >= 0, which + len(self))
-    images = self.data.index_select(0, which.to(self.data.device))
-    return _Samples(images[:, None], self.targets[which])
+    which = np.asarray(indices)
+    which = np.where(which >= 0, which, which + len(self))
+    # By way of NumPy: `self.targets[which]` is many times slower.
+    labels = self.targets.index_select(0, torch.from_numpy(which))
+    return _Samples(self._images(which)[:, None], labels)
+
+  def _images(self, which: np.ndarray) -> torch.Tensor:
+    """Returns images, uint8 (m, 28, 28)."""
+    if self._data is not None:
+      at = torch.from_numpy(which).to(self._data.device)
+      return self._data.index_select(0, at)
+    taken = self._view.take(which, [schema.IMAGE.name])
+    return torch.from_numpy(taken[schema.IMAGE.name])
 
 
 class _Sample(tuple):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The records of a split: what the stores hold, joined and framed.
+"""The framed records of a split, joined from encoded images.
 
 A record is a head (the frame's header and the example up to the PNG), the PNG,
 a tail (the rest of the example) and the frame's footer. Heads depend on lengths
@@ -16,51 +16,49 @@ from collections.abc import Iterator, Sequence
 import google_crc32c
 import numpy as np
 
-from cmnist_tfds.cache import store as store_lib
-from cmnist_tfds.cache.split_sources import Piece
+from cmnist_tfds import schema
+from cmnist_tfds.cache.split_sources import MARGIN, SplitSource
 from cmnist_tfds.formats import crc32c, example, tfrecord
 from cmnist_tfds.formats.byte_ranges import put, windows
 
 # PNGs are copied in widths that are multiples of this, so in few widths, with
-# what follows them in the store.
-_STEP = store_lib.MARGIN
+# what follows them in the cache.
+_STEP = MARGIN
 
 
-class Records:
+class SplitRecords:
   """The framed records of a split, in the order they are written in.
 
   Attributes:
-    num_bytes: Bytes of all serialised examples, without their frames: what TFDS
-      takes for the size of a split.
+    num_bytes: Bytes of all serialised examples without their frames, which
+      TFDS takes for the size of a split.
   """
 
-  def __init__(self, pieces: Sequence[Piece], order: np.ndarray):
+  def __init__(self, sources: Sequence[SplitSource], order: np.ndarray):
     """Lays out the records.
 
     Args:
-      pieces: What each source gives, in the order of the subset.
+      sources: What each source gives, as encoded images, in the order of the
+        subset.
       order: Integers (num_examples,): the numbers of the examples along the
-        concatenation of the pieces, in the order to write them in.
+        concatenation of the sources, in the order to write them in.
     """
-    tails: list[bytes] = []
-    tail_of = []
-    for piece in pieces:
-      tail_of_raw = np.zeros(256, np.uint16)
-      for raw_label in np.flatnonzero(piece.labels >= 0).tolist():
-        tail_of_raw[raw_label] = len(tails)
-        label = int(piece.labels[raw_label])
-        tails.append(example.tail(label, piece.source, raw_label))
-      tail_of.append(tail_of_raw[piece.store.labels[piece.rows]])
     # Of each example along the concatenation: where its PNG is, how long and
-    # with which checksum, and the number of its tail.
-    self._start = np.concatenate([p.store.offsets[p.rows] for p in pieces])
-    self._length = np.concatenate([p.store.lengths[p.rows] for p in pieces])
-    self._crc = np.concatenate([p.store.crcs[p.rows] for p in pieces])
-    self._tail = np.concatenate(tail_of)
-    self._tails = _tabulate_tails(tails)
+    # with which checksum, and the number of its tail, which is its label.
+    self._start = np.concatenate([_starts(s) for s in sources])
+    self._length = np.concatenate([s.take('lengths') for s in sources])
+    self._crc = np.concatenate([s.take('crcs') for s in sources])
+    self._tail = np.concatenate([s.labels() for s in sources])
+    self._tails = _tabulate_tails(
+      [
+        example.tail(schema.integers_of(c))
+        for source in sources
+        for c in source.classes
+      ]
+    )
     self._heads = _tabulate_heads(self._length, self._tails.different_lengths)
-    self._pngs = [piece.store.pngs for piece in pieces]
-    self._piece_ends = np.cumsum([len(piece.rows) for piece in pieces])
+    self._pngs = [source.kept.arrays['pngs'] for source in sources]
+    self._source_ends = np.cumsum([len(source) for source in sources])
     self._order = order
 
     head_bytes = self._heads.length[self._tails.kind[self._tail], self._length]
@@ -121,17 +119,24 @@ class Records:
   def _put_pngs(
     self, joined: np.ndarray, png_at: np.ndarray, picked: np.ndarray
   ) -> None:
-    """Copies PNGs from the stores, those of one width in one go."""
-    piece = np.searchsorted(self._piece_ends, picked, side='right')
+    """Copies PNGs from the cache, those of one width in one go."""
+    source = np.searchsorted(self._source_ends, picked, side='right')
     steps = (self._length[picked] - 1) // _STEP + 1
-    group = (piece * (steps.max() + 1) + steps).astype(np.uint16)
+    group = (source * (steps.max() + 1) + steps).astype(np.uint16)
     by_group = np.argsort(group, kind='stable')
     borders = np.flatnonzero(np.diff(group[by_group])) + 1
     for members in np.split(by_group, borders):
       width = int(steps[members[0]]) * _STEP
-      pngs = windows(self._pngs[piece[members[0]]], width)
+      pngs = windows(self._pngs[source[members[0]]], width)
       into = windows(joined, width)
       into[png_at[members]] = pngs[self._start[picked[members]]]
+
+
+def _starts(source: SplitSource) -> np.ndarray:
+  """Returns where the PNG of each row begins: int64 (m,)."""
+  lengths = source.kept.arrays['lengths']
+  starts = np.cumsum(lengths, dtype=np.int64) - lengths
+  return starts if source.rows is None else starts[source.rows]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ _PathLike = str | os.PathLike[str]
 
 
 def write_tfrecords(
-  records: records_lib.Records,
+  records: records_lib.SplitRecords,
   paths: Sequence[_PathLike],
   ends: Sequence[int],
 ) -> None:
@@ -43,7 +43,7 @@ def write_tfrecords(
 
 
 def write_array_records(
-  records: records_lib.Records,
+  records: records_lib.SplitRecords,
   paths: Sequence[_PathLike],
   ends: Sequence[int],
 ) -> None:

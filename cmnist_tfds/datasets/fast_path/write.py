@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a split from the stores of encoded sources, at the speed of the disk.
+"""Writes a split by joining encoded images, at the speed of the disk.
 
 The stock path of TFDS encodes every image of every subset anew, one at a time.
-Here each source is encoded once; a split is then written by joining ready
-pieces. Both give the same examples in the same order.
+Here each source is encoded once, and a split is joined from what the cache
+holds. Both paths give the same examples in the same order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import tensorflow_datasets.public_api as tfds
 from tensorflow_datasets.core import naming
 from tensorflow_datasets.core.utils import shard_utils
 
-from cmnist_tfds.cache import shuffle_order
+from cmnist_tfds.cache.shuffle_order import shuffle_order
+from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets.fast_path import records, shard_writer
 
 _WRITERS = {
@@ -26,7 +27,7 @@ _WRITERS = {
 }
 
 
-def applies(
+def can_write(
   file_format: tfds.core.FileFormat,
   download_config: tfds.download.DownloadConfig,
 ) -> bool:
@@ -47,8 +48,8 @@ def applies(
   )
 
 
-def write(
-  split_pieces: Sequence[records.Piece],
+def write_split(
+  sources: Sequence[SplitSource],
   filename_template: naming.ShardedFileTemplate,
   file_format: tfds.core.FileFormat,
   shard_config: shard_utils.ShardConfig,
@@ -57,7 +58,7 @@ def write(
   """Writes the shards of a split.
 
   Args:
-    split_pieces: What each source gives.
+    sources: What each source gives, as encoded images.
     filename_template: Where the shards go, and the split's name.
     file_format: Format of the shards.
     shard_config: How many shards there are to be.
@@ -71,10 +72,8 @@ def write(
     PreparationError: If a shard cannot be written.
   """
   split = filename_template.split
-  num_examples = sum(len(piece.rows) for piece in split_pieces)
-  joined = records.Records(
-    split_pieces, shuffle_order.order(split, num_examples)
-  )
+  num_examples = sum(map(len, sources))
+  joined = records.SplitRecords(sources, shuffle_order(split, num_examples))
   num_shards = shard_config.get_number_shards(joined.num_bytes, num_examples)
   ends = shard_utils.get_shard_boundaries(num_examples, num_shards)
   paths = filename_template.sharded_filepaths(num_shards)
@@ -93,7 +92,7 @@ def write(
 def _link(
   existing: Sequence[os.PathLike[str]], paths: Sequence[os.PathLike[str]]
 ) -> None:
-  """Gives finished files a second name; copies where that cannot be."""
+  """Links to finished files; copies them where links are not possible."""
   for old, new in zip(existing, paths, strict=True):
     try:
       os.link(old, new)

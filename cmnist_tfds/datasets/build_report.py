@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was built, as the metadata of a dataset tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cmnist_tfds.cache import split_sources
+from cmnist_tfds.cache.split_sources import SplitSource
+from cmnist_tfds.datasets import config
+from cmnist_tfds.subsets import Subset
+
+
+def report(
+  subset: Subset,
+  sources: Mapping[str, Sequence[SplitSource]],
+  num_examples: Mapping[str, int],
+) -> dict[str, Any]:
+  """Returns the metadata of a dataset that has been built.
+
+  Args:
+    subset: The subset.
+    sources: For each split, what each source gives to it.
+    num_examples: For each split, how many examples along the concatenation of
+      the sources were written.
+
+  Returns:
+    `classes`, the table of classes with the counts of what was written;
+    `balanced`, whether all classes have as many training examples; `sources`,
+    with the proof of each origin file; and `digests`, by split: splits with
+    equal digests have equal examples.
+  """
+  classes = config.class_table(subset)
+  rows = config.source_table(subset)
+  digests = {}
+  for split, of_split in sources.items():
+    labels = np.concatenate([source.labels() for source in of_split])
+    written = labels[: num_examples[split]]
+    counts = np.bincount(written, minlength=len(classes))
+    for row, count in zip(classes, counts.tolist(), strict=True):
+      row[split] = count
+    for row, source in zip(rows, of_split, strict=True):
+      row['verified'] |= source.proofs
+    digests[split] = split_sources.digest(of_split, num_examples[split])
+  return {
+    'classes': classes,
+    'balanced': len({row['train'] for row in classes}) == 1,
+    'sources': rows,
+    'digests': digests,
+  }

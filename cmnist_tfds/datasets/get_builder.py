@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The TFDS builder of a subset."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
+from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
+from cmnist_tfds.datasets.config import config_of
+from cmnist_tfds.datasets.dataset_builder import CmnistBuilder
+from cmnist_tfds.subsets import Subset
+
+
+def get_builder(
+  subset: Subset,
+  *,
+  data_dir: str | os.PathLike[str] | None = None,
+  sample: bool = False,
+  **kwargs: Any,
+) -> CmnistBuilder:
+  """Returns the TFDS builder of a subset.
+
+  Args:
+    subset: The subset.
+    data_dir: Where prepared datasets are; TFDS's default if None.
+    sample: Whether to take `cmnist_sample` in place of `cmnist`.
+    **kwargs: Further arguments of the builder.
+
+  Returns:
+    The builder.
+  """
+  module = cmnist_sample_dataset_builder if sample else cmnist_dataset_builder
+  return module.Builder(data_dir=data_dir, config=config_of(subset), **kwargs)

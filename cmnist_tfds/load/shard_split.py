@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A split whose examples are read from shards."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cmnist_tfds import schema
+from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.formats import example, png, shard_reader
+from cmnist_tfds.subsets import Subset
+
+if TYPE_CHECKING:
+  from cmnist_tfds.load.prepared import Shard
+
+# Records read in one go.
+_AT_ONCE = 1024
+
+
+class ShardSplit:
+  """The examples of a split, read and checked when they are asked for.
+
+  Several threads may read examples at a time.
+  """
+
+  def __init__(self, subset: Subset, file_format: str, shards: Sequence[Shard]):
+    """Keeps what examples are read from.
+
+    Args:
+      subset: The subset.
+      file_format: Format of the shards, 'tfrecord' or 'array_record'.
+      shards: The shards of the split, in order.
+    """
+    self._subset = subset
+    self._file_format = file_format
+    self._shards = shards
+    self._ends = np.cumsum([shard.num_examples for shard in shards])
+    self._open = functools.cache(self._open_shard)
+
+  def __len__(self) -> int:
+    return int(self._ends[-1]) if len(self._ends) else 0
+
+  def read(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Reads examples.
+
+    Args:
+      numbers: Integers (m,), which examples.
+
+    Returns:
+      Images, uint8 (m, 28, 28); and labels, int64 (m,).
+
+    Raises:
+      PreparationError: If a shard is missing or damaged; the message says
+        which record.
+    """
+    images = np.empty((len(numbers), *schema.IMAGE.shape[:2]), np.uint8)
+    labels = np.empty(len(numbers), np.int64)
+    shard_of = np.searchsorted(self._ends, numbers, side='right')
+    for shard in np.unique(shard_of).tolist():
+      at = np.flatnonzero(shard_of == shard)
+      begin = self._ends[shard] - self._shards[shard].num_examples
+      for start in range(0, len(at), _AT_ONCE):
+        batch = at[start : start + _AT_ONCE]
+        images[batch], labels[batch] = self._read(shard, numbers[batch] - begin)
+    return images, labels
+
+  def read_all(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields images and labels of all examples, some at a time.
+
+    Raises:
+      PreparationError: If a shard is missing or damaged; the message says
+        which record.
+    """
+    for start in range(0, len(self), _AT_ONCE):
+      yield self.read(np.arange(start, min(start + _AT_ONCE, len(self))))
+
+  def _open_shard(self, shard: int) -> shard_reader.ShardRecords:
+    of_shard = self._shards[shard]
+    return shard_reader.open_shard(
+      of_shard.path, self._file_format, of_shard.num_examples
+    )
+
+  def _read(
+    self, shard: int, numbers: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
+    records = self._open(shard).records(numbers)
+    try:
+      return self._decode(records)
+    except PreparationError:
+      for record, number in zip(records, numbers.tolist(), strict=True):
+        try:
+          self._decode([record])
+        except PreparationError as err:
+          raise PreparationError(
+            f'{self._shards[shard].path}: record {number} is no example of'
+            f' {self._subset.title}: {err} {shard_reader.REMEDY}'
+          ) from err
+      raise
+
+  def _decode(self, records: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    pngs, integers = example.decode_all(records)
+    labels = integers[schema.LABEL.name]
+    classes = self._subset.classes
+    if not ((labels >= 0) & (labels < len(classes))).all():
+      raise PreparationError(f'its label is not below {len(classes)}.')
+    for feature in schema.INTEGERS:
+      expected = np.array([feature.of_class(c) for c in classes])[labels]
+      if (integers[feature.name] != expected).any():
+        raise PreparationError(
+          f'its {feature.name} is not that of the class its label names.'
+        )
+    return png.decode(pngs), labels
