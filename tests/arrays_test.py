@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -14,8 +15,11 @@ import pytest
 import tensorflow_datasets as tfds
 
 import cmnist_tfds
-from cmnist_tfds import errors, load
-from cmnist_tfds.load import numpy_arrays
+from cmnist_tfds import errors
+from cmnist_tfds.load.numpy_arrays import first_of_each_class
+from cmnist_tfds.load.prepared import find_prepared
+
+X_12 = cmnist_tfds.subset('X-12')
 
 FEATURES = ('image', 'label', 'source', 'source_label')
 
@@ -75,10 +79,29 @@ def test_slices_are_slices(sample_dir):
   np.testing.assert_array_equal(y, np.concatenate([y_train[50:], y_test[:10]]))
 
 
-def test_small_batches_fit_together(sample_dir, monkeypatch):
-  expected = load_x12(sample_dir, split='train')
-  monkeypatch.setattr(numpy_arrays, 'AT_ONCE', 7)
-  check_equal(load_x12(sample_dir, split='train'), expected)
+@pytest.mark.parametrize('prepared', [{}, {'num_shards': 3}])
+def test_the_second_reading_gives_the_same(prepared, tmp_path):
+  preparing.prepare(tmp_path, **prepared)
+  part = load_x12(tmp_path, split='train[5:-5]', features=FEATURES)
+  first = load_x12(tmp_path, split='train', features=FEATURES)
+  check_equal(load_x12(tmp_path, split='train', features=FEATURES), first)
+  check_equal([array[5:-5] for array in first], part)
+  again = load_x12(tmp_path, split='train[5:-5]', features=FEATURES)
+  check_equal(again, part)
+
+
+def test_a_dataset_built_anew_is_read_anew(tmp_path):
+  preparing.prepare(tmp_path, name='X-12')
+  expected = load_x12(tmp_path)[0]
+  folder = tmp_path / 'cmnist_sample/X-12/1.0.0'
+  shutil.rmtree(folder)
+  preparing.prepare(tmp_path, name='2-FKd')
+  shutil.copytree(tmp_path / 'cmnist_sample/2-FKd/1.0.0', folder)
+  with pytest.raises(errors.PreparationError, match='no example of CMNIST'):
+    load_x12(tmp_path)
+  shutil.rmtree(folder)
+  preparing.prepare(tmp_path, name='X-12')
+  check_equal(load_x12(tmp_path)[0], expected)
 
 
 def test_features_are_what_was_asked_for(sample_dir):
@@ -97,34 +120,28 @@ def test_what_is_not_prepared_is_prepared(tmp_path):
   )
   assert x_train.shape == (20, 28, 28)
   assert sorted(y_train) == list(range(20))
-  assert load.find('2-FKd-r-1', data_dir=tmp_path, sample=True)
+  assert find_prepared(
+    cmnist_tfds.subset('2-FKd-r-1'), data_dir=tmp_path, sample=True
+  )
 
 
 def test_the_data_folder_is_that_of_tfds(sample_dir, monkeypatch):
   monkeypatch.setenv('TFDS_DATA_DIR', str(sample_dir))
-  found = load.find('x-12', sample=True)
+  found = find_prepared(X_12, sample=True)
   assert found.folder == sample_dir / 'cmnist_sample/X-12/1.0.0'
-  assert load.find('x-12') is None
+  assert find_prepared(X_12) is None
 
 
 def test_neither_tensorflow_nor_tfds_is_imported(sample_dir):
-  code = f"""
-import sys
-import cmnist_tfds
-from cmnist_tfds import load
-cmnist_tfds.load_data('X-12', data_dir={str(sample_dir)!r}, sample=True)
-found = load.find('X-12', data_dir={str(sample_dir)!r}, sample=True)
-load.first_of_each_class(found, 2)
-assert not {{'tensorflow', 'tensorflow_datasets', 'requests'}} & set(sys.modules)
-"""
-  subprocess.run([sys.executable, '-c', code], check=True)
+  program = pathlib.Path(__file__).parent / 'programs/load_without_tfds.py'
+  subprocess.run([sys.executable, program, sample_dir], check=True)
 
 
 def test_first_of_each_class(sample_dir):
   (images, labels), _ = load_x12(sample_dir)
-  found = load.find('X-12', data_dir=sample_dir, sample=True)
+  found = find_prepared(X_12, data_dir=sample_dir, sample=True)
   for count in (1, 3, 10**6):
-    first = load.first_of_each_class(found, count)
+    first = first_of_each_class(found, count)
     assert len(first) == 12
     for label, of_class in enumerate(first):
       expected = images[labels == label][:count]
@@ -195,7 +212,7 @@ def test_other_examples_are_refused(copy):
   written = records.records(np.arange(len(records)))
   written[3] = b'no example'
   path.write_bytes(b''.join(map(tfrecord.frame, written)))
-  with pytest.raises(errors.PreparationError, match='record 3: it is no'):
+  with pytest.raises(errors.PreparationError, match='record 3 is no example'):
     load_x12(copy, split='test')
 
 
@@ -205,9 +222,11 @@ def test_an_image_of_another_size_is_refused(copy):
   path = only_file(copy, '*test*')
   records = tfrecord.File(path)
   written = records.records(np.arange(len(records)))
-  written[3] = example.encode(b'no image', 1, 2, 3)
+  written[3] = example.encode(
+    b'no image', {'label': 1, 'source': 0, 'source_label': 4}
+  )
   path.write_bytes(b''.join(map(tfrecord.frame, written)))
-  with pytest.raises(errors.PreparationError, match=r'record 3:.*no PNG'):
+  with pytest.raises(errors.PreparationError, match=r'record 3 .*no PNG'):
     load_x12(copy, split='test')
 
 

@@ -11,8 +11,11 @@ import pytest
 import tensorflow_datasets as tfds
 
 import cmnist_tfds
-from cmnist_tfds import load
+from cmnist_tfds.datasets.get_builder import get_builder
 from cmnist_tfds.export import files
+from cmnist_tfds.load.cached import Cached
+from cmnist_tfds.load.open_subset import open_subset
+from cmnist_tfds.load.prepared import SAMPLE, find_prepared
 from cmnist_tfds.sources import SPLITS
 
 
@@ -29,7 +32,7 @@ class _Subset:
   def where(self):
     return {
       'data_dir': self.data_dir,
-      'sample': self.dataset == load.SAMPLE,
+      'sample': self.dataset == SAMPLE,
     }
 
 
@@ -43,7 +46,9 @@ def subset(request, tmp_path_factory):
   folders = []
   for file_format in ('tfrecord', 'array_record'):
     folders.append(tmp_path_factory.mktemp(file_format))
-    builder = load.get_builder(name, data_dir=folders[-1], sample=sample)
+    builder = get_builder(
+      cmnist_tfds.subset(name), data_dir=folders[-1], sample=sample
+    )
     builder.download_and_prepare(
       file_format=file_format, download_config=config
     )
@@ -101,10 +106,10 @@ def _by_array_record(subset, split, tmp_path):
 
 
 def _by_encoded_sources(subset, split, tmp_path):
-  if subset.dataset == load.SAMPLE:
+  if subset.dataset == SAMPLE:
     pytest.skip('the sample is read from shards alone')
-  found = load.find_readable(subset.name, data_dir=tmp_path)
-  assert isinstance(found, load.Stored)
+  found = open_subset(cmnist_tfds.subset(subset.name), data_dir=tmp_path)
+  assert isinstance(found, Cached)
   return cmnist_tfds.load_data(subset.name, split=split, data_dir=tmp_path)
 
 
@@ -122,7 +127,7 @@ def _by_pytorch(subset, split, tmp_path):
 
 
 def _by_npz(subset, split, tmp_path):
-  found = load.find(subset.name, **subset.where)
+  found = find_prepared(cmnist_tfds.subset(subset.name), **subset.where)
   (path,) = files.export(found, 'npz', tmp_path / 'npz').iterdir()
   with np.load(path) as file:
     return file[f'x_{split}'], file[f'y_{split}']

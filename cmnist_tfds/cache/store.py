@@ -293,7 +293,7 @@ def _open(folder: pathlib.Path, check: Check) -> Kept:
     if found != facts:
       raise _UnusableError(f'{path.name} fails its checksum')
     # A plain array indexes faster than its subclass.
-    arrays[name] = np.load(path, mmap_mode='r').view(np.ndarray)
+    arrays[name] = np.lib.format.open_memmap(path, mode='r').view(np.ndarray)
   kept = Kept(arrays, manifest['note'])
   wrong = check(kept)
   if wrong:
