@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cmnist_tfds import origin, selection
+from cmnist_tfds import origin, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
@@ -121,16 +121,31 @@ def digest(pieces: Sequence[Piece]) -> str:
   return hashed.hexdigest()
 
 
+def label_map(subset: Subset, source_number: int) -> np.ndarray:
+  """Returns the table from a source's raw labels to the subset's labels.
+
+  Args:
+    subset: The subset.
+    source_number: Position of the source in the subset.
+
+  Returns:
+    (256,) int64; -1 for raw labels that the subset does not take.
+  """
+  table = np.full(256, -1, np.int64)
+  for c in subset.classes:
+    if c.source_number == source_number:
+      table[c.raw_label] = c.label
+  return table
+
+
 def _pieces(
   subset: Subset, split: str, stores: Sequence[store.Store]
 ) -> list[Piece]:
   return [
     Piece(
       store=encoded,
-      rows=selection.rows(
-        encoded.labels, raw_labels, selection.train_limit(subset, split)
-      ),
-      labels=selection.label_map(subset, index),
+      rows=subsets.rows(encoded.labels, raw_labels, subset.train_limit(split)),
+      labels=label_map(subset, index),
       source=index,
     )
     for index, ((_, raw_labels), encoded) in enumerate(

@@ -15,7 +15,7 @@ from absl import logging
 from etils import epath
 from tensorflow_datasets.core.utils import shard_utils
 
-from cmnist_tfds import origin, resources, selection, subsets
+from cmnist_tfds import origin, resources, subsets
 from cmnist_tfds.cache import split_sources
 from cmnist_tfds.datasets import atomic_replace, config, download_manager
 from cmnist_tfds.datasets.fast_path import write
@@ -354,13 +354,17 @@ class CmnistBuilder(  # type: ignore[call-arg]
       metadata['sources'][index]['verified'] |= {
         path: proof.value for path, proof in arrays.proofs.items()
       }
-      taken = selection.rows(
-        arrays.labels, raw_labels, selection.train_limit(self.subset, split)
+      taken = subsets.rows(
+        arrays.labels, raw_labels, self.subset.train_limit(split)
       )
-      label_of = selection.label_map(self.subset, index)
+      label_of = {
+        c.raw_label: c.label
+        for c in self.subset.classes
+        if c.source_number == index
+      }
       for row in taken:
         raw = int(arrays.labels[row])
-        label = int(label_of[raw])
+        label = label_of[raw]
         # Counted here, since `max_examples_per_split` may stop at any example.
         metadata['classes'][label][split] += 1
         yield (
