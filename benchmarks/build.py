@@ -68,7 +68,7 @@ def _stock(
   import tensorflow  # noqa: F401  # Else imported at first use, in the time.
   import tensorflow_datasets as tfds
 
-  from cmnist_tfds import origin, selection, subsets
+  from cmnist_tfds import origin, subsets
 
   subset = subsets.subset(name)
   places = origin.Locations(manual_dir=pathlib.Path(folder))
@@ -111,16 +111,20 @@ def _stock(
         began = time.monotonic()
         arrays = origin.read_split(source, split, places)
         reading += time.monotonic() - began
-        label_of = selection.label_map(subset, index)
-        for row in selection.rows(
-          arrays.labels, raw_labels, selection.train_limit(subset, split)
+        label_of = {
+          c.raw_label: c.label
+          for c in subset.classes
+          if c.source_number == index
+        }
+        for row in subsets.rows(
+          arrays.labels, raw_labels, subset.train_limit(split)
         ):
           if key == limit:
             return
           raw = int(arrays.labels[row])
           example = {
             'image': arrays.images[row, :, :, np.newaxis],
-            'label': int(label_of[raw]),
+            'label': label_of[raw],
             'source': index,
             'source_label': raw,
           }
@@ -275,7 +279,7 @@ def _inflate(start: _Start, folder: str, name: str) -> dict[str, Any]:
   start()
   for source in subsets.subset(name).sources:
     for split in source.splits.values():
-      for file in (split.images, split.labels):
+      for file in split.files:
         copy = next(locations.copies_on_disk(file, where))
         with copy.open() as (stream, size):
           array = idx_npz.read_array(stream, lambda shape: None)

@@ -56,9 +56,10 @@ def make(
   drawn = []
   for source in sources_lib.SOURCES:
     for split in source.splits.values():
-      files = (split.images, split.labels)
-      if real_files and all((real_files / f.path).is_file() for f in files):
-        for file in files:
+      if real_files and all(
+        (real_files / file.path).is_file() for file in split.files
+      ):
+        for file in split.files:
           link = folder / file.path
           link.parent.mkdir(exist_ok=True)
           link.symlink_to(real_files.resolve() / file.path)
@@ -104,7 +105,7 @@ def use(folder: pathlib.Path) -> None:
     object.__setattr__(source, 'splits', splits)
     counts = splits['train'].class_counts
     assert counts is not None, 'known of stand-ins and of all real files used'
-    object.__setattr__(source, 'fewest', min(counts))
+    object.__setattr__(source, 'min_train_per_class', min(counts))
 
 
 def _stand_in(split: Split, records: dict[str, Any]) -> Split:
@@ -177,8 +178,8 @@ def _make_split(
   ]
   shape = (len(labels), sources_lib.IMAGE_SIZE, sources_lib.IMAGE_SIZE)
   return (
-    _pack(split.images, shape, parts),
-    _pack(split.labels, shape[:1], [labels.tobytes()]),
+    _pack(source.layout, shape, parts),
+    _pack(source.layout, shape[:1], [labels.tobytes()]),
     counts,
   )
 
@@ -214,14 +215,12 @@ def _vary(rng: Any, drawings: Any, count: int) -> Any:
   return images - noise
 
 
-def _pack(
-  file: OriginFile, shape: tuple[int, ...], parts: list[bytes]
-) -> bytes:
-  """Returns a file of the format its name tells."""
+def _pack(layout: str, shape: tuple[int, ...], parts: list[bytes]) -> bytes:
+  """Returns a file in a format: 'idx' or 'npz'."""
   import numpy as np
 
   out = io.BytesIO()
-  if file.name.endswith('.npz'):
+  if layout == 'npz':
     with (
       zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as npz,
       npz.open('arr_0.npy', 'w') as member,

@@ -14,6 +14,10 @@ class SubsetNameError(CmnistError, ValueError):
   """A name that is no CMNIST subset; says why and what was likely meant."""
 
 
+class DeclarationError(CmnistError, ValueError):
+  """A declaration of a source with an unknown, missing or wrong field."""
+
+
 class OriginFileError(CmnistError):
   """An origin file that is missing, damaged, or not the one expected."""
 

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a CMNIST subset is: the grammar of names and the rule of composition.
+"""The subsets of CMNIST: their names, classes and rows, the rule they follow.
 
     CMNIST-3-EElKm-r-10
-           | |      `-- reduced to the first 10 training examples a class
+           | |      `-- only the first 10 training examples of each class
            | `--------- keys of the sources, in the order of `sources.SOURCES`
            `----------- how many sources
 
-A combination is valid when no class name occurs in two of its sources (the
-paper, section 3). CMNIST-X mixes hand-listed classes of several sources (the
-lists of the published generator) and is named by its number of classes.
+A combination is valid when no class name occurs in two of its sources (section
+3 of the paper). CMNIST-X mixes some classes of several sources, those that the
+published generator lists, and is named by its number of classes.
 """
 
 from __future__ import annotations
@@ -20,19 +20,22 @@ import functools
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.errors import SubsetNameError
 from cmnist_tfds.sources import Source
 
-# Training examples a class of the reduced subsets in the paper.
+if TYPE_CHECKING:
+  import numpy as np
+
+# Training examples of each class in the reduced subsets of the paper.
 REDUCED_SIZES = (1, 5, 10, 50, 100)
 
 # The paper's reference dataset.
 DEFAULT = 'X-12'
 
-# Of the examples and their order: the version of the prepared datasets.
+# Version of the prepared datasets: it changes when examples or their order do.
 VERSION = '1.0.0'
 
 HOMEPAGE = 'https://github.com/swenkel/cmnist'
@@ -62,9 +65,9 @@ class SubsetClass:
     source: The source it comes from.
     source_number: Position of that source in the subset, from 0.
     raw_label: Its number in the source's files.
-    train: Training examples in the subset; None where the source's counts are
-      not known before its files are read.
-    test: Test examples, or None likewise.
+    train: Number of its training examples in the subset; None where the counts
+      of the source are not known before its files are read.
+    test: Number of its test examples, or None for the same reason.
   """
 
   label: int
@@ -92,7 +95,7 @@ class Subset:
   per_class: int | None = None
 
   def __reduce__(self) -> tuple[Any, ...]:
-    # There is one record of each subset and source in a process.
+    # A process has one record of each subset.
     return subset, (self.name,)
 
   @property
@@ -143,7 +146,7 @@ class Subset:
     if self.per_class is None:
       return self._num_examples('train')
     return _total(
-      # All classes have that many; there is no need to count them singly.
+      # Each class has that many, so the counts of classes need not be known.
       self.per_class * len(raw_labels)
       if self.per_class <= source.min_train_per_class
       else _total(self._train_count(source, raw) for raw in raw_labels)
@@ -182,6 +185,16 @@ class Subset:
   def license(self) -> str:
     """The licence of each of the sources."""
     return '; '.join(f'{s.title}: {s.license}' for s in self.sources)
+
+  def train_limit(self, split: str) -> int | None:
+    """Returns how many examples of each class a split keeps, None for all.
+
+    Reduced subsets have fewer training examples; the test set stays whole.
+
+    Args:
+      split: 'train' or 'test'.
+    """
+    return self.per_class if split == 'train' else None
 
   @property
   def full(self) -> Subset:
@@ -224,6 +237,37 @@ def _total(counts: Iterable[int | None]) -> int | None:
   return total
 
 
+def rows(
+  labels: np.ndarray, raw_labels: Sequence[int], limit: int | None
+) -> np.ndarray:
+  """Returns the rows of one split of a source that a subset takes.
+
+  Args:
+    labels: (n,) raw labels, in the order of the file.
+    raw_labels: The classes taken.
+    limit: How many of each class are taken, the first ones of the file; None
+      for all.
+
+  Returns:
+    (m,) int64, the rows taken, ascending: the order of the file is kept.
+  """
+  import numpy as np
+
+  if limit is None:
+    # A whole source is told from the range of its labels, in a fraction of the
+    # time that comparing each label takes.
+    if labels.size and set(raw_labels) >= set(
+      range(labels.min(), labels.max() + 1)
+    ):
+      return np.arange(len(labels), dtype=np.int64)
+    return np.flatnonzero(np.isin(labels, raw_labels))
+  return np.sort(
+    np.concatenate(
+      [np.flatnonzero(labels == raw)[:limit] for raw in raw_labels]
+    )
+  )
+
+
 def citations(cited: Iterable[Source]) -> str:
   """Returns BibTeX of CMNIST and of the sources, each entry once."""
   return '\n\n'.join(dict.fromkeys([CITATION, *(s.citation for s in cited)]))
@@ -257,7 +301,7 @@ def combine(combined: Sequence[Source]) -> Subset:
 def mix(
   num_classes: int, available: Sequence[Source] = sources_lib.SOURCES
 ) -> Subset:
-  """Returns CMNIST-X of so many classes, hand-listed in the sources."""
+  """Returns CMNIST-X with that many classes, which the sources list."""
   return Subset(
     name=f'X-{num_classes}',
     members=tuple(
@@ -269,7 +313,7 @@ def mix(
 
 
 def reduce(full: Subset, per_class: int) -> Subset:
-  """Returns a subset with the first training examples of each class alone."""
+  """Returns the subset with the first training examples of each class only."""
   return dataclasses.replace(
     full, name=f'{full.name}-r-{per_class}', per_class=per_class
   )
@@ -314,10 +358,10 @@ def _declared_by_name() -> dict[str, Subset]:
 def subset(name: str) -> Subset:
   """Returns the subset of that name.
 
-  Besides the canonical spelling these resolve, to one and the same record: the
-  prefix `CMNIST-` (or `cmnist/`), any letter case, and `EI` for `El`, as
-  scanned copies of the paper print it. Single sources (`1-Km`) and reduced
-  forms of any size (`2-FKd-r-7`) are subsets too.
+  A name may have the prefix `CMNIST-` or `cmnist/`, any letter case, and `EI`
+  for `El`, as scanned copies of the paper print it; every spelling gives the
+  same record. Single sources (`1-Km`) and reduced forms of any size
+  (`2-FKd-r-7`) are subsets too.
 
   Args:
     name: A name, as '3-EElKm', 'X-24' or '2-FKd-r-10'.
@@ -338,12 +382,23 @@ def subset(name: str) -> Subset:
     found = full
   else:
     found = reduce(full, _per_class(name, full, match['per_class']))
-  # An alias must give the very object its canonical name gives.
+  # Every spelling gives the object that the canonical name gives.
   return found if found.name == name else subset(found.name)
 
 
 def _full(name: str, base: str) -> Subset:
-  """Returns the subset a name without its reduction stands for."""
+  """Returns the subset that a name stands for when `-r-N` is taken off.
+
+  Args:
+    name: The name as it was given, for messages.
+    base: The name without prefix and `-r-N`, case-folded.
+
+  Returns:
+    The subset.
+
+  Raises:
+    SubsetNameError: If there is no such subset.
+  """
   match = _BASE.fullmatch(base)
   if match is None:
     raise _no_subset(
@@ -352,17 +407,25 @@ def _full(name: str, base: str) -> Subset:
       ' optionally -r-<training examples a class>',
       _guess(base),
     )
-  count, keys = match['count'], match['keys']
-  if count == 'x':
-    if keys not in map(str, _mix_sizes()):
-      sizes = ' or '.join(map(str, _mix_sizes()))
-      raise _no_subset(
-        name,
-        f'CMNIST-X has {sizes} classes, not {keys}',
-        [f'X-{n}' for n in _mix_sizes()],
-      )
-    return mix(int(keys))
+  if match['count'] == 'x':
+    return _named_mix(name, match['keys'])
+  return _combination(name, base, match['count'], match['keys'])
 
+
+def _named_mix(name: str, size: str) -> Subset:
+  """Returns the mix with the number of classes that a name gives."""
+  if size not in map(str, _mix_sizes()):
+    sizes = ' or '.join(map(str, _mix_sizes()))
+    raise _no_subset(
+      name,
+      f'CMNIST-X has {sizes} classes, not {size}',
+      [f'X-{n}' for n in _mix_sizes()],
+    )
+  return mix(int(size))
+
+
+def _combination(name: str, base: str, count: str, keys: str) -> Subset:
+  """Returns the combination of the sources whose keys a name gives."""
   combined = _split_keys(keys)
   if combined is None:
     known = ' '.join(s.key for s in sources_lib.SOURCES)
@@ -383,6 +446,7 @@ def _full(name: str, base: str) -> Subset:
     raise _no_subset(
       name, f'keys are out of order, which is {order}', [meant.name]
     )
+  # Nine digits are enough, and more than 4,300 would make `int` fail.
   if int(count[-9:]) != len(combined):
     raise _no_subset(
       name,
@@ -394,8 +458,8 @@ def _full(name: str, base: str) -> Subset:
 
 def _per_class(name: str, full: Subset, text: str) -> int:
   """Returns the N of `-r-N`."""
-  # More digits than any number of examples has would make a name no file
-  # system holds.
+  # Nine digits are more than any class has examples, and keep the name short
+  # enough for a folder.
   if not re.fullmatch('0*[1-9][0-9]{0,8}', text, re.ASCII):
     raise _no_subset(
       name,
@@ -417,7 +481,7 @@ def _keys_by_spelling() -> dict[str, Source]:
 
 
 def _split_keys(keys: str) -> list[Source] | None:
-  """Returns the sources of case-folded keys, None if they are no keys."""
+  """Returns the sources that case-folded keys name, None if some name none."""
   longest_first = sorted(_keys_by_spelling(), key=len, reverse=True)
   any_key = '|'.join(map(re.escape, longest_first))
   if not re.fullmatch(f'(?:{any_key})+', keys):
@@ -426,7 +490,7 @@ def _split_keys(keys: str) -> list[Source] | None:
 
 
 def _say_collisions(collisions: dict[str, list[Source]]) -> str:
-  """Says which classes occur in which sources, the same ones in one phrase."""
+  """Says which class names occur in which sources, each group of sources once."""
   names_by_sources = collections.defaultdict(list)
   for name, holders in collisions.items():
     names_by_sources[tuple(holders)].append(name)

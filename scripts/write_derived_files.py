@@ -22,12 +22,11 @@ def published_files() -> Iterator[sources.OriginFile]:
   """Yields every file that is published on its own, each once."""
   seen = set()
   for source in sources.SOURCES:
-    for split in source.splits.values():
-      for file in (split.images, split.labels):
-        for published in (file.archive or file, *file.equivalents):
-          if published.path not in seen:
-            seen.add(published.path)
-            yield published
+    for file in source.origin_files:
+      for published in (file.archive or file, *file.equivalents):
+        if published.path not in seen:
+          seen.add(published.path)
+          yield published
 
 
 def checksums() -> str:

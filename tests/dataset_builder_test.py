@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-import cmnist_tfds
-from cmnist_tfds import origin, resources, selection, subsets
+from cmnist_tfds import origin, resources, subsets
 from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
 from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
 from cmnist_tfds.errors import (
@@ -31,8 +30,7 @@ _SAMPLE = resources.folder('dummy_data')
 _PATHS = {
   url: file.path
   for source in SOURCES
-  for split in source.splits.values()
-  for wanted in (split.images, split.labels)
+  for wanted in source.origin_files
   for file, url in locations.urls(wanted, None)
   # The sample has EMNIST's archive whole.
   if not file.archive
@@ -444,20 +442,3 @@ def test_dataset_is_read_without_the_package_code(data_dir):
     (pathlib.Path(built.data_dir) / 'metadata.json').read_text('utf-8')
   )
   assert metadata['subset'] == '2-FKd-r-5'
-
-
-# Selection -------------------------------------------------------------------
-
-
-def test_rows_keep_the_first_of_each_class_in_file_order():
-  labels = np.array([3, 1, 3, 3, 2, 1, 2, 1], np.uint8)
-  assert selection.rows(labels, (1, 3), None).tolist() == [0, 1, 2, 3, 5, 7]
-  assert selection.rows(labels, (1, 3), 2).tolist() == [0, 1, 2, 5]
-  assert selection.rows(labels, (2,), 9).tolist() == [4, 6]
-
-
-def test_label_map_of_a_mix():
-  table = selection.label_map(cmnist_tfds.subset('X-12'), 1)
-  assert table[15] == 2
-  assert table[21] == 3
-  assert (table >= 0).sum() == 2

@@ -113,8 +113,7 @@ def test_what_tfds_has_fetched_is_not_fetched_again(
 ):
   from tensorflow_datasets.core.download import checksums
 
-  split = plain.source.splits['train']
-  files = (split.images, split.labels)
+  files = list(plain.source.splits['train'].files)
   stock = _stock(
     tmp_path,
     name,

@@ -179,8 +179,7 @@ def test_all_dead_homes_of_a_file_are_given_up_within_30_s():
   hosts = max(
     len({url.split('/')[2] for _, url in locations.urls(file, 'http://mirror')})
     for source in SOURCES
-    for split in source.splits.values()
-    for file in (split.images, split.labels)
+    for file in source.origin_files
   )
   assert hosts * http_client.Limits().silence <= 30
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmnist_tfds import cli, origin, resources, selection, subsets
+from cmnist_tfds import cli, origin, resources, subsets
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.figures import (
   confusable,
@@ -36,7 +36,7 @@ def _examples(name: str, count: int) -> list[list[np.ndarray]]:
   for source, raw_labels in subsets.subset(name).members:
     arrays = origin.read_split(source, 'train', _SAMPLE, allow_unverified=True)
     images += [
-      list(arrays.images[selection.rows(arrays.labels, [raw], count)])
+      list(arrays.images[subsets.rows(arrays.labels, [raw], count)])
       for raw in raw_labels
     ]
   return images

@@ -100,7 +100,6 @@ def test_downloaded_copies_come_after_folders(tmp_path):
 
 def test_every_file_can_be_had_somewhere():
   for source in SOURCES:
-    for split in source.splits.values():
-      for file in (split.images, split.labels):
-        assert list(locations.urls(file)), file.path
-        assert 'http' in locations.say_how_to_get(file, None)
+    for file in source.origin_files:
+      assert list(locations.urls(file)), file.path
+      assert 'http' in locations.say_how_to_get(file, None)

@@ -3,39 +3,67 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import pickle
 
-from cmnist_tfds.sources import SOURCES, SPLITS
+import pytest
+import synthetic
+
+from cmnist_tfds.sources import SOURCES, SPLITS, source
 
 
 def _files():
-  for source in SOURCES:
-    for split in source.splits.values():
-      for file in (split.images, split.labels):
-        yield file
-        yield from file.equivalents
-        if file.archive:
-          yield file.archive
+  for record in SOURCES:
+    for file in record.origin_files:
+      yield file
+      yield from file.equivalents
+      if file.archive:
+        yield file.archive
+
+
+def test_order_is_that_of_the_paper():
+  keys = ' '.join(record.key for record in SOURCES)
+  assert keys == 'E Ed El Eb Em Ec F Kd Km K49 N'
+
+
+def test_a_source_is_found_by_its_key():
+  assert [source(s.key) for s in SOURCES] == list(SOURCES)
+  with pytest.raises(KeyError, match='Q'):
+    source('Q')
+
+
+def test_a_pickle_gives_the_one_record():
+  for record in SOURCES:
+    assert pickle.loads(pickle.dumps(record)) is record
+    assert copy.deepcopy(record) is record
+
+
+def test_a_source_of_ones_own_can_be_pickled():
+  made = synthetic.make().source
+  read = pickle.loads(pickle.dumps(made))
+  assert read is not made
+  assert vars(read) == vars(made)
 
 
 def test_sizes_and_counts_agree():
-  for source in SOURCES:
-    assert tuple(source.splits) == SPLITS
-    for split in source.splits.values():
+  for record in SOURCES:
+    assert tuple(record.splits) == SPLITS
+    for split in record.splits.values():
       if split.class_counts:
         assert sum(split.class_counts) == split.num_examples
-        assert len(split.class_counts) == len(source.class_names)
-    counts = source.splits['train'].class_counts
+        assert len(split.class_counts) == len(record.class_names)
+    counts = record.splits['train'].class_counts
     if counts:
-      assert source.min_train_per_class == min(counts)
-    assert source.min_train_per_class * len(source.class_names) <= (
-      source.splits['train'].num_examples
+      assert record.min_train_per_class == min(counts)
+    assert record.min_train_per_class * len(record.class_names) <= (
+      record.splits['train'].num_examples
     )
 
 
 def test_class_names_are_unique_within_a_source():
-  for source in SOURCES:
-    assert len(set(source.class_names)) == len(source.class_names)
+  for record in SOURCES:
+    assert len(set(record.class_names)) == len(record.class_names)
 
 
 def test_every_file_can_be_fetched_and_proved():
@@ -65,9 +93,9 @@ def test_three_files_have_no_published_sha256():
 
 
 def test_mixed_labels_exist():
-  for source in SOURCES:
-    for raw_labels in source.mix_labels.values():
-      assert set(raw_labels) <= set(source.raw_labels)
+  for record in SOURCES:
+    for raw_labels in record.mix_labels.values():
+      assert set(raw_labels) <= set(record.raw_labels)
 
 
 def test_hashes_are_those_of_local_copies(origin_files):

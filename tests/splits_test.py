@@ -304,12 +304,11 @@ def test_large_splits_are_turned_in_pieces(monkeypatch, tmp_path):
 
 def _local(origin_files: pathlib.Path):
   for source in SOURCES:
-    for split in source.splits.values():
-      for file, shape in load_split.files_of(split):
-        for copy in locations.copies_on_disk(
-          file, Locations(manual_dir=origin_files)
-        ):
-          yield file, copy, shape
+    for file, shape in source.origin_files.items():
+      for copy in locations.copies_on_disk(
+        file, Locations(manual_dir=origin_files)
+      ):
+        yield file, copy, shape
 
 
 def test_recorded_fingerprints_are_those_of_the_files(origin_files):

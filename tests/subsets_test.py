@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import csv
 import pathlib
+import pickle
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -242,6 +244,44 @@ def test_a_further_source_combines_by_the_same_rule():
   names = [s.name for s in subsets.combinations(available)]
   assert '2-FQ' in names
   assert len(names) > len(list(subsets.combinations()))
+
+
+def test_only_the_training_split_is_limited():
+  assert subsets.subset('2-FKd-r-7').train_limit('train') == 7
+  assert subsets.subset('2-FKd-r-7').train_limit('test') is None
+  assert subsets.subset('2-FKd').train_limit('train') is None
+
+
+@pytest.mark.parametrize(
+  ('raw_labels', 'limit', 'taken'),
+  [
+    ((1, 3), None, [0, 1, 2, 3, 5, 7]),
+    ((1, 3), 2, [0, 1, 2, 5]),
+    ((2,), 9, [4, 6]),
+    ((1, 2, 3), None, list(range(8))),
+    ((1, 2, 3, 4), None, list(range(8))),
+    ((4,), None, []),
+    ((4,), 1, []),
+  ],
+)
+def test_rows_keep_the_first_of_each_class_in_file_order(
+  raw_labels, limit, taken
+):
+  labels = np.array([3, 1, 3, 3, 2, 1, 2, 1], np.uint8)
+  found = subsets.rows(labels, raw_labels, limit)
+  assert found.dtype == np.int64
+  assert found.tolist() == taken
+
+
+@pytest.mark.parametrize('limit', [None, 1])
+def test_no_labels_give_no_rows(limit):
+  assert subsets.rows(np.array([], np.uint8), (0, 1), limit).tolist() == []
+
+
+@pytest.mark.parametrize('name', ['X-12', '1-Km', '2-FKd-r-7'])
+def test_a_pickle_gives_the_one_record(name):
+  subset = subsets.subset(name)
+  assert pickle.loads(pickle.dumps(subset)) is subset
 
 
 def test_keys_cannot_be_read_in_two_ways():

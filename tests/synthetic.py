@@ -179,6 +179,7 @@ def make(
       )
     },
     min_train_per_class=20,
+    layout='npz' if form == 'npz' else 'idx',
     transposed=form == 'zip',
     homepage='',
     license='',

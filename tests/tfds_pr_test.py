@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import os
@@ -17,6 +18,7 @@ import pytest
 
 import cmnist_tfds
 from cmnist_tfds import cli, load, subsets, tfds_pr
+from cmnist_tfds.sources import tables
 
 _FEATURES = ('image', 'label', 'source', 'source_label')
 _NAMES = ('3-EElKm-r-10', '2-EcK49')
@@ -185,9 +187,30 @@ def test_the_source_link_leads_to_the_added_builder(checkout, page):
 
 
 def test_speaks_of_this_package_nowhere(checkout):
-  for path in (checkout / tfds_pr.FOLDER).iterdir():
-    if path.is_file():
-      assert 'cmnist_tfds' not in path.read_text('utf-8'), path.name
+  dataset = checkout / tfds_pr.FOLDER
+  for path in (*dataset.glob('*.*'), *dataset.rglob('*.py')):
+    assert 'cmnist_tfds' not in path.read_text('utf-8'), path
+
+
+def test_modules_have_the_head_of_tfds(checkout):
+  modules = list((checkout / tfds_pr.FOLDER).rglob('*.py'))
+  assert len(modules) == 10
+  for path in modules:
+    lines = path.read_text('utf-8').splitlines()
+    assert lines[0] == '# coding=utf-8', path
+    assert re.fullmatch(
+      r'# Copyright \d{4} The TensorFlow Datasets Authors\.', lines[1]
+    ), path
+    assert 'SPDX' not in path.read_text('utf-8'), path
+
+
+def test_the_declarations_are_those_of_this_package(checkout):
+  said = _run(
+    checkout,
+    'from tensorflow_datasets.datasets.cmnist.sources import tables\n'
+    'print(repr(tables.TABLES))',
+  )
+  assert ast.literal_eval(said) == tables.TABLES
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path, capsys):

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 import google_crc32c
 import numpy as np
 
-from cmnist_tfds import origin, selection
+from cmnist_tfds import origin, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.formats import png
 from cmnist_tfds.prefetch import prefetch
@@ -240,7 +240,7 @@ def _read_nothing() -> origin.SplitArrays:
 def _split_sources(
   subset: Subset, split: str, kept: Sequence[tuple[str, store.Kept]]
 ) -> list[SplitSource]:
-  limit = selection.train_limit(subset, split)
+  limit = subset.train_limit(split)
   found = []
   for number, ((source, raw_labels), (key, arrays)) in enumerate(
     zip(subset.members, kept, strict=True)
@@ -253,7 +253,7 @@ def _split_sources(
         rows=(
           None
           if whole
-          else selection.rows(arrays.arrays['labels'], raw_labels, limit)
+          else subsets.rows(arrays.arrays['labels'], raw_labels, limit)
         ),
         key=key,
       )

@@ -205,8 +205,7 @@ def adopt(
   adopted._homes = {
     url: file
     for source in sources
-    for split in source.splits.values()
-    for wanted in (split.images, split.labels)
+    for wanted in source.origin_files
     for file, url in locations_lib.urls(wanted, mirror)
   }
   adopted._mirror = mirror

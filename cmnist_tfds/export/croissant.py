@@ -166,12 +166,11 @@ def _origin_files(subset: Subset) -> Iterator[OriginFile]:
   """Yields the files of a subset that are published on their own, each once."""
   seen = set()
   for source in subset.sources:
-    for split in source.splits.values():
-      for file in (split.images, split.labels):
-        published = file.archive or file
-        if published.path not in seen:
-          seen.add(published.path)
-          yield published
+    for file in source.origin_files:
+      published = file.archive or file
+      if published.path not in seen:
+        seen.add(published.path)
+        yield published
 
 
 def _origin(mlc: Any, file: OriginFile) -> mlc.FileObject:

@@ -53,9 +53,8 @@ def audit(
     One finding per file.
   """
   for source in sources:
-    for split in source.splits.values():
-      for file, shape in load_split.files_of(split):
-        yield _audit_file(file, shape, locations, hashes=hashes)
+    for file, shape in source.origin_files.items():
+      yield _audit_file(file, shape, locations, hashes=hashes)
 
 
 def _audit_file(

@@ -17,7 +17,7 @@ from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin import verification as verification_lib
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.origin.verification import Proof
-from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source, Split
+from cmnist_tfds.sources import OriginFile, Source
 
 # Images turned upright at a time, so that no second copy of a large split is
 # made in memory.
@@ -66,7 +66,7 @@ def read_split(
   expected = source.splits[split]
   (images, images_proof), (labels, labels_proof) = (
     _read_file(file, shape, locations, allow_unverified=allow_unverified)
-    for file, shape in files_of(expected)
+    for file, shape in expected.files.items()
   )
   if len(images) != len(labels):
     raise OriginFileError(
@@ -85,14 +85,6 @@ def read_split(
       expected.labels.path: labels_proof,
     },
   )
-
-
-def files_of(split: Split) -> list[tuple[OriginFile, tuple[int, ...]]]:
-  """Returns the two files of a split, each with the shape of its array."""
-  return [
-    (split.images, (split.num_examples, IMAGE_SIZE, IMAGE_SIZE)),
-    (split.labels, (split.num_examples,)),
-  ]
 
 
 def find(file: OriginFile, locations: Locations) -> Copy | None:

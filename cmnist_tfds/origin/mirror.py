@@ -87,12 +87,7 @@ def _fill_one(
 
 def _wanted(sources: Iterable[Source]) -> list[OriginFile]:
   """Returns the files; an archive in place of most of its members."""
-  files = [
-    file
-    for source in sources
-    for split in source.splits.values()
-    for file in (split.images, split.labels)
-  ]
+  files = [file for source in sources for file in source.origin_files]
   wanted = []
   for file in files:
     if file.archive:

@@ -1,36 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes what a pull request to TFDS would add, from this package.
 
-TFDS is to build CMNIST without this package, by its stock road: what CMNIST is,
-and what TFDS is told of it, are modules of this package; how files are read is a
-builder of TFDS's plain kind, in `templates/`.
+TFDS is to build CMNIST without this package and with its own writer. What CMNIST
+is, and what TFDS is told of it, are modules of this package. The builder that
+reads the origin files, and its test, are in `templates/`.
 """
 
 from __future__ import annotations
 
 import pathlib
+import pprint
 import re
 import shutil
 
 from cmnist_tfds import atomic, resources
+from cmnist_tfds.sources import tables
 
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
-_TEMPLATES = _PACKAGE / 'tfds_pr/templates'
 _DATASET = _PACKAGE / 'datasets/cmnist'
 
 # In a checkout of TFDS.
 FOLDER = 'tensorflow_datasets/datasets/cmnist'
-# What CMNIST is, which examples a subset takes, what TFDS is told of it.
-_MODULES = (
-  'errors.py',
-  'sources.py',
-  'subsets.py',
-  'selection.py',
-  'datasets/config.py',
-)
+# Modules of this package, by the names that TFDS gives them.
+_MODULES = {
+  '__init__.py': 'datasets/cmnist/__init__.py',
+  'cmnist_dataset_builder.py': 'tfds_pr/templates/stock_builder.py',
+  'cmnist_dataset_builder_test.py': 'tfds_pr/templates/stock_builder_test.py',
+  'config.py': 'datasets/config.py',
+  'errors.py': 'errors.py',
+  'schema.py': 'schema.py',
+  'sources/__init__.py': 'sources/__init__.py',
+  'sources/declaration.py': 'sources/declaration.py',
+  'subsets.py': 'subsets.py',
+}
 _DESCRIPTIONS = ('README.md', 'CITATIONS.bib', 'TAGS.txt')
 
-_COPYRIGHT = re.compile(r'# Copyright (\d+) The cmnist_tfds Authors\.')
+_OUR_HEAD = '# SPDX-License-Identifier: Apache-2.0\n'
+_HEAD_OF_TFDS = """\
+# coding=utf-8
+# Copyright 2026 The TensorFlow Datasets Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
 _IMPORT = re.compile(r'^(\s*(?:from|import) )cmnist_tfds\b', re.MULTILINE)
 
 
@@ -51,15 +73,11 @@ def write(folder: pathlib.Path) -> pathlib.Path:
   """
   with atomic.folder(folder) as unfinished:
     dataset = unfinished / FOLDER
-    dataset.mkdir(parents=True)
-    for path in (
-      *(_PACKAGE / module for module in _MODULES),
-      *sorted(_TEMPLATES.glob('*.py')),
-      _DATASET / '__init__.py',
-    ):
-      (dataset / path.name).write_text(
-        _for_tfds(path.read_text('utf-8')), 'utf-8'
-      )
+    (dataset / 'sources').mkdir(parents=True)
+    for name, module in _MODULES.items():
+      code = (_PACKAGE / module).read_text('utf-8')
+      (dataset / name).write_text(_for_tfds(code), 'utf-8')
+    (dataset / 'sources/tables.py').write_text(_for_tfds(_tables()), 'utf-8')
     for name in _DESCRIPTIONS:
       shutil.copyfile(_DATASET / name, dataset / name)
     shutil.copyfile(
@@ -69,9 +87,18 @@ def write(folder: pathlib.Path) -> pathlib.Path:
   return folder / FOLDER
 
 
+def _tables() -> str:
+  """Returns the declarations of the sources as a module.
+
+  TFDS packages no TOML files, and has no parser for them on Python 3.10.
+  """
+  literal = pprint.pformat(tables.TABLES, width=80, sort_dicts=False)
+  return (
+    f'{_OUR_HEAD}"""The declarations of the sources."""\n\nTABLES = {literal}\n'
+  )
+
+
 def _for_tfds(code: str) -> str:
   """Returns a module as TFDS has it: its own head, imports from its tree."""
-  code = _COPYRIGHT.sub(
-    r'# coding=utf-8\n# Copyright \1 The TensorFlow Datasets Authors.', code
-  )
+  code = code.replace(_OUR_HEAD, _HEAD_OF_TFDS, 1)
   return _IMPORT.sub(rf'\1{FOLDER.replace("/", ".")}', code)

@@ -16,7 +16,6 @@ from etils import epath
 from tensorflow_datasets.datasets.cmnist import (
   config,
   errors,
-  selection,
   sources,
   subsets,
 )
@@ -42,7 +41,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     ):
       row['verified'] = {
         file.path: 'sha256' if fetched(file).sha256 else 'md5'
-        for file in origin_files(source)
+        for file in source.origin_files
       }
     return info
 
@@ -56,7 +55,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     to_fetch = {
       fetched(file).path: fetched(file)
       for source in self._subset.sources
-      for file in origin_files(source)
+      for file in source.origin_files
     }
     paths = dl_manager.download(
       {path: file.urls[0] for path, file in to_fetch.items()}
@@ -74,37 +73,34 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     """Yields the examples, numbered along the concatenation of the sources."""
     table = self.info.metadata['classes']
     key = 0
-    for index, (source, raw_labels) in enumerate(self._subset.members):
-      files = source.splits[split]
-      images = _read(paths, files.images)
-      raw = _read(paths, files.labels)
+    for number, (source, raw_labels) in enumerate(self._subset.members):
+      images, raw = (
+        _read(paths, file, source.layout) for file in source.splits[split].files
+      )
       if source.transposed:
         images = images.transpose(0, 2, 1)
-      rows = selection.rows(
-        raw, raw_labels, selection.train_limit(self._subset, split)
-      )
-      labels = selection.label_map(self._subset, index)[raw]
-      for label, count in zip(
-        *np.unique(labels[rows], return_counts=True), strict=True
+      rows = subsets.rows(raw, raw_labels, self._subset.train_limit(split))
+      label_of = {
+        c.raw_label: c.label
+        for c in self._subset.classes
+        if c.source_number == number
+      }
+      for raw_label, count in zip(
+        *np.unique(raw[rows], return_counts=True), strict=True
       ):
-        table[label][split] = int(count)
+        table[label_of[int(raw_label)]][split] = int(count)
       for row in rows.tolist():
+        raw_label = int(raw[row])
         yield (
           key,
           {
             'image': images[row, :, :, None],
-            'label': int(labels[row]),
-            'source': index,
-            'source_label': int(raw[row]),
+            'label': label_of[raw_label],
+            'source': number,
+            'source_label': raw_label,
           },
         )
         key += 1
-
-
-def origin_files(source: sources.Source) -> Iterator[sources.OriginFile]:
-  """Yields the files of a source."""
-  for split in source.splits.values():
-    yield from (split.images, split.labels)
 
 
 def fetched(file: sources.OriginFile) -> sources.OriginFile:
@@ -130,12 +126,12 @@ def check_md5(path: epath.Path, file: sources.OriginFile) -> None:
     )
 
 
-def _read(paths: _Paths, file: sources.OriginFile) -> np.ndarray:
+def _read(paths: _Paths, file: sources.OriginFile, layout: str) -> np.ndarray:
   """Returns the array in a file."""
   data = paths[fetched(file).path].read_bytes()
   if file.member:
     data = zipfile.ZipFile(io.BytesIO(data)).read(file.member)
-  if file.path.endswith('.npz'):
+  if layout == 'npz':
     return np.load(io.BytesIO(data))['arr_0']
   return _read_idx(gzip.decompress(data))
 

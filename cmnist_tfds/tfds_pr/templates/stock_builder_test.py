@@ -19,7 +19,7 @@ class _CmnistTestCase(tfds.testing.DatasetBuilderTestCase):
     for path in {
       cmnist_dataset_builder.fetched(file).path
       for source in sources.SOURCES
-      for file in cmnist_dataset_builder.origin_files(source)
+      for file in source.origin_files
     }
   }
 

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The eleven sources of CMNIST, as records.
+
+Everything the package knows of a source stands in its declaration and nowhere
+else: names, files, figures, labels, licence, citation. `declaration` describes
+the form of declarations, and `tables` holds them.
+
+Facts are those of the paper (S. Wenkel, "Concatenated MNIST (CMNIST): Making
+784 pixels challenging again", 2019, section 3), of its published generator
+(github.com/swenkel/cmnist) and of the sources' own files and pages. Sizes and
+hashes are those of the files as their origins publish them.
+"""
+
+from __future__ import annotations
+
+from cmnist_tfds.sources import declaration, tables
+from cmnist_tfds.sources.declaration import (
+  IMAGE_SIZE,
+  SPLITS,
+  OriginFile,
+  Source,
+  Split,
+)
+
+__all__ = [
+  'IMAGE_SIZE',
+  'SOURCES',
+  'SPLITS',
+  'OriginFile',
+  'Source',
+  'Split',
+  'source',
+]
+
+# In the order that keys have in the names of subsets, and that labels follow:
+# the files by their names, the sources of a file as they stand in it.
+SOURCES: tuple[Source, ...] = tuple(
+  record
+  for file, declared in tables.TABLES.items()
+  for record in declaration.parse(declared, file)
+)
+
+
+def source(key: str) -> Source:
+  """Returns the source of a key, as 'Km'.
+
+  Args:
+    key: The key, in the letter case it is declared in.
+
+  Returns:
+    The source.
+
+  Raises:
+    KeyError: If there is no source of that key.
+  """
+  return {record.key: record for record in SOURCES}[key]
