@@ -14,8 +14,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-import filelock
 from tensorflow_datasets.core import constants
+
+from cmnist_tfds.locks import lock
 
 
 @contextlib.contextmanager
@@ -30,11 +31,13 @@ def alone(data_path: pathlib.Path) -> Iterator[None]:
 
   Yields:
     Nothing.
+
+  Raises:
+    PreparationError: If the lock file cannot be made.
   """
   # TFDS keeps its own notes on the dataset in that folder.
   notes = data_path.parent.parent / '.config'
-  notes.mkdir(parents=True, exist_ok=True)
-  with filelock.FileLock(notes / f'{data_path.parent.name}.lock'):
+  with lock(notes / f'{data_path.parent.name}.lock'):
     _clear(data_path)
     yield
 

@@ -49,7 +49,7 @@ def write(folder: pathlib.Path) -> pathlib.Path:
     PreparationError: If the folder is not empty.
     OSError: If a file cannot be written.
   """
-  with atomic.folder(folder) as unfinished:
+  with atomic.write_folder(folder) as unfinished:
     dataset = unfinished / FOLDER
     dataset.mkdir(parents=True)
     for path in (
