@@ -41,7 +41,7 @@ class OriginFile:
     archive: The archive the file is published in; then `urls` is empty.
     member: The file's name inside `archive`.
     equivalents: Files that hold the same array in another form.
-    fingerprint: `acquire.proofs.fingerprint` of the array in the file, None
+    fingerprint: `verification.fingerprint` of the array in the file, None
       where no complete file has been at hand.
     outdated_size: Size in bytes of a replaced version that still goes about
       under the same name, None where there is none.

@@ -147,7 +147,9 @@ def _open_or_encode(
   allow_unverified: bool,
 ) -> store.Store:
   """Returns the store of a split of a source."""
-  read = functools.partial(origin.read_split, source, split, locations)
+  read = functools.partial(
+    origin.load_split.load_split, source, split, locations
+  )
   proved = origin_of(source, split)
   if not allow_unverified:
     # Whoever made this store had proved the files; they need not be there now.

@@ -13,11 +13,15 @@ import numpy as np
 import tensorflow_datasets.public_api as tfds
 from absl import logging
 from etils import epath
-from tensorflow_datasets.core.utils import shard_utils
 
 from cmnist_tfds import origin, resources, selection, subsets
 from cmnist_tfds.cache import split_sources
-from cmnist_tfds.datasets import atomic_replace, config, download_manager
+from cmnist_tfds.datasets import (
+  atomic_replace,
+  config,
+  download_manager,
+  tfds_internals,
+)
 from cmnist_tfds.datasets.fast_path import write
 from cmnist_tfds.errors import PreparationError, SubsetNameError
 from cmnist_tfds.sources import SPLITS
@@ -76,6 +80,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     self._allow_unverified = allow_unverified
     self._mirror = origin.mirror_of_user(mirror)
     super().__init__(**kwargs)
+    tfds_internals.check_instance(self)
     # For pickling, which would lose them.
     self._original_state |= {
       'allow_unverified': allow_unverified,
@@ -146,26 +151,30 @@ class CmnistBuilder(  # type: ignore[call-arg]
     download_dir: epath.PathLike | None,
     download_config: tfds.download.DownloadConfig,
   ) -> download_manager.OriginDownloadManager:
-    return download_manager.adopt(
-      super()._make_download_manager(download_dir, download_config),
+    force = download_config.download_mode.force_download
+    return download_manager.OriginDownloadManager(
+      download_dir=download_dir or self.data_dir_root / 'downloads',
+      extract_dir=download_config.extract_dir,
+      manual_dir=download_config.manual_dir,
       mirror=self._mirror,
+      url_infos=self.url_infos,
+      dataset_name=self.name,
+      force_download=force,
+      force_extraction=force,
+      force_checksums_validation=download_config.force_checksums_validation,
+      register_checksums=download_config.register_checksums,
+      register_checksums_path=self._checksums_path,
+      verify_ssl=download_config.verify_ssl,
+      max_simultaneous_downloads=(
+        download_config.override_max_simultaneous_downloads
+      ),
     )
 
   def _locations(
-    self,
-    dl_manager: download_manager.OriginDownloadManager,
-    download_config: tfds.download.DownloadConfig,
+    self, dl_manager: download_manager.OriginDownloadManager
   ) -> origin.Locations:
-    """Where origin files are looked for."""
-    manual_dir = download_config.manual_dir or (
-      epath.Path(dl_manager.download_dir) / 'manual'
-    )
-    return origin.Locations(
-      manual_dir=pathlib.Path(manual_dir).expanduser(),
-      mirror=self._mirror,
-      cached=dl_manager.cached,
-      download=dl_manager.download,
-    )
+    """Returns the locations of origin files."""
+    return dl_manager.locations
 
   # Preparation -------------------------------------------------------------
 
@@ -264,7 +273,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     dl_manager: download_manager.OriginDownloadManager,
     download_config: tfds.download.DownloadConfig,
   ) -> None:
-    self._places_now = self._locations(dl_manager, download_config)
+    self._places_now = self._locations(dl_manager)
     metadata = self.info.metadata
     for row in metadata['classes']:
       row.update(dict.fromkeys(SPLITS, 0))
@@ -286,7 +295,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
   # The fast path ---
 
   def _write_split(
-    self, split: str, shard_config: shard_utils.ShardConfig
+    self, split: str, shard_config: tfds_internals.ShardConfig
   ) -> tfds.core.SplitInfo:
     metadata = self.info.metadata
     given = split_sources.open_or_encode(
@@ -345,7 +354,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     metadata = self.info.metadata
     key = 0
     for index, (source, raw_labels) in enumerate(self.subset.members):
-      arrays = origin.read_split(
+      arrays = origin.load_split.load_split(
         source,
         split,
         self._places_now,

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import tensorflow_datasets.public_api as tfds
-
 from cmnist_tfds import origin, resources
 from cmnist_tfds.datasets import dataset_builder, download_manager
 
@@ -19,10 +17,8 @@ class Builder(dataset_builder.CmnistBuilder):
     super().__init__(allow_unverified=True, **kwargs)
 
   def _locations(
-    self,
-    dl_manager: download_manager.OriginDownloadManager,
-    download_config: tfds.download.DownloadConfig,
+    self, dl_manager: download_manager.OriginDownloadManager
   ) -> origin.Locations:
-    """The files that travel with the package."""
-    del dl_manager, download_config
+    """Returns the location of the files in the package."""
+    del dl_manager
     return origin.Locations(manual_dir=resources.folder('dummy_data'))
