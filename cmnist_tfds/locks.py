@@ -60,7 +60,9 @@ def _make_lock_file(path: pathlib.Path) -> None:
     path.touch(_MODE, exist_ok=False)
   except FileExistsError:
     return  # Its owner has given it its mode.
-  path.chmod(_MODE)
+  # Some network and removable file systems have no modes.
+  with contextlib.suppress(PermissionError):
+    path.chmod(_MODE)
 
 
 def _has_locks(path: pathlib.Path) -> bool:
@@ -76,8 +78,8 @@ def _has_locks(path: pathlib.Path) -> bool:
   with path.open('r+b') as file:
     try:
       fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-      return True
+    except (BlockingIOError, PermissionError):
+      return True  # Both say that another process holds the lock.
     except OSError as error:
       if error.errno in _NO_LOCKS:
         return False
