@@ -109,7 +109,7 @@ def _stock(
       key = 0
       for index, (source, raw_labels) in enumerate(subset.members):
         began = time.monotonic()
-        arrays = origin.read_split(source, split, places)
+        arrays = origin.load_split.load_split(source, split, places)
         reading += time.monotonic() - began
         label_of = {
           c.raw_label: c.label

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files and folders that are written beside their place, then renamed.
+"""Writes files and folders completely or not at all.
 
-So nothing half-written is in sight, and what was there stays until the new is
-finished.
+Each is written under a temporary name beside its final place and then renamed.
+Whatever was there before stays until the new one is complete.
 """
 
 from __future__ import annotations
 
 import contextlib
 import pathlib
+import secrets
 import tempfile
 from collections.abc import Iterator
 
@@ -18,16 +19,23 @@ _PACKAGE = 'cmnist_tfds'
 
 
 @contextlib.contextmanager
-def file(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """Gives a file to write, which takes its place when the block ends.
+def write_file(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Writes a file, which replaces any file at its place when the block ends.
+
+  Several processes may write one file at the same time: the last one to finish
+  replaces the others' file.
 
   Args:
-    path: Its place; what is there is replaced.
+    path: The place of the file.
 
   Yields:
-    The path to write to.
+    The path of an empty file, to be filled by the block.
+
+  Raises:
+    OSError: If no file can be made in the folder.
   """
-  unfinished = path.with_name(f'.{path.name}.incomplete')
+  unfinished = path.with_name(f'.{path.name}.{secrets.token_hex(8)}.incomplete')
+  unfinished.touch(exist_ok=False)
   try:
     yield unfinished
     unfinished.replace(path)
@@ -36,19 +44,22 @@ def file(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 @contextlib.contextmanager
-def folder(
+def write_folder(
   path: pathlib.Path, marker_file: str | None = None
 ) -> Iterator[pathlib.Path]:
-  """Gives a folder to fill, which takes its place when the block ends.
+  """Writes a folder, which appears at its place when the block ends.
+
+  An empty folder at that place is replaced, and so is one that this package
+  wrote. Any other is left alone.
 
   Args:
-    path: Its place. An empty folder there is replaced, and one this package
-      wrote; any other is left alone.
-    marker_file: A file in what this package writes that has the package's name in
-      it; None where nothing tells, so that only an empty folder is replaced.
+    path: The place of the folder.
+    marker_file: Name of a file that this package writes into the folder, with
+      the package's name in it. Such a file tells that the package wrote the
+      folder. With None only an empty folder is replaced.
 
   Yields:
-    The folder to write to.
+    The path of an empty folder, to be filled by the block.
 
   Raises:
     PreparationError: If something else is at that place.
@@ -67,11 +78,11 @@ def folder(
 
 
 def check_folder(path: pathlib.Path, marker_file: str | None = None) -> None:
-  """Raises what `folder` would, before the work.
+  """Checks, before any work, that `write_folder` may write a folder.
 
   Args:
-    path: As for `folder`.
-    marker_file: As for `folder`.
+    path: As for `write_folder`.
+    marker_file: As for `write_folder`.
 
   Raises:
     PreparationError: If something else is at that place.
@@ -81,13 +92,15 @@ def check_folder(path: pathlib.Path, marker_file: str | None = None) -> None:
   if path.is_dir():
     if not any(path.iterdir()):
       return
-    token = path / marker_file if marker_file else None
-    if token and token.is_file() and _PACKAGE in token.read_text('utf-8'):
+    marker = path / marker_file if marker_file else None
+    if marker and marker.is_file() and _PACKAGE in marker.read_text('utf-8'):
       return
-  how = (
-    f' and was not written by this command ({marker_file} in it would say so)'
+  reason = (
+    f'was not written by this command ({marker_file} in it would say so)'
+    if marker_file
+    else 'is not empty'
   )
   raise PreparationError(
-    f'{path} is there and not empty{how if marker_file else ""}. Name another'
-    ' folder, or remove it.'
+    f'{path} already exists and {reason}. Choose another folder, or remove'
+    ' this one.'
   )

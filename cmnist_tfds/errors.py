@@ -26,6 +26,10 @@ class PreparationError(CmnistError):
   """A dataset that cannot be prepared or written as asked."""
 
 
+class TfdsVersionError(CmnistError, ImportError):
+  """A version of TensorFlow Datasets that lacks what this package needs."""
+
+
 class SplitError(CmnistError, ValueError):
   """A split that there is none of, or that is not written as TFDS does."""
 

@@ -4,14 +4,93 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
+import logging
 import pathlib
 from collections.abc import Iterator
 
 import filelock
 
+from cmnist_tfds.disk_errors import disk_errors
+
+# Whoever may write to a shared folder may take its locks.
+_MODE = 0o666
+
+# What systems raise on a file system that has no locks.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
 
 @contextlib.contextmanager
 def lock(path: pathlib.Path) -> Iterator[None]:
-  """Keeps other processes out while the block runs."""
-  with filelock.FileLock(path):
+  """Holds a lock that one process, and one thread, holds at a time.
+
+  Other holders are waited for. The lock of a killed process is free. On a file
+  system without locks the block runs without one, and a warning says so once.
+
+  Args:
+    path: The lock file. It and its folder are made if they do not exist. The
+      file stays when the lock is released.
+
+  Yields:
+    Nothing.
+
+  Raises:
+    PreparationError: If the lock file cannot be made or opened.
+  """
+  held = filelock.FileLock(path, mode=_MODE)
+  with disk_errors(path.parent, 'make a lock file in'):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_lock_file(path)
+  with disk_errors(path, 'lock'):
+    has_locks = _has_locks(path)
+    if has_locks:
+      held.acquire()
+  if not has_locks:
+    _warn_once(path.parent)
+  try:
     yield
+  finally:
+    held.release()  # Does nothing where there is no lock.
+
+
+def _make_lock_file(path: pathlib.Path) -> None:
+  """Makes a lock file that every user can lock, whatever the umask is."""
+  try:
+    path.touch(_MODE, exist_ok=False)
+  except FileExistsError:
+    return  # Its owner has given it its mode.
+  # Some network and removable file systems have no modes.
+  with contextlib.suppress(PermissionError):
+    path.chmod(_MODE)
+
+
+def _has_locks(path: pathlib.Path) -> bool:
+  """Returns whether the file system has locks.
+
+  Versions of filelock differ where it has none: 3.20.1 waits for ever, others
+  fall back to another kind of lock.
+  """
+  try:
+    import fcntl
+  except ImportError:  # Windows, where every file system has locks.
+    return True
+  with path.open('r+b') as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+      return True  # Both say that another process holds the lock.
+    except OSError as error:
+      if error.errno in _NO_LOCKS:
+        return False
+      raise
+  return True
+
+
+@functools.cache
+def _warn_once(folder: pathlib.Path) -> None:
+  logging.getLogger('cmnist_tfds').warning(
+    'The file system of %s has no locks. Do not let two processes write to that'
+    ' folder at the same time.',
+    folder,
+  )

@@ -18,7 +18,7 @@ def _audit(made, folder, **kwargs):
 
 
 @pytest.mark.parametrize('form', ['idx', 'npz', 'zip'])
-def test_right_files_are_told_with_place_and_proof(form, tmp_path):
+def test_right_files_are_reported_with_path_and_proof(form, tmp_path):
   made = synthetic.make(form=form)
   findings = _audit(made, tmp_path)
   assert len(findings) == 4
@@ -32,7 +32,7 @@ def test_right_files_are_told_with_place_and_proof(form, tmp_path):
     assert finding.sha256 is None and finding.fingerprint is None
 
 
-def test_missing_and_wrong_files_are_told(tmp_path):
+def test_missing_and_wrong_files_are_reported(tmp_path):
   made = synthetic.make()
   files = dict(made.files)
   del files['toy/train-images.gz']
@@ -51,7 +51,7 @@ def test_missing_and_wrong_files_are_told(tmp_path):
   assert right.proof is Proof.SHA256
 
 
-def test_a_right_copy_counts_wherever_it_is(tmp_path):
+def test_a_right_copy_counts_after_a_wrong_one(tmp_path):
   made = synthetic.make()
   made.write(tmp_path / 'right')
   wrong = tmp_path / 'wrong'
@@ -83,15 +83,15 @@ def test_what_cannot_be_read_has_no_fingerprint(tmp_path):
   made = synthetic.make(form='zip')
   (tmp_path / 'toy').mkdir()
   (tmp_path / 'toy/gzip.zip').write_bytes(b'no zip file')
-  places = Locations(manual_dir=tmp_path)
-  for finding in audit.audit([made.source], places, hashes=True):
+  found_in = Locations(manual_dir=tmp_path)
+  for finding in audit.audit([made.source], found_in, hashes=True):
     assert 'cannot be read' in finding.fault
     assert finding.fingerprint is None
 
 
 def test_files_at_hand_are_right(origin_files):
-  places = Locations(manual_dir=origin_files)
-  findings = list(audit.audit(SOURCES, places, hashes=True))
+  found_in = Locations(manual_dir=origin_files)
+  findings = list(audit.audit(SOURCES, found_in, hashes=True))
   assert len(findings) == 4 * len(SOURCES)
   found = [finding for finding in findings if finding.copy]
   assert found

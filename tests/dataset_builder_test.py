@@ -228,7 +228,9 @@ def test_examples_are_the_files_rows_in_tfds_order(data_dir):
   for split in ('train', 'test'):
     expected = []
     for index, (source, raw_labels) in enumerate(builder.subset.members):
-      arrays = origin.read_split(source, split, sample, allow_unverified=True)
+      arrays = origin.load_split.load_split(
+        source, split, sample, allow_unverified=True
+      )
       kept = dict.fromkeys(raw_labels, 0)
       for image, raw in zip(arrays.images, arrays.labels, strict=True):
         if raw not in kept or (split == 'train' and kept[raw] == 5):
@@ -336,10 +338,12 @@ def test_failed_build_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):
   def fail_at_the_second_source(source, *args, **kwargs):
     if source.key == 'Kd':
       raise OriginFileError('damaged on purpose')
-    return read_split(source, *args, **kwargs)
+    return load_split(source, *args, **kwargs)
 
-  read_split = origin.read_split
-  monkeypatch.setattr(origin, 'read_split', fail_at_the_second_source)
+  load_split = origin.load_split.load_split
+  monkeypatch.setattr(
+    origin.load_split, 'load_split', fail_at_the_second_source
+  )
   builder = cmnist_sample_dataset_builder.Builder(
     data_dir=tmp_path, config='2-FKd-r-1'
   )
@@ -382,7 +386,7 @@ def test_failed_overwriting_keeps_the_finished_dataset(tmp_path, monkeypatch):
     raise OriginFileError('damaged on purpose')
 
   _build('2-FKd-r-1', tmp_path)
-  monkeypatch.setattr(origin, 'read_split', fail)
+  monkeypatch.setattr(origin.load_split, 'load_split', fail)
   with pytest.raises(OriginFileError, match='on purpose'):
     _build('2-FKd-r-1', tmp_path, download_config=_overwriting())
   monkeypatch.undo()

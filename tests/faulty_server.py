@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.server
+import pathlib
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 
@@ -39,14 +41,33 @@ class Served:
 
 
 @contextlib.contextmanager
-def serve(files: dict[str, bytes], pause: float = 0.3) -> Iterator[Served]:
-  """Serves files on 127.0.0.1 until the block is left."""
+def serve(
+  files: dict[str, bytes],
+  pause: float = 0.3,
+  certificate: pathlib.Path | None = None,
+) -> Iterator[Served]:
+  """Serves files on 127.0.0.1 until the block ends.
+
+  Args:
+    files: The files, by path.
+    pause: Seconds between the pieces of /slow.
+    certificate: PEM file with a certificate and its private key. With it the
+      server speaks HTTPS.
+
+  Yields:
+    The server.
+  """
   stopping = threading.Event()
   server = http.server.ThreadingHTTPServer(
     ('127.0.0.1', 0), http.server.BaseHTTPRequestHandler
   )
+  if certificate:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+  scheme = 'https' if certificate else 'http'
   served = Served(
-    f'http://127.0.0.1:{server.server_port}', dict(files), [], pause
+    f'{scheme}://127.0.0.1:{server.server_port}', dict(files), [], pause
   )
 
   class Handler(http.server.BaseHTTPRequestHandler):

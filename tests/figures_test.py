@@ -34,7 +34,9 @@ def _examples(name: str, count: int) -> list[list[np.ndarray]]:
   """The first sample images of each class, straight from the files."""
   images = []
   for source, raw_labels in subsets.subset(name).members:
-    arrays = origin.read_split(source, 'train', _SAMPLE, allow_unverified=True)
+    arrays = origin.load_split.load_split(
+      source, 'train', _SAMPLE, allow_unverified=True
+    )
     images += [
       list(arrays.images[subsets.rows(arrays.labels, [raw], count)])
       for raw in raw_labels

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import threading
 
@@ -40,7 +39,10 @@ def _names(folder):
 def _assert_usable(folder, made):
   for split in made.arrays:
     made.assert_read(
-      origin.read_split(made.source, split, Locations(manual_dir=folder)), split
+      origin.load_split.load_split(
+        made.source, split, Locations(manual_dir=folder)
+      ),
+      split,
     )
 
 
@@ -139,14 +141,11 @@ def test_the_archive_comes_where_parts_of_it_are_not_sent(server, tmp_path):
 
 
 def test_the_archive_comes_where_most_of_it_is_wanted(server, tmp_path):
-  made = _serving(server, form='zip')
-  source = made.source
-  small = dataclasses.replace(
-    source.splits['train'].images.archive, size=60_000
-  )
-  for file in source.origin_files:
-    source = synthetic.replace_file(source, file.path, archive=small)
-  assert [f.path for f in mirror._wanted([source])] == ['toy/gzip.zip']
+  made = _serving(server, form='zip', other_bytes=0)
+  _fill(tmp_path, made)
+  assert _names(tmp_path) == {'toy/gzip.zip'}
+  assert server.requests == [('/ok/toy/gzip.zip', '')]
+  _assert_usable(tmp_path, made)
 
 
 def test_a_file_that_does_not_come_is_told_and_the_rest_comes(server, tmp_path):
@@ -175,7 +174,9 @@ def test_a_full_disk_is_told_before_the_work(server, tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_made_is_told_before_the_work(server, tmp_path):
   made = _serving(server)
   (tmp_path / 'file').touch()
-  with pytest.raises(OriginFileError, match=r'file/mirror: cannot be written'):
+  with pytest.raises(
+    OriginFileError, match=r'Cannot write to \S+file/mirror: Not a'
+  ):
     _fill(tmp_path / 'file' / 'mirror', made)
   assert not server.requests
 

@@ -87,26 +87,31 @@ def make(
   homes: tuple[str, ...] = ('http://127.0.0.1:9/',),
   *,
   form: str = 'idx',
+  num_train: int = SIZES['train'],
+  other_bytes: int = 400_000,
   seed: int = 0,
 ) -> Made:
-  """Makes a source of 40 training and 20 test examples in two classes.
+  """Makes a source with 20 test examples in two classes.
 
   Args:
     homes: Bases of the URLs of its files, without the folder.
     form: 'idx'; 'npz', with the IDX files as equivalents; or 'zip', with IDX
       files as members.
+    num_train: How many training examples there are, an even number.
+    other_bytes: Size of a member of the zip file that is not of this source.
     seed: Of the images.
 
   Returns:
     The source; with 'npz' both forms are among the files.
   """
   rng = np.random.default_rng(seed)
+  sizes = SIZES | {'train': num_train}
   arrays = {
     split: (
       rng.integers(0, 256, (size, 28, 28), np.uint8),
       np.arange(size, dtype=np.uint8) % len(CLASS_NAMES),
     )
-    for split, size in SIZES.items()
+    for split, size in sizes.items()
   }
   named = {
     f'toy/{split}-{part}': array
@@ -123,8 +128,8 @@ def make(
   }
   if form == 'zip':
     members = {f'gzip/{p.rpartition("/")[2]}': d for p, d in idx_files.items()}
-    # Someone else's member makes the part worth less than half of the whole.
-    members['gzip/other.gz'] = rng.bytes(400_000)
+    # With the default, our members are less than half of the archive.
+    members['gzip/other.gz'] = rng.bytes(other_bytes)
     files = {'toy/gzip.zip': zipped(members)}
     archive = origin_file(
       'toy/gzip.zip', files['toy/gzip.zip'], urls=urls('toy/gzip.zip')
@@ -175,7 +180,7 @@ def make(
         class_counts=(size // 2, size // 2),
       )
       for (split, size), images, labels in zip(
-        SIZES.items(), records[::2], records[1::2], strict=True
+        sizes.items(), records[::2], records[1::2], strict=True
       )
     },
     min_train_per_class=20,

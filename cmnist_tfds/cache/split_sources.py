@@ -202,7 +202,7 @@ def _proved_key(source: Source, split: str) -> str:
   """Returns the key of a split of a source whose origin files were verified."""
   files = source.splits[split]
   return f'{source.key} {split}: ' + ' '.join(
-    file.sha256 or file.md5 for file in (files.images, files.labels)
+    file.sha256 or file.md5 for file in files.files
   )
 
 
@@ -215,7 +215,9 @@ def _open(
 ) -> list[SplitSource]:
   opened = []
   for source in subset.sources:
-    read = functools.partial(origin.read_split, source, split, locations)
+    read = functools.partial(
+      origin.load_split.load_split, source, split, locations
+    )
     key = _proved_key(source, split)
     if allow_unverified:
       arrays = read(allow_unverified=True)
@@ -406,7 +408,7 @@ def _label_faults(
     yield f'expected labels of {source.title}, found others'
   proofs = kept.note.get('proofs', {})
   if kept.note.get('key') != item.key or sorted(proofs) != sorted(
-    file.path for file in (files.images, files.labels)
+    file.path for file in files.files
   ):
     yield f'expected {item.key}, found {kept.note.get("key")}'
   if not set(proofs.values()) <= {proof.value for proof in origin.Proof}:

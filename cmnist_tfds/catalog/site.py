@@ -57,7 +57,7 @@ def write(
       library is not installed.
   """
   templates = _templates()
-  with atomic.folder(folder, marker_file='index.html') as unfinished:
+  with atomic.write_folder(folder, marker_file='index.html') as unfinished:
     looked = gallery.look(data_dir, sample=sample)
     shutil.copytree(_HERE / 'static', unfinished / 'static')
     _write_pictures(unfinished / 'pictures', looked)

@@ -14,8 +14,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-import filelock
-from tensorflow_datasets.core import constants
+from cmnist_tfds.datasets import tfds_internals
+from cmnist_tfds.locks import lock
 
 
 @contextlib.contextmanager
@@ -30,11 +30,13 @@ def alone(data_path: pathlib.Path) -> Iterator[None]:
 
   Yields:
     Nothing.
+
+  Raises:
+    PreparationError: If the lock file cannot be made.
   """
   # TFDS keeps its own notes on the dataset in that folder.
   notes = data_path.parent.parent / '.config'
-  notes.mkdir(parents=True, exist_ok=True)
-  with filelock.FileLock(notes / f'{data_path.parent.name}.lock'):
+  with lock(notes / f'{data_path.parent.name}.lock'):
     _clear(data_path)
     yield
 
@@ -54,7 +56,7 @@ def replacing(data_path: pathlib.Path) -> Iterator[pathlib.Path]:
   with tempfile.TemporaryDirectory(
     dir=data_path.parent,
     # As TFDS names its own unfinished folders.
-    prefix=constants.INCOMPLETE_PREFIX,
+    prefix=tfds_internals.INCOMPLETE_PREFIX,
     suffix=f'_{data_path.name}',
   ) as folder:
     beside = pathlib.Path(folder)
@@ -70,7 +72,7 @@ def replacing(data_path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 def _clear(data_path: pathlib.Path) -> None:
   """Removes what killed processes have left, and saves what was finished."""
-  unfinished = f'{constants.INCOMPLETE_PREFIX}*_{data_path.name}'
+  unfinished = f'{tfds_internals.INCOMPLETE_PREFIX}*_{data_path.name}'
   for remains in data_path.parent.glob(unfinished):
     old = remains / data_path.name
     # Killed between the two renames that replace a dataset.

@@ -22,6 +22,7 @@ from cmnist_tfds.datasets import (
   build_report,
   config,
   download_manager,
+  tfds_internals,
 )
 from cmnist_tfds.datasets.fast_path import write
 from cmnist_tfds.errors import PreparationError, SubsetNameError
@@ -83,6 +84,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     self._allow_unverified = allow_unverified
     self._mirror = origin.mirror_of_user(mirror)
     super().__init__(**kwargs)
+    tfds_internals.check_instance(self)
     # For pickling, which would lose them.
     self._original_state |= {
       'allow_unverified': allow_unverified,
@@ -148,15 +150,29 @@ class CmnistBuilder(  # type: ignore[call-arg]
     download_dir: epath.PathLike | None,
     download_config: tfds.download.DownloadConfig,
   ) -> download_manager.OriginDownloadManager:
-    return download_manager.adopt(
-      super()._make_download_manager(download_dir, download_config),
+    force = download_config.download_mode.force_download
+    return download_manager.OriginDownloadManager(
+      download_dir=download_dir or self.data_dir_root / 'downloads',
+      extract_dir=download_config.extract_dir,
+      manual_dir=download_config.manual_dir,
       mirror=self._mirror,
+      url_infos=self.url_infos,
+      dataset_name=self.name,
+      force_download=force,
+      force_extraction=force,
+      force_checksums_validation=download_config.force_checksums_validation,
+      register_checksums=download_config.register_checksums,
+      register_checksums_path=self._checksums_path,
+      verify_ssl=download_config.verify_ssl,
+      max_simultaneous_downloads=(
+        download_config.override_max_simultaneous_downloads
+      ),
     )
 
   def _locations(
     self, dl_manager: download_manager.OriginDownloadManager
   ) -> origin.Locations:
-    """Returns where origin files are looked for."""
+    """Returns the locations of origin files."""
     return dl_manager.locations
 
   # Preparation -------------------------------------------------------------

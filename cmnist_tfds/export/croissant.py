@@ -77,7 +77,7 @@ def export(found: load.Prepared, folder: pathlib.Path) -> int:
   """
   # So that nothing is written where the description cannot be.
   _library()
-  with atomic.folder(folder, marker_file=FILE) as unfinished:
+  with atomic.write_folder(folder, marker_file=FILE) as unfinished:
     readers = {split: Reader(found, split) for split in SPLITS}
     tables = [
       _write_table(unfinished, split, reader)

@@ -54,7 +54,7 @@ def export(
   """
   atomic.check_folder(folder)
   examples = dict(zip(SPLITS, numpy_arrays.read(found, *SPLITS), strict=True))
-  with atomic.folder(folder) as unfinished:
+  with atomic.write_folder(folder) as unfinished:
     FORMATS[file_format](found, examples, unfinished)
   return folder
 

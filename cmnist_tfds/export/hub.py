@@ -35,7 +35,7 @@ def publish(found: Sequence[load.Prepared], folder: pathlib.Path) -> None:
     PreparationError: If the folder holds something else, a shard is damaged,
       or an optional library is not installed.
   """
-  with atomic.folder(folder, marker_file=_CARD) as unfinished:
+  with atomic.write_folder(folder, marker_file=_CARD) as unfinished:
     for prepared in found:
       shutil.copytree(prepared.folder, unfinished / _tfds_path(prepared))
       place = unfinished / 'croissant' / prepared.subset.name

@@ -64,7 +64,7 @@ def write(drawing: Drawing, path: pathlib.Path, *, dark: bool) -> None:
       f'{path}: pictures are {" or ".join(SUFFIXES)} files, not {suffix!r}'
     )
   if suffix == '.svg':
-    with atomic.file(path) as unfinished:
+    with atomic.write_file(path) as unfinished:
       unfinished.write_text(svg.render(drawing, theme), encoding='utf-8')
     return
   try:
@@ -75,5 +75,5 @@ def write(drawing: Drawing, path: pathlib.Path, *, dark: bool) -> None:
       ' "cmnist_tfds[figures]". SVG pictures need nothing more.'
     ) from error
   picture = raster.render(drawing, theme)
-  with atomic.file(path) as unfinished:
+  with atomic.write_file(path) as unfinished:
     picture.save(unfinished, 'PNG')

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the origin files of a source, proves them, and reads their arrays."""
+"""Finds the origin files of a source, verifies them, and loads their arrays."""
 
 from __future__ import annotations
 
-from cmnist_tfds.origin.load_split import SplitArrays, find, read_split
+from cmnist_tfds.origin import load_split
+from cmnist_tfds.origin.load_split import SplitArrays
 from cmnist_tfds.origin.locations import (
   MIRROR_VARIABLE,
   Copy,
@@ -18,8 +19,7 @@ __all__ = [
   'Locations',
   'Proof',
   'SplitArrays',
-  'find',
   'fingerprint',
+  'load_split',
   'mirror_of_user',
-  'read_split',
 ]

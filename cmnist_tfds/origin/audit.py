@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells of each origin file where it is and whether it is the right one."""
+"""Reports where each origin file is and whether it is the right one."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from cmnist_tfds.sources import OriginFile, Source
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-  """What was found of one origin file.
+  """The state of one origin file.
 
   Attributes:
     file: The file.
-    copy: The copy that is used, or else is wrong; None if there is none.
-    size: Its size in bytes.
-    proof: What proves it, None if nothing does.
-    fault: What is wrong and what to do, empty if nothing is.
-    sha256: SHA-256 of the copy's bytes, if hashes were asked for.
-    fingerprint: Hash of the array in it, if hashes were asked for and it can be
-      read.
+    copy: The first right copy, else the first wrong one, else None.
+    size: The size of the copy in bytes, None if there is no readable copy.
+    proof: The proof of the copy, None if there is none.
+    fault: What is wrong and what to do about it, empty if nothing is wrong.
+    sha256: SHA-256 of the copy, if hashes were requested.
+    fingerprint: Fingerprint of the array in the copy, if hashes were requested
+      and the array can be read.
   """
 
   file: OriginFile
@@ -41,13 +41,13 @@ class Finding:
 def audit(
   sources: Iterable[Source], locations: Locations, *, hashes: bool = False
 ) -> Iterator[Finding]:
-  """Examines all files of some sources; downloads nothing.
+  """Examines all files of some sources. Downloads nothing.
 
   Args:
     sources: The sources.
-    locations: Where to look.
-    hashes: Whether to compute hashes, by which somebody can report a file that
-      no fingerprint is recorded of.
+    locations: The locations to look in.
+    hashes: Whether to compute hashes. They let a user report a file that has
+      no recorded fingerprint.
 
   Yields:
     One finding per file.
@@ -64,16 +64,14 @@ def _audit_file(
   *,
   hashes: bool,
 ) -> Finding:
-  """Returns the finding on the first right copy, else on the first wrong one."""
+  """Examines the copies of a file until one is right."""
   wrong = None
   for copy in locations_lib.copies_on_disk(file, locations):
     finding = _examine(file, copy, shape, hashes=hashes)
     if not finding.fault:
       return finding
     wrong = wrong or finding
-  missing = 'missing: ' + locations_lib.say_how_to_get(
-    file, locations.manual_dir
-  )
+  missing = 'missing: ' + locations_lib.how_to_get(file, locations.manual_dir)
   return wrong or Finding(file, fault=missing)
 
 
@@ -104,5 +102,5 @@ def _fingerprint(copy: Copy, shape: tuple[int, ...]) -> str | None:
   try:
     array, _ = load_split.read_copy(copy, shape, allow_unverified=True)
   except OriginFileError:
-    return None  # The finding says why.
+    return None  # `Finding.fault` gives the reason.
   return verification.fingerprint(array)

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fetches origin files over HTTP, giving up on dead hosts quickly.
+"""Fetches origin files over HTTP and gives up on dead hosts quickly.
 
-A file comes whole, or as one member of a zip file of which the server sends
-parts. Only what is proved gets its final name. What a break leaves behind is
-continued the next time.
+A file is fetched as a whole, or as one member of a zip file if the server sends
+parts of files. A file gets its final name once it is verified. An interrupted
+download is continued the next time.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import errno
 import http
 import io
 import os
@@ -26,31 +26,34 @@ import remotezip
 import requests
 import urllib3
 
+from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import idx_npz
-from cmnist_tfds.origin import impostors, verification
+from cmnist_tfds.origin import verification
 from cmnist_tfds.sources import OriginFile
 
 _BLOCK = 1 << 14
 
-# A connection that brought so many bytes before it broke was worth its while.
-_WORTHWHILE = 1 << 20
+# A connection that delivers so many bytes before it breaks does not count as a
+# failed attempt.
+_PROGRESS = 1 << 20
 
-# No origin file of unknown size comes near it.
+# Upper bound, in bytes, for files of unknown size.
 _LARGEST = 1 << 30
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-  """When a host is given up.
+  """The limits at which the client gives up.
 
-  A file has at most four homes, so by default all of them are given up within
-  30 seconds.
+  A file is published on at most four hosts. With the default limits the client
+  gives up on four dead hosts within 30 seconds.
 
   Attributes:
-    silence: Seconds a host may send nothing, finding it and connecting to it
-      included.
-    attempts: How often a home is tried that answers, but breaks off.
+    silence: Seconds for which a host may send nothing. They include the time to
+      look up its address and to connect to it.
+    attempts: Number of attempts at a URL whose server answers but does not send
+      the whole file.
     pause: Seconds between attempts.
   """
 
@@ -60,54 +63,60 @@ class Limits:
 
 
 class _DeadHostError(Exception):
-  """The host cannot be reached or has fallen silent."""
+  """The host cannot be reached or has stopped sending."""
 
 
 class _BrokenOffError(Exception):
-  """The host answers, but did not send the file; it may the next time."""
+  """The host did not send the whole file; another attempt may succeed."""
 
 
 class _Session(requests.Session):
-  """A session in which no answer takes longer than the limit to begin."""
+  """A session in which every response begins within a time limit."""
 
   def __init__(self, silence: float, *, verify: bool) -> None:
     super().__init__()
     self.verify = verify
-    # Servers must send the file as it is, not packed on the way.
+    # Servers must send the bytes of the file, without compressing them.
     self.headers['Accept-Encoding'] = 'identity'
     self._silence = silence
 
   def get(self, url: str | bytes, **kwargs: Any) -> requests.Response:
-    """Returns the answer, its body yet to be read."""
-    kwargs |= {'stream': True, 'timeout': self._silence}
-    # The timeouts of requests leave out the look-up of names and count each
-    # address and each redirect anew.
-    answers: queue.SimpleQueue[requests.Response | Exception] = (
+    """Returns the response; its body is not read yet."""
+    # Given per request: the environment variable REQUESTS_CA_BUNDLE overrides
+    # `verify` of a session, even where it is False.
+    kwargs |= {
+      'stream': True,
+      'timeout': self._silence,
+      'verify': self.verify,
+    }
+    # The timeout of requests excludes the look-up of the host's address and
+    # starts again with each address and each redirect.
+    responses: queue.SimpleQueue[requests.Response | Exception] = (
       queue.SimpleQueue()
     )
 
-    def ask() -> None:
+    def send() -> None:
       try:
-        answers.put(super(_Session, self).get(url, **kwargs))
+        responses.put(super(_Session, self).get(url, **kwargs))
       except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        answers.put(error)
+        responses.put(error)
 
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=send, daemon=True).start()
     try:
-      answer = answers.get(timeout=self._silence)
+      response = responses.get(timeout=self._silence)
     except queue.Empty:
       raise _DeadHostError(f'no answer within {self._silence:g} s') from None
-    if isinstance(answer, requests.TooManyRedirects):
-      raise OriginFileError(f'{url!s}: its redirects go round in circles')
-    if isinstance(answer, requests.Timeout):
+    if isinstance(response, requests.TooManyRedirects):
+      raise OriginFileError(f'{url!s}: its redirects form a loop')
+    if isinstance(response, requests.Timeout):
       raise _DeadHostError(f'no answer within {self._silence:g} s')
-    if isinstance(answer, Exception):
-      cause = _cause(answer)
+    if isinstance(response, Exception):
+      cause = _cause(response)
       if isinstance(cause, ConnectionResetError | ConnectionAbortedError):
-        raise _BrokenOffError('broke off before it sent anything') from answer
+        raise _BrokenOffError('broke off before it sent anything') from response
       reason = getattr(cause, 'strerror', None) or cause
-      raise _DeadHostError(f'cannot be reached: {reason}') from answer
-    return answer
+      raise _DeadHostError(f'cannot be reached: {reason}') from response
+    return response
 
 
 Advance = Callable[[int], object]
@@ -115,7 +124,7 @@ Advance = Callable[[int], object]
 
 @dataclasses.dataclass(frozen=True)
 class _Task:
-  """One file to be fetched from one address, into `part`."""
+  """A file to fetch from an address into the file `part`."""
 
   file: OriginFile
   address: str
@@ -124,14 +133,14 @@ class _Task:
 
 
 class Client:
-  """Fetches files, and asks no host again that has proved dead."""
+  """Fetches files, and sends no request to a host that was found dead."""
 
   def __init__(self, limits: Limits | None = None, *, verify_ssl: bool = True):
     """Makes a client.
 
     Args:
-      limits: When to give up.
-      verify_ssl: Whether certificates of servers are checked.
+      limits: The limits at which to give up.
+      verify_ssl: Whether to check the certificates of servers.
     """
     self._limits = limits or Limits()
     self._verify_ssl = verify_ssl
@@ -146,19 +155,21 @@ class Client:
     part: pathlib.Path,
     advance: Advance = lambda count: None,
   ) -> None:
-    """Fetches a file, proves it, and gives it its name.
+    """Fetches a file, verifies it, and gives it its final name.
 
     Args:
       file: The file.
-      url: Where it is; `<archive>#<member>` takes the member alone.
-      target: The path the file gets once it is proved.
-      part: The path it has until then, in a folder of the same file system;
-        what is there is continued. One process at a time may use it.
-      advance: Called with the number of bytes each time some have come.
+      url: The URL of the file; `<archive>#<member>` for one member of a zip
+        file.
+      target: The path of the file once it is verified.
+      part: The path of the file until then, in a folder of the same file
+        system. The download continues what is there. Only one process at a
+        time may use it.
+      advance: Called with a number of bytes each time so many have arrived.
 
     Raises:
-      OriginFileError: If the file does not come, is not the right one, or
-        cannot be written; the message names the URL or the folder.
+      OriginFileError: If the file does not arrive, is not the right one, or
+        cannot be written. The message names the URL or the folder.
     """
     address, _, member = url.partition('#')
     host = urllib.parse.urlsplit(address).netloc
@@ -166,17 +177,17 @@ class Client:
       raise OriginFileError(self._dead[host])
     receive = _receive_member if member else _receive
     task = _Task(file, address, part, advance)
-    with disk_errors(part.parent):
-      check_room(part.parent, (file.size or 0) - _size(part))
+    with disk_errors(part.parent, error=OriginFileError):
+      check_free_space(part.parent, (file.size or 0) - _size(part))
       with _Session(self._limits.silence, verify=self._verify_ssl) as session:
         try:
           continued = _size(part) > 0
           self._persist(receive, session, task)
-          wrong = _say_wrong(file, part)
+          wrong = _delete_if_wrong(file, part)
           if wrong and continued:
-            # What another time or another home has left may be at fault.
+            # What an earlier attempt left in `part` may be at fault.
             self._persist(receive, session, task)
-            wrong = _say_wrong(file, part)
+            wrong = _delete_if_wrong(file, part)
         except _DeadHostError as error:
           self._dead[host] = f'{host}: {error}'
           raise OriginFileError(self._dead[host]) from error
@@ -192,14 +203,14 @@ class Client:
     session: _Session,
     task: _Task,
   ) -> None:
-    """Receives a file, once more where that is worth trying."""
+    """Receives a file, in several attempts if necessary."""
     attempts = self._limits.attempts
     while (before := _size(task.part)) != task.file.size:
       try:
         receive(session, task)
         return
       except (_DeadHostError, _BrokenOffError) as error:
-        if _size(task.part) - before < _WORTHWHILE:
+        if _size(task.part) - before < _PROGRESS:
           attempts -= 1
           if not attempts or isinstance(error, _DeadHostError):
             raise
@@ -207,7 +218,7 @@ class Client:
 
 
 def _receive(session: _Session, task: _Task) -> None:
-  """Receives what is missing of a file."""
+  """Receives a file, or the rest of one that `task.part` begins."""
   file, url = task.file, task.address
   size = _size(task.part)
   wanted = {'Range': f'bytes={size}-'} if size else {}
@@ -216,7 +227,9 @@ def _receive(session: _Session, task: _Task) -> None:
     announced = _announced(response, size)
     if announced is not None and file.size not in (None, announced):
       head = next(_blocks(response), b'')
-      wrong = impostors.recognize(file, io.BytesIO(head), announced)
+      wrong = verification.recognize_wrong_file(
+        file, io.BytesIO(head), announced
+      )
       raise OriginFileError(
         f'{url}: not the file expected:'
         f' {wrong or verification.mismatch(file, announced)}'
@@ -230,14 +243,14 @@ def _receive(session: _Session, task: _Task) -> None:
             f'{url}: not the file expected: it has more than {limit:,} bytes'
           )
         out.write(block)
-        out.flush()  # What has come outlives a killed process.
+        out.flush()  # So that a killed process loses nothing.
         task.advance(len(block))
   if announced is not None and size < announced:
     raise _BrokenOffError(f'broke off after {size:,} bytes')
 
 
 def _start(response: requests.Response, task: _Task, size: int) -> int:
-  """Returns from where on the server sends the file."""
+  """Returns the offset in the file at which the response begins."""
   status = response.status_code
   if status == http.HTTPStatus.OK:
     return 0
@@ -251,7 +264,7 @@ def _start(response: requests.Response, task: _Task, size: int) -> int:
     http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
   ):
     task.part.unlink()
-    raise _BrokenOffError('the server does not continue the file')
+    raise _BrokenOffError('the server cannot continue the file')
   fault = f'HTTP {status} {response.reason}'
   if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
     raise _BrokenOffError(fault)
@@ -259,23 +272,24 @@ def _start(response: requests.Response, task: _Task, size: int) -> int:
 
 
 def _announced(response: requests.Response, start: int) -> int | None:
-  """Returns the size of the whole file, as far as the server states it."""
+  """Returns the size of the whole file, None if the server omits it."""
   length = response.headers.get('Content-Length', '')
   return start + int(length) if length.isdecimal() else None
 
 
 def _blocks(response: requests.Response) -> Iterator[bytes]:
-  """Yields the body as it comes over the wire."""
-  came = 0
+  """Yields the body as it arrives."""
+  received = 0
   try:
-    # Some servers declare a .gz file to be packed on the way only.
+    # Some servers declare a .gz file as a compressed response. Decoding it
+    # would decompress the file.
     for block in response.raw.stream(_BLOCK, decode_content=False):
-      came += len(block)
+      received += len(block)
       yield block
   except urllib3.exceptions.ReadTimeoutError as error:
-    raise _DeadHostError('fell silent while it sent a file') from error
+    raise _DeadHostError('stopped sending in the middle of a file') from error
   except urllib3.exceptions.HTTPError as error:
-    raise _BrokenOffError(f'broke off after {came:,} bytes') from error
+    raise _BrokenOffError(f'broke off after {received:,} bytes') from error
 
 
 def _receive_member(session: _Session, task: _Task) -> None:
@@ -299,73 +313,49 @@ def _receive_member(session: _Session, task: _Task) -> None:
       f'{address}: the server does not send parts of files'
     ) from error
   except urllib3.exceptions.ReadTimeoutError as error:
-    raise _DeadHostError('fell silent while it sent a file') from error
+    raise _DeadHostError('stopped sending in the middle of a file') from error
   except (urllib3.exceptions.HTTPError, EOFError) as error:
     raise _BrokenOffError(f'broke off in {file.member}') from error
   except OSError:
-    raise  # The disk refused to be written to.
+    raise  # An error of the disk; `fetch` describes it.
   except (remotezip.RemoteZipError, *idx_npz.DAMAGE) as error:
     raise OriginFileError(
       f'{address}: cannot be read as a zip file: {error}'
     ) from error
 
 
-def _say_wrong(file: OriginFile, part: pathlib.Path) -> str | None:
-  """Deletes a file that is not the right one, and says what it is."""
+def _delete_if_wrong(file: OriginFile, part: pathlib.Path) -> str | None:
+  """Deletes a file that is not the right one and returns what is wrong."""
   with part.open('rb') as stream:
     size = _size(part)
     if verification.prove(file, stream, size):
       return None
     stream.seek(0)
-    wrong = impostors.recognize(file, stream, size)
+    wrong = verification.recognize_wrong_file(file, stream, size)
   part.unlink()
   return wrong or verification.mismatch(file, size)
 
 
-def check_room(folder: pathlib.Path, needed: int) -> None:
-  """Says before the work what would end it.
+def check_free_space(folder: pathlib.Path, needed: int) -> None:
+  """Checks, before any work, that a folder has enough space.
 
   Args:
-    folder: The folder that is to be written to; made if it is not there.
-    needed: How many bytes.
+    folder: The folder. It is made if it does not exist.
+    needed: The number of bytes to be written.
 
   Raises:
-    OriginFileError: If it cannot be written to or has not so much room.
+    OriginFileError: If the folder cannot be written to or lacks space.
   """
-  folder.mkdir(parents=True, exist_ok=True)
-  if not os.access(folder, os.W_OK):
-    raise OriginFileError(
-      f'{folder}: cannot be written to. Choose another folder, or change its'
-      ' permissions.'
-    )
-  free = shutil.disk_usage(folder).free
+  with disk_errors(folder, error=OriginFileError):
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+      raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    free = shutil.disk_usage(folder).free
   if needed > free:
     raise OriginFileError(
-      f'{folder}: {needed:,} bytes are needed, and {free:,} are free on the'
-      ' disk. Free some, or choose another folder.'
+      f'{folder}: {needed:,} bytes are needed, and {free:,} are free on that'
+      ' disk. Free some space, or choose another folder.'
     )
-
-
-@contextlib.contextmanager
-def disk_errors(folder: pathlib.Path) -> Iterator[None]:
-  """Turns what the disk refuses into an error that names the folder.
-
-  Args:
-    folder: The folder the work is done in.
-
-  Yields:
-    Nothing.
-
-  Raises:
-    OriginFileError: If the system refuses something on the disk.
-  """
-  try:
-    yield
-  except OSError as error:
-    raise OriginFileError(
-      f'{folder}: cannot be written to: {error.strerror or error}. Free disk'
-      ' space, or choose another folder.'
-    ) from error
 
 
 def _size(path: pathlib.Path) -> int:
@@ -373,10 +363,10 @@ def _size(path: pathlib.Path) -> int:
 
 
 def _cause(error: BaseException) -> BaseException:
-  """Returns the operating system's error behind a network error, if any."""
+  """Returns the operating system's error that caused a network error."""
   cause: BaseException | None = error
   while cause:
-    # Errors of requests are OSErrors too, without a number.
+    # Errors of requests are OSErrors too, but have no number.
     if isinstance(cause, ConnectionError) or getattr(cause, 'errno', None):
       return cause
     cause = cause.__cause__ or cause.__context__

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where copies of an origin file may be, in the order they are tried."""
+"""The locations of copies of an origin file, in the order they are tried.
+
+Folders come first: the manual folder, then the user's mirror. Downloaded files
+come next. The network comes last: the user's mirror, then the origins.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from typing import BinaryIO, cast
 
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import idx_npz
-from cmnist_tfds.origin import impostors
+from cmnist_tfds.origin import verification
 from cmnist_tfds.sources import OriginFile
 
 # Environment variable that holds the user's mirror.
@@ -22,15 +26,17 @@ MIRROR_VARIABLE = 'CMNIST_MIRROR'
 
 @dataclasses.dataclass(frozen=True)
 class Locations:
-  """The locations origin files are looked for in, in this order.
+  """The locations in which origin files are looked for.
 
   Attributes:
-    manual_dir: Folder the user has put files in, as `<folder>/<file name>`.
-    mirror: Folder or HTTP base that holds them in the same layout.
-    cached: Returns the local path of a file that was downloaded before, None if
-      it was not.
-    download: Fetches one of `urls` and returns the local path; raises
-      OriginFileError if it cannot. None stays off the network.
+    manual_dir: Folder in which the user has put files, each at
+      `<folder>/<file name>`.
+    mirror: Folder or HTTP base URL that holds files in the same layout.
+    cached: Returns the local path of a file that was downloaded before, or None
+      if it was not.
+    download: Fetches a file from one of the URLs that `urls` yields and returns
+      its local path. Raises OriginFileError if it cannot. With None nothing is
+      downloaded.
   """
 
   manual_dir: pathlib.Path | None = None
@@ -40,7 +46,7 @@ class Locations:
 
   @property
   def folders(self) -> list[pathlib.Path]:
-    """The folders, in order."""
+    """The folders, in the order they are tried."""
     folders = [self.manual_dir] if self.manual_dir else []
     if self.mirror and not _is_url(self.mirror):
       folders.append(pathlib.Path(self.mirror).expanduser())
@@ -49,12 +55,12 @@ class Locations:
 
 @dataclasses.dataclass(frozen=True)
 class Copy:
-  """A copy of an origin file, or of one that holds the same array.
+  """A file on disk that may be a copy of an origin file.
 
   Attributes:
-    file: The file it should be.
-    path: Where it is on disk.
-    member: Its name in the zip file at `path`, empty if it lies there itself.
+    file: The origin file. It may be an equivalent of the one that is wanted.
+    path: The path of the copy, or of the zip file that contains it.
+    member: The name of the copy in the zip file, empty if it is not in one.
     cached: Whether it was downloaded.
   """
 
@@ -64,19 +70,19 @@ class Copy:
   cached: bool = False
 
   def __str__(self) -> str:
-    """Says where it is, for people."""
+    """Returns the path and the member, for messages."""
     return f'{self.path}' + (f', member {self.member}' if self.member else '')
 
   @contextlib.contextmanager
   def open(self) -> Iterator[tuple[BinaryIO, int]]:
-    """Opens it for reading.
+    """Opens the copy for reading.
 
     Yields:
-      A seekable stream and how many bytes it has.
+      A seekable stream and the number of bytes in it.
 
     Raises:
-      OriginFileError: If it cannot be read, or the zip file lacks it; the
-        message does not say which file it is.
+      OriginFileError: If the copy cannot be read, or is not in the zip file.
+        The message does not name the copy.
     """
     try:
       with self.path.open('rb') as stream:
@@ -84,7 +90,7 @@ class Copy:
         if not self.member:
           yield stream, size
           return
-        wrong = impostors.recognize(self.file, stream, size)
+        wrong = verification.recognize_wrong_file(self.file, stream, size)
         if wrong:
           raise OriginFileError(wrong)
         with zipfile.ZipFile(stream) as archive:
@@ -100,19 +106,26 @@ class Copy:
 
 
 def mirror_of_user(option: str | None = None) -> str | None:
-  """Returns the user's mirror: the option, else the environment variable."""
+  """Returns the user's mirror.
+
+  Args:
+    option: The mirror given as an option, if any.
+
+  Returns:
+    The option, else the value of CMNIST_MIRROR, else None.
+  """
   return option or os.environ.get(MIRROR_VARIABLE) or None
 
 
 def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
-  """Yields the copies of a file in the folders, in the order they are tried.
+  """Yields the copies of a file on disk, in the order they are tried.
 
   Args:
-    file: The file wanted.
-    locations: Where to look.
+    file: The file that is wanted. Copies of its equivalents count too.
+    locations: The locations to look in.
 
   Yields:
-    Copies that exist, whether they are right or not.
+    Copies that exist. They are not verified.
   """
   forms = (file, *file.equivalents)
   for folder in locations.folders:
@@ -131,16 +144,16 @@ def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
 def urls(
   file: OriginFile, mirror: str | None = None
 ) -> Iterator[tuple[OriginFile, str]]:
-  """Yields where on the network a file may be fetched from, in order.
+  """Yields the URLs of a file, in the order they are tried.
 
   Args:
-    file: The file wanted.
-    mirror: The user's mirror; only an HTTP base counts.
+    file: The file that is wanted.
+    mirror: The user's mirror. It has no URLs if it is a folder.
 
   Yields:
-    What is fetched, which is `file`, an equivalent, or the archive of either,
-    and its URL. A URL `<archive>#<member>` means the member alone, read from
-    the archive where the server sends parts of files.
+    The file at the URL and the URL. The file is `file`, an equivalent of it, or
+    the archive of one of them. A URL `<archive>#<member>` stands for the member
+    alone, for servers that send parts of files.
   """
   forms = (file, *file.equivalents)
   if mirror and _is_url(mirror):
@@ -148,23 +161,23 @@ def urls(
     for form in forms:
       yield form, f'{base}/{form.path}'
       if form.archive:
-        yield from _of_archive(form, f'{base}/{form.archive.path}')
+        yield from _urls_in_archive(form, f'{base}/{form.archive.path}')
   for form in forms:
     for url in form.urls:
       yield form, url
     for url in form.archive.urls if form.archive else ():
-      yield from _of_archive(form, url)
+      yield from _urls_in_archive(form, url)
 
 
-def say_how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
-  """Says where a file is published, and where a user may put it.
+def how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
+  """Describes how a user gets a file and where to put it.
 
   Args:
     file: The file.
-    folder: The manual folder, None if it is not known.
+    folder: The manual folder, or None if it is not known.
 
   Returns:
-    Half a sentence.
+    The end of a sentence: `get it from <URL> and put it at <path>.`
   """
   published = file.archive or file
   return (
@@ -173,11 +186,14 @@ def say_how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
   )
 
 
-def _of_archive(form: OriginFile, url: str) -> Iterator[tuple[OriginFile, str]]:
+def _urls_in_archive(
+  form: OriginFile, url: str
+) -> Iterator[tuple[OriginFile, str]]:
+  """Yields the URL of a member of an archive, then that of the archive."""
   assert form.archive is not None
   yield form, f'{url}#{form.member}'
   yield form.archive, url
 
 
-def _is_url(place: str) -> bool:
-  return place.startswith(('http://', 'https://'))
+def _is_url(mirror: str) -> bool:
+  return mirror.startswith(('http://', 'https://'))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fills a folder with origin files, to be used as a mirror or manual folder."""
+"""Fills a folder with origin files, for use as a mirror or manual folder."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pathlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 
-import filelock
-
+from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.locks import lock
 from cmnist_tfds.origin import http_client, load_split
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin.locations import Copy, Locations
@@ -21,12 +21,12 @@ _LOCK = '.filling.lock'
 
 @dataclasses.dataclass(frozen=True)
 class Filled:
-  """What became of one file.
+  """The outcome for one file.
 
   Attributes:
     file: The file.
-    origin: Where it was taken from; empty if it was there already.
-    fault: Why it is not there, empty if it is.
+    origin: The path or URL it was taken from, empty if the folder had it.
+    fault: Why the folder lacks it and what to do, empty if the folder has it.
   """
 
   file: OriginFile
@@ -43,29 +43,30 @@ def fill(
 ) -> Iterator[Filled]:
   """Fills a folder with the files of some sources, each proved by its hash.
 
-  What is there is kept, what broke off is continued. Several processes may
-  fill one folder.
+  Files that the folder has are kept, and interrupted downloads are continued.
+  Several processes may fill one folder at the same time.
 
   Args:
-    folder: The folder; made if it is not there.
+    folder: The folder. It is made if it does not exist.
     sources: The sources.
-    locations: Where files are taken from. `locations.download` is not used.
-    client: Fetches what is in no folder.
-    advance: Called with the number of bytes each time some have come.
+    locations: The locations files are taken from. `locations.download` is not
+      used.
+    client: Fetches the files that are not on disk.
+    advance: Called with a number of bytes each time so many have arrived.
 
   Yields:
-    One record per file, once it is there or has failed.
+    One outcome per file.
 
   Raises:
-    OriginFileError: If the folder cannot be written to or is too small.
+    OriginFileError: If the folder cannot be written to or lacks space.
+    PreparationError: If the folder cannot be locked.
   """
-  wanted = _wanted(sources)
-  filled_before = Locations(manual_dir=folder)
-  missing = [f for f in wanted if not load_split.find(f, filled_before)]
-  with http_client.disk_errors(folder):
-    http_client.check_room(folder, sum(file.size or 0 for file in missing))
+  wanted = _files_to_fetch(sources)
+  present = Locations(manual_dir=folder)
+  missing = [f for f in wanted if not load_split.find_proved_copy(f, present)]
+  http_client.check_free_space(folder, sum(file.size or 0 for file in missing))
   for file in wanted:
-    with http_client.disk_errors(folder), filelock.FileLock(folder / _LOCK):
+    with lock(folder / _LOCK), disk_errors(folder, error=OriginFileError):
       filled = _fill_one(file, folder, locations, client, advance)
     yield filled
 
@@ -77,37 +78,38 @@ def _fill_one(
   client: http_client.Client,
   advance: Callable[[int], object],
 ) -> Filled:
-  if load_split.find(file, Locations(manual_dir=folder)):
+  if load_split.find_proved_copy(file, Locations(manual_dir=folder)):
     return Filled(file)
-  if copy := load_split.find(file, locations):
-    _take(copy, folder)
+  if copy := load_split.find_proved_copy(file, locations):
+    _copy(copy, folder)
     return Filled(file, origin=str(copy))
   return _fetch(file, folder, locations, client, advance)
 
 
-def _wanted(sources: Iterable[Source]) -> list[OriginFile]:
-  """Returns the files; an archive in place of most of its members."""
+def _files_to_fetch(sources: Iterable[Source]) -> list[OriginFile]:
+  """Returns the files of sources, or an archive for most of its members."""
   files = [file for source in sources for file in source.origin_files]
   wanted = []
   for file in files:
     if file.archive:
-      of_members = sum(f.size or 0 for f in files if f.archive == file.archive)
-      # Members alone are worth it where they save half of the way.
-      if 2 * of_members > (file.archive.size or 0):
+      members = sum(f.size or 0 for f in files if f.archive == file.archive)
+      # Single members are fetched where they are at most half of the archive.
+      if 2 * members > (file.archive.size or 0):
         wanted.append(file.archive)
         continue
     wanted.append(file)
   return list(dict.fromkeys(wanted))
 
 
-def _take(copy: Copy, folder: pathlib.Path) -> None:
-  """Copies a file, beside its place first."""
+def _copy(copy: Copy, folder: pathlib.Path) -> None:
+  """Copies a file into the folder."""
   target = folder / copy.file.path
   part = _part(target)
   target.parent.mkdir(parents=True, exist_ok=True)
   with (
     copy.open() as (stream, _),
-    http_client.disk_errors(folder),
+    # Within `open`, which takes every OSError for one of reading.
+    disk_errors(folder, error=OriginFileError),
     part.open('wb') as out,
   ):
     shutil.copyfileobj(stream, out)
@@ -121,7 +123,7 @@ def _fetch(
   client: http_client.Client,
   advance: Callable[[int], object],
 ) -> Filled:
-  """Fetches a file from the first of its homes that sends it."""
+  """Fetches a file from the first of its URLs that sends it."""
   faults = []
   for fetched, url in locations_lib.urls(file, locations.mirror):
     target = folder / fetched.path
@@ -130,9 +132,9 @@ def _fetch(
       return Filled(file, origin=url)
     except OriginFileError as error:
       faults.append(str(error))
-  how_to_get = locations_lib.say_how_to_get(file, folder)
+  remedy = locations_lib.how_to_get(file, folder)
   return Filled(
-    file, fault=f'{"; ".join(dict.fromkeys(faults))}. To go on, {how_to_get}'
+    file, fault=f'{"; ".join(dict.fromkeys(faults))}. To go on, {remedy}'
   )
 
 

@@ -1,32 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How it is known that a file is the one its origin published.
+"""Verifies that a file is the one its origin published.
 
-A file is proved by its hash, or else by its content: a copy that was packed
-anew has other bytes and the same array.
+A file is verified by its hash. A file with another hash is verified by its
+content if it holds the published array: compressing an array again changes the
+bytes of the file and not the array.
+
+A file that is neither is named if it is one of the wrong files that users are
+known to end up with, such as an HTML page.
 """
 
 from __future__ import annotations
 
 import enum
+import gzip
 import hashlib
+from collections.abc import Iterable
 from typing import BinaryIO
 
 import numpy as np
 
+from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.sources import OriginFile
 
 _BLOCK = 1 << 20
 
+# Bytes at the start of a file by which wrong files are recognized.
+_HEAD = 512
+
+# Offset of the name of the first member in a zip file.
+_NAME_IN_ZIP = 30
+
 
 class Proof(str, enum.Enum):
-  """What shows that an origin file is the right one.
+  """What proves that an origin file is the right one.
 
   Attributes:
     SHA256: Its SHA-256 is the published one.
-    MD5: Its MD5 and its size are the published ones; where the size is not
-      known, Git's hash of it stands in.
-    FINGERPRINT: The array in it is the published one, the file is not.
-    NONE: Nothing does; it was accepted because the user asked for that.
+    MD5: Its MD5 and its size are the published ones. Where the size is not
+      published, Git's hash of the file takes its place.
+    FINGERPRINT: The file is not the published one, but the array in it is.
+    NONE: Nothing proves it. The user allowed unverified files.
   """
 
   SHA256 = 'sha256'
@@ -36,15 +49,15 @@ class Proof(str, enum.Enum):
 
 
 def fingerprint(array: np.ndarray) -> str:
-  """Returns a hash of an array, whatever file format it came in.
+  """Returns a hash of an array that does not depend on its file format.
 
   Args:
-    array: An array as it stands in the origin file; EMNIST's images therefore
-      before they are turned upright.
+    array: An array as it is in the origin file. The images of EMNIST are
+      therefore transposed.
 
   Returns:
-    SHA-256, as 64 hexadecimal digits, of the line `<dtype> <shape>` (as
-    `uint8 (60000, 28, 28)`) and the array's bytes in C order.
+    SHA-256, as 64 hexadecimal digits, of the line `<dtype> <shape>` (for
+    example `uint8 (60000, 28, 28)`) and the bytes of the array in C order.
   """
   digest = hashlib.sha256(f'{array.dtype} {array.shape}\n'.encode())
   digest.update(np.ascontiguousarray(array).data)
@@ -52,15 +65,15 @@ def fingerprint(array: np.ndarray) -> str:
 
 
 def prove(file: OriginFile, stream: BinaryIO, size: int) -> Proof | None:
-  """Returns the proof that the bytes of a file are the published ones.
+  """Returns the proof that bytes are those of a published file.
 
   Args:
-    file: The file the bytes should be.
-    stream: The bytes, from their start.
-    size: How many there are; those of a wrong size are not read.
+    file: The published file.
+    stream: The bytes, from their start. They are not read if `size` is wrong.
+    size: The number of bytes.
 
   Returns:
-    SHA256 or MD5, None if the bytes are others.
+    SHA256 or MD5, or None if the bytes differ from the published ones.
   """
   if file.size is not None and size != file.size:
     return None
@@ -77,18 +90,16 @@ def prove(file: OriginFile, stream: BinaryIO, size: int) -> Proof | None:
   return Proof.SHA256 if 'sha256' in expected else Proof.MD5
 
 
-def hashes(
-  stream: BinaryIO, size: int, names: dict[str, str] | tuple[str, ...]
-) -> dict[str, str]:
-  """Returns hashes of a stream, all from one reading.
+def hashes(stream: BinaryIO, size: int, names: Iterable[str]) -> dict[str, str]:
+  """Computes several hashes of a stream and reads it once.
 
   Args:
     stream: The bytes, from their start.
-    size: How many there are.
-    names: Which hashes: 'sha256', 'md5', 'git_blob'.
+    size: The number of bytes.
+    names: Names of the hashes: 'sha256', 'md5', 'git_blob'.
 
   Returns:
-    By name, the hash in hexadecimal digits.
+    The hashes by name, in hexadecimal digits.
   """
   digests = {
     name: hashlib.sha1(b'blob %d\0' % size, usedforsecurity=False)
@@ -103,17 +114,84 @@ def hashes(
 
 
 def mismatch(file: OriginFile, size: int) -> str:
-  """Says in what a file of that size that `prove` refused is not the right one.
+  """Describes how a file that `prove` refused differs from the published one.
 
   Args:
-    file: The file it should be.
-    size: Its size in bytes.
+    file: The published file.
+    size: The size of the refused file in bytes.
 
   Returns:
-    What was expected and what was found.
+    A clause with what was expected and what was found.
   """
   if file.size is not None and size != file.size:
     return f'expected {file.size:,} bytes, found {size:,}'
   if file.sha256 is not None:
     return f'it has the right size, but not the SHA-256 {file.sha256}'
-  return f'it has not the MD5 {file.md5}'
+  return f'it does not have the MD5 {file.md5}'
+
+
+def recognize_wrong_file(
+  file: OriginFile, stream: BinaryIO, size: int
+) -> str | None:
+  """Recognizes the wrong files that users are known to end up with.
+
+  Args:
+    file: The file that was expected.
+    stream: The file that was found, seekable, at its start.
+    size: The size in bytes of the file that was found.
+
+  Returns:
+    A clause that says what the file is and what to do about it, or None if it
+    is no known wrong file.
+  """
+  head = stream.read(_HEAD)
+  stream.seek(0)
+  text = head.lstrip(b'\xef\xbb\xbf \t\r\n').lower()
+  if not head:
+    return 'it is empty: delete it and fetch it anew'
+  if text.startswith((b'<!', b'<html')):
+    return (
+      'it is an HTML page, which a server sent in place of the file: look on'
+      ' the homepage where the file has moved, and put it in the manual folder'
+    )
+  if text.startswith(b'version https://git-lfs.github.com/spec/'):
+    return (
+      'it is a Git LFS pointer, not the file it points to: run `git lfs pull`'
+      ' in the repository it came from, or fetch the file itself'
+    )
+  if size == file.outdated_size:
+    return (
+      'it is the outdated version of the file, which its authors have replaced'
+      ' and which is still distributed under the same name: fetch the new one'
+    )
+  if head.startswith((idx_npz.GZIP_MAGIC, idx_npz.ZIP_MAGIC)):
+    return _recognize_compressed(stream, head)
+  return None
+
+
+def _recognize_compressed(stream: BinaryIO, head: bytes) -> str | None:
+  """Recognizes the known wrong files that are gzip or zip files."""
+  if _decompressed_head(stream).startswith(
+    (idx_npz.GZIP_MAGIC, idx_npz.ZIP_MAGIC)
+  ):
+    return (
+      'it is compressed by gzip once more than the published file: run'
+      ' `gunzip` on it once and give it its old name again'
+    )
+  if head[_NAME_IN_ZIP:].startswith(b'matlab'):
+    return (
+      "it is EMNIST's matlab.zip, which holds MATLAB's format: fetch gzip.zip"
+      ' from the same page'
+    )
+  return None
+
+
+def _decompressed_head(stream: BinaryIO) -> bytes:
+  """Returns the first bytes inside a gzip file, none if it is not one."""
+  try:
+    with gzip.open(stream) as decompressed:
+      return decompressed.read(4)
+  except idx_npz.DAMAGE:
+    return b''
+  finally:
+    stream.seek(0)

@@ -71,7 +71,7 @@ def write(folder: pathlib.Path) -> pathlib.Path:
     PreparationError: If the folder is not empty.
     OSError: If a file cannot be written.
   """
-  with atomic.folder(folder) as unfinished:
+  with atomic.write_folder(folder) as unfinished:
     dataset = unfinished / FOLDER
     (dataset / 'sources').mkdir(parents=True)
     for name, module in _MODULES.items():

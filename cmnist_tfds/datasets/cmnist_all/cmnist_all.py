@@ -5,21 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tensorflow_datasets.core import dataset_collection_builder, naming
-
 from cmnist_tfds import subsets
+from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
 from cmnist_tfds.sources import SOURCES
 
 
-class CmnistAll(dataset_collection_builder.DatasetCollection):
+class CmnistAll(tfds_internals.DatasetCollection):
   """Every subset of the paper, by its name."""
 
   @property
-  def info(self) -> dataset_collection_builder.DatasetCollectionInfo:
+  def info(self) -> tfds_internals.DatasetCollectionInfo:
     """What the collection is."""
     builder = cmnist_dataset_builder.Builder
-    return dataset_collection_builder.DatasetCollectionInfo.from_cls(
+    return tfds_internals.DatasetCollectionInfo.from_cls(
       dataset_collection_class=type(self),
       description=builder.get_metadata().description,
       release_notes=builder.RELEASE_NOTES,
@@ -28,13 +27,15 @@ class CmnistAll(dataset_collection_builder.DatasetCollection):
     )
 
   @property
-  def datasets(self) -> Mapping[str, Mapping[str, naming.DatasetReference]]:
+  def datasets(
+    self,
+  ) -> Mapping[str, Mapping[str, tfds_internals.DatasetReference]]:
     """The subsets, in the paper's order."""
     builder = cmnist_dataset_builder.Builder
     version = str(builder.VERSION)
     return {
       version: {
-        s.name: naming.DatasetReference(
+        s.name: tfds_internals.DatasetReference(
           dataset_name=builder.name, config=s.name, version=version
         )
         for s in subsets.published()

@@ -19,6 +19,6 @@ class Builder(dataset_builder.CmnistBuilder):
   def _locations(
     self, dl_manager: download_manager.OriginDownloadManager
   ) -> origin.Locations:
-    """Returns where the files are that travel with the package."""
+    """Returns the location of the files in the package."""
     del dl_manager
     return origin.Locations(manual_dir=resources.folder('dummy_data'))

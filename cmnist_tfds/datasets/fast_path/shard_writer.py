@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
-from cmnist_tfds import errors
 from cmnist_tfds.datasets.fast_path import records as records_lib
+from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.prefetch import prefetch
 
 # Records joined and written in one go; few, so that their bytes stay in the
@@ -35,7 +34,7 @@ def write_tfrecords(
     PreparationError: If a file cannot be written.
   """
   for path, start, stop in _shards(paths, ends):
-    with _blaming(path, OSError), open(path, 'wb') as file:
+    with disk_errors(path, 'write'), open(path, 'wb') as file:
       for joined, _ in prefetch(
         lambda run: records.join(*run), _runs(start, stop)
       ):
@@ -61,15 +60,17 @@ def write_array_records(
   from array_record.python import array_record_module  # type: ignore[import-untyped]
 
   for path, start, stop in _shards(paths, ends):
-    # The writer raises nothing more special, whatever is at fault.
-    with _blaming(path, RuntimeError):
-      writer = array_record_module.ArrayRecordWriter(
-        os.fspath(path), 'group_size:1,uncompressed'
-      )
-      for run in _runs(start, stop):
-        for example in records.examples(*run):
-          writer.write(example)
-      writer.close()
+    with disk_errors(path, 'write'):
+      try:
+        writer = array_record_module.ArrayRecordWriter(
+          os.fspath(path), 'group_size:1,uncompressed'
+        )
+        for run in _runs(start, stop):
+          for example in records.examples(*run):
+            writer.write(example)
+        writer.close()
+      except RuntimeError as error:  # ArrayRecord raises no OSErrors.
+        raise OSError(str(error)) from error
 
 
 def _shards(
@@ -83,16 +84,3 @@ def _runs(start: int, stop: int) -> Iterator[tuple[int, int]]:
   """Cuts a shard into runs of records: the first's number and the next's."""
   for first in range(start, stop, _AT_ONCE):
     yield first, min(first + _AT_ONCE, stop)
-
-
-@contextlib.contextmanager
-def _blaming(path: _PathLike, fault: type[Exception]) -> Iterator[None]:
-  """Turns a fault of writing a file into an error that names the file."""
-  try:
-    yield
-  except fault as err:
-    why = err.strerror if isinstance(err, OSError) else err
-    raise errors.PreparationError(
-      f'Cannot write {os.fspath(path)}: {why}. Make room on that disk, or build'
-      ' in another folder.'
-    ) from err

@@ -14,11 +14,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
-from tensorflow_datasets.core import naming
-from tensorflow_datasets.core.utils import shard_utils
 
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.cache.split_sources import SplitSource
+from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.datasets.fast_path import records, shard_writer
 
 _WRITERS = {
@@ -50,9 +49,9 @@ def can_write(
 
 def write_split(
   sources: Sequence[SplitSource],
-  filename_template: naming.ShardedFileTemplate,
+  filename_template: tfds_internals.ShardedFileTemplate,
   file_format: tfds.core.FileFormat,
-  shard_config: shard_utils.ShardConfig,
+  shard_config: tfds_internals.ShardConfig,
   same: tfds.core.SplitInfo | None,
 ) -> tfds.core.SplitInfo:
   """Writes the shards of a split.
@@ -75,7 +74,7 @@ def write_split(
   num_examples = sum(map(len, sources))
   joined = records.SplitRecords(sources, shuffle_order(split, num_examples))
   num_shards = shard_config.get_number_shards(joined.num_bytes, num_examples)
-  ends = shard_utils.get_shard_boundaries(num_examples, num_shards)
+  ends = tfds_internals.get_shard_boundaries(num_examples, num_shards)
   paths = filename_template.sharded_filepaths(num_shards)
   if same and same.num_shards == num_shards:
     _link(same.filepaths, paths)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
 import io
 
@@ -11,6 +12,7 @@ import synthetic
 
 from cmnist_tfds.origin import verification
 from cmnist_tfds.origin.verification import Proof
+from cmnist_tfds.sources import SOURCES
 
 _DATA = b'the bytes of a file'
 _FILE = synthetic.origin_file('toy/file', _DATA)
@@ -63,10 +65,68 @@ def test_the_fingerprint_is_that_of_shape_and_values():
   [
     ({}, 3, 'expected 19 bytes, found 3'),
     ({}, 19, f'right size, but not the SHA-256 {_FILE.sha256}'),
-    ({'sha256': None}, 19, f'it has not the MD5 {_FILE.md5}'),
+    ({'sha256': None}, 19, f'it does not have the MD5 {_FILE.md5}'),
   ],
 )
 def test_a_mismatch_is_told(known, size, message):
   assert message in verification.mismatch(
     dataclasses.replace(_FILE, **known), size
   )
+
+
+_GZIP = gzip.compress(b'what the file should hold ' * 9, mtime=0)
+_GZIP_FILE = synthetic.origin_file('toy/file.gz', _GZIP)
+
+
+def _recognize(data, file=_GZIP_FILE, size=None):
+  stream = io.BytesIO(data)
+  wrong = verification.recognize_wrong_file(
+    file, stream, len(data) if size is None else size
+  )
+  assert stream.tell() == 0
+  return wrong
+
+
+@pytest.mark.parametrize(
+  ('data', 'named'),
+  [
+    (b'', 'it is empty'),
+    (b'<!DOCTYPE html><html>', 'it is an HTML page'),
+    (b'\xef\xbb\xbf\r\n <HTML lang="en">', 'it is an HTML page'),
+    (
+      b'version https://git-lfs.github.com/spec/v1\noid sha256:0\n',
+      'it is a Git LFS pointer',
+    ),
+    (gzip.compress(_GZIP, mtime=0), 'compressed by gzip once more'),
+    (
+      gzip.compress(synthetic.zipped({'a': b''}), mtime=0),
+      'compressed by gzip once more',
+    ),
+    (
+      synthetic.zipped({'matlab/emnist-mnist.mat': b'', 'matlab/x': b''}),
+      "EMNIST's matlab.zip",
+    ),
+  ],
+)
+def test_known_wrong_files_are_named(data, named):
+  assert named in (_recognize(data) or '')
+
+
+@pytest.mark.parametrize(
+  'data', [_GZIP, _GZIP[:-3], _GZIP + b'.', b'something else']
+)
+def test_other_files_are_not(data):
+  assert _recognize(data) is None
+
+
+def test_the_outdated_kmnist_is_named():
+  (file,) = (
+    split.images
+    for source in SOURCES
+    for split in source.splits.values()
+    if split.images.outdated_size
+  )
+  assert file.name == 'kmnist-test-imgs.npz'
+  head = b'PK\x03\x04' + bytes(99)
+  assert 'outdated' in (_recognize(head, file, size=3_069_285) or '')
+  assert 'outdated' not in (_recognize(head, file, size=3_079_479) or '')

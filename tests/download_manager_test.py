@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
+import pathlib
 import pickle
 import resource
 import signal
@@ -11,38 +13,36 @@ from unittest import mock
 
 import faulty_server
 import pytest
+import requests
 import synthetic
 import tensorflow_datasets as tfds
 
 from cmnist_tfds import origin
 from cmnist_tfds.datasets import download_manager
-from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.errors import OriginFileError, PreparationError
 from cmnist_tfds.origin import http_client
 
 LIMITS = http_client.Limits(silence=5.0, attempts=2, pause=0.01)
 IMAGES = 'toy/train-images.gz'
 
-
-def _stock(folder, dataset_name='cmnist', **kwargs):
-  return tfds.download.DownloadManager(
-    download_dir=folder, dataset_name=dataset_name, **kwargs
-  )
+_TESTS = pathlib.Path(__file__).resolve().parent
+# Made for 127.0.0.1, valid until 2126, with its private key.
+_CERTIFICATE = _TESTS / 'certificate.pem'
 
 
-def _adopt(folder, made, mirror=None, **kwargs):
-  return download_manager.adopt(
-    _stock(folder, **kwargs),
+def _manager(folder, made, mirror=None, **kwargs):
+  return download_manager.OriginDownloadManager(
+    download_dir=folder,
+    dataset_name='cmnist',
     mirror=mirror,
     sources=[made.source],
     limits=LIMITS,
+    **kwargs,
   )
 
 
-def _read(manager, made, mirror=None, split='train'):
-  places = origin.Locations(
-    mirror=mirror, cached=manager.cached, download=manager.download
-  )
-  return origin.read_split(made.source, split, places)
+def _read(manager, made, split='train'):
+  return origin.load_split.load_split(made.source, split, manager.locations)
 
 
 @pytest.fixture(autouse=True)
@@ -77,16 +77,16 @@ def _unproved(made):
 
 
 def test_files_are_fetched_once(made, server, tmp_path):
-  made.assert_read(_read(_adopt(tmp_path, made), made))
+  made.assert_read(_read(_manager(tmp_path, made), made))
   asked = len(server.requests)
-  made.assert_read(_read(_adopt(tmp_path, made), made))
+  made.assert_read(_read(_manager(tmp_path, made), made))
   assert len(server.requests) == asked
 
 
 def test_a_file_of_unknown_sha256_is_fetched_once(plain, server, tmp_path):
   made = _unproved(plain)
   for _ in range(2):
-    arrays = _read(_adopt(tmp_path, made), made)
+    arrays = _read(_manager(tmp_path, made), made)
     assert arrays.proofs[IMAGES] is origin.Proof.MD5
   assert len(server.requests) == 2
 
@@ -97,13 +97,13 @@ def test_what_came_from_a_mirror_is_not_fetched_from_the_origin(
 ):
   made = plain if sha256 == 'known' else _unproved(plain)
   mirror = server.home('norange')
-  _read(_adopt(tmp_path, made, mirror), made, mirror)
+  _read(_manager(tmp_path, made, mirror), made)
   asked = len(server.requests)
   # The other way round, too: what came from the origin, now with a mirror.
-  _read(_adopt(tmp_path, made, mirror), made, mirror, split='test')
-  _read(_adopt(tmp_path, made, mirror), made, mirror, split='test')
+  _read(_manager(tmp_path, made, mirror), made, split='test')
+  _read(_manager(tmp_path, made, mirror), made, split='test')
   assert len(server.requests) == asked + 2
-  made.assert_read(_read(_adopt(tmp_path, made, mirror), made, mirror))
+  made.assert_read(_read(_manager(tmp_path, made, mirror), made))
   assert len(server.requests) == asked + 2
 
 
@@ -114,9 +114,9 @@ def test_what_tfds_has_fetched_is_not_fetched_again(
   from tensorflow_datasets.core.download import checksums
 
   files = list(plain.source.splits['train'].files)
-  stock = _stock(
-    tmp_path,
-    name,
+  stock = tfds.download.DownloadManager(
+    download_dir=tmp_path,
+    dataset_name=name,
     url_infos={
       file.urls[0]: checksums.UrlInfo(
         size=file.size, checksum=file.sha256, filename=file.name
@@ -126,7 +126,7 @@ def test_what_tfds_has_fetched_is_not_fetched_again(
   )
   stock.download([file.urls[0] for file in files])
   asked = len(server.requests)
-  plain.assert_read(_read(_adopt(tmp_path, plain), plain))
+  plain.assert_read(_read(_manager(tmp_path, plain), plain))
   assert len(server.requests) == asked == 2
 
 
@@ -134,59 +134,64 @@ def test_an_archive_at_hand_saves_fetching_its_members(server, tmp_path):
   made = synthetic.make((server.home('ok'),), form='zip')
   server.files.update(made.files)
   archive = made.source.splits['train'].images.archive
-  _adopt(tmp_path, made).download(archive.urls[0])
+  _manager(tmp_path, made).download(archive.urls[0])
   asked = len(server.requests)
-  made.assert_read(_read(_adopt(tmp_path, made), made))
+  made.assert_read(_read(_manager(tmp_path, made), made))
   assert len(server.requests) == asked
 
 
 def test_members_cost_less_than_their_archive(server, tmp_path):
   made = synthetic.make((server.home('ok'),), form='zip')
   server.files.update(made.files)
-  manager = _adopt(tmp_path, made)
+  manager = _manager(tmp_path, made)
   made.assert_read(_read(manager, made))
   assert manager.downloaded_size < len(made.files['toy/gzip.zip']) / 2
   assert all(asked_range for _, asked_range in server.requests)
 
 
 def test_a_download_cut_short_is_fetched_anew(plain, server, tmp_path):
-  manager = _adopt(tmp_path, plain)
+  manager = _manager(tmp_path, plain)
   path = manager.download(f'{server.home("ok")}{IMAGES}')
   path.write_bytes(path.read_bytes()[:99])
-  plain.assert_read(_read(_adopt(tmp_path, plain), plain))
+  plain.assert_read(_read(_manager(tmp_path, plain), plain))
 
 
 def test_a_download_that_was_damaged_is_named(plain, server, tmp_path):
-  manager = _adopt(tmp_path, plain)
+  manager = _manager(tmp_path, plain)
   path = manager.download(f'{server.home("ok")}{IMAGES}')
   path.write_bytes(bytes(path.stat().length))
   with pytest.raises(OriginFileError) as raised:
-    _read(_adopt(tmp_path, plain), plain)
+    _read(_manager(tmp_path, plain), plain)
   assert f'- {path}: expected a gzip file' in str(raised.value)
-  assert 'Delete it, and it is fetched anew' in str(raised.value)
+  assert 'Delete it to fetch it anew' in str(raised.value)
 
 
 def test_a_download_can_be_forced(plain, server, tmp_path):
   for _ in range(2):
-    _read(_adopt(tmp_path, plain, force_download=True), plain)
+    _read(_manager(tmp_path, plain, force_download=True), plain)
   assert len(server.requests) == 4
 
 
-def test_certificates_are_checked_unless_told_otherwise(plain, tmp_path):
-  for verify in (True, False):
-    manager = _adopt(tmp_path, plain, verify_ssl=verify)
-    assert manager._downloader._client._verify_ssl is verify
+@pytest.mark.filterwarnings('ignore:Unverified HTTPS request')
+def test_certificates_are_checked_unless_told_otherwise(tmp_path, monkeypatch):
+  monkeypatch.setenv('REQUESTS_CA_BUNDLE', requests.certs.where())
+  files = synthetic.make().files
+  with faulty_server.serve(files, certificate=_CERTIFICATE) as server:
+    made = synthetic.make((server.home('ok'),))
+    with pytest.raises(OriginFileError, match='certificate verify failed'):
+      _read(_manager(tmp_path, made), made)
+    made.assert_read(_read(_manager(tmp_path, made, verify_ssl=False), made))
 
 
 def test_forced_validation_of_checksums_knows_all_homes(server, tmp_path):
   made = synthetic.make((server.home('ok'),), form='zip')
   server.files.update(made.files)
-  manager = _adopt(tmp_path, made, force_checksums_validation=True)
+  manager = _manager(tmp_path, made, force_checksums_validation=True)
   made.assert_read(_read(manager, made))
 
 
 def test_methods_patched_in_the_stock_class_are_patched_here(plain, tmp_path):
-  manager = _adopt(tmp_path, plain)
+  manager = _manager(tmp_path, plain)
   with mock.patch.multiple(
     'tensorflow_datasets.core.download.DownloadManager',
     download=lambda self, url: f'patched {url}',
@@ -197,18 +202,46 @@ def test_methods_patched_in_the_stock_class_are_patched_here(plain, tmp_path):
 
 
 def test_it_can_be_pickled(plain, server, tmp_path):
-  manager = _adopt(tmp_path, plain)
+  manager = _manager(tmp_path, plain)
   _read(manager, plain)
   copy = pickle.loads(pickle.dumps(manager))
   assert copy.cached(plain.source.splits['train'].images)
 
 
 def test_a_folder_that_cannot_be_written_is_told(plain, server, tmp_path):
-  manager = _adopt(tmp_path, plain)
+  manager = _manager(tmp_path, plain)
   (tmp_path / 'cmnist').touch()
-  with pytest.raises(OriginFileError, match=r'cmnist: cannot be written to'):
+  with pytest.raises(
+    PreparationError, match=r'^Cannot make a lock file in \S+/cmnist: File exi'
+  ):
     _read(manager, plain)
   assert not server.requests
+
+
+def test_a_download_dir_that_cannot_be_made_is_told(plain, tmp_path):
+  (tmp_path / 'file').touch()
+  with pytest.raises(
+    PreparationError, match=r'file/downloads: .* Choose another download_dir'
+  ):
+    _manager(tmp_path / 'file' / 'downloads', plain)
+
+
+def test_the_manual_folder_is_in_the_download_dir_by_default(plain, tmp_path):
+  manager = _manager(tmp_path, plain)
+  assert manager.locations.manual_dir == tmp_path / 'manual'
+  manager = _manager(tmp_path, plain, manual_dir=tmp_path / 'mine')
+  assert manager.locations.manual_dir == tmp_path / 'mine'
+
+
+def test_urls_of_other_managers_are_left_alone(plain, tmp_path):
+  """TFDS shares one table of checksums among all managers."""
+  _manager(tmp_path, plain)
+  url = plain.source.splits['train'].images.urls[0]
+  stock = tfds.download.DownloadManager(
+    download_dir=tmp_path, dataset_name='other', force_checksums_validation=True
+  )
+  with pytest.raises(ValueError, match='Missing checksums url'):
+    stock.download(url)
 
 
 def test_a_disk_that_is_full_is_told_and_what_came_is_kept(
@@ -219,32 +252,19 @@ def test_a_disk_that_is_full_is_told_and_what_came_is_kept(
   old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
   resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, hard))
   try:
-    with pytest.raises(OriginFileError, match='cmnist: cannot be written to'):
-      _read(_adopt(tmp_path, plain), plain)
+    with pytest.raises(OriginFileError, match=r'Cannot write to \S+: File too'):
+      _read(_manager(tmp_path, plain), plain)
   finally:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     signal.signal(signal.SIGXFSZ, old)
-  plain.assert_read(_read(_adopt(tmp_path, plain), plain))
+  plain.assert_read(_read(_manager(tmp_path, plain), plain))
   assert server.requests[1] == (f'/ok/{IMAGES}', f'bytes={size // 2}-')
 
 
-# What a process of its own runs: the source is made anew, from the same seed.
-_PROCESS = """
-import sys
-sys.path[:0] = {path!r}
-import synthetic, downloads_test
-made = synthetic.make(({home!r},))
-manager = downloads_test._adopt({folder!r}, made)
-print('ready', flush=True)
-sys.stdin.readline()
-made.assert_read(downloads_test._read(manager, made))
-"""
-
-
 def _start(home, folder):
-  code = _PROCESS.format(path=sys.path, home=home, folder=str(folder))
   process = subprocess.Popen(
-    [sys.executable, '-c', code],
+    [sys.executable, _TESTS / 'programs' / 'download_split.py', home, folder],
+    env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
     stdin=subprocess.PIPE,
     stdout=subprocess.PIPE,
     text=True,
@@ -267,7 +287,7 @@ def test_a_killed_download_is_continued(server, tmp_path):
   process.communicate()
   got = part.stat().st_size
   finished = synthetic.make((server.home('ok'),))
-  finished.assert_read(_read(_adopt(tmp_path, finished), finished))
+  finished.assert_read(_read(_manager(tmp_path, finished), finished))
   assert (f'/ok/{IMAGES}', f'bytes={got}-') in server.requests
 
 

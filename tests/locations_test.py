@@ -17,7 +17,7 @@ def _urls(form, mirror=None):
   return [(file.path, url) for file, url in locations.urls(_file(form), mirror)]
 
 
-def test_homes_are_in_order():
+def test_urls_are_in_order():
   path = 'toy/train-images.gz'
   assert _urls('idx', 'https://lab/mnist/') == [
     (path, f'https://lab/mnist/{path}'),
@@ -26,7 +26,7 @@ def test_homes_are_in_order():
   ]
 
 
-def test_equivalents_have_homes_too():
+def test_equivalents_have_urls_too():
   npz, idx = 'toy/train-images.npz', 'toy/train-images.gz'
   assert _urls('npz', 'http://lab') == [
     (npz, f'http://lab/{npz}'),
@@ -38,7 +38,7 @@ def test_equivalents_have_homes_too():
   ]
 
 
-def test_a_member_is_had_alone_or_with_its_archive():
+def test_a_member_comes_alone_or_in_its_archive():
   member, archive = 'toy/train-images.gz', 'toy/gzip.zip'
   assert _urls('zip', 'http://lab')[:5] == [
     (member, f'http://lab/{member}'),
@@ -50,7 +50,7 @@ def test_a_member_is_had_alone_or_with_its_archive():
 
 
 @pytest.mark.parametrize('mirror', [None, '/srv/mirror', 'mirror'])
-def test_a_folder_is_no_home_on_the_network(mirror):
+def test_a_folder_has_no_urls(mirror):
   assert len(_urls('idx', mirror)) == 2
 
 
@@ -98,8 +98,8 @@ def test_downloaded_copies_come_after_folders(tmp_path):
   ]
 
 
-def test_every_file_can_be_had_somewhere():
+def test_every_file_has_a_url():
   for source in SOURCES:
     for file in source.origin_files:
       assert list(locations.urls(file)), file.path
-      assert 'http' in locations.say_how_to_get(file, None)
+      assert 'http' in locations.how_to_get(file, None)

@@ -32,7 +32,7 @@ def made():
 
 def _read(made, folder, **kwargs):
   made.write(folder)
-  return origin.read_split(
+  return origin.load_split.load_split(
     made.source, 'train', Locations(manual_dir=folder), **kwargs
   )
 
@@ -53,7 +53,9 @@ def _with(made, path, data, *, recorded=False):
 def test_a_split_is_read_and_proved(form, split, tmp_path):
   made = synthetic.make(form=form)
   made.write(tmp_path)
-  arrays = origin.read_split(made.source, split, Locations(manual_dir=tmp_path))
+  arrays = origin.load_split.load_split(
+    made.source, split, Locations(manual_dir=tmp_path)
+  )
   made.assert_read(arrays, split)
   assert arrays.images.dtype == arrays.labels.dtype == np.uint8
   assert arrays.images.flags.c_contiguous
@@ -237,10 +239,10 @@ def test_counts_of_classes_must_agree(made, tmp_path):
     _read(other, tmp_path)
 
 
-def test_a_missing_file_is_told_with_all_places(made, tmp_path):
+def test_a_missing_file_is_told_with_all_locations(made, tmp_path):
   both = Locations(manual_dir=tmp_path / 'a', mirror=str(tmp_path / 'b'))
   with pytest.raises(OriginFileError) as raised:
-    origin.read_split(made.source, 'train', both)
+    origin.load_split.load_split(made.source, 'train', both)
   assert str(raised.value) == (
     f'{TRAIN_IMAGES} was not found (looked in: {tmp_path}/a, {tmp_path}/b)\n'
     f'To go on, get it from http://127.0.0.1:9/{TRAIN_IMAGES} and put it at'
@@ -283,22 +285,23 @@ def test_a_member_of_absurd_size_is_not_inflated(tmp_path):
     _read(made, tmp_path, allow_unverified=True)
 
 
-def test_find_passes_over_wrong_copies(made, tmp_path):
+def test_wrong_copies_are_passed_over(made, tmp_path):
   file = made.source.splits['train'].images
-  assert origin.find(file, Locations(manual_dir=tmp_path)) is None
+  assert (
+    load_split.find_proved_copy(file, Locations(manual_dir=tmp_path)) is None
+  )
   made.write(tmp_path / 'right')
   _with(made, TRAIN_IMAGES, b'wrong').write(tmp_path / 'wrong')
   both = Locations(
     manual_dir=tmp_path / 'wrong', mirror=str(tmp_path / 'right')
   )
-  copy = origin.find(file, both)
+  copy = load_split.find_proved_copy(file, both)
   assert copy is not None
   assert copy.path == tmp_path / 'right' / TRAIN_IMAGES
 
 
-def test_large_splits_are_turned_in_pieces(monkeypatch, tmp_path):
-  monkeypatch.setattr(load_split, '_TURNED_AT_ONCE', 7)
-  made = synthetic.make(form='zip')
+def test_every_image_of_a_large_split_is_turned_upright(tmp_path):
+  made = synthetic.make(form='zip', num_train=10_000)
   made.assert_read(_read(made, tmp_path))
 
 
@@ -329,7 +332,9 @@ def test_kannada_mnist_as_idx_is_proved_by_its_content(origin_files, tmp_path):
     path = other / f'{letter}_kannada_MNIST_test-{part}-ubyte.gz'
     renamed = tmp_path / source.folder / f'{letter}_kannada_MNIST_test.npz'
     renamed.write_bytes(path.read_bytes())
-  arrays = origin.read_split(source, 'test', Locations(manual_dir=tmp_path))
+  arrays = origin.load_split.load_split(
+    source, 'test', Locations(manual_dir=tmp_path)
+  )
   assert set(arrays.proofs.values()) == {Proof.FINGERPRINT}
 
 
@@ -337,4 +342,4 @@ def test_mnist_is_not_taken_for_fashion_mnist(origin_files, tmp_path):
   (source,) = (s for s in SOURCES if s.key == 'F')
   (tmp_path / 'fashion_mnist').symlink_to(origin_files / 'mnist')
   with pytest.raises(OriginFileError, match='expected 4,422,102 bytes'):
-    origin.read_split(source, 'test', Locations(manual_dir=tmp_path))
+    origin.load_split.load_split(source, 'test', Locations(manual_dir=tmp_path))

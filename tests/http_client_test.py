@@ -33,11 +33,11 @@ FAULTS = {
   'refuses': r'127\.0\.0\.1:\d+: cannot be reached: Connection refused',
   'deaf': r'127\.0\.0\.1:\d+: no answer within 1 s',
   'hang': r'127\.0\.0\.1:\d+: no answer within 1 s',
-  'stall': r'127\.0\.0\.1:\d+: fell silent while it sent a file',
+  'stall': r'127\.0\.0\.1:\d+: stopped sending in the middle of a file',
   'drop': r'train-images\.gz: broke off before it sent anything',
   '404': r'train-images\.gz: HTTP 404 Not Found',
   '500': r'train-images\.gz: HTTP 500 Internal Server Error',
-  'loop': r'train-images\.gz: its redirects go round in circles',
+  'loop': r'train-images\.gz: its redirects form a loop',
   'html': r'train-images\.gz: not the file expected: it is an HTML page, .*'
   'look on the homepage where the file has moved',
   'page': r'train-images\.gz: not the file expected: it is an HTML page',
@@ -56,19 +56,15 @@ HARDSHIPS = ('redirect', 'slow', 'norange', 'unsteady', 'moody')
 def _locations(
   folder, made, mirror=None, manual_dir=None, limits=LIMITS
 ) -> origin.Locations:
-  """Returns places that download with TFDS's manager into a folder."""
-  manager = download_manager.adopt(
-    tfds.download.DownloadManager(download_dir=folder, dataset_name='cmnist'),
+  """Returns locations that download into a folder."""
+  return download_manager.OriginDownloadManager(
+    download_dir=folder,
+    manual_dir=manual_dir,
+    dataset_name='cmnist',
     mirror=mirror,
     sources=[made.source],
     limits=limits,
-  )
-  return origin.Locations(
-    manual_dir=manual_dir,
-    mirror=mirror,
-    cached=manager.cached,
-    download=manager.download,
-  )
+  ).locations
 
 
 @contextlib.contextmanager
@@ -88,8 +84,8 @@ def _hosts(fault: str, **kwargs) -> Iterator[tuple[list[str], synthetic.Made]]:
 
 
 def _read(folder, made, mirror=None, split='train', limits=LIMITS):
-  places = _locations(folder, made, mirror, limits=limits)
-  return origin.read_split(made.source, split, places)
+  found_in = _locations(folder, made, mirror, limits=limits)
+  return origin.load_split.load_split(made.source, split, found_in)
 
 
 def _leftovers(folder: pathlib.Path) -> list[str]:
@@ -168,9 +164,9 @@ def test_a_dead_host_is_not_asked_for_each_file(tmp_path):
   files = synthetic.make().files
   with faulty_server.serve(files) as dead, faulty_server.serve(files) as good:
     made = synthetic.make((dead.home('hang'), good.home('ok')))
-    places_now = _locations(tmp_path, made)
+    found_in = _locations(tmp_path, made)
     for split in made.source.splits:
-      origin.read_split(made.source, split, places_now)
+      origin.load_split.load_split(made.source, split, found_in)
   assert len(dead.requests) == 1
   assert len(good.requests) == 4
 
@@ -194,7 +190,7 @@ def test_all_dead_homes_of_a_file_are_given_up_within_30_s():
   ],
 )
 @pytest.mark.parametrize('mirror_kind', ['folder', 'http'])
-def test_places_are_tried_in_order(there, taken, mirror_kind, tmp_path):
+def test_locations_are_tried_in_order(there, taken, mirror_kind, tmp_path):
   made = synthetic.make()
   with contextlib.ExitStack() as stack:
     servers = {
@@ -214,7 +210,7 @@ def test_places_are_tried_in_order(there, taken, mirror_kind, tmp_path):
       if mirror_kind == 'folder'
       else servers['mirror'].home('ok')
     )
-    arrays = origin.read_split(
+    arrays = origin.load_split.load_split(
       made.source,
       'train',
       _locations(tmp_path / 'downloads', made, mirror, tmp_path / 'manual'),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Output: whole or not there, and never over what is not ours."""
-
 from __future__ import annotations
 
+import os
 import pathlib
+import stat
 
 import pytest
 
@@ -12,7 +12,7 @@ from cmnist_tfds.errors import PreparationError
 
 
 def _fill(path: pathlib.Path, text: str) -> None:
-  with atomic.folder(path, 'told.txt') as unfinished:
+  with atomic.write_folder(path, 'told.txt') as unfinished:
     (unfinished / 'told.txt').write_text(f'by cmnist_tfds: {text}')
 
 
@@ -51,7 +51,7 @@ def test_what_was_there_stays_when_the_new_fails(tmp_path: pathlib.Path):
   _fill(tmp_path / 'site', 'first')
   with (
     pytest.raises(OSError, match='disk full'),
-    atomic.folder(tmp_path / 'site', 'told.txt'),
+    atomic.write_folder(tmp_path / 'site', 'told.txt'),
   ):
     raise OSError('disk full')
   assert 'first' in (tmp_path / 'site' / 'told.txt').read_text()
@@ -61,10 +61,30 @@ def test_what_was_there_stays_when_the_new_fails(tmp_path: pathlib.Path):
 def test_a_file_is_replaced_or_left(tmp_path: pathlib.Path):
   path = tmp_path / 'x.svg'
   for text in ('first', 'second'):
-    with atomic.file(path) as unfinished:
+    with atomic.write_file(path) as unfinished:
       unfinished.write_text(text)
-  with pytest.raises(OSError), atomic.file(path) as unfinished:
+  with pytest.raises(OSError), atomic.write_file(path) as unfinished:
     unfinished.write_text('third')
     raise OSError
   assert path.read_text() == 'second'
   assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_writers_of_one_file_both_succeed(tmp_path: pathlib.Path):
+  path = tmp_path / 'x.svg'
+  with atomic.write_file(path) as first, atomic.write_file(path) as second:
+    assert first != second
+    first.write_text('first')
+    second.write_text('second')
+  assert path.read_text() == 'first'
+  assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_has_the_mode_of_the_umask(tmp_path: pathlib.Path):
+  old = os.umask(0o027)
+  try:
+    with atomic.write_file(tmp_path / 'x.svg') as unfinished:
+      unfinished.write_text('x')
+  finally:
+    os.umask(old)
+  assert stat.S_IMODE((tmp_path / 'x.svg').stat().st_mode) == 0o640

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of TensorFlow Datasets that are not public and that we use.
+
+They were tried with the versions in `TRIED`. Another version may rename them,
+so the import of this module and `check_instance` look whether they are there.
+
+Imported here, for all other modules:
+
+- core.checksums: UrlInfo, compute_url_info
+- core.constants: INCOMPLETE_PREFIX
+- core.dataset_collection_builder: DatasetCollection, DatasetCollectionInfo
+- core.download.downloader: _Downloader, DownloadResult, read_url_info
+- core.download.resource: get_dl_fname, is_locally_cached
+- core.naming: DatasetReference, ShardedFileTemplate
+- core.utils.shard_utils: ShardConfig, get_shard_boundaries
+
+Methods that we override or call are in `_METHODS`, attributes that
+constructors set are in `_ATTRIBUTES`.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import tensorflow_datasets.public_api as tfds
+
+from cmnist_tfds.errors import TfdsVersionError
+
+# Versions of TFDS with which the package was tried.
+TRIED = ('4.9.10',)
+
+
+def _changed(missing: str) -> TfdsVersionError:
+  tried = ' or '.join(TRIED)
+  return TfdsVersionError(
+    f'TensorFlow Datasets {tfds.__version__} lacks what cmnist_tfds needs of'
+    f' it: {missing}. cmnist_tfds was tried with version {tried}: run `pip'
+    f' install tensorflow-datasets=={TRIED[-1]}`, or install a newer'
+    ' cmnist_tfds.'
+  )
+
+
+try:
+  from tensorflow_datasets.core.constants import INCOMPLETE_PREFIX
+  from tensorflow_datasets.core.dataset_collection_builder import (
+    DatasetCollection,
+    DatasetCollectionInfo,
+  )
+  from tensorflow_datasets.core.download.checksums import (
+    UrlInfo,
+    compute_url_info,
+  )
+  from tensorflow_datasets.core.download.downloader import (
+    DownloadResult,
+    read_url_info,
+  )
+  from tensorflow_datasets.core.download.downloader import (
+    _Downloader as Downloader,
+  )
+  from tensorflow_datasets.core.download.resource import (
+    get_dl_fname,
+    is_locally_cached,
+  )
+  from tensorflow_datasets.core.naming import (
+    DatasetReference,
+    ShardedFileTemplate,
+  )
+  from tensorflow_datasets.core.utils.shard_utils import (
+    ShardConfig,
+    get_shard_boundaries,
+  )
+except ImportError as error:
+  raise _changed(str(error)) from error
+
+__all__ = [
+  'INCOMPLETE_PREFIX',
+  'TRIED',
+  'DatasetCollection',
+  'DatasetCollectionInfo',
+  'DatasetReference',
+  'DownloadResult',
+  'Downloader',
+  'ShardConfig',
+  'ShardedFileTemplate',
+  'UrlInfo',
+  'check_classes',
+  'check_instance',
+  'compute_url_info',
+  'get_dl_fname',
+  'get_shard_boundaries',
+  'is_locally_cached',
+  'read_url_info',
+]
+
+_METHODS = {
+  tfds.core.GeneratorBasedBuilder: (
+    '_checksums_path',
+    '_download_and_prepare',
+    '_generate_splits',
+    '_get_filename_template',
+    '_log_download_bytes',
+    '_log_download_done',
+    '_make_download_manager',
+    'builder_configs',
+    'data_dir_root',
+    'get_builder_config',
+    'url_infos',
+  ),
+  tfds.download.DownloadManager: (
+    '__getstate__',
+    '_download',
+    '_downloader',
+    '_get_checksum_dl_result',
+    '_get_dl_path',
+  ),
+  Downloader: ('_sync_download',),
+}
+
+_ATTRIBUTES = {
+  tfds.core.GeneratorBasedBuilder: ('_original_state',),
+  tfds.download.DownloadManager: (
+    '_download_dir',
+    '_force_download',
+    '_max_simultaneous_downloads',
+    '_url_infos',
+    '_verify_ssl',
+  ),
+}
+
+
+def check_classes() -> None:
+  """Checks that TFDS's classes have the methods that we override or call.
+
+  Raises:
+    TfdsVersionError: If one is missing.
+  """
+  for owner, names in _METHODS.items():
+    _require(owner, names, owner)
+
+
+def check_instance(instance: object) -> None:
+  """Checks that TFDS's constructors have set the attributes that we use.
+
+  Args:
+    instance: A builder or a download manager.
+
+  Raises:
+    TfdsVersionError: If one is missing.
+  """
+  for owner, names in _ATTRIBUTES.items():
+    if isinstance(instance, owner):
+      _require(instance, names, owner)
+
+
+def _require(instance: object, names: tuple[str, ...], owner: type) -> None:
+  for name in names:
+    try:
+      inspect.getattr_static(instance, name)  # Properties are not evaluated.
+    except AttributeError as error:
+      raise _changed(
+        f'{owner.__module__}.{owner.__qualname__}.{name}'
+      ) from error
+
+
+check_classes()
