@@ -22,12 +22,14 @@ import pytest
 import running
 
 from cmnist_tfds import cli, subsets
-from cmnist_tfds.catalog import characters, gallery, look_alikes, site, snippets
+from cmnist_tfds.catalog import characters, site, snippets
+from cmnist_tfds.catalog.gallery import Gallery
 from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.figures import confusable
+from cmnist_tfds.figures import similarity
+from cmnist_tfds.figures.histogram import Counts
 from cmnist_tfds.sources import SOURCES
 
-# Prepared, these show eight of the eleven sources.
+# These two subsets have eight of the eleven sources.
 _BUILT = ('3-EElKm', '4-EcFKdK49')
 
 
@@ -123,10 +125,10 @@ def test_a_page_says_what_the_records_say(folder):
     'kannada digit zero',
     subset.citation,
     *(s.license for s in subset.sources),
-    *(fault for s in subset.sources for fault in s.known_issues),
-    *(s.code.strip() for s in snippets.of(subset)),
+    *(issue for s in subset.sources for issue in s.known_issues),
+    *(s.code.strip() for s in snippets.snippets_of(subset)),
     '4-EcFKdK49-r-50',
-    # Counts are of CMNIST though the pictures are the sample's.
+    # The counts are those of CMNIST even if the pictures are the sample's.
     '6,000 / 1,000',
     'The pictures are not CMNIST',
   ):
@@ -134,56 +136,53 @@ def test_a_page_says_what_the_records_say(folder):
 
 
 def test_a_page_without_pictures_says_so(folder):
-  unseen = (folder / 'subsets/2-EdN.html').read_text(encoding='utf-8')
-  assert unseen.count('No pictures: no prepared subset') == 2
-  assert 'class="examples' not in unseen
-  # Not prepared, but its sources were seen in others.
+  missing = (folder / 'subsets/2-EdN.html').read_text(encoding='utf-8')
+  assert missing.count('No pictures: no prepared subset') == 2
+  assert 'class="examples' not in missing
+  # This subset is not prepared, but others with its sources are.
   siblings = (folder / 'subsets/2-FKm.html').read_text(encoding='utf-8')
   assert 'No pictures' not in siblings
   assert siblings.count('class="examples') == 20
 
 
-def test_a_page_shows_look_alikes_where_all_its_sources_are_seen(folder):
+def test_a_page_shows_look_alikes_if_all_its_sources_have_pictures(folder):
   text = (folder / 'subsets/3-EElKd.html').read_text(encoding='utf-8')
   shown = re.findall(
     '<figcaption><span>(.*?)</span> <span class="about">(.*?)</span>', text
   )
   pairs = [*zip(shown[::2], shown[1::2], strict=True)]
-  assert len(pairs) == look_alikes.PAIRS
+  assert len(pairs) == site.PAIRS
   zero, letter, kannada = ('0', 'E'), ('O', 'El'), ('೦', 'Kd')
   for pair in itertools.combinations((zero, letter, kannada), 2):
     assert pair in pairs
-  unseen = (folder / 'subsets/2-EdN.html').read_text(encoding='utf-8')
-  assert 'look-alikes' not in unseen
-  # notMNIST is one of its sources, and no subset shows it.
+  missing = (folder / 'subsets/2-EdN.html').read_text(encoding='utf-8')
+  assert 'look-alikes' not in missing
+  # notMNIST is one of its sources and has no pictures.
   assert 'figcaption' not in (folder / 'subsets/X-12.html').read_text('utf-8')
 
 
-def test_look_alikes_of_many_sources_are_those_of_each_two():
-  """As comparing all the classes of the subset with each other finds them."""
+def test_pairs_of_many_subsets_are_those_of_each_subset():
   random = np.random.default_rng(7)
-  names = ('3-EElKd', '4-EElFKm', 'X-24')
+  chosen = [subsets.subset(n) for n in ('3-EElKd', '4-EElFKm', 'X-24', '1-Km')]
   classes = {
     (source.key, raw)
-    for name in names
-    for source in subsets.subset(name).sources
+    for subset in chosen
+    for source in subset.sources
     for raw in source.raw_labels
   }
   images = {
     c: list(random.integers(0, 256, (2, 28, 28), np.uint8))
     for c in sorted(classes)
   }
-  found = look_alikes.of_all(gallery.Seen(images, {}))
-  assert '2-EdN' not in found
-  looked = gallery.Seen(images, {})
-  for name in names:
-    subset = subsets.subset(name)
-    expected = confusable.pairs(subset, looked.images_of(subset), 12)
-    for shown, pair in zip(found[name], expected, strict=True):
-      assert tuple(c.name for c, _ in shown.members) == tuple(
-        c.name for c in pair.classes
-      )
-      assert shown.likeness == pytest.approx(pair.likeness)
+  gallery = Gallery(images, {})
+  found = similarity.find_pairs_of_many(chosen, gallery.images_of, 12)
+  assert list(found) == chosen
+  for subset in chosen:
+    expected = similarity.find_pairs(subset, gallery.images_of(subset), 12)
+    for pair, other in zip(found[subset], expected, strict=True):
+      assert pair.classes == other.classes
+      assert pair.similarity == pytest.approx(other.similarity)
+      np.testing.assert_array_equal(pair.images, other.images)
 
 
 def test_nothing_prepared_gives_a_whole_site_without_pictures(tmp_path, capsys):
@@ -200,24 +199,24 @@ def test_nothing_prepared_gives_a_whole_site_without_pictures(tmp_path, capsys):
 def test_counts_of_prepared_data_fill_in_what_the_records_lack():
   subset = subsets.subset('2-EcF')
   first, last = subset.classes[0], subset.classes[-1]
-  looked = gallery.Seen({}, {('Ec', 0): gallery.Counts(5778, 958)})
-  assert looked.counts_of(first) == gallery.Counts(5778, 958)
-  assert looked.counts_of(last) == gallery.Counts(6000, 1000)
-  assert looked.counts_of(subset.classes[1]) == gallery.Counts(None, None)
+  gallery = Gallery({}, {('Ec', 0): Counts(5778, 958)})
+  assert gallery.counts_of(first) == Counts(5778, 958)
+  assert gallery.counts_of(last) == Counts(6000, 1000)
+  assert gallery.counts_of(subset.classes[1]) == Counts(None, None)
 
 
 def test_another_folder_is_left_alone(tmp_path):
   (tmp_path / 'mine').mkdir()
   (tmp_path / 'mine/index.html').write_text('my page')
   with pytest.raises(PreparationError, match='was not written by this command'):
-    site.write(tmp_path / 'mine', str(tmp_path), sample=True)
+    site.write_site(tmp_path / 'mine', str(tmp_path), sample=True)
   assert (tmp_path / 'mine/index.html').read_text() == 'my page'
 
 
 def test_without_jinja_the_extra_is_named(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, 'jinja2', None)
   with pytest.raises(PreparationError, match=r'cmnist_tfds\[catalog\]'):
-    site.write(tmp_path / 'site', str(tmp_path), sample=True)
+    site.write_site(tmp_path / 'site', str(tmp_path), sample=True)
   assert not list(tmp_path.iterdir())
 
 
@@ -233,7 +232,7 @@ def test_without_jinja_the_extra_is_named(tmp_path, monkeypatch):
 )
 def test_scripts(name, script, code_point):
   assert characters.script(name) == script
-  assert characters.code_points(name) == code_point
+  assert characters.code_point(name) == code_point
 
 
 # What holds once the code of a framework has run on the sample's X-12.
@@ -262,7 +261,7 @@ def _on_the_sample(code: str) -> str:
 @pytest.mark.parametrize('framework', _AFTERWARDS)
 def test_snippets_run(framework, tmp_path):
   """On the sample: what stands on the page, but for the dataset's name."""
-  shown = {s.framework: s for s in snippets.of(subsets.subset('X-12'))}
+  shown = {s.framework: s for s in snippets.snippets_of(subsets.subset('X-12'))}
   assert shown.keys() == _AFTERWARDS.keys()
   snippet = shown[framework]
   code = f'{_on_the_sample(snippet.code)}\n{_AFTERWARDS[framework]}\n'
@@ -611,7 +610,9 @@ def test_copy(driver, visit):
   _until(lambda: _find(driver, '#load ~ .code .copy').text == 'Copied')
   _find(driver, 'textarea').send_keys(Keys.CONTROL, 'v')
   pasted = _find(driver, 'textarea').get_attribute('value')
-  assert pasted == snippets.of(subsets.subset('3-EElKm'))[0].code.strip()
+  assert (
+    pasted == snippets.snippets_of(subsets.subset('3-EElKm'))[0].code.strip()
+  )
 
 
 @contextlib.contextmanager

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is exported holds the examples, as other programs read it."""
+"""Other programs read the examples from exported files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 import cmnist_tfds
-from cmnist_tfds import cli, load
+from cmnist_tfds import cli
+from cmnist_tfds.load.prepared import find_prepared
 
 NAMES = [c.name for c in cmnist_tfds.subset('X-12').classes]
 
@@ -147,4 +148,5 @@ def test_what_is_not_prepared_is_told(tmp_path, capsys):
   arguments = ['export', '2-FKd', '--sample', '--data_dir', str(tmp_path)]
   assert cli.main([*arguments, '--format', 'npz', '-o', str(tmp_path)]) == 1
   assert 'Run: cmnist build 2-FKd --sample' in capsys.readouterr().err
-  assert load.find('2-FKd', data_dir=tmp_path, sample=True) is None
+  subset = cmnist_tfds.subset('2-FKd')
+  assert find_prepared(subset, data_dir=tmp_path, sample=True) is None

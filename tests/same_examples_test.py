@@ -123,7 +123,7 @@ def _by_pytorch(subset, split, tmp_path):
 
 def _by_npz(subset, split, tmp_path):
   found = load.find(subset.name, **subset.where)
-  (path,) = files.export(found, 'npz', tmp_path / 'npz').iterdir()
+  (path,) = files.export_files(found, 'npz', tmp_path / 'npz').iterdir()
   with np.load(path) as file:
     return file[f'x_{split}'], file[f'y_{split}']
 

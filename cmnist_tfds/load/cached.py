@@ -15,6 +15,7 @@ from cmnist_tfds import subsets
 from cmnist_tfds.cache import shuffle_order, split_sources
 from cmnist_tfds.load import prepared
 from cmnist_tfds.load.examples import Examples
+from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 
@@ -97,6 +98,10 @@ class Stored:
   def shard_lengths(self) -> dict[str, list[int]]:
     """For each split its number of examples, as if it were one shard."""
     return {name: [len(split)] for name, split in self.splits.items()}
+
+  def split(self, spec: str) -> SplitView:
+    """Returns a split, written as TFDS writes it."""
+    return SplitView(self, spec)
 
 
 def find(name: str) -> Stored | None:

@@ -8,8 +8,23 @@ import os
 from cmnist_tfds.load import cached, prepared
 from cmnist_tfds.load.cached import Stored
 from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.load.split_view import SplitView
+from cmnist_tfds.subsets import Subset
+
+__all__ = ['Opened', 'SplitView', 'open_subset']
 
 Readable = Prepared | Stored
+Opened = Readable
+
+
+def open_subset(
+  subset: Subset,
+  *,
+  data_dir: str | os.PathLike[str] | None = None,
+  sample: bool = False,
+) -> Opened | None:
+  """Returns what a subset can be read from, None if there is nothing."""
+  return find(subset.name, data_dir=data_dir, sample=sample)
 
 
 def find(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from cmnist_tfds import subsets
 from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.origin import Proof
 from cmnist_tfds.subsets import Subset
 
@@ -90,6 +91,10 @@ class Prepared:
     rows = self.metadata['classes']
     return [(row['train'], row['test']) for row in rows]
 
+  def split(self, spec: str) -> SplitView:
+    """Returns a split, written as TFDS writes it."""
+    return SplitView(self, spec)
+
 
 def dataset_dir(
   subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False
@@ -130,6 +135,13 @@ def find(
   subset = subsets.subset(name)
   folder = dataset_dir(subset, data_dir=data_dir, sample=sample)
   return _read(subset, SAMPLE if sample else DATASET, folder)
+
+
+def find_prepared(
+  subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False
+) -> Prepared | None:
+  """Returns a subset as it is on disk, None if it is not prepared."""
+  return find(subset.name, data_dir=data_dir, sample=sample)
 
 
 def prepare(
