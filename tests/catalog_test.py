@@ -50,7 +50,7 @@ def folder(data_dir, tmp_path_factory) -> pathlib.Path:
 
 
 class _Addresses(html.parser.HTMLParser):
-  """Collects what a page links to, and the ids in it."""
+  """Collects the addresses that a page loads or links to, and its ids."""
 
   def __init__(self, text: str):
     super().__init__()
@@ -235,7 +235,7 @@ def test_scripts(name, script, code_point):
   assert characters.code_point(name) == code_point
 
 
-# What holds once the code of a framework has run on the sample's X-12.
+# Checks to run after the code of each framework, on X-12 of the sample.
 _AFTERWARDS = {
   'TensorFlow Datasets': "assert info.splits['train'].num_examples == 1440",
   'NumPy': 'assert x_train.shape == (1440, 28, 28)',
@@ -260,7 +260,7 @@ def _on_the_sample(code: str) -> str:
 
 @pytest.mark.parametrize('framework', _AFTERWARDS)
 def test_snippets_run(framework, tmp_path):
-  """On the sample: what stands on the page, but for the dataset's name."""
+  """The code on the page runs, here with the sample in place of CMNIST."""
   shown = {s.framework: s for s in snippets.snippets_of(subsets.subset('X-12'))}
   assert shown.keys() == _AFTERWARDS.keys()
   snippet = shown[framework]
@@ -313,7 +313,7 @@ def driver():
 
 @pytest.fixture(scope='module')
 def server(folder):
-  """Serves the site; its address."""
+  """Serves the site and returns its address."""
   handler = functools.partial(
     http.server.SimpleHTTPRequestHandler, directory=str(folder)
   )
@@ -326,13 +326,13 @@ def server(folder):
 
 @pytest.fixture(params=['http', 'disk'])
 def base(request, folder, server):
-  """Address of the site, from a web server and from disk."""
+  """Returns the address of the site, on a web server and on disk."""
   return server if request.param == 'http' else folder.as_uri()
 
 
 @pytest.fixture
 def visit(driver, base):
-  """Opens a page; in the end nothing was complained of or asked elsewhere."""
+  """Opens a page, and checks that it logs no errors and loads no other site."""
   driver.get_log('browser')
   driver.get_log('performance')
 
@@ -341,17 +341,16 @@ def visit(driver, base):
     driver.get(f'{base}/{path}')
 
   yield go
-  complaints = driver.get_log('browser')
-  assert complaints == []
-  asked = [
+  assert driver.get_log('browser') == []
+  requested = [
     message['params']['request']['url']
     for entry in driver.get_log('performance')
     if (message := json.loads(entry['message'])['message'])['method']
     == 'Network.requestWillBeSent'
   ]
-  assert asked
+  assert requested
   assert [
-    url for url in asked if not url.startswith((base, 'data:', 'about:'))
+    url for url in requested if not url.startswith((base, 'data:', 'about:'))
   ] == []
 
 
@@ -429,7 +428,7 @@ def test_enter_in_the_search_leaves_the_page_as_it_is(driver, visit):
   _type(driver, 'q', f'お Sneaker{Keys.ENTER}')
   found = _shown(driver)
   assert _find(driver, '[name=q]').get_attribute('value') == 'お Sneaker'
-  # The address leads to what was found.
+  # The URL restores the search.
   address = driver.current_url
   driver.get('about:blank')
   driver.get(address)
@@ -469,7 +468,7 @@ def _until(condition):
     if condition():
       return
     time.sleep(0.02)
-  raise AssertionError('it did not come about')
+  raise AssertionError('the condition did not become true in time')
 
 
 @pytest.mark.parametrize('column', ['classes', 'train', 'test'])
@@ -496,7 +495,7 @@ def test_sort_with_the_keyboard(driver, visit, column):
 
 @pytest.mark.parametrize('path', _KINDS_OF_PAGES)
 def test_whatever_takes_the_focus_has_a_name_and_shows_it(driver, visit, path):
-  """As assistive technology is told; by the keyboard, from first to last."""
+  """Checks names in the accessibility tree, and outlines by focusing all."""
   visit(path)
   nodes = driver.execute_cdp_cmd('Accessibility.getFullAXTree', {})['nodes']
   focusable = [
@@ -600,7 +599,7 @@ def test_the_browser_composes_as_the_package_does(driver, visit):
 
 def test_copy(driver, visit):
   visit('subsets/3-EElKm.html')
-  # What is copied can be pasted.
+  # The test pastes the copied code into this field.
   driver.execute_script(
     "document.body.append(document.createElement('textarea'))"
   )
@@ -617,7 +616,7 @@ def test_copy(driver, visit):
 
 @contextlib.contextmanager
 def _window(driver, width, height):
-  """Chrome makes no window narrower than 500 pixels; this does."""
+  """Emulates the size of a window; real ones are at least 500 pixels wide."""
   metrics = {'deviceScaleFactor': 1, 'mobile': width < 500}
   driver.execute_cdp_cmd(
     'Emulation.setDeviceMetricsOverride',
@@ -643,7 +642,7 @@ def test_nothing_is_wider_than_the_window(driver, visit, path, width):
 def test_a_phone_has_targets_for_fingers_and_readable_text(driver, visit, path):
   with _window(driver, 390, 844):
     visit(path)
-    # Links within sentences stand where the sentence has them.
+    # Links within sentences are exempt: they are as high as the line.
     targets = driver.execute_script("""
       const selector =
         'button, input:not([type=checkbox]), select, .tick, nav a, td a, th a';

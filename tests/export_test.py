@@ -51,14 +51,14 @@ def test_png_is_laid_out_as_imagenet(export, splits):
   for split, (images, labels, _) in splits.items():
     classes = sorted((folder / split).iterdir())
     assert len(classes) == 12
-    seen = 0
+    count = 0
     for label, of_class in enumerate(classes):
       for path in of_class.iterdir():
         number = int(path.stem)
         assert labels[number] == label
         np.testing.assert_array_equal(Image.open(path), images[number])
-        seen += 1
-    assert seen == len(labels)
+        count += 1
+    assert count == len(labels)
 
 
 @pytest.mark.parametrize('split', ['train', 'test'])
@@ -134,7 +134,7 @@ def test_an_empty_folder_is_filled_a_full_one_kept(export, tmp_path, capsys):
   assert list(folder.parent.iterdir()) == [folder]
 
 
-def test_what_fails_leaves_nothing(export, tmp_path, monkeypatch, capsys):
+def test_a_failed_export_leaves_nothing(export, tmp_path, monkeypatch, capsys):
   def fail(*_, **__):
     raise OSError(28, 'No space left on device')
 
@@ -144,7 +144,7 @@ def test_what_fails_leaves_nothing(export, tmp_path, monkeypatch, capsys):
   assert list((tmp_path / 'made').iterdir()) == []
 
 
-def test_what_is_not_prepared_is_told(tmp_path, capsys):
+def test_a_subset_that_is_not_prepared_cannot_be_exported(tmp_path, capsys):
   arguments = ['export', '2-FKd', '--sample', '--data_dir', str(tmp_path)]
   assert cli.main([*arguments, '--format', 'npz', '-o', str(tmp_path)]) == 1
   assert 'Run: cmnist build 2-FKd --sample' in capsys.readouterr().err
