@@ -59,15 +59,16 @@ LABEL = ClassFeature(
   of_class=lambda c: c.label,
   names=lambda subset: [c.name for c in subset.classes],
 )
+SOURCE = ClassFeature(
+  name='source',
+  description='number of the source in the subset',
+  of_class=lambda c: c.source_number,
+  names=lambda subset: [s.key for s in subset.sources],
+)
 # Protocol buffers, tables and batches hold these beside the image.
 INTEGERS = (
   LABEL,
-  ClassFeature(
-    name='source',
-    description='number of the source in the subset',
-    of_class=lambda c: c.source_number,
-    names=lambda subset: [s.key for s in subset.sources],
-  ),
+  SOURCE,
   ClassFeature(
     name='source_label',
     description='raw label in the files of the source',

@@ -22,12 +22,14 @@ import pytest
 import running
 
 from cmnist_tfds import cli, subsets
-from cmnist_tfds.catalog import characters, gallery, look_alikes, site, snippets
+from cmnist_tfds.catalog import characters, site, snippets
+from cmnist_tfds.catalog.gallery import Gallery
 from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.figures import confusable
+from cmnist_tfds.figures import similarity
+from cmnist_tfds.figures.histogram import Counts
 from cmnist_tfds.sources import SOURCES
 
-# Prepared, these show eight of the eleven sources.
+# These two subsets have eight of the eleven sources.
 _BUILT = ('3-EElKm', '4-EcFKdK49')
 
 
@@ -48,7 +50,7 @@ def folder(data_dir, tmp_path_factory) -> pathlib.Path:
 
 
 class _Addresses(html.parser.HTMLParser):
-  """Collects what a page links to, and the ids in it."""
+  """Collects the addresses that a page loads or links to, and its ids."""
 
   def __init__(self, text: str):
     super().__init__()
@@ -123,10 +125,10 @@ def test_a_page_says_what_the_records_say(folder):
     'kannada digit zero',
     subset.citation,
     *(s.license for s in subset.sources),
-    *(fault for s in subset.sources for fault in s.known_issues),
-    *(s.code.strip() for s in snippets.of(subset)),
+    *(issue for s in subset.sources for issue in s.known_issues),
+    *(s.code.strip() for s in snippets.snippets_of(subset)),
     '4-EcFKdK49-r-50',
-    # Counts are of CMNIST though the pictures are the sample's.
+    # The counts are those of CMNIST even if the pictures are the sample's.
     '6,000 / 1,000',
     'The pictures are not CMNIST',
   ):
@@ -134,56 +136,53 @@ def test_a_page_says_what_the_records_say(folder):
 
 
 def test_a_page_without_pictures_says_so(folder):
-  unseen = (folder / 'subsets/2-EdN.html').read_text(encoding='utf-8')
-  assert unseen.count('No pictures: no prepared subset') == 2
-  assert 'class="examples' not in unseen
-  # Not prepared, but its sources were seen in others.
+  missing = (folder / 'subsets/2-EdN.html').read_text(encoding='utf-8')
+  assert missing.count('No pictures: no prepared subset') == 2
+  assert 'class="examples' not in missing
+  # This subset is not prepared, but others with its sources are.
   siblings = (folder / 'subsets/2-FKm.html').read_text(encoding='utf-8')
   assert 'No pictures' not in siblings
   assert siblings.count('class="examples') == 20
 
 
-def test_a_page_shows_look_alikes_where_all_its_sources_are_seen(folder):
+def test_a_page_shows_look_alikes_if_all_its_sources_have_pictures(folder):
   text = (folder / 'subsets/3-EElKd.html').read_text(encoding='utf-8')
   shown = re.findall(
     '<figcaption><span>(.*?)</span> <span class="about">(.*?)</span>', text
   )
   pairs = [*zip(shown[::2], shown[1::2], strict=True)]
-  assert len(pairs) == look_alikes.PAIRS
+  assert len(pairs) == site.PAIRS
   zero, letter, kannada = ('0', 'E'), ('O', 'El'), ('೦', 'Kd')
   for pair in itertools.combinations((zero, letter, kannada), 2):
     assert pair in pairs
-  unseen = (folder / 'subsets/2-EdN.html').read_text(encoding='utf-8')
-  assert 'look-alikes' not in unseen
-  # notMNIST is one of its sources, and no subset shows it.
+  missing = (folder / 'subsets/2-EdN.html').read_text(encoding='utf-8')
+  assert 'look-alikes' not in missing
+  # notMNIST is one of its sources and has no pictures.
   assert 'figcaption' not in (folder / 'subsets/X-12.html').read_text('utf-8')
 
 
-def test_look_alikes_of_many_sources_are_those_of_each_two():
-  """As comparing all the classes of the subset with each other finds them."""
+def test_pairs_of_many_subsets_are_those_of_each_subset():
   random = np.random.default_rng(7)
-  names = ('3-EElKd', '4-EElFKm', 'X-24')
+  chosen = [subsets.subset(n) for n in ('3-EElKd', '4-EElFKm', 'X-24', '1-Km')]
   classes = {
     (source.key, raw)
-    for name in names
-    for source in subsets.subset(name).sources
+    for subset in chosen
+    for source in subset.sources
     for raw in source.raw_labels
   }
   images = {
     c: list(random.integers(0, 256, (2, 28, 28), np.uint8))
     for c in sorted(classes)
   }
-  found = look_alikes.of_all(gallery.Seen(images, {}))
-  assert '2-EdN' not in found
-  looked = gallery.Seen(images, {})
-  for name in names:
-    subset = subsets.subset(name)
-    expected = confusable.pairs(subset, looked.images_of(subset), 12)
-    for shown, pair in zip(found[name], expected, strict=True):
-      assert tuple(c.name for c, _ in shown.members) == tuple(
-        c.name for c in pair.classes
-      )
-      assert shown.likeness == pytest.approx(pair.likeness)
+  gallery = Gallery(images, {})
+  found = similarity.find_pairs_of_many(chosen, gallery.images_of, 12)
+  assert list(found) == chosen
+  for subset in chosen:
+    expected = similarity.find_pairs(subset, gallery.images_of(subset), 12)
+    for pair, other in zip(found[subset], expected, strict=True):
+      assert pair.classes == other.classes
+      assert pair.similarity == pytest.approx(other.similarity)
+      np.testing.assert_array_equal(pair.images, other.images)
 
 
 def test_nothing_prepared_gives_a_whole_site_without_pictures(tmp_path, capsys):
@@ -200,24 +199,24 @@ def test_nothing_prepared_gives_a_whole_site_without_pictures(tmp_path, capsys):
 def test_counts_of_prepared_data_fill_in_what_the_records_lack():
   subset = subsets.subset('2-EcF')
   first, last = subset.classes[0], subset.classes[-1]
-  looked = gallery.Seen({}, {('Ec', 0): gallery.Counts(5778, 958)})
-  assert looked.counts_of(first) == gallery.Counts(5778, 958)
-  assert looked.counts_of(last) == gallery.Counts(6000, 1000)
-  assert looked.counts_of(subset.classes[1]) == gallery.Counts(None, None)
+  gallery = Gallery({}, {('Ec', 0): Counts(5778, 958)})
+  assert gallery.counts_of(first) == Counts(5778, 958)
+  assert gallery.counts_of(last) == Counts(6000, 1000)
+  assert gallery.counts_of(subset.classes[1]) == Counts(None, None)
 
 
 def test_another_folder_is_left_alone(tmp_path):
   (tmp_path / 'mine').mkdir()
   (tmp_path / 'mine/index.html').write_text('my page')
   with pytest.raises(PreparationError, match='was not written by this command'):
-    site.write(tmp_path / 'mine', str(tmp_path), sample=True)
+    site.write_site(tmp_path / 'mine', str(tmp_path), sample=True)
   assert (tmp_path / 'mine/index.html').read_text() == 'my page'
 
 
 def test_without_jinja_the_extra_is_named(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, 'jinja2', None)
   with pytest.raises(PreparationError, match=r'cmnist_tfds\[catalog\]'):
-    site.write(tmp_path / 'site', str(tmp_path), sample=True)
+    site.write_site(tmp_path / 'site', str(tmp_path), sample=True)
   assert not list(tmp_path.iterdir())
 
 
@@ -233,10 +232,10 @@ def test_without_jinja_the_extra_is_named(tmp_path, monkeypatch):
 )
 def test_scripts(name, script, code_point):
   assert characters.script(name) == script
-  assert characters.code_points(name) == code_point
+  assert characters.code_point(name) == code_point
 
 
-# What holds once the code of a framework has run on the sample's X-12.
+# Checks to run after the code of each framework, on X-12 of the sample.
 _AFTERWARDS = {
   'TensorFlow Datasets': "assert info.splits['train'].num_examples == 1440",
   'NumPy': 'assert x_train.shape == (1440, 28, 28)',
@@ -261,8 +260,8 @@ def _on_the_sample(code: str) -> str:
 
 @pytest.mark.parametrize('framework', _AFTERWARDS)
 def test_snippets_run(framework, tmp_path):
-  """On the sample: what stands on the page, but for the dataset's name."""
-  shown = {s.framework: s for s in snippets.of(subsets.subset('X-12'))}
+  """The code on the page runs, here with the sample in place of CMNIST."""
+  shown = {s.framework: s for s in snippets.snippets_of(subsets.subset('X-12'))}
   assert shown.keys() == _AFTERWARDS.keys()
   snippet = shown[framework]
   code = f'{_on_the_sample(snippet.code)}\n{_AFTERWARDS[framework]}\n'
@@ -314,7 +313,7 @@ def driver():
 
 @pytest.fixture(scope='module')
 def server(folder):
-  """Serves the site; its address."""
+  """Serves the site and returns its address."""
   handler = functools.partial(
     http.server.SimpleHTTPRequestHandler, directory=str(folder)
   )
@@ -327,13 +326,13 @@ def server(folder):
 
 @pytest.fixture(params=['http', 'disk'])
 def base(request, folder, server):
-  """Address of the site, from a web server and from disk."""
+  """Returns the address of the site, on a web server and on disk."""
   return server if request.param == 'http' else folder.as_uri()
 
 
 @pytest.fixture
 def visit(driver, base):
-  """Opens a page; in the end nothing was complained of or asked elsewhere."""
+  """Opens a page, and checks that it logs no errors and loads no other site."""
   driver.get_log('browser')
   driver.get_log('performance')
 
@@ -342,17 +341,16 @@ def visit(driver, base):
     driver.get(f'{base}/{path}')
 
   yield go
-  complaints = driver.get_log('browser')
-  assert complaints == []
-  asked = [
+  assert driver.get_log('browser') == []
+  requested = [
     message['params']['request']['url']
     for entry in driver.get_log('performance')
     if (message := json.loads(entry['message'])['message'])['method']
     == 'Network.requestWillBeSent'
   ]
-  assert asked
+  assert requested
   assert [
-    url for url in asked if not url.startswith((base, 'data:', 'about:'))
+    url for url in requested if not url.startswith((base, 'data:', 'about:'))
   ] == []
 
 
@@ -430,7 +428,7 @@ def test_enter_in_the_search_leaves_the_page_as_it_is(driver, visit):
   _type(driver, 'q', f'お Sneaker{Keys.ENTER}')
   found = _shown(driver)
   assert _find(driver, '[name=q]').get_attribute('value') == 'お Sneaker'
-  # The address leads to what was found.
+  # The URL restores the search.
   address = driver.current_url
   driver.get('about:blank')
   driver.get(address)
@@ -470,7 +468,7 @@ def _until(condition):
     if condition():
       return
     time.sleep(0.02)
-  raise AssertionError('it did not come about')
+  raise AssertionError('the condition did not become true in time')
 
 
 @pytest.mark.parametrize('column', ['classes', 'train', 'test'])
@@ -497,7 +495,7 @@ def test_sort_with_the_keyboard(driver, visit, column):
 
 @pytest.mark.parametrize('path', _KINDS_OF_PAGES)
 def test_whatever_takes_the_focus_has_a_name_and_shows_it(driver, visit, path):
-  """As assistive technology is told; by the keyboard, from first to last."""
+  """Checks names in the accessibility tree, and outlines by focusing all."""
   visit(path)
   nodes = driver.execute_cdp_cmd('Accessibility.getFullAXTree', {})['nodes']
   focusable = [
@@ -601,7 +599,7 @@ def test_the_browser_composes_as_the_package_does(driver, visit):
 
 def test_copy(driver, visit):
   visit('subsets/3-EElKm.html')
-  # What is copied can be pasted.
+  # The test pastes the copied code into this field.
   driver.execute_script(
     "document.body.append(document.createElement('textarea'))"
   )
@@ -611,12 +609,14 @@ def test_copy(driver, visit):
   _until(lambda: _find(driver, '#load ~ .code .copy').text == 'Copied')
   _find(driver, 'textarea').send_keys(Keys.CONTROL, 'v')
   pasted = _find(driver, 'textarea').get_attribute('value')
-  assert pasted == snippets.of(subsets.subset('3-EElKm'))[0].code.strip()
+  assert (
+    pasted == snippets.snippets_of(subsets.subset('3-EElKm'))[0].code.strip()
+  )
 
 
 @contextlib.contextmanager
 def _window(driver, width, height):
-  """Chrome makes no window narrower than 500 pixels; this does."""
+  """Emulates the size of a window; real ones are at least 500 pixels wide."""
   metrics = {'deviceScaleFactor': 1, 'mobile': width < 500}
   driver.execute_cdp_cmd(
     'Emulation.setDeviceMetricsOverride',
@@ -642,7 +642,7 @@ def test_nothing_is_wider_than_the_window(driver, visit, path, width):
 def test_a_phone_has_targets_for_fingers_and_readable_text(driver, visit, path):
   with _window(driver, 390, 844):
     visit(path)
-    # Links within sentences stand where the sentence has them.
+    # Links within sentences are exempt: they are as high as the line.
     targets = driver.execute_script("""
       const selector =
         'button, input:not([type=checkbox]), select, .tick, nav a, td a, th a';

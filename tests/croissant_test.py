@@ -1,27 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Croissant: valid by mlcroissant, and its records are the examples."""
+"""Croissant: mlcroissant accepts it, and its records are the examples."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import pathlib
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 
-from cmnist_tfds import cli, load, subsets
+from cmnist_tfds import cli, schema, subsets
 from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.export import croissant
-from cmnist_tfds.load import numpy_arrays
+from cmnist_tfds.export import croissant, hub
+from cmnist_tfds.load.prepared import find_prepared
 from cmnist_tfds.sources import SOURCES
 
 mlc = pytest.importorskip('mlcroissant')
 
 
 def _loaded(text: str, tmp_path: pathlib.Path) -> mlc.Dataset:
-  """Loads a description; refuses errors, which construction raises."""
+  """Loads a description; raises an error if it is not valid."""
   path = tmp_path / 'described.json'
   path.write_text(text, encoding='utf-8')
   return mlc.Dataset(path)
@@ -69,24 +71,75 @@ def exported(tmp_path_factory):
   where = ['--sample', '--data_dir', str(data_dir)]
   assert cli.main(['build', '2-FKd', *where]) == 0
   assert cli.main(['croissant', '2-FKd', *where, '-o', str(folder)]) == 0
-  found = load.find('2-FKd', data_dir=data_dir, sample=True)
-  return found, folder
+  subset = subsets.subset('2-FKd')
+  return find_prepared(subset, data_dir=data_dir, sample=True), folder
 
 
 @pytest.mark.parametrize('split', ['train', 'test'])
 def test_records_are_the_examples(exported, split, caplog):
-  found, folder = exported
+  prepared, folder = exported
   with caplog.at_level(logging.ERROR):
     dataset = mlc.Dataset(folder / croissant.FILE)
     records = list(dataset.records(split))
-  expected = numpy_arrays.read(found, split)[0]
-  assert len(records) == len(expected)
+  expected = prepared.split(split).read()
+  assert len(records) == len(prepared.split(split))
   images = np.array([np.array(r[f'{split}/image']) for r in records])
-  np.testing.assert_array_equal(images, expected.images)
-  for feature in ('label', 'source', 'source_label'):
+  np.testing.assert_array_equal(images, expected['image'])
+  for name in ('label', 'source', 'source_label'):
     np.testing.assert_array_equal(
-      [r[f'{split}/{feature}'] for r in records], expected.feature(feature)
+      [r[f'{split}/{name}'] for r in records], expected[name]
     )
+
+
+_PARITY = schema.Feature(
+  name='parity',
+  description='whether the label is even or odd',
+  dtype='int64',
+  of_class=lambda c: c.label % 2,
+  names=lambda subset: ['even', 'odd'],
+)
+
+
+@dataclasses.dataclass
+class _ViewWithParity:
+  """A split whose examples have the feature `parity`."""
+
+  view: Any
+
+  def __len__(self):
+    return len(self.view)
+
+  def take(self, numbers):
+    examples = self.view.take(numbers)
+    return examples | {'parity': examples['label'] % 2}
+
+
+@dataclasses.dataclass
+class _PreparedWithParity:
+  """A prepared subset whose examples have the feature `parity`."""
+
+  prepared: Any
+
+  def __getattr__(self, name):
+    return getattr(self.prepared, name)
+
+  def split(self, spec):
+    return _ViewWithParity(self.prepared.split(spec))
+
+
+def test_a_feature_added_to_the_schema_is_exported_and_described(
+  exported, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(schema, 'FEATURES', (*schema.FEATURES, _PARITY))
+  monkeypatch.setattr(schema, 'INTEGERS', (*schema.INTEGERS, _PARITY))
+  prepared = _PreparedWithParity(exported[0])
+  croissant.export_croissant(prepared, tmp_path / 'exported')
+  dataset = mlc.Dataset(tmp_path / 'exported' / croissant.FILE)
+  for record in dataset.records('test'):
+    assert record['test/parity'] == record['test/label'] % 2
+  names = [row['classes/parity'] for row in dataset.records('classes')]
+  assert names == ['even', 'odd'] * 10
+  assert '`parity` (int64): whether the label' in hub.dataset_card([prepared])
 
 
 def test_without_a_folder_it_is_printed(capsys):
@@ -97,7 +150,7 @@ def test_without_a_folder_it_is_printed(capsys):
 def test_another_folder_is_left_alone(exported, tmp_path):
   (tmp_path / 'thesis.txt').touch()
   with pytest.raises(PreparationError, match='was not written by this command'):
-    croissant.export(exported[0], tmp_path)
+    croissant.export_croissant(exported[0], tmp_path)
   assert [p.name for p in tmp_path.iterdir()] == ['thesis.txt']
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is exported holds the examples, as other programs read it."""
+"""Other programs read the examples from exported files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 import cmnist_tfds
-from cmnist_tfds import cli, load
+from cmnist_tfds import cli
+from cmnist_tfds.load.prepared import find_prepared
 
 NAMES = [c.name for c in cmnist_tfds.subset('X-12').classes]
 
@@ -50,14 +51,14 @@ def test_png_is_laid_out_as_imagenet(export, splits):
   for split, (images, labels, _) in splits.items():
     classes = sorted((folder / split).iterdir())
     assert len(classes) == 12
-    seen = 0
+    count = 0
     for label, of_class in enumerate(classes):
       for path in of_class.iterdir():
         number = int(path.stem)
         assert labels[number] == label
         np.testing.assert_array_equal(Image.open(path), images[number])
-        seen += 1
-    assert seen == len(labels)
+        count += 1
+    assert count == len(labels)
 
 
 @pytest.mark.parametrize('split', ['train', 'test'])
@@ -133,7 +134,7 @@ def test_an_empty_folder_is_filled_a_full_one_kept(export, tmp_path, capsys):
   assert list(folder.parent.iterdir()) == [folder]
 
 
-def test_what_fails_leaves_nothing(export, tmp_path, monkeypatch, capsys):
+def test_a_failed_export_leaves_nothing(export, tmp_path, monkeypatch, capsys):
   def fail(*_, **__):
     raise OSError(28, 'No space left on device')
 
@@ -143,8 +144,9 @@ def test_what_fails_leaves_nothing(export, tmp_path, monkeypatch, capsys):
   assert list((tmp_path / 'made').iterdir()) == []
 
 
-def test_what_is_not_prepared_is_told(tmp_path, capsys):
+def test_a_subset_that_is_not_prepared_cannot_be_exported(tmp_path, capsys):
   arguments = ['export', '2-FKd', '--sample', '--data_dir', str(tmp_path)]
   assert cli.main([*arguments, '--format', 'npz', '-o', str(tmp_path)]) == 1
   assert 'Run: cmnist build 2-FKd --sample' in capsys.readouterr().err
-  assert load.find('2-FKd', data_dir=tmp_path, sample=True) is None
+  subset = cmnist_tfds.subset('2-FKd')
+  assert find_prepared(subset, data_dir=tmp_path, sample=True) is None

@@ -1,37 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures: nothing overlaps, look-alikes turn up, both formats are whole."""
+"""Pictures: nothing overlaps, similar classes are found, formats agree."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import itertools
+import os
 import pathlib
+import subprocess
 import sys
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from cmnist_tfds import cli, origin, resources, subsets
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.figures import (
-  confusable,
-  fonts,
   histogram,
   montage,
+  pair_grid,
   pictures,
   raster,
+  similarity,
   svg,
 )
 from cmnist_tfds.figures.drawing import DARK, LIGHT, Drawing, Text, Tile
 
+_PROGRAMS = pathlib.Path(__file__).parent / 'programs'
 _SVG = '{http://www.w3.org/2000/svg}'
 _SAMPLE = origin.Locations(manual_dir=resources.folder('dummy_data'))
 _NAMES = ('X-12', '2-FKd', '1-Km', '3-EElKm', '4-EcFKdK49', '5-EdFKdK49N')
 
 
 def _examples(name: str, count: int) -> list[list[np.ndarray]]:
-  """The first sample images of each class, straight from the files."""
+  """Returns the first sample images of each class, from the origin files."""
   images = []
   for source, raw_labels in subsets.subset(name).members:
     arrays = origin.load_split.load_split(
@@ -48,23 +53,32 @@ def _drawings(name: str) -> list[Drawing]:
   subset = subsets.subset(name)
   counts = [histogram.Counts(c.train, c.test) for c in subset.classes]
   images = _examples(name, 10)
-  alike = confusable.pairs(subset, images, 24)
+  pairs = similarity.find_pairs(subset, images, 24)
   title = f'cmnist/{name}'
   return [
-    montage.montage(subset, [few[:3] for few in images], title),
-    histogram.histogram(subset, counts, title),
-    confusable.confusable(subset, alike, title),
+    montage.draw_montage(subset, [few[:3] for few in images], title),
+    histogram.draw_histogram(subset, counts, title),
+    pair_grid.draw_pairs(subset, pairs, title),
   ]
 
 
 def _box(mark: Text | Tile) -> tuple[float, float, float, float]:
-  """Left, top, right, bottom of what a mark covers."""
+  """Returns left, top, right and bottom of the pixels that a mark covers."""
   if isinstance(mark, Tile):
     return mark.x, mark.y, mark.x + mark.size, mark.y + mark.size
-  text, font = fonts.written(mark.text, mark.size)
-  return font.getbbox(text, anchor=raster._ANCHORS[mark.anchor]) + np.array(
-    [mark.x, mark.y + raster._BASELINE * mark.size] * 2
-  )
+  left, top, right, bottom = _extent(dataclasses.replace(mark, x=0, y=0))
+  return mark.x + left, mark.y + top, mark.x + right, mark.y + bottom
+
+
+@functools.cache
+def _extent(text: Text) -> tuple[int, int, int, int]:
+  """Returns the pixels that a text at x=0, y=0 covers, as it is drawn."""
+  x, y = 1000, 50
+  moved = dataclasses.replace(text, x=x, y=y)
+  image = raster.to_image(Drawing(2 * x, 2 * y, '', [moved]), LIGHT)
+  inverted = ImageChops.invert(image.convert('L'))
+  left, top, right, bottom = inverted.getbbox()
+  return left - x, top - y, right - x, bottom - y
 
 
 @pytest.mark.parametrize('name', _NAMES)
@@ -90,12 +104,12 @@ def test_nothing_overlaps_or_leaves_the_picture(name):
 @pytest.mark.parametrize('name', ('X-12', '4-EcFKdK49'))
 def test_both_formats_show_the_same(name):
   for drawing in _drawings(name):
-    root = ElementTree.fromstring(svg.render(drawing, DARK))
+    root = ElementTree.fromstring(svg.to_svg(drawing, DARK))
     texts = [mark.text for mark in drawing.marks if isinstance(mark, Text)]
     tiles = [mark for mark in drawing.marks if isinstance(mark, Tile)]
     assert [element.text for element in root.iter(f'{_SVG}text')] == texts
     assert len(list(root.iter(f'{_SVG}image'))) == len(tiles)
-    picture = raster.render(drawing, DARK)
+    picture = raster.to_image(drawing, DARK)
     assert picture.size == (drawing.width, drawing.height)
     pixels = np.array(picture)
     for tile in tiles:
@@ -112,23 +126,23 @@ def test_a_montage_names_every_class_and_source():
   assert any('Kuzushiji-49, 49' in text for text in texts)
 
 
-def test_a_histogram_says_what_nobody_has_counted():
+def test_a_histogram_shows_which_numbers_are_not_known():
   subset = subsets.subset('2-EcF')
   counts = [histogram.Counts(c.train, c.test) for c in subset.classes]
-  drawing = histogram.histogram(subset, counts, 'x')
+  drawing = histogram.draw_histogram(subset, counts, 'x')
   texts = [mark.text for mark in drawing.marks if isinstance(mark, Text)]
   assert texts.count('? / ?') == 62
   assert texts.count('6,000 / 1,000') == 10
 
 
-def test_0_and_O_and_kannada_0_turn_up():
+def test_0_and_O_and_kannada_0_are_found():
   subset = subsets.subset('4-EElFKd')
-  found = confusable.pairs(subset, _examples('4-EElFKd', 60), 5)
+  found = similarity.find_pairs(subset, _examples('4-EElFKd', 60), 5)
   names = [{c.name for c in pair.classes} for pair in found]
   for pair in ({'0', 'O'}, {'0', '೦'}, {'O', '೦'}):
     assert pair in names
-  likeness = [pair.likeness for pair in found]
-  assert likeness == sorted(likeness, reverse=True)
+  similarities = [pair.similarity for pair in found]
+  assert similarities == sorted(similarities, reverse=True)
   assert all(a.source is not b.source for a, b in (p.classes for p in found))
 
 
@@ -139,20 +153,20 @@ def test_the_command_shows_that_0_and_O_and_kannada_0_look_alike(tmp_path):
   arguments = ['show', '3-EElKd', '--confusable', '-o', str(picture), *data]
   assert cli.main(arguments) == 0
   root = ElementTree.parse(picture).getroot()
-  # After two lines of heading each pair is a name, a key, a name, a key and
-  # its likeness.
+  # After two lines of heading, each pair is a name, a key, a name, a key and a
+  # similarity.
   texts = [element.text for element in root.iter(f'{_SVG}text')][2:]
   drawn = [
     set(zip(texts[i : i + 3 : 2], texts[i + 1 : i + 4 : 2], strict=True))
     for i in range(0, len(texts), 5)
   ]
-  assert len(drawn) == confusable.PAIRS
+  assert len(drawn) == pair_grid.PAIRS
   same = [('0', 'E'), ('O', 'El'), ('೦', 'Kd')]
   for pair in itertools.combinations(same, 2):
     assert set(pair) in drawn[:3]
 
 
-def test_equal_examples_are_wholly_alike_and_blank_ones_not_at_all():
+def test_equal_images_have_similarity_1_and_blank_images_0():
   subset = subsets.subset('2-FKd')
   image = np.zeros((28, 28), np.uint8)
   image[3:13, 5:20] = 200
@@ -163,18 +177,19 @@ def test_equal_examples_are_wholly_alike_and_blank_ones_not_at_all():
   images = [[np.full((28, 28), 255, np.uint8)]] * 20
   images[4] = [image]
   images[11] = [image]
-  found = confusable.pairs(subset, images, 100)
+  found = similarity.find_pairs(subset, images, 100)
   assert len(found) == 100
   assert [c.label for c in found[0].classes] == [4, 11]
-  assert found[0].likeness == pytest.approx(1)
-  assert found[1].likeness == 0
-  # Flat or tall is no difference.
+  assert found[0].similarity == pytest.approx(1)
+  assert found[1].similarity == 0
+  # The proportions of the ink make little difference.
   images[11] = [tall]
-  assert confusable.pairs(subset, images, 1)[0].likeness > 0.9
+  assert similarity.find_pairs(subset, images, 1)[0].similarity > 0.9
 
 
 def test_one_source_has_no_pairs():
-  assert confusable.pairs(subsets.subset('1-Km'), _examples('1-Km', 3), 9) == []
+  subset = subsets.subset('1-Km')
+  assert similarity.find_pairs(subset, _examples('1-Km', 3), 9) == []
 
 
 @pytest.mark.parametrize('suffix', pictures.SUFFIXES)
@@ -182,7 +197,7 @@ def test_light_and_dark_files(tmp_path: pathlib.Path, suffix):
   drawing = _drawings('X-12')[0]
   for dark, theme in ((False, LIGHT), (True, DARK)):
     path = tmp_path / f'{theme.paper}{suffix}'
-    pictures.write(drawing, path, dark=dark)
+    pictures.save(drawing, path, dark=dark)
     if suffix == '.svg':
       assert f'fill="{theme.paper}"' in path.read_text(encoding='utf-8')
     else:
@@ -194,9 +209,9 @@ def test_light_and_dark_files(tmp_path: pathlib.Path, suffix):
 
 def test_other_formats_are_refused(tmp_path: pathlib.Path):
   with pytest.raises(
-    PreparationError, match=r"\.png or \.svg files, not '\.jp"
+    PreparationError, match=r"expected a \.png or \.svg file, .* '\.jpg'"
   ):
-    pictures.write(Drawing(9, 9, '', []), tmp_path / 'x.jpg', dark=False)
+    pictures.save(Drawing(9, 9, '', []), tmp_path / 'x.jpg', dark=False)
 
 
 def test_without_pillow_png_is_refused_and_svg_written(
@@ -207,23 +222,24 @@ def test_without_pillow_png_is_refused_and_svg_written(
   monkeypatch.delattr('cmnist_tfds.figures.raster')
   drawing = Drawing(9, 9, '', [])
   with pytest.raises(PreparationError, match=r'PIL.*cmnist_tfds\[figures\]'):
-    pictures.write(drawing, tmp_path / 'x.png', dark=False)
-  pictures.write(drawing, tmp_path / 'x.svg', dark=False)
+    pictures.save(drawing, tmp_path / 'x.png', dark=False)
+  pictures.save(drawing, tmp_path / 'x.svg', dark=False)
   assert [path.name for path in tmp_path.iterdir()] == ['x.svg']
 
 
-def test_without_fonts_code_points_stand_in_and_it_is_said_once(
-  monkeypatch, caplog
-):
-  for cached in (fonts.font_for, fonts.written, fonts._say_fallback):
-    cached.cache_clear()
-  monkeypatch.setattr(fonts, '_files_with', lambda text: iter(()))
-  with caplog.at_level('WARNING', logger='absl'):
-    texts = [fonts.written(name, 14)[0] for name in 'あい೦']
-  assert texts == ['U+3042', 'U+3044', 'U+0CE6']
-  assert len(caplog.records) == 1
-  for cached in (fonts.font_for, fonts.written, fonts._say_fallback):
-    cached.cache_clear()
+def test_without_fonts_code_points_are_drawn_with_one_warning(tmp_path):
+  done = subprocess.run(
+    [sys.executable, _PROGRAMS / 'draw_without_fonts.py', tmp_path / 'x.png'],
+    # Without PATH, fontconfig finds no fonts either.
+    env={**os.environ, 'PATH': '', 'PYTHONPATH': str(_PROGRAMS.parent.parent)},
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert done.stdout.split() == ['U+3042', 'U+3044', 'U+0CE6']
+  assert done.stderr.count('No installed font has the characters') == 1
+  with Image.open(tmp_path / 'x.png') as image:
+    assert image.getextrema() != ((255, 255),) * 3
 
 
 def test_themes_have_contrast():
@@ -240,6 +256,6 @@ def test_themes_have_contrast():
     low, high = sorted(
       (luminance(theme.paper), luminance(getattr(theme, color)))
     )
-    # What WCAG 2 asks of text, and of graphics.
+    # The contrast that WCAG 2 requires of text and of graphics.
     wanted = 4.5 if color in ('ink', 'faint') else 3
     assert (high + 0.05) / (low + 0.05) >= wanted, (theme, color)

@@ -128,7 +128,7 @@ def _by_pytorch(subset, split, tmp_path):
 
 def _by_npz(subset, split, tmp_path):
   found = find_prepared(cmnist_tfds.subset(subset.name), **subset.where)
-  (path,) = files.export(found, 'npz', tmp_path / 'npz').iterdir()
+  (path,) = files.export_files(found, 'npz', tmp_path / 'npz').iterdir()
   with np.load(path) as file:
     return file[f'x_{split}'], file[f'y_{split}']
 

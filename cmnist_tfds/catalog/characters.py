@@ -1,32 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a class name is as characters: script and code points."""
+"""The script and the code point of a class name."""
 
 from __future__ import annotations
 
 import unicodedata
 
 
-def code_points(name: str) -> str:
-  """Returns the code point of a name that is one character, else ''."""
+def code_point(name: str) -> str:
+  """Returns the code point of a one-character name; '' for other names."""
   return f'U+{ord(name):04X}' if len(name) == 1 else ''
 
 
 def unicode_name(name: str) -> str:
-  """Returns Unicode's name of a name that is one character, else ''."""
+  """Returns the Unicode name of a one-character name; '' for other names."""
   return unicodedata.name(name).lower() if len(name) == 1 else ''
 
 
 def script(name: str) -> str:
-  """Returns the script of a class name, as 'Hiragana'.
+  """Returns the script of a class name, such as 'Hiragana'.
 
-  Unicode's names of characters begin with their script; the digits 0 to 9
-  belong to all scripts.
+  The Unicode name of a character begins with its script. The digits 0 to 9
+  belong to all scripts, so their script is 'Digit'.
 
   Args:
     name: A class name.
 
   Returns:
-    The script; 'Word' for a name that is more than a character.
+    The script; 'Word' for a name of more than one character.
   """
   if len(name) != 1:
     return 'Word'

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What prepared subsets show of the sources: images and counts of classes.
+"""Images and counts of the classes of sources, taken from prepared subsets.
 
-Subsets concatenate whole classes, so what one subset shows of a source holds
-for every other subset too, prepared or not.
+Subsets concatenate whole classes, so the images and counts that one subset has
+of a class hold for every other subset too, prepared or not.
 """
 
 from __future__ import annotations
@@ -12,34 +12,40 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cmnist_tfds import load, subsets
-from cmnist_tfds.figures import confusable, histogram
+from cmnist_tfds import subsets
+from cmnist_tfds.figures import similarity
 from cmnist_tfds.figures.histogram import Counts
+from cmnist_tfds.load.numpy_arrays import first_of_each_class
+from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.sources import SOURCES, Source
 from cmnist_tfds.subsets import Subset, SubsetClass
 
-# A class of a source: the source's key and the raw label.
-_Class = tuple[str, int]
+# A class of a source: the key of the source and the raw label.
+_ClassKey = tuple[str, int]
 
 
-@dataclasses.dataclass
-class Seen:
-  """What is known of classes from prepared data.
+@dataclasses.dataclass(frozen=True)
+class Gallery:
+  """Images and counts of classes.
 
   Attributes:
-    images: Of each class, some training images, uint8 (28, 28).
-    counts: Of each class, its examples in its source.
+    images: For each class, some of its training images, uint8 (28, 28).
+    counts: For each class, its numbers of examples in its source.
   """
 
-  images: dict[_Class, list[np.ndarray]]
-  counts: dict[_Class, Counts]
+  images: dict[_ClassKey, list[np.ndarray]]
+  counts: dict[_ClassKey, Counts]
 
-  def counts_of(self, described: SubsetClass) -> Counts:
-    """Returns the examples of a class of a full subset."""
-    known = Counts(described.train, described.test)
-    if None not in (known.train, known.test):
-      return known
-    return self.counts.get(_class(described), known)
+  def counts_of(self, of_subset: SubsetClass) -> Counts:
+    """Returns the numbers of examples of a class of a subset.
+
+    Args:
+      of_subset: The class, of a subset with all training examples.
+    """
+    recorded = Counts(of_subset.train, of_subset.test)
+    if None not in recorded:
+      return recorded
+    return self.counts.get(_key(of_subset), recorded)
 
   def has_pictures_of(self, source: Source) -> bool:
     """Returns whether every class of a source has images."""
@@ -47,46 +53,48 @@ class Seen:
 
   def images_of(self, subset: Subset) -> list[list[np.ndarray]]:
     """Returns for each label of a subset the images of its class."""
-    return [self.images[_class(c)] for c in subset.classes]
+    return [self.images[_key(c)] for c in subset.classes]
 
 
-def _class(described: SubsetClass) -> _Class:
-  return described.source.key, described.raw_label
+def _key(of_subset: SubsetClass) -> _ClassKey:
+  return of_subset.source.key, of_subset.raw_label
 
 
-def look(data_dir: str | None, *, sample: bool) -> Seen:
-  """Looks through prepared subsets until all sources have been seen.
+def collect(data_dir: str | None, *, sample: bool) -> Gallery:
+  """Collects images and counts from prepared subsets.
 
   Args:
-    data_dir: Where prepared datasets are; TFDS's default if None.
-    sample: Whether to look at `cmnist_sample`. Its counts are no counts of
-      CMNIST and are left out.
+    data_dir: The folder of prepared datasets; TFDS's default if None.
+    sample: Whether to take the images from `cmnist_sample`. Its counts are not
+      those of CMNIST, so they are left out.
 
   Returns:
-    What was seen; nothing of a source that no prepared subset has whole.
+    The images and counts of every source that some prepared subset has whole.
+
+  Raises:
+    PreparationError: If the data of a prepared subset is damaged.
   """
-  seen = Seen({}, {})
+  gallery = Gallery({}, {})
   for subset in _candidates():
-    missing = [s for s in subset.sources if not seen.has_pictures_of(s)]
+    missing = [s for s in subset.sources if not gallery.has_pictures_of(s)]
     if not missing:
       continue
-    found = load.find_readable(subset.name, data_dir=data_dir, sample=sample)
-    if found is None:
+    opened = open_subset(subset, data_dir=data_dir, sample=sample)
+    if opened is None:
       continue
-    images = load.first_of_each_class(found, confusable.EXAMPLES)
-    counted = histogram.counts(found)
-    for described, few, count in zip(
-      subset.classes, images, counted, strict=True
+    images = first_of_each_class(opened, similarity.EXAMPLES)
+    for of_subset, of_class, count in zip(
+      subset.classes, images, opened.class_counts, strict=True
     ):
-      if described.source in missing:
-        seen.images[_class(described)] = few
+      if of_subset.source in missing:
+        gallery.images[_key(of_subset)] = of_class
         if not sample:
-          seen.counts[_class(described)] = count
-  return seen
+          gallery.counts[_key(of_subset)] = Counts(*count)
+  return gallery
 
 
 def _candidates() -> Iterator[Subset]:
-  """Yields the single sources, then the combinations: all with whole sources."""
+  """Yields the subsets of whole sources, single sources first."""
   for source in SOURCES:
     yield subsets.combine([source])
   yield from subsets.combinations()

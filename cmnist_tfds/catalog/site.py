@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the site: templates filled with what the records say."""
+"""Writes the site from templates and the records of subsets and sources."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cmnist_tfds import atomic, subsets
-from cmnist_tfds.catalog import characters, gallery, look_alikes, snippets
-from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.figures import confusable, histogram, montage, svg
+from cmnist_tfds.catalog import characters, snippets
+from cmnist_tfds.catalog.gallery import Gallery, collect
+from cmnist_tfds.errors import missing_extra
+from cmnist_tfds.figures import histogram, montage, similarity, svg
 from cmnist_tfds.figures.drawing import Theme
+from cmnist_tfds.formats import png
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
 from cmnist_tfds.subsets import Subset
 
@@ -24,10 +26,13 @@ if TYPE_CHECKING:
 
 _HERE = pathlib.Path(__file__).parent
 
+# Number of pairs of similar classes on the page of a subset.
+PAIRS = 12
+
 # Images are shown at twice their size.
 _SCALE = 2
 
-# The colours of the page, which follow the visitor's wish for light or dark.
+# The colours of the page, which follow the light or dark mode of the browser.
 _THEME = Theme(
   paper='',
   ink='var(--ink)',
@@ -38,46 +43,47 @@ _THEME = Theme(
 )
 
 
-def write(
+def write_site(
   folder: pathlib.Path, data_dir: str | None, *, sample: bool
-) -> gallery.Seen:
+) -> Gallery:
   """Writes the catalogue.
 
   Args:
-    folder: Where it goes; an older catalogue there is replaced.
-    data_dir: Where prepared datasets are, which give the pictures; TFDS's
-      default if None.
-    sample: Whether the pictures are those of the synthetic sample.
+    folder: The folder to write. An older catalogue there is replaced.
+    data_dir: The folder of prepared datasets, which the pictures are taken
+      from; TFDS's default if None.
+    sample: Whether to take the pictures from the synthetic sample.
 
   Returns:
-    What prepared subsets have shown.
+    The images and counts that prepared subsets contributed.
 
   Raises:
-    PreparationError: If the folder holds something else, or an optional
-      library is not installed.
+    PreparationError: If the folder holds anything but a catalogue, an optional
+      library is not installed, or the data of a prepared subset is damaged.
+    OSError: If a file cannot be written.
   """
   templates = _templates()
   with atomic.write_folder(folder, marker_file='index.html') as unfinished:
-    looked = gallery.look(data_dir, sample=sample)
+    gallery = collect(data_dir, sample=sample)
     shutil.copytree(_HERE / 'static', unfinished / 'static')
-    _write_pictures(unfinished / 'pictures', looked)
+    _write_pictures(unfinished / 'pictures', gallery)
     common = {
       'sample': sample,
-      'seen': looked,
+      'gallery': gallery,
       'subsets': subsets.published(),
       'sources': SOURCES,
       'citation': subsets.CITATION,
       'homepage': subsets.HOMEPAGE,
     }
-    for path, template, facts in _pages(looked):
-      place = unfinished / path
-      place.parent.mkdir(exist_ok=True)
+    for path, template, facts in _pages(gallery):
+      file = unfinished / path
+      file.parent.mkdir(exist_ok=True)
       root = '../' * path.count('/')
       text = templates.get_template(template).render(
         **common, **facts, root=root
       )
-      place.write_text(text, encoding='utf-8')
-  return looked
+      file.write_text(text, encoding='utf-8')
+  return gallery
 
 
 def _templates() -> jinja2.Environment:
@@ -85,10 +91,7 @@ def _templates() -> jinja2.Environment:
     import jinja2
     import PIL  # noqa: F401
   except ImportError as error:
-    raise PreparationError(
-      f'The catalogue needs {error.name}, which is not installed: pip install'
-      ' "cmnist_tfds[catalog]"'
-    ) from error
+    raise missing_extra('The catalogue', error, 'catalog') from error
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_HERE / 'templates'),
     autoescape=True,
@@ -99,31 +102,42 @@ def _templates() -> jinja2.Environment:
   environment.filters['number'] = lambda n: (
     'not counted' if n is None else f'{n:,}'
   )
+  environment.filters['data_url'] = _data_url
   environment.globals |= {
-    'code_points': characters.code_points,
+    'code_point': characters.code_point,
     'unicode_name': characters.unicode_name,
     'script': characters.script,
     'splits': SPLITS,
     'scale': IMAGE_SIZE * _SCALE,
-    'compared': confusable.EXAMPLES,
+    'compared': similarity.EXAMPLES,
+    'zip': zip,
   }
   return environment
 
 
-def _pages(looked: gallery.Seen) -> Iterator[tuple[str, str, dict[str, Any]]]:
-  """Yields each page: its path, its template, what the template is told."""
+def _data_url(image: np.ndarray) -> str:
+  """Returns an image, uint8 (28, 28), as a `data:` URL."""
+  return svg.data_url(png.encode(image[None])[0])
+
+
+def _pages(gallery: Gallery) -> Iterator[tuple[str, str, dict[str, Any]]]:
+  """Yields the path, the template and the variables of each page."""
   yield 'index.html', 'index.html', {}
-  yield 'compose.html', 'compose.html', {'facts': _composition()}
-  look_alikes_of = look_alikes.of_all(looked)
+  yield 'compose.html', 'compose.html', {'facts': _sources_as_json()}
+  pairs = similarity.find_pairs_of_many(
+    [s for s in subsets.published() if _has_pictures(s, gallery)],
+    gallery.images_of,
+    PAIRS,
+  )
   for subset in subsets.published():
     yield (
       f'subsets/{subset.name}.html',
       'subset.html',
       {
         'subset': subset,
-        'histogram': _histogram(subset, looked),
-        'snippets': snippets.of(subset),
-        'look_alikes': look_alikes_of.get(subset.name, []),
+        'histogram': _histogram(subset, gallery),
+        'snippets': snippets.snippets_of(subset),
+        'pairs': pairs.get(subset, []),
         'reductions': [
           subsets.reduce(subset, size) for size in subsets.REDUCED_SIZES
         ],
@@ -141,30 +155,35 @@ def _pages(looked: gallery.Seen) -> Iterator[tuple[str, str, dict[str, Any]]]:
     )
 
 
-def _histogram(subset: Subset, looked: gallery.Seen) -> str:
-  counts = [looked.counts_of(c) for c in subset.classes]
-  return svg.render(histogram.histogram(subset, counts, subset.title), _THEME)
+def _has_pictures(subset: Subset, gallery: Gallery) -> bool:
+  return all(map(gallery.has_pictures_of, subset.sources))
 
 
-def _composition() -> str:
-  """What the page about names needs to know of the sources, as JSON."""
+def _histogram(subset: Subset, gallery: Gallery) -> str:
+  counts = [gallery.counts_of(c) for c in subset.classes]
+  drawing = histogram.draw_histogram(subset, counts, subset.title)
+  return svg.to_svg(drawing, _THEME)
+
+
+def _sources_as_json() -> str:
+  """Returns the sources as the script of the page about names reads them."""
   facts = [
     {'key': s.key, 'title': s.title, 'classes': s.class_names} for s in SOURCES
   ]
-  # `</script>` must not end the element this stands in.
+  # A `</script>` in the data would end the element that contains the JSON.
   return json.dumps(facts, ensure_ascii=False).replace('<', '\\u003c')
 
 
-def _write_pictures(folder: pathlib.Path, looked: gallery.Seen) -> None:
-  """Writes a picture for each source, a row for each class, and their CSS."""
+def _write_pictures(folder: pathlib.Path, gallery: Gallery) -> None:
+  """Writes a sheet of pictures for each source, and the CSS that shows them."""
   from PIL import Image
 
   folder.mkdir()
   rules = []
   for source in SOURCES:
-    if not looked.has_pictures_of(source):
+    if not gallery.has_pictures_of(source):
       continue
-    sheet = _sheet(source, looked)
+    sheet = _sheet(source, gallery)
     Image.fromarray(sheet).save(folder / f'{source.key}.png', optimize=True)
     height, width = (n * _SCALE for n in sheet.shape)
     rules.append(
@@ -174,12 +193,13 @@ def _write_pictures(folder: pathlib.Path, looked: gallery.Seen) -> None:
   (folder / 'pictures.css').write_text(''.join(rules), encoding='utf-8')
 
 
-def _sheet(source: Source, looked: gallery.Seen) -> np.ndarray:
+def _sheet(source: Source, gallery: Gallery) -> np.ndarray:
+  """Returns the images of a source, a row for each class, as one image."""
   sheet = np.zeros(
     (len(source.raw_labels), IMAGE_SIZE, montage.EXAMPLES, IMAGE_SIZE), np.uint8
   )
   for row, raw in enumerate(source.raw_labels):
-    few = looked.images[source.key, raw][: montage.EXAMPLES]
-    for column, image in enumerate(few):
+    images = gallery.images[source.key, raw][: montage.EXAMPLES]
+    for column, image in enumerate(images):
       sheet[row, :, column] = image
   return sheet.reshape(-1, montage.EXAMPLES * IMAGE_SIZE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a subset is loaded in each framework."""
+"""Code that loads a subset, for each framework."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Snippet:
   """Code that loads a subset.
 
   Attributes:
-    framework: For which framework.
-    language: 'python' or 'sh'.
+    framework: The framework that the code is for.
+    language: The language of the code, 'python' or 'sh'.
     code: The code.
   """
 
@@ -80,7 +80,7 @@ cmnist show {name} -o {name}.png
 """
 
 
-def of(subset: Subset) -> list[Snippet]:
+def snippets_of(subset: Subset) -> list[Snippet]:
   """Returns the code that loads a subset, for each framework."""
   snippets = [Snippet(f, 'python', code) for f, code in _PYTHON.items()]
   snippets.append(Snippet('Command line', 'sh', _COMMANDS))

@@ -129,7 +129,7 @@ def add_commands(commands: Any) -> None:
 def _show(args: argparse.Namespace) -> int:
   found = finding.readable(args)
   drawing = pictures.draw(found, args.kind, args.examples)
-  pictures.write(drawing, args.output, dark=args.dark)
+  pictures.save(drawing, args.output, dark=args.dark)
   print(
     f'{found.dataset}/{found.subset.name}: {found.subset.num_classes} classes'
     f' drawn to {args.output}'
@@ -140,7 +140,7 @@ def _show(args: argparse.Namespace) -> int:
 def _catalog(args: argparse.Namespace) -> int:
   from cmnist_tfds.catalog import site
 
-  looked = site.write(args.output, args.data_dir, sample=args.sample)
+  looked = site.write_site(args.output, args.data_dir, sample=args.sample)
   unseen = [s.key for s in sources_lib.SOURCES if not looked.has_pictures_of(s)]
   print(f'{args.output / "index.html"}: {len(subsets.published())} subsets')
   if unseen:
@@ -150,7 +150,7 @@ def _catalog(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
   found = finding.readable(args)
-  files.export(found, args.format, args.output)
+  files.export_files(found, args.format, args.output)
   print(
     f'{found.dataset}/{found.subset.name}: written as {args.format} to'
     f' {args.output}'
@@ -165,7 +165,7 @@ def _croissant(args: argparse.Namespace) -> int:
     print(croissant.describe(subsets.subset(args.name)), end='')
     return 0
   found = finding.prepared(subsets.subset(args.name), args)
-  count = croissant.export(found, args.output)
+  count = croissant.export_croissant(found, args.output)
   print(f'{args.output / croissant.FILE}: {count:,} examples')
   return 0
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes subsets in the forms that other tools read."""
+"""Writes subsets in formats that other tools read."""

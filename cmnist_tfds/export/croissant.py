@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Subsets as Croissant: JSON-LD that dataset search and other tools read.
+"""Subsets as Croissant, the JSON-LD that dataset search engines and tools read.
 
-The description lists the origin files with their hashes and the classes. Where
-a subset is prepared it can be exported with its examples: Croissant's tools do
-not read TFRecord, so these are copied to Parquet, which they do.
+The description of a subset lists its classes and its origin files with their
+hashes. The export of a prepared subset also has its examples. Tools for
+Croissant cannot read TFRecord files, so the export has Parquet files.
 """
 
 from __future__ import annotations
@@ -17,29 +17,38 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cmnist_tfds import atomic, load, subsets
-from cmnist_tfds.errors import PreparationError
+from cmnist_tfds import atomic, schema, subsets
+from cmnist_tfds.errors import missing_extra
+from cmnist_tfds.export.batches import in_batches
 from cmnist_tfds.formats import png
-from cmnist_tfds.load.reader import Reader
+from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.load.split_view import SplitView
+from cmnist_tfds.schema import Feature
 from cmnist_tfds.sources import SPLITS, OriginFile
 from cmnist_tfds.subsets import Subset
 
 if TYPE_CHECKING:
   import mlcroissant as mlc
 
-# The file with the description, in an exported folder.
+# Name of the file with the description in the folder of an export.
 FILE = 'croissant.json'
 
 _VERSION = 'http://mlcommons.org/croissant/1.1'
-_AT_ONCE = 4096
 
 
 @dataclasses.dataclass(frozen=True)
 class _Table:
-  """A Parquet file with the examples of one split."""
+  """A Parquet file with the examples of one split.
+
+  Attributes:
+    split: The split.
+    name: Name of the file in the folder of the export.
+    size: Size in bytes.
+    sha256: SHA-256 of the file, in hexadecimal.
+  """
 
   split: str
-  path: str
+  name: str
   size: int
   sha256: str
 
@@ -51,8 +60,8 @@ def describe(subset: Subset) -> str:
     subset: The subset.
 
   Returns:
-    JSON-LD after Croissant 1.1: origin files, licences, citation and the
-    record set `classes`.
+    JSON-LD that conforms to Croissant 1.1: origin files, licences, citation and
+    the record set `classes`.
 
   Raises:
     PreparationError: If mlcroissant is not installed.
@@ -60,100 +69,94 @@ def describe(subset: Subset) -> str:
   return _describe(subset, 'cmnist', [])
 
 
-def export(found: load.Prepared, folder: pathlib.Path) -> int:
-  """Writes a prepared subset with its description.
+def export_croissant(prepared: Prepared, folder: pathlib.Path) -> int:
+  """Writes the examples of a prepared subset and its description.
 
   Args:
-    found: The subset.
-    folder: Where `croissant.json` and a Parquet file for each split go; an
-      older export there is replaced.
+    prepared: The subset.
+    folder: The folder to write `croissant.json` and a Parquet file for each
+      split to. An older export there is replaced.
 
   Returns:
-    How many examples were written.
+    The number of examples written.
 
   Raises:
-    PreparationError: If the folder holds something else, a shard is damaged,
-      or an optional library is not installed.
+    PreparationError: If the folder holds anything but an export, the data of
+      the subset is damaged, or an optional library is not installed.
+    OSError: If a file cannot be written.
   """
-  # So that nothing is written where the description cannot be.
-  _library()
+  # Without the library, fail before the examples are written.
+  _import_mlcroissant()
   with atomic.write_folder(folder, marker_file=FILE) as unfinished:
-    readers = {split: Reader(found, split) for split in SPLITS}
+    views = {split: prepared.split(split) for split in SPLITS}
     tables = [
-      _write_table(unfinished, split, reader)
-      for split, reader in readers.items()
+      _write_table(unfinished, split, view) for split, view in views.items()
     ]
-    text = _describe(found.subset, found.dataset, tables)
+    text = _describe(prepared.subset, prepared.dataset, tables)
     (unfinished / FILE).write_text(text, encoding='utf-8')
-  return sum(map(len, readers.values()))
+  return sum(map(len, views.values()))
 
 
-def _library() -> Any:
+def _import_mlcroissant() -> Any:
   try:
     import mlcroissant
     import pyarrow  # noqa: F401
   except ImportError as error:
-    raise PreparationError(
-      f'Croissant needs {error.name}, which is not installed: pip install'
-      ' "cmnist_tfds[croissant]"'
-    ) from error
+    raise missing_extra('Croissant', error, 'croissant') from error
   return mlcroissant
 
 
-def _write_table(folder: pathlib.Path, split: str, reader: Reader) -> _Table:
+def _write_table(folder: pathlib.Path, split: str, view: SplitView) -> _Table:
   import pyarrow as pa
   from pyarrow import parquet
 
-  # As the dataset hubs know images: the file's bytes, and a path it has not.
-  image = pa.struct([('bytes', pa.binary()), ('path', pa.string())])
-  schema = pa.schema(
+  # Dataset hubs recognise images by this struct. `path` stays empty because the
+  # images are stored in the table itself.
+  image_type = pa.struct([('bytes', pa.binary()), ('path', pa.string())])
+  columns = pa.schema(
     [
-      ('image', image),
-      *((name, pa.int64()) for name in ('label', 'source', 'source_label')),
+      (
+        feature.name,
+        image_type
+        if feature is schema.IMAGE
+        else pa.from_numpy_dtype(feature.dtype),
+      )
+      for feature in schema.FEATURES
     ]
   )
   path = folder / f'{split}.parquet'
-  # PNG cannot be compressed further.
-  with parquet.ParquetWriter(path, schema, compression='none') as writer:
-    for start in range(0, len(reader), _AT_ONCE):
-      numbers = np.arange(start, min(start + _AT_ONCE, len(reader)))
-      examples = reader.read(numbers)
-      pngs = png.encode(examples.images)
+  # The images are compressed already.
+  with parquet.ParquetWriter(path, columns, compression='none') as writer:
+    for batch in in_batches(view):
+      pngs = png.encode(batch[schema.IMAGE.name])
+      images = [{'bytes': data, 'path': None} for data in pngs]
       writer.write_table(
-        pa.table(
-          {
-            'image': [{'bytes': data, 'path': None} for data in pngs],
-            'label': examples.labels,
-            'source': examples.sources,
-            'source_label': examples.source_labels,
-          },
-          schema,
-        )
+        pa.table({**batch, schema.IMAGE.name: images}, columns)
       )
   sha256 = hashlib.sha256(np.memmap(path, np.uint8, mode='r').data).hexdigest()
   return _Table(split, path.name, path.stat().st_size, sha256)
 
 
 def _describe(subset: Subset, dataset: str, tables: list[_Table]) -> str:
-  mlc = _library()
+  mlc = _import_mlcroissant()
   described = mlc.Metadata(
     ctx=mlc.Context(conforms_to=_VERSION),
     name=f'{dataset}/{subset.name}',
-    description=f'{subset.description} Written by cmnist_tfds.',
+    description=f'{subset.description} Generated by cmnist_tfds.',
     url=subsets.HOMEPAGE,
     license=[f'{s.title}: {s.license}' for s in subset.sources],
     cite_as=subset.citation,
     version=subsets.VERSION,
     data_limitations=[
-      f'{s.title}: {fault}' for s in subset.sources for fault in s.known_issues
+      f'{s.title}: {issue}' for s in subset.sources for issue in s.known_issues
     ],
     distribution=[
-      *(_origin(mlc, file) for file in _origin_files(subset)),
-      *(_table(mlc, table) for table in tables),
+      *(_describe_origin_file(mlc, file) for file in _origin_files(subset)),
+      *(_describe_table(mlc, table) for table in tables),
     ],
     record_sets=[
-      _classes(mlc, subset),
-      *(_examples(mlc, table) for table in tables),
+      _describe_classes(mlc, subset),
+      *(_describe_examples(mlc, table) for table in tables),
     ],
   )
   return (
@@ -163,17 +166,12 @@ def _describe(subset: Subset, dataset: str, tables: list[_Table]) -> str:
 
 
 def _origin_files(subset: Subset) -> Iterator[OriginFile]:
-  """Yields the files of a subset that are published on their own, each once."""
-  seen = set()
-  for source in subset.sources:
-    for file in source.origin_files:
-      published = file.archive or file
-      if published.path not in seen:
-        seen.add(published.path)
-        yield published
+  """Yields the files to download for a subset, each once."""
+  files = (file for source in subset.sources for file in source.origin_files)
+  yield from dict.fromkeys(file.archive or file for file in files)
 
 
-def _origin(mlc: Any, file: OriginFile) -> mlc.FileObject:
+def _describe_origin_file(mlc: Any, file: OriginFile) -> mlc.FileObject:
   return mlc.FileObject(
     id=file.path,
     name=file.name,
@@ -188,71 +186,87 @@ def _origin(mlc: Any, file: OriginFile) -> mlc.FileObject:
   )
 
 
-def _table(mlc: Any, table: _Table) -> mlc.FileObject:
+def _describe_table(mlc: Any, table: _Table) -> mlc.FileObject:
   return mlc.FileObject(
-    id=table.path,
-    name=table.path,
-    content_url=table.path,
+    id=table.name,
+    name=table.name,
+    content_url=table.name,
     content_size=f'{table.size} B',
     encoding_formats=['application/x-parquet'],
     sha256=table.sha256,
   )
 
 
-def _classes(mlc: Any, subset: Subset) -> mlc.RecordSet:
-  rows = [
-    {
-      'classes/label': c.label,
-      'classes/name': c.name,
-      'classes/source': c.source.key,
-      'classes/source_label': c.raw_label,
-    }
-    for c in subset.classes
-  ]
-  types = {
-    'label': mlc.DataType.INTEGER,
-    'name': mlc.DataType.TEXT,
-    'source': mlc.DataType.TEXT,
-    'source_label': mlc.DataType.INTEGER,
-  }
+def _describe_classes(mlc: Any, subset: Subset) -> mlc.RecordSet:
+  """Returns the record set with a record for each class of a subset."""
+  columns = _class_columns(subset)
   return mlc.RecordSet(
     id='classes',
     name='classes',
-    description='The classes: label, name, source, raw label of the source.',
-    key=['classes/label'],
+    description='The classes, by label.',
+    key=[f'classes/{schema.LABEL.name}'],
     fields=[
-      mlc.Field(id=f'classes/{name}', name=name, data_types=[data_type])
-      for name, data_type in types.items()
+      mlc.Field(
+        id=f'classes/{name}',
+        name=name,
+        data_types=[
+          mlc.DataType.TEXT
+          if isinstance(values[0], str)
+          else mlc.DataType.INTEGER
+        ],
+      )
+      for name, values in columns.items()
     ],
-    data=rows,
+    data=[
+      {f'classes/{name}': values[c.label] for name, values in columns.items()}
+      for c in subset.classes
+    ],
   )
 
 
-def _examples(mlc: Any, table: _Table) -> mlc.RecordSet:
-  fields = {
-    'image': ('28 x 28 grey pixels, upright', mlc.DataType.IMAGE_OBJECT),
-    'label': ('See the record set `classes`', mlc.DataType.INTEGER),
-    'source': ('Which of the sources, from 0', mlc.DataType.INTEGER),
-    'source_label': ("The source's raw label", mlc.DataType.INTEGER),
+def _class_columns(subset: Subset) -> dict[str, list[Any]]:
+  """Returns the label and the name of each class, then its other features.
+
+  Where the values of a feature have names, the column has the names.
+  """
+  columns: dict[str, list[Any]] = {
+    schema.LABEL.name: [c.label for c in subset.classes],
+    'name': [c.name for c in subset.classes],
   }
+  for feature in schema.INTEGERS:
+    if feature is schema.LABEL:
+      continue
+    values = [feature.of_class(c) for c in subset.classes]
+    if feature.names is None:
+      columns[feature.name] = values
+    else:
+      names = feature.names(subset)
+      columns[feature.name] = [names[value] for value in values]
+  return columns
+
+
+def _describe_examples(mlc: Any, table: _Table) -> mlc.RecordSet:
+  """Returns the record set with a record for each example of a split."""
+
+  def field(feature: Feature) -> mlc.Field:
+    is_image = feature is schema.IMAGE
+    return mlc.Field(
+      id=f'{table.split}/{feature.name}',
+      name=feature.name,
+      description=feature.description,
+      data_types=[
+        mlc.DataType.IMAGE_OBJECT if is_image else mlc.DataType.INTEGER
+      ],
+      source=mlc.Source(
+        file_object=table.name,
+        extract=mlc.Extract(column=feature.name),
+        transforms=[mlc.Transform(json_path='bytes')] if is_image else [],
+      ),
+    )
+
   return mlc.RecordSet(
     id=table.split,
     name=table.split,
-    description=f'The {table.split} split.',
-    fields=[
-      mlc.Field(
-        id=f'{table.split}/{name}',
-        name=name,
-        description=description,
-        data_types=[data_type],
-        source=mlc.Source(
-          file_object=table.path,
-          extract=mlc.Extract(column=name),
-          transforms=(
-            [mlc.Transform(json_path='bytes')] if name == 'image' else []
-          ),
-        ),
-      )
-      for name, (description, data_type) in fields.items()
-    ],
+    description=f'The examples of the {table.split} split.',
+    fields=[field(feature) for feature in schema.FEATURES],
   )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Subsets as files that need no TFDS to be read."""
+"""Writes subsets as files that can be read without TFDS."""
 
 from __future__ import annotations
 
@@ -12,110 +12,111 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from cmnist_tfds import atomic
+from cmnist_tfds.export.batches import in_batches
 from cmnist_tfds.formats import png
-from cmnist_tfds.load import numpy_arrays
-from cmnist_tfds.load.examples import Examples
-from cmnist_tfds.load.open_subset import Readable
-from cmnist_tfds.load.reader import AT_ONCE
-from cmnist_tfds.sources import SPLITS
+from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.schema import IMAGE, LABEL, SOURCE
+from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 
-# MNIST's own names of its splits.
+# The names of the splits in the files of MNIST.
 _IDX_SPLITS = {'train': 'train', 'test': 't10k'}
 _IDX_UINT8 = 8
 
-_Splits = dict[str, Examples]
 
-
-def export(
-  found: Readable, file_format: str, folder: pathlib.Path
+def export_files(
+  opened: Opened, file_format: str, folder: pathlib.Path
 ) -> pathlib.Path:
   """Writes both splits of a subset in a common format.
 
   Args:
-    found: The subset.
+    opened: The subset.
     file_format: One of `FORMATS`.
-      'png': `<split>/<label>-<class name>/<number>.png`, as ImageNet is laid
-      out; sorted, the folders are in the order of the labels. `classes.txt` has
-      the names as they are.
-      'idx': the four files of MNIST, by their names and not compressed.
-      'npz': `CMNIST-<name>.npz` with x_train, y_train, x_test, y_test, as
-      `keras.datasets` has them, and class_names.
-      'csv': the published generator's layout: `<split>.csv` with the columns
-      file, label, decoded_label (the class name) and source, and the images.
-    folder: Where to; it must be new or empty. It appears when all is written.
+      'png': `<split>/<label>-<class name>/<number>.png`, the layout of
+      ImageNet; the folders sort by label. `classes.txt` lists the class names.
+      'idx': the four files of MNIST with their usual names, not compressed.
+      'npz': `CMNIST-<name>.npz` with x_train, y_train, x_test and y_test, as in
+      `keras.datasets`, and class_names.
+      'csv': the layout of the published generator: the images, and for each
+      split `<split>.csv` with the columns file, label, decoded_label (the class
+      name) and source.
+    folder: The folder to write, which must be new or empty. It appears when all
+      files are written.
 
   Returns:
     The folder.
 
   Raises:
-    PreparationError: If the folder is not empty, or a shard is damaged.
-    MemoryShortageError: If the subset does not fit into memory.
+    PreparationError: If the folder is not empty, or the data of the subset is
+      damaged.
+    MemoryShortageError: If the format is 'npz' and the subset does not fit into
+      memory.
     OSError: If a file cannot be written.
   """
-  atomic.check_folder(folder)
-  examples = dict(zip(SPLITS, numpy_arrays.read(found, *SPLITS), strict=True))
   with atomic.write_folder(folder) as unfinished:
-    FORMATS[file_format](found, examples, unfinished)
+    FORMATS[file_format](opened, unfinished)
   return folder
 
 
-def _write_png(found: Readable, splits: _Splits, folder: pathlib.Path) -> None:
-  names = found.class_names
-  classes = [f'{label:03d}-{_safe(name)}' for label, name in enumerate(names)]
+def _write_png(opened: Opened, folder: pathlib.Path) -> None:
+  names = opened.class_names
+  class_folders = [
+    f'{label:03d}-{_to_file_name(name)}' for label, name in enumerate(names)
+  ]
   (folder / 'classes.txt').write_text('\n'.join([*names, '']), 'utf-8')
-  for split, examples in splits.items():
-    for name in classes:
+  for split in SPLITS:
+    for name in class_folders:
       (folder / split / name).mkdir(parents=True)
-    for number, data in enumerate(_pngs(examples)):
-      name = classes[examples.labels[number]]
+    for number, (data, label, _) in enumerate(_encoded(opened, split)):
+      name = class_folders[label]
       (folder / split / name / f'{number:07d}.png').write_bytes(data)
 
 
-def _write_csv(found: Readable, splits: _Splits, folder: pathlib.Path) -> None:
-  keys = [source.key for source in found.subset.sources]
-  for split, examples in splits.items():
+def _write_csv(opened: Opened, folder: pathlib.Path) -> None:
+  keys = [source.key for source in opened.subset.sources]
+  for split in SPLITS:
     (folder / split).mkdir()
     path = folder / f'{split}.csv'
     with path.open('w', encoding='utf-8', newline='') as file:
       rows = csv.writer(file, lineterminator='\n')
       rows.writerow(['file', 'label', 'decoded_label', 'source'])
-      for number, data in enumerate(_pngs(examples)):
+      for number, (data, label, source) in enumerate(_encoded(opened, split)):
         image = f'{split}/{number:07d}.png'
         (folder / image).write_bytes(data)
-        label = int(examples.labels[number])
-        source = keys[examples.sources[number]]
-        rows.writerow([image, label, found.class_names[label], source])
+        rows.writerow([image, label, opened.class_names[label], keys[source]])
 
 
-def _write_idx(found: Readable, splits: _Splits, folder: pathlib.Path) -> None:
-  del found
-  for split, examples in splits.items():
-    name = _IDX_SPLITS[split]
-    _write_idx_file(folder / f'{name}-images-idx3-ubyte', examples.images)
-    labels = examples.labels.astype(np.uint8)
-    _write_idx_file(folder / f'{name}-labels-idx1-ubyte', labels)
+def _write_idx(opened: Opened, folder: pathlib.Path) -> None:
+  for split, name in _IDX_SPLITS.items():
+    view = opened.split(split)
+    with (
+      (folder / f'{name}-images-idx3-ubyte').open('wb') as images,
+      (folder / f'{name}-labels-idx1-ubyte').open('wb') as labels,
+    ):
+      images.write(_idx_header(len(view), IMAGE_SIZE, IMAGE_SIZE))
+      labels.write(_idx_header(len(view)))
+      for batch in in_batches(view):
+        images.write(batch[IMAGE.name].tobytes())
+        labels.write(batch[LABEL.name].astype(np.uint8).tobytes())
 
 
-def _write_idx_file(path: pathlib.Path, array: np.ndarray) -> None:
-  shape = struct.pack(f'>{array.ndim}I', *array.shape)
-  with path.open('wb') as file:
-    file.write(bytes([0, 0, _IDX_UINT8, array.ndim]) + shape)
-    file.write(array.data)
+def _idx_header(*shape: int) -> bytes:
+  dimensions = struct.pack(f'>{len(shape)}I', *shape)
+  return bytes([0, 0, _IDX_UINT8, len(shape)]) + dimensions
 
 
-def _write_npz(found: Readable, splits: _Splits, folder: pathlib.Path) -> None:
-  train, test = (splits[split] for split in SPLITS)
+def _write_npz(opened: Opened, folder: pathlib.Path) -> None:
+  train, test = (opened.split(split).read() for split in SPLITS)
   np.savez_compressed(
-    folder / f'{found.subset.title}.npz',
-    x_train=train.images,
-    y_train=train.labels,
-    x_test=test.images,
-    y_test=test.labels,
-    class_names=np.array(found.class_names),
+    folder / f'{opened.subset.title}.npz',
+    x_train=train[IMAGE.name],
+    y_train=train[LABEL.name],
+    x_test=test[IMAGE.name],
+    y_test=test[LABEL.name],
+    class_names=np.array(opened.class_names),
   )
 
 
-FORMATS: dict[str, Callable[[Readable, _Splits, pathlib.Path], None]] = {
+FORMATS: dict[str, Callable[[Opened, pathlib.Path], None]] = {
   'png': _write_png,
   'idx': _write_idx,
   'npz': _write_npz,
@@ -123,11 +124,17 @@ FORMATS: dict[str, Callable[[Readable, _Splits, pathlib.Path], None]] = {
 }
 
 
-def _pngs(examples: Examples) -> Iterator[bytes]:
-  for start in range(0, len(examples), AT_ONCE):
-    yield from png.encode(examples.images[start : start + AT_ONCE])
+def _encoded(opened: Opened, split: str) -> Iterator[tuple[bytes, int, int]]:
+  """Yields the PNG, the label and the source of each example of a split."""
+  for batch in in_batches(opened.split(split)):
+    yield from zip(
+      png.encode(batch[IMAGE.name]),
+      batch[LABEL.name].tolist(),
+      batch[SOURCE.name].tolist(),
+      strict=True,
+    )
 
 
-def _safe(name: str) -> str:
-  """Returns a class name that no file system takes for anything else."""
+def _to_file_name(name: str) -> str:
+  """Returns a class name without characters that file names must not have."""
   return re.sub(r'[^\w-]', '_', name)

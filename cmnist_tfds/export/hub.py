@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lays prepared subsets out so that others read them without this package.
+"""Publishes prepared subsets for readers who do not have this package.
 
-    DIR/README.md                        dataset card, with the hubs' metadata
-    DIR/cmnist/<name>/<version>/         as TFDS prepared it
-    DIR/croissant/<name>/croissant.json  Croissant, with Parquet beside it
+    DIR/README.md                        dataset card with metadata for hubs
+    DIR/cmnist/<name>/<version>/         the files that TFDS prepared
+    DIR/croissant/<name>/croissant.json  Croissant, with Parquet files beside it
 
-TFDS reads the second with `tfds.builder_from_directory`, or by name where DIR
-is the `data_dir` or that of a community namespace; dataset hubs read the Parquet
-files the card names.
+TFDS reads DIR/cmnist with `tfds.builder_from_directory`, or by name if DIR is
+the `data_dir` or the path of a community namespace. Dataset hubs read the Parquet
+files, which the card lists.
 """
 
 from __future__ import annotations
@@ -17,58 +17,60 @@ import pathlib
 import shutil
 from collections.abc import Iterator, Sequence
 
-from cmnist_tfds import atomic, load, subsets
+from cmnist_tfds import atomic, schema, subsets
 from cmnist_tfds.export import croissant
+from cmnist_tfds.load.prepared import SAMPLE, Prepared
 from cmnist_tfds.sources import SPLITS, Source
 
 _CARD = 'README.md'
 
 
-def publish(found: Sequence[load.Prepared], folder: pathlib.Path) -> None:
-  """Writes the layout.
+def publish(published: Sequence[Prepared], folder: pathlib.Path) -> None:
+  """Writes prepared subsets, Croissant descriptions and a dataset card.
 
   Args:
-    found: Prepared subsets, all of CMNIST or all of the sample.
-    folder: Where it goes; an older one there is replaced.
+    published: Prepared subsets, all of CMNIST or all of the sample.
+    folder: The folder to write. An older publication there is replaced.
 
   Raises:
-    PreparationError: If the folder holds something else, a shard is damaged,
-      or an optional library is not installed.
+    PreparationError: If the folder holds anything but a publication, the data of
+      a subset is damaged, or an optional library is not installed.
+    OSError: If a file cannot be written.
   """
   with atomic.write_folder(folder, marker_file=_CARD) as unfinished:
-    for prepared in found:
+    for prepared in published:
       shutil.copytree(prepared.folder, unfinished / _tfds_path(prepared))
-      place = unfinished / 'croissant' / prepared.subset.name
-      place.parent.mkdir(exist_ok=True)
-      croissant.export(prepared, place)
-    (unfinished / _CARD).write_text(card(found), encoding='utf-8')
+      exported = unfinished / 'croissant' / prepared.subset.name
+      exported.parent.mkdir(exist_ok=True)
+      croissant.export_croissant(prepared, exported)
+    (unfinished / _CARD).write_text(dataset_card(published), encoding='utf-8')
 
 
-def _tfds_path(prepared: load.Prepared) -> pathlib.PurePosixPath:
+def _tfds_path(prepared: Prepared) -> pathlib.PurePosixPath:
   return pathlib.PurePosixPath(
     prepared.dataset, prepared.subset.name, subsets.VERSION
   )
 
 
-def card(found: Sequence[load.Prepared]) -> str:
+def dataset_card(published: Sequence[Prepared]) -> str:
   """Returns the dataset card of prepared subsets.
 
   Args:
-    found: The subsets.
+    published: The subsets.
 
   Returns:
-    Markdown, headed by the metadata dataset hubs read.
+    Markdown that begins with the metadata that dataset hubs read.
   """
   sources = list(
-    dict.fromkeys(s for prepared in found for s in prepared.subset.sources)
+    dict.fromkeys(s for prepared in published for s in prepared.subset.sources)
   )
   return '\n'.join(
-    ['---', *_metadata(found), '---', '', *_text(found, sources)]
+    ['---', *_metadata(published), '---', '', *_text(published, sources)]
   )
 
 
-def _metadata(found: Sequence[load.Prepared]) -> Iterator[str]:
-  """Yields lines of YAML; JSON is YAML."""
+def _metadata(published: Sequence[Prepared]) -> Iterator[str]:
+  """Yields lines of YAML; the values are JSON, which YAML includes."""
   configs = [
     {
       'config_name': prepared.subset.name,
@@ -80,7 +82,7 @@ def _metadata(found: Sequence[load.Prepared]) -> Iterator[str]:
         for split in SPLITS
       ],
     }
-    for prepared in found
+    for prepared in published
   ]
   for key, value in {
     'pretty_name': 'CMNIST',
@@ -94,43 +96,46 @@ def _metadata(found: Sequence[load.Prepared]) -> Iterator[str]:
 
 
 def _text(
-  found: Sequence[load.Prepared], sources: Sequence[Source]
+  published: Sequence[Prepared], sources: Sequence[Source]
 ) -> Iterator[str]:
-  if any(prepared.dataset == load.SAMPLE for prepared in found):
+  if any(prepared.dataset == SAMPLE for prepared in published):
     yield '# A synthetic sample, not CMNIST\n'
-    yield 'Small, synthetic images in the shape of CMNIST, for trying out.\n'
+    yield 'Small, synthetic images in the layout of CMNIST, for trying it out.\n'
   else:
     yield '# CMNIST\n'
   yield f'Subsets of [CMNIST]({subsets.HOMEPAGE}), prepared by cmnist_tfds:\n'
-  for prepared in found:
+  for prepared in published:
     yield f'- {prepared.subset.description}'
   yield '\n## Load\n'
-  dataset = f'{found[0].dataset}/{found[0].subset.name}'
-  yield 'With TensorFlow Datasets, nothing else installed:\n'
+  dataset = f'{published[0].dataset}/{published[0].subset.name}'
+  yield 'TensorFlow Datasets reads this folder without further packages:\n'
   yield '```python'
   yield 'import tensorflow_datasets as tfds\n'
-  yield '# From this folder; elsewhere, data_dir is its path.'
+  yield '# data_dir is the path of this folder.'
   yield 'train, info = tfds.load('
   yield f"  '{dataset}', split='train', data_dir='.', with_info=True"
   yield ')'
   yield '```\n'
   yield (
-    f"`tfds.builder_from_directory('{_tfds_path(found[0])}')` is its builder."
-    ' As the path of a TFDS community namespace, the folder gives'
-    f" `tfds.load('<namespace>:{dataset}')`.\n"
+    f"`tfds.builder_from_directory('{_tfds_path(published[0])}')` returns its"
+    ' builder. If this folder is the path of a TFDS community namespace,'
+    f" `tfds.load('<namespace>:{dataset}')` loads it too.\n"
   )
+  yield '## Examples\n'
+  yield 'An example has these features:\n'
+  for feature in schema.FEATURES:
+    yield f'- `{feature.name}` ({feature.dtype}): {feature.description}'
   yield (
-    'An example has `image` (28 x 28 grey pixels, upright), `label`, `source`'
-    " and `source_label`, the source's own raw label. `croissant/` holds the"
-    ' same examples as Parquet, described after Croissant.\n'
+    '\n`croissant/` has the same examples as Parquet files, with a Croissant'
+    ' description of each subset.\n'
   )
   yield '## Licence\n'
-  yield 'Each source has its own, as its own files state it:\n'
+  yield 'Each source has its own licence, as stated by the source:\n'
   for source in sources:
     yield f'- [{source.title}]({source.homepage}): {source.license}'
-  yield '\n## What to know of the data\n'
+  yield '\n## Known issues\n'
   for source in sources:
-    for fault in source.known_issues:
-      yield f'- {source.title}: {fault}'
+    for issue in source.known_issues:
+      yield f'- {source.title}: {issue}'
   yield '\n## Cite\n'
   yield f'```bibtex\n{subsets.citations(sources)}\n```\n'

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures of subsets.
 
-What is drawn (`montage`, `histogram`, `confusable`) is a `drawing.Drawing`; how
-it becomes a file is for `svg` and `raster` to know.
+`montage`, `histogram` and `pair_grid` lay out a `drawing.Drawing`; `svg` and
+`raster` turn a drawing into a file.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a picture consists of, whatever the format of its file."""
+"""The parts of a picture, independent of its file format."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Theme:
-  """Colours, as CSS and Pillow both write them.
+  """Colours, in a notation that both CSS and Pillow accept.
 
   Attributes:
-    paper: Background; empty for none.
-    ink: Text.
-    faint: Text of less weight.
-    rule: Lines between parts.
-    train: Bars of training examples.
-    test: Bars of test examples.
+    paper: Colour of the background; an empty string for no background.
+    ink: Colour of text.
+    faint: Colour of secondary text.
+    rule: Colour of dividing lines.
+    train: Colour of bars of training examples.
+    test: Colour of bars of test examples.
   """
 
   paper: str
@@ -47,7 +47,7 @@ DARK = Theme(
   test='#fcad70',
 )
 
-# Which colour of the theme.
+# The name of a colour of a theme.
 Color = Literal['ink', 'faint', 'rule', 'train', 'test']
 
 
@@ -56,11 +56,11 @@ class Text:
   """A line of text.
 
   Attributes:
-    x: Where it starts, has its middle or ends.
-    y: Its middle.
+    x: Position of its start, middle or end, in pixels.
+    y: Position of its middle, in pixels.
     text: The characters.
     size: Height in pixels.
-    anchor: What of it stands at x.
+    anchor: Which part of the line is at x.
     color: Its colour.
   """
 
@@ -74,7 +74,7 @@ class Text:
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
-  """A filled rectangle."""
+  """A filled rectangle; x and y are its top left corner, in pixels."""
 
   x: float
   y: float
@@ -85,7 +85,10 @@ class Bar:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tile:
-  """An example's image, uint8 (28, 28), drawn `size` pixels wide and high."""
+  """An example's image, uint8 (28, 28), drawn `size` pixels wide and high.
+
+  x and y are its top left corner, in pixels.
+  """
 
   x: float
   y: float
@@ -101,10 +104,10 @@ class Drawing:
   """A picture.
 
   Attributes:
-    width: In pixels.
-    height: In pixels.
-    title: What it shows, for those who cannot see it.
-    marks: What is on it; later ones above earlier ones.
+    width: Width in pixels.
+    height: Height in pixels.
+    title: What it shows; screen readers read it out.
+    marks: Its parts; later ones are drawn over earlier ones.
   """
 
   width: int

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fonts that can write the class names: Latin, kana and Kannada digits."""
+"""Fonts for the class names: Latin letters, kana and Kannada digits."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from absl import logging
 from PIL import ImageFont
 
-# By file name, as Pillow finds them in the font folders of Linux, macOS and
-# Windows. The first one that has every character of a name writes it.
+# File names that Pillow looks up in the font folders of Linux, macOS and Windows.
+# A text is drawn with the first font that has every character of it.
 _FONT_FILES = (
   'DejaVuSans.ttf',
   'Arial.ttf',
@@ -34,7 +34,8 @@ _FONT_FILES = (
   'Tunga.ttf',
 )
 
-# No character: whatever a font draws for it, it draws for what it lacks.
+# This code point is no character, so fonts draw it with the glyph that they use
+# for characters they do not have.
 _NO_CHARACTER = '\U0010ffff'
 
 
@@ -47,15 +48,15 @@ def _load(file: str, size: int) -> ImageFont.FreeTypeFont | None:
 
 
 def _has(font: ImageFont.FreeTypeFont, text: str) -> bool:
-  """Whether a font has a glyph for each character."""
+  """Returns whether a font has a glyph for each character."""
   missing = bytes(font.getmask(_NO_CHARACTER))
   return all(bytes(font.getmask(char)) != missing for char in text)
 
 
 def _files_with(text: str) -> Iterator[str]:
-  """Yields font files that may have the characters, the usual ones first."""
+  """Yields font files that may have the characters, common fonts first."""
   yield from _FONT_FILES
-  # Fontconfig knows every installed font by the characters it has.
+  # Fontconfig lists the installed fonts that have certain characters.
   if fc_list := shutil.which('fc-list'):
     charset = ' '.join(f'{ord(char):x}' for char in sorted(set(text)))
     listed = subprocess.run(
@@ -72,11 +73,11 @@ def font_for(text: str, size: int) -> ImageFont.FreeTypeFont | None:
   """Returns a font that has every character of a text.
 
   Args:
-    text: What is to be written.
+    text: The text to draw.
     size: Height in pixels.
 
   Returns:
-    The font, None if no installed font has all characters.
+    The font; None if no installed font has all the characters.
   """
   for file in _files_with(text):
     font = _load(file, size)
@@ -86,32 +87,33 @@ def font_for(text: str, size: int) -> ImageFont.FreeTypeFont | None:
 
 
 @functools.cache
-def _say_fallback() -> None:
+def _warn_of_fallback() -> None:
   logging.warning(
-    'No installed font has every class name; code points stand in for them.'
-    ' Install a Japanese and a Kannada font, for example those of Noto Sans.'
+    'No installed font has the characters of some class names; the picture shows'
+    ' their code points instead. Install a Japanese and a Kannada font, for'
+    ' example those of Noto Sans.'
   )
 
 
 @functools.cache
-def written(
+def text_and_font(
   text: str, size: int
 ) -> tuple[str, ImageFont.FreeTypeFont | ImageFont.ImageFont]:
-  """Returns how a text can be written with the fonts that are installed.
+  """Returns what to draw for a text, and the font to draw it with.
 
   Args:
     text: A class name or a heading.
     size: Height in pixels.
 
   Returns:
-    The text and a font that has it; where there is none, its code points, as
-    'U+3042', and a font for those.
+    The text itself and a font that has all its characters. If no installed font
+    has them, the code points of the text, as 'U+3042', and a font for these.
   """
   if font := font_for(text, size):
     return text, font
-  _say_fallback()
+  _warn_of_fallback()
   code_points = ' '.join(f'U+{ord(char):04X}' for char in text)
-  # Pillow's own font has Latin.
+  # The font that Pillow includes has Latin letters and digits.
   return code_points, (
     font_for(code_points, size) or ImageFont.load_default(size)
   )

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many examples each class has, as bars: what unbalanced looks like."""
+"""A histogram of a subset: how many examples each class has, as bars."""
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from cmnist_tfds.figures.drawing import Bar, Drawing, Mark, Text
-from cmnist_tfds.load import Readable
 from cmnist_tfds.subsets import Subset, SubsetClass
 
 _MARGIN = 16
@@ -22,43 +21,39 @@ _BAR_WIDTH = 200
 _COUNT_WIDTH = 124
 _COLUMN_WIDTH = _NAME_WIDTH + _BAR_WIDTH + _COUNT_WIDTH
 _COLUMN_GAP = 28
-# More rows than this go into a further column.
-_ROWS = 48
+# Rows beyond this number start another column.
+_MAX_ROWS = 48
 _TRAIN_HEIGHT = 9
 _TEST_HEIGHT = 5
 
 
-@dataclasses.dataclass(frozen=True)
-class Counts:
-  """Examples of one class; None where nobody has counted them yet."""
+class Counts(NamedTuple):
+  """Numbers of examples of one class; None where they are not known."""
 
   train: int | None
   test: int | None
 
 
-def counts(found: Readable) -> list[Counts]:
-  """Returns how many examples each class of a subset has, by label."""
-  return [Counts(*of_class) for of_class in found.class_counts]
-
-
-def histogram(subset: Subset, counted: Sequence[Counts], title: str) -> Drawing:
-  """Draws the examples of each class as a bar for train and one for test.
+def draw_histogram(
+  subset: Subset, counts: Sequence[Counts], title: str
+) -> Drawing:
+  """Draws for each class a bar of its training and one of its test examples.
 
   Args:
     subset: The subset.
-    counted: For each label, its examples.
-    title: Headline.
+    counts: For each label, its numbers of examples.
+    title: The headline.
 
   Returns:
-    The drawing. All bars have one scale; a class that nobody has counted has a
-    question mark in place of bars.
+    The drawing. All bars have the same scale; a number that is not known is
+    drawn as a question mark, without a bar.
   """
-  most = max((n for c in counted for n in (c.train, c.test) if n), default=1)
+  largest = max((n for count in counts for n in count if n), default=1)
   rows = list(_rows(subset))
-  num_columns = -(-len(rows) // _ROWS)
+  num_columns = -(-len(rows) // _MAX_ROWS)
   columns = _columns(rows, -(-len(rows) // num_columns))
   while len(columns) > num_columns:
-    # Repeated headings take rows too.
+    # The headings that continued sources repeat need rows as well.
     columns = _columns(rows, len(columns[0]) + 1)
   width = (
     2 * _MARGIN + len(columns) * (_COLUMN_WIDTH + _COLUMN_GAP) - _COLUMN_GAP
@@ -71,7 +66,7 @@ def histogram(subset: Subset, counted: Sequence[Counts], title: str) -> Drawing:
     for j, row in enumerate(column):
       middle = _MARGIN + _TITLE_HEIGHT + (j + 0.5) * _ROW_HEIGHT
       if isinstance(row, SubsetClass):
-        marks += _bars(left, middle, row.name, counted[row.label], most)
+        marks += _bars(left, middle, row.name, counts[row.label], largest)
       else:
         marks.append(Text(left, middle, row, _TEXT_SIZE))
         marks.append(
@@ -81,7 +76,7 @@ def histogram(subset: Subset, counted: Sequence[Counts], title: str) -> Drawing:
 
 
 def _rows(subset: Subset) -> Iterator[SubsetClass | str]:
-  """Yields classes, before those of each source its heading."""
+  """Yields the classes, with a heading before those of each source."""
   for source, classes in itertools.groupby(
     subset.classes, key=lambda c: c.source
   ):
@@ -92,12 +87,15 @@ def _rows(subset: Subset) -> Iterator[SubsetClass | str]:
 def _columns(
   rows: Sequence[SubsetClass | str], per_column: int
 ) -> list[list[SubsetClass | str]]:
-  """Breaks rows into columns, repeats the heading of a source that goes on."""
+  """Breaks rows into columns.
+
+  A source that continues in another column has its heading repeated there.
+  """
   columns: list[list[SubsetClass | str]] = [[]]
   heading = ''
   for row in rows:
     is_heading = isinstance(row, str)
-    # A heading does not stand alone at the end of a column.
+    # A heading must not be the last row of a column.
     if len(columns[-1]) >= per_column - is_heading:
       columns.append([] if is_heading else [f'{heading}, continued'])
     if isinstance(row, str):
@@ -114,20 +112,23 @@ def _legend(left: float, middle: float) -> Iterator[Mark]:
 
 
 def _bars(
-  left: float, middle: float, name: str, counts: Counts, most: int
+  left: float, middle: float, name: str, counts: Counts, largest: int
 ) -> Iterator[Mark]:
   yield Text(left + _NAME_WIDTH - 8, middle, name, _TEXT_SIZE, 'end')
   left += _NAME_WIDTH
   top = middle - (_TRAIN_HEIGHT + _TEST_HEIGHT) / 2
   if counts.train:
-    train = _BAR_WIDTH * counts.train / most
+    train = _BAR_WIDTH * counts.train / largest
     yield Bar(left, top, train, _TRAIN_HEIGHT, 'train')
   if counts.test:
-    test = _BAR_WIDTH * counts.test / most
+    test = _BAR_WIDTH * counts.test / largest
     yield Bar(left, top + _TRAIN_HEIGHT, test, _TEST_HEIGHT, 'test')
-  said = ' / '.join(
-    '?' if n is None else f'{n:,}' for n in (counts.train, counts.test)
-  )
+  numbers = ' / '.join('?' if n is None else f'{n:,}' for n in counts)
   yield Text(
-    left + _BAR_WIDTH + _COUNT_WIDTH, middle, said, _COUNT_SIZE, 'end', 'faint'
+    left + _BAR_WIDTH + _COUNT_WIDTH,
+    middle,
+    numbers,
+    _COUNT_SIZE,
+    'end',
+    'faint',
   )

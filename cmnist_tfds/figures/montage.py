@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture of a subset: its classes, grouped by source, with their names."""
+"""A picture of the classes of a subset: examples and names, by source."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cmnist_tfds.figures.drawing import Bar, Drawing, Mark, Text, Tile
 from cmnist_tfds.sources import IMAGE_SIZE, Source
 from cmnist_tfds.subsets import Subset, SubsetClass
 
-# How many images of each class are drawn unless asked for more or fewer.
+# Number of images of each class that are drawn by default.
 EXAMPLES = 3
 
 _TILE = IMAGE_SIZE * 2
@@ -21,8 +21,9 @@ _CELL_WIDTH = 92
 _GAP = 4
 _MARGIN = 16
 _COLUMNS = 12
-_FEWEST_COLUMNS = 3
-# Kana and Kannada digits want more room than words.
+# A group of one or two classes is still as wide as its heading.
+_MIN_COLUMNS = 3
+# Single characters are drawn larger than words: kana have fine strokes.
 _WORD_SIZE = 14
 _CHARACTER_SIZE = 18
 _NAME_HEIGHT = 24
@@ -41,24 +42,23 @@ class _Group:
 
   @property
   def columns(self) -> int:
-    # No narrower than its heading.
-    return min(_COLUMNS, max(len(self.classes), _FEWEST_COLUMNS))
+    return min(_COLUMNS, max(len(self.classes), _MIN_COLUMNS))
 
   @property
   def rows(self) -> int:
     return -(-len(self.classes) // self.columns)
 
 
-def montage(
+def draw_montage(
   subset: Subset, images: Sequence[Sequence[np.ndarray]], title: str
 ) -> Drawing:
   """Draws examples of each class of a subset.
 
   Args:
     subset: The subset.
-    images: For each label, some of its images, uint8 (28, 28), drawn one below
-      the other.
-    title: Headline.
+    images: For each label, some of its images, uint8 (28, 28), which are drawn
+      below each other.
+    title: The headline.
 
   Returns:
     The drawing.
@@ -88,14 +88,14 @@ def montage(
       marks.append(
         Text(left, top + _HEADING_HEIGHT / 2, heading, _HEADING_SIZE)
       )
-      for i, described in enumerate(group.classes):
+      for i, of_group in enumerate(group.classes):
         row, column = divmod(i, group.columns)
         marks += _cell(
           left + column * _CELL_WIDTH,
           top + _HEADING_HEIGHT + row * cell_height,
           cell_height,
-          described,
-          images[described.label],
+          of_group.name,
+          images[of_group.label],
         )
       left += group.columns * _CELL_WIDTH
     top += _HEADING_HEIGHT + max(group.rows for group in line) * cell_height
@@ -103,7 +103,7 @@ def montage(
 
 
 def _lines(groups: Sequence[_Group]) -> list[list[_Group]]:
-  """Puts groups side by side as long as there is room."""
+  """Puts groups side by side while there is room on the line."""
   lines: list[list[_Group]] = []
   for group in groups:
     room = _COLUMNS - sum(g.columns for g in lines[-1]) if lines else 0
@@ -118,17 +118,17 @@ def _cell(
   left: int,
   top: int,
   height: int,
-  described: SubsetClass,
+  name: str,
   images: Sequence[np.ndarray],
 ) -> Iterator[Mark]:
-  """Draws one class: its images, its name below them."""
+  """Draws one class: its images, and its name below them."""
   middle = left + _CELL_WIDTH // 2
   for i, image in enumerate(images):
     yield Tile(middle - _TILE // 2, top + i * (_TILE + _GAP), _TILE, image)
   yield Text(
     middle,
     top + height - _NAME_HEIGHT // 2 - 2,
-    described.name,
-    _CHARACTER_SIZE if len(described.name) == 1 else _WORD_SIZE,
+    name,
+    _CHARACTER_SIZE if len(name) == 1 else _WORD_SIZE,
     'middle',
   )

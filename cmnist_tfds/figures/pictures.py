@@ -1,79 +1,88 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of prepared subsets, as files."""
+"""Draws subsets and saves the drawings as picture files."""
 
 from __future__ import annotations
 
 import pathlib
 from typing import Literal
 
-from cmnist_tfds import atomic, load
-from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.figures import confusable, histogram, montage, svg
+from cmnist_tfds import atomic
+from cmnist_tfds.errors import PreparationError, missing_extra
+from cmnist_tfds.figures import (
+  histogram,
+  montage,
+  pair_grid,
+  similarity,
+  svg,
+)
 from cmnist_tfds.figures.drawing import DARK, LIGHT, Drawing
+from cmnist_tfds.load.numpy_arrays import first_of_each_class
+from cmnist_tfds.load.open_subset import Opened
 
 Kind = Literal['montage', 'histogram', 'confusable']
 
-# The formats of files, by the end of their names.
+# The supported picture formats, by file name suffix.
 SUFFIXES = ('.png', '.svg')
 
 
-def draw(
-  found: load.Readable,
-  kind: Kind,
-  examples: int | None = None,
-) -> Drawing:
+def draw(opened: Opened, kind: Kind, examples: int | None = None) -> Drawing:
   """Draws a subset.
 
   Args:
-    found: The subset.
-    kind: The classes with their names, how many examples they have, or which
-      of them look alike across sources.
-    examples: How many of each class are drawn or compared; as many as are
-      usual for the kind if None.
+    opened: The subset.
+    kind: 'montage' draws examples of each class with its name, 'histogram' how
+      many examples each class has, 'confusable' the classes of different
+      sources that look most alike.
+    examples: How many examples of each class are drawn ('montage') or compared
+      ('confusable'); the default of the kind if None.
 
   Returns:
     The drawing.
+
+  Raises:
+    PreparationError: If the data of the subset is damaged.
   """
-  title = f'{found.dataset}/{found.subset.name}'
+  subset = opened.subset
+  title = f'{opened.dataset}/{subset.name}'
   if kind == 'histogram':
-    return histogram.histogram(found.subset, histogram.counts(found), title)
+    counts = [histogram.Counts(*count) for count in opened.class_counts]
+    return histogram.draw_histogram(subset, counts, title)
   if kind == 'confusable':
-    images = load.first_of_each_class(found, examples or confusable.EXAMPLES)
-    alike = confusable.pairs(found.subset, images, confusable.PAIRS)
-    return confusable.confusable(found.subset, alike, title)
-  images = load.first_of_each_class(found, examples or montage.EXAMPLES)
-  return montage.montage(found.subset, images, title)
+    images = first_of_each_class(opened, examples or similarity.EXAMPLES)
+    pairs = similarity.find_pairs(subset, images, pair_grid.PAIRS)
+    return pair_grid.draw_pairs(subset, pairs, title)
+  images = first_of_each_class(opened, examples or montage.EXAMPLES)
+  return montage.draw_montage(subset, images, title)
 
 
-def write(drawing: Drawing, path: pathlib.Path, *, dark: bool) -> None:
-  """Writes a drawing to a file.
+def save(drawing: Drawing, path: pathlib.Path, *, dark: bool) -> None:
+  """Saves a drawing as a file.
 
   Args:
     drawing: The drawing.
-    path: The file; the end of its name tells the format.
-    dark: Whether it is to be light on dark.
+    path: The file; its suffix, one of `SUFFIXES`, selects the format.
+    dark: Whether to draw in light colours on a dark background.
 
   Raises:
-    PreparationError: If there is no such format, or Pillow is not installed
-      and the format needs it.
+    PreparationError: If the suffix is not supported, or the format needs Pillow
+      and Pillow is not installed.
+    OSError: If the file cannot be written.
   """
   theme = DARK if dark else LIGHT
   suffix = path.suffix.lower()
   if suffix not in SUFFIXES:
     raise PreparationError(
-      f'{path}: pictures are {" or ".join(SUFFIXES)} files, not {suffix!r}'
+      f'{path}: expected a {" or ".join(SUFFIXES)} file, found the suffix'
+      f' {suffix!r}. Choose another file name.'
     )
   if suffix == '.svg':
     with atomic.write_file(path) as unfinished:
-      unfinished.write_text(svg.render(drawing, theme), encoding='utf-8')
+      unfinished.write_text(svg.to_svg(drawing, theme), encoding='utf-8')
     return
   try:
     from cmnist_tfds.figures import raster
   except ImportError as error:
-    raise PreparationError(
-      f'PNG pictures need {error.name}, which is not installed: pip install'
-      ' "cmnist_tfds[figures]". SVG pictures need nothing more.'
-    ) from error
-  picture = raster.render(drawing, theme)
+    raise missing_extra('A PNG file', error, 'figures') from error
+  image = raster.to_image(drawing, theme)
   with atomic.write_file(path) as unfinished:
-    picture.save(unfinished, 'PNG')
+    image.save(unfinished, 'PNG')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drawings in pixels, with the fonts of this machine."""
+"""Drawings as pixels, which use the fonts of this machine."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from PIL import Image, ImageDraw
 from cmnist_tfds.figures import fonts
 from cmnist_tfds.figures.drawing import Bar, Drawing, Theme, Tile
 
-# Text stands on its baseline, as in SVG: fonts disagree on where a line has its
-# middle.
+# Text is anchored at its baseline, as in SVG, because fonts disagree about where
+# the middle of a line is.
 _ANCHORS = {'start': 'ls', 'middle': 'ms', 'end': 'rs'}
 _BASELINE = 0.35
 
 
-def render(drawing: Drawing, theme: Theme) -> Image.Image:
+def to_image(drawing: Drawing, theme: Theme) -> Image.Image:
   """Returns a drawing as an RGB image.
 
   Args:
@@ -22,7 +22,7 @@ def render(drawing: Drawing, theme: Theme) -> Image.Image:
     theme: Its colours.
 
   Returns:
-    The image, of the drawing's width and height.
+    The image, as wide and high as the drawing.
   """
   picture = Image.new('RGB', (drawing.width, drawing.height), theme.paper)
   draw = ImageDraw.Draw(picture)
@@ -35,12 +35,13 @@ def render(drawing: Drawing, theme: Theme) -> Image.Image:
       continue
     color = getattr(theme, mark.color)
     if isinstance(mark, Bar):
-      # Pillow counts the last pixel in; a bar too thin to see is no bar.
+      # Pillow includes the last pixel, so a bar thinner than a pixel would have
+      # its right edge left of its left edge.
       right, bottom = mark.x + mark.width - 1, mark.y + mark.height - 1
       if right >= mark.x and bottom >= mark.y:
         draw.rectangle((mark.x, mark.y, right, bottom), fill=color)
       continue
-    text, font = fonts.written(mark.text, mark.size)
+    text, font = fonts.text_and_font(mark.text, mark.size)
     draw.text(
       (mark.x, mark.y + _BASELINE * mark.size),
       text,

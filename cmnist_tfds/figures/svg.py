@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drawings as SVG; the fonts are those of whoever looks at it."""
+"""Drawings as SVG, which use the fonts of the viewer's machine."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from cmnist_tfds.figures.drawing import Bar, Drawing, Mark, Theme, Tile
 from cmnist_tfds.formats import png
+from cmnist_tfds.sources import IMAGE_SIZE
 
 _FONTS = (
   'DejaVu Sans, Noto Sans, Noto Sans JP, Noto Sans CJK JP,'
@@ -17,7 +18,7 @@ _FONTS = (
 )
 
 
-def render(drawing: Drawing, theme: Theme) -> str:
+def to_svg(drawing: Drawing, theme: Theme) -> str:
   """Returns a drawing as the text of an SVG file.
 
   Args:
@@ -25,11 +26,15 @@ def render(drawing: Drawing, theme: Theme) -> str:
     theme: Its colours.
 
   Returns:
-    One `<svg>` element, which may also stand inside an HTML page.
+    One `<svg>` element, which an HTML page can also embed.
   """
   tiles = [mark for mark in drawing.marks if isinstance(mark, Tile)]
-  images = np.array([t.image for t in tiles], np.uint8).reshape(-1, 28, 28)
-  pngs = dict(zip(map(id, tiles), png.encode(images), strict=True))
+  images = np.array([t.image for t in tiles], np.uint8)
+  pngs = png.encode(images.reshape(-1, IMAGE_SIZE, IMAGE_SIZE))
+  urls = {
+    id(tile): data_url(encoded)
+    for tile, encoded in zip(tiles, pngs, strict=True)
+  }
   title = saxutils.escape(drawing.title)
   lines = [
     f'<svg xmlns="http://www.w3.org/2000/svg" width="{drawing.width}"'
@@ -40,17 +45,21 @@ def render(drawing: Drawing, theme: Theme) -> str:
   ]
   if theme.paper:
     lines.append(f'<rect width="100%" height="100%" fill="{theme.paper}"/>')
-  lines += (_element(mark, theme, pngs) for mark in drawing.marks)
+  lines += (_to_element(mark, theme, urls) for mark in drawing.marks)
   return '\n'.join([*lines, '</svg>\n'])
 
 
-def _element(mark: Mark, theme: Theme, pngs: dict[int, bytes]) -> str:
+def data_url(encoded: bytes) -> str:
+  """Returns the `data:` URL of a PNG file."""
+  return f'data:image/png;base64,{base64.b64encode(encoded).decode()}'
+
+
+def _to_element(mark: Mark, theme: Theme, urls: dict[int, str]) -> str:
   if isinstance(mark, Tile):
-    data = base64.b64encode(pngs[id(mark)]).decode()
     return (
       f'<image x="{mark.x:g}" y="{mark.y:g}" width="{mark.size}"'
       f' height="{mark.size}" style="image-rendering:pixelated"'
-      f' href="data:image/png;base64,{data}"/>'
+      f' href="{urls[id(mark)]}"/>'
     )
   color = getattr(theme, mark.color)
   if isinstance(mark, Bar):
@@ -58,7 +67,7 @@ def _element(mark: Mark, theme: Theme, pngs: dict[int, bytes]) -> str:
       f'<rect x="{mark.x:g}" y="{mark.y:g}" width="{mark.width:g}"'
       f' height="{mark.height:g}" fill="{color}"/>'
     )
-  # Not every program that draws SVG knows `dominant-baseline`.
+  # Some programs that draw SVG do not support `dominant-baseline`.
   return (
     f'<text x="{mark.x:g}" y="{mark.y:g}" dy=".35em" fill="{color}"'
     f' font-size="{mark.size}" text-anchor="{mark.anchor}">'

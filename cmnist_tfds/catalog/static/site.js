@@ -1,7 +1,7 @@
 'use strict';
 
-// Index: search, filter, sort. The state is kept in the address after #, so a
-// choice can be linked to and survives going back.
+// The index page: search, filter and sort. The state is kept in the fragment of
+// the URL, so that links and the back button restore it.
 function filterSubsets(form) {
   const table = document.getElementById('subsets');
   const body = table.tBodies[0];
@@ -9,7 +9,7 @@ function filterSubsets(form) {
   const count = document.getElementById('count');
   let sorted = '';
 
-  // On a phone the list of sources would stand between search and subsets.
+  // On a phone, the open list of sources would push the subsets out of sight.
   const more = form.querySelector('details');
   more.open = !matchMedia('(max-width: 30rem)').matches;
 
@@ -26,7 +26,8 @@ function filterSubsets(form) {
     }];
   }));
 
-  // Every name has some E in it: a single character is a class or a source.
+  // Most subset names contain an E, so a single character is only compared with
+  // whole class names and keys of sources.
   function finds(row, word) {
     const {text, characters} = searched.get(row);
     return word.length === 1
@@ -98,7 +99,7 @@ function filterSubsets(form) {
 
   form.addEventListener('input', remember);
   form.addEventListener('submit', (event) => event.preventDefault());
-  // Fields are empty only after the event.
+  // The browser clears the fields after this event.
   form.addEventListener('reset', () => setTimeout(remember));
   for (const button of table.querySelectorAll('[data-sort]')) {
     button.addEventListener('click', () => sort(button.dataset.sort));
@@ -106,7 +107,7 @@ function filterSubsets(form) {
   restore();
 }
 
-// The rule of composition: which name ticked sources have, or why none.
+// Returns the subset of the ticked sources, or why they do not make one.
 function compose(sources, keys) {
   const chosen = sources.filter((source) => keys.includes(source.key));
   if (chosen.length < 2) return {why: 'Tick two or more sources.'};
@@ -153,8 +154,8 @@ function composeSubset(fieldset) {
   show();
 }
 
-// Copy buttons. Pages opened from disk may not use the clipboard's interface
-// in every browser; there the text is selected and copied the old way.
+// Copies the code beside a button. Some browsers deny pages opened from disk the
+// clipboard API; there the code is selected and copied by a command instead.
 async function copy(button) {
   const code = button.parentElement.querySelector('code');
   try {

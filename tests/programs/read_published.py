@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads X-12 of the sample from the current folder, which `publish` wrote.
+
+Importing cmnist_tfds fails, as where it is not installed. The argument says how
+TFDS finds the subset. Prints as JSON what it read.
+"""
+
+import json
+import os
+import pathlib
+import re
+import sys
+import tempfile
+
+sys.modules['cmnist_tfds'] = None
+
+import tensorflow_datasets as tfds  # noqa: E402
+from etils import epath  # noqa: E402
+from tensorflow_datasets.core.community import config  # noqa: E402
+
+
+def read_directory():
+  builder = tfds.builder_from_directory('cmnist_sample/X-12/1.0.0')
+  return builder.as_dataset(split='train'), builder.info
+
+
+def read_namespace():
+  config.get_community_config().add_namespace(
+    'lab', config.NamespaceConfig(paths=[epath.Path('.')])
+  )
+  return tfds.load('lab:cmnist_sample/X-12', split='train', with_info=True)
+
+
+def read_listed_namespace():
+  """Reads it as if the list of namespaces in TFDS had the folder."""
+  with tempfile.TemporaryDirectory() as elsewhere:
+    path = pathlib.Path(elsewhere, 'community-datasets.toml')
+    path.write_text(f"[lab]\npaths = ['{os.getcwd()}']\n")
+    config.COMMUNITY_CONFIG_PATH = str(path)
+    return tfds.load('lab:cmnist_sample/X-12', split='train', with_info=True)
+
+
+def read_as_the_card_says():
+  card = pathlib.Path('README.md').read_text('utf-8')
+  (code,) = re.findall('^```python\n(.*?)^```$', card, re.M | re.S)
+  names = {}
+  exec(code.replace('2-FKd-r-5', 'X-12'), names)
+  return names['train'], names['info']
+
+
+train, info = {
+  'directory': read_directory,
+  'namespace': read_namespace,
+  'listed namespace': read_listed_namespace,
+  'card': read_as_the_card_says,
+}[sys.argv[1]]()
+print(
+  json.dumps(
+    {
+      'labels': [int(e['label']) for e in train],
+      'sum': sum(int(e['image'].numpy().sum()) for e in train),
+      'names': info.features['label'].names,
+      'citation': info.citation,
+    }
+  )
+)
