@@ -189,14 +189,14 @@ def test_bad_arguments_are_refused(batches):
     batches('validation', 10)
 
 
-def test_damage_is_named_in_a_stream_too(sample_dir, tmp_path):
+@pytest.mark.parametrize('cache', [True, False])
+def test_damage_is_named_before_the_first_batch(cache, sample_dir, tmp_path):
   copy = shutil.copytree(sample_dir, tmp_path / 'data')
   (path,) = copy.glob('cmnist_sample/X-12/1.0.0/*train*')
   data = bytearray(path.read_bytes())
   data[data.index(b'source_label') + 12] ^= 1
   path.write_bytes(data)
-  streamed = cmnist_tfds.as_batches(
-    'X-12', 'train', 10, cache=False, data_dir=copy, sample=True
-  )
-  with pytest.raises(tf.errors.OpError, match=r'record 0, .*checksum'):
-    list(streamed)
+  with pytest.raises(errors.PreparationError, match=r'record 0, .*checksum'):
+    cmnist_tfds.as_batches(
+      'X-12', 'train', 10, cache=cache, data_dir=copy, sample=True
+    )

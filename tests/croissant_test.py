@@ -3,19 +3,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import pathlib
 import sys
-from typing import Any
 
 import numpy as np
 import pytest
 
-from cmnist_tfds import cli, schema, subsets
+from cmnist_tfds import cli, subsets
 from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.export import croissant, hub
+from cmnist_tfds.export import croissant
 from cmnist_tfds.load.prepared import find_prepared
 from cmnist_tfds.sources import SOURCES
 
@@ -89,57 +87,6 @@ def test_records_are_the_examples(exported, split, caplog):
     np.testing.assert_array_equal(
       [r[f'{split}/{name}'] for r in records], expected[name]
     )
-
-
-_PARITY = schema.Feature(
-  name='parity',
-  description='whether the label is even or odd',
-  dtype='int64',
-  of_class=lambda c: c.label % 2,
-  names=lambda subset: ['even', 'odd'],
-)
-
-
-@dataclasses.dataclass
-class _ViewWithParity:
-  """A split whose examples have the feature `parity`."""
-
-  view: Any
-
-  def __len__(self):
-    return len(self.view)
-
-  def take(self, numbers):
-    examples = self.view.take(numbers)
-    return examples | {'parity': examples['label'] % 2}
-
-
-@dataclasses.dataclass
-class _PreparedWithParity:
-  """A prepared subset whose examples have the feature `parity`."""
-
-  prepared: Any
-
-  def __getattr__(self, name):
-    return getattr(self.prepared, name)
-
-  def split(self, spec):
-    return _ViewWithParity(self.prepared.split(spec))
-
-
-def test_a_feature_added_to_the_schema_is_exported_and_described(
-  exported, tmp_path, monkeypatch
-):
-  monkeypatch.setattr(schema, 'FEATURES', (*schema.FEATURES, _PARITY))
-  monkeypatch.setattr(schema, 'INTEGERS', (*schema.INTEGERS, _PARITY))
-  prepared = _PreparedWithParity(exported[0])
-  croissant.export_croissant(prepared, tmp_path / 'exported')
-  dataset = mlc.Dataset(tmp_path / 'exported' / croissant.FILE)
-  for record in dataset.records('test'):
-    assert record['test/parity'] == record['test/label'] % 2
-  names = [row['classes/parity'] for row in dataset.records('classes')]
-  assert names == ['even', 'odd'] * 10
-  assert '`parity` (int64): whether the label' in hub.dataset_card([prepared])
 
 
 def test_without_a_folder_it_is_printed(capsys):

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import cmnist_tfds
-from cmnist_tfds import cli, load, subsets, tfds_pr
+from cmnist_tfds import cli, subsets, tfds_pr
 from cmnist_tfds.sources import tables
 
 _FEATURES = ('image', 'label', 'source', 'source_label')
@@ -125,7 +125,9 @@ def test_builds_the_examples_of_this_package(checkout, tmp_path, name):
         np.testing.assert_array_equal(
           array, expected[..., 0] if feature == 'image' else expected
         )
-  found = load.find(name, data_dir=tmp_path, sample=True)
+  found = find_prepared(
+    cmnist_tfds.subset(name), data_dir=tmp_path, sample=True
+  )
   assert found
   metadata = json.loads(said.splitlines()[-1])
   for key in ('subset', 'balanced', 'per_class', 'classes'):

@@ -30,12 +30,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   RELEASE_NOTES = config.RELEASE_NOTES
   # TFDS's documentation takes the first one for the default.
   BUILDER_CONFIGS = sorted(
-    config.declared(), key=lambda c: c.name != subsets.DEFAULT
+    config.declared_configs(), key=lambda c: c.name != subsets.DEFAULT
   )
   DEFAULT_BUILDER_CONFIG_NAME = subsets.DEFAULT
 
   def _info(self) -> tfds.core.DatasetInfo:
-    info = config.info(self)
+    info = config.dataset_info(self)
     for row, source in zip(
       info.metadata['sources'], self._subset.sources, strict=True
     ):
