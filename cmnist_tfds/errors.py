@@ -36,19 +36,3 @@ class SplitError(CmnistError, ValueError):
 
 class MemoryShortageError(CmnistError, MemoryError):
   """Arrays that do not fit into memory, told before they are allocated."""
-
-
-def missing_extra(
-  what: str, error: ImportError, extra: str
-) -> PreparationError:
-  """Returns the error for an optional library that is not installed.
-
-  Args:
-    what: What needs the library, as 'The catalogue'.
-    error: The error that importing the library raised.
-    extra: The extra of this package that installs the library.
-  """
-  return PreparationError(
-    f'{what} needs {error.name}, which is not installed. Run: pip install'
-    f' "cmnist_tfds[{extra}]"'
-  )

@@ -14,7 +14,7 @@ import numpy as np
 from cmnist_tfds import atomic, subsets
 from cmnist_tfds.catalog import characters, snippets
 from cmnist_tfds.catalog.gallery import Gallery, collect
-from cmnist_tfds.errors import missing_extra
+from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.figures import histogram, montage, similarity, svg
 from cmnist_tfds.figures.drawing import Theme
 from cmnist_tfds.formats import png

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cmnist_tfds import atomic, schema, subsets
-from cmnist_tfds.errors import missing_extra
 from cmnist_tfds.export.batches import in_batches
+from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.load.split_view import SplitView

@@ -7,7 +7,8 @@ import pathlib
 from typing import Literal
 
 from cmnist_tfds import atomic
-from cmnist_tfds.errors import PreparationError, missing_extra
+from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.figures import (
   histogram,
   montage,
