@@ -111,11 +111,18 @@ class Entry:
     path: The file.
     num_bytes: Its size.
     description: What it holds, in words.
+    kind: 'encoded'.
   """
 
   path: pathlib.Path
   num_bytes: int
   description: str
+  kind: str = 'encoded'
+
+
+def cache_dir() -> pathlib.Path:
+  """Returns the cache folder; see `default_cache_dir`."""
+  return default_cache_dir()
 
 
 def default_cache_dir() -> pathlib.Path:
@@ -234,11 +241,14 @@ def _open(origin: str, folder: pathlib.Path) -> Store:
   )
 
 
-def entries(cache_dir: _PathLike | None = None) -> list[Entry]:
+def entries(
+  cache_dir: _PathLike | None = None, *, kind: str | None = None
+) -> list[Entry]:
   """Lists the files in the cache folder, with what killed processes left.
 
   Args:
     cache_dir: The cache folder; `default_cache_dir()` by default.
+    kind: The kind of files to list; all if None.
 
   Returns:
     The files, by name; their sizes add up to that of the cache.
@@ -249,19 +259,22 @@ def entries(cache_dir: _PathLike | None = None) -> list[Entry]:
     # Another process may be at work in the folder.
     with contextlib.suppress(FileNotFoundError):
       listed.append(Entry(path, path.stat().st_size, _describe(path)))
-  return listed
+  return [entry for entry in listed if kind in (None, entry.kind)]
 
 
-def clear(cache_dir: _PathLike | None = None) -> list[Entry]:
+def clear(
+  cache_dir: _PathLike | None = None, *, kind: str | None = None
+) -> list[Entry]:
   """Deletes the files in the cache folder.
 
   Args:
     cache_dir: The cache folder; `default_cache_dir()` by default.
+    kind: The kind of files to delete; all if None.
 
   Returns:
     What was deleted.
   """
-  deleted = entries(cache_dir)
+  deleted = entries(cache_dir, kind=kind)
   for entry in deleted:
     entry.path.unlink(missing_ok=True)
   return deleted

@@ -8,8 +8,20 @@ import os
 from cmnist_tfds.load import cached, prepared
 from cmnist_tfds.load.cached import Stored
 from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.subsets import Subset
 
 Readable = Prepared | Stored
+Opened = Readable
+
+
+def open_subset(
+  subset: Subset,
+  *,
+  data_dir: str | os.PathLike[str] | None = None,
+  sample: bool = False,
+) -> Opened | None:
+  """Returns what a subset can be read from, or None; see `find`."""
+  return find(subset.name, data_dir=data_dir, sample=sample)
 
 
 def find(

@@ -110,6 +110,13 @@ def dataset_dir(
   return folder.expanduser()
 
 
+def find_prepared(
+  subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False
+) -> Prepared | None:
+  """Returns a subset as it is on disk, or None; see `find`."""
+  return find(subset.name, data_dir=data_dir, sample=sample)
+
+
 def find(
   name: str, *, data_dir: _PathLike | None = None, sample: bool = False
 ) -> Prepared | None:
