@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds subsets, several at a time, each in a process of its own."""
+"""Builds subsets, one after the other or several at a time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from typing import Any
 
 import tqdm
 
-from cmnist_tfds import load
 from cmnist_tfds.errors import CmnistError, PreparationError
+from cmnist_tfds.load import prepared
 from cmnist_tfds.subsets import Subset
 
-# What an example takes on disk, on the average over the family.
+# The average size of an example on disk, over all subsets.
 _BYTES_PER_EXAMPLE = 450
 
 
@@ -32,13 +32,14 @@ class Options:
   """How subsets are built.
 
   Attributes:
-    sample: Whether to build from the synthetic sample in place of CMNIST.
-    data_dir: Where datasets go; TFDS's default if None.
-    download_dir: Where downloads go; TFDS's default if None.
-    manual_dir: Folder with origin files; TFDS's default if None.
-    mirror: Folder or HTTP base with origin files.
-    allow_unverified: Whether to take origin files that nothing proves.
-    overwrite: Whether to build anew what is there.
+    sample: Whether to build `cmnist_sample` instead of `cmnist`.
+    data_dir: Folder of prepared datasets; TFDS's default if None.
+    download_dir: Folder of downloaded files; TFDS's default if None.
+    manual_dir: Folder of origin files; TFDS's default if None.
+    mirror: Folder or HTTP address of origin files, tried before the original
+      hosts.
+    allow_unverified: Whether to accept origin files that cannot be verified.
+    overwrite: Whether to rebuild subsets that are already prepared.
   """
 
   sample: bool = False
@@ -52,90 +53,88 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-  """What became of one subset.
+  """The result of building one subset.
 
   Attributes:
-    name: The subset's name.
-    data_dir: Where it is.
-    num_examples: Examples in both splits.
-    num_bytes: Bytes of the examples.
-    seconds: How long it took.
-    fault: Why it failed, empty if it did not.
+    subset: The subset.
+    folder: The folder of the prepared subset; empty if it failed.
+    num_examples: Number of examples in both splits.
+    num_bytes: Bytes of the examples in both splits.
+    seconds: How long the build took.
+    error: Why the build failed; empty if it did not.
   """
 
-  name: str
-  data_dir: str = ''
+  subset: Subset
+  folder: str = ''
   num_examples: int = 0
   num_bytes: int = 0
   seconds: float = 0.0
-  fault: str = ''
+  error: str = ''
 
 
 def build(
-  chosen: Sequence[Subset], options: Options, jobs: int = 1
+  selected: Sequence[Subset], options: Options, jobs: int = 1
 ) -> Iterator[Outcome]:
-  """Builds subsets; one that fails does not stop the others.
+  """Builds subsets; if one fails, the others are still built.
 
-  Full subsets come first: reduced ones share their test shards.
+  Full subsets are built first, because reduced subsets share their test shards.
 
   Args:
-    chosen: The subsets.
-    options: How they are built.
-    jobs: How many at a time.
+    selected: The subsets, each once.
+    options: How to build them.
+    jobs: How many to build at the same time. More than one are built in
+      processes of their own.
 
   Yields:
-    One outcome per subset, as soon as it is known.
+    The outcome of each subset, as soon as it is known.
 
   Raises:
-    PreparationError: If the disk is too small for what is to be built.
+    PreparationError: If there is too little free disk space for the subsets.
   """
-  _check_room(chosen, options)
-  full = [s.name for s in chosen if s.per_class is None]
-  reduced = [s.name for s in chosen if s.per_class is not None]
-  progress = tqdm.tqdm(
-    total=len(chosen),
+  _check_disk_space(selected, options)
+  full = [subset for subset in selected if subset.per_class is None]
+  reduced = [subset for subset in selected if subset.per_class is not None]
+  with tqdm.tqdm(
+    total=len(selected),
     desc='Building',
     unit=' subsets',
     disable=not sys.stderr.isatty(),
-  )
-  run = _in_turn if jobs == 1 or len(chosen) == 1 else _in_processes
-  with progress:
-    for names in (full, reduced):
-      for outcome in run(names, options, jobs):
-        progress.set_postfix_str(outcome.name)
+  ) as progress:
+    for group in (full, reduced):
+      outcomes: Iterator[Outcome]
+      if jobs == 1 or len(group) <= 1:
+        outcomes = (_build_one(subset, options) for subset in group)
+      else:
+        outcomes = _build_in_processes(group, options, jobs)
+      for outcome in outcomes:
+        progress.set_postfix_str(outcome.subset.name)
         progress.update()
         yield outcome
 
 
-def _in_turn(
-  names: Sequence[str], options: Options, jobs: int
+def _build_in_processes(
+  group: Sequence[Subset], options: Options, jobs: int
 ) -> Iterator[Outcome]:
-  del jobs
-  for name in names:
-    yield _build_one(name, options)
-
-
-def _in_processes(
-  names: Sequence[str], options: Options, jobs: int
-) -> Iterator[Outcome]:
-  # Forked processes would inherit the threads of whatever runs by now.
+  # Forked processes would inherit locks from threads that do not exist in them.
   pool = concurrent.futures.ProcessPoolExecutor(
-    min(jobs, len(names) or 1),
-    mp_context=multiprocessing.get_context('spawn'),
+    min(jobs, len(group)), mp_context=multiprocessing.get_context('spawn')
   )
   try:
-    # Processes start here, and ignore Ctrl-C from their first moment on.
-    with _interrupts(signal.SIG_IGN):
-      building = [pool.submit(_build_interruptibly, n, options) for n in names]
-    for done in concurrent.futures.as_completed(building):
-      yield done.result()
+    # The processes start here. They inherit that Ctrl-C is ignored, and heed it
+    # only while they build.
+    with _on_interrupt(signal.SIG_IGN):
+      futures = [
+        pool.submit(_build_interruptibly, subset, options) for subset in group
+      ]
+    for future in concurrent.futures.as_completed(futures):
+      yield future.result()
   finally:
     pool.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager
-def _interrupts(handler: Any) -> Iterator[None]:
-  """Handles Ctrl-C in another way for a while."""
+def _on_interrupt(handler: Any) -> Iterator[None]:
+  """Replaces the handler of SIGINT, which Ctrl-C sends, for a while."""
   previous = signal.signal(signal.SIGINT, handler)
   try:
     yield
@@ -144,31 +143,42 @@ def _interrupts(handler: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interrupts_deferred() -> Iterator[None]:
-  """Heeds Ctrl-C at the end: TFDS, interrupted while imported, complains."""
+def _interrupt_deferred() -> Iterator[None]:
+  """Defers Ctrl-C to the end of the block.
+
+  TFDS cannot be imported again after its import was interrupted.
+  """
   interrupted = threading.Event()
-  with _interrupts(lambda *_: interrupted.set()):
+  with _on_interrupt(lambda *_: interrupted.set()):
     yield
   if interrupted.is_set():
     raise KeyboardInterrupt
 
 
-def _build_interruptibly(name: str, options: Options) -> Outcome:
-  # Ctrl-C reaches every process. Those that wait for work ignore it.
-  with _interrupts(signal.default_int_handler):
-    return _build_one(name, options)
+def _build_interruptibly(subset: Subset, options: Options) -> Outcome:
+  # A terminal sends Ctrl-C to every process.
+  with _on_interrupt(signal.default_int_handler):
+    return _build_one(subset, options)
 
 
-def _build_one(name: str, options: Options) -> Outcome:
-  with _interrupts_deferred():
+def _build_one(subset: Subset, options: Options) -> Outcome:
+  with _interrupt_deferred():
     import tensorflow_datasets as tfds
+
+    from cmnist_tfds.datasets.get_builder import get_builder
 
   if not sys.stderr.isatty() or multiprocessing.parent_process():
     tfds.disable_progress_bar()
   mode = tfds.download.GenerateMode
   start = time.monotonic()
   try:
-    builder = _builder(name, options)
+    builder = get_builder(
+      subset,
+      data_dir=options.data_dir,
+      sample=options.sample,
+      allow_unverified=options.allow_unverified,
+      mirror=options.mirror,
+    )
     builder.download_and_prepare(
       download_dir=options.download_dir,
       download_config=tfds.download.DownloadConfig(
@@ -181,35 +191,25 @@ def _build_one(name: str, options: Options) -> Outcome:
       ),
     )
   except (CmnistError, OSError) as error:
-    return Outcome(name, fault=str(error))
+    return Outcome(subset, error=str(error))
   splits = builder.info.splits.values()
   return Outcome(
-    name=name,
-    data_dir=builder.data_dir,
-    num_examples=sum(s.num_examples for s in splits),
-    num_bytes=sum(s.num_bytes for s in splits),
+    subset,
+    folder=builder.data_dir,
+    num_examples=sum(split.num_examples for split in splits),
+    num_bytes=sum(split.num_bytes for split in splits),
     seconds=time.monotonic() - start,
   )
 
 
-def _builder(name: str, options: Options) -> Any:
-  return load.get_builder(
-    name,
-    data_dir=options.data_dir,
-    sample=options.sample,
-    allow_unverified=options.allow_unverified,
-    mirror=options.mirror,
-  )
-
-
-def _check_room(chosen: Sequence[Subset], options: Options) -> None:
-  """Raises a `PreparationError` if the disk cannot hold the subsets."""
+def _check_disk_space(selected: Sequence[Subset], options: Options) -> None:
+  """Raises a `PreparationError` if the disk is too small for the subsets."""
   if options.sample:
     return
-  names = {s.name for s in chosen}
+  names = {subset.name for subset in selected}
   num_examples = 0
-  for subset in chosen:
-    folder = load.dataset_dir(subset, data_dir=options.data_dir)
+  for subset in selected:
+    folder = prepared.dataset_dir(subset, data_dir=options.data_dir)
     if folder.exists():
       continue
     num_examples += subset.num_train or 0
@@ -219,16 +219,17 @@ def _check_room(chosen: Sequence[Subset], options: Options) -> None:
   if not num_examples:
     return
   needed = num_examples * _BYTES_PER_EXAMPLE
-  root = folder.parents[2]
-  free = shutil.disk_usage(_nearest_existing(root)).free
+  existing = _nearest_existing(folder)
+  free = shutil.disk_usage(existing).free
   if needed > free:
     raise PreparationError(
-      f'{len(chosen)} subsets need about {needed / 1e9:,.1f} GB in {root}, and'
-      f' {free / 1e9:,.1f} GB are free there. Make room, or give another'
-      ' folder (--data_dir).'
+      f'{len(selected)} subsets need about {needed / 1e9:,.1f} GB, but only'
+      f' {free / 1e9:,.1f} GB are free in {existing}. Free some space, or choose'
+      ' another folder with --data_dir.'
     )
 
 
 def _nearest_existing(path: pathlib.Path) -> pathlib.Path:
+  """Returns a path, or else the nearest of its parents that exists."""
   path = pathlib.Path(os.path.abspath(path))
   return next(p for p in (path, *path.parents) if p.exists())

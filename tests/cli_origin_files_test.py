@@ -7,18 +7,18 @@ import faulty_server
 import pytest
 import synthetic
 
-from cmnist_tfds import cli
+from cmnist_tfds import cli, sources, subsets
 
 
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
   """Runs a command on a synthetic source; returns status, output, errors."""
   monkeypatch.delenv('CMNIST_MIRROR', raising=False)
+  # Subsets are composed once, of the real sources.
+  subsets.subset(subsets.DEFAULT)
 
   def run(made, *argv):
-    monkeypatch.setattr(
-      cli.origin_files, '_sources', lambda names: [made.source]
-    )
+    monkeypatch.setattr(sources, 'SOURCES', (made.source,))
     status = cli.main([*map(str, argv), '--data_dir', str(tmp_path / 'data')])
     captured = capsys.readouterr()
     return status, captured.out.splitlines(), captured.err

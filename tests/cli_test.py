@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import os
 import pathlib
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 
 from cmnist_tfds import cli, subsets
 
+_PROGRAMS = pathlib.Path(__file__).with_name('programs')
 _TABLE = pathlib.Path(__file__).with_name('subsets.tsv')
 
 
@@ -32,6 +37,16 @@ def _run(capsys, *argv):
   printed = capsys.readouterr()
   assert 'Traceback' not in printed.err
   return status, printed.out, printed.err
+
+
+def _run_program(name, *argv):
+  """Runs a program of tests/programs in a process of its own."""
+  return subprocess.run(
+    [sys.executable, str(_PROGRAMS / name), *map(str, argv)],
+    check=False,
+    capture_output=True,
+    text=True,
+  )
 
 
 # list ------------------------------------------------------------------------
@@ -82,6 +97,14 @@ def test_info_of_what_is_not_prepared(capsys, tmp_path):
   assert 'wenkel2019cmnist' in out and 'clanuwat2018deep' in out
   assert 'CC BY-SA 4.0' in out
   assert out.count('お') == 1
+
+
+def test_info_tells_known_issues_of_the_sources(capsys, tmp_path):
+  _, out, _ = _run(capsys, 'info', '1-El', '--data_dir', tmp_path)
+  issues = subsets.subset('1-El').sources[0].known_issues
+  assert issues
+  for issue in issues:
+    assert f'  known issue: {issue}\n' in out
 
 
 def test_info_of_unknown_counts(capsys, tmp_path):
@@ -186,10 +209,8 @@ def test_unwritable_data_dir(capsys, tmp_path):
 def test_too_small_a_disk_is_told_before_the_work(
   capsys, tmp_path, monkeypatch
 ):
-  import shutil
-
   monkeypatch.setattr(
-    shutil, 'disk_usage', lambda path: shutil._ntuple_diskusage(10, 9, 1)
+    shutil, 'disk_usage', lambda path: types.SimpleNamespace(free=1)
   )
   status, _, err = _run(capsys, 'build', '2-FKd', '--data_dir', tmp_path)
   assert status == 1
@@ -214,7 +235,7 @@ def test_interrupt_keeps_what_is_finished_and_nothing_else(tmp_path):
   os.killpg(building.pid, signal.SIGINT)
   out, err = building.communicate(timeout=60)
   assert building.returncode == 130
-  assert err.strip() == 'cmnist: interrupted; nothing unfinished is kept'
+  assert err.strip() == 'cmnist: interrupted; what was finished is kept'
   built = [line.split()[0] for line in out.splitlines()[1:]]
   finished = {p.parent.parent.name for p in tmp_path.rglob('features.json')}
   assert set(built) <= finished
@@ -222,31 +243,8 @@ def test_interrupt_keeps_what_is_finished_and_nothing_else(tmp_path):
 
 
 def test_interrupt_while_tfds_is_imported(tmp_path):
-  # A process of several takes up what is queued before it is told to end.
-  code = """
-import os, signal, sys
-class Interrupting:
-  def find_spec(self, name, path=None, target=None):
-    if name == 'tensorflow_datasets.core.dataset_builder':
-      sys.meta_path.remove(self)
-      os.kill(os.getpid(), signal.SIGINT)
-sys.meta_path.insert(0, Interrupting())
-from cmnist_tfds import build
-options = build.Options(sample=True, data_dir=sys.argv[1])
-try:
-  build._build_one('X-12', options)
-except KeyboardInterrupt:
-  assert not build._build_one('X-12', options).fault
-else:
-  raise AssertionError('The interrupt was not heeded.')
-"""
-  run = subprocess.run(
-    [sys.executable, '-c', code, str(tmp_path)],
-    check=False,
-    capture_output=True,
-    text=True,
-  )
-  assert (run.returncode, run.stderr) == (0, '')
+  done = _run_program('interrupt_tfds_import.py', tmp_path)
+  assert (done.returncode, done.stderr) == (0, '')
 
 
 # show ------------------------------------------------------------------------
@@ -293,22 +291,69 @@ def test_show_into_a_folder_that_is_not_there(capsys, data_dir, tmp_path):
 # cache -----------------------------------------------------------------------
 
 
-def test_cache_is_listed_measured_and_cleared(capsys, tmp_path, monkeypatch):
-  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
-  status, out, _ = _run(capsys, 'cache')
-  assert status == 0
-  assert out == f'0 files, 0 bytes in {tmp_path}/cache/encoded\n'
-  _run(capsys, 'build', '1-Km', '--sample', '--data_dir', tmp_path / 'data')
-  _, out, _ = _run(capsys, 'cache', 'list')
-  *files, total = out.splitlines()
-  assert len(files) == 4
-  assert sum('1200 images' in line for line in files) == 1
-  assert total.startswith('4 files, ')
-  _, size, _ = _run(capsys, 'cache', 'size')
-  assert size.strip() == total
-  _, cleared, _ = _run(capsys, 'cache', 'clear')
-  assert cleared.strip() == total.replace(' in ', ' deleted from ')
-  assert _run(capsys, 'cache')[1].startswith('0 files')
+def _cached(capsys, *argv):
+  """Returns the bytes of each listed kind of cached files, and the last line."""
+  status, out, err = _run(capsys, 'cache', *argv)
+  assert (status, err) == (0, '')
+  *rows, total = out.splitlines()
+  num_bytes = collections.Counter()
+  for row in rows:
+    _, kind, *_, size = row.split()
+    num_bytes[kind] += int(size.replace(',', ''))
+  return num_bytes, len(rows), total
+
+
+def _total(count, num_bytes, folder, done='in'):
+  return f'{count} files, {num_bytes:,} bytes {done} {folder}'
+
+
+@pytest.fixture
+def cache_dir(capsys, tmp_path, monkeypatch):
+  """A cache folder, filled by a build."""
+  folder = tmp_path / 'cache'
+  monkeypatch.setenv('CMNIST_CACHE_DIR', str(folder))
+  assert _cached(capsys) == ({}, 0, _total(0, 0, folder))
+  argv = ('build', '1-Km', '--sample', '--data_dir', tmp_path / 'data')
+  assert _run(capsys, *argv)[0] == 0
+  return folder
+
+
+def test_cache_is_listed_and_measured(capsys, cache_dir):
+  num_bytes, count, total = _cached(capsys, 'list')
+  assert num_bytes['encoded'] > 0
+  assert total == _total(count, num_bytes.total(), cache_dir)
+  assert _cached(capsys) == (num_bytes, count, total)
+  _, out, _ = _run(capsys, 'cache', 'size')
+  *sizes, last = out.splitlines()
+  assert [line.split() for line in sizes] == [
+    [kind, f'{size:,}'] for kind, size in sorted(num_bytes.items())
+  ]
+  assert last == total
+
+
+def test_cache_of_one_kind(capsys, cache_dir):
+  num_bytes, _, _ = _cached(capsys)
+  encoded, count, total = _cached(capsys, '--kind', 'encoded')
+  assert encoded == {'encoded': num_bytes['encoded']}
+  assert total == _total(count, encoded.total(), cache_dir)
+  assert _cached(capsys, '--kind', 'older') == ({}, 0, _total(0, 0, cache_dir))
+
+
+def test_cache_is_cleared(capsys, cache_dir):
+  num_bytes, count, _ = _cached(capsys)
+  _, _, deleted = _cached(capsys, 'clear', '--kind', 'older')
+  assert deleted == _total(0, 0, cache_dir, 'deleted from')
+  assert _cached(capsys)[0] == num_bytes
+  _, num_encoded, _ = _cached(capsys, '--kind', 'encoded')
+  _, _, deleted = _cached(capsys, 'clear', '--kind', 'encoded')
+  size = num_bytes.pop('encoded')
+  assert deleted == _total(num_encoded, size, cache_dir, 'deleted from')
+  assert _cached(capsys)[0] == num_bytes
+  _, _, deleted = _cached(capsys, 'clear')
+  assert deleted == _total(
+    count - num_encoded, num_bytes.total(), cache_dir, 'deleted from'
+  )
+  assert _cached(capsys)[1] == 0
 
 
 # The program -----------------------------------------------------------------
@@ -320,23 +365,33 @@ def test_version(capsys):
   assert out.startswith('cmnist 1.')
 
 
-@pytest.mark.parametrize(
-  'command', ['list', 'info', 'build', 'show', 'verify', 'mirror', 'cache']
+_COMMANDS = (
+  *('list', 'info', 'build', 'show', 'verify', 'mirror', 'cache', 'export'),
+  *('catalog', 'croissant', 'publish', 'tfds-pr'),
 )
+
+
+def test_help_lists_every_command(capsys):
+  status, out, _ = _run(capsys, '--help')
+  assert status == 0
+  listed = [
+    line.split()[0] for line in out.splitlines() if re.match('    [a-z]', line)
+  ]
+  assert tuple(listed) == _COMMANDS
+
+
+@pytest.mark.parametrize('command', _COMMANDS)
 def test_help(command, capsys):
   status, out, _ = _run(capsys, command, '--help')
   assert status == 0
   assert out.startswith(f'usage: cmnist {command}')
 
 
-def test_listing_imports_neither_numpy_code_nor_tfds_of_weight():
-  subprocess.run(
-    [
-      sys.executable,
-      '-c',
-      'import sys, cmnist_tfds.cli as c; c.main(["list"]); '
-      'assert not {"tensorflow", "tensorflow_datasets"} & set(sys.modules)',
-    ],
-    check=True,
-    stdout=subprocess.DEVNULL,
-  )
+@pytest.mark.parametrize(
+  'argv', ['list', 'info X-12 --data_dir none', 'cache', 'build --help']
+)
+def test_commands_that_need_no_slow_package_import_none(argv):
+  done = _run_program('imports_of_command.py', *argv.split())
+  slow = {'tensorflow', 'tensorflow_datasets', 'requests', 'PIL', 'jinja2'}
+  assert done.returncode == 0, done.stderr
+  assert not slow & set(done.stderr.split())

@@ -32,7 +32,7 @@ def test_a_subset_is_loaded_through_it(tmp_path, monkeypatch):
   )
   options = build.Options(data_dir=str(tmp_path), allow_unverified=True)
   (outcome,) = build.build([subsets.subset('2-FKd')], options)
-  assert not outcome.fault
+  assert not outcome.error
   loader = tfds.dataset_collection(
     'cmnist_all', loader_kwargs={'data_dir': str(tmp_path), 'download': False}
   )

@@ -20,32 +20,7 @@ import faulty_server
 import pytest
 import synthetic
 
-# Imports once, then forks a process for each command: most of the time of a
-# command of its own would go into imports. Reads lines of commands that run at
-# once, says their process ids, then their exit statuses.
-_NURSERY = """
-import json, os, sys
-sys.path[:0] = {path!r}
-import synthetic
-from cmnist_tfds.datasets import download_manager
-from cmnist_tfds import cli, sources
-from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
-from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
-print('ready', flush=True)
-for line in sys.stdin:
-  children = []
-  for argv, home in json.loads(line):
-    child = os.fork()
-    if not child:
-      os.dup2(2, 1)
-      if home:
-        sources.SOURCES = (synthetic.make((home,)).source,)
-      os._exit(cli.main(argv))
-    children.append(child)
-  print(json.dumps(children), flush=True)
-  statuses = [os.waitpid(child, 0)[1] for child in children]
-  print(json.dumps([*map(os.waitstatus_to_exitcode, statuses)]), flush=True)
-"""
+_NURSERY = pathlib.Path(__file__).with_name('programs') / 'nursery.py'
 
 
 class Nursery:
@@ -53,7 +28,8 @@ class Nursery:
 
   def __init__(self) -> None:
     self._process = subprocess.Popen(
-      [sys.executable, '-c', _NURSERY.format(path=sys.path)],
+      [sys.executable, str(_NURSERY)],
+      env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
       text=True,

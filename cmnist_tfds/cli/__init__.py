@@ -9,8 +9,38 @@ import sys
 from collections.abc import Sequence
 
 import cmnist_tfds
-from cmnist_tfds.cli import building, faces, facts, origin_files, printing
+from cmnist_tfds.cli import (
+  build_command,
+  cache_command,
+  catalog_command,
+  croissant_command,
+  export_command,
+  info_command,
+  list_command,
+  mirror_command,
+  publish_command,
+  show_command,
+  terminal,
+  tfds_pr_command,
+  verify_command,
+)
 from cmnist_tfds.errors import CmnistError, SubsetNameError
+
+# In the order of `cmnist --help`.
+_COMMANDS = (
+  list_command,
+  info_command,
+  build_command,
+  show_command,
+  verify_command,
+  mirror_command,
+  cache_command,
+  export_command,
+  catalog_command,
+  croissant_command,
+  publish_command,
+  tfds_pr_command,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,30 +50,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv: Arguments without the program's name; those of the process if None.
 
   Returns:
-    The exit status: 0, 1 (failed) or 2 (usage).
+    The exit status: 0 (done), 1 (failed), 2 (usage) or 130 (interrupted).
+
+  Raises:
+    SystemExit: If argparse rejects the arguments, or prints help or version.
   """
-  # TensorFlow tells of its build on stderr unless asked not to.
+  # Otherwise TensorFlow logs how it was compiled to stderr.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   args = _parser().parse_args(argv)
   try:
-    status = args.run(args)
+    status: int = args.run(args)
     sys.stdout.flush()
     return status
   except SubsetNameError as error:
-    return printing.say(error, printing.USAGE)
+    return terminal.fail(error, terminal.USAGE)
   except CmnistError as error:
-    return printing.say(error, printing.FAILED)
+    return terminal.fail(error)
   except BrokenPipeError:
-    # Whoever read the output has enough (`cmnist list | head`). Python would
-    # complain once more when it flushes stdout at exit.
+    # The reader closed the pipe (`cmnist list | head`). Without this, Python
+    # would report the closed pipe again when it flushes stdout at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
   except OSError as error:
-    # The file system's own words name what failed: no space, no permission.
-    return printing.say(error, printing.FAILED)
+    # The system's message names the file and the fault, such as a full disk.
+    return terminal.fail(error)
   except KeyboardInterrupt:
-    return printing.say(
-      'interrupted; nothing unfinished is kept', printing.INTERRUPTED
+    return terminal.fail(
+      'interrupted; what was finished is kept', terminal.INTERRUPTED
     )
 
 
@@ -51,16 +84,16 @@ def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog='cmnist',
     description=(
-      'CMNIST: 134 image classification benchmarks, 28x28 grey, made of'
-      ' eleven MNIST-like datasets, for TensorFlow Datasets.'
+      'CMNIST for TensorFlow Datasets: 134 benchmarks for image classification,'
+      ' each a concatenation of MNIST-like datasets of 28x28 greyscale images.'
     ),
   )
   parser.add_argument(
     '--version', action='version', version=f'cmnist {cmnist_tfds.__version__}'
   )
-  commands = parser.add_subparsers(
+  subparsers = parser.add_subparsers(
     title='commands', metavar='COMMAND', required=True
   )
-  for group in (facts, building, faces, origin_files):
-    group.add_commands(commands)
+  for command in _COMMANDS:
+    command.register(subparsers)
   return parser

@@ -1,86 +1,218 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands, and the arguments that several of them have."""
+"""Arguments that several commands share, and what they stand for."""
 
 from __future__ import annotations
 
 import argparse
 import pathlib
-from collections.abc import Callable
-from typing import Any
+import shlex
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeAlias
 
-from cmnist_tfds import origin
+from cmnist_tfds import origin, subsets
+from cmnist_tfds import sources as sources_lib
+from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.load import prepared
+from cmnist_tfds.load.open_subset import Opened, open_subset
+from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.sources import Source
+from cmnist_tfds.subsets import Subset
 
-NAME_HELP = 'a subset, as 3-EElKm, X-24, 2-FKd-r-10 or 1-Km'
+if TYPE_CHECKING:
+  Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_NAME_HELP = 'name of a subset, such as 3-EElKm, X-24, 2-FKd-r-10 or 1-Km'
 
 
-def command(
-  commands: Any,
+def add_command(
+  subparsers: Subparsers,
   name: str,
   run: Callable[[argparse.Namespace], int],
   summary: str,
 ) -> argparse.ArgumentParser:
-  """Adds a command; `run` returns its exit status."""
-  command = commands.add_parser(name, help=summary, description=summary)
-  command.set_defaults(run=run)
-  return command
+  """Adds a command.
+
+  Args:
+    subparsers: The commands of the program.
+    name: What a user types.
+    run: Runs the command with the parsed arguments; returns its exit status.
+    summary: What the command does, without capital letter and full stop.
+
+  Returns:
+    The command's parser.
+  """
+  parser = subparsers.add_parser(
+    name, help=summary, description=f'{summary[0].upper()}{summary[1:]}.'
+  )
+  parser.set_defaults(run=run)
+  return parser
 
 
-def add_data_dir(command: argparse.ArgumentParser) -> None:
-  """Adds where prepared datasets are."""
-  command.add_argument(
+def add_name(parser: argparse.ArgumentParser) -> None:
+  """Adds the name of one subset."""
+  parser.add_argument('name', metavar='NAME', help=_NAME_HELP)
+
+
+def add_names(
+  parser: argparse.ArgumentParser, nargs: str, summary: str = _NAME_HELP
+) -> None:
+  """Adds the names of several subsets: '*' for any number, '+' for some."""
+  parser.add_argument('names', metavar='NAME', nargs=nargs, help=summary)
+
+
+def add_data_dir(parser: argparse.ArgumentParser) -> None:
+  """Adds the folder of prepared datasets."""
+  parser.add_argument(
     '--data_dir',
-    metavar='D',
-    help='where prepared datasets are (default: TFDS_DATA_DIR, else'
-    ' ~/tensorflow_datasets)',
+    metavar='DIR',
+    help='folder of prepared datasets (default: $TFDS_DATA_DIR, or'
+    ' ~/tensorflow_datasets if that is not set)',
   )
 
 
-def add_folder(command: argparse.ArgumentParser) -> None:
-  """Adds the folder to write."""
-  command.add_argument(
+def add_dataset(parser: argparse.ArgumentParser) -> None:
+  """Adds the dataset, CMNIST or its sample, and the folder it is in."""
+  add_data_dir(parser)
+  parser.add_argument(
+    '--sample',
+    action='store_true',
+    help='use the small synthetic dataset cmnist_sample instead of CMNIST',
+  )
+
+
+def add_output_folder(parser: argparse.ArgumentParser) -> None:
+  """Adds the folder to write, which replaces an earlier one."""
+  parser.add_argument(
     '-o',
     '--output',
     metavar='DIR',
     type=pathlib.Path,
     required=True,
-    help='the folder to write; one that this command wrote is replaced',
+    help='folder to write; replaced if this command wrote it before',
   )
 
 
-def add_where(command: argparse.ArgumentParser) -> None:
-  """Adds which prepared datasets are meant, and where they are."""
-  add_data_dir(command)
-  command.add_argument(
-    '--sample',
-    action='store_true',
-    help='use the small synthetic sample (cmnist_sample) in place of CMNIST',
-  )
-
-
-def add_places(command: argparse.ArgumentParser) -> None:
-  """Adds the places origin files are looked for in."""
-  command.add_argument(
+def add_locations(parser: argparse.ArgumentParser) -> None:
+  """Adds the locations in which origin files are searched for."""
+  parser.add_argument(
     '--download_dir',
-    metavar='D',
-    help='where downloads are kept (default: <data_dir>/downloads)',
+    metavar='DIR',
+    help='folder of downloaded files (default: <data_dir>/downloads)',
   )
-  command.add_argument(
+  parser.add_argument(
     '--manual_dir',
-    metavar='D',
-    help='folder with origin files, as fashion_mnist/train-images-idx3-ubyte'
-    '.gz (default: <download_dir>/manual)',
+    metavar='DIR',
+    help='folder of origin files you got yourself, such as'
+    ' fashion_mnist/train-images-idx3-ubyte.gz (default:'
+    ' <download_dir>/manual)',
   )
-  command.add_argument(
+  parser.add_argument(
     '--mirror',
     metavar='DIR_OR_URL',
-    help='folder or HTTP base with origin files in the same layout, asked'
-    f' before their origins (default: {origin.MIRROR_VARIABLE})',
+    help='folder or HTTP address with the same layout as manual_dir, tried'
+    f' before the original hosts (default: ${origin.MIRROR_VARIABLE})',
   )
 
 
 def at_least_one(text: str) -> int:
-  """Returns the number that an argument is, if it is one or more."""
+  """Returns the number that an argument gives, which must be 1 or more."""
   number = int(text)
   if number < 1:
     raise argparse.ArgumentTypeError(f'must be at least 1, not {text}')
   return number
+
+
+def named_subsets(names: Iterable[str]) -> list[Subset]:
+  """Returns the subsets of some names, each once whatever its spelling.
+
+  Args:
+    names: The names.
+
+  Returns:
+    The subsets, in the order in which they are first named.
+
+  Raises:
+    SubsetNameError: If a name is not that of a subset.
+  """
+  return list(dict.fromkeys(map(subsets.subset, names)))
+
+
+def named_sources(names: Iterable[str]) -> list[Source]:
+  """Returns the sources of some subsets.
+
+  Args:
+    names: The names of the subsets; none for all sources.
+
+  Returns:
+    The sources, in the order of the registry.
+
+  Raises:
+    SubsetNameError: If a name is not that of a subset.
+  """
+  named = {s for subset in named_subsets(names) for s in subset.sources}
+  return [s for s in sources_lib.SOURCES if s in named or not named]
+
+
+def origin_locations(args: argparse.Namespace) -> origin.Locations:
+  """Returns the locations that a build with these arguments would search."""
+  from cmnist_tfds.datasets import download_manager
+  from cmnist_tfds.datasets.get_builder import get_builder
+
+  # TFDS knows its default folder; any builder tells it.
+  builder = get_builder(subsets.subset(subsets.DEFAULT), data_dir=args.data_dir)
+  download_dir = pathlib.Path(
+    args.download_dir or builder.data_dir_root / 'downloads'
+  ).expanduser()
+  mirror = origin.mirror_of_user(args.mirror)
+  return origin.Locations(
+    manual_dir=pathlib.Path(
+      args.manual_dir or download_dir / 'manual'
+    ).expanduser(),
+    mirror=mirror,
+    cached=lambda file: download_manager.cached_file(
+      download_dir, file, mirror
+    ),
+  )
+
+
+def opened_subset(subset: Subset, args: argparse.Namespace) -> Opened:
+  """Returns a subset opened for reading, from its shards or the cache.
+
+  Raises:
+    PreparationError: If there is nothing to read it from; says how to build it.
+  """
+  opened = open_subset(subset, data_dir=args.data_dir, sample=args.sample)
+  if opened is None:
+    raise _not_prepared(subset, args)
+  return opened
+
+
+def prepared_subset(subset: Subset, args: argparse.Namespace) -> Prepared:
+  """Returns a subset as TFDS prepared it.
+
+  Raises:
+    PreparationError: If it is not prepared; says how to build it.
+  """
+  found = prepared.find_prepared(
+    subset, data_dir=args.data_dir, sample=args.sample
+  )
+  if found is None:
+    raise _not_prepared(subset, args)
+  return found
+
+
+def how_to_build(subset: Subset, args: argparse.Namespace) -> str:
+  """Returns the command that prepares a subset where the arguments say."""
+  sample = ['--sample'] if args.sample else []
+  data_dir = ['--data_dir', args.data_dir] if args.data_dir else []
+  return shlex.join(['cmnist', 'build', subset.name, *sample, *data_dir])
+
+
+def _not_prepared(subset: Subset, args: argparse.Namespace) -> PreparationError:
+  folder = prepared.dataset_dir(
+    subset, data_dir=args.data_dir, sample=args.sample
+  )
+  return PreparationError(
+    f'{subset.title} is not prepared in {folder}. Run:'
+    f' {how_to_build(subset, args)}'
+  )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What commands print, and the statuses they end with."""
+"""What commands print, and the exit statuses of those that fail."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ USAGE = 2
 INTERRUPTED = 130
 
 
-def say(error: object, status: int) -> int:
-  """Prints what is wrong; returns the status."""
+def fail(error: object, status: int = FAILED) -> int:
+  """Prints an error on stderr; returns the exit status."""
   print(f'cmnist: {error}', file=sys.stderr)
   return status
 
@@ -21,7 +21,13 @@ def say(error: object, status: int) -> int:
 def print_table(
   rows: Sequence[Sequence[Any]], right_from: int = sys.maxsize
 ) -> None:
-  """Prints rows in aligned columns, those from `right_from` on to the right."""
+  """Prints rows in aligned columns.
+
+  Args:
+    rows: At least one row; all have the same number of cells. Integers are
+      printed with thousands separators.
+    right_from: Index of the first column that is aligned to the right.
+  """
   cells = [
     [f'{c:,}' if isinstance(c, int) else str(c) for c in row] for row in rows
   ]

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cmnist cache`: what the cache holds."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+from typing import TYPE_CHECKING
+
+from cmnist_tfds.cache import store
+from cmnist_tfds.cli import arguments, terminal
+
+if TYPE_CHECKING:
+  from cmnist_tfds.cli.arguments import Subparsers
+
+_KINDS = {
+  'arrays': 'raw pixels and labels',
+  'encoded': 'PNG images',
+  'order': 'the order of the examples',
+  'older': 'files of older versions of this package',
+}
+
+
+def register(subparsers: Subparsers) -> None:
+  """Adds the command."""
+  parser = arguments.add_command(
+    subparsers,
+    'cache',
+    run,
+    'list, measure or clear the cache, which all subsets share',
+  )
+  parser.add_argument(
+    'action',
+    nargs='?',
+    choices=('list', 'size', 'clear'),
+    default='list',
+    help='list the files (the default), print the bytes of each kind, or delete'
+    ' the files; deleted files are made again when they are needed',
+  )
+  parser.add_argument(
+    '--kind',
+    choices=tuple(_KINDS),
+    metavar='KIND',
+    help='only files of this kind: '
+    + '; '.join(f'{kind} ({what})' for kind, what in _KINDS.items()),
+  )
+
+
+def run(args: argparse.Namespace) -> int:
+  """Runs the command; returns its exit status."""
+  find = store.clear if args.action == 'clear' else store.entries
+  entries = find(kind=args.kind)
+  if args.action == 'list' and entries:
+    terminal.print_table(
+      [(e.path.name, e.kind, e.description, e.num_bytes) for e in entries],
+      right_from=3,
+    )
+  if args.action == 'size' and entries:
+    num_bytes = collections.Counter[str]()
+    for entry in entries:
+      num_bytes[entry.kind] += entry.num_bytes
+    terminal.print_table(sorted(num_bytes.items()), right_from=1)
+  done = 'deleted from' if args.action == 'clear' else 'in'
+  total = sum(entry.num_bytes for entry in entries)
+  print(f'{len(entries)} files, {total:,} bytes {done} {store.cache_dir()}')
+  return 0

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cmnist catalog`: a static site about all subsets and sources."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from cmnist_tfds import sources as sources_lib
+from cmnist_tfds import subsets
+from cmnist_tfds.cli import arguments
+
+if TYPE_CHECKING:
+  from cmnist_tfds.cli.arguments import Subparsers
+
+
+def register(subparsers: Subparsers) -> None:
+  """Adds the command."""
+  parser = arguments.add_command(
+    subparsers,
+    'catalog',
+    run,
+    'write a static site with a page for each subset and each source',
+  )
+  arguments.add_dataset(parser)
+  arguments.add_output_folder(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+  """Runs the command; returns its exit status."""
+  from cmnist_tfds.catalog import site
+
+  gallery = site.write_site(args.output, args.data_dir, sample=args.sample)
+  missing = [
+    s.key for s in sources_lib.SOURCES if not gallery.has_pictures_of(s)
+  ]
+  print(f'{args.output / "index.html"}: {len(subsets.published())} subsets')
+  if missing:
+    print(
+      f'no pictures of {", ".join(missing)}: no prepared subset contains them'
+    )
+  return 0

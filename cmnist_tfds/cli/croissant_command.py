@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cmnist croissant`: a subset described as Croissant JSON-LD."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from typing import TYPE_CHECKING
+
+from cmnist_tfds import subsets
+from cmnist_tfds.cli import arguments
+
+if TYPE_CHECKING:
+  from cmnist_tfds.cli.arguments import Subparsers
+
+
+def register(subparsers: Subparsers) -> None:
+  """Adds the command."""
+  parser = arguments.add_command(
+    subparsers,
+    'croissant',
+    run,
+    'describe a subset as Croissant JSON-LD, with -o including its examples',
+  )
+  arguments.add_name(parser)
+  arguments.add_dataset(parser)
+  parser.add_argument(
+    '-o',
+    '--output',
+    metavar='DIR',
+    type=pathlib.Path,
+    help='folder to write the description to, with the examples of the prepared'
+    ' subset as Parquet; without it, the description is printed',
+  )
+
+
+def run(args: argparse.Namespace) -> int:
+  """Runs the command; returns its exit status."""
+  from cmnist_tfds.export import croissant
+
+  subset = subsets.subset(args.name)
+  if args.output is None:
+    print(croissant.describe(subset), end='')
+    return 0
+  count = croissant.export_croissant(
+    arguments.prepared_subset(subset, args), args.output
+  )
+  print(f'{args.output / croissant.FILE}: {count:,} examples')
+  return 0

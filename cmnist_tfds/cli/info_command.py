@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cmnist info`: everything about one subset."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from cmnist_tfds import subsets
+from cmnist_tfds.cli import arguments
+from cmnist_tfds.load import prepared
+from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.subsets import Subset
+
+if TYPE_CHECKING:
+  from cmnist_tfds.cli.arguments import Subparsers
+
+
+def register(subparsers: Subparsers) -> None:
+  """Adds the command."""
+  parser = arguments.add_command(
+    subparsers,
+    'info',
+    run,
+    'describe a subset: its size, classes, sources, licences and citation',
+  )
+  arguments.add_name(parser)
+  arguments.add_dataset(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+  """Runs the command; returns its exit status."""
+  subset = subsets.subset(args.name)
+  found = prepared.find_prepared(
+    subset, data_dir=args.data_dir, sample=args.sample
+  )
+  dataset = prepared.SAMPLE if args.sample else prepared.DATASET
+  balanced = found.metadata['balanced'] if found else subset.balanced
+  print(f'{dataset}/{subset.name} ({subset.title})')
+  print(f'examples  {_split_sizes(subset, found)}')
+  print(
+    f'classes   {subset.num_classes},'
+    f' {"balanced" if balanced else "not balanced"}'
+  )
+  if found:
+    print(f'prepared  {found.folder}')
+    for row in found.metadata['sources']:
+      proofs = ', '.join(sorted(set(row['verified'].values())))
+      print(f'  verification of {row["key"]}: {proofs}')
+  else:
+    print(f'prepared  no: {arguments.how_to_build(subset, args)}')
+  _print_classes(subset, found)
+  for source in subset.sources:
+    print(f'\n{source.key}: {source.title}, {source.homepage}')
+    print(f'  licence: {source.license}')
+    for issue in source.known_issues:
+      print(f'  known issue: {issue}')
+  print(f'\n{subset.citation}')
+  return 0
+
+
+def _split_sizes(subset: Subset, found: Prepared | None) -> str:
+  sizes: dict[str, int | None] = {
+    'train': subset.num_train,
+    'test': subset.num_test,
+  }
+  if found:
+    sizes |= {split: sum(n) for split, n in found.shard_lengths.items()}
+  return ', '.join(f'{_count(size)} {name}' for name, size in sizes.items())
+
+
+def _print_classes(subset: Subset, found: Prepared | None) -> None:
+  """Prints the table of classes, with counts of what is prepared if any is."""
+  counts = (
+    found.class_counts if found else [(c.train, c.test) for c in subset.classes]
+  )
+  print('\nlabel  source  raw     train      test  class')
+  for c, (train, test) in zip(subset.classes, counts, strict=True):
+    print(
+      f'{c.label:>5}  {c.source.key:<6}  {c.raw_label:>3}'
+      f'  {_count(train):>8}  {_count(test):>8}  {c.name}'
+    )
+
+
+def _count(number: int | None) -> str:
+  return '?' if number is None else f'{number:,}'

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cmnist mirror`: a folder filled with origin files."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from typing import TYPE_CHECKING
+
+import tqdm
+
+from cmnist_tfds.cli import arguments, terminal
+
+if TYPE_CHECKING:
+  from cmnist_tfds.cli.arguments import Subparsers
+
+
+def register(subparsers: Subparsers) -> None:
+  """Adds the command."""
+  parser = arguments.add_command(
+    subparsers,
+    'mirror',
+    run,
+    'fill a folder with origin files, to copy or to serve over HTTP',
+  )
+  parser.add_argument(
+    'folder',
+    metavar='DIR',
+    type=pathlib.Path,
+    help='folder to fill; correct files that it already holds are kept',
+  )
+  arguments.add_names(
+    parser, '*', 'get only the files of the sources of these subsets'
+  )
+  arguments.add_data_dir(parser)
+  arguments.add_locations(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+  """Runs the command; returns its exit status."""
+  # These import requests, which other commands do without.
+  from cmnist_tfds.origin import http_client, mirror
+
+  status = 0
+  with tqdm.tqdm(
+    unit='B', unit_scale=True, disable=not sys.stderr.isatty()
+  ) as progress:
+    for filled in mirror.fill(
+      args.folder,
+      arguments.named_sources(args.names),
+      arguments.origin_locations(args),
+      http_client.Client(),
+      progress.update,
+    ):
+      progress.clear()
+      if filled.fault:
+        status = terminal.fail(f'{filled.file.path}: {filled.fault}')
+      else:
+        came = f'from {filled.origin}' if filled.origin else 'was there'
+        print(f'{filled.file.path}: {came}', flush=True)
+  return status

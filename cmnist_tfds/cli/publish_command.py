@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cmnist publish`: prepared subsets as a folder for dataset hubs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from cmnist_tfds.cli import arguments
+
+if TYPE_CHECKING:
+  from cmnist_tfds.cli.arguments import Subparsers
+
+
+def register(subparsers: Subparsers) -> None:
+  """Adds the command."""
+  parser = arguments.add_command(
+    subparsers,
+    'publish',
+    run,
+    'write prepared subsets and a dataset card to a folder that others can read'
+    ' without this package',
+  )
+  arguments.add_names(parser, '+')
+  arguments.add_dataset(parser)
+  arguments.add_output_folder(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+  """Runs the command; returns its exit status."""
+  from cmnist_tfds.export import hub
+
+  selected = arguments.named_subsets(args.names)
+  hub.publish(
+    [arguments.prepared_subset(subset, args) for subset in selected],
+    args.output,
+  )
+  print(
+    f'{args.output}: {len(selected)} subsets. Before you share them, check the'
+    ' licence of each source; the dataset card lists them.'
+  )
+  return 0
