@@ -19,6 +19,7 @@ import logging
 import os
 import pathlib
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -28,10 +29,15 @@ from zlib_ng import zlib_ng
 
 from cmnist_tfds import locks
 
-# Raw pixels and labels; encoded images; the order of examples.
-KINDS = ('arrays', 'encoded', 'order')
-# The kind of what a version of this package left that kept other files.
+# What there may be in the cache. An older version of this package kept files
+# of another kind.
 OLDER = 'older'
+KINDS = {
+  'arrays': 'raw pixels and labels',
+  'encoded': 'PNG images',
+  'order': 'the order of the examples',
+  OLDER: 'files of older versions of this package',
+}
 
 CACHE_DIR_VARIABLE = 'CMNIST_CACHE_DIR'
 
@@ -87,7 +93,7 @@ class CacheEntry:
 
   Attributes:
     path: The folder of the entry, or a file of an older version.
-    kind: One of `KINDS` or `OLDER`.
+    kind: One of `KINDS`.
     num_bytes: Bytes of its files.
     description: What it holds, for people.
   """
@@ -131,7 +137,7 @@ def find_kept(kind: str, name: str, check: Check) -> Kept | None:
   except FileNotFoundError:
     return None
   except (_UnusableError, OSError) as error:
-    _say_once(f'{folder} in the cache is not used: {error}')
+    _say_once(f'{folder} in the cache is not used: {_reason(error)}.')
     return None
 
 
@@ -166,9 +172,8 @@ def keep(kind: str, name: str, make: Callable[[], Made], check: Check) -> Kept:
       del made
       return _open(folder, check)
   except (_UnusableError, OSError) as error:
-    reason = getattr(error, 'strerror', None) or error
     _say_once(
-      f'The cache folder {cache_dir()} cannot be used ({reason}), so this'
+      f'The cache folder {cache_dir()} cannot be used ({_reason(error)}), so this'
       ' process keeps what it needs in memory. Make room there, or name another'
       f' folder in {CACHE_DIR_VARIABLE}.'
     )
@@ -182,7 +187,7 @@ def entries(kind: str | None = None) -> list[CacheEntry]:
   """Lists the entries of the cache, with what killed processes left.
 
   Args:
-    kind: One of `KINDS` or `OLDER`; all if None.
+    kind: One of `KINDS`; all if None.
 
   Returns:
     The entries, by kind and name. Their sizes add up to that of the cache.
@@ -205,7 +210,7 @@ def clear(kind: str | None = None) -> list[CacheEntry]:
   """Deletes entries of the cache.
 
   Args:
-    kind: One of `KINDS` or `OLDER`; all if None.
+    kind: One of `KINDS`; all if None.
 
   Returns:
     What was deleted.
@@ -215,7 +220,7 @@ def clear(kind: str | None = None) -> list[CacheEntry]:
   """
   deleted = entries(kind)
   for entry in deleted:
-    if entry.path.is_dir():
+    if entry.path.is_dir() and not entry.path.is_symlink():
       shutil.rmtree(entry.path)
     else:
       entry.path.unlink(missing_ok=True)
@@ -225,16 +230,17 @@ def clear(kind: str | None = None) -> list[CacheEntry]:
 def _write(folder: pathlib.Path, made: Made) -> None:
   """Writes an entry beside its place and renames it."""
   for remains in folder.parent.glob(f'.{folder.name}.*{_INCOMPLETE}'):
-    shutil.rmtree(remains)
-  beside = pathlib.Path(
-    tempfile.mkdtemp(_INCOMPLETE, f'.{folder.name}.', folder.parent)
-  )
-  with contextlib.ExitStack() as cleanup:
-    cleanup.callback(shutil.rmtree, beside, ignore_errors=True)
-    # The cache may be shared; mkdtemp keeps others out.
-    beside.chmod(0o755)
+    shutil.rmtree(remains, ignore_errors=True)
+  with tempfile.TemporaryDirectory(
+    suffix=_INCOMPLETE,
+    prefix=f'.{folder.name}.',
+    dir=folder.parent,
+    ignore_cleanup_errors=True,
+  ) as beside:
+    new = pathlib.Path(beside, 'new')
+    new.mkdir()
     files = {
-      name: _write_array(beside / f'{name}.npy', chunks)
+      name: _write_array(new / f'{name}.npy', chunks)
       for name, chunks in made.arrays.items()
     }
     contents = {
@@ -244,12 +250,12 @@ def _write(folder: pathlib.Path, made: Made) -> None:
       'description': made.description,
     }
     manifest = {**contents, 'crc32': _crc_of_json(contents)}
-    (beside / _MANIFEST).write_text(json.dumps(manifest), 'utf-8')
-    if folder.exists():  # It cannot be used, or it would not be made anew.
-      folder.rename(beside / 'replaced')
-    beside.rename(folder)
-    cleanup.pop_all()
-  shutil.rmtree(folder / 'replaced', ignore_errors=True)
+    (new / _MANIFEST).write_text(json.dumps(manifest), 'utf-8')
+    # What is there cannot be used, or it would not be made anew. It may be
+    # anything, even a link that leads nowhere.
+    if os.path.lexists(folder):
+      folder.rename(pathlib.Path(beside, 'replaced'))
+    new.rename(folder)
 
 
 def _write_array(path: pathlib.Path, chunks: Chunks) -> dict[str, int]:
@@ -257,7 +263,7 @@ def _write_array(path: pathlib.Path, chunks: Chunks) -> dict[str, int]:
   length = 0
   with path.open('xb') as file:
     for chunk in [chunks] if isinstance(chunks, np.ndarray) else chunks:
-      if not length:
+      if not file.tell():
         # NumPy leaves room in the header for the first axis to grow.
         dtype, rest = chunk.dtype, chunk.shape[1:]
         _write_header(file, dtype, (0, *rest))
@@ -292,8 +298,12 @@ def _open(folder: pathlib.Path, check: Check) -> Kept:
     found = {'size': len(data), 'crc32': zlib_ng.crc32(data)}
     if found != facts:
       raise _UnusableError(f'{path.name} fails its checksum')
+    try:
+      mapped = np.lib.format.open_memmap(path, mode='r')
+    except ValueError as err:
+      raise _UnusableError(f'{path.name} is no .npy file') from err
     # A plain array indexes faster than its subclass.
-    arrays[name] = np.lib.format.open_memmap(path, mode='r').view(np.ndarray)
+    arrays[name] = mapped.view(np.ndarray)
   kept = Kept(arrays, manifest['note'])
   wrong = check(kept)
   if wrong:
@@ -302,10 +312,14 @@ def _open(folder: pathlib.Path, check: Check) -> Kept:
 
 
 def _read_manifest(folder: pathlib.Path) -> dict[str, Any]:
+  path = folder / _MANIFEST
+  _check_regular(path)
   try:
-    manifest = json.loads((folder / _MANIFEST).read_text('utf-8'))
+    manifest = json.loads(path.read_text('utf-8'))
     crc = manifest.pop('crc32')
     version = manifest['format']
+    if version == _FORMAT:
+      manifest |= {key: dict(manifest[key]) for key in ('files', 'note')}
   except (ValueError, TypeError, KeyError, AttributeError) as err:
     raise _UnusableError(f'{_MANIFEST} is damaged') from err
   if version != _FORMAT:
@@ -320,7 +334,16 @@ def _crc_of_json(contents: Mapping[str, Any]) -> int:
 
 
 def _map_bytes(path: pathlib.Path) -> np.ndarray:
+  _check_regular(path)
+  if not path.stat().st_size:
+    raise _UnusableError(f'{path.name} is empty')
   return np.memmap(path, np.uint8, mode='r').view(np.ndarray)
+
+
+def _check_regular(path: pathlib.Path) -> None:
+  """Refuses what is no file; to open a pipe would wait for its writer."""
+  if not stat.S_ISREG(path.stat().st_mode):
+    raise _UnusableError(f'{path.name} is not a regular file')
 
 
 def _whole(chunks: Chunks) -> np.ndarray:
@@ -363,6 +386,11 @@ def _say_of_older_version() -> None:
       ' package, which are not used. Sources are read and encoded anew;'
       f' `cmnist cache clear --kind {OLDER}` deletes the old files.'
     )
+
+
+def _reason(error: Exception) -> str:
+  """Returns what is wrong, without the path that the system adds."""
+  return getattr(error, 'strerror', None) or str(error)
 
 
 @functools.cache

@@ -13,13 +13,6 @@ from cmnist_tfds.cli import arguments, terminal
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
 
-_KINDS = {
-  'arrays': 'raw pixels and labels',
-  'encoded': 'PNG images',
-  'order': 'the order of the examples',
-  'older': 'files of older versions of this package',
-}
-
 
 def register(subparsers: Subparsers) -> None:
   """Adds the command."""
@@ -34,15 +27,15 @@ def register(subparsers: Subparsers) -> None:
     nargs='?',
     choices=('list', 'size', 'clear'),
     default='list',
-    help='list the files (the default), print the bytes of each kind, or delete'
-    ' the files; deleted files are made again when they are needed',
+    help='list the entries (the default), print the bytes of each kind, or'
+    ' delete the entries; what is deleted is made again when it is needed',
   )
   parser.add_argument(
     '--kind',
-    choices=tuple(_KINDS),
+    choices=tuple(store.KINDS),
     metavar='KIND',
-    help='only files of this kind: '
-    + '; '.join(f'{kind} ({what})' for kind, what in _KINDS.items()),
+    help='only entries of this kind: '
+    + '; '.join(f'{kind} ({what})' for kind, what in store.KINDS.items()),
   )
 
 
@@ -62,5 +55,5 @@ def run(args: argparse.Namespace) -> int:
     terminal.print_table(sorted(num_bytes.items()), right_from=1)
   done = 'deleted from' if args.action == 'clear' else 'in'
   total = sum(entry.num_bytes for entry in entries)
-  print(f'{len(entries)} files, {total:,} bytes {done} {store.cache_dir()}')
+  print(f'{len(entries)} entries, {total:,} bytes {done} {store.cache_dir()}')
   return 0
