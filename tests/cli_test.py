@@ -304,7 +304,7 @@ def _cached(capsys, *argv):
 
 
 def _total(count, num_bytes, folder, done='in'):
-  return f'{count} files, {num_bytes:,} bytes {done} {folder}'
+  return f'{count} entries, {num_bytes:,} bytes {done} {folder}'
 
 
 @pytest.fixture

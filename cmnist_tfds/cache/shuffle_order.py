@@ -60,6 +60,6 @@ def _sort_keys(split: str, count: int) -> np.ndarray:
 
 def _check(kept: store.Kept, length: int) -> str | None:
   order = kept.arrays.get('order')
-  if order is None or (order.dtype, order.shape) != (np.uint32, (length,)):
+  if order is None or order.dtype != np.uint32 or order.shape != (length,):
     return f'expected {length:,} keys in uint32, found something else'
   return None

@@ -311,7 +311,7 @@ def _check_raw(item: _Item) -> store.Check:
 def _raw_faults(item: _Item, kept: store.Kept) -> Iterator[str]:
   images = kept.arrays.get('images', _NOTHING)
   shape = (len(images), IMAGE_SIZE, IMAGE_SIZE)
-  if (images.dtype, images.shape) != (np.uint8, shape):
+  if images.dtype != np.uint8 or images.shape != shape:
     yield f'expected images uint8 {shape}, found {images.dtype} {images.shape}'
   yield from _label_faults(item, kept, len(images))
 
@@ -373,7 +373,7 @@ def _encoded_faults(item: _Item, kept: store.Kept) -> Iterator[str]:
     ('crcs', np.uint32),
   ):
     array = kept.arrays.get(name, _NOTHING)
-    if (array.dtype, array.ndim) != (dtype, 1):
+    if array.dtype != dtype or array.ndim != 1:
       yield f'expected {name} in one dimension of {np.dtype(dtype)}'
   pngs, lengths = kept.arrays['pngs'], kept.arrays['lengths']
   if len(pngs) != lengths.sum(dtype=np.int64) + MARGIN:

@@ -197,9 +197,9 @@ class Prepared:
     def check(kept: store.Kept) -> str | None:
       images, labels = (kept.arrays.get(name) for name in ('images', 'labels'))
       shape = (count, *schema.IMAGE.shape[:2])
-      if images is None or (images.dtype, images.shape) != (np.uint8, shape):
+      if images is None or images.dtype != np.uint8 or images.shape != shape:
         return f'expected images uint8 {shape}'
-      if labels is None or (labels.dtype, labels.shape) != (np.int64, (count,)):
+      if labels is None or labels.dtype != np.int64 or labels.shape != (count,):
         return f'expected labels int64 {(count,)}'
       if (
         count

@@ -133,13 +133,13 @@ class CMNIST(torch.utils.data.Dataset):
     return torch.from_numpy(taken[schema.IMAGE.name])
 
 
-class _Sample(tuple):
+class _Sample(tuple[Any, Any]):
   """A sample; its type tells `default_collate` who puts it into batches."""
 
   __slots__ = ()
 
 
-class _Samples(Sequence):
+class _Samples(Sequence[Any]):
   """Samples that are a batch already; each is made when it is asked for."""
 
   def __init__(self, images: torch.Tensor, labels: torch.Tensor):

@@ -23,7 +23,7 @@ class _CmnistTestCase(tfds.testing.DatasetBuilderTestCase):
     }
   }
 
-  def setUp(self):
+  def setUp(self) -> None:
     super().setUp()
     # The synthetic files are not the ones whose MD5 is known.
     self.enter_context(mock.patch.object(cmnist_dataset_builder, 'check_md5'))
