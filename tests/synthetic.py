@@ -9,6 +9,7 @@ import hashlib
 import io
 import pathlib
 import zipfile
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -88,14 +89,20 @@ def make(
   *,
   form: str = 'idx',
   seed: int = 0,
+  key: str = 'T',
+  folder: str = 'toy',
+  sizes: Mapping[str, int] = SIZES,
 ) -> Made:
-  """Makes a source of 40 training and 20 test examples in two classes.
+  """Makes a source, by default of 40 training and 20 test examples.
 
   Args:
     homes: Bases of the URLs of its files, without the folder.
     form: 'idx'; 'npz', with the IDX files as equivalents; or 'zip', with IDX
       files as members.
     seed: Of the images.
+    key: Key of the source.
+    folder: Folder of its files.
+    sizes: How many examples each split has, half of them of each class.
 
   Returns:
     The source; with 'npz' both forms are among the files.
@@ -106,10 +113,10 @@ def make(
       rng.integers(0, 256, (size, 28, 28), np.uint8),
       np.arange(size, dtype=np.uint8) % len(CLASS_NAMES),
     )
-    for split, size in SIZES.items()
+    for split, size in sizes.items()
   }
   named = {
-    f'toy/{split}-{part}': array
+    f'{folder}/{split}-{part}': array
     for split, both in arrays.items()
     for part, array in zip(('images', 'labels'), both, strict=True)
   }
@@ -125,9 +132,9 @@ def make(
     members = {f'gzip/{p.rpartition("/")[2]}': d for p, d in idx_files.items()}
     # Someone else's member makes the part worth less than half of the whole.
     members['gzip/other.gz'] = rng.bytes(400_000)
-    files = {'toy/gzip.zip': zipped(members)}
+    files = {f'{folder}/gzip.zip': zipped(members)}
     archive = origin_file(
-      'toy/gzip.zip', files['toy/gzip.zip'], urls=urls('toy/gzip.zip')
+      f'{folder}/gzip.zip', files[f'{folder}/gzip.zip'], urls=urls(f'{folder}/gzip.zip')
     )
     records = [
       origin_file(
@@ -164,7 +171,7 @@ def make(
         for path, record in zip(named, records, strict=True)
       ]
   source = Source(
-    key='T',
+    key=key,
     title='Toy',
     class_names=CLASS_NAMES,
     splits={
@@ -175,10 +182,10 @@ def make(
         class_counts=(size // 2, size // 2),
       )
       for (split, size), images, labels in zip(
-        SIZES.items(), records[::2], records[1::2], strict=True
+        sizes.items(), records[::2], records[1::2], strict=True
       )
     },
-    min_train_per_class=20,
+    min_train_per_class=sizes['train'] // 2,
     transposed=form == 'zip',
     homepage='',
     license='',
