@@ -134,7 +134,9 @@ def make(
     members['gzip/other.gz'] = rng.bytes(400_000)
     files = {f'{folder}/gzip.zip': zipped(members)}
     archive = origin_file(
-      f'{folder}/gzip.zip', files[f'{folder}/gzip.zip'], urls=urls(f'{folder}/gzip.zip')
+      f'{folder}/gzip.zip',
+      files[f'{folder}/gzip.zip'],
+      urls=urls(f'{folder}/gzip.zip'),
     )
     records = [
       origin_file(

@@ -424,5 +424,6 @@ def _label_faults(
 
 
 def _batches(count: int) -> Iterator[slice]:
-  for start in range(0, count, _AT_ONCE):
+  # The cache wants at least one batch of each array, if an empty one.
+  for start in range(0, max(count, 1), _AT_ONCE):
     yield slice(start, start + _AT_ONCE)
