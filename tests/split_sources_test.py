@@ -73,7 +73,7 @@ def pngs_of(source):
     arrays['pngs'][end - length : end].tobytes()
     for length, end in zip(arrays['lengths'], ends, strict=True)
   ]
-  assert len(arrays['pngs']) == ends[-1] + split_sources.MARGIN
+  assert len(arrays['pngs']) == sum(map(len, pngs)) + split_sources.MARGIN
   assert arrays['crcs'].tolist() == list(map(google_crc32c.value, pngs))
   return pngs if source.rows is None else [pngs[row] for row in source.rows]
 
@@ -81,10 +81,7 @@ def pngs_of(source):
 def assert_whole(source, made, split, *, encoded=False):
   """Asserts that a source gives all examples of the split."""
   assert source.rows is None
-  if encoded:
-    images = png.decode(pngs_of(source))
-  else:
-    images = source.take('images')
+  images = png.decode(pngs_of(source)) if encoded else source.take('images')
   np.testing.assert_array_equal(images, images_of(made, split))
   np.testing.assert_array_equal(source.take('labels'), made.arrays[split][1])
   files = made.source.splits[split]
@@ -327,17 +324,17 @@ def planted_arrays(kind, kept):
   yield 'fewer', fewer, note
   yield 'none', {name: array[:0] for name, array in arrays.items()}, note
   yield 'fewer labels', {**arrays, 'labels': labels[:-1]}, note
-  for name in arrays:
+  for name, array in arrays.items():
     yield f'no {name}', {k: v for k, v in arrays.items() if k != name}, note
-    other = arrays[name].astype(np.int16)
-    yield f'{name} of another type', {**arrays, name: other}, note
+    other = {**arrays, name: array.astype(np.int16)}
+    yield f'{name} of another type', other, note
   yield 'nothing', {}, note
   yield 'no note', arrays, {}
   yield 'another key', arrays, {**note, 'key': note['key'].replace('T', 'U')}
   for name, other in {
     'a forged proof': dict.fromkeys(proofs, 'sha356'),
     'no proof': dict.fromkeys(proofs, 'unverified'),
-    'a proof of no kind': dict.fromkeys(proofs, ['sha256']),
+    'a proof of no kind': {path: ['sha256'] for path in proofs},
     'a file too few': dict(list(proofs.items())[:1]),
     'other files': {'a': 'sha256', 'b': 'sha256'},
     'a list of files': list(proofs),
