@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import tensorflow_datasets as tfds
 
-from cmnist_tfds import load
+from cmnist_tfds import subsets
+from cmnist_tfds.datasets.get_builder import get_builder
 
 
 def prepare(
   data_dir, name='X-12', *, file_format=None, num_shards=None, stock=False
 ):
   """Prepares a subset of the sample; returns its folder."""
-  builder = load.get_builder(name, data_dir=data_dir, sample=True)
+  builder = get_builder(subsets.subset(name), data_dir=data_dir, sample=True)
   config = tfds.download.DownloadConfig(
     num_shards=num_shards,
     # More than there are; TFDS's own path takes over.
