@@ -10,106 +10,106 @@ import tensorflow_datasets as tfds
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.formats import example, png
 
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 300)
 
 
-def by_protobuf(image, label, source, source_label):
-  def int64(value):
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-  return tf.train.Example(
-    features=tf.train.Features(
-      feature={
-        'image': tf.train.Feature(bytes_list=tf.train.BytesList(value=[image])),
-        'label': int64(label),
-        'source': int64(source),
-        'source_label': int64(source_label),
-      }
-    )
-  )
+def by_protobuf(image, integers):
+  feature = {
+    name: tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+    for name, value in integers.items()
+  }
+  bytes_list = tf.train.BytesList(value=[image])
+  feature['image'] = tf.train.Feature(bytes_list=bytes_list)
+  return tf.train.Example(features=tf.train.Features(feature=feature))
 
 
-def check(image, label, source, source_label):
-  ours = example.encode(image, label, source, source_label)
-  theirs = by_protobuf(image, label, source, source_label)
+def integers_of(label, source, source_label):
+  return {'label': label, 'source': source, 'source_label': source_label}
+
+
+ONE = integers_of(1, 2, 3)
+
+
+def decode_all(records):
+  """Returns image and integers of each record."""
+  pngs, integers = example.decode_all(records)
+  assert integers.keys() == ONE.keys()
+  for values in integers.values():
+    assert values.dtype == np.int64
+    assert values.shape == (len(records),)
+  return [
+    (image, {name: int(values[at]) for name, values in integers.items()})
+    for at, image in enumerate(pngs)
+  ]
+
+
+def check(image, integers):
+  ours = example.encode(image, integers)
+  theirs = by_protobuf(image, integers)
   assert tf.train.Example.FromString(ours) == theirs
   # No varint is longer than need be, and no field is unknown.
   assert len(ours) == theirs.ByteSize()
 
 
-@given(st.binary(max_size=300), INT64, INT64, INT64)
-def test_examples_are_those_of_protobuf(image, label, source, source_label):
-  check(image, label, source, source_label)
+INTEGERS = st.fixed_dictionaries(dict.fromkeys(ONE, INT64))
+IMAGES = st.binary(max_size=300) | st.integers(0, 3000).map(bytes)
 
 
-@given(st.binary(max_size=300), INT64, INT64, INT64, st.permutations(range(4)))
-def test_reads_what_protobuf_writes_in_any_order(
-  image, label, source, source_label, order
-):
-  values = (image, label, source, source_label)
-  whole = by_protobuf(*values).features.feature
-  # Entries of a map that are serialised apart may be joined in any order.
-  names = ['image', 'label', 'source', 'source_label']
-  data = b''.join(
-    tf.train.Features(feature={names[i]: whole[names[i]]}).SerializeToString()
-    for i in order
+@given(IMAGES, INTEGERS)
+def test_examples_are_those_of_protobuf(image, integers):
+  check(image, integers)
+
+
+@given(IMAGES, INTEGERS, st.permutations(('image', *ONE)))
+def test_reads_what_protobuf_writes_in_any_order(image, integers, names):
+  whole = by_protobuf(image, integers).features.feature
+  # Messages that are serialised apart and joined are merged.
+  joined = b''.join(
+    tf.train.Example(
+      features=tf.train.Features(feature={name: whole[name]})
+    ).SerializeToString()
+    for name in names
   )
-  joined = b'\n' + example._varint(len(data)) + data
-  assert example.decode(joined) == values
-  assert example.decode(example.encode(*values)) == values
+  assert decode_all([joined]) == [(image, integers)]
+  assert decode_all([example.encode(image, integers)]) == [(image, integers)]
 
 
-def test_reads_pngs_at_any_place_and_length():
+def test_reads_pngs_of_all_lengths():
   for image in png.encode(np.eye(28, dtype=np.uint8)[None] * 9):
-    for data in (image, image + image, image[:-1], image[1:]):
-      assert example.decode(example.encode(data, 300, 1, 2)) == (
-        *(data, 300, 1, 2),
-      )
+    for data in (image, image + image, image[:-1], image[1:], b''):
+      integers = integers_of(300, 1, 2)
+      record = example.encode(data, integers)
+      assert decode_all([record]) == [(data, integers)]
 
 
-def decode_all(records):
-  decoded = example.decode_all(records)
-  bounds = zip(decoded.begins, decoded.ends, strict=True)
-  images = [decoded.data[begin:end].tobytes() for begin, end in bounds]
-  return [
-    (image, *integers)
-    for image, integers in zip(images, decoded.integers.tolist(), strict=True)
-  ]
+def test_reads_no_records():
+  assert decode_all([]) == []
 
 
-@given(
-  st.lists(
-    st.tuples(
-      st.binary(max_size=300) | st.integers(0, 3000).map(bytes),
-      st.integers(0, 260) | INT64,
-      st.integers(0, 4) | INT64,
-      st.integers(0, 130) | INT64,
-      st.booleans(),
-    )
-  )
-)
+@given(st.lists(st.tuples(IMAGES, INTEGERS, st.booleans())))
 def test_reads_many_as_it_reads_one(examples):
-  values = [whole[:4] for whole in examples]
   records = [
-    by_protobuf(*whole[:4]).SerializeToString()
-    if whole[4]
-    else example.encode(*whole[:4])
-    for whole in examples
+    by_protobuf(image, integers).SerializeToString()
+    if by_tensorflow
+    else example.encode(image, integers)
+    for image, integers, by_tensorflow in examples
   ]
-  assert decode_all(records) == values
+  expected = [(image, integers) for image, integers, _ in examples]
+  assert decode_all(records) == expected
 
 
 @given(st.integers(0, 200), st.integers(1, 255))
 def test_changed_bytes_are_read_alike_in_any_company(at, change):
-  good = example.encode(b'png' * 40, 1, 2, 3)
+  good = example.encode(b'png' * 40, ONE)
   changed = bytearray(good)
   changed[at % len(good)] ^= change
   try:
-    expected = example.decode(bytes(changed))
-  except ValueError:
-    with pytest.raises(ValueError, match='it '):
+    (expected,) = decode_all([bytes(changed)])
+  except PreparationError:
+    with pytest.raises(PreparationError, match='it '):
       decode_all([good, bytes(changed)])
   else:
     assert decode_all([good, bytes(changed)])[1] == expected
@@ -117,25 +117,32 @@ def test_changed_bytes_are_read_alike_in_any_company(at, change):
 
 @given(st.binary(max_size=60))
 def test_other_bytes_are_refused_or_read(data):
-  with contextlib.suppress(ValueError):
-    example.decode(data)
+  with contextlib.suppress(PreparationError):
+    decode_all([data])
+
+
+@given(st.binary(max_size=20), st.integers(0, 100))
+def test_bytes_in_place_of_a_tail_are_refused_or_read(data, length):
+  good = example.encode(b'png' * 40, ONE)
+  with contextlib.suppress(PreparationError):
+    decode_all([good[: len(good) - length] + data])
 
 
 @pytest.mark.parametrize('missing', ['image', 'source_label'])
 def test_says_which_feature_is_missing(missing):
-  whole = by_protobuf(b'png', 1, 2, 3)
+  whole = by_protobuf(b'png', ONE)
   del whole.features.feature[missing]
-  with pytest.raises(ValueError, match=f'no .?{missing}'):
-    example.decode(whole.SerializeToString())
+  with pytest.raises(PreparationError, match=f"no '{missing}'"):
+    decode_all([whole.SerializeToString()])
 
 
 def test_lengths_at_which_varints_grow():
   for length in [*range(16), *range(60, 130), *range(16_200, 16_400)]:
-    check(bytes(length), 127, 128, 16_384)
+    check(bytes(length), integers_of(127, 128, 16_384))
 
 
 def test_features_stand_in_the_order_of_their_names():
-  data = example.encode(b'png', 1, 2, 3)
+  data = example.encode(b'png', ONE)
   names = [b'\x05image', b'\x05label', b'\x06source', b'\x0csource_label']
   at = [data.index(name) for name in names]
   assert at == sorted(at)
@@ -152,14 +159,12 @@ def test_tfds_reads_the_features():
   )
   image = np.arange(784).reshape(28, 28).astype(np.uint8)
   (encoded,) = png.encode(image[None])
-  decoded = features.deserialize_example(example.encode(encoded, 130, 3, 61))
+  integers = integers_of(130, 3, 61)
+  serialized = example.encode(encoded, integers)
+  decoded = features.deserialize_example(serialized)
   np.testing.assert_array_equal(decoded['image'][..., 0], image)
-  assert decoded['label'] == 130
-  assert decoded['source'] == 3
-  assert decoded['source_label'] == 61
-  by_tfds = features.serialize_example(
-    {'image': encoded, 'label': 130, 'source': 3, 'source_label': 61}
-  )
+  assert {name: int(decoded[name]) for name in integers} == integers
+  by_tfds = features.serialize_example({'image': encoded, **integers})
   assert tf.train.Example.FromString(by_tfds) == tf.train.Example.FromString(
-    example.encode(encoded, 130, 3, 61)
+    serialized
   )

@@ -301,7 +301,7 @@ def test_wrong_copies_are_passed_over(made, tmp_path):
 
 
 def test_every_image_of_a_large_split_is_turned_upright(tmp_path):
-  made = synthetic.make(form='zip', num_train=10_000)
+  made = synthetic.make(form='zip', sizes=synthetic.SIZES | {'train': 10_000})
   made.assert_read(_read(made, tmp_path))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tensorflow_datasets as tfds
 
-import cmnist_tfds
+from cmnist_tfds import subsets
 from cmnist_tfds.datasets.get_builder import get_builder
 
 
@@ -13,9 +13,7 @@ def prepare(
   data_dir, name='X-12', *, file_format=None, num_shards=None, stock=False
 ):
   """Prepares a subset of the sample; returns its folder."""
-  builder = get_builder(
-    cmnist_tfds.subset(name), data_dir=data_dir, sample=True
-  )
+  builder = get_builder(subsets.subset(name), data_dir=data_dir, sample=True)
   config = tfds.download.DownloadConfig(
     num_shards=num_shards,
     # More than there are; TFDS's own path takes over.

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 
+import encoded_sources
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,9 +18,9 @@ from tensorflow_datasets.core import writer as writer_lib
 from tensorflow_datasets.core.utils import shard_utils
 
 from cmnist_tfds import errors
-from cmnist_tfds.cache import split_sources, store
-from cmnist_tfds.cache.shuffle_order import order
-from cmnist_tfds.datasets.fast_path import records, shard_writer
+from cmnist_tfds.cache.shuffle_order import shuffle_order
+from cmnist_tfds.datasets.fast_path import shard_writer
+from cmnist_tfds.datasets.fast_path.records import SplitRecords
 from cmnist_tfds.formats import tfrecord
 
 COUNTS = (300, 200)
@@ -38,26 +39,25 @@ def read(path):
   return file.records(np.arange(len(file)))
 
 
-@pytest.fixture(scope='module')
-def pieces(tmp_path_factory):
-  folder = tmp_path_factory.mktemp('cache')
-  made = []
-  for source, count in enumerate(COUNTS):
-    rng = np.random.default_rng(source)
-    images = rng.integers(0, 256, (count, 28, 28)).astype(np.uint8)
-    labels = rng.integers(0, 10, count).astype(np.uint8)
-    found = store.open_or_encode(
-      str(source), lambda of=(images, labels): store.Loaded(*of, {}), folder
-    )
-    table = np.full(256, -1)
-    table[:10] = np.arange(10) + 10 * source
-    made.append(split_sources.Piece(found, np.arange(count), table, source))
-  return made
+def make_source(number, count):
+  rng = np.random.default_rng(number)
+  return encoded_sources.encode(
+    rng.integers(0, 256, (count, 28, 28), np.uint8),
+    rng.integers(0, 10, count).astype(np.uint8),
+    number=number,
+    first_label=10 * number,
+    raw_labels=range(10),
+  )
 
 
 @pytest.fixture(scope='module')
-def split(pieces):
-  return records.Records(pieces, order('train', sum(COUNTS)))
+def sources():
+  return [make_source(number, count) for number, count in enumerate(COUNTS)]
+
+
+@pytest.fixture(scope='module')
+def split(sources):
+  return SplitRecords(sources, shuffle_order('train', sum(COUNTS)))
 
 
 def template(folder, suffix):
@@ -79,7 +79,7 @@ def paths_and_ends(folder, suffix, num_shards):
   return paths, shard_utils.get_shard_boundaries(sum(COUNTS), num_shards)
 
 
-def write_as_tfds(folder, pieces, num_shards, suffix='tfrecord'):
+def write_as_tfds(folder, sources, num_shards, suffix='tfrecord'):
   """Writes the same examples with TFDS's own writer."""
   writer = writer_lib.Writer(
     serializer=example_serializer.ExampleSerializer(
@@ -93,22 +93,9 @@ def write_as_tfds(folder, pieces, num_shards, suffix='tfrecord'):
     ),
     shard_config=shard_utils.ShardConfig(num_shards=num_shards),
   )
-  key = 0
-  for piece in pieces:
-    for row in piece.rows:
-      raw_label = int(piece.store.labels[row])
-      writer.write(
-        key,
-        FEATURES.encode_example(
-          {
-            'image': piece.store.png(row),
-            'label': int(piece.labels[raw_label]),
-            'source': piece.source,
-            'source_label': raw_label,
-          }
-        ),
-      )
-      key += 1
+  along = [f for source in sources for f in encoded_sources.features(source)]
+  for key, (image, integers) in enumerate(along):
+    writer.write(key, FEATURES.encode_example({'image': image, **integers}))
   return writer.finalize()
 
 
@@ -117,11 +104,11 @@ def parse(data):
 
 
 @pytest.mark.parametrize('num_shards', [1, 3])
-def test_shards_hold_what_tfds_writes(tmp_path, pieces, split, num_shards):
+def test_shards_hold_what_tfds_writes(tmp_path, sources, split, num_shards):
   theirs, ours = tmp_path / 'theirs', tmp_path / 'ours'
   theirs.mkdir()
   ours.mkdir()
-  lengths, num_bytes = write_as_tfds(theirs, pieces, num_shards)
+  lengths, num_bytes = write_as_tfds(theirs, sources, num_shards)
   paths, ends = paths_and_ends(ours, 'tfrecord', num_shards)
   shard_writer.write_tfrecords(split, paths, ends)
   assert split.num_bytes == num_bytes
@@ -142,12 +129,21 @@ def test_two_writes_give_the_same_bytes(tmp_path, split):
   assert (tmp_path / 'a').read_bytes() == (tmp_path / 'b').read_bytes()
 
 
-def test_runs_meet_without_a_gap(tmp_path, split, monkeypatch):
-  shard_writer.write_tfrecords(split, [tmp_path / 'a'], [len(split)])
-  for at_once in [1, 7, len(split) - 1]:
-    monkeypatch.setattr(shard_writer, '_AT_ONCE', at_once)
-    shard_writer.write_tfrecords(split, [tmp_path / 'b'], [len(split)])
-    assert (tmp_path / 'a').read_bytes() == (tmp_path / 'b').read_bytes()
+def test_many_records_in_unequal_shards(tmp_path):
+  rng = np.random.default_rng(0)
+  source = encoded_sources.encode(
+    np.arange(256, dtype=np.uint8).repeat(784 * 80).reshape(-1, 28, 28),
+    rng.integers(0, 62, 256 * 80).astype(np.uint8),
+  )
+  along = encoded_sources.serialized([source])
+  order = rng.permutation(len(source))
+  paths = [tmp_path / str(number) for number in range(4)]
+  ends = [1, 8193, 20_000, len(source)]
+  shard_writer.write_tfrecords(SplitRecords([source], order), paths, ends)
+  found = [record for path in paths for record in read(path)]
+  assert found == [along[number] for number in order]
+  lengths = [len(tfrecord.File(path)) for path in paths]
+  assert np.cumsum(lengths).tolist() == ends
 
 
 def test_what_was_there_is_replaced(tmp_path, split):

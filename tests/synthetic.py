@@ -9,6 +9,7 @@ import hashlib
 import io
 import pathlib
 import zipfile
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -87,25 +88,28 @@ def make(
   homes: tuple[str, ...] = ('http://127.0.0.1:9/',),
   *,
   form: str = 'idx',
-  num_train: int = SIZES['train'],
   other_bytes: int = 400_000,
   seed: int = 0,
+  key: str = 'T',
+  folder: str = 'toy',
+  sizes: Mapping[str, int] = SIZES,
 ) -> Made:
-  """Makes a source with 20 test examples in two classes.
+  """Makes a source, by default of 40 training and 20 test examples.
 
   Args:
     homes: Bases of the URLs of its files, without the folder.
     form: 'idx'; 'npz', with the IDX files as equivalents; or 'zip', with IDX
       files as members.
-    num_train: How many training examples there are, an even number.
     other_bytes: Size of a member of the zip file that is not of this source.
     seed: Of the images.
+    key: Key of the source.
+    folder: Folder of its files.
+    sizes: How many examples each split has, half of them of each class.
 
   Returns:
     The source; with 'npz' both forms are among the files.
   """
   rng = np.random.default_rng(seed)
-  sizes = SIZES | {'train': num_train}
   arrays = {
     split: (
       rng.integers(0, 256, (size, 28, 28), np.uint8),
@@ -114,7 +118,7 @@ def make(
     for split, size in sizes.items()
   }
   named = {
-    f'toy/{split}-{part}': array
+    f'{folder}/{split}-{part}': array
     for split, both in arrays.items()
     for part, array in zip(('images', 'labels'), both, strict=True)
   }
@@ -130,9 +134,11 @@ def make(
     members = {f'gzip/{p.rpartition("/")[2]}': d for p, d in idx_files.items()}
     # With the default, our members are less than half of the archive.
     members['gzip/other.gz'] = rng.bytes(other_bytes)
-    files = {'toy/gzip.zip': zipped(members)}
+    files = {f'{folder}/gzip.zip': zipped(members)}
     archive = origin_file(
-      'toy/gzip.zip', files['toy/gzip.zip'], urls=urls('toy/gzip.zip')
+      f'{folder}/gzip.zip',
+      files[f'{folder}/gzip.zip'],
+      urls=urls(f'{folder}/gzip.zip'),
     )
     records = [
       origin_file(
@@ -169,7 +175,7 @@ def make(
         for path, record in zip(named, records, strict=True)
       ]
   source = Source(
-    key='T',
+    key=key,
     title='Toy',
     class_names=CLASS_NAMES,
     splits={
@@ -183,8 +189,8 @@ def make(
         sizes.items(), records[::2], records[1::2], strict=True
       )
     },
-    min_train_per_class=20,
     layout='npz' if form == 'npz' else 'idx',
+    min_train_per_class=sizes['train'] // 2,
     transposed=form == 'zip',
     homepage='',
     license='',

@@ -15,11 +15,12 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import google_crc32c
 import numpy as np
 
-from cmnist_tfds import origin, subsets
+from cmnist_tfds import origin
 from cmnist_tfds.cache import store
 from cmnist_tfds.formats import png
 from cmnist_tfds.prefetch import prefetch
@@ -43,7 +44,7 @@ class SplitSource:
   Attributes:
     classes: The classes that the subset takes from the source.
     kept: The split of the source: arrays 'images', uint8 (n, 28, 28), and
-      'labels', integers (n,), the raw labels; or in place of 'images' the
+      'labels', uint8 (n,), the raw labels; or in place of 'images' the
       arrays 'pngs', uint8, the PNGs one after the other and `MARGIN` bytes,
       'lengths', uint16 (n,), the bytes of each PNG, and 'crcs', uint32 (n,),
       the CRC-32C of each PNG.
@@ -143,8 +144,9 @@ def find_raw(subset: Subset, split: str) -> list[SplitSource] | None:
   for source in subset.sources:
     item = _Item(source, split, _proved_key(source, split))
     kept = _find_raw(item)
-    if kept is None and _find_encoded(item):
-      kept = _keep_raw(item, _read_nothing)
+    if kept is None and (encoded := _find_encoded(item)):
+      decode = functools.partial(_decode, item, encoded)
+      kept = store.keep('arrays', item.name, decode, _check_raw(item))
     if kept is None:
       return None
     found.append((item.key, kept))
@@ -235,10 +237,6 @@ def _same(arrays: origin.SplitArrays) -> origin.SplitArrays:
   return arrays
 
 
-def _read_nothing() -> origin.SplitArrays:
-  raise FileNotFoundError('the encoded images were just there')
-
-
 def _split_sources(
   subset: Subset, split: str, kept: Sequence[tuple[str, store.Kept]]
 ) -> list[SplitSource]:
@@ -247,16 +245,17 @@ def _split_sources(
   for number, ((source, raw_labels), (key, arrays)) in enumerate(
     zip(subset.members, kept, strict=True)
   ):
+    labels = arrays.arrays['labels']
     whole = limit is None and len(raw_labels) == len(source.class_names)
+    rows = None if whole else selection.rows(labels, raw_labels, limit)
+    # Equal examples have equal digests, so all rows are None too.
+    if rows is not None and len(rows) == len(labels):
+      rows = None
     found.append(
       SplitSource(
         classes=tuple(c for c in subset.classes if c.source_number == number),
         kept=arrays,
-        rows=(
-          None
-          if whole
-          else subsets.rows(arrays.arrays['labels'], raw_labels, limit)
-        ),
+        rows=rows,
         key=key,
       )
     )
@@ -277,31 +276,31 @@ def _keep_raw(item: _Item, read: _Read) -> store.Kept:
 
 
 def _make_raw(item: _Item, read: _Read) -> store.Made:
-  encoded = _find_encoded(item)
-  if encoded is None:
-    loaded = read()
-    arrays: dict[str, store.Chunks] = {
-      'images': loaded.images,
-      'labels': loaded.labels,
-    }
-    proofs = {path: proof.value for path, proof in loaded.proofs.items()}
-  else:
-    arrays = {
-      'images': _decode(encoded),
-      'labels': encoded.arrays['labels'],
-    }
-    proofs = encoded.note['proofs']
-  return store.Made(arrays, _note(item, proofs), _description(item, 'pixels'))
+  if encoded := _find_encoded(item):
+    return _decode(item, encoded)
+  loaded = read()
+  return store.Made(
+    {'images': loaded.images, 'labels': loaded.labels},
+    _note(item, {path: proof.value for path, proof in loaded.proofs.items()}),
+    _description(item, 'pixels'),
+  )
 
 
-def _decode(encoded: store.Kept) -> Iterator[np.ndarray]:
-  """Yields the images of PNGs, some at a time."""
+def _decode(item: _Item, encoded: store.Kept) -> store.Made:
   pngs = encoded.arrays['pngs']
   ends = np.cumsum(encoded.arrays['lengths'], dtype=np.int64)
   begins = ends - encoded.arrays['lengths']
-  for batch in _batches(len(ends)):
-    bounds = zip(begins[batch].tolist(), ends[batch].tolist(), strict=True)
-    yield png.decode([pngs[begin:end].tobytes() for begin, end in bounds])
+
+  def images() -> Iterator[np.ndarray]:
+    for batch in _batches(len(ends)):
+      bounds = zip(begins[batch].tolist(), ends[batch].tolist(), strict=True)
+      yield png.decode([pngs[begin:end].tobytes() for begin, end in bounds])
+
+  return store.Made(
+    {'images': images(), 'labels': encoded.arrays['labels']},
+    _note(item, encoded.note['proofs']),
+    _description(item, 'pixels'),
+  )
 
 
 def _check_raw(item: _Item) -> store.Check:
@@ -310,7 +309,7 @@ def _check_raw(item: _Item) -> store.Check:
 
 def _raw_faults(item: _Item, kept: store.Kept) -> Iterator[str]:
   images = kept.arrays.get('images', _NOTHING)
-  shape = (len(images), IMAGE_SIZE, IMAGE_SIZE)
+  shape = (*images.shape[:1], IMAGE_SIZE, IMAGE_SIZE)
   if images.dtype != np.uint8 or images.shape != shape:
     yield f'expected images uint8 {shape}, found {images.dtype} {images.shape}'
   yield from _label_faults(item, kept, len(images))
@@ -401,21 +400,24 @@ def _label_faults(
   """Says what is wrong with labels and note, which both kinds have."""
   source, files = item.source, item.source.splits[item.split]
   labels = kept.arrays.get('labels', _NOTHING)
-  if labels.dtype.kind != 'u' or labels.shape != (num_images,):
-    yield f'expected {num_images:,} labels, unsigned integers'
+  if (labels.dtype, labels.shape) != (np.uint8, (num_images,)):
+    yield f'expected {num_images:,} labels in uint8'
   counts = np.bincount(labels, minlength=source.raw_labels.stop)
   if len(counts) > source.raw_labels.stop or counts[: source.first_label].any():
     yield f'expected labels of {source.title}, found others'
-  proofs = kept.note.get('proofs', {})
-  if kept.note.get('key') != item.key or sorted(proofs) != sorted(
-    file.path for file in files.files
+  proofs: Any = kept.note.get('proofs')
+  if (
+    kept.note.get('key') != item.key
+    or not isinstance(proofs, dict)
+    or proofs.keys() != {files.images.path, files.labels.path}
   ):
     yield f'expected {item.key}, found {kept.note.get("key")}'
-  if not set(proofs.values()) <= {proof.value for proof in origin.Proof}:
+  known = [proof.value for proof in origin.Proof]
+  if any(proof not in known for proof in proofs.values()):
     yield f'there are no such proofs: {", ".join(map(str, proofs.values()))}'
+  if item.proved == (origin.Proof.NONE.value in proofs.values()):
+    yield f'the proofs are not those of {item.key}'
   if item.proved:
-    if origin.Proof.NONE.value in proofs.values():
-      yield 'expected verified files, found unverified ones'
     if num_images != files.num_examples:
       yield f'expected {files.num_examples:,} examples, found {num_images:,}'
     found = tuple(counts[source.first_label :].tolist())
@@ -424,5 +426,6 @@ def _label_faults(
 
 
 def _batches(count: int) -> Iterator[slice]:
-  for start in range(0, count, _AT_ONCE):
+  # The cache wants at least one batch of each array, if an empty one.
+  for start in range(0, max(count, 1), _AT_ONCE):
     yield slice(start, start + _AT_ONCE)
