@@ -28,6 +28,7 @@ import numpy as np
 from zlib_ng import zlib_ng
 
 from cmnist_tfds import locks
+from cmnist_tfds.errors import PreparationError
 
 # What there may be in the cache. An older version of this package kept files
 # of another kind.
@@ -159,27 +160,39 @@ def keep(kind: str, name: str, make: Callable[[], Made], check: Check) -> Kept:
   if (kept := find_kept(kind, name, check)) is not None:
     return kept
   folder = cache_dir() / kind / name
-  try:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _say_of_older_version()
-    with locks.lock(folder.with_name(f'.{name}.lock')):
-      # Another process may have made it in the meantime.
-      if (kept := find_kept(kind, name, check)) is not None:
-        return kept
-      made = make()
+  with contextlib.ExitStack() as held:
+    try:
+      folder.parent.mkdir(parents=True, exist_ok=True)
+      _say_of_older_version()
+      held.enter_context(locks.lock(folder.with_name(f'.{name}.lock')))
+    except (OSError, PreparationError) as error:
+      _say_unwritable(error)
+      return _in_memory(make())
+    # Another process may have made it in the meantime.
+    if (kept := find_kept(kind, name, check)) is not None:
+      return kept
+    made = make()
+    try:
       _write(folder, made)
       # A large source takes half a gigabyte, and its map as much again.
       del made
       return _open(folder, check)
-  except (_UnusableError, OSError) as error:
-    _say_once(
-      f'The cache folder {cache_dir()} cannot be used ({_reason(error)}), so this'
-      ' process keeps what it needs in memory. Make room there, or name another'
-      f' folder in {CACHE_DIR_VARIABLE}.'
-    )
-  made = make()
+    except (OSError, _UnusableError) as error:
+      _say_unwritable(error)
+  return _in_memory(make())
+
+
+def _in_memory(made: Made) -> Kept:
   return Kept(
     {name: _whole(chunks) for name, chunks in made.arrays.items()}, made.note
+  )
+
+
+def _say_unwritable(error: Exception) -> None:
+  _say_once(
+    f'The cache folder {cache_dir()} cannot be used ({_reason(error)}), so this'
+    ' process keeps what it needs in memory. Make room there, or name another'
+    f' folder in {CACHE_DIR_VARIABLE}.'
   )
 
 
