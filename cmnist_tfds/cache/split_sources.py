@@ -20,7 +20,7 @@ from typing import Any
 import google_crc32c
 import numpy as np
 
-from cmnist_tfds import origin
+from cmnist_tfds import origin, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.formats import png
 from cmnist_tfds.prefetch import prefetch
@@ -247,7 +247,7 @@ def _split_sources(
   ):
     labels = arrays.arrays['labels']
     whole = limit is None and len(raw_labels) == len(source.class_names)
-    rows = None if whole else selection.rows(labels, raw_labels, limit)
+    rows = None if whole else subsets.rows(labels, raw_labels, limit)
     # Equal examples have equal digests, so all rows are None too.
     if rows is not None and len(rows) == len(labels):
       rows = None
@@ -400,7 +400,7 @@ def _label_faults(
   """Says what is wrong with labels and note, which both kinds have."""
   source, files = item.source, item.source.splits[item.split]
   labels = kept.arrays.get('labels', _NOTHING)
-  if (labels.dtype, labels.shape) != (np.uint8, (num_images,)):
+  if labels.dtype != np.uint8 or labels.shape != (num_images,):
     yield f'expected {num_images:,} labels in uint8'
   counts = np.bincount(labels, minlength=source.raw_labels.stop)
   if len(counts) > source.raw_labels.stop or counts[: source.first_label].any():
