@@ -21,13 +21,14 @@ import pathlib
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from zlib_ng import zlib_ng
 
 from cmnist_tfds import locks
+from cmnist_tfds.errors import PreparationError
 
 # What there may be in the cache. An older version of this package kept files
 # of another kind.
@@ -162,7 +163,7 @@ def keep(kind: str, name: str, make: Callable[[], Made], check: Check) -> Kept:
   try:
     folder.parent.mkdir(parents=True, exist_ok=True)
     _say_of_older_version()
-    with locks.lock(folder.with_name(f'.{name}.lock')):
+    with _lock(folder.with_name(f'.{name}.lock')):
       # Another process may have made it in the meantime.
       if (kept := find_kept(kind, name, check)) is not None:
         return kept
@@ -225,6 +226,18 @@ def clear(kind: str | None = None) -> list[CacheEntry]:
     else:
       entry.path.unlink(missing_ok=True)
   return deleted
+
+
+@contextlib.contextmanager
+def _lock(path: pathlib.Path) -> Iterator[None]:
+  """Holds a lock; without one the cache is of no use, and no more than that."""
+  with contextlib.ExitStack() as held:
+    try:
+      held.enter_context(locks.lock(path))
+    except PreparationError as error:
+      # The system's own words, so that one fault is said in one way.
+      raise _UnusableError(_reason(error.__cause__ or error)) from error
+    yield
 
 
 def _write(folder: pathlib.Path, made: Made) -> None:
@@ -388,7 +401,7 @@ def _say_of_older_version() -> None:
     )
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
   """Returns what is wrong, without the path that the system adds."""
   return getattr(error, 'strerror', None) or str(error)
 
