@@ -101,7 +101,7 @@ def decode_all(
       numbers.append(tails.setdefault(rest, len(tails)))
     parsed = [_integers(_features(rest)) for rest in tails]
   except KeyError as err:
-    raise PreparationError(f'it has no {err}') from err
+    raise PreparationError(f'it has no {err}.') from err
   except ValueError as err:
     raise PreparationError(str(err)) from err
   return pngs, {
@@ -153,7 +153,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
     tag, at = _read_varint(data, at)
     length, at = _read_varint(data, at)
     if tag & 7 != _LENGTH_DELIMITED or at + length > len(data):
-      raise ValueError('it is no tf.train.Example of images and integers')
+      raise ValueError('it is no tf.train.Example of images and integers.')
     yield tag >> 3, data[at : at + length]
     at += length
 
@@ -167,7 +167,7 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     shift += 7
     if byte <= 0x7F:
       return value, at
-  raise ValueError('it ends within a number')
+  raise ValueError('it ends within a number.')
 
 
 def _integer(data: bytes) -> int:

@@ -122,8 +122,7 @@ def _inflate(number: int, png: bytes) -> bytes:
 
 def _undecodable(number: int, why: str) -> PreparationError:
   return PreparationError(
-    f'Image {number} of the images to decode cannot be decoded: {why}. Build'
-    ' the dataset again, with overwriting.'
+    f'Image {number} of the images to decode cannot be decoded: {why}.'
   )
 
 
