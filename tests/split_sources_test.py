@@ -118,10 +118,24 @@ def test_images_are_encoded_from_raw_pixels(split, locations, origin_dir):
     store.clear('arrays')
 
 
-def test_raw_pixels_are_kept_before_images_are_encoded(locations):
+def test_each_kind_is_kept_when_it_is_first_needed(locations):
   open_encoded(BOTH, 'train', locations)
-  assert [len(store.entries(kind)) for kind in ('arrays', 'encoded')] == [2, 2]
+  assert [len(store.entries(kind)) for kind in ('arrays', 'encoded')] == [0, 2]
   assert split_sources.find_raw(BOTH, 'train')
+  assert [len(store.entries(kind)) for kind in ('arrays', 'encoded')] == [2, 2]
+
+
+def test_images_are_encoded_from_raw_pixels_without_origin_files(
+  locations, origin_dir
+):
+  expected = open_encoded(BOTH, 'train', locations)
+  open_raw(BOTH, 'train', locations)
+  shutil.rmtree(origin_dir)
+  assert len(store.clear('encoded')) == 2
+  for before, after in zip(
+    expected, open_encoded(BOTH, 'train', locations), strict=True
+  ):
+    np.testing.assert_array_equal(after.take('crcs'), before.take('crcs'))
 
 
 def test_raw_pixels_are_decoded_where_origin_files_are_gone(
@@ -133,7 +147,7 @@ def test_raw_pixels_are_decoded_where_origin_files_are_gone(
     lambda: open_raw(BOTH, 'train'),
     lambda: split_sources.find_raw(BOTH, 'train'),
   ):
-    assert len(store.clear('arrays')) == 2
+    store.clear('arrays')
     toy, upright = open_again()
     assert_whole(toy, TOY, 'train')
     assert_whole(upright, UPRIGHT, 'train')
@@ -141,13 +155,14 @@ def test_raw_pixels_are_decoded_where_origin_files_are_gone(
 
 
 def test_both_ways_to_raw_pixels_give_the_same_files(locations):
-  open_encoded(ONE, 'train', locations)
+  open_raw(ONE, 'train', locations)
 
   def files():
     (entry,) = store.entries('arrays')
     return {path.name: path.read_bytes() for path in entry.path.iterdir()}
 
   from_origin = files()
+  open_encoded(ONE, 'train', locations)
   store.clear('arrays')
   open_raw(ONE, 'train')
   assert files() == from_origin

@@ -15,9 +15,7 @@ import numpy as np
 
 from cmnist_tfds.cache import store
 
-# The order of fewer keys is that of more keys without the greater ones. So
-# each split has one order in the cache, of at least so many keys.
-_FEWEST = 2**17
+_FEWEST = 2**15
 
 
 @functools.lru_cache(maxsize=8)
@@ -31,7 +29,8 @@ def shuffle_order(split: str, num_examples: int) -> np.ndarray:
   Returns:
     uint32 (num_examples,), a permutation of the keys; read-only.
   """
-  # Powers of two: a longer order serves all splits that come near it.
+  # The order of fewer keys is that of more keys without the greater ones. So
+  # one order in the cache serves all splits up to the next power of two.
   length = max(_FEWEST, 1 << (num_examples - 1).bit_length())
   kept = store.keep(
     'order',

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each source gives to a split, as raw pixels or as encoded images.
 
-The cache keeps both kinds of each split of a source. Raw pixels are kept as
-soon as origin files are read: the arrays are in memory then, and to write them
-takes a twentieth of the time of encoding them. Images are encoded when a build
-first needs them. Each kind is made from the other where that is there, so
-origin files are read only where neither is.
+The cache keeps each kind of each split of a source once it has been needed: raw
+pixels are made when a subset is first read, encoded images when one is first
+built. So a build does not pay for pixels that only TFDS will read (784 bytes an
+example and a tenth of the time). Each kind is made from the other where the
+cache has that, so origin files are read only where it has neither.
 """
 
 from __future__ import annotations
@@ -278,12 +278,8 @@ def _keep_raw(item: _Item, read: _Read) -> store.Kept:
 def _make_raw(item: _Item, read: _Read) -> store.Made:
   if encoded := _find_encoded(item):
     return _decode(item, encoded)
-  loaded = read()
-  return store.Made(
-    {'images': loaded.images, 'labels': loaded.labels},
-    _note(item, {path: proof.value for path, proof in loaded.proofs.items()}),
-    _description(item, 'pixels'),
-  )
+  loaded = _load(item, read)
+  return store.Made(loaded.arrays, loaded.note, _description(item, 'pixels'))
 
 
 def _decode(item: _Item, encoded: store.Kept) -> store.Made:
@@ -298,7 +294,7 @@ def _decode(item: _Item, encoded: store.Kept) -> store.Made:
 
   return store.Made(
     {'images': images(), 'labels': encoded.arrays['labels']},
-    _note(item, encoded.note['proofs']),
+    encoded.note,
     _description(item, 'pixels'),
   )
 
@@ -332,7 +328,7 @@ def _keep_encoded(item: _Item, read: _Read) -> store.Kept:
 
 
 def _make_encoded(item: _Item, read: _Read) -> store.Made:
-  raw = _keep_raw(item, read)
+  raw = _find_raw(item) or _load(item, read)
   images = raw.arrays['images']
   lengths: list[np.ndarray] = []
   crcs: list[np.ndarray] = []
@@ -356,9 +352,7 @@ def _make_encoded(item: _Item, read: _Read) -> store.Made:
     'crcs': crcs,
     'labels': raw.arrays['labels'],
   }
-  return store.Made(
-    arrays, _note(item, raw.note['proofs']), _description(item, 'PNG')
-  )
+  return store.Made(arrays, raw.note, _description(item, 'PNG'))
 
 
 def _check_encoded(item: _Item) -> store.Check:
@@ -385,8 +379,14 @@ def _encoded_faults(item: _Item, kept: store.Kept) -> Iterator[str]:
 # Both kinds -------------------------------------------------------------------
 
 
-def _note(item: _Item, proofs: dict[str, str]) -> dict[str, object]:
-  return {'key': item.key, 'proofs': proofs}
+def _load(item: _Item, read: _Read) -> store.Kept:
+  """Reads the origin files."""
+  loaded = read()
+  proofs = {path: proof.value for path, proof in loaded.proofs.items()}
+  return store.Kept(
+    {'images': loaded.images, 'labels': loaded.labels},
+    {'key': item.key, 'proofs': proofs},
+  )
 
 
 def _description(item: _Item, kind: str) -> str:
