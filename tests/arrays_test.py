@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 
+import framing
 import numpy as np
 import preparing
 import pytest
@@ -211,21 +212,21 @@ def test_other_examples_are_refused(copy):
   records = tfrecord.File(path)
   written = records.records(np.arange(len(records)))
   written[3] = b'no example'
-  path.write_bytes(b''.join(map(tfrecord.frame, written)))
+  path.write_bytes(b''.join(map(framing.frame, written)))
   with pytest.raises(errors.PreparationError, match='record 3 is no example'):
     load_x12(copy, split='test')
 
 
 def test_an_image_of_another_size_is_refused(copy):
-  from cmnist_tfds.formats import example, tfrecord
+  from cmnist_tfds.formats import tfrecord
 
   path = only_file(copy, '*test*')
   records = tfrecord.File(path)
   written = records.records(np.arange(len(records)))
-  written[3] = example.encode(
+  written[3] = framing.encode(
     b'no image', {'label': 1, 'source': 0, 'source_label': 4}
   )
-  path.write_bytes(b''.join(map(tfrecord.frame, written)))
+  path.write_bytes(b''.join(map(framing.frame, written)))
   with pytest.raises(errors.PreparationError, match=r'record 3 .*no PNG'):
     load_x12(copy, split='test')
 

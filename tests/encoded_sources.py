@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import framing
 import google_crc32c
 import numpy as np
 import synthetic
 
 from cmnist_tfds.cache import split_sources, store
 from cmnist_tfds.cache.split_sources import SplitSource
-from cmnist_tfds.formats import example, png
+from cmnist_tfds.formats import png
 from cmnist_tfds.subsets import SubsetClass
 
 
@@ -78,7 +79,7 @@ def features(source: SplitSource) -> list[tuple[bytes, dict[str, int]]]:
 def serialized(sources: Sequence[SplitSource]) -> list[bytes]:
   """Returns the serialised examples along the concatenation of sources."""
   return [
-    example.encode(*of_example)
+    framing.encode(*of_example)
     for source in sources
     for of_example in features(source)
   ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 
+import framing
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -47,7 +48,7 @@ def decode_all(records):
 
 
 def check(image, integers):
-  ours = example.encode(image, integers)
+  ours = framing.encode(image, integers)
   theirs = by_protobuf(image, integers)
   assert tf.train.Example.FromString(ours) == theirs
   # No varint is longer than need be, and no field is unknown.
@@ -74,14 +75,14 @@ def test_reads_what_protobuf_writes_in_any_order(image, integers, names):
     for name in names
   )
   assert decode_all([joined]) == [(image, integers)]
-  assert decode_all([example.encode(image, integers)]) == [(image, integers)]
+  assert decode_all([framing.encode(image, integers)]) == [(image, integers)]
 
 
 def test_reads_pngs_of_all_lengths():
   for image in png.encode(np.eye(28, dtype=np.uint8)[None] * 9):
     for data in (image, image + image, image[:-1], image[1:], b''):
       integers = integers_of(300, 1, 2)
-      record = example.encode(data, integers)
+      record = framing.encode(data, integers)
       assert decode_all([record]) == [(data, integers)]
 
 
@@ -94,7 +95,7 @@ def test_reads_many_as_it_reads_one(examples):
   records = [
     by_protobuf(image, integers).SerializeToString()
     if by_tensorflow
-    else example.encode(image, integers)
+    else framing.encode(image, integers)
     for image, integers, by_tensorflow in examples
   ]
   expected = [(image, integers) for image, integers, _ in examples]
@@ -103,7 +104,7 @@ def test_reads_many_as_it_reads_one(examples):
 
 @given(st.integers(0, 200), st.integers(1, 255))
 def test_changed_bytes_are_read_alike_in_any_company(at, change):
-  good = example.encode(b'png' * 40, ONE)
+  good = framing.encode(b'png' * 40, ONE)
   changed = bytearray(good)
   changed[at % len(good)] ^= change
   try:
@@ -123,7 +124,7 @@ def test_other_bytes_are_refused_or_read(data):
 
 @given(st.binary(max_size=20), st.integers(0, 100))
 def test_bytes_in_place_of_a_tail_are_refused_or_read(data, length):
-  good = example.encode(b'png' * 40, ONE)
+  good = framing.encode(b'png' * 40, ONE)
   with contextlib.suppress(PreparationError):
     decode_all([good[: len(good) - length] + data])
 
@@ -142,7 +143,7 @@ def test_lengths_at_which_varints_grow():
 
 
 def test_features_stand_in_the_order_of_their_names():
-  data = example.encode(b'png', ONE)
+  data = framing.encode(b'png', ONE)
   names = [b'\x05image', b'\x05label', b'\x06source', b'\x0csource_label']
   at = [data.index(name) for name in names]
   assert at == sorted(at)
@@ -160,7 +161,7 @@ def test_tfds_reads_the_features():
   image = np.arange(784).reshape(28, 28).astype(np.uint8)
   (encoded,) = png.encode(image[None])
   integers = integers_of(130, 3, 61)
-  serialized = example.encode(encoded, integers)
+  serialized = framing.encode(encoded, integers)
   decoded = features.deserialize_example(serialized)
   np.testing.assert_array_equal(decoded['image'][..., 0], image)
   assert {name: int(decoded[name]) for name in integers} == integers

@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import encoded_sources
+import framing
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmnist_tfds.datasets.fast_path.records import SplitRecords
-from cmnist_tfds.formats import png, tfrecord
+from cmnist_tfds.formats import png
 
 # So many images of each kind, from tiny PNGs to the largest there are.
 EACH = 12
@@ -55,11 +56,11 @@ def test_records_are_examples_in_frames(data):
   expected = [along[number] for number in order]
   assert len(found) == count
   assert found.num_bytes == sum(map(len, expected))
-  assert joined(found, 0, count) == list(map(tfrecord.frame, expected))
+  assert joined(found, 0, count) == list(map(framing.frame, expected))
   start = data.draw(st.integers(0, count - 1))
   stop = data.draw(st.integers(start + 1, count))
   run = expected[start:stop]
-  assert joined(found, start, stop) == list(map(tfrecord.frame, run))
+  assert joined(found, start, stop) == list(map(framing.frame, run))
   assert list(found.examples(start, stop)) == run
 
 
@@ -75,7 +76,7 @@ def test_images_of_every_length():
   order = rng.permutation(600)
   along = encoded_sources.serialized([source])
   assert joined(SplitRecords([source], order), 0, 600) == [
-    tfrecord.frame(along[number]) for number in order
+    framing.frame(along[number]) for number in order
   ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import pathlib
 import tempfile
 
+import framing
 import google_crc32c
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ RECORDS = st.lists(st.binary(max_size=200), max_size=8)
 
 
 def write(path, records):
-  path.write_bytes(b''.join(map(tfrecord.frame, records)))
+  path.write_bytes(b''.join(map(framing.frame, records)))
 
 
 def read(path):
@@ -51,7 +52,7 @@ def test_footers_of_many_records_are_those_of_each(records):
   together = tfrecord.footers(crcs)
   assert together.dtype == np.uint8
   assert [f.tobytes() for f in together] == [
-    tfrecord.frame(record)[-4:] for record in records
+    framing.frame(record)[-4:] for record in records
   ]
 
 

@@ -72,26 +72,6 @@ try:
 except ImportError as error:
   raise _changed(str(error)) from error
 
-__all__ = [
-  'INCOMPLETE_PREFIX',
-  'TRIED',
-  'DatasetCollection',
-  'DatasetCollectionInfo',
-  'DatasetReference',
-  'DownloadResult',
-  'Downloader',
-  'ShardConfig',
-  'ShardedFileTemplate',
-  'UrlInfo',
-  'check_classes',
-  'check_instance',
-  'compute_url_info',
-  'get_dl_fname',
-  'get_shard_boundaries',
-  'is_locally_cached',
-  'read_url_info',
-]
-
 _METHODS = {
   tfds.core.GeneratorBasedBuilder: (
     '_checksums_path',

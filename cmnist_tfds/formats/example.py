@@ -26,20 +26,6 @@ _LENGTH_DELIMITED = 2
 _NAMES = sorted(feature.name for feature in schema.INTEGERS)
 
 
-def encode(png: bytes, integers: Mapping[str, int]) -> bytes:
-  """Serialises one example.
-
-  Args:
-    png: The image.
-    integers: The value of each integer feature, by its name.
-
-  Returns:
-    The serialised `tf.train.Example`.
-  """
-  end = tail(integers)
-  return head(len(png), len(end)) + png + end
-
-
 # The same lengths occur in split after split.
 @functools.lru_cache(maxsize=4096)
 def head(png_length: int, tail_length: int) -> bytes:

@@ -27,12 +27,6 @@ FOOTER_SIZE = 4
 _Crc = TypeVar('_Crc', int, np.ndarray)
 
 
-def frame(record: bytes) -> bytes:
-  """Returns a record in its frame."""
-  footer = struct.pack('<I', _mask(google_crc32c.value(record)))
-  return header(len(record)) + record + footer
-
-
 @functools.lru_cache(maxsize=4096)
 def header(length: int) -> bytes:
   """Returns what stands before a record of so many bytes."""

@@ -16,7 +16,7 @@ from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.load import split_spec
 from cmnist_tfds.load.mapped_split import MappedSplit
-from cmnist_tfds.load.split_view import SplitView, Stretch
+from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 
@@ -70,7 +70,7 @@ class Cached:
     return SplitView(
       self.subset,
       [
-        Stretch(self.splits[run.split], run.start, run.stop)
+        (self.splits[run.split], run.start, run.stop)
         for run in split_spec.runs(spec, self.shard_lengths)
       ],
     )

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Images copied in one go: enough for their number not to matter, and few
-# enough to stay in the processor's cache.
+# Images copied in one go: few enough to stay in the processor's cache.
 _AT_ONCE = 4096
 
 
 class MappedSplit:
-  """The examples of a split, taken from maps when they are asked for.
+  """The examples of a split, taken from maps on demand.
 
-  Several threads may take examples at a time.
+  Several threads may take examples at the same time.
 
   Attributes:
     labels: int64 (n,), the labels, in the order of the prepared dataset.
@@ -26,75 +25,76 @@ class MappedSplit:
     images: Sequence[np.ndarray],
     rows: Sequence[np.ndarray | None],
     labels: np.ndarray,
-    order: np.ndarray | None,
+    order: np.ndarray,
   ):
-    """Keeps what examples are taken from.
+    """Keeps the maps.
 
     Args:
-      images: The images of each source, uint8 (k, 28, 28), mapped.
-      rows: Which images of each source are in the split, integers; None for
-        all, in their order.
+      images: The images of each source, uint8 (k, 28, 28).
+      rows: The images of each source that are in the split, integers; None for
+        all of them.
       labels: int64 (n,), the labels along the concatenation of the rows.
-      order: Integers (n,), the numbers along the concatenation in the order of
-        the prepared dataset; None if they are in that order.
+      order: Integers (n,), the numbers along the concatenation, in the order of
+        the prepared dataset.
     """
     self._images = images
     self._rows = rows
-    counts = [
-      len(i) if r is None else len(r) for i, r in zip(images, rows, strict=True)
-    ]
-    self._ends = np.cumsum(counts)
-    self._begins = self._ends - counts
+    self._ends = np.cumsum(
+      [len(i if r is None else r) for i, r in zip(images, rows, strict=True)]
+    )
     self._order = order
-    self.labels = labels if order is None else labels[order]
+    self.labels = labels[order]
 
   def __len__(self) -> int:
     return len(self.labels)
 
-  def take(self, numbers: np.ndarray) -> np.ndarray:
-    """Returns the images of some examples.
+  def take(
+    self, numbers: np.ndarray, *, images: bool = True
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Returns some of the examples.
 
     Args:
       numbers: Integers (m,), which examples.
+      images: Whether images are wanted.
 
     Returns:
-      uint8 (m, 28, 28).
+      Images, uint8 (m, 28, 28), or (0, 28, 28) if they are not wanted; and
+      labels, int64 (m,).
     """
-    keys = numbers if self._order is None else self._order[numbers]
+    keys = self._order[numbers] if images else self._order[:0]
     taken = np.empty((len(keys), *self._images[0].shape[1:]), np.uint8)
     for start in range(0, len(keys), _AT_ONCE):
       batch = slice(start, start + _AT_ONCE)
       self._take(keys[batch], taken[batch])
-    return taken
+    return taken, self.labels[numbers]
 
   def _take(self, keys: np.ndarray, taken: np.ndarray) -> None:
     sources = np.searchsorted(self._ends, keys, side='right')
-    for source, images in enumerate(self._images):
+    for source, (images, rows) in enumerate(
+      zip(self._images, self._rows, strict=True)
+    ):
       at = np.flatnonzero(sources == source)
-      within = keys[at] - self._begins[source]
-      rows = self._rows[source]
+      within = keys[at] - (self._ends[source - 1] if source else 0)
       taken[at] = images[within if rows is None else rows[within]]
 
-  def read(self) -> np.ndarray:
-    """Returns all images, in half the time of `take`.
+  def read_images(self) -> np.ndarray:
+    """Returns all images, in half the time that `take` needs.
 
-    Images are read in the order of their source and each is put into its place
-    in the split, so that each is copied once.
+    Each source is read in its own order, and each image is copied once, to its
+    place in the split.
 
     Returns:
       uint8 (n, 28, 28).
     """
-    places = None
-    if self._order is not None:
-      places = np.empty(len(self), np.intp)
-      places[self._order] = np.arange(len(self))
+    places = np.empty(len(self), np.intp)
+    places[self._order] = np.arange(len(self))
     read = np.empty((len(self), *self._images[0].shape[1:]), np.uint8)
-    for begin, end, images, rows in zip(
-      self._begins, self._ends, self._images, self._rows, strict=True
-    ):
-      for start in range(begin, end, _AT_ONCE):
-        stop = min(start + _AT_ONCE, end)
-        which = slice(start - begin, stop - begin)
-        into = slice(start, stop) if places is None else places[start:stop]
-        read[into] = images[which if rows is None else rows[which]]
+    begin = 0
+    for images, rows in zip(self._images, self._rows, strict=True):
+      count = len(images if rows is None else rows)
+      for start in range(0, count, _AT_ONCE):
+        batch = slice(start, min(start + _AT_ONCE, count))
+        into = places[begin + batch.start : begin + batch.stop]
+        read[into] = images[batch if rows is None else rows[batch]]
+      begin += count
     return read

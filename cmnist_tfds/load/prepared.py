@@ -139,14 +139,14 @@ class Prepared:
       PreparationError: If a shard of a split that is kept is missing or
         damaged; the message says which record.
     """
-    stretches = []
+    runs: list[Stretch] = []
     for run in split_spec.runs(spec, self.shard_lengths):
       if keep or len(run) == sum(self.shard_lengths[run.split]):
         split: MappedSplit | ShardSplit = self._keep(run.split)
       else:
         split = self._find_kept(run.split) or self._shard_split(run.split)
-      stretches.append(Stretch(split, run.start, run.stop))
-    return SplitView(self.subset, stretches)
+      runs.append((split, run.start, run.stop))
+    return SplitView(self.subset, runs)
 
   def _shard_split(self, split: str) -> ShardSplit:
     return ShardSplit(self.subset, self.file_format, self.shards[split])
@@ -212,8 +212,9 @@ class Prepared:
 
 
 def _map_kept(kept: store.Kept) -> MappedSplit:
+  labels = kept.arrays['labels']
   return MappedSplit(
-    [kept.arrays['images']], [None], kept.arrays['labels'], None
+    [kept.arrays['images']], [None], labels, np.arange(len(labels))
   )
 
 

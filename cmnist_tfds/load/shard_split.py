@@ -44,11 +44,14 @@ class ShardSplit:
   def __len__(self) -> int:
     return int(self._ends[-1]) if len(self._ends) else 0
 
-  def read(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Reads examples.
+  def take(
+    self, numbers: np.ndarray, *, images: bool = True
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Reads some of the examples.
 
     Args:
       numbers: Integers (m,), which examples.
+      images: Makes no difference, since a record holds both.
 
     Returns:
       Images, uint8 (m, 28, 28); and labels, int64 (m,).
@@ -57,7 +60,8 @@ class ShardSplit:
       PreparationError: If a shard is missing or damaged; the message says
         which record.
     """
-    images = np.empty((len(numbers), *schema.IMAGE.shape[:2]), np.uint8)
+    del images
+    pixels = np.empty((len(numbers), *schema.IMAGE.shape[:2]), np.uint8)
     labels = np.empty(len(numbers), np.int64)
     shard_of = np.searchsorted(self._ends, numbers, side='right')
     for shard in np.unique(shard_of).tolist():
@@ -65,8 +69,8 @@ class ShardSplit:
       begin = self._ends[shard] - self._shards[shard].num_examples
       for start in range(0, len(at), _AT_ONCE):
         batch = at[start : start + _AT_ONCE]
-        images[batch], labels[batch] = self._read(shard, numbers[batch] - begin)
-    return images, labels
+        pixels[batch], labels[batch] = self._read(shard, numbers[batch] - begin)
+    return pixels, labels
 
   def read_all(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields images and labels of all examples, some at a time.
@@ -76,7 +80,7 @@ class ShardSplit:
         which record.
     """
     for start in range(0, len(self), _AT_ONCE):
-      yield self.read(np.arange(start, min(start + _AT_ONCE, len(self))))
+      yield self.take(np.arange(start, min(start + _AT_ONCE, len(self))))
 
   def _open_shard(self, shard: int) -> shard_reader.ShardRecords:
     of_shard = self._shards[shard]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,58 +16,25 @@ from cmnist_tfds.subsets import Subset
 
 FEATURE_NAMES = tuple(feature.name for feature in schema.FEATURES)
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Stretch:
-  """Consecutive examples of a split.
-
-  Attributes:
-    split: The split.
-    start: Number of the first example.
-    stop: Number of the first example after them.
-  """
-
-  split: MappedSplit | ShardSplit
-  start: int
-  stop: int
-
-  def __len__(self) -> int:
-    return self.stop - self.start
-
-  def take(
-    self, numbers: np.ndarray, *, images: bool = True
-  ) -> tuple[np.ndarray | None, np.ndarray]:
-    """Returns images, if they are wanted, and labels of some examples."""
-    numbers = numbers + self.start
-    if isinstance(self.split, ShardSplit):
-      return self.split.read(numbers)
-    return (
-      self.split.take(numbers) if images else None,
-      self.split.labels[numbers],
-    )
-
-  def read(
-    self, *, images: bool = True
-  ) -> tuple[np.ndarray | None, np.ndarray]:
-    """Returns images, if they are wanted, and labels of all examples."""
-    if isinstance(self.split, MappedSplit) and len(self) == len(self.split):
-      return self.split.read() if images else None, self.split.labels
-    return self.take(np.arange(len(self)), images=images)
+# Consecutive examples of a split: the number of the first one, and of the first
+# one after them.
+Stretch = tuple[MappedSplit | ShardSplit, int, int]
 
 
 class SplitView:
-  """Examples of a subset; several threads may take some at a time."""
+  """Examples of a subset; several threads may take some at the same time."""
 
-  def __init__(self, subset: Subset, stretches: Sequence[Stretch]):
+  def __init__(self, subset: Subset, runs: Sequence[Stretch]):
     """Keeps what the examples are.
 
     Args:
       subset: The subset.
-      stretches: The examples, one stretch after the other.
+      runs: The examples, one run after the other.
     """
     self._subset = subset
-    self._stretches = stretches
-    self._ends = np.cumsum([len(s) for s in stretches], dtype=np.int64)
+    self._runs = runs
+    counts = [stop - start for _, start, stop in runs]
+    self._ends = np.cumsum(counts, dtype=np.int64)
     self._values = {
       feature.name: np.array([feature.of_class(c) for c in subset.classes])
       for feature in schema.INTEGERS
@@ -92,20 +59,20 @@ class SplitView:
       PreparationError: If a record is damaged; the message says which.
     """
     wanted = schema.IMAGE.name in features
-    if len(self._stretches) == 1:
+    if len(self._runs) == 1:
+      split, first, _ = self._runs[0]
       return self._features(
-        *self._stretches[0].take(numbers, images=wanted), features
+        *split.take(numbers + first, images=wanted), features
       )
-    labels = np.empty(len(numbers), np.int64)
     images = np.empty(
       (len(numbers) * wanted, *schema.IMAGE.shape[:2]), np.uint8
     )
-    stretch_of = np.searchsorted(self._ends, numbers, side='right')
-    for index in np.unique(stretch_of).tolist():
-      stretch = self._stretches[index]
-      at = np.flatnonzero(stretch_of == index)
-      within = numbers[at] - (self._ends[index] - len(stretch))
-      taken, labels[at] = stretch.take(within, images=wanted)
+    labels = np.empty(len(numbers), np.int64)
+    run_of = np.searchsorted(self._ends, numbers, side='right')
+    for index, (split, _, stop) in enumerate(self._runs):
+      at = np.flatnonzero(run_of == index)
+      within = numbers[at] + (stop - self._ends[index])
+      taken, labels[at] = split.take(within, images=wanted)
       if wanted:
         images[at] = taken
     return self._features(images, labels, features)
@@ -125,40 +92,29 @@ class SplitView:
       MemoryShortageError: If they do not fit into memory.
       PreparationError: If a record is damaged; the message says which.
     """
-    wanted = schema.IMAGE.name in features
+    sizes = {f.name: np.dtype(f.dtype).itemsize for f in schema.FEATURES}
+    sizes[schema.IMAGE.name] *= math.prod(schema.IMAGE.shape)
     memory.check(
-      len(self)
-      * (wanted * int(np.prod(schema.IMAGE.shape)) + 8 * len(features)),
+      len(self) * sum(sizes[name] for name in features),
       f'{len(self):,} examples of {self._subset.title}',
     )
-    if len(self._stretches) == 1:
-      return self._features(*self._stretches[0].read(images=wanted), features)
-    parts = [stretch.read(images=wanted) for stretch in self._stretches]
-    empty = np.empty((0, *schema.IMAGE.shape[:2]), np.uint8)
-    return self._features(
-      np.concatenate([empty, *(p for p, _ in parts if p is not None)]),
-      np.concatenate([np.empty(0, np.int64), *(labels for _, labels in parts)]),
-      features,
-    )
+    if len(self._runs) == 1 and schema.IMAGE.name in features:
+      split, _, _ = self._runs[0]
+      if isinstance(split, MappedSplit) and len(split) == len(self):
+        return self._features(split.read_images(), split.labels, features)
+    return self.take(np.arange(len(self)), features)
 
   def _features(
-    self,
-    images: np.ndarray | None,
-    labels: np.ndarray,
-    features: Sequence[str],
+    self, images: np.ndarray, labels: np.ndarray, features: Sequence[str]
   ) -> dict[str, np.ndarray]:
-    found = {
-      name: self._values[name][labels]
+    return {
+      name: images if name == schema.IMAGE.name else self._values[name][labels]
       for name in features
-      if name != schema.IMAGE.name
     }
-    if images is not None and schema.IMAGE.name in features:
-      found[schema.IMAGE.name] = images
-    return found
 
 
 def check_features(names: Sequence[str], known: Sequence[str]) -> None:
-  """Raises a `ValueError` if there is a name that is not known."""
+  """Raises a `ValueError` if a name is not among the known ones."""
   unknown = [name for name in names if name not in known]
   if unknown:
     raise ValueError(
