@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Computes items one ahead of their use."""
+"""Computes each item while the one before it is in use."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _Result = TypeVar('_Result')
 def prefetch(
   function: Callable[[_Item], _Result], items: Iterable[_Item]
 ) -> Iterator[_Result]:
-  """Maps a function over items, in order, one ahead of the one in use.
+  """Maps a function over items in order, computing one result ahead.
 
   Args:
-    function: Called in another thread, for one item at a time.
+    function: Called in another thread, with one item at a time.
     items: The items.
 
   Yields:
-    What the function returns for each.
+    The result for each item.
   """
   with futures.ThreadPoolExecutor(1) as worker:
     running = None

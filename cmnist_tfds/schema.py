@@ -3,7 +3,7 @@
 
 TFDS features, serialised examples, arrays, batches, Croissant and the dataset
 card all follow from `FEATURES`. An example is one image and integers that
-follow from its class, so a further integer feature is one further entry in `INTEGERS`.
+follow from its class. To add an integer feature, add one entry to `INTEGERS`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Feature:
 
   Attributes:
     name: Its name in TFDS, in arrays and in files.
-    description: What it holds, as a phrase.
-    dtype: NumPy's name of the type of its values.
+    description: A phrase that says what it holds.
+    dtype: NumPy's name for the type of its values.
     shape: Shape of one value; () for a number.
   """
 
@@ -38,7 +38,7 @@ class ClassFeature(Feature):
 
   Attributes:
     of_class: Returns the integer of a class.
-    names: Returns the names of the values 0, 1, ... in a subset; None where
+    names: Returns the names of the values 0, 1, ... in a subset; None if the
       values have no names.
   """
 
@@ -65,7 +65,7 @@ SOURCE = ClassFeature(
   of_class=lambda c: c.source_number,
   names=lambda subset: [s.key for s in subset.sources],
 )
-# Protocol buffers, tables and batches hold these beside the image.
+# An example holds these in addition to the image.
 INTEGERS = (
   LABEL,
   SOURCE,

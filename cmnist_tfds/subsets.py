@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The subsets of CMNIST: their names, classes and rows, the rule they follow.
+"""The subsets of CMNIST: names, classes, rows, and the rule for combinations.
 
     CMNIST-3-EElKm-r-10
            | |      `-- only the first 10 training examples of each class
            | `--------- keys of the sources, in the order of `sources.SOURCES`
-           `----------- how many sources
+           `----------- number of sources
 
-A combination is valid when no class name occurs in two of its sources (section
-3 of the paper). CMNIST-X mixes some classes of several sources, those that the
-published generator lists, and is named by its number of classes.
+A combination is valid if no class name occurs in two of its sources (section 3
+of the paper). CMNIST-X mixes some classes of several sources, which the
+published generator lists. Its name gives its number of classes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ REDUCED_SIZES = (1, 5, 10, 50, 100)
 # The paper's reference dataset.
 DEFAULT = 'X-12'
 
-# Version of the prepared datasets: it changes when examples or their order do.
+# Version of the prepared datasets. Raise it when examples or their order
+# change.
 VERSION = '1.0.0'
 
 HOMEPAGE = 'https://github.com/swenkel/cmnist'
@@ -65,9 +66,9 @@ class SubsetClass:
     source: The source it comes from.
     source_number: Position of that source in the subset, from 0.
     raw_label: Its number in the source's files.
-    train: Number of its training examples in the subset; None where the counts
-      of the source are not known before its files are read.
-    test: Number of its test examples, or None for the same reason.
+    train: Number of its training examples in the subset; None if the counts of
+      the source are not known before its files are read.
+    test: Number of its test examples; None for the same reason.
   """
 
   label: int
@@ -85,9 +86,9 @@ class Subset:
 
   Attributes:
     name: Canonical name, without the prefix `CMNIST-`.
-    members: The sources, in order, each with the raw labels taken from it, in
-      order.
-    per_class: Training examples kept of each class, None for all.
+    members: The sources in order, each with the raw labels that the subset
+      takes from it, in order.
+    per_class: How many training examples of each class it keeps; None for all.
   """
 
   name: str
@@ -95,7 +96,7 @@ class Subset:
   per_class: int | None = None
 
   def __reduce__(self) -> tuple[Any, ...]:
-    # A process has one record of each subset.
+    # There is one record of each subset in a process.
     return subset, (self.name,)
 
   @property
@@ -131,22 +132,22 @@ class Subset:
 
   @property
   def balanced(self) -> bool:
-    """Whether all classes are known to have as many training examples."""
+    """Whether all classes are known to have equally many training examples."""
     counts = {c.train for c in self.classes}
     return len(counts) == 1 and None not in counts
 
   @property
   def num_classes(self) -> int:
-    """How many classes there are."""
+    """The number of classes."""
     return sum(len(raw_labels) for _, raw_labels in self.members)
 
   @property
   def num_train(self) -> int | None:
-    """Training examples, None where not known before the files are read."""
+    """Number of training examples; None if only the files tell."""
     if self.per_class is None:
       return self._num_examples('train')
     return _total(
-      # Each class has that many, so the counts of classes need not be known.
+      # No class has fewer examples, so their exact counts do not matter.
       self.per_class * len(raw_labels)
       if self.per_class <= source.min_train_per_class
       else _total(self._train_count(source, raw) for raw in raw_labels)
@@ -155,12 +156,12 @@ class Subset:
 
   @property
   def num_test(self) -> int | None:
-    """Test examples, None where not known before the files are read."""
+    """Number of test examples; None if only the files tell."""
     return self._num_examples('test')
 
   @property
   def description(self) -> str:
-    """One sentence: sources, classes, sizes."""
+    """One sentence with the sources, the number of classes and the sizes."""
     parts = ' + '.join(f'{s.key} ({s.title})' for s in self.sources)
     kept = (
       f', the first {self.per_class:,} training examples of each class'
@@ -178,18 +179,18 @@ class Subset:
 
   @property
   def citation(self) -> str:
-    """BibTeX of CMNIST and of each of the sources, each once."""
+    """BibTeX of CMNIST and of the sources, each entry once."""
     return citations(self.sources)
 
   @property
   def license(self) -> str:
-    """The licence of each of the sources."""
+    """The licences of the sources."""
     return '; '.join(f'{s.title}: {s.license}' for s in self.sources)
 
   def train_limit(self, split: str) -> int | None:
-    """Returns how many examples of each class a split keeps, None for all.
+    """Returns how many examples of each class a split keeps; None for all.
 
-    Reduced subsets have fewer training examples; the test set stays whole.
+    Reduced subsets keep fewer training examples. The test set stays whole.
 
     Args:
       split: 'train' or 'test'.
@@ -214,7 +215,7 @@ class Subset:
     return min(count, self.per_class)
 
   def _num_examples(self, split: str) -> int | None:
-    # A source's total is known even where the counts of its classes are not.
+    # The total of a source is known even if the counts of its classes are not.
     return _total(
       source.splits[split].num_examples
       if len(raw_labels) == len(source.class_names)
@@ -244,18 +245,18 @@ def rows(
 
   Args:
     labels: (n,) raw labels, in the order of the file.
-    raw_labels: The classes taken.
-    limit: How many of each class are taken, the first ones of the file; None
-      for all.
+    raw_labels: The classes that are taken.
+    limit: How many examples of each class are taken, counted from the start of
+      the file; None for all.
 
   Returns:
-    (m,) int64, the rows taken, ascending: the order of the file is kept.
+    (m,) int64, the rows in ascending order, which is the order of the file.
   """
   import numpy as np
 
   if limit is None:
-    # A whole source is told from the range of its labels, in a fraction of the
-    # time that comparing each label takes.
+    # Comparing the range of the labels is much faster than comparing each
+    # label, and it suffices if the subset takes the whole source.
     if labels.size and set(raw_labels) >= set(
       range(labels.min(), labels.max() + 1)
     ):
@@ -280,7 +281,7 @@ def shared_class_names(combined: Sequence[Source]) -> dict[str, list[Source]]:
     combined: The sources of a combination.
 
   Returns:
-    For each such name, the sources it occurs in; empty for a valid combination.
+    The sources of each such name; empty for a valid combination.
   """
   holders = collections.defaultdict(list)
   for source in combined:
@@ -301,7 +302,7 @@ def combine(combined: Sequence[Source]) -> Subset:
 def mix(
   num_classes: int, available: Sequence[Source] = sources_lib.SOURCES
 ) -> Subset:
-  """Returns CMNIST-X with that many classes, which the sources list."""
+  """Returns CMNIST-X with the classes that the sources list for this size."""
   return Subset(
     name=f'X-{num_classes}',
     members=tuple(
@@ -322,7 +323,7 @@ def reduce(full: Subset, per_class: int) -> Subset:
 def combinations(
   available: Sequence[Source] = sources_lib.SOURCES,
 ) -> Iterator[Subset]:
-  """Yields every valid combination of two or more sources, fewest first."""
+  """Yields each valid combination of two or more sources, small ones first."""
   for count in range(2, len(available) + 1):
     for combined in itertools.combinations(available, count):
       if not shared_class_names(combined):
@@ -341,7 +342,7 @@ def published() -> tuple[Subset, ...]:
 
 @functools.cache
 def declared() -> tuple[Subset, ...]:
-  """Returns the 134 subsets, then their reduced forms in the paper: 804."""
+  """Returns the 134 subsets and then their 670 reduced forms in the paper."""
   return published() + tuple(
     reduce(full, per_class)
     for full in published()
@@ -356,22 +357,22 @@ def _declared_by_name() -> dict[str, Subset]:
 
 @functools.lru_cache(maxsize=4096)
 def subset(name: str) -> Subset:
-  """Returns the subset of that name.
+  """Returns the subset that a name stands for.
 
-  A name may have the prefix `CMNIST-` or `cmnist/`, any letter case, and `EI`
-  for `El`, as scanned copies of the paper print it; every spelling gives the
-  same record. Single sources (`1-Km`) and reduced forms of any size
-  (`2-FKd-r-7`) are subsets too.
+  A name may have the prefix `CMNIST-` or `cmnist/`, and any letter case. It may
+  have `EI` for `El`, because scanned copies of the paper print it so. Every
+  spelling gives the same record. Single sources (`1-Km`) and reduced forms of
+  any size (`2-FKd-r-7`) are subsets too.
 
   Args:
-    name: A name, as '3-EElKm', 'X-24' or '2-FKd-r-10'.
+    name: A name such as '3-EElKm', 'X-24' or '2-FKd-r-10'.
 
   Returns:
     The subset; the same object for all spellings of one name.
 
   Raises:
-    SubsetNameError: If there is no such subset; the message says why and what
-      was likely meant.
+    SubsetNameError: If there is no such subset. The message says why, and
+      suggests a name.
   """
   if name in _declared_by_name():
     return _declared_by_name()[name]
@@ -382,15 +383,15 @@ def subset(name: str) -> Subset:
     found = full
   else:
     found = reduce(full, _per_class(name, full, match['per_class']))
-  # Every spelling gives the object that the canonical name gives.
+  # The canonical name gives the one record, so every spelling does.
   return found if found.name == name else subset(found.name)
 
 
 def _full(name: str, base: str) -> Subset:
-  """Returns the subset that a name stands for when `-r-N` is taken off.
+  """Returns the subset that a name without `-r-N` stands for.
 
   Args:
-    name: The name as it was given, for messages.
+    name: The name as the user wrote it, for messages.
     base: The name without prefix and `-r-N`, case-folded.
 
   Returns:
@@ -446,7 +447,7 @@ def _combination(name: str, base: str, count: str, keys: str) -> Subset:
     raise _no_subset(
       name, f'keys are out of order, which is {order}', [meant.name]
     )
-  # Nine digits are enough, and more than 4,300 would make `int` fail.
+  # `int` fails on more than 4,300 digits, and nine are enough.
   if int(count[-9:]) != len(combined):
     raise _no_subset(
       name,
@@ -458,8 +459,7 @@ def _combination(name: str, base: str, count: str, keys: str) -> Subset:
 
 def _per_class(name: str, full: Subset, text: str) -> int:
   """Returns the N of `-r-N`."""
-  # Nine digits are more than any class has examples, and keep the name short
-  # enough for a folder.
+  # No class has a billion examples, and a folder's name may not be too long.
   if not re.fullmatch('0*[1-9][0-9]{0,8}', text, re.ASCII):
     raise _no_subset(
       name,
@@ -481,7 +481,7 @@ def _keys_by_spelling() -> dict[str, Source]:
 
 
 def _split_keys(keys: str) -> list[Source] | None:
-  """Returns the sources that case-folded keys name, None if some name none."""
+  """Returns the sources of case-folded keys; None if a key is unknown."""
   longest_first = sorted(_keys_by_spelling(), key=len, reverse=True)
   any_key = '|'.join(map(re.escape, longest_first))
   if not re.fullmatch(f'(?:{any_key})+', keys):
@@ -490,7 +490,7 @@ def _split_keys(keys: str) -> list[Source] | None:
 
 
 def _say_collisions(collisions: dict[str, list[Source]]) -> str:
-  """Says which class names occur in which sources, each group of sources once."""
+  """Returns a phrase that says which class names occur in which sources."""
   names_by_sources = collections.defaultdict(list)
   for name, holders in collisions.items():
     names_by_sources[tuple(holders)].append(name)
@@ -502,7 +502,7 @@ def _say_collisions(collisions: dict[str, list[Source]]) -> str:
 
 
 def _guess(base: str) -> list[str]:
-  """Returns the names of valid subsets a user may have meant."""
+  """Returns names of valid subsets that a user may have meant."""
   keys = re.sub('[^a-z0-9]', '', re.sub('^[0-9]+-', '', base))
   combined = _split_keys(keys)
   if combined:

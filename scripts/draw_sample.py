@@ -1033,15 +1033,15 @@ def readme(drawn: dict[str, tuple[Split, Split]]) -> str:
   lines = [
     '# A synthetic sample, not CMNIST',
     '',
-    'These files have the names and formats of the eleven sources of CMNIST,',
-    'and pictures true to their classes, but every picture was drawn by',
-    '`scripts/draw_sample.py` from open fonts and simple outlines. None is',
-    'from EMNIST, Fashion-MNIST, Kannada-MNIST, KMNIST, Kuzushiji-49 or',
-    'notMNIST. Use them for tests and tutorials; a score on them says',
-    'nothing about CMNIST. Do not edit the files: change the script and run',
-    'it.',
+    'These files have the names and formats of the eleven sources of CMNIST.',
+    'A reader recognises the class of each picture, but the script',
+    '`scripts/draw_sample.py` drew all of them from open fonts and simple',
+    'outlines. No picture comes from EMNIST, Fashion-MNIST, Kannada-MNIST,',
+    'KMNIST, Kuzushiji-49 or notMNIST. Use the files for tests and',
+    'tutorials. A score on them says nothing about CMNIST. Do not edit the',
+    'files; change the script and run it.',
     '',
-    '| source | classes | train | test | train a class | test a class |',
+    '| source | classes | train | test | train per class | test per class |',
     '|---|---|---|---|---|---|',
   ]
   for source in SOURCES:
@@ -1054,19 +1054,21 @@ def readme(drawn: dict[str, tuple[Split, Split]]) -> str:
     lines.append('| ' + ' | '.join(map(str, row)) + ' |')
   lines += [
     '',
-    'As at the origins, EMNIST stores its pictures transposed, its Letters',
-    'labels start at 1, and Em, Ec and K49 are unbalanced. Every picture has',
-    '28 x 28 pixels of 16 grey levels, and no picture occurs twice.',
+    'As in the real files, the pictures of EMNIST are stored transposed, the',
+    'labels of EMNIST Letters start at 1, and Em, Ec and K49 are unbalanced.',
+    'Every picture has 28 x 28 pixels of 16 grey levels. No picture occurs',
+    'twice.',
     '',
-    'Each glyph was turned, sheared, stretched, thickened and bent at random',
-    f'(seed {SEED}). The fonts, by Debian package and licence:',
+    'The script turned, sheared, stretched, thickened and bent each glyph at',
+    f'random (seed {SEED}). These are the fonts, by Debian package, with',
+    'their licences:',
     '',
   ]
   lines += [f'- {name}: {packages[name]}' for name in sorted(packages)]
   lines += [
     '',
-    'The fonts themselves are not included. The pictures are under the',
-    'licence of this project, Apache-2.0.',
+    'The fonts are not included. The pictures are under the licence of this',
+    'project, Apache-2.0.',
     '',
     f'Drawn with NumPy {np.__version__}, Pillow {Image.__version__},',
     f'zlib {zlib.ZLIB_RUNTIME_VERSION}.',

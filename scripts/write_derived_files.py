@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the files that repeat facts of the records in another format.
+"""Writes the checksums and citations of the sources in the formats of TFDS.
 
     python scripts/write_derived_files.py
 
-TFDS wants checksums and citations as files; `cmnist_tfds.sources` is where the
-facts are kept. A test fails when the files are not those this script writes.
+The facts come from `cmnist_tfds.sources`. A test fails if the files in the
+repository differ from those that this script writes.
 """
 
 from __future__ import annotations

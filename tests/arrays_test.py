@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays read from shards are what TFDS reads, and damage is named."""
+"""Arrays read from shards equal those of TFDS, and errors name the damage."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_dataset_built_anew_is_read_anew(tmp_path):
   shutil.rmtree(folder)
   preparing.prepare(tmp_path, name='2-FKd')
   shutil.copytree(tmp_path / 'cmnist_sample/2-FKd/1.0.0', folder)
-  with pytest.raises(errors.PreparationError, match='no example of CMNIST'):
+  with pytest.raises(errors.PreparationError, match='not an example of CMNIST'):
     load_x12(tmp_path)
   shutil.rmtree(folder)
   preparing.prepare(tmp_path, name='X-12')
@@ -195,10 +195,10 @@ def test_a_missing_or_short_shard_is_named(tmp_path, file_format):
   preparing.prepare(tmp_path, file_format=file_format)
   path = only_file(tmp_path, '*train*')
   path.write_bytes(only_file(tmp_path, '*test*').read_bytes())
-  with pytest.raises(errors.PreparationError, match='records in place of'):
+  with pytest.raises(errors.PreparationError, match='records instead of'):
     load_x12(tmp_path)
   path.write_bytes(b'')
-  with pytest.raises(errors.PreparationError, match='0 records in place of'):
+  with pytest.raises(errors.PreparationError, match='0 records instead of'):
     load_x12(tmp_path)
   path.unlink()
   with pytest.raises(errors.PreparationError, match='is missing'):
@@ -213,7 +213,9 @@ def test_other_examples_are_refused(copy):
   written = records.records(np.arange(len(records)))
   written[3] = b'no example'
   path.write_bytes(b''.join(map(framing.frame, written)))
-  with pytest.raises(errors.PreparationError, match='record 3 is no example'):
+  with pytest.raises(
+    errors.PreparationError, match='record 3 is not an example'
+  ):
     load_x12(copy, split='test')
 
 
@@ -227,20 +229,20 @@ def test_an_image_of_another_size_is_refused(copy):
     b'no image', {'label': 1, 'source': 0, 'source_label': 4}
   )
   path.write_bytes(b''.join(map(framing.frame, written)))
-  with pytest.raises(errors.PreparationError, match=r'record 3 .*no PNG'):
+  with pytest.raises(errors.PreparationError, match=r'record 3 .*not a PNG'):
     load_x12(copy, split='test')
 
 
 @pytest.mark.parametrize('text', ['', '{}', '[]', '{"fileFormat": 3}'])
 def test_an_unreadable_folder_is_refused(copy, text):
   only_file(copy, 'dataset_info.json').write_text(text)
-  with pytest.raises(errors.PreparationError, match='no dataset as TFDS'):
+  with pytest.raises(errors.PreparationError, match='not a dataset that TFDS'):
     load_x12(copy)
 
 
 def test_an_unfinished_folder_is_refused(copy):
   only_file(copy, 'dataset_info.json').unlink()
-  with pytest.raises(errors.PreparationError, match='no finished dataset'):
+  with pytest.raises(errors.PreparationError, match='not a finished dataset'):
     load_x12(copy)
 
 
@@ -275,7 +277,7 @@ def load_as_real(data_dir):
 def test_unverified_sources_are_told(as_real, sample_dir, caplog):
   with caplog.at_level(logging.WARNING):
     (x_train, _), _ = load_as_real(as_real)
-  assert 'that nothing proves: emnist/' in caplog.text
+  assert 'unverified origin files: emnist/' in caplog.text
   np.testing.assert_array_equal(x_train, load_x12(sample_dir)[0][0])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of tf.data hold the examples, in good and repeatable order."""
+"""Batches of tf.data have all examples, in random and repeatable order."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def test_one_failure_does_not_stop_the_others(capsys, tmp_path):
   )
   assert status == 1
   assert 'X-24' in out
-  assert err.startswith('cmnist: X-12: ') and 'no finished dataset' in err
+  assert err.startswith('cmnist: X-12: ') and 'not a finished dataset' in err
 
 
 def test_overwrite_builds_anew(capsys, data_dir):

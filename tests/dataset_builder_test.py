@@ -331,7 +331,7 @@ def test_dataset_from_unverified_files_is_used_and_told(tmp_path, caplog):
   assert not caplog.records
   ds = tfds.load('cmnist/2-FKd-r-1', data_dir=tmp_path, split='train')
   assert len(ds) == 20
-  assert 'files of F, Kd that nothing proved' in caplog.text
+  assert 'built from unverified files of F, Kd' in caplog.text
 
 
 def test_failed_build_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):
@@ -399,7 +399,7 @@ def test_remains_of_a_dataset_are_refused(tmp_path):
   folder = tmp_path / 'cmnist_sample/2-FKd-r-1/1.0.0'
   folder.mkdir(parents=True)
   (folder / 'cmnist_sample-train.tfrecord-00000-of-00001').touch()
-  with pytest.raises(PreparationError, match='no finished dataset'):
+  with pytest.raises(PreparationError, match='not a finished dataset'):
     _build('2-FKd-r-1', tmp_path)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files that repeat facts of the records are up to date."""
+"""The files that `scripts/write_derived_files.py` writes are up to date."""
 
 from __future__ import annotations
 

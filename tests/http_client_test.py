@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user sees when hosts misbehave, one row per fault.
+"""Downloads survive faulty hosts, or fail with a clear error.
 
-Each fault is met twice: alone, where the error must name it, and before a home
-in good order, where the file must come all the same. The run ends with a count.
+Each fault is tried twice. If the faulty host is the only one, the error must
+name the fault. If a working host follows it, the download must succeed. The run
+ends with a count of the faults.
 """
 
 from __future__ import annotations

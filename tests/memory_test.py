@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Too little memory is told before anything is allocated."""
+"""A lack of memory is reported before anything is allocated."""
 
 from __future__ import annotations
 

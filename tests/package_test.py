@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Importing is light, registering is sure, and the README tells the truth."""
+"""Importing is fast, registration always works, and the README is right."""
 
 from __future__ import annotations
 

@@ -87,9 +87,9 @@ def test_some_expressions(expression, runs):
   [
     ('validation', r"no split 'validation'.*train, test, all"),
     ('train[:10%]+val', "no split 'val'"),
-    ('train[', 'written as in TFDS'),
-    ('train[1:2:3]', 'written as in TFDS'),
-    ('', 'written as in TFDS'),
+    ('train[', 'Write splits as in TFDS'),
+    ('train[1:2:3]', 'Write splits as in TFDS'),
+    ('', 'Write splits as in TFDS'),
     ('train[:121]', 'train, which has 120 examples in 3 shards'),
     ('all[:5]', "no split 'all'"),
   ],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The records of the sources agree with themselves and with real files."""
+"""The facts about the sources are consistent and match real files."""
 
 from __future__ import annotations
 

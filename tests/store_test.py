@@ -367,7 +367,7 @@ def test_a_folder_that_cannot_be_read(cache_dir, caplog):
     assert_right(keep())
   texts = [record.getMessage() for record in caplog.records]
   assert len(texts) == len(set(texts))
-  assert f'{folder} in the cache is not used: Permission denied.' in texts
+  assert f'The cache entry {folder} is not used: Permission denied.' in texts
   with contextlib.suppress(FileNotFoundError):
     folder.chmod(0o700)
 

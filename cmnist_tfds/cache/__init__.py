@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is made once of each source and shared by all subsets.
+"""The cache, which all subsets share.
 
-`store` keeps arrays on disk, `split_sources` holds what each source gives to a
-split, as raw pixels or as encoded images, and `shuffle_order` the order in
-which TFDS writes examples.
+`store` keeps arrays on disk. `split_sources` keeps the examples of each source,
+as raw pixels and as encoded images. `shuffle_order` keeps the order in which
+TFDS writes examples.
 """

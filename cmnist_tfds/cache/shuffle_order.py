@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The order in which TFDS writes the examples of a split.
 
-TFDS sorts examples by the MD5 of the split's name and the example's key (see
-`tensorflow_datasets.core.hashing` and `.shuffle`). Keys are the numbers of the
-examples along the concatenation of the sources.
+TFDS sorts examples by the MD5 of the name of the split and the key of the
+example (see `tensorflow_datasets.core.hashing` and `.shuffle`). Our keys number
+the examples along the concatenation of the sources.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import numpy as np
 
 from cmnist_tfds.cache import store
 
+# The least number of keys of an order in the cache.
 _FEWEST = 2**15
 
 
 @functools.lru_cache(maxsize=8)
 def shuffle_order(split: str, num_examples: int) -> np.ndarray:
-  """Returns the keys 0, 1, ... in the order TFDS writes their examples.
+  """Returns the keys 0, 1, ... in the order in which TFDS writes examples.
 
   Args:
     split: Name of the split.
@@ -29,8 +30,8 @@ def shuffle_order(split: str, num_examples: int) -> np.ndarray:
   Returns:
     uint32 (num_examples,), a permutation of the keys; read-only.
   """
-  # The order of fewer keys is that of more keys without the greater ones. So
-  # one order in the cache serves all splits up to the next power of two.
+  # Without its greater keys, a longer order is the order of fewer keys. So one
+  # order in the cache serves all splits up to the next power of two.
   length = max(_FEWEST, 1 << (num_examples - 1).bit_length())
   kept = store.keep(
     'order',
@@ -60,5 +61,5 @@ def _sort_keys(split: str, count: int) -> np.ndarray:
 def _check(kept: store.Kept, length: int) -> str | None:
   order = kept.arrays.get('order')
   if order is None or order.dtype != np.uint32 or order.shape != (length,):
-    return f'expected {length:,} keys in uint32, found something else'
+    return f'expected {length:,} keys in uint32, found other data'
   return None

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each source gives to a split, as raw pixels or as encoded images.
+"""The examples that sources give to a split: raw pixels or encoded images.
 
-The cache keeps each kind of each split of a source once it has been needed: raw
-pixels are made when a subset is first read, encoded images when one is first
-built. So a build does not pay for pixels that only TFDS will read (784 bytes an
-example and a tenth of the time). Each kind is made from the other where the
-cache has that, so origin files are read only where it has neither.
+The cache keeps both kinds for each split of a source. It makes each kind when
+it is first needed: raw pixels when a subset is read, encoded images when one is
+built. So a build for TFDS does not pay for raw pixels, which take 784 bytes per
+example and a tenth of the time. Each kind is made from the other one if the
+cache has that. Origin files are read only if the cache has neither.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from cmnist_tfds.prefetch import prefetch
 from cmnist_tfds.sources import IMAGE_SIZE, Source
 from cmnist_tfds.subsets import Subset, SubsetClass
 
-# So many bytes may be read past the end of a PNG, even of the last one.
+# Readers may read this many bytes past the end of every PNG.
 MARGIN = 32
 
-# Images that are encoded or decoded in one go.
+# How many images are encoded or decoded together.
 _AT_ONCE = 1024
 
-# Stands for an array that is missing.
+# Takes the place of a missing array in checks.
 _NOTHING = np.empty(0, object)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SplitSource:
-  """What one source gives to a split of a subset.
+  """The examples that one source gives to a split of a subset.
 
   Attributes:
     classes: The classes that the subset takes from the source.
-    kept: The split of the source: arrays 'images', uint8 (n, 28, 28), and
-      'labels', uint8 (n,), the raw labels; or in place of 'images' the
-      arrays 'pngs', uint8, the PNGs one after the other and `MARGIN` bytes,
-      'lengths', uint16 (n,), the bytes of each PNG, and 'crcs', uint32 (n,),
-      the CRC-32C of each PNG.
+    kept: The arrays of the whole split of the source. 'labels', uint8 (n,), has
+      the raw labels. Raw pixels are in 'images', uint8 (n, 28, 28). Encoded
+      images are in 'pngs', uint8, which has the PNGs one after the other and
+      then `MARGIN` bytes; 'lengths', uint16 (n,), has the number of bytes of
+      each PNG, and 'crcs', uint32 (n,), the CRC-32C of each PNG.
     rows: Integers (m,), the examples that the subset takes, in the order of
       the source; None for all.
-    key: Names the split of the source for good: equal keys mean equal arrays.
+    key: Identifies the arrays: equal keys mean equal arrays.
   """
 
   classes: tuple[SubsetClass, ...]
@@ -64,12 +64,12 @@ class SplitSource:
     return len(self.rows)
 
   def take(self, array: str) -> np.ndarray:
-    """Returns the rows that the subset takes of one of the arrays."""
+    """Returns the rows of one array that the subset takes."""
     whole = self.kept.arrays[array]
     return whole if self.rows is None else whole[self.rows]
 
   def labels(self) -> np.ndarray:
-    """Returns the label in the subset of each of the rows: int64 (m,)."""
+    """Returns the label of each row in the subset: int64 (m,)."""
     raw_labels = [c.raw_label for c in self.classes]
     label_of = np.full(max(raw_labels) + 1, -1, np.int64)
     label_of[raw_labels] = [c.label for c in self.classes]
@@ -77,7 +77,7 @@ class SplitSource:
 
   @property
   def proofs(self) -> dict[str, str]:
-    """How each origin file was verified, by its path."""
+    """The proof of each origin file, by its path."""
     return dict(self.kept.note['proofs'])
 
 
@@ -88,13 +88,13 @@ def open_raw(
   *,
   allow_unverified: bool,
 ) -> list[SplitSource]:
-  """Returns what each source gives to a split, as raw pixels.
+  """Returns the examples of each source for a split, as raw pixels.
 
   Args:
     subset: The subset.
     split: 'train' or 'test'.
     locations: Where origin files are looked for.
-    allow_unverified: Whether to take files that nothing proves.
+    allow_unverified: Whether to accept unverified files.
 
   Returns:
     One record per source, in the order of the subset.
@@ -112,13 +112,13 @@ def open_encoded(
   *,
   allow_unverified: bool,
 ) -> list[SplitSource]:
-  """Returns what each source gives to a split, as encoded images.
+  """Returns the examples of each source for a split, as encoded images.
 
   Args:
     subset: The subset.
     split: 'train' or 'test'.
     locations: Where origin files are looked for.
-    allow_unverified: Whether to take files that nothing proves.
+    allow_unverified: Whether to accept unverified files.
 
   Returns:
     One record per source, in the order of the subset.
@@ -130,15 +130,15 @@ def open_encoded(
 
 
 def find_raw(subset: Subset, split: str) -> list[SplitSource] | None:
-  """Returns what each source gives to a split, if the cache has all of it.
+  """Returns the examples of each source for a split, if the cache has them.
 
   Args:
     subset: The subset.
     split: 'train' or 'test'.
 
   Returns:
-    One record per source, in the order of the subset, as raw pixels; None
-    where the cache lacks one that was made from verified files.
+    One record per source, in the order of the subset, as raw pixels; None if
+    the cache lacks a source, or has it only from unverified files.
   """
   found = []
   for source in subset.sources:
@@ -154,11 +154,12 @@ def find_raw(subset: Subset, split: str) -> list[SplitSource] | None:
 
 
 def digest(sources: Sequence[SplitSource], num_examples: int) -> str:
-  """Returns a hash of all that decides the examples of a split.
+  """Returns a hash of everything that determines the examples of a split.
 
   Args:
-    sources: What each source gives.
-    num_examples: How many examples along the concatenation are taken.
+    sources: The examples of each source.
+    num_examples: How many examples are taken from the start of the
+      concatenation.
 
   Returns:
     SHA-256 as 64 hexadecimal digits.
@@ -179,7 +180,7 @@ def digest(sources: Sequence[SplitSource], num_examples: int) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Item:
-  """A split of a source, and the key of its arrays."""
+  """A split of a source with the key of its arrays."""
 
   source: Source
   split: str
@@ -193,7 +194,7 @@ class _Item:
 
   @property
   def proved(self) -> bool:
-    """Whether the key stands for verified files."""
+    """Whether the key is that of verified files."""
     return self.key == _proved_key(self.source, self.split)
 
 
@@ -248,7 +249,8 @@ def _split_sources(
     labels = arrays.arrays['labels']
     whole = limit is None and len(raw_labels) == len(source.class_names)
     rows = None if whole else subsets.rows(labels, raw_labels, limit)
-    # Equal examples have equal digests, so all rows are None too.
+    # A selection of all rows is None, so that equal examples have equal
+    # digests.
     if rows is not None and len(rows) == len(labels):
       rows = None
     found.append(
@@ -334,8 +336,8 @@ def _make_encoded(item: _Item, read: _Read) -> store.Made:
   crcs: list[np.ndarray] = []
 
   def encode() -> Iterator[np.ndarray]:
-    # More threads would gain nothing: they would wait for the interpreter.
-    # Several processes gain: see `cmnist build --jobs`.
+    # More threads would not help, because they would wait for the interpreter.
+    # Several processes do help: see `cmnist build --jobs`.
     for pngs in prefetch(
       png.encode, (images[batch] for batch in _batches(len(images)))
     ):
@@ -368,11 +370,11 @@ def _encoded_faults(item: _Item, kept: store.Kept) -> Iterator[str]:
     array = kept.arrays.get(name, _NOTHING)
     if array.dtype != dtype or array.ndim != 1:
       yield f'expected {name} in one dimension of {np.dtype(dtype)}'
-  pngs, lengths = kept.arrays['pngs'], kept.arrays['lengths']
+  pngs, lengths, crcs = (kept.arrays[n] for n in ('pngs', 'lengths', 'crcs'))
   if len(pngs) != lengths.sum(dtype=np.int64) + MARGIN:
     yield 'the lengths do not add up to the bytes of the PNGs'
-  if len(kept.arrays['crcs']) != len(lengths):
-    yield 'there are not as many checksums as lengths'
+  if len(crcs) != len(lengths):
+    yield f'expected {len(lengths):,} checksums, found {len(crcs):,}'
   yield from _label_faults(item, kept, len(lengths))
 
 
@@ -390,14 +392,14 @@ def _load(item: _Item, read: _Read) -> store.Kept:
 
 
 def _description(item: _Item, kind: str) -> str:
-  # What follows the colon are hashes.
+  # Hashes follow the colon.
   return f'{item.key.partition(":")[0]}, {kind}'
 
 
 def _label_faults(
   item: _Item, kept: store.Kept, num_images: int
 ) -> Iterator[str]:
-  """Says what is wrong with labels and note, which both kinds have."""
+  """Yields the faults of the labels and the note, which both kinds have."""
   source, files = item.source, item.source.splits[item.split]
   labels = kept.arrays.get('labels', _NOTHING)
   if labels.dtype != np.uint8 or labels.shape != (num_images,):
@@ -414,18 +416,18 @@ def _label_faults(
     yield f'expected {item.key}, found {kept.note.get("key")}'
   known = [proof.value for proof in origin.Proof]
   if any(proof not in known for proof in proofs.values()):
-    yield f'there are no such proofs: {", ".join(map(str, proofs.values()))}'
+    yield f'unknown proofs: {", ".join(map(str, proofs.values()))}'
   if item.proved == (origin.Proof.NONE.value in proofs.values()):
-    yield f'the proofs are not those of {item.key}'
+    yield f'expected the proofs of {item.key}, found others'
   if item.proved:
     if num_images != files.num_examples:
       yield f'expected {files.num_examples:,} examples, found {num_images:,}'
     found = tuple(counts[source.first_label :].tolist())
     if files.class_counts not in (None, found):
-      yield f'its classes do not have the examples that {source.title} has'
+      yield f'expected {files.class_counts} examples of classes, found {found}'
 
 
 def _batches(count: int) -> Iterator[slice]:
-  # The cache wants at least one batch of each array, if an empty one.
+  # The cache needs at least one batch of each array, even if it is empty.
   for start in range(0, max(count, 1), _AT_ONCE):
     yield slice(start, start + _AT_ONCE)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cache folder: named arrays, each set of them whole or not there.
+"""The cache folder, which holds named sets of arrays.
 
-    <cache>/<kind>/<name>/<array>.npy    as `numpy.load` maps it
+    <cache>/<kind>/<name>/<array>.npy    an array that `numpy.load` can map
     <cache>/<kind>/<name>/manifest.json  sizes, CRC-32 and a note
 
-The cache only speeds things up: what is missing, damaged or of another version
-is made anew, and where the folder cannot be written arrays stay in memory. Any
-entry may be deleted, and the folder moved, whenever no build is running.
+An entry is complete or absent. The cache only saves time: an entry that is
+missing, damaged or of another version is made again. If the folder cannot be
+written, arrays stay in memory. While no build is running, you may delete any
+entry and move the folder.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from zlib_ng import zlib_ng
 from cmnist_tfds import locks
 from cmnist_tfds.errors import PreparationError
 
-# What there may be in the cache. An older version of this package kept files
-# of another kind.
+# The kinds of entries. Older versions of this package wrote files of other
+# kinds.
 OLDER = 'older'
 KINDS = {
   'arrays': 'raw pixels and labels',
@@ -42,7 +43,8 @@ KINDS = {
 
 CACHE_DIR_VARIABLE = 'CMNIST_CACHE_DIR'
 
-# Change it when the files of an entry change: others are made anew.
+# Change it when the form of an entry changes. Entries of other forms are made
+# again.
 _FORMAT = 'cmnist_tfds cache 4'
 _MANIFEST = 'manifest.json'
 _INCOMPLETE = '.incomplete'
@@ -56,13 +58,13 @@ Chunks = np.ndarray | Iterable[np.ndarray]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Made:
-  """Arrays to be kept.
+  """Arrays that the cache should keep.
 
   Attributes:
-    arrays: The arrays by name. They are taken in this order, so that chunks of
-      one may fill the list that another one is.
-    note: What is to be remembered of them, fit for JSON.
-    description: What they are, for people.
+    arrays: The arrays by name. They are consumed in this order, so the chunks
+      of one array may fill a list that is a later array.
+    note: Facts about the arrays, in types that JSON has.
+    description: What the arrays are, for people.
   """
 
   arrays: Mapping[str, Chunks]
@@ -72,11 +74,11 @@ class Made:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Kept:
-  """Arrays that were kept.
+  """Arrays that the cache has.
 
   Attributes:
-    arrays: The arrays by name, mapped and read-only, or in memory where the
-      cache cannot be written.
+    arrays: The arrays by name, mapped and read-only; in memory if the cache
+      cannot be written.
     note: `Made.note`.
   """
 
@@ -84,7 +86,7 @@ class Kept:
   note: Mapping[str, Any]
 
 
-# Returns what is wrong with arrays that were kept, None if nothing is.
+# Returns what is wrong with the arrays of an entry; None if they are right.
 Check = Callable[[Kept], str | None]
 
 
@@ -106,7 +108,7 @@ class CacheEntry:
 
 
 class _UnusableError(Exception):
-  """An entry that cannot be used; says why."""
+  """An entry cannot be used; the message says why."""
 
 
 def cache_dir() -> pathlib.Path:
@@ -126,11 +128,11 @@ def find_kept(kind: str, name: str, check: Check) -> Kept | None:
   Args:
     kind: One of `KINDS`.
     name: Name of the entry.
-    check: Says what is wrong with arrays that are not what they should be.
+    check: Returns what is wrong with the arrays.
 
   Returns:
-    The arrays; None where they are missing, damaged, or of another version.
-    All but the first is logged as a warning.
+    The arrays; None if they are missing, damaged or of another version. A
+    damaged entry and an entry of another version are logged as a warning.
   """
   folder = cache_dir() / kind / name
   try:
@@ -138,21 +140,21 @@ def find_kept(kind: str, name: str, check: Check) -> Kept | None:
   except FileNotFoundError:
     return None
   except (_UnusableError, OSError) as error:
-    _say_once(f'{folder} in the cache is not used: {_reason(error)}.')
+    _say_once(f'The cache entry {folder} is not used: {_reason(error)}.')
     return None
 
 
 def keep(kind: str, name: str, make: Callable[[], Made], check: Check) -> Kept:
-  """Returns the arrays of an entry; makes and keeps what is not there.
+  """Returns the arrays of an entry, which it makes if the cache lacks them.
 
-  One process makes an entry while others wait for it.
+  One process makes an entry while the others wait.
 
   Args:
     kind: One of `KINDS`.
-    name: Name of the entry: equal names mean equal arrays.
-    make: Returns the arrays. It is called only where they are not there, and a
-      second time where the cache turns out not to be writable.
-    check: As for `find_kept`.
+    name: Name of the entry. Equal names mean equal arrays.
+    make: Returns the arrays. It is called only if the cache lacks them, and a
+      second time if they could not be written.
+    check: Returns what is wrong with the arrays.
 
   Returns:
     The arrays, checked.
@@ -174,7 +176,7 @@ def keep(kind: str, name: str, make: Callable[[], Made], check: Check) -> Kept:
     made = make()
     try:
       _write(folder, made)
-      # A large source takes half a gigabyte, and its map as much again.
+      # Free the arrays first: a large source takes half a gigabyte.
       del made
       return _open(folder, check)
     except (OSError, _UnusableError) as error:
@@ -191,19 +193,19 @@ def _in_memory(made: Made) -> Kept:
 def _say_unwritable(error: Exception) -> None:
   _say_once(
     f'The cache folder {cache_dir()} cannot be used ({_reason(error)}), so this'
-    ' process keeps what it needs in memory. Make room there, or name another'
-    f' folder in {CACHE_DIR_VARIABLE}.'
+    ' process keeps arrays in memory. Make the folder writable and free some'
+    f' space, or name another folder in {CACHE_DIR_VARIABLE}.'
   )
 
 
 def entries(kind: str | None = None) -> list[CacheEntry]:
-  """Lists the entries of the cache, with what killed processes left.
+  """Lists the entries of the cache, including remains of killed processes.
 
   Args:
     kind: One of `KINDS`; all if None.
 
   Returns:
-    The entries, by kind and name. Their sizes add up to that of the cache.
+    The entries, sorted by kind and name.
   """
   found = [
     (each, path)
@@ -226,10 +228,10 @@ def clear(kind: str | None = None) -> list[CacheEntry]:
     kind: One of `KINDS`; all if None.
 
   Returns:
-    What was deleted.
+    The deleted entries.
 
   Raises:
-    OSError: If the system refuses to delete one.
+    OSError: If the system refuses to delete an entry.
   """
   deleted = entries(kind)
   for entry in deleted:
@@ -241,7 +243,7 @@ def clear(kind: str | None = None) -> list[CacheEntry]:
 
 
 def _write(folder: pathlib.Path, made: Made) -> None:
-  """Writes an entry beside its place and renames it."""
+  """Writes an entry into a temporary folder, which it then renames."""
   for remains in folder.parent.glob(f'.{folder.name}.*{_INCOMPLETE}'):
     shutil.rmtree(remains, ignore_errors=True)
   with tempfile.TemporaryDirectory(
@@ -264,8 +266,8 @@ def _write(folder: pathlib.Path, made: Made) -> None:
     }
     manifest = {**contents, 'crc32': _crc_of_json(contents)}
     (new / _MANIFEST).write_text(json.dumps(manifest), 'utf-8')
-    # What is there cannot be used, or it would not be made anew. It may be
-    # anything, even a link that leads nowhere.
+    # An unusable entry may be in the way. It may be anything, even a broken
+    # link.
     if os.path.lexists(folder):
       folder.rename(pathlib.Path(beside, 'replaced'))
     new.rename(folder)
@@ -315,7 +317,7 @@ def _open(folder: pathlib.Path, check: Check) -> Kept:
       mapped = np.lib.format.open_memmap(path, mode='r')
     except ValueError as err:
       raise _UnusableError(f'{path.name} is no .npy file') from err
-    # A plain array indexes faster than its subclass.
+    # Indexing a plain array is faster than indexing a memmap.
     arrays[name] = mapped.view(np.ndarray)
   kept = Kept(arrays, manifest['note'])
   wrong = check(kept)
@@ -354,13 +356,13 @@ def _map_bytes(path: pathlib.Path) -> np.ndarray:
 
 
 def _check_regular(path: pathlib.Path) -> None:
-  """Refuses what is no file; to open a pipe would wait for its writer."""
+  """Refuses anything but a file. Opening a pipe would wait for its writer."""
   if not stat.S_ISREG(path.stat().st_mode):
     raise _UnusableError(f'{path.name} is not a regular file')
 
 
 def _whole(chunks: Chunks) -> np.ndarray:
-  """Returns an array that is given whole or in chunks."""
+  """Returns an array that is whole already or comes in chunks."""
   if isinstance(chunks, np.ndarray):
     return chunks
   return np.concatenate(list(chunks))
@@ -373,7 +375,7 @@ def _is_remains(path: pathlib.Path) -> bool:
 def _num_bytes(path: pathlib.Path) -> int:
   total = 0
   for file in [path, *path.rglob('*')]:
-    # Another process may be at work in the folder.
+    # Another process may delete files at the same time.
     with contextlib.suppress(FileNotFoundError):
       total += file.stat().st_size if file.is_file() else 0
   return total
@@ -383,7 +385,7 @@ def _describe(path: pathlib.Path) -> str:
   if not path.is_dir():
     return 'of an older version'
   if _is_remains(path):
-    return 'being written, or left by a process that was killed'
+    return 'unfinished: a process is writing it, or was killed'
   try:
     return str(_read_manifest(path)['description'])
   except (_UnusableError, OSError) as error:
@@ -396,13 +398,14 @@ def _say_of_older_version() -> None:
     total = sum(entry.num_bytes for entry in older)
     _say_once(
       f'{cache_dir()} holds {total / 1e6:,.0f} MB of an older version of this'
-      ' package, which are not used. Sources are read and encoded anew;'
-      f' `cmnist cache clear --kind {OLDER}` deletes the old files.'
+      ' package. This version does not use them, and reads and encodes the'
+      f' sources again. Run `cmnist cache clear --kind {OLDER}` to delete the'
+      ' old files.'
     )
 
 
 def _reason(error: Exception) -> str:
-  """Returns what is wrong, without the path that the system adds."""
+  """Returns the reason of an error, without the path that the system adds."""
   return getattr(error, 'strerror', None) or str(error)
 
 

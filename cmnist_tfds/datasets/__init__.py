@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The datasets, laid out as those inside TensorFlow Datasets."""
+"""The datasets, in the layout of those in TensorFlow Datasets."""
 
-# Before anything else: the end of this import defines the builders (see
-# `cmnist_tfds`), for which it needs the modules of this package unbegun.
+# This import must come first. It ends with defining the builders (see
+# `cmnist_tfds`), which fails if a module of this package is half imported.
 import tensorflow_datasets  # noqa: F401

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps finished datasets whole, whatever happens to those who build them.
+"""Protects finished datasets while other processes build or are killed.
 
-TFDS builds a dataset in a folder beside its place and renames that. What this
-adds: one process at a time builds a dataset, what killed ones have left is
-cleared, and a finished dataset is replaced only by a finished one.
+TFDS builds a dataset in a temporary folder, which it then renames. This module
+adds three guarantees: only one process at a time builds a dataset, the remains
+of killed processes are removed, and only a finished dataset replaces a finished
+one.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ from cmnist_tfds.locks import lock
 
 @contextlib.contextmanager
 def alone(data_path: pathlib.Path) -> Iterator[None]:
-  """Waits until no other process builds a dataset, then keeps others waiting.
+  """Waits until no other process builds a dataset, then makes others wait.
 
-  What processes that were killed have left of it is cleared.
+  It also removes the remains of killed processes.
 
   Args:
-    data_path: Where the dataset is or will be, as
-      `<data_dir>/cmnist/2-FKd/1.0.0`.
+    data_path: The folder of the dataset, such as
+      `<data_dir>/cmnist/2-FKd/1.0.0`. It need not exist.
 
   Yields:
     Nothing.
 
   Raises:
-    PreparationError: If the lock file cannot be made.
+    PreparationError: If the lock file cannot be created.
   """
-  # TFDS keeps its own notes on the dataset in that folder.
+  # TFDS keeps its own files about the dataset in this folder.
   notes = data_path.parent.parent / '.config'
   with lock(notes / f'{data_path.parent.name}.lock'):
     _clear(data_path)
@@ -43,19 +44,20 @@ def alone(data_path: pathlib.Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(data_path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """Replaces a finished dataset once another one is finished.
+  """Replaces a finished dataset with a new one when that is finished.
 
   Args:
-    data_path: Where the finished dataset is. No other process may build it.
+    data_path: The folder of the finished dataset. The caller must prevent other
+      processes from building it.
 
   Yields:
-    A folder beside, in which the new one is to be built under the same name,
-    config and version. At the end it takes the place of the old one; after an
-    error the old one stays.
+    A temporary data folder. The caller must build the new dataset there, with
+    the same name, config and version. The new dataset then replaces the old
+    one. After an error, the old one stays.
   """
   with tempfile.TemporaryDirectory(
     dir=data_path.parent,
-    # As TFDS names its own unfinished folders.
+    # TFDS names its own unfinished folders in this way.
     prefix=tfds_internals.INCOMPLETE_PREFIX,
     suffix=f'_{data_path.name}',
   ) as folder:
@@ -71,11 +73,11 @@ def replacing(data_path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def _clear(data_path: pathlib.Path) -> None:
-  """Removes what killed processes have left, and saves what was finished."""
+  """Removes the remains of killed processes, but rescues finished datasets."""
   unfinished = f'{tfds_internals.INCOMPLETE_PREFIX}*_{data_path.name}'
   for remains in data_path.parent.glob(unfinished):
     old = remains / data_path.name
-    # Killed between the two renames that replace a dataset.
+    # A process was killed between the two renames in `replacing`.
     if old.exists() and not data_path.exists():
       old.rename(data_path)
     shutil.rmtree(remains)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was built, as the metadata of a dataset tells it."""
+"""Reports on a dataset that has been built, for its metadata."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ def report(
 
   Args:
     subset: The subset.
-    sources: For each split, what each source gives to it.
-    num_examples: For each split, how many examples along the concatenation of
-      the sources were written.
+    sources: For each split, the examples of each source.
+    num_examples: For each split, the number of examples that were written from
+      the start of the concatenation of the sources.
 
   Returns:
-    `classes`, the table of classes with the counts of what was written;
-    `balanced`, whether all classes have as many training examples; `sources`,
-    with the proof of each origin file; and `digests`, by split: splits with
-    equal digests have equal examples.
+    `classes`, the table of classes with the numbers of written examples;
+    `balanced`, whether all classes have equally many training examples;
+    `sources`, the table of sources with the proof of each origin file;
+    `digests`, a hash for each split. Splits with equal digests have equal
+    examples.
   """
   classes = config.class_table(subset)
   rows = config.source_table(subset)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Configs and the `DatasetInfo` of subsets, as TFDS takes them."""
+"""The configs and the `DatasetInfo` of subsets."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _DEFAULT = subsets.subset(subsets.DEFAULT)
 
 @dataclasses.dataclass(eq=False)
 class CmnistConfig(tfds.core.BuilderConfig):
-  """Config of one subset.
+  """The config of one subset.
 
   Attributes:
-    subset: The subset's record.
+    subset: The subset.
   """
 
-  # TFDS's own fields have defaults, so this one must: the default config's.
+  # The fields of the base class have defaults, so this field needs one too.
   subset: Subset = _DEFAULT
 
   def __reduce__(self) -> tuple[Any, ...]:
-    # TFDS accepts only the very object that it knows by that name.
+    # TFDS accepts only the object that it knows by this name.
     return config_of, (self.subset,)
 
 
 @functools.cache
 def config_of(subset: Subset) -> CmnistConfig:
-  """Returns the config of a subset; the same object at each call."""
+  """Returns the config of a subset, the same object at each call."""
   return CmnistConfig(
     name=subset.name, description=subset.description, subset=subset
   )
@@ -48,16 +48,16 @@ def declared_configs() -> list[CmnistConfig]:
 
 
 def dataset_info(builder: tfds.core.DatasetBuilder) -> tfds.core.DatasetInfo:
-  """Returns the description of the subset that a builder builds.
+  """Returns the `DatasetInfo` of the subset that a builder builds.
 
   Args:
-    builder: A builder whose config is a `CmnistConfig`.
+    builder: A builder with a `CmnistConfig`.
 
   Returns:
     Description, features, citation and licence. The metadata has the table of
-    classes (label, name, source, raw label, counts in train and test, None
-    where nobody has published them), whether they are balanced, and the
-    sources.
+    classes (label, name, source, raw label, counts in train and test, None for
+    counts that nobody has published). It also says whether the classes are
+    balanced, and lists the sources.
   """
   subset = builder.builder_config.subset
   return tfds.core.DatasetInfo(
@@ -85,7 +85,7 @@ def dataset_info(builder: tfds.core.DatasetBuilder) -> tfds.core.DatasetInfo:
 def _feature(
   feature: schema.Feature, subset: Subset
 ) -> tfds.features.FeatureConnector:
-  """Returns a feature as TFDS declares it."""
+  """Returns the TFDS feature of a feature in the schema."""
   if not isinstance(feature, schema.ClassFeature):
     return tfds.features.Image(
       shape=feature.shape,
@@ -103,14 +103,14 @@ def _feature(
 
 
 def source_table(subset: Subset) -> list[dict[str, Any]]:
-  """Returns the sources of a subset; no file of theirs is verified yet."""
+  """Returns the table of sources, in which no file is verified yet."""
   return [
     {'key': s.key, 'title': s.title, 'verified': {}} for s in subset.sources
   ]
 
 
 def class_table(subset: Subset) -> list[dict[str, Any]]:
-  """Returns the classes of a subset with their published counts."""
+  """Returns the table of classes, with the published counts."""
   return [
     {
       'label': c.label,

@@ -34,10 +34,10 @@ _REFUSED_FORMATS = ('parquet',)
 
 
 class _Configs(dict[str, config.CmnistConfig]):
-  """The declared configs by name; `in` knows every other valid name too.
+  """The declared configs by name; `in` is true for every other valid name too.
 
-  TFDS asks `in` whether its code can make a config. Were the answer no, a
-  prepared `-r-7` would come back as a builder that only reads.
+  TFDS uses `in` to ask whether a builder has a config. If this were false for a
+  prepared `-r-7`, TFDS would return a builder that can only read.
   """
 
   def __contains__(self, name: object) -> bool:
@@ -50,12 +50,10 @@ class _Configs(dict[str, config.CmnistConfig]):
 class CmnistBuilder(  # type: ignore[call-arg]
   tfds.core.GeneratorBasedBuilder, skip_registration=True
 ):
-  """Builds any subset of CMNIST; a dataset is a subclass with a name.
+  """Builds any subset of CMNIST. Each dataset has a subclass.
 
-  Examples are `image` uint8 (28, 28, 1), upright; `label`; `source`, which of
-  the subset's sources; `source_label`, the source's raw label. Metadata holds
-  the class table, whether classes are balanced, and how each origin file was
-  verified.
+  `schema` declares the features of an example. The metadata has the table of
+  classes, whether they are balanced, and how each origin file was verified.
   """
 
   VERSION = tfds.core.Version(subsets.VERSION)
@@ -75,17 +73,18 @@ class CmnistBuilder(  # type: ignore[call-arg]
     """Constructs the builder.
 
     Args:
-      allow_unverified: Whether to build from origin files that are not proved
-        to be the right ones. The metadata of what is built says so.
-      mirror: Folder or HTTP base with the origin files, asked before their
-        origins; that of the environment variable CMNIST_MIRROR if None.
-      **kwargs: Those of `tfds.core.GeneratorBasedBuilder`.
+      allow_unverified: Whether to build from unverified origin files. The
+        metadata of the dataset then says so.
+      mirror: Folder or HTTP address with the origin files, which is tried
+        before their origins. If None, the environment variable CMNIST_MIRROR
+        names it.
+      **kwargs: Arguments of `tfds.core.GeneratorBasedBuilder`.
     """
     self._allow_unverified = allow_unverified
     self._mirror = origin.mirror_of_user(mirror)
     super().__init__(**kwargs)
     tfds_internals.check_instance(self)
-    # For pickling, which would lose them.
+    # TFDS pickles a builder as these arguments.
     self._original_state |= {
       'allow_unverified': allow_unverified,
       'mirror': mirror,
@@ -94,8 +93,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
       self._restore()
       if not allow_unverified and self._unverified_sources():
         logging.warning(
-          '%s was built from files of %s that nothing proved to be the right'
-          ' ones. To build it from verified files, overwrite it.',
+          '%s was built from unverified files of %s. Overwrite it to build it'
+          ' from verified files.',
           self.data_dir,
           ', '.join(self._unverified_sources()),
         )
@@ -113,11 +112,11 @@ class CmnistBuilder(  # type: ignore[call-arg]
   def get_builder_config(
     cls, name: str, version: str | tfds.core.Version | None = None
   ) -> config.CmnistConfig:
-    """Returns the config of a subset, whatever the spelling of its name.
+    """Returns the config of a subset for any spelling of its name.
 
     Args:
       name: Name of a subset.
-      version: Ignored: every config has the builder's version.
+      version: Ignored, because every config has the version of the builder.
 
     Returns:
       The config.
@@ -130,7 +129,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   @property
   def subset(self) -> Subset:
-    """The subset this builder builds."""
+    """The subset that this builder builds."""
     return self.builder_config.subset
 
   # Description -------------------------------------------------------------
@@ -184,10 +183,10 @@ class CmnistBuilder(  # type: ignore[call-arg]
     file_format: str | tfds.core.FileFormat | None = None,
     **kwargs: Any,
   ) -> None:
-    """Prepares the dataset, as TFDS does; finished data is never lost.
+    """Prepares the dataset like TFDS, but never loses finished data.
 
-    Where existing data is to be overwritten, the new data is built beside it
-    and takes its place once finished.
+    When it overwrites a dataset, it builds the new one in a temporary folder
+    and replaces the old one only when the new one is finished.
 
     Args:
       download_config: See `tfds.core.DatasetBuilder.download_and_prepare`.
@@ -195,8 +194,9 @@ class CmnistBuilder(  # type: ignore[call-arg]
       **kwargs: See `tfds.core.DatasetBuilder.download_and_prepare`.
 
     Raises:
-      PreparationError: If the format is refused or nothing can be written.
-      OriginFileError: If an origin file is missing or not the right one.
+      PreparationError: If the format is refused or the dataset cannot be
+        written.
+      OriginFileError: If an origin file is missing or wrong.
     """
     chosen = tfds.core.FileFormat.from_value(
       file_format or self.info.file_format
@@ -221,14 +221,14 @@ class CmnistBuilder(  # type: ignore[call-arg]
         super().download_and_prepare(**arguments)
       elif self._overwrites(download_config):
         self._replace(arguments)
-      else:  # Another process was quicker.
+      else:  # Another process has built it in the meantime.
         self._restore()
 
   def _overwrites(self, download_config: tfds.download.DownloadConfig) -> bool:
     return download_config.download_mode.overwrite_dataset
 
   def _unverified_sources(self) -> list[str]:
-    """Keys of the sources with a file that nothing proved."""
+    """Returns the keys of the sources that have an unverified file."""
     return [
       row['key']
       for row in self.info.metadata.get('sources', [])
@@ -236,20 +236,20 @@ class CmnistBuilder(  # type: ignore[call-arg]
     ]
 
   def _is_finished(self) -> bool:
-    """Whether a finished dataset is there; refuses the remains of one."""
-    # TFDS logs a warning when it is asked about a folder that is not there.
+    """Returns whether the dataset is finished; raises if it is incomplete."""
+    # `is_prepared` logs a warning if the folder does not exist.
     if not self.data_path.exists():
       return False
     if not self.is_prepared():
       raise PreparationError(
-        f'{self.data_dir} is there and is no finished dataset: it lacks'
+        f'{self.data_dir} is not a finished dataset: it lacks'
         ' dataset_info.json or features.json, which are written last. Remove'
-        ' the folder and build again.'
+        ' the folder and build the dataset again.'
       )
     return True
 
   def _replace(self, arguments: dict[str, Any]) -> None:
-    """Builds anew beside the finished data, which it then replaces."""
+    """Builds the dataset in a temporary folder, then replaces the old one."""
     with atomic_replace.replacing(pathlib.Path(self.data_path)) as beside:
       fresh = type(self)(**{**self._original_state, 'data_dir': beside})
       downloads_dir = arguments.get('download_dir')
@@ -262,9 +262,9 @@ class CmnistBuilder(  # type: ignore[call-arg]
     self._restore()
 
   def _restore(self) -> None:
-    """Reads what was written: splits, counts, metadata."""
+    """Reads splits, counts and metadata from the finished dataset."""
     self.info.read_from_directory(self.data_dir)
-    # TFDS restores metadata at the first look-up by [], not by .get().
+    # TFDS loads metadata at the first use of [], but not of .get().
     self.info.metadata.load_metadata(self.data_dir)
 
   def _generate_splits(
@@ -272,7 +272,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     dl_manager: download_manager.OriginDownloadManager,
     download_config: tfds.download.DownloadConfig,
   ) -> Sequence[tfds.core.SplitInfo]:
-    """Writes the shards of both splits; notes in the metadata what they hold."""
+    """Writes the shards of both splits, and the metadata about them."""
     if write.can_write(self.info.file_format, download_config):
       sources = self._open(split_sources.open_encoded, dl_manager)
       shard_config = download_config.get_shard_config()
@@ -301,7 +301,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     open_split: Callable[..., list[SplitSource]],
     dl_manager: download_manager.OriginDownloadManager,
   ) -> dict[str, list[SplitSource]]:
-    """Returns what the sources give to each split."""
+    """Returns the examples of each source, for each split."""
     return {
       split: open_split(
         self.subset,
@@ -315,9 +315,9 @@ class CmnistBuilder(  # type: ignore[call-arg]
   def _same_split(
     self, split: str, sources: Sequence[SplitSource]
   ) -> tfds.core.SplitInfo | None:
-    """Returns that split of the full subset, if it is there and the same.
+    """Returns the split of the full subset if it is prepared and equal.
 
-    A reduced subset has the test split of the full one.
+    A reduced subset has the same test split as the full one.
     """
     if self.subset.per_class is None:
       return None
@@ -373,14 +373,14 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
 
 def _check_writable(data_dir: epath.Path) -> None:
-  """Raises a `PreparationError` when no dataset can be written there."""
+  """Raises a `PreparationError` if the data folder cannot be written."""
   try:
     data_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=data_dir):
       pass
   except OSError as error:
     raise PreparationError(
-      f'Cannot write to the data folder {data_dir}: {error.strerror}. Give'
-      ' another one (data_dir, on the command line --data_dir, or the'
-      ' environment variable TFDS_DATA_DIR).'
+      f'Cannot write to the data folder {data_dir}: {error.strerror}. Choose'
+      ' another folder with data_dir (--data_dir on the command line) or the'
+      ' environment variable TFDS_DATA_DIR.'
     ) from error

@@ -28,7 +28,7 @@ from cmnist_tfds.locks import lock
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.sources import SOURCES, OriginFile, Source
 
-# It imports an HTTP library, so it is imported where a file is fetched.
+# Importing it imports an HTTP library, so it is imported to fetch a file.
 if TYPE_CHECKING:
   from cmnist_tfds.origin import http_client
 
@@ -90,7 +90,7 @@ class OriginDownloadManager(tfds.download.DownloadManager):
       mirror: Folder or HTTP base URL of the user's mirror.
       sources: The sources whose files can be fetched.
       limits: The limits at which the client gives up.
-      **kwargs: Those of `tfds.download.DownloadManager`.
+      **kwargs: Arguments of `tfds.download.DownloadManager`.
 
     Raises:
       PreparationError: If the folder for downloads cannot be made.
@@ -114,8 +114,8 @@ class OriginDownloadManager(tfds.download.DownloadManager):
       for file, url in locations_lib.urls(wanted, mirror)
     }
     # TFDS names and checks files by the SHA-256 in this table. Without a file
-    # name it does not look for a file in the manual folder, where a wrong one
-    # may be. The table is made anew because managers share that of TFDS.
+    # name, it does not look in the manual folder, which may have a wrong file.
+    # The table is copied because all managers share the table of TFDS.
     self._url_infos = self._url_infos | {
       url: tfds_internals.UrlInfo(
         size=tfds.core.utils.Size(file.size),
@@ -125,7 +125,7 @@ class OriginDownloadManager(tfds.download.DownloadManager):
       for url, file in self._files.items()
       if file.sha256 is not None
     }
-    # Made at the first download, on each worker of a Beam pipeline.
+    # It is made at the first download, on each worker of a Beam pipeline.
     self._origin_downloader: _Downloader | None = None
 
   def __getstate__(self) -> dict[str, Any]:
@@ -164,7 +164,7 @@ class OriginDownloadManager(tfds.download.DownloadManager):
   def _get_checksum_dl_result(
     self, resource: tfds.download.Resource, legacy_mode: bool = False
   ) -> tfds_internals.DownloadResult | None:
-    """Returns a file that was downloaded from any of its URLs."""
+    """Returns a file that was downloaded earlier, from any of its URLs."""
     path = self.cached(self._files[resource.url])
     return path and tfds_internals.DownloadResult(
       path=path, url_info=tfds_internals.read_url_info(path)
@@ -184,7 +184,7 @@ class OriginDownloadManager(tfds.download.DownloadManager):
       # Another process may have fetched it while this one waited.
       path = self.cached(file)
       if path is None:
-        # Remains of killed processes.
+        # Killed processes may have left folders.
         for stale in folder.glob(f'{url_path.name}.tmp.*'):
           stale.rmtree()
         path = super()._download(resource).get()
@@ -215,7 +215,7 @@ class _Downloader(tfds_internals.Downloader):
     self, url: str, destination_path: epath.Path, verify: bool = True
   ) -> tfds_internals.DownloadResult:
     """Fetches a file into a folder that TFDS made for it."""
-    del verify  # The client was told.
+    del verify  # The constructor of the client got it.
     file = self._files[url]
     path = destination_path / file.name
     self._pbar_dl_size.update_total((file.size or 0) // _MIB)
@@ -231,7 +231,7 @@ class _Downloader(tfds_internals.Downloader):
         file,
         url,
         pathlib.Path(path),
-        # Outside the folder, so that a later process can continue it.
+        # It is outside the folder, so that a later process can continue it.
         part=_path_beside(destination_path.parent, file, 'part'),
         advance=advance,
       )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The TFDS builder of a subset."""
+"""Returns the TFDS builder of a subset."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def get_builder(
   Args:
     subset: The subset.
     data_dir: Where prepared datasets are; TFDS's default if None.
-    sample: Whether to take `cmnist_sample` in place of `cmnist`.
-    **kwargs: Further arguments of the builder.
+    sample: Whether to build `cmnist_sample` instead of `cmnist`.
+    **kwargs: Other arguments of the builder.
 
   Returns:
     The builder.

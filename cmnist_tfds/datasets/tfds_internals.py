@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of TensorFlow Datasets that are not public and that we use.
+"""The private parts of TensorFlow Datasets that we use.
 
-They were tried with the versions in `TRIED`. Another version may rename them,
-so the import of this module and `check_instance` look whether they are there.
+We tried them with the versions in `TRIED`. Another version may rename them, so
+importing this module and calling `check_instance` check that they exist.
 
-Imported here, for all other modules:
+This module imports these names for all other modules:
 
 - core.checksums: UrlInfo, compute_url_info
 - core.constants: INCOMPLETE_PREFIX
@@ -14,8 +14,8 @@ Imported here, for all other modules:
 - core.naming: DatasetReference, ShardedFileTemplate
 - core.utils.shard_utils: ShardConfig, get_shard_boundaries
 
-Methods that we override or call are in `_METHODS`, attributes that
-constructors set are in `_ATTRIBUTES`.
+`_METHODS` has the methods that we override or call, and `_ATTRIBUTES` has the
+attributes that constructors set.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ import tensorflow_datasets.public_api as tfds
 
 from cmnist_tfds.errors import TfdsVersionError
 
-# Versions of TFDS with which the package was tried.
+# The versions of TFDS with which the package was tried.
 TRIED = ('4.9.10',)
 
 
 def _changed(missing: str) -> TfdsVersionError:
   tried = ' or '.join(TRIED)
   return TfdsVersionError(
-    f'TensorFlow Datasets {tfds.__version__} lacks what cmnist_tfds needs of'
-    f' it: {missing}. cmnist_tfds was tried with version {tried}: run `pip'
+    f'TensorFlow Datasets {tfds.__version__} lacks a part that cmnist_tfds'
+    f' needs: {missing}. cmnist_tfds was tried with version {tried}. Run `pip'
     f' install tensorflow-datasets=={TRIED[-1]}`, or install a newer'
     ' cmnist_tfds.'
   )

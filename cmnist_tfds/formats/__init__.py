@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file formats: each module reads and writes one of them."""
+"""File formats, and helpers that read and write them."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs of bytes at many places of an array, read or written in one go."""
+"""Reads and writes runs of bytes at many places of an array at once."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import numpy as np
 
 
 def windows(data: np.ndarray, width: int) -> np.ndarray:
-  """Returns a view of every run of so many bytes, by where it begins.
+  """Returns a view of all runs of one width.
 
   Args:
     data: uint8, at least as long as a run.
-    width: Bytes of a run.
+    width: Number of bytes in a run.
 
   Returns:
-    Void of that width (len(data) - width + 1,).
+    Void of that width, (len(data) - width + 1,): the run that begins at each
+    byte.
   """
   return np.ndarray(len(data) - width + 1, f'V{width}', data, strides=(1,))
 
@@ -24,8 +25,8 @@ def take(data: np.ndarray, at: np.ndarray, width: int) -> np.ndarray:
 
   Args:
     data: uint8.
-    at: Integers (n,), where each begins.
-    width: Bytes of each.
+    at: Integers (n,), where each run begins.
+    width: Number of bytes in a run.
 
   Returns:
     uint8 (n, width).
@@ -39,8 +40,8 @@ def put(data: np.ndarray, at: np.ndarray, runs: np.ndarray) -> None:
   """Writes runs of bytes.
 
   Args:
-    data: uint8, where to.
-    at: Integers (n,), where each begins.
+    data: uint8, the array to write to.
+    at: Integers (n,), where each run begins.
     runs: uint8 (n, width).
   """
   if at.size:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CRC-32C of concatenations, for whole arrays of checksums at once.
+"""Computes CRC-32C of concatenations, for whole arrays of checksums.
 
-A CRC is linear: the checksum of A + B is that of A, shifted by the length of B,
-XORed with that of B. So the checksum of a record follows from those of its
-parts, and each part's is computed once.
+A CRC is linear: the checksum of A + B is the checksum of A, shifted by the
+length of B, XOR the checksum of B. So the checksum of a record follows from the
+checksums of its parts, and those are computed only once.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 
 
 def shift(crc: int, length: int) -> int:
-  """Returns the share of what stands before in the checksum of the whole.
+  """Shifts a checksum by a number of bytes.
 
   Args:
-    crc: Checksum of any bytes A.
-    length: Number of bytes of any B.
+    crc: Checksum of some bytes A.
+    length: Number of bytes in B.
 
   Returns:
-    What the checksum of B is to be XORed with to give that of A + B.
+    The value that, XOR the checksum of B, is the checksum of A + B.
   """
   zeros = bytes(length)
   return google_crc32c.extend(crc, zeros) ^ google_crc32c.value(zeros)
@@ -33,8 +33,8 @@ def shift_table(length: int) -> np.ndarray:
     length: Number of bytes to shift by.
 
   Returns:
-    uint32 (4, 256): for each byte of a checksum, lowest first, and each value
-    of it, its share in the result.
+    uint32 (4, 256): the contribution of each byte of a checksum (lowest byte
+    first) with each of its 256 values. The contributions are XORed.
   """
   return np.array(
     [
@@ -48,12 +48,12 @@ def shift_table(length: int) -> np.ndarray:
 def shift_all(
   crcs: np.ndarray, tables: np.ndarray, which: np.ndarray
 ) -> np.ndarray:
-  """Shifts checksums, each by one of several lengths.
+  """Shifts many checksums, each by one of several lengths.
 
   Args:
     crcs: uint32 (n,), the checksums.
     tables: uint32 (k, 4, 256), the `shift_table` of each length.
-    which: Integers (n,), which table is for which checksum.
+    which: Integers (n,), the number of the table for each checksum.
 
   Returns:
     uint32 (n,).

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Examples as serialised `tf.train.Example` protocol buffers.
+"""Serialises examples as `tf.train.Example` protocol buffers, and parses them.
 
-The features are those of `schema`: the image as PNG, and integers that follow
-from the class. Protocol buffers leave the order of features open; here the
-image comes first, then the integers in the order of their names. So an example
-is a head that depends on lengths alone, the PNG, and a tail that depends on the
+`schema` declares the features: the image as PNG, and integers that follow from
+the class. Protocol buffers allow any order of features. Here the image comes
+first, then the integers in the order of their names. So an example is a head
+that depends only on lengths, then the PNG, then a tail that depends on the
 class.
 
-The messages, by field number (tensorflow/core/example/example.proto and
-feature.proto): Example {1: Features}, Features {1: map of string to Feature},
-Feature {1: BytesList, 3: Int64List}, both lists {1: values}.
+These are the messages, by field number (see example.proto and feature.proto in
+tensorflow/core/example): Example {1: Features}, Features {1: map of string to
+Feature}, Feature {1: BytesList, 3: Int64List}, both lists {1: values}.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _LENGTH_DELIMITED = 2
 _NAMES = sorted(feature.name for feature in schema.INTEGERS)
 
 
-# The same lengths occur in split after split.
+# Many splits have PNGs of the same lengths.
 @functools.lru_cache(maxsize=4096)
 def head(png_length: int, tail_length: int) -> bytes:
-  """Returns what stands before the PNG.
+  """Returns the part of an example before the PNG.
 
   Args:
-    png_length: Bytes of the PNG.
-    tail_length: Bytes of the tail.
+    png_length: Number of bytes in the PNG.
+    tail_length: Number of bytes in the tail.
 
   Returns:
     The bytes.
@@ -45,7 +45,7 @@ def head(png_length: int, tail_length: int) -> bytes:
 
 
 def tail(integers: Mapping[str, int]) -> bytes:
-  """Returns what stands after the PNG.
+  """Returns the part of an example after the PNG.
 
   Args:
     integers: The value of each integer feature, by its name.
@@ -59,21 +59,22 @@ def tail(integers: Mapping[str, int]) -> bytes:
 def decode_all(
   records: Sequence[bytes],
 ) -> tuple[list[bytes], dict[str, np.ndarray]]:
-  """Reads examples that were serialised here or by TensorFlow.
+  """Parses examples that this module or TensorFlow has serialised.
 
   Args:
-    records: Serialised `tf.train.Example`s, their features in any order.
+    records: Serialised `tf.train.Example`s with their features in any order.
 
   Returns:
-    The PNG of each example; and by name, the values of each integer feature,
-    int64 (n,).
+    The PNG of each example, and the values of each integer feature, int64 (n,),
+    by its name.
 
   Raises:
-    PreparationError: If one is no such example; the message says what is wrong.
+    PreparationError: If a record is not such an example. The message says what
+      is wrong.
   """
   pngs: list[bytes] = []
   numbers: list[int] = []
-  # There are as many tails as classes, so each is parsed once.
+  # Examples of a class share their tail, so each tail is parsed once.
   tails: dict[bytes, int] = {}
   try:
     for record in records:
@@ -97,7 +98,7 @@ def decode_all(
 
 
 def _end_of_png(record: bytes) -> int:
-  """Returns where the tail begins, 0 where the head is not a usual one."""
+  """Returns where the tail begins; 0 if the head is not a usual one."""
   for tail_length in _TAIL_LENGTHS:
     end = len(record) - tail_length
     if end < _HEAD_LENGTH:
@@ -114,13 +115,13 @@ def _integers(features: Mapping[str, bytes]) -> dict[str, int]:
 
 
 def _features(data: bytes) -> dict[str, bytes]:
-  """Returns the first value of each feature in entries of the map.
+  """Returns the first value of each feature.
 
   Args:
-    data: Entries, one after the other.
+    data: Entries of the map of features, one after the other.
 
   Returns:
-    By name, the bytes, or the bytes of the Int64List's values.
+    By name, the bytes of a BytesList, or the encoded values of an Int64List.
   """
   features: dict[str, bytes] = {}
   for _, entry in _fields(data):
@@ -133,19 +134,19 @@ def _features(data: bytes) -> dict[str, bytes]:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
-  """Yields number and contents of each field of a message."""
+  """Yields the number and the contents of each field of a message."""
   at = 0
   while at < len(data):
     tag, at = _read_varint(data, at)
     length, at = _read_varint(data, at)
     if tag & 7 != _LENGTH_DELIMITED or at + length > len(data):
-      raise ValueError('it is no tf.train.Example of images and integers.')
+      raise ValueError('it is not a tf.train.Example of images and integers.')
     yield tag >> 3, data[at : at + length]
     at += length
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-  """Returns an integer written by `_varint`, and where the next one begins."""
+  """Returns an integer that `_varint` wrote, and where the next one begins."""
   value = shift = 0
   for byte in data[at:]:
     at += 1
@@ -157,13 +158,13 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _integer(data: bytes) -> int:
-  """Returns the first integer of an Int64List, given the bytes of its values."""
+  """Returns the first of the encoded values of an Int64List."""
   value, _ = _read_varint(data, 0)
   return value - 2**64 if value >= 2**63 else value
 
 
 def _int64_entry(name: str, value: int) -> bytes:
-  # Negative numbers are written as unsigned ones of 64 bits.
+  # Protocol buffers write a negative number as its two's complement of 64 bits.
   values = _field(1, _varint(value % 2**64))
   feature = _field(3, values)
   return _entry_opening(name, len(feature)) + feature
@@ -180,12 +181,12 @@ def _field(number: int, data: bytes) -> bytes:
 
 
 def _opening(number: int, length: int) -> bytes:
-  """Returns the tag and length that stand before a field of `length` bytes."""
+  """Returns the tag and the length that precede a field of `length` bytes."""
   return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(length)
 
 
 def _varint(value: int) -> bytes:
-  """Returns a non-negative integer in groups of seven bits, lowest first."""
+  """Encodes a non-negative integer in groups of seven bits, lowest first."""
   groups = bytearray()
   while value > 0x7F:
     groups.append(value & 0x7F | 0x80)
@@ -194,8 +195,9 @@ def _varint(value: int) -> bytes:
   return bytes(groups)
 
 
-# Usual examples have a head whose lengths take two bytes each, for PNGs of
-# 28 x 28 pixels are shorter than 2,048 bytes, and integers of a byte or two.
+# In a usual head each length takes two bytes, because PNGs of 28 x 28 pixels
+# are shorter than 2,048 bytes. In a usual tail each integer takes one or two
+# bytes.
 _SHORTEST_TAIL = len(tail(dict.fromkeys(_NAMES, 0)))
 _TAIL_LENGTHS = range(_SHORTEST_TAIL, _SHORTEST_TAIL + len(_NAMES) + 1)
 _HEAD_LENGTH = len(head(2048, _SHORTEST_TAIL))

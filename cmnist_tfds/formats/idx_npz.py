@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the arrays in the two formats the origins publish: IDX and NPZ.
+"""Reads arrays from the two formats of origin files: IDX and NPZ.
 
-Which format a file has is told by its first bytes, not by its name. No more is
-ever inflated than the checked header of the array promises.
+The first bytes of a file decide which format it has; its name does not matter.
+The header of the array is checked first. No more bytes are inflated than it
+announces.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ from cmnist_tfds.errors import OriginFileError
 GZIP_MAGIC = b'\x1f\x8b'
 ZIP_MAGIC = b'PK\x03\x04'
 
-# IDX: two zero bytes, the type of the values, the number of dimensions.
+# An IDX file begins with two zero bytes, the type of the values and the rank.
 _IDX_UINT8 = 8
 
-# The name numpy.savez gives to an array saved without one.
+# The name that numpy.savez gives to an unnamed array.
 _NPZ_KEY = 'arr_0'
 
 _BLOCK = 1 << 20
 
-# What gzip and zipfile raise where a file is damaged, encrypted, or packed in a
-# way they do not know.
+# What gzip and zipfile raise if a file is damaged, encrypted, or compressed by
+# an unknown method.
 DAMAGE = (
   EOFError,
   OSError,
@@ -45,7 +46,7 @@ DAMAGE = (
   zlib.error,
 )
 
-# Raises OriginFileError where the header's shape is not the one expected.
+# Raises OriginFileError if the shape in the header is not the expected one.
 ShapeCheck = Callable[[tuple[int, ...]], None]
 
 
@@ -54,19 +55,19 @@ class _Readable(Protocol):
 
 
 def read_array(stream: BinaryIO, check_shape: ShapeCheck) -> np.ndarray:
-  """Reads the one array in an IDX file packed by gzip, or in an NPZ file.
+  """Reads the array of an IDX file that gzip packed, or of an NPZ file.
 
   Args:
-    stream: The file, seekable, at its start.
-    check_shape: Called with the shape the header states, before anything is
+    stream: The file, which must be seekable and at its start.
+    check_shape: Called with the shape in the header, before anything is
       allocated or inflated.
 
   Returns:
     The array, uint8, C-contiguous and writable.
 
   Raises:
-    OriginFileError: If the file is damaged or not of such a format; the
-      message says what was expected and what was found, not in which file.
+    OriginFileError: If the file is damaged or has another format. The message
+      says what was expected and what was found, but does not name the file.
   """
   magic = stream.read(4)
   stream.seek(0)
@@ -117,8 +118,8 @@ def _read_npz(archive: zipfile.ZipFile, check_shape: ShapeCheck) -> np.ndarray:
       raise OriginFileError(f'its NPY header is damaged: {error}') from error
     if dtype.hasobject:
       raise OriginFileError(
-        'expected uint8 values, found Python objects (pickles), which can run'
-        ' any code when loaded and are never loaded here'
+        'expected uint8 values, found Python objects (pickles); they are not'
+        ' loaded, because loading them can run any code'
       )
     if dtype != np.uint8:
       raise OriginFileError(f'expected uint8 values, found {dtype}')
@@ -129,7 +130,7 @@ def _read_npz(archive: zipfile.ZipFile, check_shape: ShapeCheck) -> np.ndarray:
 
 
 def _read_values(stream: _Readable, shape: tuple[int, ...]) -> np.ndarray:
-  """Reads so many bytes, and makes sure that the stream ends there."""
+  """Reads the values of an array and checks that the stream ends there."""
   array = np.empty(math.prod(shape), np.uint8)
   filled = 0
   while filled < array.size:
@@ -140,7 +141,7 @@ def _read_values(stream: _Readable, shape: tuple[int, ...]) -> np.ndarray:
       )
     array[filled : filled + len(block)] = np.frombuffer(block, np.uint8)
     filled += len(block)
-  # Reading on to the end also makes gzip and zip compare their checksums.
+  # At the end of the stream, gzip and zip check their checksums.
   if stream.read(1):
     raise OriginFileError(f'expected {array.size:,} values, found more')
   return array.reshape(shape)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Grey images of 28 x 28 pixels as PNG (ISO/IEC 15948).
+"""Encodes and decodes grey images of 28 x 28 pixels as PNG (ISO/IEC 15948).
 
-Encoded images have one layout: signature, IHDR, one IDAT, IEND. Rows are not
-filtered, since filters save nothing on such images. The pixels are deflated by
-zlib-ng at level 1, which is five times as fast as zlib at its default level
-and makes files that are a tenth larger.
+All encoded images have the same layout: signature, IHDR, one IDAT, IEND. Rows
+are not filtered, because filters do not make such images smaller. zlib-ng
+deflates the pixels at level 1. That is five times as fast as zlib at its
+default level, and the files are a tenth larger.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from zlib_ng import zlib_ng
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.sources import IMAGE_SIZE as _SIZE
 
-# A row is the number of its filter, then its pixels.
+# A row has the number of its filter, then its pixels.
 _ROW = _SIZE + 1
 _RAW = _SIZE * _ROW
 
 _LEVEL = 1
-# An image fits into a window of 2 ** 10 bytes; a larger one costs time.
+# An image fits into a window of 2 ** 10 bytes. Larger windows are slower.
 _WINDOW_BITS = 10
 
-# Filters are 0 to 4: none, left, above, average, Paeth.
+# The filters are 0 none, 1 left, 2 above, 3 average, 4 Paeth.
 _LAST_FILTER = 4
 
 
@@ -42,7 +42,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
   )
 
 
-# Eight bits a pixel, grey, deflated, filtered by row, not interlaced.
+# Eight bits per pixel, grey, deflated, filtered by row, not interlaced.
 _HEAD = b'\x89PNG\r\n\x1a\n' + _chunk(
   b'IHDR', struct.pack('>IIBBBBB', _SIZE, _SIZE, 8, 0, 0, 0, 0)
 )
@@ -61,8 +61,8 @@ def encode(images: np.ndarray) -> list[bytes]:
     images: uint8 (n, 28, 28).
 
   Returns:
-    The PNG of each image. It depends on the pixels and on the version of
-    zlib-ng alone.
+    The PNG of each image, which depends only on the pixels and on the version
+    of zlib-ng.
   """
   rows = np.zeros((len(images), _SIZE, _ROW), np.uint8)
   rows[:, :, 1:] = images
@@ -73,24 +73,24 @@ def encode(images: np.ndarray) -> list[bytes]:
 
 
 def _png(deflated: bytes) -> bytes:
-  """Returns a PNG of deflated pixels."""
+  """Returns the PNG of deflated pixels."""
   length = len(deflated).to_bytes(4, 'big')
   crc = zlib_ng.crc32(deflated, _IDAT_CRC).to_bytes(4, 'big')
   return b'%b%b%b%b%b%b' % (_HEAD, length, _IDAT, deflated, crc, _END)
 
 
 def decode(pngs: Sequence[bytes]) -> np.ndarray:
-  """Decodes images that were encoded here or by TensorFlow.
+  """Decodes images that this module or TensorFlow has encoded.
 
   Args:
-    pngs: PNGs of 28 x 28 grey pixels with one IDAT, their rows filtered or not.
+    pngs: PNGs of 28 x 28 grey pixels with one IDAT. Rows may be filtered.
 
   Returns:
     uint8 (n, 28, 28), not contiguous.
 
   Raises:
-    PreparationError: If one has another layout or is damaged; the message says
-      which.
+    PreparationError: If an image has another layout or is damaged. The message
+      says which one.
   """
   inflated = b''.join(
     [_inflate(number, png) for number, png in enumerate(pngs)]
@@ -101,16 +101,18 @@ def decode(pngs: Sequence[bytes]) -> np.ndarray:
   if filtered.size:
     unknown = np.flatnonzero((filters > _LAST_FILTER).any(axis=1))
     if unknown.size:
-      raise _undecodable(int(unknown[0]), 'it has rows of an unknown filter')
+      raise _undecodable(int(unknown[0]), 'it has rows with an unknown filter')
     images = images.copy()
     images[filtered] = _unfilter(filters[filtered], images[filtered])
   return images
 
 
 def _inflate(number: int, png: bytes) -> bytes:
-  """Returns the rows of an image, each after the number of its filter."""
+  """Returns the rows of an image, each preceded by the number of its filter."""
   if not (png.startswith(_HEAD) and png.endswith(_END)):
-    raise _undecodable(number, f'it is no PNG of {_SIZE} x {_SIZE} grey pixels')
+    raise _undecodable(
+      number, f'it is not a PNG of {_SIZE} x {_SIZE} grey pixels'
+    )
   try:
     rows = zlib_ng.decompress(png[_BEFORE:-_AFTER], bufsize=_RAW)
   except zlib_ng.error as err:
@@ -127,16 +129,16 @@ def _undecodable(number: int, why: str) -> PreparationError:
 
 
 def _unfilter(filters: np.ndarray, rows: np.ndarray) -> np.ndarray:
-  """Undoes the filters of rows, pixel by pixel but for all images at once.
+  """Undoes the filters of rows, one pixel of all images at a time.
 
   Args:
     filters: uint8 (n, 28), the number of the filter of each row.
-    rows: uint8 (n, 28, 28), filtered.
+    rows: uint8 (n, 28, 28), the filtered rows.
 
   Returns:
-    uint8 (n, 28, 28), pixels.
+    uint8 (n, 28, 28), the pixels.
   """
-  # A margin of zeros on top and to the left; wide, for sums above 255.
+  # There is a margin of zeros above and to the left. Sums may exceed 255.
   pixels = np.zeros((len(rows), _SIZE + 1, _SIZE + 1), np.int16)
   for y in range(_SIZE):
     for x in range(_SIZE):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The records of shard files, be they TFRecord or ArrayRecord."""
+"""Reads the records of shard files, which are TFRecord or ArrayRecord."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ REMEDY = 'Build the dataset again, with overwriting.'
 
 
 class ShardRecords(Protocol):
-  """The records of one file; several threads may read them at a time."""
+  """The records of one file. Several threads may read them at the same time."""
 
   def __init__(self, path: pathlib.Path): ...
 
   def __len__(self) -> int:
-    """Returns how many there are."""
+    """Returns the number of records."""
 
   def records(self, numbers: np.ndarray) -> list[bytes]:
-    """Returns the records of these numbers, each checked."""
+    """Returns the records with these numbers, after checking each."""
 
 
 def open_shard(
@@ -35,14 +35,14 @@ def open_shard(
   Args:
     path: The file.
     file_format: 'tfrecord' or 'array_record'.
-    num_examples: How many records it must have.
+    num_examples: How many records the file must have.
 
   Returns:
     Its records.
 
   Raises:
-    PreparationError: If the file is missing, damaged, or of another length or
-      format.
+    PreparationError: If the file is missing or damaged, or has another format
+      or another number of records.
   """
   openers: dict[str, type[ShardRecords]] = {
     'tfrecord': tfrecord.File,
@@ -50,8 +50,8 @@ def open_shard(
   }
   if file_format not in openers:
     raise PreparationError(
-      f'{path} has the format {file_format}. What is read here is'
-      f' {" or ".join(openers)}; tfds.load may read others.'
+      f'{path} has the format {file_format}. Expected'
+      f' {" or ".join(openers)}. tfds.load may read other formats.'
     )
   try:
     opened = openers[file_format](path)
@@ -59,7 +59,7 @@ def open_shard(
     raise PreparationError(f'{path} is missing. {REMEDY}') from err
   if len(opened) != num_examples:
     raise PreparationError(
-      f'{path} has {len(opened):,} records in place of {num_examples:,}.'
+      f'{path} has {len(opened):,} records instead of {num_examples:,}.'
       f' {REMEDY}'
     )
   return opened
@@ -69,10 +69,10 @@ class _ArrayRecords:
   """An ArrayRecord file."""
 
   def __init__(self, path: pathlib.Path):
-    # Not everybody who reads shards needs it.
+    # Only readers of ArrayRecord need this library.
     from array_record.python import array_record_module  # type: ignore[import-untyped]
 
-    # The reader takes a file that is not there for an empty one.
+    # The reader treats a missing file as an empty one; this raises instead.
     os.stat(path)
     self._path = path
     self._reader = array_record_module.ArrayRecordReader(os.fspath(path))
@@ -84,7 +84,7 @@ class _ArrayRecords:
     try:
       return self._reader.read(numbers.tolist())
     except RuntimeError:
-      # Which one is damaged shows when they are read one by one.
+      # Read the records one by one to find the damaged one.
       return [self._record(number) for number in numbers.tolist()]
 
   def _record(self, number: int) -> bytes:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TFRecord framing: a record between its length and its checksum.
+"""Reads and writes TFRecord files.
 
-A record of n bytes is framed by n (8 bytes), the checksum of those 8 bytes, the
-record, and the checksum of the record; numbers are little-endian, checksums are
-masked CRC-32C (tensorflow/core/lib/io/record_writer.h).
+The frame of a record has the length of the record (8 bytes), the checksum of
+these 8 bytes, the record, and the checksum of the record. Numbers are
+little-endian, and checksums are masked CRC-32C
+(tensorflow/core/lib/io/record_writer.h).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from cmnist_tfds import errors
 from cmnist_tfds.formats.byte_ranges import take
 
-# Bytes of a frame before and after the record.
+# Number of bytes in a frame before and after the record.
 HEADER_SIZE = 12
 FOOTER_SIZE = 4
 
@@ -29,13 +30,13 @@ _Crc = TypeVar('_Crc', int, np.ndarray)
 
 @functools.lru_cache(maxsize=4096)
 def header(length: int) -> bytes:
-  """Returns what stands before a record of so many bytes."""
+  """Returns the part of a frame before a record of this length."""
   packed = struct.pack('<Q', length)
   return packed + struct.pack('<I', _mask(google_crc32c.value(packed)))
 
 
 def footers(crcs: np.ndarray) -> np.ndarray:
-  """Returns what stands after records.
+  """Returns the parts of frames after the records.
 
   Args:
     crcs: uint32 (n,), the CRC-32C of each record.
@@ -47,10 +48,9 @@ def footers(crcs: np.ndarray) -> np.ndarray:
 
 
 class File:
-  """A file of framed records, not compressed; any of them can be read.
+  """An uncompressed TFRecord file with random access to its records.
 
-  Several threads may read at a time. The file is mapped, so what is read of it
-  takes no memory of its own.
+  Several threads may read it at the same time. The file is mapped into memory.
   """
 
   def __init__(self, path: str | os.PathLike[str]):
@@ -60,8 +60,8 @@ class File:
       path: The file.
 
     Raises:
-      PreparationError: If it is not made of whole frames; the message says
-        which is the first that is not one.
+      PreparationError: If the file is not a sequence of whole frames. The
+        message names the first damaged record.
     """
     self._path = os.fspath(path)
     with open(path, 'rb') as file:
@@ -78,16 +78,16 @@ class File:
     return len(self._bounds) - 1
 
   def records(self, numbers: np.ndarray) -> list[bytes]:
-    """Returns records, each checked.
+    """Returns records after checking each.
 
     Args:
-      numbers: Integers (n,), which ones.
+      numbers: Integers (n,), the numbers of the records.
 
     Returns:
-      The records, in that order.
+      The records, in the order of the numbers.
 
     Raises:
-      PreparationError: If a record is damaged; the message says which.
+      PreparationError: If a record is damaged. The message says which one.
     """
     data = self._data
     begins = self._bounds[numbers] + HEADER_SIZE
@@ -107,7 +107,7 @@ class File:
     return found
 
   def _find_frames(self) -> np.ndarray:
-    """Returns where each frame begins, and where the last one ends."""
+    """Returns where each frame begins, then where the last one ends."""
     length_at = struct.Struct('<Q').unpack_from
     data, size = self._data, len(self._data)
     begins = []
@@ -115,7 +115,7 @@ class File:
     while begin + HEADER_SIZE <= size:
       begins.append(begin)
       begin += HEADER_SIZE + length_at(data, begin)[0] + FOOTER_SIZE
-    # A wrong length led astray: of those that fail, the first alone counts.
+    # All frames after a wrong length are wrong, so only the first one counts.
     self._bounds = np.array([*begins, size])
     headers = take(self._bytes, self._bounds[:-1], HEADER_SIZE)
     lengths, which = np.unique(
@@ -128,7 +128,7 @@ class File:
       raise self._damaged(int(wrong.argmax()), 'its length fails its checksum')
     if begin != size:
       cut = len(begins) - (begin > size)
-      raise self._damaged(cut, 'the file ends before it does')
+      raise self._damaged(cut, 'the file ends within this record')
     return self._bounds
 
   def _damaged(self, number: int, why: str) -> errors.PreparationError:
@@ -140,6 +140,6 @@ class File:
 
 
 def _mask(crc: _Crc) -> _Crc:
-  """Masks a CRC or an array of them, as TFRecord stores it."""
+  """Masks a CRC, or an array of CRCs, as TFRecord does."""
   rotated = crc >> 15 | crc << 17 & 0xFFFFFFFF
   return rotated + 0xA282EAD8 & 0xFFFFFFFF

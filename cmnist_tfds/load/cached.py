@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Subsets whose sources are in the cache: read without shards.
+"""Opens subsets from the cache, without shards.
 
-The cache tells what a build would write: which examples, and in which order.
+The examples and their order are those that a build would write.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from cmnist_tfds.subsets import Subset
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cached:
-  """A subset as the cache has it; its shards may not be written.
+  """A subset in the cache. Shards of it may or may not exist.
 
   Attributes:
     subset: The subset.
     splits: The splits, by name.
-    dataset: 'cmnist': the sample is not verified, so it is read from shards.
-    digests: For each split, the hash of all that decides its examples.
+    digests: For each split, a hash of everything that determines its examples.
+    dataset: Always 'cmnist', because the unverified sample is read from shards.
   """
 
   subset: Subset
@@ -39,12 +39,12 @@ class Cached:
 
   @property
   def class_names(self) -> tuple[str, ...]:
-    """The name of each label."""
+    """The class name of each label."""
     return tuple(c.name for c in self.subset.classes)
 
   @property
   def class_counts(self) -> list[tuple[int, int]]:
-    """For each label, how many examples train and test have."""
+    """For each label, the number of its examples in train and in test."""
     train, test = (
       np.bincount(self.splits[split].labels, minlength=self.subset.num_classes)
       for split in SPLITS
@@ -53,15 +53,15 @@ class Cached:
 
   @property
   def shard_lengths(self) -> dict[str, list[int]]:
-    """For each split its number of examples, as if it were one shard."""
+    """For each split, its number of examples, as if it were one shard."""
     return {name: [len(split)] for name, split in self.splits.items()}
 
   def split(self, spec: str, *, keep: bool = False) -> SplitView:
     """Returns the examples of a split.
 
     Args:
-      spec: The split, as TFDS writes it: 'train', 'train[:10%]'.
-      keep: Makes no difference, since the cache has the split already.
+      spec: The split, in the notation of TFDS: 'train', 'train[:10%]'.
+      keep: Has no effect, because the cache has the split already.
 
     Raises:
       SplitError: If there is no such split.
@@ -77,14 +77,13 @@ class Cached:
 
 
 def find_cached(subset: Subset) -> Cached | None:
-  """Returns a subset as the cache has it.
+  """Opens a subset from the cache.
 
   Args:
     subset: The subset.
 
   Returns:
-    The subset; None unless the cache has all its sources, read from verified
-    files.
+    The subset; None unless the cache has all its sources from verified files.
   """
   splits, digests = {}, {}
   for split in SPLITS:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A split whose pixels are mapped from the cache."""
+"""Takes the examples of a split from arrays that the cache maps."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Images copied in one go: few enough to stay in the processor's cache.
+# How many images are copied together: few enough to stay in the processor's
+# cache.
 _AT_ONCE = 4096
 
 
 class MappedSplit:
-  """The examples of a split, taken from maps on demand.
+  """The examples of a split, copied from mapped arrays on demand.
 
   Several threads may take examples at the same time.
 
@@ -27,15 +28,15 @@ class MappedSplit:
     labels: np.ndarray,
     order: np.ndarray,
   ):
-    """Keeps the maps.
+    """Constructs the split.
 
     Args:
-      images: The images of each source, uint8 (k, 28, 28).
-      rows: The images of each source that are in the split, integers; None for
-        all of them.
+      images: The images of each source, uint8 (k, 28, 28), mapped.
+      rows: For each source, integers (m,), the images that are in the split;
+        None for all images in their order.
       labels: int64 (n,), the labels along the concatenation of the rows.
-      order: Integers (n,), the numbers along the concatenation, in the order of
-        the prepared dataset.
+      order: Integers (n,), numbers along the concatenation, in the order of the
+        prepared dataset.
     """
     self._images = images
     self._rows = rows
@@ -54,12 +55,12 @@ class MappedSplit:
     """Returns some of the examples.
 
     Args:
-      numbers: Integers (m,), which examples.
-      images: Whether images are wanted.
+      numbers: Integers (m,), the numbers of the examples.
+      images: Whether to return images.
 
     Returns:
-      Images, uint8 (m, 28, 28), or (0, 28, 28) if they are not wanted; and
-      labels, int64 (m,).
+      The images, uint8 (m, 28, 28), or (0, 28, 28) if `images` is false; and
+      the labels, int64 (m,).
     """
     keys = self._order[numbers] if images else self._order[:0]
     taken = np.empty((len(keys), *self._images[0].shape[1:]), np.uint8)
@@ -80,7 +81,7 @@ class MappedSplit:
   def read_images(self) -> np.ndarray:
     """Returns all images, in half the time that `take` needs.
 
-    Each source is read in its own order, and each image is copied once, to its
+    It reads the images in the order of their sources and copies each to its
     place in the split.
 
     Returns:

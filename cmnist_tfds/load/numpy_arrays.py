@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Subsets as NumPy arrays, without TensorFlow."""
+"""Loads subsets as NumPy arrays, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from cmnist_tfds.load.open_subset import Opened, open_or_prepare
 from cmnist_tfds.load.split_view import FEATURE_NAMES, check_features
 from cmnist_tfds.sources import SPLITS
 
-# It is no feature of an example, since it follows from the label.
+# Examples do not have this feature: it follows from the label.
 _CLASS_NAME = 'class_name'
 
-# Examples read in one go.
+# How many examples are read together.
 _AT_ONCE = 1024
 
 
@@ -29,41 +29,41 @@ def load_data(
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
 ) -> Any:
-  """Returns a subset as arrays, as `keras.datasets` does.
+  """Returns a subset as arrays, in the form that `keras.datasets` uses.
 
       (x_train, y_train), (x_test, y_test) = load_data('2-FKd')
       x, y = load_data('2-FKd', split='train[:10%]')
 
-  The subset is read from the cache that all subsets share, else from its
-  shards; where neither is there, it is prepared first. Only then TFDS is
-  imported.
+  The subset is read from the cache if that has all its sources, else from its
+  shards. If there are no shards, the subset is prepared first; only this
+  imports TFDS.
 
   Args:
     name: Name of a subset.
-    split: A split as TFDS writes it, as 'train', 'train[5000:]+test' or 'all';
-      train and test if None.
-    features: What to return of the examples, any of
+    split: A split in the notation of TFDS, such as 'train', 'train[5000:]+test'
+      or 'all'; train and test if None.
+    features: The features to return, any of
       'image', uint8 (n, 28, 28);
       'label', int64 (n,);
       'class_name', str (n,), the names of the labels;
-      'source', int64 (n,), which of the subset's sources;
-      'source_label', int64 (n,), the sources' own raw labels.
+      'source', int64 (n,), the number of the source in the subset;
+      'source_label', int64 (n,), the raw label in the files of the source.
     data_dir: Where prepared datasets are; TFDS's default if None.
-    sample: Whether to take the synthetic sample in place of CMNIST.
+    sample: Whether to load the synthetic sample instead of CMNIST.
 
   Returns:
-    For one split, a tuple of the features, in the order asked for, of the
-    examples in the order of the prepared dataset; without `split`, one such
-    tuple for train and one for test.
+    A tuple of the features, in the requested order. Examples are in the order
+    of the prepared dataset. Without `split`, one such tuple for train and one
+    for test.
 
   Raises:
     SubsetNameError: If there is no such subset.
     SplitError: If there is no such split.
-    OriginFileError: If the subset is not prepared and a file it needs is
-      missing or not the right one.
-    PreparationError: If it is not prepared and cannot be written, or a shard is
-      damaged; the message says which record.
-    MemoryShortageError: If the arrays do not fit into memory; nothing was
+    OriginFileError: If the subset must be prepared and an origin file is
+      missing or wrong.
+    PreparationError: If the subset must be prepared and cannot be written, or a
+      shard is damaged. The message names the record.
+    MemoryShortageError: If the arrays do not fit into memory. Nothing was
       allocated.
     ValueError: If there is no such feature.
   """
@@ -93,13 +93,13 @@ def first_of_each_class(opened: Opened, count: int) -> list[list[np.ndarray]]:
 
   Args:
     opened: The subset.
-    count: How many of each class; fewer where a class has fewer.
+    count: How many images of each class. A class with fewer images gives all.
 
   Returns:
     For each label, its images, uint8 (28, 28).
 
   Raises:
-    PreparationError: If a shard is damaged; the message says which record.
+    PreparationError: If a shard is damaged. The message names the record.
   """
   view = opened.split('train')
   first: list[list[np.ndarray]] = [[] for _ in opened.class_names]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds what a subset can be read from."""
+"""Opens subsets from the cache or from shards."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ def open_subset(
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
 ) -> Opened | None:
-  """Returns what a subset can be read from.
+  """Opens a subset for reading.
 
-  The cache is read where it has the very examples of the prepared dataset, or
-  where there is no such dataset; it is by far the fastest.
+  The cache is by far the fastest. It is used if it has the same examples as the
+  prepared dataset, or if there is no prepared dataset.
 
   Args:
     subset: The subset.
     data_dir: Where prepared datasets are; TFDS's default if None.
-    sample: Whether to take `cmnist_sample` in place of `cmnist`.
+    sample: Whether to open `cmnist_sample` instead of `cmnist`.
 
   Returns:
     The subset; None if it is not prepared and the cache lacks one of its
     sources.
 
   Raises:
-    PreparationError: If what is there cannot be understood.
+    PreparationError: If the prepared dataset is damaged.
   """
   found = prepared.find_prepared(subset, data_dir=data_dir, sample=sample)
-  # Nothing proves the files of the sample, so the cache names them by content.
+  # No hash proves the files of the sample, so `find_cached` cannot find them.
   in_cache = None if sample else cached.find_cached(subset)
   if found is None:
     return in_cache
@@ -53,21 +53,21 @@ def open_or_prepare(
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
 ) -> Opened:
-  """Returns what a subset can be read from; prepares what is not there.
+  """Opens a subset for reading, and prepares it first if necessary.
 
   Args:
     subset: The subset.
     data_dir: Where prepared datasets are; TFDS's default if None.
-    sample: Whether to take `cmnist_sample` in place of `cmnist`.
+    sample: Whether to open `cmnist_sample` instead of `cmnist`.
 
   Returns:
     The subset.
 
   Raises:
-    OriginFileError: If the subset is to be prepared and a file it needs is
-      missing or not the right one.
-    PreparationError: If it is to be prepared and cannot be written, or what is
-      there cannot be understood.
+    OriginFileError: If the subset must be prepared and an origin file is
+      missing or wrong.
+    PreparationError: If the subset must be prepared and cannot be written, or
+      the prepared dataset is damaged.
   """
   found = open_subset(subset, data_dir=data_dir, sample=sample)
   if found is not None:

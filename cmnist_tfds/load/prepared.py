@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prepared subsets: where they are, what is in them.
+"""Finds and opens prepared subsets.
 
-What TFDS wrote beside the shards is read as it is. TFDS itself is imported only
-to prepare what is not there.
+This module parses the metadata files that TFDS wrote beside the shards. It
+imports TFDS only to prepare a subset.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from cmnist_tfds.subsets import Subset
 DATASET = 'cmnist'
 SAMPLE = 'cmnist_sample'
 
-# As TFDS has it.
+# TFDS defines these.
 _DATA_DIR = 'TFDS_DATA_DIR'
 _DEFAULT_DATA_DIR = '~/tensorflow_datasets'
-# A folder that has it is finished.
+# TFDS writes this file last, so a folder that has it is finished.
 _INFO = 'dataset_info.json'
 _METADATA = 'metadata.json'
 _LABELS = 'label.labels.txt'
@@ -49,7 +49,7 @@ _log = logging.getLogger('cmnist_tfds')
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-  """A file of examples.
+  """A shard file.
 
   Attributes:
     path: The file.
@@ -62,15 +62,15 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-  """A subset on disk.
+  """A prepared subset on disk.
 
   Attributes:
-    subset: Which subset.
+    subset: The subset.
     dataset: 'cmnist' or 'cmnist_sample'.
-    folder: Where it is.
+    folder: The folder of the prepared dataset.
     file_format: Format of the shards, 'tfrecord' or 'array_record'.
     shards: For each split, its shards, in order.
-    class_names: The name of each label.
+    class_names: The class name of each label.
   """
 
   subset: Subset
@@ -82,7 +82,7 @@ class Prepared:
 
   @property
   def shard_lengths(self) -> dict[str, list[int]]:
-    """For each split, how many examples each of its shards holds."""
+    """For each split, the number of examples in each of its shards."""
     return {
       split: [shard.num_examples for shard in shards]
       for split, shards in self.shards.items()
@@ -92,7 +92,7 @@ class Prepared:
   def metadata(self) -> dict[str, Any]:
     """The metadata that the builder wrote: classes, counts, proofs, digests.
 
-    It is empty where other code than this package's has built the dataset.
+    It is empty if the dataset was not built by this package.
     """
     try:
       metadata = json.loads((self.folder / _METADATA).read_text('utf-8'))
@@ -106,7 +106,7 @@ class Prepared:
 
   @property
   def class_counts(self) -> list[tuple[int, int]]:
-    """For each label, how many examples train and test have."""
+    """For each label, the number of its examples in train and in test."""
     if 'classes' in self.metadata:
       return [(row['train'], row['test']) for row in self.metadata['classes']]
     train, test = (
@@ -120,24 +120,26 @@ class Prepared:
 
   @property
   def digests(self) -> Mapping[str, str]:
-    """For each split, the hash of all that decides its examples, if known."""
+    """For each split, a hash of everything that determines its examples.
+
+    It is empty if the metadata lacks it.
+    """
     return self.metadata.get('digests', {})
 
   def split(self, spec: str, *, keep: bool = False) -> SplitView:
     """Returns the examples of a split.
 
-    A split that is read whole is kept in the cache, from which it is mapped the
-    next time.
+    If the whole split is read, the cache keeps it and maps it the next time.
 
     Args:
-      spec: The split, as TFDS writes it: 'train', 'train[:10%]'.
-      keep: Whether to keep splits that are read in part too, since they will
-        be read again.
+      spec: The split, in the notation of TFDS: 'train', 'train[:10%]'.
+      keep: Whether the cache should keep splits that are read only in part,
+        too, because the caller reads them repeatedly.
 
     Raises:
       SplitError: If there is no such split.
-      PreparationError: If a shard of a split that is kept is missing or
-        damaged; the message says which record.
+      PreparationError: If a shard of a kept split is missing or damaged. The
+        message names the record.
     """
     runs: list[Stretch] = []
     for run in split_spec.runs(spec, self.shard_lengths):
@@ -158,7 +160,7 @@ class Prepared:
     return None if kept is None else _map_kept(kept)
 
   def _keep(self, split: str) -> MappedSplit:
-    """Reads a split whole, the first time from its shards."""
+    """Maps a whole split from the cache, which it reads from shards first."""
 
     def make() -> store.Made:
       labels: list[np.ndarray] = []
@@ -180,7 +182,7 @@ class Prepared:
     )
 
   def _cache_name(self, split: str) -> str:
-    """Names the split by its files: other files have another name."""
+    """Returns a name that changes when the shards change."""
     digest = hashlib.sha256(os.fsencode(self.folder.resolve()))
     for shard in self.shards[split]:
       try:
@@ -221,15 +223,15 @@ def _map_kept(kept: store.Kept) -> MappedSplit:
 def dataset_dir(
   subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False
 ) -> pathlib.Path:
-  """Returns where a subset is once it is prepared, without asking TFDS.
+  """Returns the folder of a prepared subset, without importing TFDS.
 
   Args:
     subset: The subset.
     data_dir: Where prepared datasets are; TFDS's default if None.
-    sample: Whether it is one of `cmnist_sample` in place of `cmnist`.
+    sample: Whether the subset is one of `cmnist_sample` instead of `cmnist`.
 
   Returns:
-    `<data_dir>/<dataset>/<config>/<version>`, as TFDS lays datasets out.
+    `<data_dir>/<dataset>/<config>/<version>`, the layout of TFDS.
   """
   root = data_dir or os.environ.get(_DATA_DIR) or _DEFAULT_DATA_DIR
   dataset = SAMPLE if sample else DATASET
@@ -240,18 +242,18 @@ def dataset_dir(
 def find_prepared(
   subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False
 ) -> Prepared | None:
-  """Returns a subset as it is on disk.
+  """Opens a prepared subset.
 
   Args:
     subset: The subset.
     data_dir: Where prepared datasets are; TFDS's default if None.
-    sample: Whether to look for `cmnist_sample` in place of `cmnist`.
+    sample: Whether to look for `cmnist_sample` instead of `cmnist`.
 
   Returns:
     The subset, or None if it is not prepared.
 
   Raises:
-    PreparationError: If what is there cannot be understood.
+    PreparationError: If the prepared dataset is damaged.
   """
   folder = dataset_dir(subset, data_dir=data_dir, sample=sample)
   return _read(subset, SAMPLE if sample else DATASET, folder)
@@ -260,26 +262,27 @@ def find_prepared(
 def prepare(
   subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False
 ) -> Prepared:
-  """Prepares a subset, if TFDS does not find it anywhere.
+  """Prepares a subset, unless TFDS finds it somewhere.
 
   Args:
     subset: The subset.
     data_dir: Where prepared datasets are; TFDS's default if None.
-    sample: Whether to take `cmnist_sample` in place of `cmnist`.
+    sample: Whether to prepare `cmnist_sample` instead of `cmnist`.
 
   Returns:
     The subset.
 
   Raises:
-    OriginFileError: If a file it needs is missing or not the right one.
-    PreparationError: If it cannot be written, or its folder is not local.
+    OriginFileError: If an origin file is missing or wrong.
+    PreparationError: If the subset cannot be written, or its folder is not
+      local.
   """
-  # TFDS is imported here alone: it takes a second.
+  # Importing TFDS takes a second, and no other function here needs it.
   from cmnist_tfds.datasets.get_builder import get_builder
 
   builder = get_builder(subset, data_dir=data_dir, sample=sample)
   builder.download_and_prepare()
-  # TFDS may know further folders in which datasets are.
+  # TFDS may know other folders of datasets.
   found = _read(subset, builder.name, pathlib.Path(builder.data_path))
   if found is None:
     raise PreparationError(
@@ -304,8 +307,8 @@ def _read(
     }
   except (ValueError, KeyError, TypeError, FileNotFoundError) as err:
     raise PreparationError(
-      f'{folder} is no dataset as TFDS writes it: {err!r}. Remove the folder and'
-      ' build again.'
+      f'{folder} is not a dataset that TFDS wrote: {err!r}. Remove the folder'
+      ' and build the dataset again.'
     ) from err
   return Prepared(subset, dataset, folder, file_format, shards, tuple(names))
 
@@ -325,21 +328,21 @@ def _shards(
 
 
 def warn(found: Prepared) -> None:
-  """Logs what a user should know before trusting the data."""
+  """Logs reasons not to trust a prepared subset."""
   names = tuple(c.name for c in found.subset.classes)
   if found.class_names != names:
     _log.warning(
-      '%s was built by other code: its classes are not those of %s.',
+      '%s was not built by this package: its classes are not those of %s.',
       found.folder,
       found.subset.title,
     )
   if found.dataset == SAMPLE:
-    return  # Its name says that it is not the real one.
+    return  # The name of the dataset says that it is not CMNIST.
   sources = found.metadata.get('sources')
   if sources is None:
     _log.warning(
-      '%s was built by other code: it does not say how its origin files were'
-      ' verified.',
+      '%s was not built by this package: it does not say how its origin files'
+      ' were verified.',
       found.folder,
     )
     return
@@ -353,7 +356,7 @@ def warn(found: Prepared) -> None:
   ]
   if unproved:
     _log.warning(
-      '%s was built from origin files that nothing proves: %s.',
+      '%s was built from unverified origin files: %s.',
       found.folder,
       ', '.join(unproved),
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A split whose examples are read from shards."""
+"""Reads the examples of a split from shards."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from cmnist_tfds.subsets import Subset
 if TYPE_CHECKING:
   from cmnist_tfds.load.prepared import Shard
 
-# Records read in one go.
+# How many records are read together.
 _AT_ONCE = 1024
 
 
 class ShardSplit:
-  """The examples of a split, read and checked when they are asked for.
+  """The examples of a split, which are read and checked on demand.
 
-  Several threads may read examples at a time.
+  Several threads may read examples at the same time.
   """
 
   def __init__(self, subset: Subset, file_format: str, shards: Sequence[Shard]):
-    """Keeps what examples are read from.
+    """Constructs the split.
 
     Args:
       subset: The subset.
@@ -50,15 +50,15 @@ class ShardSplit:
     """Reads some of the examples.
 
     Args:
-      numbers: Integers (m,), which examples.
-      images: Makes no difference, since a record holds both.
+      numbers: Integers (m,), the numbers of the examples.
+      images: Has no effect, because a record holds the image and the label.
 
     Returns:
-      Images, uint8 (m, 28, 28); and labels, int64 (m,).
+      The images, uint8 (m, 28, 28), and the labels, int64 (m,).
 
     Raises:
-      PreparationError: If a shard is missing or damaged; the message says
-        which record.
+      PreparationError: If a shard is missing or damaged. The message names the
+        record.
     """
     del images
     pixels = np.empty((len(numbers), *schema.IMAGE.shape[:2]), np.uint8)
@@ -73,11 +73,11 @@ class ShardSplit:
     return pixels, labels
 
   def read_all(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields images and labels of all examples, some at a time.
+    """Yields the images and labels of all examples, in batches.
 
     Raises:
-      PreparationError: If a shard is missing or damaged; the message says
-        which record.
+      PreparationError: If a shard is missing or damaged. The message names the
+        record.
     """
     for start in range(0, len(self), _AT_ONCE):
       yield self.take(np.arange(start, min(start + _AT_ONCE, len(self))))
@@ -100,7 +100,7 @@ class ShardSplit:
           self._decode([record])
         except PreparationError as err:
           raise PreparationError(
-            f'{self._shards[shard].path}: record {number} is no example of'
+            f'{self._shards[shard].path}: record {number} is not an example of'
             f' {self._subset.title}: {err} {shard_reader.REMEDY}'
           ) from err
       raise
@@ -110,11 +110,13 @@ class ShardSplit:
     labels = integers[schema.LABEL.name]
     classes = self._subset.classes
     if not ((labels >= 0) & (labels < len(classes))).all():
-      raise PreparationError(f'its label is not below {len(classes)}.')
+      raise PreparationError(
+        f'its label is not between 0 and {len(classes) - 1}.'
+      )
     for feature in schema.INTEGERS:
       expected = np.array([feature.of_class(c) for c in classes])[labels]
       if (integers[feature.name] != expected).any():
         raise PreparationError(
-          f'its {feature.name} is not that of the class its label names.'
+          f'its {feature.name} does not belong to the class of its label.'
         )
     return png.decode(pngs), labels

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which examples are meant by a split as TFDS writes it: `train[:10%]`.
+"""Parses splits in the notation of TFDS, such as `train[:10%]`.
 
-The grammar is that of https://www.tensorflow.org/datasets/splits. It is read
-here, since TFDS takes longer to import than most subsets take to load.
+https://www.tensorflow.org/datasets/splits defines the grammar. This module does
+not use TFDS, because importing TFDS takes longer than loading most subsets.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from cmnist_tfds.errors import SplitError
 
-# A boundary counts examples, hundredths of the split, or shards.
+# A boundary counts examples, percent of the split, or shards.
 _BOUNDARY = r'(-?\d[\d_]*(?:\.\d+)?)(%|shard)?'
 _SPLIT = re.compile(
   rf'([\w-]+)(?:\[(?:{_BOUNDARY})?(:)?(?:{_BOUNDARY})?\])?', re.ASCII
@@ -29,7 +29,7 @@ class Run:
   Attributes:
     split: Name of the split.
     start: Number of the first example.
-    stop: Number of the first example after them.
+    stop: Number of the first example after the run.
   """
 
   split: str
@@ -46,16 +46,17 @@ def runs(
   """Returns the examples that an expression stands for.
 
   Args:
-    expression: As 'train', 'all', 'train[5000:]+test', 'train[:10%]',
-      'train[0shard]'.
-    shard_lengths: For each split, in order, how many examples its shards have.
+    expression: An expression such as 'train', 'all', 'train[5000:]+test',
+      'train[:10%]' or 'train[0shard]'.
+    shard_lengths: For each split, the number of examples in each of its shards,
+      in order.
 
   Returns:
-    The runs, in order; none of them empty.
+    The runs in order, without empty ones.
 
   Raises:
-    SplitError: If the expression has another form, names a split there is none
-      of, or goes beyond the end of one.
+    SplitError: If the expression is malformed, names an unknown split, or goes
+      beyond the end of a split.
   """
   found: list[Run] = []
   for part in re.split(r'\s*\+\s*', expression.strip()):
@@ -69,7 +70,7 @@ def runs(
 def _run(
   part: str, expression: str, shard_lengths: Mapping[str, Sequence[int]]
 ) -> Run:
-  """Returns what one summand of an expression stands for."""
+  """Returns the run that one summand of an expression stands for."""
   match = _SPLIT.fullmatch(part)
   if match is None:
     raise _unreadable(expression)
@@ -83,9 +84,9 @@ def _run(
   lengths = shard_lengths[split]
   if part == split:
     return Run(split, 0, sum(lengths))
-  # A unit at one side holds for the other, as in TFDS.
+  # As in TFDS, a unit on one side of the colon applies to both.
   unit = first_unit or last_unit
-  # One shard may be named by its number alone.
+  # `[0shard]` without a colon is one shard.
   one_shard = not colon and unit == 'shard' and last is None
   if not (one_shard or colon) or (first is None and last is None):
     raise _unreadable(expression)
@@ -109,7 +110,10 @@ def _run(
 def _example(
   boundary: str, unit: str | None, lengths: Sequence[int], side: str
 ) -> int:
-  """Returns the number of the example at a boundary; negative if beyond."""
+  """Returns the number of the example at a boundary.
+
+  It is negative if the boundary is before the first example.
+  """
   total = sum(lengths)
   if unit == '%':
     if abs(float(boundary)) > 100:
@@ -127,5 +131,5 @@ def _example(
 
 def _unreadable(expression: str) -> SplitError:
   return SplitError(
-    f'{expression!r} is no split. Splits are written as in TFDS: {_EXAMPLES}.'
+    f'{expression!r} is not a split. Write splits as in TFDS: {_EXAMPLES}.'
   )

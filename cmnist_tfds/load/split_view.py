@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The examples that a split specification stands for, in any order."""
+"""Gives access to the examples that a split expression stands for."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from cmnist_tfds.subsets import Subset
 
 FEATURE_NAMES = tuple(feature.name for feature in schema.FEATURES)
 
-# Consecutive examples of a split: the number of the first one, and of the first
-# one after them.
+# Consecutive examples of a split: the number of the first example, and the
+# number of the first example after them.
 Stretch = tuple[MappedSplit | ShardSplit, int, int]
 
 
 class SplitView:
-  """Examples of a subset; several threads may take some at the same time."""
+  """Examples of a subset, which several threads may take at the same time."""
 
   def __init__(self, subset: Subset, runs: Sequence[Stretch]):
-    """Keeps what the examples are.
+    """Constructs the view.
 
     Args:
       subset: The subset.
@@ -49,14 +49,15 @@ class SplitView:
     """Returns some of the examples.
 
     Args:
-      numbers: Integers (m,), which examples, from 0.
-      features: Names of the features wanted.
+      numbers: Integers (m,), the numbers of the examples, from 0.
+      features: Names of the features to return.
 
     Returns:
-      By name of the feature: 'image', uint8 (m, 28, 28); the others int64 (m,).
+      The values of each feature, by its name: 'image', uint8 (m, 28, 28); other
+      features int64 (m,).
 
     Raises:
-      PreparationError: If a record is damaged; the message says which.
+      PreparationError: If a record is damaged. The message names it.
     """
     wanted = schema.IMAGE.name in features
     if len(self._runs) == 1:
@@ -83,14 +84,15 @@ class SplitView:
     """Returns all examples.
 
     Args:
-      features: Names of the features wanted.
+      features: Names of the features to return.
 
     Returns:
-      By name of the feature: 'image', uint8 (n, 28, 28); the others int64 (n,).
+      The values of each feature, by its name: 'image', uint8 (n, 28, 28); other
+      features int64 (n,).
 
     Raises:
-      MemoryShortageError: If they do not fit into memory.
-      PreparationError: If a record is damaged; the message says which.
+      MemoryShortageError: If the arrays do not fit into memory.
+      PreparationError: If a record is damaged. The message names it.
     """
     sizes = {f.name: np.dtype(f.dtype).itemsize for f in schema.FEATURES}
     sizes[schema.IMAGE.name] *= math.prod(schema.IMAGE.shape)
@@ -114,9 +116,9 @@ class SplitView:
 
 
 def check_features(names: Sequence[str], known: Sequence[str]) -> None:
-  """Raises a `ValueError` if a name is not among the known ones."""
+  """Raises a `ValueError` if a name is not among the known names."""
   unknown = [name for name in names if name not in known]
   if unknown:
     raise ValueError(
-      f'There are no features {unknown}, but {", ".join(known)}.'
+      f'There are no features {unknown}. The features are {", ".join(known)}.'
     )

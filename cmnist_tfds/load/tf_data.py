@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Subsets as batches of `tf.data`."""
+"""Loads subsets as batches of `tf.data`."""
 
 from __future__ import annotations
 
@@ -30,55 +30,56 @@ def as_batches(
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
 ) -> tf.data.Dataset:
-  """Returns a subset as a `tf.data.Dataset` of batches, as `fit` takes it.
+  """Returns a split as a `tf.data.Dataset` of batches.
 
       train = as_batches('2-FKd', 'train', 256, shuffle=True)
       model.fit(train, epochs=10, shuffle=False)  # The batches are shuffled.
 
-  A batch is what `tfds.load(..., as_supervised=True).batch(batch_size)` gives,
-  many times faster, since examples are never handled one by one in TensorFlow.
-  The last batch of an epoch may be smaller. The subset is read from where
-  `load_data` would read it.
+  The batches equal those of
+  `tfds.load(..., as_supervised=True).batch(batch_size)`. They come many times
+  faster, because TensorFlow never handles single examples. The last batch of an
+  epoch may be smaller. The subset is read as in `load_data`.
 
-  For `tf.distribute`, every worker reads all and keeps its share of the
-  batches. The examples are fetched by Python, so the dataset cannot be sent to
-  another process.
+  With `tf.distribute`, every worker reads all batches and keeps its share.
+  Python code fetches the examples, so the dataset cannot be sent to another
+  process.
 
   Args:
     name: Name of a subset.
-    split: The split, as TFDS writes it: 'train', 'train[:10%]'.
-    batch_size: Examples in a batch.
-    shuffle: Whether each epoch has all examples of the split in a new random
-      order, each order as likely as any other.
-    seed: Makes the orders the same in each run; not if None.
-    cache: Makes no difference any more: batches are taken from files that are
-      mapped, as fast as from a copy in memory.
-    features: What is in a batch, any of
+    split: The split, in the notation of TFDS: 'train', 'train[:10%]'.
+    batch_size: Number of examples in a batch.
+    shuffle: Whether to shuffle the whole split anew in each epoch. All orders
+      are equally likely.
+    seed: Seed of the orders, which are the same in each run; if None, they
+      differ.
+    cache: Has no effect any more. Batches are taken from mapped files as fast
+      as from a copy in memory.
+    features: The features in a batch, any of
       'image', uint8 (batch, 28, 28, 1);
       'label', int64 (batch,);
-      'source', int64 (batch,), which of the subset's sources;
-      'source_label', int64 (batch,), the sources' own raw labels.
+      'source', int64 (batch,), the number of the source in the subset;
+      'source_label', int64 (batch,), the raw label in the files of the source.
     data_dir: Where prepared datasets are; TFDS's default if None.
-    sample: Whether to take the synthetic sample in place of CMNIST.
+    sample: Whether to load the synthetic sample instead of CMNIST.
 
   Returns:
-    Batches that are tuples of the features, in the order asked for.
+    Batches, which are tuples of the features in the requested order.
 
   Raises:
     SubsetNameError: If there is no such subset.
-    SplitError: If there is no such split, or nothing is in it.
-    OriginFileError: If the subset is not prepared and a file it needs is
-      missing or not the right one.
-    PreparationError: If it is not prepared and cannot be written, or a shard is
-      damaged; the message says which record.
-    ValueError: If there is no such feature, or the batch size is none.
+    SplitError: If there is no such split, or if it is empty.
+    OriginFileError: If the subset must be prepared and an origin file is
+      missing or wrong.
+    PreparationError: If the subset must be prepared and cannot be written, or a
+      shard is damaged. The message names the record.
+    ValueError: If there is no such feature, or if the batch size is below 1.
   """
   import tensorflow as tf
 
   del cache
   check_features(features, FEATURE_NAMES)
   if batch_size < 1:
-    raise ValueError(f'batch_size is to be at least 1, not {batch_size}.')
+    raise ValueError(f'batch_size must be at least 1, not {batch_size}.')
   opened = open_or_prepare(
     subsets.subset(name), data_dir=data_dir, sample=sample
   )
@@ -107,7 +108,7 @@ def as_batches(
   count = len(view)
   numbers = _numbers(count, batch_size, seed, shuffle=shuffle)
   options = tf.data.Options()
-  # There are no files for TensorFlow to share out.
+  # TensorFlow cannot distribute files here, so it distributes batches.
   options.experimental_distribute.auto_shard_policy = (
     tf.data.experimental.AutoShardPolicy.DATA
   )
@@ -147,7 +148,7 @@ def _numbers(
 
 
 def _spec(feature: str) -> tf.TensorSpec:
-  """Returns shape and type of a feature in a batch."""
+  """Returns the shape and the type of a feature in a batch."""
   import tensorflow as tf
 
   declared = next(f for f in schema.FEATURES if f.name == feature)

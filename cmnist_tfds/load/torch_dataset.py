@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Subsets as map-style datasets of PyTorch."""
+"""Loads subsets as map-style datasets of PyTorch."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from cmnist_tfds.load.open_subset import open_or_prepare
 
 
 class CMNIST(torch.utils.data.Dataset):
-  """A split of a subset, with the attributes that torchvision's datasets have.
+  """A split of a subset, with the attributes of torchvision's datasets.
 
-  A sample is an image, uint8 tensor (1, 28, 28), and its label, an int. Where
-  transforms are given, the image goes to `transform` as a PIL image in mode L,
-  as in torchvision, and the label to `target_transform`.
+  A sample is an image, uint8 tensor (1, 28, 28), and its label, an int. As in
+  torchvision, `transform` gets the image as a PIL image in mode L, and
+  `target_transform` gets the label.
 
-  Without transforms, a `DataLoader` gets whole batches, uint8 (n, 1, 28, 28)
-  and int64 (n,), with no sample handled on its own; a transform of batches, as
-  torchvision's v2 ones are, is best applied to those.
+  Without these transforms, a `DataLoader` gets whole batches, uint8
+  (n, 1, 28, 28) and int64 (n,), which is much faster. Transforms that accept
+  batches, such as those of torchvision's v2, are best applied to these batches.
 
-  Images are taken from files that are mapped, so they take no memory of the
-  process and workers share them.
+  Images are taken from mapped files. They do not use the memory of the process,
+  and workers share them.
 
   Attributes:
     classes: Class names, by label.
     class_to_idx: Labels, by class name.
-    targets: int64 tensor (n,).
-    transform: What is done to each image, None for nothing.
-    target_transform: What is done to each label, None for nothing.
+    targets: The labels, int64 tensor (n,).
+    transform: The transform of each image; None for none.
+    target_transform: The transform of each label; None for none.
   """
 
   def __init__(
@@ -47,18 +47,18 @@ class CMNIST(torch.utils.data.Dataset):
     data_dir: str | os.PathLike[str] | None = None,
     sample: bool = False,
   ):
-    """Opens the split, from where `cmnist_tfds.load_data` would read it.
+    """Opens the split like `cmnist_tfds.load_data`.
 
     Args:
       name: Name of a subset.
-      split: The split, as TFDS writes it: 'train', 'train[:10%]'.
-      transform: What to do to each image; a PIL image comes in.
-      target_transform: What to do to each label; an int comes in.
+      split: The split, in the notation of TFDS: 'train', 'train[:10%]'.
+      transform: Transforms each image, which it gets as a PIL image.
+      target_transform: Transforms each label, which it gets as an int.
       data_dir: Where prepared datasets are; TFDS's default if None.
-      sample: Whether to take the synthetic sample in place of CMNIST.
+      sample: Whether to load the synthetic sample instead of CMNIST.
 
     Raises:
-      CmnistError: As `cmnist_tfds.load_data` does.
+      CmnistError: In the same cases as `cmnist_tfds.load_data`.
     """
     self._opening = subsets.subset(name), split, data_dir, sample
     self.transform = transform
@@ -76,7 +76,7 @@ class CMNIST(torch.utils.data.Dataset):
     self._view = opened.split(split, keep=True)
 
   def __getstate__(self) -> dict[str, Any]:
-    # A map would be pickled as the array it maps.
+    # Pickle would copy the mapped arrays, so they are mapped again instead.
     return {k: v for k, v in vars(self).items() if k != '_view'}
 
   def __setstate__(self, state: dict[str, Any]) -> None:
@@ -85,10 +85,9 @@ class CMNIST(torch.utils.data.Dataset):
 
   @property
   def data(self) -> torch.Tensor:
-    """All images, uint8 (n, 28, 28); read into memory at the first use.
+    """All images, uint8 (n, 28, 28), read into memory at the first use.
 
-    From then on, samples are taken from this tensor, so that changes to it
-    count.
+    Samples are then taken from this tensor, so changes to it take effect.
     """
     if self._data is None:
       images = self._view.read([schema.IMAGE.name])[schema.IMAGE.name]
@@ -120,12 +119,12 @@ class CMNIST(torch.utils.data.Dataset):
       return [self[index] for index in indices]
     which = np.asarray(indices)
     which = np.where(which >= 0, which, which + len(self))
-    # By way of NumPy: `self.targets[which]` is many times slower.
+    # `self.targets[which]` would be many times slower.
     labels = self.targets.index_select(0, torch.from_numpy(which))
     return _Samples(self._images(which)[:, None], labels)
 
   def _images(self, which: np.ndarray) -> torch.Tensor:
-    """Returns images, uint8 (m, 28, 28)."""
+    """Returns the images of some samples, uint8 (m, 28, 28)."""
     if self._data is not None:
       at = torch.from_numpy(which).to(self._data.device)
       return self._data.index_select(0, at)
@@ -134,13 +133,13 @@ class CMNIST(torch.utils.data.Dataset):
 
 
 class _Sample(tuple[Any, Any]):
-  """A sample; its type tells `default_collate` who puts it into batches."""
+  """A sample. By its type, `default_collate` finds our `_collate`."""
 
   __slots__ = ()
 
 
 class _Samples(Sequence[Any]):
-  """Samples that are a batch already; each is made when it is asked for."""
+  """A batch that behaves like a sequence of samples."""
 
   def __init__(self, images: torch.Tensor, labels: torch.Tensor):
     self.batch = [images, labels]
@@ -156,11 +155,11 @@ class _Samples(Sequence[Any]):
 
 
 def _collate(samples: Sequence[_Sample], *, collate_fn_map: Any) -> list[Any]:
-  """Puts samples into a batch, as `default_collate` does."""
+  """Returns the batch of some samples, like `default_collate`."""
   if isinstance(samples, _Samples):
     return samples.batch
   return default_collate([tuple(sample) for sample in samples])
 
 
-# The way `default_collate` documents to teach it a type.
+# The documentation of `default_collate` says to register types here.
 _utils.collate.default_collate_fn_map[_Sample] = _collate

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The dataset `cmnist`: CMNIST from its origin files."""
+"""The dataset `cmnist`, built from the origin files."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from cmnist_tfds.datasets import dataset_builder
 
 
 class Builder(dataset_builder.CmnistBuilder):
-  """CMNIST, built from the files its sources publish."""
+  """Builds CMNIST from the files that its sources publish."""

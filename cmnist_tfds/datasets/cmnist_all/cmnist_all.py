@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The collection `cmnist_all`: the 134 subsets under one name."""
+"""The collection `cmnist_all`, which has the 134 subsets."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cmnist_tfds.sources import SOURCES
 
 
 class CmnistAll(tfds_internals.DatasetCollection):
-  """Every subset of the paper, by its name."""
+  """All subsets of the paper, by name."""
 
   @property
   def info(self) -> tfds_internals.DatasetCollectionInfo:
-    """What the collection is."""
+    """The description of the collection."""
     builder = cmnist_dataset_builder.Builder
     return tfds_internals.DatasetCollectionInfo.from_cls(
       dataset_collection_class=type(self),
@@ -30,7 +30,7 @@ class CmnistAll(tfds_internals.DatasetCollection):
   def datasets(
     self,
   ) -> Mapping[str, Mapping[str, tfds_internals.DatasetReference]]:
-    """The subsets, in the paper's order."""
+    """The subsets, in the order of the paper."""
     builder = cmnist_dataset_builder.Builder
     version = str(builder.VERSION)
     return {

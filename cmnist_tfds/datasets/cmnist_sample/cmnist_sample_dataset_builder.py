@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The dataset `cmnist_sample`: CMNIST's shape on small synthetic images."""
+"""The dataset `cmnist_sample`, a small synthetic stand-in for CMNIST."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from cmnist_tfds.datasets import dataset_builder, download_manager
 
 
 class Builder(dataset_builder.CmnistBuilder):
-  """Synthetic stand-in with CMNIST's configs, built without a network."""
+  """Builds a synthetic stand-in with the configs of CMNIST, offline."""
 
   def __init__(self, *, allow_unverified: bool = True, **kwargs: Any):
-    del allow_unverified  # The files are no origin's: no hash can prove them.
+    del allow_unverified  # No hash can prove synthetic files.
     super().__init__(allow_unverified=True, **kwargs)
 
   def _locations(

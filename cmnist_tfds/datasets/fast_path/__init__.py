@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the shards of a split by joining encoded images."""
+"""Writes shards by joining encoded images."""

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The framed records of a split, joined from encoded images.
+"""Joins the framed records of a split from encoded images.
 
-A record is a head (the frame's header and the example up to the PNG), the PNG,
-a tail (the rest of the example) and the frame's footer. Heads depend on lengths
-and tails on classes, so there are few of either; footers follow from checksums
-of the parts. What is left to do for a record is to copy its parts, and that is
-done for many records at once.
+A record has a head (the header of the frame and the example up to the PNG), the
+PNG, a tail (the rest of the example) and the footer of the frame. Heads depend
+on lengths and tails on classes, so there are few of each. Footers follow from
+the checksums of the parts. So a record only needs its parts to be copied, and
+this module copies them for many records at once.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from cmnist_tfds.cache.split_sources import MARGIN, SplitSource
 from cmnist_tfds.formats import crc32c, example, tfrecord
 from cmnist_tfds.formats.byte_ranges import put, windows
 
-# PNGs are copied in widths that are multiples of this, so in few widths, with
-# what follows them in the cache.
+# PNGs are copied together with the bytes that follow them in the cache, so that
+# their widths are multiples of this number and there are few widths.
 _STEP = MARGIN
 
 
 class SplitRecords:
-  """The framed records of a split, in the order they are written in.
+  """The framed records of a split, in the order of the shards.
 
   Attributes:
-    num_bytes: Bytes of all serialised examples without their frames, which
-      TFDS takes for the size of a split.
+    num_bytes: Number of bytes of all serialised examples without frames. TFDS
+      records it as the size of the split.
   """
 
   def __init__(self, sources: Sequence[SplitSource], order: np.ndarray):
     """Lays out the records.
 
     Args:
-      sources: What each source gives, as encoded images, in the order of the
-        subset.
+      sources: The examples of each source, as encoded images, in the order of
+        the subset.
       order: Integers (num_examples,): the numbers of the examples along the
-        concatenation of the sources, in the order to write them in.
+        concatenation of the sources, in the order in which to write them.
     """
-    # Of each example along the concatenation: where its PNG is, how long and
-    # with which checksum, and the number of its tail, which is its label.
+    # Each example along the concatenation has a start, a length and a checksum
+    # of its PNG, and the number of its tail, which is its label.
     self._start = np.concatenate([_starts(s) for s in sources])
     self._length = np.concatenate([s.take('lengths') for s in sources])
     self._crc = np.concatenate([s.take('crcs') for s in sources])
@@ -76,11 +76,11 @@ class SplitRecords:
     """Returns a run of records.
 
     Args:
-      start: Number of the first record in it.
-      stop: Number of the first record after it.
+      start: Number of the first record in the run.
+      stop: Number of the first record after the run.
 
     Returns:
-      The framed records, one after the other, uint8; and where each ends, int64
+      The framed records, one after the other, uint8, and the end of each, int64
       (stop - start,).
     """
     picked = self._order[start:stop]
@@ -98,8 +98,8 @@ class SplitRecords:
     )
     crc ^= self._tails.crc[tail]
 
-    # Parts are copied too wide, so as to be of few widths: what is too much is
-    # overwritten by the part that follows.
+    # Parts are padded, so that they have few widths. The next part overwrites
+    # the padding of the one before it.
     joined = np.empty(ends[-1], np.uint8)
     put(joined, png_at - head_length, self._heads.padded[kind, length])
     self._put_pngs(joined, png_at, picked)
@@ -119,7 +119,7 @@ class SplitRecords:
   def _put_pngs(
     self, joined: np.ndarray, png_at: np.ndarray, picked: np.ndarray
   ) -> None:
-    """Copies PNGs from the cache, those of one width in one go."""
+    """Copies PNGs from the cache, all of one width at once."""
     source = np.searchsorted(self._source_ends, picked, side='right')
     steps = (self._length[picked] - 1) // _STEP + 1
     group = (source * (steps.max() + 1) + steps).astype(np.uint16)
@@ -133,7 +133,7 @@ class SplitRecords:
 
 
 def _starts(source: SplitSource) -> np.ndarray:
-  """Returns where the PNG of each row begins: int64 (m,)."""
+  """Returns the start of the PNG of each row: int64 (m,)."""
   lengths = source.kept.arrays['lengths']
   starts = np.cumsum(lengths, dtype=np.int64) - lengths
   return starts if source.rows is None else starts[source.rows]
@@ -141,15 +141,15 @@ def _starts(source: SplitSource) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Tails:
-  """The k tails, of w different lengths.
+  """The k tails, which have w different lengths.
 
   Attributes:
-    padded: uint8 (k, longest), filled up on the right.
-    length: int64 (k,).
-    crc: uint32 (k,).
-    kind: Integers (k,): which of the different lengths each has.
+    padded: uint8 (k, longest tail), padded on the right.
+    length: int64 (k,), the length of each tail.
+    crc: uint32 (k,), the CRC-32C of each tail.
+    kind: Integers (k,), the number of the length of each tail, 0 to w - 1.
     different_lengths: int64 (w,), ascending.
-    shift_tables: uint32 (w, 4, 256), to shift the checksum of what is before.
+    shift_tables: uint32 (w, 4, 256), to shift the checksum of the bytes before.
   """
 
   padded: np.ndarray
@@ -163,7 +163,7 @@ class _Tails:
 def _tabulate_tails(tails: Sequence[bytes]) -> _Tails:
   length = np.array([len(tail) for tail in tails])
   different_lengths, kind = np.unique(length, return_inverse=True)
-  # A part copied too wide must end before the part after the next begins.
+  # The padding of a part must not reach beyond the next part.
   assert length.min() + tfrecord.FOOTER_SIZE >= _STEP
   assert length.max() - length.min() <= tfrecord.FOOTER_SIZE
   return _Tails(
@@ -180,13 +180,13 @@ def _tabulate_tails(tails: Sequence[bytes]) -> _Tails:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Heads:
-  """The heads, by which of the w lengths the tail has and length of the PNG.
+  """The heads, by the number of the tail's length and the length of the PNG.
 
   Attributes:
-    padded: uint8 (w, longest PNG + 1, longest head), filled up on the right.
-    length: int64 (w, longest PNG + 1).
-    crc: uint32 (w, longest PNG + 1), the share of the head, without the frame's
-      header, in the checksum of head and PNG.
+    padded: uint8 (w, longest PNG + 1, longest head), padded on the right.
+    length: int64 (w, longest PNG + 1), the length of each head.
+    crc: uint32 (w, longest PNG + 1), the checksum of the head without the
+      header of the frame, shifted by the length of the PNG.
   """
 
   padded: np.ndarray
@@ -216,7 +216,7 @@ def _tabulate_heads(
 
 
 def _pad(parts: Sequence[bytes]) -> np.ndarray:
-  """Returns byte strings in rows as wide as the longest, filled with zeros."""
+  """Returns byte strings as rows of an array, padded with zeros."""
   width = max(map(len, parts))
   padded = b''.join(part.ljust(width, b'\0') for part in parts)
   return np.frombuffer(padded, np.uint8).reshape(len(parts), width)

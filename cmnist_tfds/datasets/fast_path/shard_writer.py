@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing the records of a split to its shard files."""
+"""Writes the records of a split to its shard files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from cmnist_tfds.datasets.fast_path import records as records_lib
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.prefetch import prefetch
 
-# Records joined and written in one go; few, so that their bytes stay in the
-# processor's cache in between.
+# How many records are joined and written together: few enough for their bytes
+# to stay in the processor's cache.
 _AT_ONCE = 8192
 
 _PathLike = str | os.PathLike[str]
@@ -26,9 +26,9 @@ def write_tfrecords(
 
   Args:
     records: The records of a split.
-    paths: The files, in order; those that exist are replaced.
-    ends: How many records the files up to and including each hold, as TFDS's
-      `shard_utils.get_shard_boundaries` returns it.
+    paths: The files, in order. Existing files are replaced.
+    ends: For each file, the number of records in it and all files before it, as
+      returned by `shard_utils.get_shard_boundaries` of TFDS.
 
   Raises:
     PreparationError: If a file cannot be written.
@@ -46,17 +46,19 @@ def write_array_records(
   paths: Sequence[_PathLike],
   ends: Sequence[int],
 ) -> None:
-  """Writes ArrayRecord files, uncompressed since the images are compressed.
+  """Writes ArrayRecord files.
+
+  They are not compressed, because the images are.
 
   Args:
     records: The records of a split.
-    paths: The files, in order; those that exist are replaced.
-    ends: As in `write_tfrecords`.
+    paths: The files, in order. Existing files are replaced.
+    ends: See `write_tfrecords`.
 
   Raises:
     PreparationError: If a file cannot be written.
   """
-  # Not everybody who writes shards needs it.
+  # Only writers of ArrayRecord need this library.
   from array_record.python import array_record_module  # type: ignore[import-untyped]
 
   for path, start, stop in _shards(paths, ends):
@@ -69,18 +71,18 @@ def write_array_records(
           for example in records.examples(*run):
             writer.write(example)
         writer.close()
-      except RuntimeError as error:  # ArrayRecord raises no OSErrors.
+      except RuntimeError as error:  # ArrayRecord does not raise OSError.
         raise OSError(str(error)) from error
 
 
 def _shards(
   paths: Sequence[_PathLike], ends: Sequence[int]
 ) -> Iterator[tuple[_PathLike, int, int]]:
-  """Yields each file with the numbers of its first record and the next's."""
+  """Yields each file, its first record and the first record after it."""
   return zip(paths, [0, *ends[:-1]], ends, strict=True)
 
 
 def _runs(start: int, stop: int) -> Iterator[tuple[int, int]]:
-  """Cuts a shard into runs of records: the first's number and the next's."""
+  """Yields runs of records: the first record and the first one after it."""
   for first in range(start, stop, _AT_ONCE):
     yield first, min(first + _AT_ONCE, stop)

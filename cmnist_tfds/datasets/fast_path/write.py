@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a split by joining encoded images, at the speed of the disk.
+"""Writes the shards of a split by joining encoded images.
 
-The stock path of TFDS encodes every image of every subset anew, one at a time.
-Here each source is encoded once, and a split is joined from what the cache
-holds. Both paths give the same examples in the same order.
+The stock path of TFDS encodes every image of every subset again, one at a time.
+This path encodes each source once and joins the encoded images from the cache.
+Both paths write the same examples in the same order.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def can_write(
   file_format: tfds.core.FileFormat,
   download_config: tfds.download.DownloadConfig,
 ) -> bool:
-  """Returns whether this path can do what is asked for.
+  """Returns whether this path can write a dataset.
 
   Args:
     file_format: Format of the shards.
-    download_config: May ask for a part of the examples, or for Beam.
+    download_config: The user's options, such as a limit on examples, or Beam.
 
   Returns:
-    Whether it can; otherwise the stock path must.
+    Whether this path can write it. If not, the stock path must.
   """
   return (
     file_format in _WRITERS
@@ -57,15 +57,15 @@ def write_split(
   """Writes the shards of a split.
 
   Args:
-    sources: What each source gives, as encoded images.
-    filename_template: Where the shards go, and the split's name.
+    sources: The examples of each source, as encoded images.
+    filename_template: The paths of the shards, and the name of the split.
     file_format: Format of the shards.
-    shard_config: How many shards there are to be.
-    same: A prepared split with the same examples in the same format, whose
-      files are linked to if they are as many; None if there is none.
+    shard_config: Determines the number of shards.
+    same: A prepared split with the same examples in the same format; None if
+      there is none. If it has the same number of shards, they are linked to.
 
   Returns:
-    What TFDS records of the split.
+    The facts that TFDS records about the split.
 
   Raises:
     PreparationError: If a shard cannot be written.
@@ -91,7 +91,7 @@ def write_split(
 def _link(
   existing: Sequence[os.PathLike[str]], paths: Sequence[os.PathLike[str]]
 ) -> None:
-  """Links to finished files; copies them where links are not possible."""
+  """Links to finished files, or copies them if the system cannot link."""
   for old, new in zip(existing, paths, strict=True):
     try:
       os.link(old, new)
