@@ -16,6 +16,7 @@ from etils import epath
 from tensorflow_datasets.datasets.cmnist import (
   config,
   errors,
+  schema,
   sources,
   subsets,
 )
@@ -80,24 +81,21 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       if source.transposed:
         images = images.transpose(0, 2, 1)
       rows = subsets.rows(raw, raw_labels, self._subset.train_limit(split))
-      label_of = {
-        c.raw_label: c.label
+      classes = {
+        c.raw_label: c
         for c in self._subset.classes
         if c.source_number == number
       }
       for raw_label, count in zip(
         *np.unique(raw[rows], return_counts=True), strict=True
       ):
-        table[label_of[int(raw_label)]][split] = int(count)
+        table[classes[int(raw_label)].label][split] = int(count)
       for row in rows.tolist():
-        raw_label = int(raw[row])
         yield (
           key,
           {
-            'image': images[row, :, :, None],
-            'label': label_of[raw_label],
-            'source': number,
-            'source_label': raw_label,
+            schema.IMAGE.name: images[row, :, :, None],
+            **schema.integers_of(classes[int(raw[row])]),
           },
         )
         key += 1
