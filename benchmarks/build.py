@@ -188,11 +188,13 @@ def _deleting(
   return {'num_examples': num_examples, 'num_bytes': num_bytes}
 
 
-def _pieces(folder: str, name: str, split: str) -> Any:
+def _open(folder: str, name: str, split: str, *, raw: bool = False) -> Any:
+  """Returns what each source gives to a split, from the cache if it can."""
   from cmnist_tfds import origin, subsets
   from cmnist_tfds.cache import split_sources
 
-  return split_sources.open_or_encode(
+  open_split = split_sources.open_raw if raw else split_sources.open_encoded
+  return open_split(
     subsets.subset(name),
     split,
     origin.Locations(manual_dir=pathlib.Path(folder)),
@@ -212,19 +214,22 @@ def _make(
 
 
 def _encode(start: _Start, folder: str) -> dict[str, Any]:
-  """Encodes all sources."""
+  """Puts all sources into the cache, as raw pixels and as encoded images."""
   from cmnist_tfds import sources
-  from cmnist_tfds.cache import split_sources  # noqa: F401
+  from cmnist_tfds.cache import split_sources, store  # noqa: F401
 
-  num_examples = num_bytes = 0
+  num_examples = 0
   start()
   for source in sources.SOURCES:
     for split in sources.SPLITS:
-      (piece,) = _pieces(folder, f'1-{source.key}', split)
-      num_examples += len(piece.store)
-      num_bytes += int(piece.store.lengths.sum(dtype='int64'))
-      del piece  # Else its pages count as memory while the next is encoded.
-  return {'num_examples': num_examples, 'num_bytes': num_bytes}
+      # Nothing is held: mapped pages of one source would count as memory while
+      # the next one is encoded.
+      num_examples += len(_open(folder, f'1-{source.key}', split, raw=True)[0])
+      _open(folder, f'1-{source.key}', split)
+  return {
+    'num_examples': num_examples,
+    'num_bytes': sum(entry.num_bytes for entry in store.entries()),
+  }
 
 
 def _density(start: _Start, folder: str) -> dict[str, Any]:
@@ -238,11 +243,11 @@ def _density(start: _Start, folder: str) -> dict[str, Any]:
   start()
   ours = zlibs = 0
   for source in sources.SOURCES:
-    (piece,) = _pieces(folder, f'1-{source.key}', 'train')
-    rows = np.arange(len(piece.rows))[:_SAMPLED]
-    ours += int(piece.store.lengths[rows].sum(dtype=np.int64))
+    (encoded,) = _open(folder, f'1-{source.key}', 'train')
+    (raw,) = _open(folder, f'1-{source.key}', 'train', raw=True)
+    ours += int(encoded.take('lengths')[:_SAMPLED].sum(dtype=np.int64))
     # Signature, header, IDAT and IEND of a PNG take 57 bytes.
-    for image in piece.store.images(rows):
+    for image in raw.take('images')[:_SAMPLED]:
       unfiltered = np.pad(image, [(0, 0), (1, 0)]).tobytes()
       zlibs += 57 + len(zlib.compress(unfiltered, 6))
   return {'png_bytes_against_zlib_6': ours / zlibs}
@@ -251,17 +256,17 @@ def _density(start: _Start, folder: str) -> dict[str, Any]:
 def _frame(start: _Start, folder: str, name: str) -> dict[str, Any]:
   """Joins and frames the records of a subset, and throws them away."""
   from cmnist_tfds import sources
-  from cmnist_tfds.cache import shuffle_order
+  from cmnist_tfds.cache.shuffle_order import shuffle_order
   from cmnist_tfds.datasets.fast_path import records, shard_writer
 
   num_examples = num_bytes = 0
   for split in sources.SPLITS:
-    _pieces(folder, name, split)
+    _open(folder, name, split)
   start()
   for split in sources.SPLITS:
-    pieces = _pieces(folder, name, split)
-    size = sum(len(piece.rows) for piece in pieces)
-    joined = records.Records(pieces, shuffle_order.order(split, size))
+    opened = _open(folder, name, split)
+    size = sum(map(len, opened))
+    joined = records.SplitRecords(opened, shuffle_order(split, size))
     shard_writer.write_tfrecords(joined, [os.devnull], [size])
     num_examples += size
     num_bytes += joined.num_bytes
