@@ -3,9 +3,9 @@
 
     python benchmarks/build.py --json build.json
 
-Makes stand-ins for the origin files, builds subsets of them with a stock
-builder and with this package in turn, each in a process of its own, and prints
-a table. README.md beside this file says what it means.
+Makes stand-ins for the origin files and builds subsets from them, in turn with
+a stock builder and with this package, each time in a new process. Prints a
+Markdown table, which README.md beside this file explains.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from typing import Any
 
 import stand_ins
 
-# What a measuring process is to do, as JSON in its environment, where the
-# processes that it starts in turn find it too.
+# Holds the task of a measuring process as JSON. It is an environment variable
+# so that the processes which that process starts find it too.
 _TASK = 'CMNIST_BENCHMARK_TASK'
 
 _MIB = 2**20
 
-# The short form has one example where the sources have so many.
+# The short form has one example for so many of a source.
 _SHORT_SCALE = 200
 
-# Examples the stock builder writes of each split of the largest subset.
+# How many examples of each split of the largest subset the stock builder writes.
 _TRUNCATED = 50_000
 
-# What an example takes on disk at most, on the average over the family.
+# Bytes on disk per example, an upper bound of the average over all subsets.
 _BYTES_PER_EXAMPLE = 600
 
-# Images that one sample of a source has, to compare with zlib.
+# How many images of each source are compressed with zlib for comparison.
 _SAMPLED = 1000
 
 
-# What is done in a process of its own ----------------------------------------
+# Tasks of measuring processes -------------------------------------------------
 #
-# Each returns what is to be told beside time and memory; the time begins when
-# it calls `start`, with all imports done.
+# Each function returns what to report beside time and memory. It calls `start`
+# after all imports; the time counts from there.
 
 _Start = Callable[[], None]
 
@@ -63,9 +63,9 @@ def _stock(
   file_format: str = 'tfrecord',
   limit: int | None = None,
 ) -> dict[str, Any]:
-  """Builds a subset as TFDS's guide tells to: arrays, one example at a time."""
+  """Builds a subset as TFDS's guide shows: one example of arrays at a time."""
   import numpy as np
-  import tensorflow  # noqa: F401  # Else imported at first use, in the time.
+  import tensorflow  # noqa: F401  # Or its import would be timed.
   import tensorflow_datasets as tfds
 
   from cmnist_tfds import origin, subsets
@@ -138,7 +138,7 @@ def _stock(
 
 def _command(start: _Start, arguments: list[str]) -> dict[str, Any]:
   """Runs `cmnist`."""
-  import tensorflow_datasets  # noqa: F401  # Else imported at first use.
+  import tensorflow_datasets  # noqa: F401  # Or its import would be timed.
 
   from cmnist_tfds import cli
 
@@ -155,7 +155,7 @@ def _check(status: int) -> None:
 def _through_tfds(
   start: _Start, folder: str, data_dir: str, name: str, file_format: str
 ) -> dict[str, Any]:
-  """Builds a subset through TFDS in a format of choice."""
+  """Builds a subset through TFDS in a given format."""
   import tensorflow_datasets as tfds
   from array_record.python import array_record_module  # noqa: F401
 
@@ -169,27 +169,8 @@ def _through_tfds(
   return {}
 
 
-def _deleting(
-  start: _Start, folder: str, data_dir: str, names: list[str]
-) -> dict[str, Any]:
-  """Builds subsets with `cmnist build`, one by one, deleting each."""
-  import tensorflow_datasets  # noqa: F401  # Else imported at first use.
-
-  from cmnist_tfds import cli
-
-  num_examples = num_bytes = 0
-  start()
-  for name in names:
-    _check(cli.main(_build_arguments(folder, data_dir, [name])))
-    one = _tally(pathlib.Path(data_dir))
-    num_examples += one['num_examples']
-    num_bytes += one['num_bytes']
-    shutil.rmtree(data_dir)
-  return {'num_examples': num_examples, 'num_bytes': num_bytes}
-
-
 def _open(folder: str, name: str, split: str, *, raw: bool = False) -> Any:
-  """Returns what each source gives to a split, from the cache if it can."""
+  """Opens a split in the cache, after making what the cache lacks."""
   from cmnist_tfds import origin, subsets
   from cmnist_tfds.cache import split_sources
 
@@ -205,7 +186,7 @@ def _open(folder: str, name: str, split: str, *, raw: bool = False) -> Any:
 def _make(
   start: _Start, folder: str, scale: int, real_files: str | None
 ) -> dict[str, Any]:
-  """Makes the stand-ins; here, since memory taken before a fork is counted."""
+  """Makes the stand-ins in a process of their own, to keep this one small."""
   start()
   stand_ins.make(
     pathlib.Path(folder), scale, real_files and pathlib.Path(real_files)
@@ -213,8 +194,8 @@ def _make(
   return {}
 
 
-def _encode(start: _Start, folder: str) -> dict[str, Any]:
-  """Puts all sources into the cache, as raw pixels and as encoded images."""
+def _cache(start: _Start, folder: str, kind: str) -> dict[str, Any]:
+  """Puts one kind of all sources into the cache."""
   from cmnist_tfds import sources
   from cmnist_tfds.cache import split_sources, store  # noqa: F401
 
@@ -222,18 +203,19 @@ def _encode(start: _Start, folder: str) -> dict[str, Any]:
   start()
   for source in sources.SOURCES:
     for split in sources.SPLITS:
-      # Nothing is held: mapped pages of one source would count as memory while
-      # the next one is encoded.
-      num_examples += len(_open(folder, f'1-{source.key}', split, raw=True)[0])
-      _open(folder, f'1-{source.key}', split)
+      # Keep no reference: the mapped pages of a source would count as memory
+      # while the next source is read.
+      num_examples += len(
+        _open(folder, f'1-{source.key}', split, raw=kind == 'arrays')[0]
+      )
   return {
     'num_examples': num_examples,
-    'num_bytes': sum(entry.num_bytes for entry in store.entries()),
+    'num_bytes': sum(entry.num_bytes for entry in store.entries(kind)),
   }
 
 
 def _density(start: _Start, folder: str) -> dict[str, Any]:
-  """Compares the bytes of a part of the PNGs with those zlib would give."""
+  """Compares the sizes of some PNGs with their sizes at zlib's level 6."""
   import zlib
 
   import numpy as np
@@ -254,7 +236,7 @@ def _density(start: _Start, folder: str) -> dict[str, Any]:
 
 
 def _frame(start: _Start, folder: str, name: str) -> dict[str, Any]:
-  """Joins and frames the records of a subset, and throws them away."""
+  """Joins the records of a subset and writes them to the null device."""
   from cmnist_tfds import sources
   from cmnist_tfds.cache.shuffle_order import shuffle_order
   from cmnist_tfds.datasets.fast_path import records, shard_writer
@@ -274,7 +256,7 @@ def _frame(start: _Start, folder: str, name: str) -> dict[str, Any]:
 
 
 def _inflate(start: _Start, folder: str, name: str) -> dict[str, Any]:
-  """Reads the arrays of a subset's sources, without proving them."""
+  """Reads the arrays of a subset's sources without verification."""
   from cmnist_tfds import origin, subsets
   from cmnist_tfds.formats import idx_npz
   from cmnist_tfds.origin import locations
@@ -294,7 +276,7 @@ def _inflate(start: _Start, folder: str, name: str) -> dict[str, Any]:
 
 
 def _write(start: _Start, path: str, num_bytes: int) -> dict[str, Any]:
-  """Writes so many bytes to a file, in parts of 4 MiB."""
+  """Writes a number of bytes to a file, 4 MiB at a time."""
   part = os.urandom(4 * _MIB)
   start()
   with open(path, 'wb', buffering=0) as file:
@@ -303,15 +285,14 @@ def _write(start: _Start, path: str, num_bytes: int) -> dict[str, Any]:
   return {'num_bytes': num_bytes}
 
 
-_DOINGS: dict[str, Callable[..., dict[str, Any]]] = {
-  doing.__name__: doing
-  for doing in (
+_TASKS: dict[str, Callable[..., dict[str, Any]]] = {
+  task.__name__: task
+  for task in (
     _stock,
     _command,
     _through_tfds,
-    _deleting,
     _make,
-    _encode,
+    _cache,
     _density,
     _frame,
     _inflate,
@@ -321,7 +302,7 @@ _DOINGS: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 def _work(task: dict[str, Any]) -> None:
-  """Does what a measuring process is told to, and writes down how it went."""
+  """Runs a task in a measuring process and writes its result to a file."""
   if task['stand_ins']:
     stand_ins.use(pathlib.Path(task['stand_ins']))
   began = 0.0
@@ -330,7 +311,7 @@ def _work(task: dict[str, Any]) -> None:
     nonlocal began
     began = time.monotonic()
 
-  told = _DOINGS[task['doing']](start, **task['arguments'])
+  told = _TASKS[task['name']](start, **task['arguments'])
   told['seconds'] = time.monotonic() - began
   pathlib.Path(task['result']).write_text(json.dumps(told), 'utf-8')
 
@@ -344,18 +325,18 @@ class Row:
 
   Attributes:
     case: What is built.
-    way: Who builds it, or what the limit is.
-    num_examples: Examples in it.
-    num_bytes: Bytes of the examples as TFDS counts them; of the files, where
-      they are read.
-    seconds: Best time of the repetitions, without imports.
-    process_seconds: Best time of whole processes.
-    peak_mib: Largest resident memory of any process, MiB.
-    note: What is to be known of it.
-    repetitions: Each repetition, as measured.
-    times_stock: How many times as fast as the stock builder, without imports;
-      None where that builds no such thing.
-    process_times_stock: The same of whole processes.
+    way: How it is built, or which limit is measured.
+    num_examples: The number of examples.
+    num_bytes: The bytes of the examples as TFDS counts them, or the bytes of the
+      files where files are read or cached.
+    seconds: The best time of all repetitions, in s, without imports.
+    process_seconds: The best time of the whole process, in s.
+    peak_mib: The largest resident memory of any process, in MiB.
+    note: A remark.
+    repetitions: The measurements of each repetition.
+    times_stock: How many times faster it is than the stock builder, without
+      imports; None if the stock builder is not measured.
+    process_times_stock: The same ratio for whole processes.
   """
 
   case: str
@@ -373,14 +354,14 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-  """Where and how it is measured.
+  """The settings of all measurements.
 
   Attributes:
-    scratch: Folder for all that is written.
-    scale: Of the stand-ins.
-    repetitions: How often each thing is measured.
-    limit: Examples of each split that the stock builder writes of the largest
-      subset, None for all.
+    scratch: The folder for all files.
+    scale: The stand-ins have one example for so many of a source.
+    repetitions: The number of repetitions of each measurement.
+    limit: How many examples of each split of the largest subset the stock
+      builder writes; None for all.
   """
 
   scratch: pathlib.Path
@@ -395,39 +376,39 @@ class Bench:
 
   @property
   def data_dir(self) -> str:
-    """The folder for what is built, emptied before each measurement."""
+    """The folder for datasets. It is emptied before each measurement."""
     return str(self.scratch / 'data')
 
   @property
   def cache_dir(self) -> str:
-    """The folder with the encoded sources."""
+    """The cache folder that the measurements share."""
     return str(self.scratch / f'cache_{self.scale}')
 
   def run(
     self,
-    doing: Callable[..., Any],
+    function: Callable[..., Any],
     *,
     use_stand_ins: bool = True,
     cache_dir: str | None = None,
     **arguments: Any,
   ) -> dict[str, Any]:
-    """Does something in a fresh process.
+    """Runs a task in a new process.
 
     Args:
-      doing: One of `_DOINGS`.
-      use_stand_ins: Whether it takes the stand-ins for the origin files.
-      cache_dir: Where encoded sources are, by default where they stay.
-      **arguments: Its arguments.
+      function: One of `_TASKS`.
+      use_stand_ins: Whether it uses stand-ins for the origin files.
+      cache_dir: The cache folder; the shared one if None.
+      **arguments: The arguments of the task.
 
     Returns:
-      What it tells, with its time and memory.
+      What the task reports, with its time and memory.
 
     Raises:
-      RuntimeError: If it failed; the message is what it said.
+      RuntimeError: If the task fails. The message contains its output.
     """
     result = self.scratch / 'result.json'
     task = {
-      'doing': doing.__name__,
+      'name': function.__name__,
       'stand_ins': self.folder if use_stand_ins else '',
       'result': str(result),
       'arguments': arguments,
@@ -438,7 +419,7 @@ class Bench:
       'CMNIST_CACHE_DIR': cache_dir or self.cache_dir,
       'TF_CPP_MIN_LOG_LEVEL': '3',
     }
-    # Modules that are compiled anew each time would hide what is measured.
+    # Otherwise Python would compile modules during each measurement.
     environment.pop('PYTHONDONTWRITEBYTECODE', None)
     with open(self.scratch / 'said.txt', 'w+', encoding='utf-8') as said:
       began = time.monotonic()
@@ -455,7 +436,7 @@ class Bench:
         raise RuntimeError(f'{task} failed:\n{said.read()}')
     told = json.loads(result.read_text('utf-8'))
     told['process_seconds'] = seconds
-    # What a busy machine leaves nearly as it is.
+    # Other work on the machine hardly changes this time.
     told['cpu_seconds'] = usage.ru_utime + usage.ru_stime
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if sys.platform == 'darwin' else 1024
@@ -464,53 +445,47 @@ class Bench:
 
   def build(
     self,
-    doing: Callable[..., Any],
+    function: Callable[..., Any],
     *,
     cold: bool = False,
     existing: Sequence[str] = (),
     **arguments: Any,
   ) -> dict[str, Any]:
-    """Builds something in an empty folder, and deletes it.
+    """Builds datasets in an empty folder and deletes them.
 
     Args:
-      doing: One of `_DOINGS`.
-      cold: Whether nothing is encoded yet.
-      existing: Subsets that are built before, and not measured.
-      **arguments: Those of `run`.
+      function: One of `_TASKS`.
+      cold: Whether the cache is empty.
+      existing: Subsets that are built beforehand and not measured.
+      **arguments: The arguments of the task.
 
     Returns:
-      As `run`, with examples and bytes.
+      The result of `run`, with the numbers of examples and bytes.
     """
     shutil.rmtree(self.data_dir, ignore_errors=True)
     if existing:
       self.run(_command, arguments=self.build_arguments(existing))
     before = _tally(pathlib.Path(self.data_dir))
     with tempfile.TemporaryDirectory(dir=self.scratch) as empty:
-      told = self.run(doing, cache_dir=empty if cold else None, **arguments)
+      told = self.run(function, cache_dir=empty if cold else None, **arguments)
     after = _tally(pathlib.Path(self.data_dir))
     shutil.rmtree(self.data_dir, ignore_errors=True)
     return {key: after[key] - before[key] for key in after} | told
 
   def build_arguments(self, names: Sequence[str], *options: str) -> list[str]:
-    """Returns the arguments of `cmnist` that build subsets."""
-    return _build_arguments(self.folder, self.data_dir, names, *options)
-
-
-def _build_arguments(
-  folder: str, data_dir: str, names: Sequence[str], *options: str
-) -> list[str]:
-  where = ['--data_dir', data_dir, '--manual_dir', folder]
-  return ['build', *names, *where, *options]
+    """Returns the arguments with which `cmnist` builds subsets."""
+    where = ['--data_dir', self.data_dir, '--manual_dir', self.folder]
+    return ['build', *names, *where, *options]
 
 
 def _tally(data_dir: pathlib.Path) -> dict[str, int]:
-  """Returns what is in a data folder: examples, their bytes, disk taken."""
+  """Counts the examples, their bytes, and the bytes on disk of a folder."""
   num_examples = num_bytes = 0
   for path in data_dir.glob('**/dataset_info.json'):
     for split in json.loads(path.read_text('utf-8'))['splits']:
       num_examples += sum(map(int, split['shardLengths']))
       num_bytes += int(split['numBytes'])
-  # A file with two names takes its place once.
+  # Files may be linked; each counts once.
   blocks = {
     stat.st_ino: stat.st_blocks
     for stat in (path.stat() for path in data_dir.rglob('*'))
@@ -539,7 +514,7 @@ def _row(
 
 
 def _compare(bench: Bench, case: str, ways: dict[str, Any]) -> list[Row]:
-  """Measures several ways in turn, and how they compare with stock."""
+  """Measures several ways in turn and compares them with the stock builder."""
   measured: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
   for _ in range(bench.repetitions):
     for way, build in ways.items():
@@ -555,7 +530,7 @@ def _compare(bench: Bench, case: str, ways: dict[str, Any]) -> list[Row]:
 
 
 def _scale(row: Row, num_examples: int) -> None:
-  """Scales the time of a part to the whole; that of reading stays."""
+  """Scales the time of a part to the whole, except for the time of reading."""
   if row.num_examples == num_examples:
     return
   reading = min(r['reading'] for r in row.repetitions)
@@ -572,28 +547,34 @@ def _scale(row: Row, num_examples: int) -> None:
 
 
 def _encoding(bench: Bench) -> Iterator[Row]:
-  """All sources encoded once, for the cases that follow too."""
-  told = []
+  """Both kinds of all sources, which the following cases find in the cache."""
+  told: dict[str, list[dict[str, Any]]] = {'arrays': [], 'encoded': []}
   for _ in range(bench.repetitions):
     shutil.rmtree(bench.cache_dir, ignore_errors=True)
-    told.append(bench.run(_encode, folder=bench.folder))
-  density = bench.run(_density, folder=bench.folder)
-  ratio = density['png_bytes_against_zlib_6']
-  told[0]['png_bytes_against_zlib_6'] = ratio
-  note = f'{100 * (ratio - 1):+.1f} % bytes against zlib level 6'
-  yield _row('all sources', 'encode', told, note)
+    for kind, repetitions in told.items():
+      repetitions.append(bench.run(_cache, folder=bench.folder, kind=kind))
+  ratio = bench.run(_density, folder=bench.folder)['png_bytes_against_zlib_6']
+  told['encoded'][0]['png_bytes_against_zlib_6'] = ratio
+  yield _row('all sources', 'raw pixels', told['arrays'])
+  yield _row(
+    'all sources',
+    'encoded images',
+    told['encoded'],
+    f'from raw pixels; {100 * (ratio - 1):+.1f} % bytes against zlib level 6',
+  )
 
 
 def _subset(
   bench: Bench, name: str, *, whole: bool, limit: int | None = None
 ) -> Iterator[Row]:
-  """One subset, from encoded sources and from origin files.
+  """One subset, with a full and with an empty cache.
 
   Args:
-    bench: Where and how.
-    name: Its name.
-    whole: Whether with the stock builder and the limits of the machine.
-    limit: Examples of each split the stock builder writes, None for all.
+    bench: The settings.
+    name: Name of the subset.
+    whole: Whether to measure the stock builder and the limits of the machine.
+    limit: How many examples of each split the stock builder writes; None for
+      all.
 
   Yields:
     The rows.
@@ -631,7 +612,7 @@ def _subset(
 
 
 def _raw_write(bench: Bench, row: Row) -> dict[str, Any]:
-  """Writes the bytes a row has written, without making them."""
+  """Writes as many bytes as the build of a row."""
   path = bench.scratch / 'raw'
   try:
     told = bench.run(
@@ -643,7 +624,7 @@ def _raw_write(bench: Bench, row: Row) -> dict[str, Any]:
 
 
 def _array_record(bench: Bench, *, stock: bool) -> Iterator[Row]:
-  """2-FKd for PyTorch and JAX."""
+  """2-FKd in the format for PyTorch and JAX."""
   arguments: dict[str, Any] = {
     'folder': bench.folder,
     'data_dir': bench.data_dir,
@@ -660,7 +641,7 @@ def _array_record(bench: Bench, *, stock: bool) -> Iterator[Row]:
 
 
 def _reduced(bench: Bench, *, stock: bool) -> Iterator[Row]:
-  """A reduced set, with and without the full one there."""
+  """A reduced subset, with and without the full one beside it."""
   name = '2-FKd-r-10'
   command = bench.build_arguments([name])
   ways = {
@@ -682,7 +663,7 @@ def _reduced(bench: Bench, *, stock: bool) -> Iterator[Row]:
 def _family(
   bench: Bench, full: Sequence[str], declared: Sequence[str]
 ) -> Iterator[Row]:
-  """All subsets, then their reduced forms too; measured once."""
+  """All subsets, then their reduced forms; measured once."""
   from cmnist_tfds import subsets
 
   sizes = [
@@ -690,7 +671,10 @@ def _family(
   ]
   needed = _BYTES_PER_EXAMPLE * sum(sizes) / bench.scale
   if needed > shutil.disk_usage(bench.scratch).free:
-    yield from _family_deleted(bench, full)
+    print(
+      f'family is left out: it needs {needed / 1e9:,.0f} GB in {bench.scratch}.',
+      file=sys.stderr,
+    )
     return
   jobs = str(os.cpu_count())
   data_dir = pathlib.Path(bench.data_dir)
@@ -703,7 +687,7 @@ def _family(
     times = disk / (rows[0].repetitions[0]['disk_bytes'] if rows else disk)
     note = f'{jobs} at a time; {disk:,} bytes of disk, {times:.3f} x'
     rows.append(_row(f'{len(names)} subsets', 'cmnist', [told], note))
-  # The time of the second is that of what it adds.
+  # The second command finds the full subsets built and adds the others.
   for key in ('num_examples', 'num_bytes'):
     setattr(rows[1], key, getattr(rows[1], key) - getattr(rows[0], key))
   rows[1].case = f'{len(declared) - len(full)} reduced ones beside them'
@@ -712,21 +696,8 @@ def _family(
   yield _row(rows[0].case, 'raw write', [_raw_write(bench, rows[0])])
 
 
-def _family_deleted(bench: Bench, names: Sequence[str]) -> Iterator[Row]:
-  """All subsets, where the disk does not hold them at once."""
-  told = bench.build(
-    _deleting, folder=bench.folder, data_dir=bench.data_dir, names=list(names)
-  )
-  yield _row(
-    f'{len(names)} subsets',
-    'cmnist',
-    [told],
-    'deleted as built, for want of disk; one at a time',
-  )
-
-
 def _cases(bench: Bench, *, short: bool) -> dict[str, Iterator[Row]]:
-  """Returns what can be measured, by name."""
+  """Returns the cases, by name."""
   from cmnist_tfds import subsets
 
   full = [s.name for s in subsets.published()]
@@ -747,7 +718,7 @@ def _cases(bench: Bench, *, short: bool) -> dict[str, Iterator[Row]]:
 
 
 def _machine() -> dict[str, Any]:
-  """Returns on what is measured, and with what."""
+  """Describes the machine and the versions of the software."""
   cpu = platform.processor() or platform.machine()
   cpuinfo = pathlib.Path('/proc/cpuinfo')
   if cpuinfo.exists():
@@ -800,7 +771,7 @@ def _line(row: Row) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-  """Measures what is asked for, and prints it."""
+  """Measures the requested cases and prints the table."""
   parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
   parser.add_argument(
     'cases',
@@ -812,14 +783,14 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument(
     '--short',
     action='store_true',
-    help=f'one example in {_SHORT_SCALE}, each thing once, few stock builds:'
-    ' shows that it runs; its times mean nothing',
+    help=f'use one example in {_SHORT_SCALE}, one repetition, and few stock'
+    ' builds; a check of this program, whose times mean nothing',
   )
   parser.add_argument(
     '--full',
     action='store_true',
-    help='the stock builder writes the largest subset whole, not'
-    f' {_TRUNCATED:,} examples of each split, scaled',
+    help='let the stock builder write the largest subset whole, instead of'
+    f' {_TRUNCATED:,} examples of each split with the time scaled',
   )
   parser.add_argument(
     '--repetitions', type=int, default=3, metavar='N', help='default: 3'
@@ -828,7 +799,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     '--scratch',
     type=pathlib.Path,
     metavar='FOLDER',
-    help='where to write; the stand-ins in it are kept and used again'
+    help='folder for all files, where stand-ins are kept and used again'
     ' (default: a temporary folder)',
   )
   parser.add_argument('--json', type=pathlib.Path, metavar='FILE')
@@ -853,9 +824,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     machine = _machine()
     print(json.dumps(machine))
-    # Before what is measured with encoded sources.
     if not pathlib.Path(bench.cache_dir).exists():
-      bench.run(_encode, folder=bench.folder)
+      bench.run(_cache, folder=bench.folder, kind='encoded')
     print(f'{_HEAD}\n|---|---|{"--:|" * 8}---|', flush=True)
     rows = []
     for name in args.cases or cases:
@@ -876,5 +846,5 @@ if __name__ == '__main__':
 elif __name__ == '__mp_main__' and (
   _stand_ins := json.loads(os.environ[_TASK])['stand_ins']
 ):
-  # A process that `cmnist build --jobs` has started.
+  # This is a process that `cmnist build --jobs` has started.
   stand_ins.use(pathlib.Path(_stand_ins))

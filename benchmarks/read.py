@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures the ways to read a subset, in turns and in one run.
+"""Measures the ways to read a subset, against `tfds.load` and `numpy.load`.
 
-    cmnist build 2-FKd --data_dir data
-    python benchmarks/read.py --name 2-FKd --data_dir data
+    CMNIST_ORIGIN_FILES=files python benchmarks/read.py --data_dir data
+    python benchmarks/read.py --name 4-EcFKdK49 --stand_ins scratch
 
-Prints a Markdown table: the best time of several rounds, examples a second, and
-the ratios to `tfds.load(...).batch(1024)` and to `numpy.load` of the same bytes
-in one .npy file. Ways that need a library or files that are not there are named
-below the table. README.md beside this file says what the rows mean.
+The ways take turns for several rounds, so that other work on the machine slows
+all of them. A Markdown table has the best time of each. README.md beside this
+file explains the rows.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import dataclasses
 import gzip
-import importlib.util
+import importlib
 import os
 import pathlib
 import shutil
@@ -25,122 +25,276 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
+import stand_ins
 
 _BATCH = 1024
+_NUM_WORKERS = 2
 _BASE = 'tfds.load(...).batch(1024)'
-_REFERENCE = 'numpy.load of the same bytes, both splits'
+_REFERENCE = 'numpy.load, both splits'
 _ORIGIN_FILES = 'CMNIST_ORIGIN_FILES'
+_FASHION = 'Fashion-MNIST'
+_FASHION_TRAIN, _FASHION_BOTH = 60_000, 70_000
 
-# What is done, and how many examples it reads.
-Way = tuple[Callable[[], Any], int]
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+  """One way to read examples.
+
+  Attributes:
+    name: The name of its row.
+    num_examples: How many examples it reads.
+    run: Reads them.
+  """
+
+  name: str
+  num_examples: int
+  run: Callable[[], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+  """The subset that is read.
+
+  Attributes:
+    name: Its name.
+    data_dir: The folder with prepared datasets, TFDS's default if None.
+    sample: Whether to read the synthetic sample instead of CMNIST.
+    stand_ins: The folder with stand-ins of the origin files, if any.
+  """
+
+  name: str
+  data_dir: str | None
+  sample: bool
+  stand_ins: pathlib.Path | None
+
+  @property
+  def where(self) -> dict[str, Any]:
+    """Arguments of the package's functions that say where to read."""
+    return {'data_dir': self.data_dir, 'sample': self.sample}
+
+  @property
+  def dataset(self) -> str:
+    """The name of the dataset in TFDS."""
+    return f'{"cmnist_sample" if self.sample else "cmnist"}/{self.name}'
+
+
+def _ways(subject: Subject, scratch: pathlib.Path) -> Iterator[Way]:
+  """Yields the ways to read a subset with TFDS, NumPy and this package."""
+  import tensorflow_datasets as tfds
+
+  import cmnist_tfds
+
+  name, where = subject.name, subject.where
+  (x_train, _), (x_test, _) = cmnist_tfds.load_data(name, **where)
+  train, both = len(x_train), len(x_train) + len(x_test)
+  same_bytes = scratch / 'images.npy'
+  np.save(same_bytes, np.concatenate([x_train, x_test]))
+  del x_train, x_test
+
+  def load(**kwargs: Any) -> Any:
+    return tfds.load(
+      subject.dataset, split='train', data_dir=subject.data_dir, **kwargs
+    )
+
+  def load_data() -> Any:
+    return cmnist_tfds.load_data(name, **where)
+
+  def load_data_from_shards(*, again: bool) -> Any:
+    cache = scratch / 'cache_of_shards'
+    if not again and cache.exists():
+      # Deletion takes time; it is left to the end.
+      cache.rename(tempfile.mkdtemp(dir=scratch))
+    with mock.patch.dict(os.environ, CMNIST_CACHE_DIR=str(cache)):
+      return load_data()
+
+  def batches() -> Iterable[Any]:
+    return cmnist_tfds.as_batches(name, 'train', _BATCH, shuffle=True, **where)
+
+  later = batches()
+  yield Way(
+    _BASE, train, lambda: _drain(load(as_supervised=True).batch(_BATCH))
+  )
+  yield Way('tfds.load(batch_size=-1)', train, lambda: load(batch_size=-1))
+  yield Way(_REFERENCE, both, lambda: np.load(same_bytes))
+  yield Way('load_data, both splits', both, load_data)
+  yield Way(
+    'load_data, both splits, from shards with an empty cache',
+    both,
+    lambda: load_data_from_shards(again=False),
+  )
+  yield Way(
+    'load_data, both splits, from shards the second time',
+    both,
+    lambda: load_data_from_shards(again=True),
+  )
+  yield Way('as_batches, first epoch', train, lambda: _drain(batches()))
+  yield Way('as_batches, later epochs', train, lambda: _drain(later))
+
+
+def _torch_ways(subject: Subject) -> Iterator[Way]:
+  """Yields the ways to read a subset with PyTorch."""
+  from torch.utils.data import DataLoader
+
+  from cmnist_tfds.load.torch_dataset import CMNIST
+
+  def construct() -> CMNIST:
+    return CMNIST(subject.name, 'train', **subject.where)
+
+  train = construct()
+  yield Way('PyTorch dataset, construction', len(train), construct)
+  for num_workers in (0, _NUM_WORKERS):
+    loader = DataLoader(train, _BATCH, shuffle=True, num_workers=num_workers)
+    yield Way(
+      f'PyTorch DataLoader(1024), {num_workers} workers',
+      len(train),
+      lambda loader=loader: _drain(loader),
+    )
+
+
+def _keras_ways(
+  subject: Subject, files: pathlib.Path, scratch: pathlib.Path
+) -> Iterator[Way]:
+  """Yields `load_data` of Keras and of this package, for Fashion-MNIST."""
+  import keras
+
+  import cmnist_tfds
+
+  shutil.copytree(files, scratch / 'keras/datasets/fashion-mnist')
+  yield Way(
+    f'{_FASHION}: keras.datasets.fashion_mnist.load_data',
+    _FASHION_BOTH,
+    keras.datasets.fashion_mnist.load_data,
+  )
+  yield Way(
+    f"{_FASHION}: load_data('1-F')",
+    _FASHION_BOTH,
+    lambda: cmnist_tfds.load_data('1-F', data_dir=subject.data_dir),
+  )
+
+
+def _torchvision_ways(
+  subject: Subject, files: pathlib.Path, scratch: pathlib.Path
+) -> Iterator[Way]:
+  """Yields a DataLoader of torchvision's dataset and of this package's."""
+  from torch.utils.data import DataLoader
+  from torchvision import datasets, transforms
+
+  from cmnist_tfds.load.torch_dataset import CMNIST
+
+  raw = scratch / 'FashionMNIST/raw'
+  raw.mkdir(parents=True)
+  for path in files.glob('*.gz'):
+    (raw / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
+
+  def construct(library: str) -> Any:
+    if library == 'torchvision':
+      return datasets.FashionMNIST(
+        str(scratch), transform=transforms.PILToTensor()
+      )
+    return CMNIST('1-F', 'train', data_dir=subject.data_dir)
+
+  for library in ('torchvision', 'cmnist_tfds'):
+    yield Way(
+      f'{_FASHION}: dataset of {library}, construction',
+      _FASHION_TRAIN,
+      lambda library=library: construct(library),
+    )
+    loader = DataLoader(construct(library), _BATCH, shuffle=True)
+    yield Way(
+      f'{_FASHION}: DataLoader(1024) of {library}',
+      _FASHION_TRAIN,
+      lambda loader=loader: _drain(loader),
+    )
 
 
 def _drain(batches: Iterable[Any]) -> None:
   collections.deque(batches, maxlen=0)
 
 
-def _ways(
-  name: str, data_dir: str, sample: bool, scratch: pathlib.Path
-) -> Iterator[tuple[str, Way]]:
-  """Yields what is measured of the package, by name."""
+def _first_batch(subject: Subject) -> None:
+  """Runs a process that reads the first batch and ends."""
+  lines = ['import pathlib', 'import sys', 'import cmnist_tfds']
+  if subject.stand_ins:
+    lines += [
+      f'sys.path.append({os.path.dirname(__file__)!r})',
+      'import stand_ins',
+      f'stand_ins.use(pathlib.Path({str(subject.stand_ins)!r}))',
+    ]
+  lines.append(
+    f'cmnist_tfds.load_data({subject.name!r}, split="train[:{_BATCH}]",'
+    f' **{subject.where!r})'
+  )
+  code = '\n'.join(lines)
+  subprocess.run([sys.executable, '-c', code], check=True)
+
+
+def _memory_of_worker(subject: Subject) -> str:
+  """Says by how much the memory of a DataLoader worker grows in an epoch."""
+  from torch.utils.data import DataLoader, get_worker_info
+
+  from cmnist_tfds.load.torch_dataset import CMNIST
+
+  def collate(samples: Any) -> tuple[int, int]:
+    del samples
+    worker = get_worker_info()
+    assert worker is not None
+    status = pathlib.Path('/proc/self/status').read_text('utf-8')
+    (line,) = (
+      line for line in status.splitlines() if line.startswith('RssAnon')
+    )
+    return worker.id, int(line.split()[1])
+
+  train = CMNIST(subject.name, 'train', **subject.where)
+  seen: dict[int, list[int]] = collections.defaultdict(list)
+  for worker, kib in DataLoader(
+    train, _BATCH, num_workers=_NUM_WORKERS, collate_fn=collate
+  ):
+    seen[worker].append(kib)
+  grown = max(kib[-1] - kib[0] for kib in seen.values())
+  pixels = len(train) * 28 * 28
+  return (
+    f'The memory of a DataLoader worker grows by {grown / 1024:.1f} MiB in an'
+    f' epoch of {pixels / 2**20:,.0f} MiB of pixels.'
+  )
+
+
+def _unusable(*libraries: str) -> str | None:
+  """Says why one of the libraries cannot be imported, None if all can."""
+  for library in libraries:
+    try:
+      importlib.import_module(library)
+    # torchvision raises RuntimeErrors beside a torch it was not built for.
+    except (ImportError, RuntimeError) as error:
+      return f'{library} cannot be imported ({error})'
+  return None
+
+
+def _prepare(subject: Subject, files: str | None) -> None:
+  """Builds the subset from origin files, unless it is there."""
   import tensorflow_datasets as tfds
 
-  import cmnist_tfds
+  import cmnist_tfds  # noqa: F401  # Registers the datasets.
 
-  where: dict[str, Any] = {'data_dir': data_dir, 'sample': sample}
-  dataset = 'cmnist_sample' if sample else 'cmnist'
-  (x_train, _), (x_test, _) = cmnist_tfds.load_data(name, **where)
-  train, both = len(x_train), len(x_train) + len(x_test)
-  file = scratch / 'images.npy'
-  np.save(file, np.concatenate([x_train, x_test]))
-  del x_train, x_test
-
-  def load(**kwargs: Any) -> Any:
-    return tfds.load(
-      f'{dataset}/{name}', split='train', data_dir=data_dir, **kwargs
-    )
-
-  def batches() -> Iterable[Any]:
-    return cmnist_tfds.as_batches(name, 'train', _BATCH, shuffle=True, **where)
-
-  def without_cache() -> None:
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
-      before = os.environ.get('CMNIST_CACHE_DIR')
-      os.environ['CMNIST_CACHE_DIR'] = folder
-      try:
-        cmnist_tfds.load_data(name, **where)
-      finally:
-        del os.environ['CMNIST_CACHE_DIR']
-        if before is not None:
-          os.environ['CMNIST_CACHE_DIR'] = before
-
-  later = batches()
-  yield _BASE, (lambda: _drain(load(as_supervised=True).batch(_BATCH)), train)
-  yield 'tfds.load(batch_size=-1)', (lambda: load(batch_size=-1), train)
-  yield _REFERENCE, (lambda: np.load(file), both)
-  yield (
-    'load_data, both splits',
-    (lambda: cmnist_tfds.load_data(name, **where), both),
+  builder = tfds.builder(subject.dataset, data_dir=subject.data_dir)
+  builder.download_and_prepare(
+    download_config=tfds.download.DownloadConfig(manual_dir=files)
   )
-  yield 'load_data, from shards alone, both splits', (without_cache, both)
-  yield 'as_batches, first epoch', (lambda: _drain(batches()), train)
-  yield 'as_batches, later epochs', (lambda: _drain(later), train)
-  if importlib.util.find_spec('torch'):
-    from torch.utils.data import DataLoader
-
-    from cmnist_tfds.load.torch_dataset import CMNIST
-
-    train_set = CMNIST(name, 'train', **where)
-    loader = DataLoader(train_set, batch_size=_BATCH, shuffle=True)
-    yield (
-      'PyTorch dataset, construction',
-      (lambda: CMNIST(name, 'train', **where), train),
-    )
-    yield 'PyTorch DataLoader(1024)', (lambda: _drain(loader), train)
 
 
-def _others(
-  files: pathlib.Path, data_dir: str, scratch: pathlib.Path
-) -> Iterator[tuple[str, Way]]:
-  """Yields loaders of Fashion-MNIST: those of other libraries, and ours."""
-  import keras
-
-  import cmnist_tfds
-
-  cached = scratch / 'keras/datasets/fashion-mnist'
-  shutil.copytree(files, cached)
-  yield (
-    'Fashion-MNIST: keras.datasets',
-    (keras.datasets.fashion_mnist.load_data, 70_000),
-  )
-  yield (
-    'Fashion-MNIST: load_data',
-    (lambda: cmnist_tfds.load_data('1-F', data_dir=data_dir), 70_000),
-  )
-  if importlib.util.find_spec('torchvision'):
-    from torch.utils.data import DataLoader
-    from torchvision import datasets, transforms
-
-    from cmnist_tfds.load.torch_dataset import CMNIST
-
-    raw = scratch / 'FashionMNIST/raw'
-    raw.mkdir(parents=True)
-    for path in files.glob('*.gz'):
-      (raw / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
-    theirs = datasets.FashionMNIST(
-      str(scratch), transform=transforms.PILToTensor()
-    )
-    for library, train_set in (
-      ('torchvision', theirs),
-      ('ours', CMNIST('1-F', 'train', data_dir=data_dir)),
-    ):
-      loader = DataLoader(train_set, batch_size=_BATCH, shuffle=True)
-      yield (
-        f'Fashion-MNIST: DataLoader(1024), {library}',
-        (lambda loader=loader: _drain(loader), 60_000),
-      )
+def _measure(
+  ways: list[Way], subject: Subject, rounds: int
+) -> tuple[dict[Way, float], float]:
+  """Returns the best time of each way, and that to a first batch, in s."""
+  best = dict.fromkeys(ways, float('inf'))
+  best_start = float('inf')
+  for _ in range(rounds):
+    best_start = min(best_start, _seconds(lambda: _first_batch(subject)))
+    for way in ways:
+      best[way] = min(best[way], _seconds(way.run))
+  return best, best_start
 
 
 def _seconds(run: Callable[[], Any]) -> float:
@@ -151,95 +305,82 @@ def _seconds(run: Callable[[], Any]) -> float:
   return seconds
 
 
-def _first_batch(name: str, data_dir: str, sample: bool) -> Callable[[], Any]:
-  """Returns a run of a whole process, from its start to a first batch."""
-  code = (
-    'import cmnist_tfds;'
-    f'cmnist_tfds.load_data({name!r}, split="train[:{_BATCH}]",'
-    f' data_dir={data_dir!r}, sample={sample})'
-  )
-  return lambda: subprocess.run([sys.executable, '-c', code], check=True)
-
-
-def _private_kib() -> int:
-  """Returns the resident memory that belongs to this process alone, in KiB."""
-  lines = pathlib.Path('/proc/self/status').read_text('utf-8').splitlines()
-  (line,) = (line for line in lines if line.startswith('RssAnon'))
-  return int(line.split()[1])
-
-
-def _memory_of_worker(name: str, data_dir: str, sample: bool) -> str:
-  """Returns what a DataLoader worker's own memory grows by in an epoch."""
-  from torch.utils.data import DataLoader, get_worker_info
-
-  from cmnist_tfds.load.torch_dataset import CMNIST
-
-  train_set = CMNIST(name, 'train', data_dir=data_dir, sample=sample)
-
-  def collate(samples: Any) -> tuple[int, int]:
-    worker = get_worker_info()
-    assert worker is not None
-    return worker.id, _private_kib()
-
-  seen: dict[int, list[int]] = collections.defaultdict(list)
-  for worker, kib in DataLoader(
-    train_set, _BATCH, num_workers=2, collate_fn=collate
-  ):
-    seen[worker].append(kib)
-  grown = max(kib[-1] - kib[0] for kib in seen.values())
-  return (
-    f'A worker of a DataLoader grows by {grown / 1024:.1f} MiB in an epoch of'
-    f' {len(train_set) * 784 / 2**20:.0f} MiB of pixels.'
-  )
-
-
 def main() -> None:
-  """Measures and prints."""
+  """Measures the ways and prints the table."""
   parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-  parser.add_argument('--name', default='2-FKd', help='a prepared subset')
-  parser.add_argument('--data_dir', help="where datasets are; TFDS's if unset")
-  parser.add_argument('--rounds', type=int, default=5)
-  parser.add_argument('--sample', action='store_true')
+  parser.add_argument('--name', default='2-FKd', help='default: 2-FKd')
+  parser.add_argument(
+    '--data_dir', help="folder with prepared datasets (default: TFDS's)"
+  )
+  parser.add_argument(
+    '--rounds', type=int, default=5, metavar='N', help='default: 5'
+  )
+  parser.add_argument(
+    '--sample', action='store_true', help='read the synthetic sample'
+  )
+  parser.add_argument(
+    '--stand_ins',
+    type=pathlib.Path,
+    metavar='FOLDER',
+    help='a scratch folder of build.py, or a new one: makes stand-ins of the'
+    ' origin files there, and builds and caches the subset there too',
+  )
   args = parser.parse_args()
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-  where = (args.name, args.data_dir, args.sample)
+  files = os.environ.get(_ORIGIN_FILES)
+  made = None
+  if args.stand_ins:
+    scratch_of_build = args.stand_ins.resolve()
+    made = scratch_of_build / 'stand_ins_1'
+    stand_ins.make(made, 1, files and pathlib.Path(files))
+    stand_ins.use(made)
+    os.environ['CMNIST_CACHE_DIR'] = str(scratch_of_build / 'cache_1')
+    args.data_dir = args.data_dir or str(scratch_of_build / 'data_to_read')
+  subject = Subject(args.name, args.data_dir, args.sample, made)
+  _prepare(subject, str(made) if made else files)
   with tempfile.TemporaryDirectory() as folder:
     scratch = pathlib.Path(folder)
-    # Keras reads it when it is imported.
+    # Keras reads the variable when it is imported.
     os.environ['KERAS_HOME'] = str(scratch / 'keras')
-    ways = dict(_ways(*where, scratch))
-    files = pathlib.Path(os.environ.get(_ORIGIN_FILES, folder), 'fashion_mnist')
+    ways = list(_ways(subject, scratch))
     left_out = []
-    if files.is_dir() and not args.sample:
-      ways |= dict(_others(files, args.data_dir, scratch))
+    no_torch = _unusable('torch')
+    if no_torch:
+      left_out.append(f'PyTorch: {no_torch}')
     else:
+      ways += _torch_ways(subject)
+    fashion = pathlib.Path(files or folder, 'fashion_mnist')
+    if args.sample or not fashion.is_dir():
       left_out.append(
-        f'Loaders of Fashion-MNIST: {_ORIGIN_FILES} names no folder with its'
-        ' files.'
+        f'{_FASHION}: {_ORIGIN_FILES} names no folder with its files, or the'
+        ' sample is read'
       )
-    best = dict.fromkeys(ways, float('inf'))
-    start = _first_batch(*where)
-    best_start = float('inf')
-    for _ in range(args.rounds):
-      best_start = min(best_start, _seconds(start))
-      for way, (run, _) in ways.items():
-        best[way] = min(best[way], _seconds(run))
-  rates = {way: ways[way][1] / seconds for way, seconds in best.items()}
+    else:
+      _prepare(dataclasses.replace(subject, name='1-F'), files)
+      for their_ways, libraries in (
+        (_keras_ways, ('keras',)),
+        (_torchvision_ways, ('torch', 'torchvision')),
+      ):
+        if reason := _unusable(*libraries):
+          left_out.append(f'{_FASHION} with {libraries[-1]}: {reason}')
+        else:
+          ways += their_ways(subject, fashion, scratch)
+    best, best_start = _measure(ways, subject, args.rounds)
+  rates = {way.name: way.num_examples / best[way] for way in ways}
   print(f'{args.name}, best of {args.rounds} rounds\n')
-  print('| way | ms | examples a second | x tfds.load | x numpy.load |')
+  print('| way | ms | examples/s | x tfds.load | x numpy.load |')
   print('|---|--:|--:|--:|--:|')
-  for way, seconds in best.items():
+  for way in ways:
+    rate = rates[way.name]
     print(
-      f'| {way} | {seconds * 1e3:,.0f} | {rates[way]:,.0f}'
-      f' | {rates[way] / rates[_BASE]:.1f}'
-      f' | {rates[way] / rates[_REFERENCE]:.2f} |'
+      f'| {way.name} | {best[way] * 1e3:,.0f} | {rate:,.0f}'
+      f' | {rate / rates[_BASE]:.1f} | {rate / rates[_REFERENCE]:.2f} |'
     )
   print(f'| process, to first batch | {best_start * 1e3:,.0f} | | | |')
-  print()
-  if importlib.util.find_spec('torch'):
-    print(_memory_of_worker(*where))
-  for what in left_out:
-    print(f'Left out: {what}')
+  for reason in left_out:
+    print(f'| left out: {reason} | | | | |')
+  if not no_torch:
+    print(f'\n{_memory_of_worker(subject)}')
 
 
 if __name__ == '__main__':

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Full-size stand-ins for the origin files, and the records that go with them.
+"""Full-size stand-ins for the origin files.
 
-Not every machine that measures has the origin files. Stand-ins have the sizes,
-formats and class counts of the real ones; their images are drawn: strokes on
-black, of which a deflated one takes about as many bytes as a real one. Where
-the real files are at hand, they are used.
+Machines that measure may lack the origin files. Stand-ins have the formats, the
+class counts and about the sizes of the real files. Their images are drawn:
+strokes on black, which compress about as well as real images. Real files are
+used where they are available.
 
-The records of the sources are changed in the measuring processes alone, so that
-the stand-ins are what the package takes for the published files: it verifies
-and builds them on the very road it takes for the real ones.
+Measuring processes change the records of the sources so that the stand-ins
+count as the published files. Therefore the package reads and verifies them with
+the same code as real files.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from cmnist_tfds.sources import OriginFile, Source, Split
 
 _RECORDS = 'stand_ins.json'
 
-# How many different drawings there are; images are variants of them.
+# The number of different drawings. Images are variants of them.
 _DRAWINGS = 2048
 _STROKES = 3
 _POINTS = 40
 _MAX_SHIFT = 2
-# Images made in one go.
+# The number of images that are made at once.
 _AT_ONCE = 8192
 
 
 def make(
   folder: pathlib.Path, scale: int, real_files: pathlib.Path | None
 ) -> None:
-  """Makes what is not there yet of the stand-ins.
+  """Makes the stand-ins, unless the folder has them.
 
   Args:
-    folder: Where they go, in the layout of a manual folder.
-    scale: They have one example where the sources have so many.
-    real_files: Folder with real origin files, in the same layout; used for
-      splits that it has both files of.
+    folder: The folder for the stand-ins, in the layout of a manual folder.
+    scale: The stand-ins have one example for so many of a source.
+    real_files: A folder with real origin files in the same layout. They are
+      used for the splits of which both files are there.
   """
   if (folder / _RECORDS).exists():
     return
@@ -88,12 +88,12 @@ def make(
 
 
 def use(folder: pathlib.Path) -> None:
-  """Makes this process take the stand-ins for the published files.
+  """Makes the stand-ins count as the published files in this process.
 
-  To be called before any subset is asked for.
+  Call it before any subset is looked up.
 
   Args:
-    folder: Where `make` has put them.
+    folder: The folder that was given to `make`.
   """
   records = json.loads((folder / _RECORDS).read_text('utf-8'))
   for source in sources_lib.SOURCES:
@@ -104,7 +104,9 @@ def use(folder: pathlib.Path) -> None:
     # Sources are compared by identity, so they are changed, not replaced.
     object.__setattr__(source, 'splits', splits)
     counts = splits['train'].class_counts
-    assert counts is not None, 'known of stand-ins and of all real files used'
+    assert counts is not None, (
+      'stand-ins and published training files have them'
+    )
     object.__setattr__(source, 'min_train_per_class', min(counts))
 
 
@@ -133,7 +135,7 @@ def _stand_in(split: Split, records: dict[str, Any]) -> Split:
 
 
 class _Writer:
-  """Writes files to a folder, members of archives into these."""
+  """Writes files to a folder, and members of archives into the archives."""
 
   def __init__(self, folder: pathlib.Path):
     self._folder = folder
@@ -160,7 +162,7 @@ class _Writer:
 def _make_split(
   source: Source, split: Split, scale: int, drawings: Any, seed: int
 ) -> tuple[bytes, bytes, list[int]]:
-  """Returns a file with images, one with labels, and the class counts."""
+  """Returns the files with images and with labels, and the class counts."""
   import numpy as np
 
   rng = np.random.default_rng(seed)
@@ -185,7 +187,7 @@ def _make_split(
 
 
 def _draw(count: int) -> Any:
-  """Draws curved strokes, uint8 (count, 28, 28)."""
+  """Returns drawings of curved strokes, uint8 (count, 28, 28)."""
   import numpy as np
 
   rng = np.random.default_rng(count)
@@ -200,7 +202,7 @@ def _draw(count: int) -> Any:
 
 
 def _vary(rng: Any, drawings: Any, count: int) -> Any:
-  """Returns drawings at random, shifted, their grey pixels a bit changed."""
+  """Returns random drawings, shifted and with noise in their grey pixels."""
   import numpy as np
 
   size = sources_lib.IMAGE_SIZE
@@ -216,7 +218,7 @@ def _vary(rng: Any, drawings: Any, count: int) -> Any:
 
 
 def _pack(layout: str, shape: tuple[int, ...], parts: list[bytes]) -> bytes:
-  """Returns a file in a format: 'idx' or 'npz'."""
+  """Returns a file in the layout 'idx' or 'npz'."""
   import numpy as np
 
   out = io.BytesIO()

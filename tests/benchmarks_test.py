@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmark runs, and tells what it promises."""
+"""The benchmarks run and report what their README lists."""
 
 from __future__ import annotations
 
@@ -42,14 +42,18 @@ def test_short_form_measures_every_case(tmp_path):
     'raw write',
     'inflating the sources',
   }
-  # One table line a row, under two of head.
+  assert {way for case, way in rows if case == 'all sources'} == {
+    'raw pixels',
+    'encoded images',
+  }
+  # The table has one line per row below its head.
   assert done.stdout.count('\n| ') == len(rows) + 1
   for row in rows.values():
     assert row['num_examples'] > 0
     assert row['num_bytes'] > 0
     assert 0 < row['seconds'] < row['process_seconds']
     assert row['peak_mib'] > 0
-  # All ways hold the same 20 classes of 30 train and 5 test examples.
+  # All ways have the same 20 classes of 30 train and 5 test examples.
   assert {
     row['num_examples'] for (case, _), row in rows.items() if case == '2-FKd'
   } == {20 * (30 + 5)}
@@ -84,9 +88,10 @@ def test_every_way_to_read_is_measured(sample_dir):
   assert set(rows) >= {
     'tfds.load(...).batch(1024)',
     'tfds.load(batch_size=-1)',
-    'numpy.load of the same bytes, both splits',
+    'numpy.load, both splits',
     'load_data, both splits',
-    'load_data, from shards alone, both splits',
+    'load_data, both splits, from shards with an empty cache',
+    'load_data, both splits, from shards the second time',
     'as_batches, first epoch',
     'as_batches, later epochs',
     'process, to first batch',
