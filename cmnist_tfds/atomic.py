@@ -164,9 +164,9 @@ def write_folder(
     place.mkdir(exist_ok=True)
     try:
       with lock_folder(place):
+        _clear_unfinished(place)
         own = _find_own(place, writer, names)
         stage = place / _STAGE
-        _clear_unfinished(place)
         stage.mkdir()
         try:
           yield stage
@@ -292,7 +292,7 @@ def _record(file: pathlib.Path, *, sync: bool = False) -> _Record:
   digest = hashlib.sha256()
   size = 0
   # Windows syncs only what is open for writing.
-  with file.open('r+b' if sync else 'rb') as stream:
+  with file.open('r+b' if sync and os.name == 'nt' else 'rb') as stream:
     while block := stream.read(1 << 20):
       digest.update(block)
       size += len(block)
@@ -475,12 +475,7 @@ def _read_manifest(
   """
   path = place / MANIFEST
   if not os.path.lexists(path):
-    foreign = sorted(
-      name
-      for name in os.listdir(place)
-      if name not in (*_OF_A_CLONE, _STAGE)
-      and not _UNFINISHED_FILE.fullmatch(name)
-    )
+    foreign = sorted(set(os.listdir(place)) - _OF_A_CLONE)
     if foreign:
       raise PreparationError(
         f'{place} is not empty: it holds {_listed(foreign)}. It has no'

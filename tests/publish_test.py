@@ -94,7 +94,7 @@ def test_a_subset_that_is_not_prepared_cannot_be_published(tmp_path, capsys):
 @pytest.mark.parametrize('text', ['my project', 'uses cmnist_tfds'])
 def test_another_folder_is_left_alone(folder, tmp_path, text):
   (tmp_path / 'README.md').write_text(text)
-  with pytest.raises(PreparationError, match='README.md would be overwritten'):
+  with pytest.raises(PreparationError, match=r'README\.md would be'):
     hub.publish([_prepared(folder.parent)], tmp_path)
   assert [p.name for p in tmp_path.iterdir()] == ['README.md']
   assert (tmp_path / 'README.md').read_text() == text

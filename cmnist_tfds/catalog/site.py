@@ -76,7 +76,10 @@ def write_site(
     ),
   ) as unfinished:
     gallery = collect(data_dir, sample=sample)
-    shutil.copytree(_HERE / 'static', unfinished / 'static')
+    (unfinished / 'static').mkdir()
+    for asset in (_HERE / 'static').iterdir():
+      # Not the mode: an installed package may be read-only.
+      shutil.copyfile(asset, unfinished / 'static' / asset.name)
     _write_pictures(unfinished / 'pictures', gallery)
     common = {
       'sample': sample,

@@ -81,7 +81,9 @@ def _fill_one(
   client: http_client.Client,
   advance: Callable[[int], object],
 ) -> Filled:
-  if load_split.find_proved_copy(file, Locations(manual_dir=folder)):
+  if found := load_split.find_proved_copy(file, Locations(manual_dir=folder)):
+    # A process that was killed while it moved the file has left this.
+    _part(found.path).unlink(missing_ok=True)
     return Filled(file)
   target = folder / file.path
   if os.path.lexists(target):

@@ -86,7 +86,12 @@ def write(folder: pathlib.Path) -> pathlib.Path:
     shutil.copyfile(
       resources.folder('checksums') / 'checksums.tsv', dataset / 'checksums.tsv'
     )
-    shutil.copytree(resources.folder('dummy_data'), dataset / 'dummy_data')
+    sample = resources.folder('dummy_data')
+    for path in sample.rglob('*.*'):
+      copied = dataset / 'dummy_data' / path.relative_to(sample)
+      copied.parent.mkdir(parents=True, exist_ok=True)
+      # Not the mode: an installed package may be read-only.
+      shutil.copyfile(path, copied)
   return folder / FOLDER
 
 
