@@ -7,6 +7,7 @@ import contextlib
 import errno
 import functools
 import logging
+import os
 import pathlib
 from collections.abc import Iterator
 
@@ -52,6 +53,45 @@ def lock(path: pathlib.Path) -> Iterator[None]:
     yield
   finally:
     held.release()  # Does nothing where there is no lock.
+
+
+@contextlib.contextmanager
+def lock_folder(path: pathlib.Path) -> Iterator[bool]:
+  """Holds the lock of a folder itself, which leaves no lock file in it.
+
+  Other holders are waited for. The lock of a killed process is free.
+
+  Args:
+    path: The folder.
+
+  Yields:
+    Whether the lock is held. Windows, some network file systems and folders
+    that the user may not list have no such lock.
+
+  Raises:
+    OSError: If there is no such folder, or it was removed meanwhile.
+  """
+  try:
+    import fcntl
+  except ImportError:  # Windows
+    yield False
+    return
+  try:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+  except PermissionError:
+    yield False
+    return
+  try:
+    try:
+      fcntl.flock(folder, fcntl.LOCK_EX)
+      held = True
+    except OSError:
+      held = False
+    if not os.path.samestat(os.fstat(folder), os.stat(path)):
+      raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    yield held
+  finally:
+    os.close(folder)
 
 
 def _make_lock_file(path: pathlib.Path) -> None:

@@ -20,6 +20,7 @@ NAMES = [c.name for c in cmnist_tfds.subset('X-12').classes]
 def export(sample_dir, tmp_path):
   def run(file_format, *, folder=None, status=0):
     folder = tmp_path / 'made' / (folder or file_format)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     assert status == cli.main(
       [
         *('export', 'X-12', '--sample', '--data_dir', str(sample_dir)),
@@ -45,7 +46,7 @@ def splits(sample_dir):
 def test_png_is_laid_out_as_imagenet(export, splits):
   folder = export('png')
   assert sorted(p.name for p in folder.iterdir()) == [
-    *('classes.txt', 'test', 'train')
+    *('.cmnist_tfds.json', 'classes.txt', 'test', 'train')
   ]
   assert (folder / 'classes.txt').read_text('utf-8').split('\n')[:-1] == NAMES
   for split, (images, labels, _) in splits.items():
@@ -126,12 +127,27 @@ def test_an_empty_folder_is_filled_a_full_one_kept(export, tmp_path, capsys):
   folder = tmp_path / 'made/npz'
   folder.mkdir(parents=True)
   export('npz')
-  assert len(list(folder.iterdir())) == 1
+  names = ['.cmnist_tfds.json', 'CMNIST-X-12.npz']
+  assert sorted(p.name for p in folder.iterdir()) == names
   assert 'X-12' in capsys.readouterr().out
+  (folder / '.cmnist_tfds.json').unlink()
   export('npz', status=1)
   assert 'not empty' in capsys.readouterr().err
   # Nothing else was left behind.
   assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_an_export_replaces_an_earlier_one_of_its_kind_alone(export, capsys):
+  folder = export('idx')
+  before = {path: path.stat().st_ino for path in folder.glob('*-idx*')}
+  (folder / 'notes.txt').write_text('mine')
+  export('idx')
+  after = {path: path.stat().st_ino for path in folder.glob('*-idx*')}
+  assert len(before) == 4 and before.keys() == after.keys()
+  assert not set(before.values()) & set(after.values())
+  assert (folder / 'notes.txt').read_text() == 'mine'
+  export('npz', folder='idx', status=1)
+  assert 'export of cmnist_sample/X-12 as idx' in capsys.readouterr().err
 
 
 def test_a_failed_export_leaves_nothing(export, tmp_path, monkeypatch, capsys):

@@ -12,6 +12,7 @@ from cmnist_tfds import origin
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.origin import Locations, http_client, mirror
 
+_PART = 'toy/.cmnist_tfds.train-images.gz.part'
 LIMITS = http_client.Limits(silence=1.0, attempts=2, pause=0.01)
 
 
@@ -74,18 +75,92 @@ def test_what_is_there_is_kept(server, tmp_path):
   made = _serving(server)
   _fill(tmp_path, made)
   asked = len(server.requests)
-  (tmp_path / 'toy/test-labels.gz').write_bytes(b'wrong')
+  (tmp_path / 'toy/train-labels.gz').unlink()
   filled = _fill(tmp_path, made)
-  assert [bool(f.origin) for f in filled.values()] == [False] * 3 + [True]
+  assert [bool(f.origin) for f in filled.values()] == [False, True] + [
+    False
+  ] * 2
   assert len(server.requests) == asked + 1
   _assert_usable(tmp_path, made)
+
+
+def _put_text(path):
+  path.write_text('mine')
+
+
+def _put_link(path):
+  path.with_name('elsewhere').write_text('mine')
+  path.symlink_to('elsewhere')
+
+
+@pytest.mark.parametrize('at_hand', [False, True])
+@pytest.mark.parametrize(
+  'put',
+  [
+    _put_text,
+    _put_link,
+    lambda path: path.symlink_to('nowhere'),
+    lambda path: path.mkdir(),
+  ],
+  ids=['text', 'link', 'broken link', 'folder'],
+)
+def test_another_file_in_the_place_is_told_and_left(
+  server, tmp_path, put, at_hand
+):
+  made = _serving(server)
+  folder = tmp_path / 'mirror'
+  taken = folder / 'toy/test-labels.gz'
+  taken.parent.mkdir(parents=True)
+  put(taken)
+  before = _state(taken)
+  locations = Locations()
+  if at_hand:
+    made.write(tmp_path / 'manual')
+    locations = Locations(manual_dir=tmp_path / 'manual')
+  filled = _fill(folder, made, locations)
+  assert [bool(f.fault) for f in filled.values()] == [False] * 3 + [True]
+  fault = filled['toy/test-labels.gz'].fault
+  assert fault == (
+    f'{taken} is not the right file, and is left as it is; move it away and run'
+    ' this again'
+  )
+  assert _state(taken) == before
+
+
+def _state(path):
+  status = path.lstat()
+  return (
+    status.st_ino,
+    status.st_mtime_ns,
+    path.read_bytes() if path.is_file() else None,
+  )
+
+
+def test_a_link_in_the_place_of_an_unfinished_file_is_not_followed(
+  server, tmp_path
+):
+  made = _serving(server)
+  (tmp_path / 'toy').mkdir()
+  (tmp_path / 'mine').write_text('mine')
+  (tmp_path / 'toy/.cmnist_tfds.test-labels.gz.part').symlink_to('../mine')
+  _fill(tmp_path, made)
+  assert (tmp_path / 'mine').read_text() == 'mine'
+  _assert_usable(tmp_path, made)
+
+
+def test_an_unfinished_file_of_other_programs_stays(server, tmp_path):
+  made = _serving(server)
+  (tmp_path / 'toy').mkdir()
+  (tmp_path / 'toy/test-labels.gz.part').write_text('of a browser')
+  _fill(tmp_path, made)
+  assert (tmp_path / 'toy/test-labels.gz.part').read_text() == 'of a browser'
 
 
 def test_what_broke_off_is_continued(server, tmp_path):
   made = _serving(server)
   data = made.files['toy/train-images.gz']
   (tmp_path / 'toy').mkdir()
-  (tmp_path / 'toy/train-images.gz.part').write_bytes(data[:1000])
+  (tmp_path / _PART).write_bytes(data[:1000])
   _fill(tmp_path, made)
   assert server.requests[0] == ('/ok/toy/train-images.gz', 'bytes=1000-')
   _assert_usable(tmp_path, made)
@@ -94,7 +169,7 @@ def test_what_broke_off_is_continued(server, tmp_path):
 def test_what_broke_off_may_be_of_another_file(server, tmp_path):
   made = _serving(server)
   (tmp_path / 'toy').mkdir()
-  (tmp_path / 'toy/train-images.gz.part').write_bytes(b'other')
+  (tmp_path / _PART).write_bytes(b'other')
   _fill(tmp_path, made)
   _assert_usable(tmp_path, made)
   assert _names(tmp_path) == set(made.files)

@@ -91,8 +91,42 @@ def test_a_subset_that_is_not_prepared_cannot_be_published(tmp_path, capsys):
   assert not (tmp_path / 'p').exists()
 
 
-def test_another_folder_is_left_alone(folder, tmp_path):
-  (tmp_path / 'README.md').write_text('my project')
-  with pytest.raises(PreparationError, match='was not written by this command'):
-    hub.publish([_prepared(folder)], tmp_path)
-  assert (tmp_path / 'README.md').read_text() == 'my project'
+@pytest.mark.parametrize('text', ['my project', 'uses cmnist_tfds'])
+def test_another_folder_is_left_alone(folder, tmp_path, text):
+  (tmp_path / 'README.md').write_text(text)
+  with pytest.raises(PreparationError, match=r'README\.md would be'):
+    hub.publish([_prepared(folder.parent)], tmp_path)
+  assert [p.name for p in tmp_path.iterdir()] == ['README.md']
+  assert (tmp_path / 'README.md').read_text() == text
+
+
+def test_a_clone_of_a_hub_keeps_what_it_has(folder, tmp_path):
+  mine = {
+    '.git/HEAD': 'ref: refs/heads/main',
+    '.gitattributes': '*.parquet filter=lfs',
+    'LICENSE': 'mine',
+  }
+  for path, text in mine.items():
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_text(text)
+  reduced = find_prepared(
+    subsets.subset('2-FKd-r-5'), data_dir=folder.parent, sample=True
+  )
+  hub.publish([reduced], tmp_path)
+  (tmp_path / 'croissant/notes.txt').write_text('mine')
+  hub.publish([_prepared(folder.parent)], tmp_path)
+  mine['croissant/notes.txt'] = 'mine'
+  for path, text in mine.items():
+    assert (tmp_path / path).read_text() == text
+  assert (tmp_path / 'croissant/X-12/croissant.json').is_file()
+  # What the second publication no longer has is gone.
+  assert not list(tmp_path.rglob('2-FKd-r-5*'))
+
+
+def test_an_edited_card_is_kept(folder, tmp_path):
+  hub.publish([_prepared(folder.parent)], tmp_path)
+  with (tmp_path / 'README.md').open('a') as card:
+    card.write('My words.')
+  with pytest.raises(PreparationError, match=r'README\.md was changed'):
+    hub.publish([_prepared(folder.parent)], tmp_path)
+  assert (tmp_path / 'README.md').read_text('utf-8').endswith('My words.')

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cmnist_tfds import atomic, subsets
+from cmnist_tfds.cache import store
 from cmnist_tfds.catalog import characters, snippets
 from cmnist_tfds.catalog.gallery import Gallery, collect
 from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.figures import histogram, montage, similarity, svg
 from cmnist_tfds.figures.drawing import Theme
 from cmnist_tfds.formats import png
+from cmnist_tfds.load.prepared import DATASET, SAMPLE, dataset_dir
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
 from cmnist_tfds.subsets import Subset
 
@@ -49,7 +51,8 @@ def write_site(
   """Writes the catalogue.
 
   Args:
-    folder: The folder to write. An older catalogue there is replaced.
+    folder: The folder to write. An earlier catalogue there is replaced;
+      `atomic.write_folder` says which other files it may hold.
     data_dir: The folder of prepared datasets, which the pictures are taken
       from; TFDS's default if None.
     sample: Whether to take the pictures from the synthetic sample.
@@ -58,14 +61,25 @@ def write_site(
     The images and counts that prepared subsets contributed.
 
   Raises:
-    PreparationError: If the folder holds anything but a catalogue, an optional
+    PreparationError: If the folder may not or cannot be written, an optional
       library is not installed, or the data of a prepared subset is damaged.
-    OSError: If a file cannot be written.
   """
   templates = _templates()
-  with atomic.write_folder(folder, marker_file='index.html') as unfinished:
+  datasets = dataset_dir(subsets.subset(subsets.DEFAULT), data_dir=data_dir)
+  with atomic.write_folder(
+    folder,
+    'cmnist catalog',
+    _names(),
+    apart_from=(
+      *(datasets.parents[2] / name for name in (DATASET, SAMPLE)),
+      store.cache_dir(),
+    ),
+  ) as unfinished:
     gallery = collect(data_dir, sample=sample)
-    shutil.copytree(_HERE / 'static', unfinished / 'static')
+    (unfinished / 'static').mkdir()
+    for asset in (_HERE / 'static').iterdir():
+      # Not the mode: an installed package may be read-only.
+      shutil.copyfile(asset, unfinished / 'static' / asset.name)
     _write_pictures(unfinished / 'pictures', gallery)
     common = {
       'sample': sample,
@@ -84,6 +98,18 @@ def write_site(
       )
       file.write_text(text, encoding='utf-8')
   return gallery
+
+
+def _names() -> Iterator[str]:
+  """Yields the paths of all files of a catalogue."""
+  yield from ('index.html', 'compose.html', 'pictures/pictures.css')
+  for path in (_HERE / 'static').iterdir():
+    yield f'static/{path.name}'
+  for subset in subsets.published():
+    yield f'subsets/{subset.name}.html'
+  for source in SOURCES:
+    yield f'sources/{source.key}.html'
+    yield f'pictures/{source.key}.png'
 
 
 def _templates() -> jinja2.Environment:

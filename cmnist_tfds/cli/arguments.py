@@ -81,14 +81,15 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output_folder(parser: argparse.ArgumentParser) -> None:
-  """Adds the folder to write, which replaces an earlier one."""
+  """Adds the folder to write."""
   parser.add_argument(
     '-o',
     '--output',
     metavar='DIR',
     type=pathlib.Path,
     required=True,
-    help='folder to write; replaced if this command wrote it before',
+    help='folder to write; files that this command wrote there are replaced,'
+    ' others are kept',
   )
 
 

@@ -30,7 +30,8 @@ def register(subparsers: Subparsers) -> None:
     metavar='DIR',
     type=pathlib.Path,
     help='folder to write the description to, with the examples of the prepared'
-    ' subset as Parquet; without it, the description is printed',
+    ' subset as Parquet; files that this command wrote there are replaced, others'
+    ' are kept. Without it, the description is printed',
   )
 
 

@@ -39,7 +39,8 @@ def register(subparsers: Subparsers) -> None:
     metavar='DIR',
     type=pathlib.Path,
     required=True,
-    help='folder to write; must be new or empty',
+    help='folder to write; must be new, empty or an earlier export of the same'
+    ' subset in the same format',
   )
 
 

@@ -28,7 +28,7 @@ def register(subparsers: Subparsers) -> None:
     'folder',
     metavar='DIR',
     type=pathlib.Path,
-    help='folder to fill; correct files that it already holds are kept',
+    help='folder to fill; no file that it already holds is changed',
   )
   arguments.add_names(
     parser, '*', 'get only the files of the sources of these subsets'

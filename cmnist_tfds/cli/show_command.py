@@ -61,6 +61,7 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
+  pictures.check_picture(args.output)
   opened = arguments.opened_subset(subsets.subset(args.name), args)
   drawing = pictures.draw(opened, args.kind, args.examples)
   pictures.save(drawing, args.output, dark=args.dark)

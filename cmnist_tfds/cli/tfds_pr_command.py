@@ -26,7 +26,8 @@ def register(subparsers: Subparsers) -> None:
     'folder',
     metavar='DIR',
     type=pathlib.Path,
-    help='folder to write, laid out as a checkout of TFDS; must be new or empty',
+    help='folder to write, laid out as a checkout of TFDS; must be new, empty or'
+    ' written by this command',
   )
 
 

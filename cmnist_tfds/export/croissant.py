@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cmnist_tfds import atomic, schema, subsets
+from cmnist_tfds.cache import store
 from cmnist_tfds.export.batches import in_batches
 from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.formats import png
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # Name of the file with the description in the folder of an export.
 FILE = 'croissant.json'
+# The names of all files there.
+FILES = (FILE, *(f'{split}.parquet' for split in SPLITS))
 
 _VERSION = 'http://mlcommons.org/croissant/1.1'
 
@@ -75,29 +78,55 @@ def export_croissant(prepared: Prepared, folder: pathlib.Path) -> int:
   Args:
     prepared: The subset.
     folder: The folder to write `croissant.json` and a Parquet file for each
-      split to. An older export there is replaced.
+      split to. An earlier export there is replaced; `atomic.write_folder` says
+      which other files it may hold.
 
   Returns:
     The number of examples written.
 
   Raises:
-    PreparationError: If the folder holds anything but an export, the data of
+    PreparationError: If the folder may not or cannot be written, the data of
       the subset is damaged, or an optional library is not installed.
-    OSError: If a file cannot be written.
   """
   # Without the library, fail before the examples are written.
-  _import_mlcroissant()
-  with atomic.write_folder(folder, marker_file=FILE) as unfinished:
-    views = {split: prepared.split(split) for split in SPLITS}
-    tables = [
-      _write_table(unfinished, split, view) for split, view in views.items()
-    ]
-    text = _describe(prepared.subset, prepared.dataset, tables)
-    (unfinished / FILE).write_text(text, encoding='utf-8')
+  import_mlcroissant()
+  with atomic.write_folder(
+    folder,
+    'cmnist croissant',
+    FILES,
+    apart_from=(prepared.folder.parents[1], store.cache_dir()),
+  ) as unfinished:
+    return write_croissant(prepared, unfinished)
+
+
+def write_croissant(prepared: Prepared, folder: pathlib.Path) -> int:
+  """Writes the files of `export_croissant` to an empty folder.
+
+  Args:
+    prepared: The subset.
+    folder: The folder.
+
+  Returns:
+    The number of examples written.
+
+  Raises:
+    PreparationError: If the data of the subset is damaged, or an optional
+      library is not installed.
+    OSError: If a file cannot be written.
+  """
+  views = {split: prepared.split(split) for split in SPLITS}
+  tables = [_write_table(folder, split, view) for split, view in views.items()]
+  text = _describe(prepared.subset, prepared.dataset, tables)
+  (folder / FILE).write_text(text, encoding='utf-8')
   return sum(map(len, views.values()))
 
 
-def _import_mlcroissant() -> Any:
+def import_mlcroissant() -> Any:
+  """Returns the module mlcroissant.
+
+  Raises:
+    PreparationError: If an optional library is not installed.
+  """
   try:
     import mlcroissant
     import pyarrow  # noqa: F401
@@ -124,7 +153,7 @@ def _write_table(folder: pathlib.Path, split: str, view: SplitView) -> _Table:
       for feature in schema.FEATURES
     ]
   )
-  path = folder / f'{split}.parquet'
+  path = folder / f'{split}.parquet'  # One of FILES.
   # The images are compressed already.
   with parquet.ParquetWriter(path, columns, compression='none') as writer:
     for batch in in_batches(view):
@@ -138,7 +167,7 @@ def _write_table(folder: pathlib.Path, split: str, view: SplitView) -> _Table:
 
 
 def _describe(subset: Subset, dataset: str, tables: list[_Table]) -> str:
-  mlc = _import_mlcroissant()
+  mlc = import_mlcroissant()
   described = mlc.Metadata(
     ctx=mlc.Context(conforms_to=_VERSION),
     name=f'{dataset}/{subset.name}',

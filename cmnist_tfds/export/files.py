@@ -12,14 +12,18 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from cmnist_tfds import atomic
+from cmnist_tfds.cache import store
 from cmnist_tfds.export.batches import in_batches
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.schema import IMAGE, LABEL, SOURCE
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 
 # The names of the splits in the files of MNIST.
 _IDX_SPLITS = {'train': 'train', 'test': 't10k'}
+_IDX_IMAGES = 'images-idx3-ubyte'
+_IDX_LABELS = 'labels-idx1-ubyte'
 _IDX_UINT8 = 8
 
 
@@ -39,22 +43,47 @@ def export_files(
       'csv': the layout of the published generator: the images, and for each
       split `<split>.csv` with the columns file, label, decoded_label (the class
       name) and source.
-    folder: The folder to write, which must be new or empty. It appears when all
-      files are written.
+    folder: The folder to write. The files appear when all are written. They
+      replace those of an earlier export of the same subset in the same format;
+      `atomic.write_folder` says which other files the folder may hold.
 
   Returns:
     The folder.
 
   Raises:
-    PreparationError: If the folder is not empty, or the data of the subset is
-      damaged.
+    PreparationError: If the folder may not or cannot be written, or the data of
+      the subset is damaged.
     MemoryShortageError: If the format is 'npz' and the subset does not fit into
       memory.
-    OSError: If a file cannot be written.
   """
-  with atomic.write_folder(folder) as unfinished:
+  apart_from = [store.cache_dir()]
+  if isinstance(opened, Prepared):
+    apart_from.append(opened.folder.parents[1])
+  title = f'{opened.dataset}/{opened.subset.name}'
+  with atomic.write_folder(
+    folder,
+    f'cmnist export of {title} as {file_format}',
+    _names(opened, file_format),
+    apart_from,
+  ) as unfinished:
     FORMATS[file_format](opened, unfinished)
   return folder
+
+
+def _names(opened: Opened, file_format: str) -> list[str]:
+  """Returns the names of files, and 'a/' for folders, of an export."""
+  folders = [f'{split}/' for split in SPLITS]
+  names = {
+    'png': ['classes.txt', *folders],
+    'idx': [
+      f'{name}-{part}'
+      for name in _IDX_SPLITS.values()
+      for part in (_IDX_IMAGES, _IDX_LABELS)
+    ],
+    'npz': [_npz_name(opened)],
+    'csv': [*(f'{split}.csv' for split in SPLITS), *folders],
+  }
+  return names[file_format]
 
 
 def _write_png(opened: Opened, folder: pathlib.Path) -> None:
@@ -89,8 +118,8 @@ def _write_idx(opened: Opened, folder: pathlib.Path) -> None:
   for split, name in _IDX_SPLITS.items():
     view = opened.split(split)
     with (
-      (folder / f'{name}-images-idx3-ubyte').open('wb') as images,
-      (folder / f'{name}-labels-idx1-ubyte').open('wb') as labels,
+      (folder / f'{name}-{_IDX_IMAGES}').open('wb') as images,
+      (folder / f'{name}-{_IDX_LABELS}').open('wb') as labels,
     ):
       images.write(_idx_header(len(view), IMAGE_SIZE, IMAGE_SIZE))
       labels.write(_idx_header(len(view)))
@@ -107,13 +136,17 @@ def _idx_header(*shape: int) -> bytes:
 def _write_npz(opened: Opened, folder: pathlib.Path) -> None:
   train, test = (opened.split(split).read() for split in SPLITS)
   np.savez_compressed(
-    folder / f'{opened.subset.title}.npz',
+    folder / _npz_name(opened),
     x_train=train[IMAGE.name],
     y_train=train[LABEL.name],
     x_test=test[IMAGE.name],
     y_test=test[LABEL.name],
     class_names=np.array(opened.class_names),
   )
+
+
+def _npz_name(opened: Opened) -> str:
+  return f'{opened.subset.title}.npz'
 
 
 FORMATS: dict[str, Callable[[Opened, pathlib.Path], None]] = {

@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 
 from cmnist_tfds import atomic, schema, subsets
+from cmnist_tfds.cache import store
 from cmnist_tfds.export import croissant
 from cmnist_tfds.load.prepared import SAMPLE, Prepared
 from cmnist_tfds.sources import SPLITS, Source
@@ -30,20 +31,56 @@ def publish(published: Sequence[Prepared], folder: pathlib.Path) -> None:
 
   Args:
     published: Prepared subsets, all of CMNIST or all of the sample.
-    folder: The folder to write. An older publication there is replaced.
+    folder: The folder to write. An earlier publication there is replaced;
+      `atomic.write_folder` says which other files it may hold.
 
   Raises:
-    PreparationError: If the folder holds anything but a publication, the data of
-      a subset is damaged, or an optional library is not installed.
-    OSError: If a file cannot be written.
+    PreparationError: If the folder may not or cannot be written, the data of a
+      subset is damaged, or an optional library is not installed.
   """
-  with atomic.write_folder(folder, marker_file=_CARD) as unfinished:
+  # Without the library, fail before anything is written.
+  croissant.import_mlcroissant()
+  with atomic.write_folder(
+    folder,
+    'cmnist publish',
+    _names(published),
+    apart_from=(
+      *(prepared.folder.parents[1] for prepared in published),
+      store.cache_dir(),
+    ),
+  ) as unfinished:
     for prepared in published:
-      shutil.copytree(prepared.folder, unfinished / _tfds_path(prepared))
-      exported = unfinished / 'croissant' / prepared.subset.name
-      exported.parent.mkdir(exist_ok=True)
-      croissant.export_croissant(prepared, exported)
+      copied = unfinished / _tfds_path(prepared)
+      copied.mkdir(parents=True)
+      for file in _prepared_files(prepared):
+        shutil.copyfile(file, copied / file.name)
+      exported = unfinished / _croissant_path(prepared)
+      exported.mkdir(parents=True)
+      croissant.write_croissant(prepared, exported)
     (unfinished / _CARD).write_text(dataset_card(published), encoding='utf-8')
+
+
+def _names(published: Sequence[Prepared]) -> Iterator[str]:
+  """Yields the paths of all files of a publication."""
+  yield _CARD
+  for prepared in published:
+    for file in _prepared_files(prepared):
+      yield f'{_tfds_path(prepared)}/{file.name}'
+    for name in croissant.FILES:
+      yield f'{_croissant_path(prepared)}/{name}'
+
+
+def _prepared_files(prepared: Prepared) -> list[pathlib.Path]:
+  """Returns the files that TFDS prepared; those of desktops are hidden."""
+  return [
+    path
+    for path in sorted(prepared.folder.iterdir())
+    if path.is_file() and not path.name.startswith('.')
+  ]
+
+
+def _croissant_path(prepared: Prepared) -> pathlib.PurePosixPath:
+  return pathlib.PurePosixPath('croissant', prepared.subset.name)
 
 
 def _tfds_path(prepared: Prepared) -> pathlib.PurePosixPath:
@@ -77,7 +114,7 @@ def _metadata(published: Sequence[Prepared]) -> Iterator[str]:
       'data_files': [
         {
           'split': split,
-          'path': f'croissant/{prepared.subset.name}/{split}.parquet',
+          'path': f'{_croissant_path(prepared)}/{split}.parquet',
         }
         for split in SPLITS
       ],

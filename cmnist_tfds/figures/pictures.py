@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import pathlib
 from typing import Literal
 
@@ -56,34 +57,47 @@ def draw(opened: Opened, kind: Kind, examples: int | None = None) -> Drawing:
   return montage.draw_montage(subset, images, title)
 
 
-def save(drawing: Drawing, path: pathlib.Path, *, dark: bool) -> None:
-  """Saves a drawing as a file.
+def check_picture(path: pathlib.Path) -> None:
+  """Checks, before any work, that `save` may write a file.
 
   Args:
-    drawing: The drawing.
-    path: The file; its suffix, one of `SUFFIXES`, selects the format.
-    dark: Whether to draw in light colours on a dark background.
+    path: The file.
 
   Raises:
-    PreparationError: If the suffix is not supported, or the format needs Pillow
-      and Pillow is not installed.
-    OSError: If the file cannot be written.
+    PreparationError: If the suffix is not supported, the file cannot be
+      written, or something other than a regular file is at its place.
   """
-  theme = DARK if dark else LIGHT
   suffix = path.suffix.lower()
   if suffix not in SUFFIXES:
     raise PreparationError(
       f'{path}: expected a {" or ".join(SUFFIXES)} file, found the suffix'
       f' {suffix!r}. Choose another file name.'
     )
-  if suffix == '.svg':
-    with atomic.write_file(path) as unfinished:
-      unfinished.write_text(svg.to_svg(drawing, theme), encoding='utf-8')
+  atomic.check_file(path)
+
+
+def save(drawing: Drawing, path: pathlib.Path, *, dark: bool) -> None:
+  """Saves a drawing as a file.
+
+  Args:
+    drawing: The drawing.
+    path: The file; its suffix, one of `SUFFIXES`, selects the format. A regular
+      file of that name is replaced.
+    dark: Whether to draw in light colours on a dark background.
+
+  Raises:
+    PreparationError: As `check_picture` does, or if the format needs Pillow and
+      Pillow is not installed.
+  """
+  theme = DARK if dark else LIGHT
+  check_picture(path)
+  if path.suffix.lower() == '.svg':
+    atomic.write_file(path, svg.to_svg(drawing, theme).encode())
     return
   try:
     from cmnist_tfds.figures import raster
   except ImportError as error:
     raise missing_extra('A PNG file', error, 'figures') from error
-  image = raster.to_image(drawing, theme)
-  with atomic.write_file(path) as unfinished:
-    image.save(unfinished, 'PNG')
+  encoded = io.BytesIO()
+  raster.to_image(drawing, theme).save(encoded, 'PNG')
+  atomic.write_file(path, encoded.getvalue())

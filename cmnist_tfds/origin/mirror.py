@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 
+from cmnist_tfds import atomic
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.locks import lock
@@ -43,7 +45,8 @@ def fill(
 ) -> Iterator[Filled]:
   """Fills a folder with the files of some sources, each proved by its hash.
 
-  Files that the folder has are kept, and interrupted downloads are continued.
+  Interrupted downloads are continued. No file that the folder has is changed:
+  one that is not the right one is reported and stays.
   Several processes may fill one folder at the same time.
 
   Args:
@@ -78,10 +81,16 @@ def _fill_one(
   client: http_client.Client,
   advance: Callable[[int], object],
 ) -> Filled:
-  if load_split.find_proved_copy(file, Locations(manual_dir=folder)):
+  if found := load_split.find_proved_copy(file, Locations(manual_dir=folder)):
+    # A process that was killed while it moved the file has left this.
+    _part(found.path).unlink(missing_ok=True)
     return Filled(file)
+  target = folder / file.path
+  if os.path.lexists(target):
+    return Filled(file, fault=_describe_taken(target))
   if copy := load_split.find_proved_copy(file, locations):
-    _copy(copy, folder)
+    if fault := _copy(copy, folder):
+      return Filled(file, fault=fault)
     return Filled(file, origin=str(copy))
   return _fetch(file, folder, locations, client, advance)
 
@@ -101,8 +110,8 @@ def _files_to_fetch(sources: Iterable[Source]) -> list[OriginFile]:
   return list(dict.fromkeys(wanted))
 
 
-def _copy(copy: Copy, folder: pathlib.Path) -> None:
-  """Copies a file into the folder."""
+def _copy(copy: Copy, folder: pathlib.Path) -> str:
+  """Copies a file into the folder; returns what is wrong, '' if nothing is."""
   target = folder / copy.file.path
   part = _part(target)
   target.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +122,14 @@ def _copy(copy: Copy, folder: pathlib.Path) -> None:
     part.open('wb') as out,
   ):
     shutil.copyfileobj(stream, out)
-  part.replace(target)
+    out.flush()
+    os.fsync(out.fileno())
+  try:
+    atomic.move_to_free_place(part, target)
+  except FileExistsError:
+    part.unlink()
+    return _describe_taken(target)
+  return ''
 
 
 def _fetch(
@@ -127,16 +143,37 @@ def _fetch(
   faults = []
   for fetched, url in locations_lib.urls(file, locations.mirror):
     target = folder / fetched.path
+    if os.path.lexists(target):
+      faults.append(_describe_taken(target))
+      continue
+    part = _part(target)
     try:
-      client.fetch(fetched, url, target, part=_part(target), advance=advance)
+      # Moved here, since `fetch` would replace what was put there meanwhile.
+      client.fetch(fetched, url, part, part=part, advance=advance)
+      atomic.move_to_free_place(part, target)
       return Filled(file, origin=url)
     except OriginFileError as error:
       faults.append(str(error))
+    except FileExistsError:
+      faults.append(_describe_taken(target))
   remedy = locations_lib.how_to_get(file, folder)
   return Filled(
     file, fault=f'{"; ".join(dict.fromkeys(faults))}. To go on, {remedy}'
   )
 
 
+def _describe_taken(target: pathlib.Path) -> str:
+  return (
+    f'{target} is not the right file, and is left as it is; move it away and'
+    ' run this again'
+  )
+
+
 def _part(target: pathlib.Path) -> pathlib.Path:
-  return target.with_name(f'{target.name}.part')
+  """Returns where a file is until it is complete."""
+  # Names that begin like this belong to this package. A link would lead to a
+  # file that does not; a pipe would never end.
+  part = target.with_name(f'.cmnist_tfds.{target.name}.part')
+  if part.is_symlink() or part.is_fifo():
+    part.unlink()
+  return part

@@ -14,6 +14,7 @@ import re
 import shutil
 
 from cmnist_tfds import atomic, resources
+from cmnist_tfds.cache import store
 from cmnist_tfds.sources import tables
 
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
@@ -60,7 +61,8 @@ def write(folder: pathlib.Path) -> pathlib.Path:
   """Writes the files a pull request to TFDS would add.
 
   Args:
-    folder: Where to; it must be new or empty. It appears when all is written.
+    folder: The folder to write. Files of an earlier run there are replaced;
+      `atomic.write_folder` says which other files it may hold.
 
   Returns:
     The folder of the dataset inside of it, laid out as in a checkout of TFDS:
@@ -68,10 +70,11 @@ def write(folder: pathlib.Path) -> pathlib.Path:
     checksums.tsv, and the sample as dummy data.
 
   Raises:
-    PreparationError: If the folder is not empty.
-    OSError: If a file cannot be written.
+    PreparationError: If the folder may not or cannot be written.
   """
-  with atomic.write_folder(folder) as unfinished:
+  with atomic.write_folder(
+    folder, 'cmnist tfds-pr', [f'{FOLDER}/'], apart_from=[store.cache_dir()]
+  ) as unfinished:
     dataset = unfinished / FOLDER
     (dataset / 'sources').mkdir(parents=True)
     for name, module in _MODULES.items():
@@ -83,7 +86,12 @@ def write(folder: pathlib.Path) -> pathlib.Path:
     shutil.copyfile(
       resources.folder('checksums') / 'checksums.tsv', dataset / 'checksums.tsv'
     )
-    shutil.copytree(resources.folder('dummy_data'), dataset / 'dummy_data')
+    sample = resources.folder('dummy_data')
+    for path in sample.rglob('*.*'):
+      copied = dataset / 'dummy_data' / path.relative_to(sample)
+      copied.parent.mkdir(parents=True, exist_ok=True)
+      # Not the mode: an installed package may be read-only.
+      shutil.copyfile(path, copied)
   return folder / FOLDER
 
 
