@@ -128,7 +128,8 @@ def _by_pytorch(subset, split, tmp_path):
 
 def _by_npz(subset, split, tmp_path):
   found = find_prepared(cmnist_tfds.subset(subset.name), **subset.where)
-  (path,) = files.export_files(found, 'npz', tmp_path / 'npz').iterdir()
+  folder = files.export_files(found, 'npz', tmp_path / 'npz')
+  (path,) = folder.glob('*.npz')
   with np.load(path) as file:
     return file[f'x_{split}'], file[f'y_{split}']
 
