@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.locks import lock
-from cmnist_tfds.origin import http_client, load_split
+from cmnist_tfds.origin import http_client, load_split, verification
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.sources import OriginFile, Source
@@ -113,6 +113,11 @@ def _copy(copy: Copy, folder: pathlib.Path) -> None:
     part.open('wb') as out,
   ):
     shutil.copyfileobj(stream, out)
+  # The copy was proved in a reading of its own, which saw other bytes if some
+  # process writes to it.
+  with part.open('rb') as copied:
+    if not verification.prove(copy.file, copied, part.stat().st_size):
+      raise OriginFileError(f'{copy}: it changed while it was copied')
   part.replace(target)
 
 
