@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+import io
 import json
 import os
 import pathlib
@@ -269,7 +270,9 @@ def _inflate(start: _Start, folder: str, name: str) -> dict[str, Any]:
       for file in split.files:
         copy = next(locations.copies_on_disk(file, where))
         with copy.open() as (stream, size):
-          array = idx_npz.read_array(stream, lambda shape: None)
+          array = idx_npz.read_array(
+            io.BufferedReader(stream), size, lambda shape: None
+          )
         num_bytes += size
       num_examples += len(array)
   return {'num_examples': num_examples, 'num_bytes': num_bytes}

@@ -5,6 +5,7 @@ import gzip
 import io
 import struct
 import zipfile
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -24,7 +25,9 @@ def _read(data: bytes, shape: tuple[int, ...] | None = None) -> np.ndarray:
     if shape is not None and found != shape:
       raise OriginFileError(f'expected {shape}, found {found}')
 
-  return idx_npz.read_array(io.BytesIO(data), check_shape)
+  return idx_npz.read_array(
+    io.BufferedReader(io.BytesIO(data)), len(data), check_shape
+  )
 
 
 def _zip(members: dict[str, bytes]) -> bytes:
@@ -106,7 +109,7 @@ def _header(shape: tuple[int, ...]) -> bytes:
     (b'text', 'expected a gzip file .* begins with 74 65 78 74'),
     (
       gzip.compress(b'ab', mtime=0),
-      'expected an IDX header, found only 2 bytes',
+      'expected 4 bytes of a header, found only 2',
     ),
     (
       gzip.compress(b'\0\0\x0d\x03' + bytes(12), mtime=0),
@@ -127,12 +130,18 @@ def _header(shape: tuple[int, ...]) -> bytes:
     (synthetic.npz(_ARRAY)[:-4], 'damaged or cut short: File is not a zip'),
     (
       synthetic.npz(_ARRAY, key='images'),
-      'an NPZ file with the array arr_0, found images.npy in it',
+      r'expected a member arr_0\.npy, found images\.npy in it',
     ),
     (_zip({}), 'expected a gzip file'),
     (_npz_of_pickles(), r'found Python objects \(pickles\)'),
-    (synthetic.npz(_ARRAY.astype(np.float32)), 'values, found float32'),
-    (_zip({'arr_0.npy': b'none'}), 'its NPY header is damaged'),
+    (
+      synthetic.npz(_ARRAY.astype(np.float32)),
+      'expected uint8 values .*, found .*<f4',
+    ),
+    (
+      _zip({'arr_0.npy': b'none'}),
+      'expected 8 bytes of a header, found only 4',
+    ),
   ],
 )
 def test_a_fault_is_named(data, message):
@@ -162,5 +171,103 @@ def test_a_member_packed_in_an_unknown_way_is_refused():
     start = archive.start_dir
   packed[start + 10] = 97  # the method in the directory's first entry
   packed[8] = 97  # and in the member's own header
-  with pytest.raises(OriginFileError, match='That compression method is not'):
+  with pytest.raises(OriginFileError, match='found the compression method 97'):
     _read(bytes(packed), _ARRAY.shape)
+
+
+def _npy(header: str | bytes, version: bytes = b'\1\0') -> bytes:
+  header = header.encode() if isinstance(header, str) else header
+  size = len(header).to_bytes(2 if version == b'\1\0' else 4, 'little')
+  return _zip({'arr_0.npy': b'\x93NUMPY' + version + size + header + bytes(3)})
+
+
+_U1 = "{'descr': '|u1', 'fortran_order': False, 'shape': %s}"
+
+
+@pytest.mark.parametrize(
+  'header',
+  [
+    _U1 % '(3,)' + ' ' * 50 + '\n',
+    _U1 % '(3L,)',
+    '{"shape":(3,),"fortran_order":True,"descr":"uint8",}',
+    "{ 'shape' : (3,) , 'descr' : '<u1' , 'fortran_order' : False , }",
+  ],
+)
+@pytest.mark.parametrize('version', [b'\1\0', b'\2\0', b'\3\0'])
+def test_legal_headers_of_npy_files_are_read(header, version):
+  np.testing.assert_array_equal(_read(_npy(header, version), (3,)), [0, 0, 0])
+
+
+@pytest.mark.parametrize(
+  'header',
+  [
+    '',
+    '{',
+    '{}',
+    '(' * 9999,
+    '[' * 9999,
+    '-' * 9999 + '1',
+    '{' + "'a':" * 2000,
+    _U1 % '3',
+    _U1 % '(-3,)',
+    _U1 % '(3.0,)',
+    _U1 % '(3 3)',
+    _U1 % "('3',)",
+    _U1 % '(True,)',
+    _U1 % '(3,' + '#',
+    _U1 % ('(' + '9' * 5000 + ',)'),
+    _U1 % ('(' + '1,' * 64 + ')'),
+    _U1 % ('(' + '999999999999,' * 8 + ')'),
+    _U1 % '(3,)' + '\n  x\n y',
+    _U1 % '(3,)' + "'" * 3,
+    _U1 % '(3,)' + '; import os',
+    "{'descr': 3, 'fortran_order': False, 'shape': (3,)}",
+    "{'descr': '', 'fortran_order': False, 'shape': (3,)}",
+    "{'descr': 'x' * 9, 'fortran_order': False, 'shape': (3,)}",
+    "{'descr': [('a', '|u1')], 'fortran_order': False, 'shape': (3,)}",
+    "{'descr': '|u1', 'fortran_order': 0, 'shape': (3,)}",
+    "{'descr': '|u1', 'fortran_order': False}",
+    "{'descr': False, 'fortran_order': (3,), 'shape': '|u1'}",
+    "{'descr': '|u1', 'fortran_order': False, 'shape': (3,), 'x': 1}",
+    b'\xff\xfe\0' * 99,
+    _U1 % '(3,)' + ' ' * 20_000,
+  ],
+)
+def test_other_headers_of_npy_files_are_refused(header):
+  with pytest.raises(OriginFileError, match=r'expected .* found'):
+    _read(_npy(header), (3,))
+
+
+@pytest.mark.parametrize('version', [b'\0\0', b'\4\0', b'\1\1'])
+def test_other_versions_of_npy_files_are_refused(version):
+  with pytest.raises(OriginFileError, match='its NPY header is damaged'):
+    _read(_npy(_U1 % '(3,)', version), (3,))
+
+
+def test_a_huge_npy_header_is_not_read():
+  data = b'\x93NUMPY\2\0' + (1 << 31).to_bytes(4, 'little') + bytes(1 << 20)
+  with pytest.raises(
+    OriginFileError, match='at most 10,000 bytes, found 2,147'
+  ):
+    _read(_zip({'arr_0.npy': data}), (3,))
+
+
+def test_a_zip_file_of_very_many_members_is_not_listed():
+  out = io.BytesIO()
+  with zipfile.ZipFile(out, 'w') as archive:
+    for number in range(9000):
+      archive.writestr(f'{number}', b'')
+  with (
+    mock.patch('zipfile.ZipFile', side_effect=AssertionError),
+    pytest.raises(OriginFileError, match='directory of at most 262,144 bytes'),
+  ):
+    _read(out.getvalue(), (3,))
+
+
+@pytest.mark.parametrize('method', [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_packings_that_can_need_much_memory_are_refused(method):
+  out = io.BytesIO()
+  with zipfile.ZipFile(out, 'w', method) as archive:
+    archive.writestr('arr_0.npy', bytes(99))
+  with pytest.raises(OriginFileError, match='found the compression method 1'):
+    _read(out.getvalue(), (3,))

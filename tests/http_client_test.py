@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
+import itertools
 import pathlib
 import re
+import zipfile
 from collections.abc import Iterator
+from unittest import mock
 
 import faulty_server
 import pytest
@@ -25,9 +29,13 @@ from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.origin import http_client, locations
 from cmnist_tfds.sources import SOURCES
 
-LIMITS = http_client.Limits(silence=1.0, attempts=2, pause=0.01)
+LIMITS = http_client.Limits(
+  silence=1.0, attempts=2, pause=0.01, slowest=30.0, window=0.8
+)
 # Thirty redirects take a busy machine longer than that.
 _PATIENT = dataclasses.replace(LIMITS, silence=30.0)
+
+_CERTIFICATE = pathlib.Path(__file__).parent / 'certificate.pem'
 
 # Fault of a host, and what the error says of it if there is no other home.
 FAULTS = {
@@ -49,9 +57,70 @@ FAULTS = {
   ' version .*fetch the new one',
   'long': r'train-images\.gz: not the file expected: it has more than [\d,]+'
   ' bytes',
+  'gzip_packed': 'not the file expected: .*more than [\\d,]+ bytes',
+  'two_lengths': 'its answer is not HTTP: Content-Length contained multiple',
+  'length_too_small': r'expected [\d,]+ bytes, found 5',
+  'length_too_large': r'expected [\d,]+ bytes, found 999,999,999,999,999',
+  'bad_chunk': 'broke off after 0 bytes',
+  'huge_chunk': r'broke off after \d+ bytes',
+  'endless_chunk_size': 'broke off after 0 bytes',
+  'chunk_size_line': 'broke off after 0 bytes',
+  'endless_trailer': 'sends less than 30 bytes a second',
+  'endless': 'it has more than [\\d,]+ bytes',
+  'endless_chunks': 'it has more than [\\d,]+ bytes',
+  'empty_chunks_drip': 'sends less than 30 bytes a second',
+  'drip': 'sends less than 30 bytes a second',
+  'header_drip': 'no answer within 1 s',
+  'endless_headers': 'its answer is not HTTP: got more than 100 headers',
+  'endless_header': 'its answer is not HTTP: got more than 65536 bytes',
+  'endless_status': 'its answer is not HTTP: got more than 65536 bytes',
+  'endless_continue': 'no answer within 1 s',
+  'endless_redirect': 'HTTP 404 Not Found',
+  'no_http': 'its answer is not HTTP: .*220 mail.example ESMTP',
+  'binary': 'its answer is not HTTP',
+  'bad_status': 'its answer is not HTTP: HTTP/1.1 many',
+  'status_out_of_range': 'its answer is not HTTP: HTTP/1.1 9999',
+  'terminal_codes': r'HTTP 403 \[2J gone',
+  'cut_header': 'not the file expected: it is empty',
+  'early_hints': 'HTTP 103 Early Hints',
+  'no_content': 'HTTP 204 No Content',
+  'not_modified': 'HTTP 304 Not Modified',
+  'unasked_416': 'HTTP 416 Range Not Satisfiable',
+  'unasked_206': 'HTTP 206 Partial Content',
+  'bad_range': 'HTTP 206 x',
+  'offset': 'HTTP 206 Partial Content',
+  'reset': 'broke off',
+  'no_location': 'HTTP 302 Found',
+  'onward': 'its redirects form a loop',
+  'to_nothing': 'it redirects to nothing, which is no HTTP address',
+  'to_script': r'redirects to javascript:alert\(1\), which is no HTTP address',
+  'to_file': 'redirects to file:///etc/passwd, which is no HTTP address',
+  'to_ftp': 'redirects to ftp://127.0.0.1/file, which is no HTTP address',
+  'to_bad_address': r'redirects to http://\[::1, which is no HTTP address',
+  'to_bad_port': 'redirects to http://127.0.0.1:99999/, which is no HTTP',
+  'to_bad_name': 'not a valid URL|cannot be reached',
+  'to_closed_port': 'it redirects to 127.0.0.1:9: cannot be reached: Connection'
+  ' refused',
 }
 # What a patient client need not call a fault.
-HARDSHIPS = ('redirect', 'slow', 'norange', 'unsteady', 'moody')
+HARDSHIPS = (
+  'redirect',
+  'slow',
+  'norange',
+  'unsteady',
+  'moody',
+  'no_length',
+  'http10',
+  'odd_headers',
+  'continue_first',
+  'chunks',
+  'chunk_extensions',
+  'length_of_5000_digits',
+  'negative_length',
+  'length_no_number',
+  'length_and_chunks',
+  'gzip_declared',
+)
 
 
 def _locations(
@@ -159,6 +228,194 @@ def test_the_first_home_of_an_archive_has_the_fault(
     made = synthetic.make(tuple(homes), form='zip')
     made.assert_read(_read(tmp_path, made))
   record_property('fault of a host', 'survived')
+
+
+# What a server of an archive can do besides, and what is said of it where the
+# archive as a whole cannot be had.
+ARCHIVE_FAULTS = {
+  'tail_only': 'no member begins where gzip/train-images.gz should',
+  'tail_only_endless': 'not the file expected: |cannot be read as a zip file: ',
+  'bad_range': 'the server does not send parts of files',
+  'offset': 'cannot be read as a zip file: ',
+  'endless': 'the server does not send parts of files',
+}
+
+
+@pytest.mark.parametrize('fault', ARCHIVE_FAULTS)
+def test_a_member_of_an_archive_has_the_fault(fault, tmp_path, record_property):
+  with _hosts(fault, form='zip') as (_, made):
+    file = made.source.splits['train'].images
+    url = f'{file.archive.urls[0]}#{file.member}'
+    with pytest.raises(OriginFileError, match=ARCHIVE_FAULTS[fault]) as raised:
+      http_client.Client(LIMITS).fetch(
+        file, url, tmp_path / 'file', part=tmp_path / 'part'
+      )
+  assert str(raised.value).startswith(file.archive.urls[0])
+  assert not (tmp_path / 'file').exists()
+  record_property('fault of a host', 'named')
+
+
+def _lying(data: bytes, offset: int, value: int) -> bytes:
+  """Returns a zip file with another number in the directory's first entry."""
+  at = data.index(b'PK\1\2') + offset
+  return data[:at] + value.to_bytes(4, 'little') + data[at + 4 :]
+
+
+@pytest.mark.parametrize(
+  ('lie', 'message'),
+  [
+    (lambda data: _lying(data, 24, 1 << 31), 'expected [\\d,]+ bytes, found'),
+    (lambda data: _lying(data, 20, 1 << 31), 'found 2,147,483,648 compressed'),
+    (lambda data: _lying(data, 20, 9), 'broke off in gzip/train-images.gz'),
+    (lambda data: _lying(data, 42, 1 << 31), 'HTTP 416'),
+    (lambda data: _lying(data, 42, 7), 'no member begins where'),
+    (lambda data: _lying(data, 10, 14), 'found the compression method 14'),
+    (lambda data: data + b'garbage' * 99_999, 'File is not a zip file'),
+    (
+      lambda data: data[:-10] + (1 << 30).to_bytes(4, 'little') + data[-6:],
+      'zip directory of at most 262,144 bytes, found one of 1,073,741,824',
+    ),
+    (
+      lambda data: data[:-22] + b'PK\6\7' + bytes(16) + data[-22:],
+      'zip directory of at most 262,144 bytes, found one of the zip64 format',
+    ),
+  ],
+)
+def test_a_zip_directory_lies(lie, message, tmp_path, record_property):
+  made = synthetic.make(form='zip')
+  name = 'toy/gzip.zip'
+  with faulty_server.serve({name: lie(made.files[name])}) as server:
+    file = made.source.splits['train'].images
+    with pytest.raises(OriginFileError, match=message):
+      http_client.Client(LIMITS).fetch(
+        file,
+        f'{server.home("ok")}{name}#{file.member}',
+        tmp_path / 'file',
+        part=tmp_path / 'part',
+      )
+  record_property('fault of a host', 'named')
+
+
+def test_a_member_that_is_a_bomb_is_not_inflated(tmp_path, record_property):
+  made = synthetic.make(form='zip')
+  file = made.source.splits['train'].images
+  out = io.BytesIO()
+  with zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr(file.member, bytes(16 << 20))
+  bomb = out.getvalue()
+  bomb = _lying(bomb, 24, file.size)
+  part = tmp_path / 'part'
+  with (
+    faulty_server.serve({'toy/gzip.zip': bomb}) as server,
+    pytest.raises(OriginFileError, match=r'expected [\d,]+ bytes in .* more'),
+  ):
+    http_client.Client(LIMITS).fetch(
+      file,
+      f'{server.home("ok")}toy/gzip.zip#{file.member}',
+      tmp_path / 'file',
+      part=part,
+    )
+  assert part.stat().st_size <= file.size
+  record_property('fault of a host', 'named')
+
+
+def _fetch(url, tmp_path, limits=LIMITS, **facts):
+  """Fetches the training images of a synthetic source from a URL."""
+  made = synthetic.make()
+  file = (
+    synthetic.replace_file(made.source, 'toy/train-images.gz', **facts)
+    .splits['train']
+    .images
+  )
+  target = tmp_path / 'file'
+  http_client.Client(limits).fetch(file, url, target, part=tmp_path / 'part')
+  assert target.read_bytes() == made.files[file.path]
+
+
+def test_a_file_of_unknown_size_has_a_cap(tmp_path):
+  limits = dataclasses.replace(LIMITS, largest=1 << 20)
+  with (
+    faulty_server.serve(synthetic.make().files) as server,
+    pytest.raises(OriginFileError, match='it has more than 1,048,576 bytes'),
+  ):
+    _fetch(
+      f'{server.home("endless")}toy/train-images.gz',
+      tmp_path,
+      limits,
+      size=None,
+    )
+
+
+def test_a_host_above_the_lowest_rate_meets_the_deadline(tmp_path):
+  # It sends 20 bytes a second, of which 31,404 would take 26 minutes.
+  limits = dataclasses.replace(LIMITS, slowest=15.0, window=0.5)
+  with (
+    faulty_server.serve(synthetic.make().files) as server,
+    mock.patch('time.monotonic', side_effect=itertools.count(0, 1000)),
+    pytest.raises(OriginFileError, match='takes too long to send a file'),
+  ):
+    _fetch(f'{server.home("drip")}toy/train-images.gz', tmp_path, limits)
+
+
+def test_a_password_goes_to_its_host_alone(tmp_path):
+  files = synthetic.make().files
+  with faulty_server.serve(files) as one, faulty_server.serve(files) as other:
+    one.files['away'] = other.home('ok').encode()
+    url = f'{one.home("away")}toy/train-images.gz'
+    _fetch(url.replace('//', '//user:secret@'), tmp_path)
+  assert one.passwords == ['Basic dXNlcjpzZWNyZXQ=']
+  assert other.requests
+  assert other.passwords == []
+
+
+def test_a_password_is_in_no_message(tmp_path):
+  with faulty_server.serve({}) as server:
+    for behaviour in ('404', 'drop', 'no_http', 'to_script', 'hang'):
+      url = f'{server.home(behaviour)}x'.replace('//', '//user:secret@')
+      with pytest.raises(OriginFileError) as raised:
+        _fetch(url, tmp_path)
+      assert 'secret' not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+  'url', ['http://[::1', 'http://127.0.0.1:99999/x', 'http://.example/x']
+)
+def test_a_url_that_is_none_is_named(url, tmp_path, record_property):
+  with pytest.raises(OriginFileError) as raised:
+    _fetch(url, tmp_path)
+  assert str(raised.value).startswith(f'{url}: not a valid URL')
+  record_property('fault of a host', 'named')
+
+
+def test_a_mirror_that_is_no_url_is_named(tmp_path):
+  with pytest.raises(OriginFileError, match='expected a folder or a URL'):
+    _locations(tmp_path, synthetic.make(), mirror='http://[::1')
+
+
+@pytest.mark.parametrize('kind', ['missing', 'empty'])
+def test_certificates_that_are_not_there_are_named(
+  kind, tmp_path, monkeypatch, record_property
+):
+  bundle = tmp_path / 'bundle.pem'
+  if kind == 'empty':
+    bundle.touch()
+  monkeypatch.setenv('REQUESTS_CA_BUNDLE', str(bundle))
+  with (
+    faulty_server.serve({}, certificate=_CERTIFICATE) as server,
+    pytest.raises(OriginFileError) as raised,
+  ):
+    _fetch(f'{server.home("ok")}x', tmp_path)
+  message = str(raised.value)
+  assert f'REQUESTS_CA_BUNDLE is {bundle}: correct it or unset it' in message
+  record_property('fault of a host', 'named')
+
+
+def test_a_negative_chunk_gives_the_file_or_the_one_error(tmp_path):
+  with (
+    faulty_server.serve(synthetic.make().files) as server,
+    contextlib.suppress(OriginFileError),
+  ):
+    _fetch(f'{server.home("negative_chunk")}toy/train-images.gz', tmp_path)
 
 
 def test_a_dead_host_is_not_asked_for_each_file(tmp_path):

@@ -3,8 +3,11 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import os
 import pathlib
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -285,6 +288,62 @@ def test_a_member_of_absurd_size_is_not_inflated(tmp_path):
     _read(made, tmp_path, allow_unverified=True)
 
 
+@pytest.mark.parametrize('form', ['idx', 'npz', 'zip'])
+def test_what_is_decoded_is_what_is_proved(form, tmp_path, monkeypatch):
+  """A file that another process changes between any two reads of it."""
+  right = synthetic.make(form=form)
+  name = {'idx': TRAIN_IMAGES, 'npz': 'toy/train-images.npz'}.get(
+    form, 'toy/gzip.zip'
+  )
+  other = synthetic.make(form=form, seed=1).files[name]
+  for turn in range(12):
+    right.write(tmp_path)
+    reads = 0
+    readinto = verification.ProvingReader.readinto
+
+    def toggling(self, buffer, turn=turn, readinto=readinto):
+      nonlocal reads
+      reads += 1
+      if reads >= turn:
+        data = other if reads % 2 else right.files[name]
+        with (tmp_path / name).open('r+b') as out:
+          out.write(data)
+      return readinto(self, buffer)
+
+    monkeypatch.setattr(verification.ProvingReader, 'readinto', toggling)
+    try:
+      arrays = origin.load_split.load_split(
+        right.source, 'train', Locations(manual_dir=tmp_path)
+      )
+    except OriginFileError:
+      continue
+    finally:
+      monkeypatch.undo()
+    right.assert_read(arrays)
+
+
+def test_a_file_is_read_once(made, tmp_path, monkeypatch):
+  made.write(tmp_path)
+  count = 0
+  readinto = verification.ProvingReader.readinto
+
+  def counting(self, buffer):
+    nonlocal count
+    found = readinto(self, buffer)
+    count += found
+    return found
+
+  monkeypatch.setattr(verification.ProvingReader, 'readinto', counting)
+  made.assert_read(
+    origin.load_split.load_split(
+      made.source, 'train', Locations(manual_dir=tmp_path)
+    )
+  )
+  assert count == sum(
+    len(made.files[path]) for path in (TRAIN_IMAGES, TRAIN_LABELS)
+  )
+
+
 def test_wrong_copies_are_passed_over(made, tmp_path):
   file = made.source.splits['train'].images
   assert (
@@ -343,3 +402,16 @@ def test_mnist_is_not_taken_for_fashion_mnist(origin_files, tmp_path):
   (tmp_path / 'fashion_mnist').symlink_to(origin_files / 'mnist')
   with pytest.raises(OriginFileError, match='expected 4,422,102 bytes'):
     origin.load_split.load_split(source, 'test', Locations(manual_dir=tmp_path))
+
+
+def test_mutated_files_give_the_right_pixels_or_the_one_error():
+  program = pathlib.Path(__file__).parent / 'programs/mutate_origin_files.py'
+  done = subprocess.run(
+    [sys.executable, program, '--count', '300'],
+    env={**os.environ, 'PYTHONPATH': str(program.parent.parent.parent)},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stdout + done.stderr
+  assert 'one clear error: ' in done.stdout

@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads arrays from the two formats of origin files: IDX and NPZ.
 
-The first bytes of a file decide which format it has; its name does not matter.
-The header of the array is checked first. No more bytes are inflated than it
-announces.
+Which format a file has is told by its first bytes, not by its name. No more is
+ever inflated than the checked header of the array promises. A file is read once
+and in order, so a caller can hash the very bytes that are decoded.
 """
 
 from __future__ import annotations
 
-import lzma
+import io
 import math
+import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
-from isal import igzip, igzip_lib
+from isal import igzip, igzip_lib, isal_zlib
 
 from cmnist_tfds.errors import OriginFileError
 
@@ -32,14 +33,47 @@ _NPZ_KEY = 'arr_0'
 
 _BLOCK = 1 << 20
 
-# What gzip and zipfile raise if a file is damaged, encrypted, or compressed by
-# an unknown method.
+# The directory of EMNIST's archive takes 5 KiB. A directory of this size has
+# 5,700 members at most, which zipfile lists in milliseconds.
+_LARGEST_DIRECTORY = 1 << 18
+
+# What ends a zip file: the locator of a zip64 record, the record itself, and a
+# comment of any length.
+_ZIP64_LOCATOR, _END_RECORD, _LONGEST_COMMENT = 20, 22, 0xFFFF
+
+# The last bytes of a zip file, so many, hold all of its directory.
+LARGEST_ZIP_TAIL = _LARGEST_DIRECTORY + _END_RECORD + _LONGEST_COMMENT
+
+# The header of a member, without the name and the extra field at its end.
+MEMBER_HEADER = 30
+
+# NumPy's own limit for the header of an NPY file, in bytes.
+_LONGEST_NPY_HEADER = 10_000
+
+# An image of several channels in a batch has four axes. No array of a source
+# has as many values as 64 GiB hold.
+_HIGHEST_RANK = 8
+_MOST_VALUES = 1 << 36
+
+# The dictionary that is the header of an NPY file: one item, and the shape in
+# it. Python 2 wrote integers as 28L.
+_NPY_ITEM = re.compile(
+  r"""\s*(['"])(descr|fortran_order|shape)\1\s*:"""
+  r"""\s*('[^']*'|"[^"]*"|\[.*\]|True|False|\([\dL, ]*\))\s*(?:,|$)"""
+)
+_NPY_SHAPE = re.compile(r'\(((\d{1,12}L?)(, ?\d{1,12}L?)*,?)?\)', re.ASCII)
+
+# NumPy's names of the type uint8.
+_UINT8 = ('|u1', 'u1', '<u1', '>u1', '=u1', 'uint8')
+
+# What gzip and zipfile raise where a file is damaged, encrypted, or packed in a
+# way they do not know.
 DAMAGE = (
   EOFError,
   OSError,
+  OverflowError,
   RuntimeError,
   ValueError,
-  lzma.LZMAError,
   struct.error,
   igzip_lib.IsalError,
   zipfile.BadZipFile,
@@ -50,16 +84,20 @@ DAMAGE = (
 ShapeCheck = Callable[[tuple[int, ...]], None]
 
 
-class _Readable(Protocol):
-  def read(self, size: int, /) -> bytes: ...
+# Returns so many bytes, or fewer, and none at the end.
+_Read = Callable[[int], bytes | memoryview]
 
 
-def read_array(stream: BinaryIO, check_shape: ShapeCheck) -> np.ndarray:
-  """Reads the array of an IDX file that gzip packed, or of an NPZ file.
+def read_array(
+  stream: io.BufferedReader[Any], size: int, check_shape: ShapeCheck
+) -> np.ndarray:
+  """Reads the one array in an IDX file packed by gzip, or in an NPZ file.
 
   Args:
-    stream: The file, which must be seekable and at its start.
-    check_shape: Called with the shape in the header, before anything is
+    stream: The file, at its start. It is read once and in order.
+    size: The number of bytes in it. So many are held in memory if it is an NPZ
+      file.
+    check_shape: Called with the shape the header states, before anything is
       allocated or inflated.
 
   Returns:
@@ -69,15 +107,15 @@ def read_array(stream: BinaryIO, check_shape: ShapeCheck) -> np.ndarray:
     OriginFileError: If the file is damaged or has another format. The message
       says what was expected and what was found, but does not name the file.
   """
-  magic = stream.read(4)
-  stream.seek(0)
   try:
+    magic = stream.peek(4)[:4]
     if magic.startswith(GZIP_MAGIC):
       with igzip.open(stream) as unpacked:
-        return _read_idx(unpacked, check_shape)
+        return _read_idx(unpacked.read, check_shape)
     if magic == ZIP_MAGIC:
-      with zipfile.ZipFile(stream) as archive:
-        return _read_npz(archive, check_shape)
+      # NumPy asks for huge pages, so this is faster than reading bytes.
+      data = np.empty(size, np.uint8)
+      return _read_npz(data[: stream.readinto(data.data)].data, check_shape)
   except DAMAGE as error:
     raise OriginFileError(f'damaged or cut short: {error}') from error
   raise OriginFileError(
@@ -86,71 +124,207 @@ def read_array(stream: BinaryIO, check_shape: ShapeCheck) -> np.ndarray:
   )
 
 
-def _read_idx(stream: _Readable, check_shape: ShapeCheck) -> np.ndarray:
-  magic = _read_exactly(stream, 4)
+def open_zip(stream: BinaryIO) -> zipfile.ZipFile:
+  """Opens a zip file, unless its directory is unreasonably large.
+
+  Args:
+    stream: The file, seekable.
+
+  Returns:
+    The zip file.
+
+  Raises:
+    OriginFileError: If the directory is too large. `zipfile` would need a
+      minute and half a gigabyte for a million members.
+    zipfile.BadZipFile: If it is not a zip file, or damaged.
+  """
+  size = stream.seek(0, io.SEEK_END)
+  stream.seek(max(0, size - _ZIP64_LOCATOR - _END_RECORD - _LONGEST_COMMENT))
+  tail = stream.read()
+  at = tail.rfind(b'PK\5\6')
+  if at < 0 or len(tail) - at < _END_RECORD:
+    raise zipfile.BadZipFile('File is not a zip file')
+  (found,) = struct.unpack_from('<I', tail, at + 12)
+  # A zip64 record, which takes precedence, is for 65,535 members or more, and
+  # for 4 GiB.
+  zip64 = tail[max(0, at - _ZIP64_LOCATOR) : at].startswith(b'PK\6\7')
+  if found > _LARGEST_DIRECTORY or zip64:
+    raise OriginFileError(
+      f'expected a zip directory of at most {_LARGEST_DIRECTORY:,} bytes, found'
+      f' {"one of the zip64 format" if zip64 else f"one of {found:,}"}'
+    )
+  return zipfile.ZipFile(stream)
+
+
+def find_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+  """Finds a member of a zip file.
+
+  Args:
+    archive: The zip file.
+    name: The name of the member.
+
+  Returns:
+    What the directory says of the member.
+
+  Raises:
+    OriginFileError: If there is no such member, or if it is packed by a method
+      other than stored and deflate. The others, as LZMA, can need gigabytes.
+  """
+  names = archive.namelist()
+  if name not in names:
+    others = ', '.join(names[:3])[:200] or 'nothing'
+    raise OriginFileError(f'expected a member {name}, found {others} in it')
+  member = archive.getinfo(name)
+  if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    raise OriginFileError(
+      f'expected the member {name} stored or deflated, found the compression'
+      f' method {member.compress_type}'
+    )
+  return member
+
+
+def member_at(head: bytes, member: zipfile.ZipInfo) -> int:
+  """Returns where the content of a member begins, from the start of `head`.
+
+  Args:
+    head: The member's own header, 30 bytes or more.
+    member: What the directory says of it.
+
+  Raises:
+    zipfile.BadZipFile: If there is no such header.
+  """
+  if not head.startswith(ZIP_MAGIC) or len(head) < MEMBER_HEADER:
+    raise zipfile.BadZipFile(f'no member begins where {member.filename} should')
+  return MEMBER_HEADER + sum(struct.unpack_from('<HH', head, 26))
+
+
+def _read_idx(read: _Read, check_shape: ShapeCheck) -> np.ndarray:
+  magic = _read_exactly(read, 4)
   zeros, dtype, rank = magic[:2], magic[2], magic[3]
   if zeros != b'\0\0' or dtype != _IDX_UINT8:
     raise OriginFileError(
       f'expected IDX data of uint8 (00 00 08), found {magic.hex(" ")}'
     )
-  shape = tuple(np.frombuffer(_read_exactly(stream, 4 * rank), '>u4').tolist())
-  check_shape(shape)
-  return _read_values(stream, shape)
+  shape = tuple(np.frombuffer(_read_exactly(read, 4 * rank), '>u4').tolist())
+  _check_shape(shape, check_shape)
+  return _read_values(read, shape)
 
 
-def _read_npz(archive: zipfile.ZipFile, check_shape: ShapeCheck) -> np.ndarray:
-  names = archive.namelist()
-  if f'{_NPZ_KEY}.npy' not in names:
+def _read_npz(data: memoryview, check_shape: ShapeCheck) -> np.ndarray:
+  start = max(0, len(data) - LARGEST_ZIP_TAIL)
+  # `zipfile` takes offsets from the end of what it is given.
+  with open_zip(io.BytesIO(data[start:])) as archive:
+    member = find_member(archive, f'{_NPZ_KEY}.npy')
+  at = start + member.header_offset
+  at += member_at(bytes(data[at : at + MEMBER_HEADER]), member)
+  packed = data[at : at + member.compress_size]
+  stored = member.compress_type == zipfile.ZIP_STORED
+  inflate = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_DEFLATE)
+  checksum = 0
+
+  def read(size: int) -> bytes | memoryview:
+    nonlocal packed, checksum
+    if stored:
+      block, packed = packed[:size], packed[size:]
+    elif inflate.eof:
+      block = memoryview(b'')
+    else:
+      # The decompressor keeps what it does not need yet.
+      block, packed = inflate.decompress(packed, size), memoryview(b'')
+    checksum = isal_zlib.crc32(block, checksum)
+    return block
+
+  shape, in_columns = _read_npy_header(read)
+  _check_shape(shape, check_shape)
+  array = _read_values(read, shape[::-1] if in_columns else shape)
+  if checksum != member.CRC:
+    raise zipfile.BadZipFile(f'Bad CRC-32 for file {member.filename!r}')
+  return np.ascontiguousarray(array.T) if in_columns else array
+
+
+def _read_npy_header(read: _Read) -> tuple[tuple[int, ...], bool]:
+  """Reads the header of an NPY file of uint8 values.
+
+  NumPy's own reader evaluates the header as Python, which fails in many ways.
+
+  Returns:
+    The shape, and whether the first axis varies fastest.
+  """
+  magic = _read_exactly(read, 8)
+  if magic[:6] != b'\x93NUMPY' or magic[6:8] not in (b'\1\0', b'\2\0', b'\3\0'):
     raise OriginFileError(
-      f'expected an NPZ file with the array {_NPZ_KEY}, found'
-      f' {", ".join(names[:5]) or "nothing"} in it'
+      'its NPY header is damaged: expected 93 4e 55 4d 50 59 and version 1.0,'
+      f' 2.0 or 3.0, found {magic.hex(" ")}'
     )
-  with archive.open(f'{_NPZ_KEY}.npy') as stream:
-    try:
-      version = np.lib.format.read_magic(stream)
-      read_header = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-      )
-      shape, in_columns, dtype = read_header(stream)
-    except ValueError as error:
-      raise OriginFileError(f'its NPY header is damaged: {error}') from error
-    if dtype.hasobject:
-      raise OriginFileError(
-        'expected uint8 values, found Python objects (pickles); they are not'
-        ' loaded, because loading them can run any code'
-      )
-    if dtype != np.uint8:
-      raise OriginFileError(f'expected uint8 values, found {dtype}')
-    check_shape(shape)
-    if in_columns:
-      return np.ascontiguousarray(_read_values(stream, shape[::-1]).T)
-    return _read_values(stream, shape)
+  width = 2 if magic[6] == 1 else 4
+  length = int.from_bytes(_read_exactly(read, width), 'little')
+  if length > _LONGEST_NPY_HEADER:
+    raise OriginFileError(
+      f'its NPY header is damaged: expected at most {_LONGEST_NPY_HEADER:,}'
+      f' bytes, found {length:,}'
+    )
+  header = _read_exactly(read, length).decode('latin-1').strip()
+  found = {}
+  at, end = 1, len(header) - 1
+  while item := _NPY_ITEM.match(header, at, end):
+    found[item[2]] = item[3].strip('\'"')
+    at = item.end()
+  if (
+    header[:1] + header[at:].lstrip() != '{}'
+    or len(found) != 3
+    or found['fortran_order'] not in ('True', 'False')
+    or not _NPY_SHAPE.fullmatch(found['shape'])
+  ):
+    raise OriginFileError(
+      "its NPY header is damaged: expected {'descr': ..., 'fortran_order': ...,"
+      f" 'shape': ...}}, found {header[:80]!r}"
+    )
+  descr = found['descr']
+  if 'O' in descr:
+    raise OriginFileError(
+      'expected uint8 values, found Python objects (pickles), which can run'
+      ' any code when loaded and are never loaded here'
+    )
+  if descr not in _UINT8:
+    raise OriginFileError(
+      f'expected uint8 values (|u1), found values of type {descr[:80]!r}'
+    )
+  shape = tuple(int(size) for size in re.findall(r'\d+', found['shape']))
+  return shape, found['fortran_order'] == 'True'
 
 
-def _read_values(stream: _Readable, shape: tuple[int, ...]) -> np.ndarray:
-  """Reads the values of an array and checks that the stream ends there."""
+def _check_shape(shape: tuple[int, ...], check_shape: ShapeCheck) -> None:
+  if len(shape) > _HIGHEST_RANK or math.prod(shape) > _MOST_VALUES:
+    raise OriginFileError(
+      f'expected an array of at most {_HIGHEST_RANK} axes and {_MOST_VALUES:,}'
+      f' values, found one of shape {shape[:_HIGHEST_RANK]}'
+    )
+  check_shape(shape)
+
+
+def _read_values(read: _Read, shape: tuple[int, ...]) -> np.ndarray:
+  """Reads so many bytes, and makes sure that the stream ends there."""
   array = np.empty(math.prod(shape), np.uint8)
   filled = 0
   while filled < array.size:
-    block = stream.read(min(_BLOCK, array.size - filled))
+    block = read(min(_BLOCK, array.size - filled))
     if not block:
       raise OriginFileError(
         f'expected {array.size:,} values, found {filled:,}: it is cut short'
       )
     array[filled : filled + len(block)] = np.frombuffer(block, np.uint8)
     filled += len(block)
-  # At the end of the stream, gzip and zip check their checksums.
-  if stream.read(1):
+  # Reading on to the end also makes gzip and zip compare their checksums.
+  if read(1):
     raise OriginFileError(f'expected {array.size:,} values, found more')
   return array.reshape(shape)
 
 
-def _read_exactly(stream: _Readable, size: int) -> bytes:
-  found = stream.read(size)
+def _read_exactly(read: _Read, size: int) -> bytes:
+  """Reads a part of the header, which is small."""
+  found = bytes(read(size))
   if len(found) < size:
     raise OriginFileError(
-      f'expected an IDX header, found only {len(found)} bytes'
+      f'expected {size:,} bytes of a header, found only {len(found)}'
     )
   return found

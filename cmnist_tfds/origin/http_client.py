@@ -4,27 +4,36 @@
 A file is fetched as a whole, or as one member of a zip file if the server sends
 parts of files. A file gets its final name once it is verified. An interrupted
 download is continued the next time.
+
+Nothing a server sends can fill the memory or the disk, or keep the client for
+longer than `Limits` allows. What it sends is shown in messages on one line.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import http
+import http.client
 import io
+import itertools
 import os
 import pathlib
 import queue
+import re
 import shutil
+import ssl
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
-from typing import Any
+import zipfile
+import zlib
+from collections.abc import Callable, Generator, Iterator
 
-import remotezip
 import requests
 import urllib3
+from requests.exceptions import InvalidHeader
 
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import OriginFileError
@@ -32,14 +41,30 @@ from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import verification
 from cmnist_tfds.sources import OriginFile
 
-_BLOCK = 1 << 14
+_BLOCK = 1 << 16
 
 # A connection that delivers so many bytes before it breaks does not count as a
 # failed attempt.
 _PROGRESS = 1 << 20
 
-# Upper bound, in bytes, for files of unknown size.
-_LARGEST = 1 << 30
+# Homes redirect once or twice.
+_REDIRECTS = 10
+
+# Bytes by which a packed member may be larger than its content, and by which a
+# header of its own may be.
+_MEMBER_OVERHEAD = 1 << 20
+_LONGEST_MEMBER_HEADER = idx_npz.MEMBER_HEADER + 2 * 0xFFFF
+
+# No text from a server takes more characters of a message than this.
+_LONGEST_QUOTE = 120
+
+_NUMBER = re.compile(r'[0-9]{1,15}')
+_RANGE = re.compile(r'bytes ([0-9]{1,15})-')
+
+_TOO_LONG = 'takes too long to send a file'
+
+# Environment variables by which requests finds certificates.
+_CERTIFICATES = ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,19 +72,28 @@ class Limits:
   """The limits at which the client gives up.
 
   A file is published on at most four hosts. With the default limits the client
-  gives up on four dead hosts within 30 seconds.
+  gives up on four dead hosts within 30 seconds. A host that sends 20 kB/s is
+  slow and works: EMNIST's archive takes it eight hours.
 
   Attributes:
     silence: Seconds for which a host may send nothing. They include the time to
-      look up its address and to connect to it.
+      look up its address, to connect to it and to follow its redirects.
     attempts: Number of attempts at a URL whose server answers but does not send
       the whole file.
     pause: Seconds between attempts.
+    slowest: Bytes a second that a host must send on average, over each `window`
+      and over the whole file. A file may take three windows more than its size
+      at this rate, all attempts together.
+    window: Seconds over which the average is taken.
+    largest: Bytes that a file of unknown size may have.
   """
 
   silence: float = 7.0
   attempts: int = 3
   pause: float = 0.5
+  slowest: float = 10_000.0
+  window: float = 10.0
+  largest: int = 1 << 28
 
 
 class _DeadHostError(Exception):
@@ -71,52 +105,188 @@ class _BrokenOffError(Exception):
 
 
 class _Session(requests.Session):
-  """A session in which every response begins within a time limit."""
+  """A session in which every response begins, and ends, within time limits."""
 
-  def __init__(self, silence: float, *, verify: bool) -> None:
+  def __init__(self, limits: Limits, deadline: float, *, verify: bool) -> None:
     super().__init__()
     self.verify = verify
     # Servers must send the bytes of the file, without compressing them.
     self.headers['Accept-Encoding'] = 'identity'
-    self._silence = silence
+    self.limits = limits
+    self._deadline = deadline
+    # Where the last request was redirected to, for messages.
+    self._redirected = ''
 
-  def get(self, url: str | bytes, **kwargs: Any) -> requests.Response:
-    """Returns the response; its body is not read yet."""
-    # Given per request: the environment variable REQUESTS_CA_BUNDLE overrides
-    # `verify` of a session, even where it is False.
-    kwargs |= {
-      'stream': True,
-      'timeout': self._silence,
-      'verify': self.verify,
-    }
+  def get_redirect_target(self, resp: requests.Response) -> str | None:
+    """Returns None: requests would read the body of a redirect into memory."""
+    return None
+
+  def answer(self, url: str, wanted: str = '') -> requests.Response:
+    """Asks for a file and follows redirects.
+
+    Args:
+      url: The URL of the file.
+      wanted: The range that is wanted, as `0-99`; all of the file if empty.
+
+    Returns:
+      The response; its body is not read yet.
+
+    Raises:
+      OriginFileError: If there is no HTTP response at the URL.
+      _BrokenOffError: If the connection breaks before the response begins.
+      _DeadHostError: If no response begins in time.
+    """
+    if time.monotonic() > self._deadline:
+      raise _DeadHostError(_TOO_LONG)
     # The timeout of requests excludes the look-up of the host's address and
-    # starts again with each address and each redirect.
-    responses: queue.SimpleQueue[requests.Response | Exception] = (
+    # starts again with each address and with each byte of the header.
+    answers: queue.SimpleQueue[requests.Response | Exception] = (
       queue.SimpleQueue()
     )
 
+    self._redirected = ''
+
     def send() -> None:
       try:
-        responses.put(super(_Session, self).get(url, **kwargs))
-      except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        responses.put(error)
+        answers.put(self._follow(url, wanted))
+      except Exception as error:
+        answers.put(error)
 
     threading.Thread(target=send, daemon=True).start()
+    silence = self.limits.silence
+    no_answer = f'no answer within {silence:g} s'
     try:
-      response = responses.get(timeout=self._silence)
+      answer = answers.get(timeout=silence)
     except queue.Empty:
-      raise _DeadHostError(f'no answer within {self._silence:g} s') from None
-    if isinstance(response, requests.TooManyRedirects):
-      raise OriginFileError(f'{url!s}: its redirects form a loop')
-    if isinstance(response, requests.Timeout):
-      raise _DeadHostError(f'no answer within {self._silence:g} s')
-    if isinstance(response, Exception):
-      cause = _cause(response)
-      if isinstance(cause, ConnectionResetError | ConnectionAbortedError):
-        raise _BrokenOffError('broke off before it sent anything') from response
-      reason = getattr(cause, 'strerror', None) or cause
-      raise _DeadHostError(f'cannot be reached: {reason}') from response
-    return response
+      raise _DeadHostError(self._redirected + no_answer) from None
+    if isinstance(answer, requests.Response):
+      return answer
+    if isinstance(answer, OriginFileError):
+      raise answer
+    if isinstance(answer, requests.Timeout):
+      raise _DeadHostError(self._redirected + no_answer) from answer
+    raise _explained(answer, url, self._redirected) from answer
+
+  def _follow(self, url: str, wanted: str) -> requests.Response:
+    """Sends requests until one is answered by something else than a redirect.
+
+    Each is a request of its own: a password in a URL goes to its host alone.
+    """
+    target = url
+    for _ in range(_REDIRECTS):
+      response = self.get(
+        target,
+        headers={'Range': f'bytes={wanted}'} if wanted else {},
+        stream=True,
+        timeout=self.limits.silence,
+        # Given per request: the environment variable REQUESTS_CA_BUNDLE
+        # overrides `verify` of a session, even where it is False.
+        verify=self.verify,
+      )
+      if not response.is_redirect:
+        return response
+      response.close()
+      location = super().get_redirect_target(response) or ''
+      try:
+        target = urllib.parse.urljoin(target, location)
+        parts = urllib.parse.urlsplit(target)
+        valid = parts.scheme in ('http', 'https') and bool(parts.hostname)
+        valid = valid and parts.port != 0  # Raises for a port that is none.
+      except ValueError:
+        valid = False
+      if not valid or not location:
+        raise OriginFileError(
+          f'{_shown(url)}: it redirects to {_quoted(location) or "nothing"},'
+          ' which is no HTTP address'
+        )
+      host = urllib.parse.urlsplit(_shown(target)).netloc
+      self._redirected = f'it redirects to {host}: '
+    raise OriginFileError(f'{_shown(url)}: its redirects form a loop')
+
+  def blocks(self, response: requests.Response) -> Generator[bytes, None, None]:
+    """Yields the body as it arrives.
+
+    Raises:
+      _BrokenOffError: If the connection breaks.
+      _DeadHostError: If the body stops, arrives too slowly or takes too long.
+    """
+    limits, finished = self.limits, threading.Event()
+    received, fault = 0, ''
+
+    def watch() -> None:
+      # In a thread of its own because the headers of chunks, which a server can
+      # make as long as it likes, are read in one call.
+      nonlocal fault
+      before = 0
+      while not finished.wait(limits.window):
+        if received - before < limits.slowest * limits.window:
+          fault = f'sends less than {limits.slowest:,g} bytes a second'
+        elif time.monotonic() > self._deadline:
+          fault = _TOO_LONG
+        if fault:
+          with contextlib.suppress(OSError, RuntimeError, ValueError):
+            response.raw.shutdown()
+          return
+        before = received
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+      # Some servers declare a .gz file as a compressed response. Decoding it
+      # would decompress the file. `read1` returns what is there; `read` would
+      # wait for a whole block.
+      while not fault and (
+        block := response.raw.read1(_BLOCK, decode_content=False)
+      ):
+        received += len(block)
+        yield block
+    except urllib3.exceptions.ReadTimeoutError as error:
+      raise _DeadHostError('stopped sending in the middle of a file') from error
+    except (urllib3.exceptions.HTTPError, ValueError) as error:
+      if not fault:
+        raise _BrokenOffError(f'broke off after {received:,} bytes') from error
+    finally:
+      finished.set()
+    if fault:
+      raise _DeadHostError(fault)
+
+
+def _explained(error: Exception, url: str, redirected: str) -> Exception:
+  """Returns the error that says why a request got no response."""
+  chain: list[BaseException] = [error]
+  while cause := chain[-1].__cause__ or chain[-1].__context__:
+    chain.append(cause)
+  for cause in chain:
+    if isinstance(cause, ConnectionResetError | ConnectionAbortedError):
+      return _BrokenOffError('broke off before it sent anything')
+    if isinstance(cause, http.client.HTTPException | InvalidHeader):
+      return OriginFileError(
+        f'{_shown(url)}: its answer is not HTTP: {_quoted(cause)}'
+      )
+  if isinstance(error, ValueError | urllib3.exceptions.LocationValueError):
+    return OriginFileError(f'{_shown(url)}: not a valid URL: {_quoted(error)}')
+  # Errors of requests are OSErrors too, but have no number.
+  numbered = [e for e in chain if isinstance(e, OSError) and e.errno]
+  reason = _quoted(numbered[0].strerror if numbered else error)
+  if not numbered or isinstance(numbered[0], ssl.SSLError):
+    reason += ''.join(
+      f'. {name} is {os.environ[name]}: correct it or unset it'
+      for name in _CERTIFICATES
+      if os.environ.get(name)
+    )
+  if isinstance(error, OSError | urllib3.exceptions.HTTPError):
+    return _DeadHostError(f'{redirected}cannot be reached: {reason}')
+  return error
+
+
+def _shown(url: str) -> str:
+  """Returns a URL without the password that it may contain."""
+  return re.sub(r'(?<=//)[^/@]*@', '', url)
+
+
+def _quoted(text: object) -> str:
+  """Returns a server's text on one line, without control characters."""
+  printable = (c if c.isprintable() else ' ' for c in str(text))
+  return ' '.join(''.join(printable).split())[:_LONGEST_QUOTE]
 
 
 Advance = Callable[[int], object]
@@ -172,14 +342,23 @@ class Client:
         cannot be written. The message names the URL or the folder.
     """
     address, _, member = url.partition('#')
-    host = urllib.parse.urlsplit(address).netloc
+    try:
+      host = _shown(f'//{urllib.parse.urlsplit(address).netloc}')[2:]
+    except ValueError as error:  # As of `http://[::1`.
+      raise OriginFileError(
+        f'{_shown(url)}: not a valid URL: {error}'
+      ) from error
     if host in self._dead:
       raise OriginFileError(self._dead[host])
     receive = _receive_member if member else _receive
     task = _Task(file, address, part, advance)
+    size = self._limits.largest if file.size is None else file.size
+    deadline = (
+      time.monotonic() + 3 * self._limits.window + size / self._limits.slowest
+    )
     with disk_errors(part.parent, error=OriginFileError):
       check_free_space(part.parent, (file.size or 0) - _size(part))
-      with _Session(self._limits.silence, verify=self._verify_ssl) as session:
+      with _Session(self._limits, deadline, verify=self._verify_ssl) as session:
         try:
           continued = _size(part) > 0
           self._persist(receive, session, task)
@@ -192,9 +371,9 @@ class Client:
           self._dead[host] = f'{host}: {error}'
           raise OriginFileError(self._dead[host]) from error
         except _BrokenOffError as error:
-          raise OriginFileError(f'{url}: {error}') from error
+          raise OriginFileError(f'{_shown(url)}: {error}') from error
       if wrong:
-        raise OriginFileError(f'{url}: not the file expected: {wrong}')
+        raise OriginFileError(f'{_shown(url)}: not the file expected: {wrong}')
       part.replace(target)
 
   def _persist(
@@ -219,14 +398,16 @@ class Client:
 
 def _receive(session: _Session, task: _Task) -> None:
   """Receives a file, or the rest of one that `task.part` begins."""
-  file, url = task.file, task.address
+  file, url = task.file, _shown(task.address)
   size = _size(task.part)
-  wanted = {'Range': f'bytes={size}-'} if size else {}
-  with session.get(url, headers=wanted) as response:
+  with (
+    session.answer(task.address, f'{size}-' if size else '') as response,
+    contextlib.closing(session.blocks(response)) as blocks,
+  ):
     size = _start(response, task, size)
     announced = _announced(response, size)
     if announced is not None and file.size not in (None, announced):
-      head = next(_blocks(response), b'')
+      head = next(blocks, b'')
       wrong = verification.recognize_wrong_file(
         file, io.BytesIO(head), announced
       )
@@ -234,9 +415,9 @@ def _receive(session: _Session, task: _Task) -> None:
         f'{url}: not the file expected:'
         f' {wrong or verification.mismatch(file, announced)}'
       )
-    limit = file.size if file.size is not None else _LARGEST
+    limit = session.limits.largest if file.size is None else file.size
     with task.part.open('ab' if size else 'wb') as out:
-      for block in _blocks(response):
+      for block in blocks:
         size += len(block)
         if size > limit:
           raise OriginFileError(
@@ -259,69 +440,147 @@ def _start(response: requests.Response, task: _Task, size: int) -> int:
     f'bytes {size}-'
   ):
     return size
-  if status in (
+  if size and status in (
     http.HTTPStatus.PARTIAL_CONTENT,
     http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
   ):
-    task.part.unlink()
+    task.part.unlink(missing_ok=True)
     raise _BrokenOffError('the server cannot continue the file')
-  fault = f'HTTP {status} {response.reason}'
+  raise _bad_status(response, task)
+
+
+def _bad_status(response: requests.Response, task: _Task) -> Exception:
+  """Returns the error for a response without the file that was asked for."""
+  status = response.status_code
+  fault = f'HTTP {status} {_quoted(response.reason or "")}'.rstrip()
   if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-    raise _BrokenOffError(fault)
-  raise OriginFileError(f'{task.address}: {fault}')
+    return _BrokenOffError(fault)
+  return OriginFileError(f'{_shown(task.address)}: {fault}')
 
 
 def _announced(response: requests.Response, start: int) -> int | None:
   """Returns the size of the whole file, None if the server omits it."""
   length = response.headers.get('Content-Length', '')
-  return start + int(length) if length.isdecimal() else None
-
-
-def _blocks(response: requests.Response) -> Iterator[bytes]:
-  """Yields the body as it arrives."""
-  received = 0
-  try:
-    # Some servers declare a .gz file as a compressed response. Decoding it
-    # would decompress the file.
-    for block in response.raw.stream(_BLOCK, decode_content=False):
-      received += len(block)
-      yield block
-  except urllib3.exceptions.ReadTimeoutError as error:
-    raise _DeadHostError('stopped sending in the middle of a file') from error
-  except urllib3.exceptions.HTTPError as error:
-    raise _BrokenOffError(f'broke off after {received:,} bytes') from error
+  # A length in another form, or of a body in chunks, is ignored: the hash tells
+  # whether the file is right.
+  if 'Transfer-Encoding' in response.headers or not _NUMBER.fullmatch(length):
+    return None
+  return start + int(length)
 
 
 def _receive_member(session: _Session, task: _Task) -> None:
   """Receives a member of a zip file without the rest of it."""
-  file, address = task.file, task.address
+  file, url = task.file, _shown(task.address)
+  with _part_of(session, task, f'-{idx_npz.LARGEST_ZIP_TAIL}') as (
+    start,
+    blocks,
+  ):
+    tail = b''
+    for block in blocks:
+      tail = (tail + block)[: idx_npz.LARGEST_ZIP_TAIL]
   try:
-    with remotezip.RemoteZip(address, session=session) as archive:
-      size = archive.getinfo(file.member).file_size
-      if size != file.size:
-        raise OriginFileError(
-          f'{address}: its member {file.member}: {verification.mismatch(file, size)}'
-        )
-      with archive.open(file.member) as member, task.part.open('wb') as out:
-        while block := member.read(_BLOCK):
-          out.write(block)
-          task.advance(len(block))
-  except KeyError as error:
-    raise OriginFileError(f'{address}: has no member {file.member}') from error
-  except remotezip.RangeNotSupported as error:
+    # `zipfile` takes offsets from the end of what it is given.
+    with idx_npz.open_zip(io.BytesIO(tail)) as archive:
+      member = idx_npz.find_member(archive, file.member)
+  except (OriginFileError, *idx_npz.DAMAGE) as error:
     raise OriginFileError(
-      f'{address}: the server does not send parts of files'
+      f'{url}: cannot be read as a zip file: {error}'
     ) from error
-  except urllib3.exceptions.ReadTimeoutError as error:
-    raise _DeadHostError('stopped sending in the middle of a file') from error
-  except (urllib3.exceptions.HTTPError, EOFError) as error:
-    raise _BrokenOffError(f'broke off in {file.member}') from error
-  except OSError:
-    raise  # An error of the disk; `fetch` describes it.
-  except (remotezip.RemoteZipError, *idx_npz.DAMAGE) as error:
+  size = session.limits.largest if file.size is None else file.size
+  if member.file_size > size or file.size not in (None, member.file_size):
     raise OriginFileError(
-      f'{address}: cannot be read as a zip file: {error}'
-    ) from error
+      f'{url}: its member {file.member}:'
+      f' {verification.mismatch(file, member.file_size)}'
+    )
+  if member.compress_size > size + _MEMBER_OVERHEAD:
+    raise OriginFileError(
+      f'{url}: its member {file.member}: expected at most {size:,} bytes,'
+      f' found {member.compress_size:,} compressed ones'
+    )
+  at = start + member.header_offset
+  end = at + _LONGEST_MEMBER_HEADER + member.compress_size
+  with (
+    _part_of(session, task, f'{at}-{end}') as (found, blocks),
+    task.part.open('wb') as out,
+  ):
+    try:
+      if found != at:
+        raise zipfile.BadZipFile(f'expected its bytes from {at:,} on')
+      for block in _unpacked(blocks, member):
+        out.write(block)
+        task.advance(len(block))
+    except (zipfile.BadZipFile, zlib.error) as error:
+      raise OriginFileError(
+        f'{url}: cannot be read as a zip file: {error}'
+      ) from error
+
+
+@contextlib.contextmanager
+def _part_of(
+  session: _Session, task: _Task, wanted: str
+) -> Iterator[tuple[int, Iterator[bytes]]]:
+  """Asks for a part of a file; yields its offset and its blocks."""
+  with (
+    session.answer(task.address, wanted) as response,
+    contextlib.closing(session.blocks(response)) as blocks,
+  ):
+    if response.status_code not in (
+      http.HTTPStatus.OK,
+      http.HTTPStatus.PARTIAL_CONTENT,
+    ):
+      raise _bad_status(response, task)
+    sent = _RANGE.match(response.headers.get('Content-Range', ''))
+    if response.status_code == http.HTTPStatus.OK or not sent:
+      raise OriginFileError(
+        f'{_shown(task.address)}: the server does not send parts of files'
+      )
+    yield int(sent[1]), blocks
+
+
+def _unpacked(
+  blocks: Iterator[bytes], member: zipfile.ZipInfo
+) -> Iterator[bytes]:
+  """Yields the content of a member of a zip file.
+
+  Args:
+    blocks: The bytes of the zip file from the member's own header on.
+    member: What the directory says of the member.
+
+  Raises:
+    _BrokenOffError: If the content ends early.
+    zipfile.BadZipFile: If the member is damaged.
+    zlib.error: If the member is damaged.
+  """
+  head = b''
+  while len(head) < idx_npz.MEMBER_HEADER or len(head) < (
+    begin := idx_npz.member_at(head, member)
+  ):
+    block = next(blocks, b'')
+    if not block:
+      raise _BrokenOffError(f'broke off in {member.filename}')
+    head += block
+  stored = member.compress_type == zipfile.ZIP_STORED
+  inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+  left, size = member.compress_size, 0
+  for block in itertools.chain([head[begin:]], blocks):
+    packed = block[:left]
+    left -= len(packed)
+    # One byte more than there should be, and no more, is inflated.
+    content = (
+      packed
+      if stored
+      else inflate.decompress(packed, member.file_size - size + 1)
+    )
+    size += len(content)
+    if size > member.file_size:
+      raise zipfile.BadZipFile(
+        f'expected {member.file_size:,} bytes in {member.filename}, found more'
+      )
+    yield content
+    if inflate.eof or not left:
+      break
+  if size < member.file_size:
+    raise _BrokenOffError(f'broke off in {member.filename}')
 
 
 def _delete_if_wrong(file: OriginFile, part: pathlib.Path) -> str | None:
@@ -360,14 +619,3 @@ def check_free_space(folder: pathlib.Path, needed: int) -> None:
 
 def _size(path: pathlib.Path) -> int:
   return path.stat().st_size if path.exists() else 0
-
-
-def _cause(error: BaseException) -> BaseException:
-  """Returns the operating system's error that caused a network error."""
-  cause: BaseException | None = error
-  while cause:
-    # Errors of requests are OSErrors too, but have no number.
-    if isinstance(cause, ConnectionError) or getattr(cause, 'errno', None):
-      return cause
-    cause = cause.__cause__ or cause.__context__
-  return error

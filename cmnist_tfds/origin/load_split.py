@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
+import math
 import pathlib
 from collections.abc import Iterator
 
@@ -21,6 +23,13 @@ from cmnist_tfds.sources import OriginFile, Source
 # Images that are transposed at a time, so that no second copy of a large split
 # is made in memory.
 _TRANSPOSED_AT_ONCE = 8192
+
+# A file may take as many bytes as twice its array and this. An array that was
+# saved without compression takes little more than itself.
+_OVERHEAD = 1 << 20
+
+# Bytes that are read at a time.
+_BLOCK = 1 << 19
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +117,9 @@ def read_copy(
 ) -> tuple[np.ndarray, Proof]:
   """Verifies a copy of an origin file and reads the array in it.
 
+  The copy is read once: what is hashed is what is decoded, even if another
+  process writes to the file.
+
   Args:
     copy: The copy.
     shape: The expected shape of the array.
@@ -130,20 +142,28 @@ def read_copy(
         f'expected an array of shape {shape}, found {found}'
       )
 
-  file = copy.file
+  file, wrong = copy.file, None
+  largest = 2 * math.prod(shape) + _OVERHEAD
   try:
     with copy.open() as (stream, size):
-      proof = verification.prove(file, stream, size)
-      stream.seek(0)
-      wrong = None
-      if proof is None:
-        wrong = verification.recognize_wrong_file(file, stream, size)
+      reader = verification.ProvingReader(file, stream, size)
       try:
-        array = idx_npz.read_array(stream, check_shape)
+        if size > largest:
+          raise OriginFileError(
+            f'expected at most {largest:,} bytes, found {size:,}'
+          )
+        buffered = io.BufferedReader(reader, _BLOCK)
+        array = idx_npz.read_array(buffered, size, check_shape)
+        proof = reader.proof()
       except OriginFileError as error:
         # A damaged file is not the published one; `mismatch` describes how.
+        stream.seek(0)
+        wrong = verification.recognize_wrong_file(file, stream, size)
         mismatch = verification.mismatch(file, size)
         raise OriginFileError(wrong or f'{error}; {mismatch}') from error
+      if proof is None:
+        stream.seek(0)
+        wrong = verification.recognize_wrong_file(file, stream, size)
   except OriginFileError as error:
     raise OriginFileError(f'{copy}: {error}') from error
   if (

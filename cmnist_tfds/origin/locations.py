@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import zipfile
+import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
@@ -93,14 +93,10 @@ class Copy:
         wrong = verification.recognize_wrong_file(self.file, stream, size)
         if wrong:
           raise OriginFileError(wrong)
-        with zipfile.ZipFile(stream) as archive:
-          if self.member not in archive.namelist():
-            raise OriginFileError(
-              f'expected a member {self.member}, found none'
-            )
-          with archive.open(self.member) as member:
-            size = archive.getinfo(self.member).file_size
-            yield cast(BinaryIO, member), size
+        with idx_npz.open_zip(stream) as archive:
+          info = idx_npz.find_member(archive, self.member)
+          with archive.open(info) as member:
+            yield cast(BinaryIO, member), info.file_size
     except idx_npz.DAMAGE as error:
       raise OriginFileError(f'cannot be read: {error}') from error
 
@@ -196,4 +192,21 @@ def _urls_in_archive(
 
 
 def _is_url(mirror: str) -> bool:
-  return mirror.startswith(('http://', 'https://'))
+  """Returns whether a mirror is an HTTP base, not a folder.
+
+  Raises:
+    OriginFileError: If it begins like a URL and is none.
+  """
+  if not mirror.startswith(('http://', 'https://')):
+    return False
+  try:
+    parts = urllib.parse.urlsplit(mirror)
+    valid = bool(parts.hostname) and parts.port != 0
+  except ValueError:  # As of `http://[::1`.
+    valid = False
+  if not valid:
+    raise OriginFileError(
+      f'the mirror {mirror}: expected a folder or a URL with a host, such as'
+      ' https://example.org/files'
+    )
+  return True

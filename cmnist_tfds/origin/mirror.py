@@ -13,7 +13,7 @@ from cmnist_tfds import atomic
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.locks import lock
-from cmnist_tfds.origin import http_client, load_split
+from cmnist_tfds.origin import http_client, load_split, verification
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.sources import OriginFile, Source
@@ -124,6 +124,11 @@ def _copy(copy: Copy, folder: pathlib.Path) -> str:
     shutil.copyfileobj(stream, out)
     out.flush()
     os.fsync(out.fileno())
+  # The copy was proved in a reading of its own, which saw other bytes if some
+  # process writes to it.
+  with part.open('rb') as copied:
+    if not verification.prove(copy.file, copied, part.stat().st_size):
+      raise OriginFileError(f'{copy}: it changed while it was copied')
   try:
     atomic.move_to_free_place(part, target)
   except FileExistsError:

@@ -14,18 +14,26 @@ from __future__ import annotations
 import enum
 import gzip
 import hashlib
-from collections.abc import Iterable
-from typing import BinaryIO
+import io
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.sources import OriginFile
 
+if TYPE_CHECKING:
+  from typing_extensions import Buffer
+
 _BLOCK = 1 << 20
 
 # Bytes at the start of a file by which wrong files are recognized.
 _HEAD = 512
+
+# Bytes that are enough to decompress a few. A gzip header without an end, which
+# Python's gzip reads byte by byte, does not delay the error.
+_COMPRESSED_HEAD = 1 << 16
 
 # Offset of the name of the first member in a zip file.
 _NAME_IN_ZIP = 30
@@ -64,6 +72,63 @@ def fingerprint(array: np.ndarray) -> str:
   return digest.hexdigest()
 
 
+class ProvingReader(io.RawIOBase):
+  """Hashes the bytes of a file as they are read.
+
+  One reading decodes and proves them: whatever writes to the file meanwhile,
+  what is proved is what was decoded.
+  """
+
+  def __init__(self, file: OriginFile, stream: BinaryIO, size: int) -> None:
+    """Constructs a reader.
+
+    Args:
+      file: The published file.
+      stream: The bytes of the file that was found, from their start.
+      size: The number of bytes. No more are read.
+    """
+    self._stream = stream
+    self._left = size
+    self._expected = _expected_hashes(file, size)
+    self._digests = _digests(self._expected, size)
+
+  def readable(self) -> bool:
+    """Returns True."""
+    return True
+
+  def readinto(self, buffer: Buffer, /) -> int:
+    """Reads bytes into a buffer and returns how many, 0 at the end."""
+    view = memoryview(buffer).cast('B')[: self._left]
+    count = self._stream.readinto(view)  # type: ignore[attr-defined]
+    self._left -= count
+    for digest in self._digests.values():
+      digest.update(view[:count])
+    return count
+
+  def readall(self) -> bytes:
+    """Reads what is left, which `io.RawIOBase` does in small blocks."""
+    data = self._stream.read(self._left)
+    self._left = 0
+    for digest in self._digests.values():
+      digest.update(data)
+    return data
+
+  def proof(self) -> Proof | None:
+    """Reads what is left and returns the proof.
+
+    Returns:
+      SHA256 or MD5, or None if the bytes differ from the published ones.
+    """
+    if not self._expected:
+      return None
+    block = bytearray(_BLOCK)
+    while self.readinto(block):
+      pass
+    if _hexdigests(self._digests) != self._expected:
+      return None
+    return Proof.SHA256 if 'sha256' in self._expected else Proof.MD5
+
+
 def prove(file: OriginFile, stream: BinaryIO, size: int) -> Proof | None:
   """Returns the proof that bytes are those of a published file.
 
@@ -75,19 +140,20 @@ def prove(file: OriginFile, stream: BinaryIO, size: int) -> Proof | None:
   Returns:
     SHA256 or MD5, or None if the bytes differ from the published ones.
   """
+  return ProvingReader(file, stream, size).proof()
+
+
+def _expected_hashes(file: OriginFile, size: int) -> dict[str, str]:
+  """Returns the hashes that together prove a file, none if nothing does."""
   if file.size is not None and size != file.size:
-    return None
+    return {}
   if file.sha256 is not None:
-    expected = {'sha256': file.sha256}
-  elif file.size is not None:
-    expected = {'md5': file.md5}
-  elif file.git_blob is not None:
-    expected = {'md5': file.md5, 'git_blob': file.git_blob}
-  else:
-    return None
-  if hashes(stream, size, expected) != expected:
-    return None
-  return Proof.SHA256 if 'sha256' in expected else Proof.MD5
+    return {'sha256': file.sha256}
+  if file.size is not None:
+    return {'md5': file.md5}
+  if file.git_blob is not None:
+    return {'md5': file.md5, 'git_blob': file.git_blob}
+  return {}
 
 
 def hashes(stream: BinaryIO, size: int, names: Iterable[str]) -> dict[str, str]:
@@ -101,15 +167,23 @@ def hashes(stream: BinaryIO, size: int, names: Iterable[str]) -> dict[str, str]:
   Returns:
     The hashes by name, in hexadecimal digits.
   """
-  digests = {
+  digests = _digests(names, size)
+  while block := stream.read(_BLOCK):
+    for digest in digests.values():
+      digest.update(block)
+  return _hexdigests(digests)
+
+
+def _digests(names: Iterable[str], size: int) -> dict[str, Any]:
+  return {
     name: hashlib.sha1(b'blob %d\0' % size, usedforsecurity=False)
     if name == 'git_blob'
     else hashlib.new(name, usedforsecurity=False)
     for name in names
   }
-  while block := stream.read(_BLOCK):
-    for digest in digests.values():
-      digest.update(block)
+
+
+def _hexdigests(digests: Mapping[str, Any]) -> dict[str, str]:
   return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
@@ -188,10 +262,10 @@ def _recognize_compressed(stream: BinaryIO, head: bytes) -> str | None:
 
 def _decompressed_head(stream: BinaryIO) -> bytes:
   """Returns the first bytes inside a gzip file, none if it is not one."""
+  head = io.BytesIO(stream.read(_COMPRESSED_HEAD))
+  stream.seek(0)
   try:
-    with gzip.open(stream) as decompressed:
+    with gzip.open(head) as decompressed:
       return decompressed.read(4)
   except idx_npz.DAMAGE:
     return b''
-  finally:
-    stream.seek(0)
