@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import pathlib
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import subsets
@@ -33,15 +32,7 @@ def register(subparsers: Subparsers) -> None:
     ' files of MNIST; npz: one file with the arrays of keras.datasets; csv: the'
     ' layout of the published generator',
   )
-  parser.add_argument(
-    '-o',
-    '--output',
-    metavar='DIR',
-    type=pathlib.Path,
-    required=True,
-    help='folder to write; must be new, empty or an earlier export of the same'
-    ' subset in the same format',
-  )
+  arguments.add_output_folder(parser)
 
 
 def run(args: argparse.Namespace) -> int:
