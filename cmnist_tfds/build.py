@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import collections
 import contextlib
 import dataclasses
 import multiprocessing
@@ -15,16 +15,20 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from multiprocessing import connection
 
 import tqdm
 
+from cmnist_tfds import interrupts
 from cmnist_tfds.errors import CmnistError, PreparationError
 from cmnist_tfds.load import prepared
 from cmnist_tfds.subsets import Subset
 
 # The average size of an example on disk, over all subsets.
 _BYTES_PER_EXAMPLE = 450
+
+# How long a process that is told to end may remove its temporary files.
+_SECONDS_TO_CLEAN_UP = 10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,54 +119,121 @@ def build(
 def _build_in_processes(
   group: Sequence[Subset], options: Options, jobs: int
 ) -> Iterator[Outcome]:
-  # Forked processes would inherit locks from threads that do not exist in them.
-  pool = concurrent.futures.ProcessPoolExecutor(
-    min(jobs, len(group)), mp_context=multiprocessing.get_context('spawn')
-  )
-  try:
-    # The processes start here. They inherit that Ctrl-C is ignored, and heed it
-    # only while they build.
-    with _on_interrupt(signal.SIG_IGN):
-      futures = [
-        pool.submit(_build_interruptibly, subset, options) for subset in group
-      ]
-    for future in concurrent.futures.as_completed(futures):
-      yield future.result()
-  finally:
-    pool.shutdown(cancel_futures=True)
+  """Builds subsets in processes, each of which builds one after the other.
 
-
-@contextlib.contextmanager
-def _on_interrupt(handler: Any) -> Iterator[None]:
-  """Replaces the handler of SIGINT, which Ctrl-C sends, for a while."""
-  previous = signal.signal(signal.SIGINT, handler)
-  try:
-    yield
-  finally:
-    signal.signal(signal.SIGINT, previous)
-
-
-@contextlib.contextmanager
-def _interrupt_deferred() -> Iterator[None]:
-  """Defers Ctrl-C to the end of the block.
-
-  TFDS cannot be imported again after its import was interrupted.
+  The fault of a process that is killed is that of the subset it builds.
   """
-  interrupted = threading.Event()
-  with _on_interrupt(lambda *_: interrupted.set()):
-    yield
-  if interrupted.is_set():
-    raise KeyboardInterrupt
+  waiting = collections.deque(group)
+  workers = [_Worker(options) for _ in range(min(jobs, len(group)))]
+  try:
+    for worker in workers:
+      worker.start_build(waiting.popleft())
+    while busy := [worker for worker in workers if worker.subset]:
+      ready = connection.wait([worker.connection for worker in busy])
+      for worker in busy:
+        if worker.connection in ready:
+          yield worker.outcome()
+          if waiting:
+            worker.start_build(waiting.popleft())
+  finally:
+    for worker in workers:
+      worker.terminate()
+    for worker in workers:
+      worker.join()
 
 
-def _build_interruptibly(subset: Subset, options: Options) -> Outcome:
-  # A terminal sends Ctrl-C to every process.
-  with _on_interrupt(signal.default_int_handler):
-    return _build_one(subset, options)
+class _Worker:
+  """A process that builds subsets.
+
+  Attributes:
+    connection: Is ready when the process has built a subset, or has ended.
+    subset: The subset that is being built; None if there is none.
+  """
+
+  def __init__(self, options: Options):
+    self._options = options
+    self.subset: Subset | None = None
+    self._start()
+
+  def _start(self) -> None:
+    # Forked processes would inherit locks of threads that they do not have.
+    context = multiprocessing.get_context('spawn')
+    self.connection, theirs = context.Pipe()
+    self._process = context.Process(target=_work, args=(theirs, self._options))
+    # A terminal sends Ctrl-C to every process. The new one inherits that it is
+    # ignored, and ends when this one tells it to.
+    with interrupts.handling([signal.SIGINT], signal.SIG_IGN):
+      self._process.start()
+    # The process now has the only copy, which closes when the process ends.
+    theirs.close()
+
+  def start_build(self, subset: Subset) -> None:
+    """Lets the process build a subset."""
+    if not self._process.is_alive():
+      self._start()
+    self.subset = subset
+    # If the process ends now, the connection gets ready without an outcome.
+    with contextlib.suppress(BrokenPipeError):
+      self.connection.send(subset)
+
+  def outcome(self) -> Outcome:
+    """Returns the outcome of the subset, which must be known."""
+    subset, self.subset = self.subset, None
+    assert subset
+    try:
+      outcome: Outcome = self.connection.recv()
+    except (EOFError, OSError):
+      self._process.join()
+      self.connection.close()
+      return Outcome(subset, error=_how_it_ended(self._process.exitcode))
+    return outcome
+
+  def terminate(self) -> None:
+    """Tells the process to end."""
+    self._process.terminate()
+
+  def join(self) -> None:
+    """Waits for the end of the process."""
+    self._process.join(_SECONDS_TO_CLEAN_UP)
+    self._process.kill()
+    self._process.join()
+
+
+def _how_it_ended(exitcode: int | None) -> str:
+  if exitcode is not None and exitcode < 0:
+    how = f'was killed by {signal.Signals(-exitcode).name}'
+  else:
+    how = f'ended with exit status {exitcode}'
+  return (
+    f'the process that built it {how}. If the system ran out of memory, build'
+    ' fewer subsets at the same time, with a smaller --jobs'
+  )
+
+
+def _work(parent: connection.Connection, options: Options) -> None:
+  """Builds subsets as they come, until there are no more."""
+  threading.Thread(target=_end_with_parent, daemon=True).start()
+  with (
+    contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt),
+    interrupts.terminations_interrupt(),
+  ):
+    while True:
+      parent.send(_build_one(parent.recv(), options))
+
+
+def _end_with_parent() -> None:
+  """Ends this process when its parent was killed."""
+  parent = multiprocessing.parent_process()
+  assert parent
+  connection.wait([parent.sentinel])
+  os.kill(os.getpid(), signal.SIGTERM)
+  time.sleep(_SECONDS_TO_CLEAN_UP)
+  os._exit(1)
 
 
 def _build_one(subset: Subset, options: Options) -> Outcome:
-  with _interrupt_deferred():
+  # TFDS cannot be imported again after its import was interrupted.
+  with interrupts.deferred():
     import tensorflow_datasets as tfds
 
     from cmnist_tfds.datasets.get_builder import get_builder
@@ -189,6 +260,12 @@ def _build_one(subset: Subset, options: Options) -> Outcome:
           else mode.REUSE_DATASET_IF_EXISTS
         ),
       ),
+    )
+  except MemoryError:
+    return Outcome(
+      subset,
+      error='there is not enough memory. Close other programs, or build fewer'
+      ' subsets at the same time',
     )
   except (CmnistError, OSError) as error:
     return Outcome(subset, error=str(error))

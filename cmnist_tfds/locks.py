@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import filelock
 
 from cmnist_tfds.disk_errors import disk_errors
+from cmnist_tfds.shared_folders import make_folder
 
 # Whoever may write to a shared folder may take its locks.
 _MODE = 0o666
@@ -23,34 +24,37 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @contextlib.contextmanager
-def lock(path: pathlib.Path) -> Iterator[None]:
+def lock(path: pathlib.Path, *, wait: bool = True) -> Iterator[bool]:
   """Holds a lock that one process, and one thread, holds at a time.
 
-  Other holders are waited for. The lock of a killed process is free. On a file
-  system without locks the block runs without one, and a warning says so once.
+  The lock of a killed process is free. On a file system without locks the block
+  runs without one, and a warning says so once.
 
   Args:
     path: The lock file. It and its folder are made if they do not exist. The
       file stays when the lock is released.
+    wait: Whether to wait for other holders.
 
   Yields:
-    Nothing.
+    Whether the block has the lock. Always true if `wait` is, except on a file
+    system without locks.
 
   Raises:
     PreparationError: If the lock file cannot be made or opened.
   """
   held = filelock.FileLock(path, mode=_MODE)
   with disk_errors(path.parent, 'make a lock file in'):
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     _make_lock_file(path)
   with disk_errors(path, 'lock'):
     has_locks = _has_locks(path)
     if has_locks:
-      held.acquire()
+      with contextlib.suppress(filelock.Timeout):
+        held.acquire(blocking=wait)
   if not has_locks:
     _warn_once(path.parent)
   try:
-    yield
+    yield held.is_locked
   finally:
     held.release()  # Does nothing where there is no lock.
 

@@ -25,6 +25,8 @@ ROAD = (
   'schema',
   'extras',
   'disk_errors',
+  'interrupts',
+  'shared_folders',
   'locks',
   'atomic',
   'prefetch',

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import cmnist_tfds
+from cmnist_tfds import interrupts
 from cmnist_tfds.cli import (
   build_command,
   cache_command,
@@ -50,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv: Arguments without the program's name; those of the process if None.
 
   Returns:
-    The exit status: 0 (done), 1 (failed), 2 (usage) or 130 (interrupted).
+    The exit status: 0 (done), 1 (failed), 2 (usage), or 130, 143 or 129
+    (interrupted by Ctrl-C, TERM or HUP).
 
   Raises:
     SystemExit: If argparse rejects the arguments, or prints help or version.
@@ -59,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   args = _parser().parse_args(argv)
   try:
-    status: int = args.run(args)
+    with interrupts.terminations_interrupt():
+      status: int = args.run(args)
     sys.stdout.flush()
     return status
   except SubsetNameError as error:
@@ -74,9 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
   except OSError as error:
     # The system's message names the file and the fault, such as a full disk.
     return terminal.fail(error)
-  except KeyboardInterrupt:
+  except KeyboardInterrupt as error:
     return terminal.fail(
-      'interrupted; what was finished is kept', terminal.INTERRUPTED
+      'interrupted; what was finished is kept', interrupts.exit_status(error)
     )
 
 

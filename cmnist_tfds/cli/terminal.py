@@ -9,7 +9,6 @@ from typing import Any
 
 FAILED = 1
 USAGE = 2
-INTERRUPTED = 130
 
 
 def fail(error: object, status: int = FAILED) -> int:
