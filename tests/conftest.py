@@ -6,6 +6,7 @@ from __future__ import annotations
 import collections
 import os
 import pathlib
+import tempfile
 
 import preparing
 import pytest
@@ -33,7 +34,17 @@ def _cache_dir(tmp_path_factory):
   """Keeps the user's cache out of the tests, and the tests out of it."""
   with pytest.MonkeyPatch.context() as patch:
     patch.setenv('CMNIST_CACHE_DIR', str(tmp_path_factory.mktemp('cache')))
+    # A cache that cannot be written is there instead.
+    patch.setenv('TMPDIR', str(tmp_path_factory.mktemp('temp')))
     yield
+
+
+@pytest.fixture(autouse=True)
+def _temporary_cache_dir(tmp_path_factory, monkeypatch):
+  """Gives each test a cache of its own in place of one it cannot write."""
+  folder = str(tmp_path_factory.mktemp('temp'))
+  monkeypatch.setenv('TMPDIR', folder)
+  monkeypatch.setattr(tempfile, 'tempdir', folder)
 
 
 @pytest.fixture(scope='session')

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 
 import google_crc32c
@@ -415,3 +416,72 @@ def test_an_entry_of_another_source_is_not_used(locations):
   assert split_sources.find_raw(ONE, 'test') is None
   (raw,) = open_raw(ONE, 'test', locations)
   assert_whole(raw, TOY, 'test')
+
+
+# Entries of other users -------------------------------------------------------
+
+
+def give_away(folder):
+  """Gives the entries of the cache to another user, who may write to it."""
+  if not hasattr(os, 'geteuid') or os.geteuid() != 0:
+    pytest.skip('only the superuser gives files away')
+  folder.chmod(0o2777)
+  for path in folder.rglob('*'):
+    os.chown(path, 12345, -1)
+
+
+@pytest.mark.parametrize('made', [TOY, UPRIGHT], ids=['turned', 'upright'])
+@pytest.mark.parametrize('kind', ['arrays', 'encoded'])
+def test_proved_entries_of_another_user_are_used(
+  kind, made, locations, cache_dir, caplog
+):
+  opened = {'arrays': open_raw, 'encoded': open_encoded}[kind]
+  subset = Subset(f'1-{made.source.key}', ((made.source, (0, 1)),))
+  opened(subset, 'train', locations)
+  give_away(cache_dir)
+  with caplog.at_level(logging.WARNING):
+    (found,) = opened(subset, 'train', NOWHERE)
+  assert_whole(found, made, 'train', encoded=kind == 'encoded')
+  assert not caplog.records
+
+
+@pytest.mark.parametrize('kind', ['arrays', 'encoded'])
+@pytest.mark.parametrize('planted', ['images', 'garbage'])
+def test_planted_entries_of_another_user_are_not_used(
+  kind, planted, locations, cache_dir, caplog
+):
+  opened = {'arrays': open_raw, 'encoded': open_encoded}[kind]
+  (right,) = opened(ONE, 'train', locations)
+  (entry,) = store.clear(kind)
+  arrays = dict(right.kept.arrays)
+  if kind == 'arrays':
+    images = np.random.default_rng(0).integers(0, 256, arrays['images'].shape)
+    arrays['images'] = images.astype(np.uint8)
+  elif planted == 'images':
+    # Each class keeps its number of images; they are not its own.
+    arrays['labels'] = arrays['labels'][::-1].copy()
+  else:
+    arrays['pngs'] = np.zeros_like(arrays['pngs'])
+  planted_ones = store.Made(arrays, right.kept.note, 'planted')
+  store.keep(kind, entry.path.name, lambda: planted_ones, lambda kept: None)
+  give_away(cache_dir)
+  with caplog.at_level(logging.WARNING):
+    (found,) = opened(ONE, 'train', locations)
+  assert_whole(found, TOY, 'train', encoded=kind == 'encoded')
+  assert f'{entry.path} is not used' in caplog.text
+
+
+def test_images_that_cannot_be_decoded_are_read_from_origin_files(
+  locations, caplog
+):
+  (right,) = open_encoded(ONE, 'train', locations)
+  (entry,) = (e for e in store.clear() if e.kind == 'encoded')
+  arrays = dict(right.kept.arrays)
+  arrays['pngs'] = np.zeros_like(arrays['pngs'])
+  planted = store.Made(arrays, right.kept.note, 'planted')
+  store.keep('encoded', entry.path.name, lambda: planted, lambda kept: None)
+  with caplog.at_level(logging.WARNING):
+    assert split_sources.find_raw(ONE, 'train') is None
+    (found,) = open_raw(ONE, 'train', locations)
+  assert_whole(found, TOY, 'train')
+  assert 'in the cache are not used' in caplog.text

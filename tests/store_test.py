@@ -11,7 +11,9 @@ import os
 import pathlib
 import shutil
 import signal
+import stat
 import subprocess
+import tempfile
 import threading
 import zlib
 
@@ -462,8 +464,8 @@ def test_arrays_outlive_their_files():
 # Folders that cannot be written -----------------------------------------------
 
 
-def assert_kept_in_memory(caplog):
-  """Asserts that nothing is kept, that it is said once, and arrays right."""
+def assert_kept_elsewhere(caplog, instead):
+  """Asserts that arrays are right, and that it is said once where they are."""
   for make_, name in itertools.product(
     (make, make_in_chunks), ('T-train', 'T-test')
   ):
@@ -475,14 +477,120 @@ def assert_kept_in_memory(caplog):
   ]
   assert len(said) == 1
   assert str(store.cache_dir()) in said[0]
+  assert f'arrays are kept in {instead}' in said[0]
   assert 'CMNIST_CACHE_DIR' in said[0]
 
 
 def test_a_file_in_place_of_the_cache(cache_dir, caplog):
   cache_dir.write_text('mine')
-  assert_kept_in_memory(caplog)
+  assert_kept_elsewhere(caplog, store.temporary_cache_dir())
   assert cache_dir.read_text() == 'mine'
-  assert store.entries() == store.clear() == []
+  names = ['T-test', 'T-train']
+  temporary = store.temporary_cache_dir() / 'arrays'
+  assert [e.path for e in store.entries()] == [temporary / n for n in names]
+  assert_right(keep(must_not_make))
+  assert_right(find())
+  store.clear()
+  assert store.entries() == []
+
+
+def test_a_temporary_cache_is_its_users_own(cache_dir, caplog):
+  cache_dir.write_text('mine')
+  keep()
+  folder = store.temporary_cache_dir()
+  assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_no_folder_can_be_written(cache_dir, caplog, monkeypatch, tmp_path):
+  cache_dir.write_text('mine')
+  monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path / 'missing'))
+  made = []
+
+  def make_and_note():
+    made.append(1)
+    return make_in_chunks()
+
+  for _ in range(2):
+    assert_right(keep(make_and_note))
+  assert len(made) == 2
+  texts = [record.getMessage() for record in caplog.records]
+  assert sum('arrays are kept in memory' in text for text in texts) == 1
+
+
+@pytest.mark.parametrize('by', ['another user', 'everyone', 'a link', 'a file'])
+def test_a_temporary_cache_that_others_made_is_not_used(
+  by, cache_dir, caplog, tmp_path
+):
+  cache_dir.write_text('mine')
+  folder = store.temporary_cache_dir()
+  if by == 'a link':
+    (tmp_path / 'other').mkdir()
+    folder.symlink_to(tmp_path / 'other')
+  elif by == 'a file':
+    folder.write_text('')
+  else:
+    folder.mkdir(0o700)
+    folder.chmod(0o777 if by == 'everyone' else 0o700)
+    if by == 'another user':
+      chown(folder)
+  assert_right(keep())
+  assert 'not a folder that only its user may write' in caplog.text
+  assert 'arrays are kept in memory' in caplog.text
+  assert not any((tmp_path / 'other').glob('*'))
+
+
+# Several users ----------------------------------------------------------------
+
+
+def chown(path):
+  """Gives a file, or a folder with all in it, to another user."""
+  if not hasattr(os, 'geteuid') or os.geteuid() != 0:
+    pytest.skip('only the superuser gives files away')
+  for each in [path, *path.rglob('*')]:
+    os.chown(each, 12345, -1)
+
+
+def check_trusted(kept):
+  return check(kept) or (None if kept.is_trusted else 'it is of somebody')
+
+
+@pytest.mark.parametrize('of', ['', *FILES])
+def test_an_entry_of_another_user_is_left_alone(of, cache_dir, caplog):
+  keep()
+  cache_dir.chmod(0o2777)
+  entry = cache_dir / 'arrays/T-train'
+  chown(entry / of)
+  assert store.find_kept('arrays', 'T-train', check_trusted) is None
+  assert 'it is of somebody' in caplog.text
+  before = tree(entry)
+  assert_right(store.keep('arrays', 'T-train', make, check_trusted))
+  if not of:
+    assert tree(entry) == before
+    assert 'T-train in it belongs to another user' in caplog.text
+  kept = store.keep('arrays', 'T-train', must_not_make, check_trusted)
+  assert_right(kept)
+  # A check may find the content proved.
+  assert_right(find())
+
+
+def test_the_owner_of_a_folder_is_trusted(cache_dir, caplog):
+  keep()
+  chown(cache_dir)
+  assert store.find_kept('arrays', 'T-train', check_trusted)
+  cache_dir.chmod(0o777)
+  assert store.find_kept('arrays', 'T-train', check_trusted) is None
+
+
+def test_a_shared_folder_stays_shared(cache_dir):
+  cache_dir.mkdir()
+  cache_dir.chmod(0o2777)
+  keep()
+  assert stat.S_IMODE((cache_dir / 'arrays').stat().st_mode) == 0o2777
+  entry = cache_dir / 'arrays/T-train'
+  assert not stat.S_IMODE(entry.stat().st_mode) & 0o022
+
+
+# File systems -----------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -509,7 +617,9 @@ def test_a_read_only_file_system(cache_dir, caplog):
     subprocess.run(['mount', '-o', 'remount,ro', cache_dir], check=True)
     assert_right(keep(must_not_make, 'earlier'))
     assert not caplog.records
-    assert in_time(lambda: assert_kept_in_memory(caplog))
+    assert in_time(
+      lambda: assert_kept_elsewhere(caplog, store.temporary_cache_dir())
+    )
 
 
 def test_a_full_file_system(cache_dir, caplog):
@@ -522,7 +632,7 @@ def test_a_full_file_system(cache_dir, caplog):
     for _ in range(2):
       kept = keep(make_large)
       np.testing.assert_array_equal(kept.arrays['more'], large['more'])
-    assert store.entries() == []
+    assert tree(cache_dir) == {}
     assert caplog.text.count('No space left on device') == 1
     # Small entries still find room.
     keep(name='T-test')
@@ -544,10 +654,9 @@ def test_a_disk_that_fills_up_in_the_middle(cache_dir, caplog):
 
   for _ in range(2):
     assert_right(keep(make))
-  assert len(attempts) == 4
+  assert len(attempts) == 2
   assert caplog.text.count('No space left on device') == 1
   assert tree(cache_dir) == {}
-  assert store.entries() == []
 
 
 def test_errors_of_making_are_raised(cache_dir):
@@ -622,6 +731,76 @@ def test_a_killed_process_leaves_nothing_that_is_used(
 def test_remains_of_killed_processes_are_cleared(cache_dir):
   run(be_killed_while_writing, cache_dir)
   assert len(store.clear('arrays')) == 1
+  assert tree(cache_dir) == {}
+
+
+def test_remains_of_other_entries_are_removed_too(cache_dir):
+  run(be_killed_while_writing, cache_dir)
+  keep(name='T-test')
+  assert {e.path.name for e in store.entries()} == {'T-test'}
+  assert len(tree(cache_dir)) == len(FILES)
+
+
+def test_what_another_process_writes_is_not_removed(cache_dir):
+  def images():
+    yield ARRAYS['images'][:4]
+    thread = threading.Thread(target=keep, kwargs={'name': 'T-test'})
+    thread.start()
+    thread.join()
+    yield ARRAYS['images'][4:]
+
+  assert_right(
+    keep(lambda: store.Made({**ARRAYS, 'images': images()}, NOTE, ''))
+  )
+  assert {e.path.name for e in store.entries()} == {'T-train', 'T-test'}
+
+
+def test_clearing_waits_for_what_is_being_made(cache_dir):
+  cleared = []
+
+  def images():
+    yield ARRAYS['images'][:4]
+    clearing.start()
+    clearing.join(0.5)
+    assert not cleared
+    yield ARRAYS['images'][4:]
+
+  clearing = threading.Thread(target=lambda: cleared.extend(store.clear()))
+  assert_right(
+    keep(lambda: store.Made({**ARRAYS, 'images': images()}, NOTE, ''))
+  )
+  clearing.join()
+  assert len(cleared) == 1
+
+
+def keep_often(cache_dir):
+  os.environ['CMNIST_CACHE_DIR'] = str(cache_dir)
+  for number in range(200):
+    assert_right(keep(make_in_chunks, f'T-{number % 3}'))
+
+
+def clear_often(cache_dir):
+  os.environ['CMNIST_CACHE_DIR'] = str(cache_dir)
+  for _ in range(200):
+    store.clear()
+
+
+def work_or_clear(cache_dir, number):
+  (keep_often if number % 2 else clear_often)(cache_dir)
+
+
+def test_clearing_while_entries_are_made_and_read(cache_dir):
+  context = multiprocessing.get_context('spawn')
+  processes = [
+    context.Process(target=work_or_clear, args=[cache_dir, number])
+    for number in range(4)
+  ]
+  for process in processes:
+    process.start()
+  for process in processes:
+    process.join()
+  assert [process.exitcode for process in processes] == [0] * 4
+  store.clear()
   assert tree(cache_dir) == {}
 
 

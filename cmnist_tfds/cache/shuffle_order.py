@@ -62,4 +62,6 @@ def _check(kept: store.Kept, length: int) -> str | None:
   order = kept.arrays.get('order')
   if order is None or order.dtype != np.uint32 or order.shape != (length,):
     return f'expected {length:,} keys in uint32, found other data'
+  if not kept.is_trusted:
+    return 'it belongs to another user'
   return None

@@ -14,6 +14,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 
 from cmnist_tfds import origin, subsets
 from cmnist_tfds.cache import store
+from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.formats import png
 from cmnist_tfds.prefetch import prefetch
 from cmnist_tfds.sources import IMAGE_SIZE, Source
@@ -143,10 +145,7 @@ def find_raw(subset: Subset, split: str) -> list[SplitSource] | None:
   found = []
   for source in subset.sources:
     item = _Item(source, split, _proved_key(source, split))
-    kept = _find_raw(item)
-    if kept is None and (encoded := _find_encoded(item)):
-      decode = functools.partial(_decode, item, encoded)
-      kept = store.keep('arrays', item.name, decode, _check_raw(item))
+    kept = _find_raw(item) or _keep_decoded(item)
     if kept is None:
       return None
     found.append((item.key, kept))
@@ -272,14 +271,33 @@ def _find_raw(item: _Item) -> store.Kept | None:
 
 
 def _keep_raw(item: _Item, read: _Read) -> store.Kept:
-  return store.keep(
-    'arrays', item.name, lambda: _make_raw(item, read), _check_raw(item)
+  return (
+    _find_raw(item)
+    or _keep_decoded(item)
+    or store.keep(
+      'arrays', item.name, lambda: _make_raw(item, read), _check_raw(item)
+    )
   )
 
 
+def _keep_decoded(item: _Item) -> store.Kept | None:
+  """Makes raw pixels from encoded images, if the cache has those."""
+  encoded = _find_encoded(item)
+  if encoded is None:
+    return None
+  decode = functools.partial(_decode, item, encoded)
+  try:
+    return store.keep('arrays', item.name, decode, _check_raw(item))
+  except PreparationError as error:
+    logging.getLogger('cmnist_tfds').warning(
+      'The images of %s in the cache are not used: %s',
+      _description(item, 'PNG'),
+      error,
+    )
+    return None
+
+
 def _make_raw(item: _Item, read: _Read) -> store.Made:
-  if encoded := _find_encoded(item):
-    return _decode(item, encoded)
   loaded = _load(item, read)
   return store.Made(loaded.arrays, loaded.note, _description(item, 'pixels'))
 
@@ -311,6 +329,8 @@ def _raw_faults(item: _Item, kept: store.Kept) -> Iterator[str]:
   if images.dtype != np.uint8 or images.shape != shape:
     yield f'expected images uint8 {shape}, found {images.dtype} {images.shape}'
   yield from _label_faults(item, kept, len(images))
+  if not kept.is_trusted:
+    yield from _foreign_faults(item, images, kept.arrays['labels'])
 
 
 # Encoded images ---------------------------------------------------------------
@@ -376,6 +396,14 @@ def _encoded_faults(item: _Item, kept: store.Kept) -> Iterator[str]:
   if len(crcs) != len(lengths):
     yield f'expected {len(lengths):,} checksums, found {len(crcs):,}'
   yield from _label_faults(item, kept, len(lengths))
+  if not kept.is_trusted:
+    decoded = _decode(item, kept).arrays
+    try:
+      images = np.concatenate(list(decoded['images']))
+    except PreparationError as error:
+      yield str(error)
+    else:
+      yield from _foreign_faults(item, images, kept.arrays['labels'])
 
 
 # Both kinds -------------------------------------------------------------------
@@ -425,6 +453,18 @@ def _label_faults(
     found = tuple(counts[source.first_label :].tolist())
     if files.class_counts not in (None, found):
       yield f'expected {files.class_counts} examples of classes, found {found}'
+
+
+def _foreign_faults(
+  item: _Item, images: np.ndarray, labels: np.ndarray
+) -> Iterator[str]:
+  """Yields why arrays of another user are not those of the origin files."""
+  files = item.source.splits[item.split]
+  if item.source.transposed:
+    images = images.transpose(0, 2, 1)
+  for file, array in ((files.images, images), (files.labels, labels)):
+    if not item.proved or file.fingerprint != origin.fingerprint(array):
+      yield f'it belongs to another user, and nothing proves its {file.name}'
 
 
 def _batches(count: int) -> Iterator[slice]:

@@ -6,8 +6,12 @@
 
 An entry is complete or absent. The cache only saves time: an entry that is
 missing, damaged or of another version is made again. If the folder cannot be
-written, arrays stay in memory. While no build is running, you may delete any
-entry and move the folder.
+written, a folder of the user's own in the system's folder for temporary files
+takes its place; if that cannot be written either, arrays stay in memory. You
+may move the folder while no build is running.
+
+Several users may share the folder. An entry that another user has made is used
+only if its content is proved by other means; see `Kept.is_trusted`.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import itertools
 import json
 import logging
 import os
@@ -22,14 +27,16 @@ import pathlib
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from zlib_ng import zlib_ng
 
 from cmnist_tfds import locks
+from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.shared_folders import make_folder
 
 # The kinds of entries. Older versions of this package wrote files of other
 # kinds.
@@ -49,6 +56,9 @@ _FORMAT = 'cmnist_tfds cache 4'
 _MANIFEST = 'manifest.json'
 _INCOMPLETE = '.incomplete'
 _OLDER_PATTERN = 'encoded/*.store*'
+
+_SUPERUSER = 0
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 _log = logging.getLogger('cmnist_tfds')
 
@@ -80,10 +90,14 @@ class Kept:
     arrays: The arrays by name, mapped and read-only; in memory if the cache
       cannot be written.
     note: `Made.note`.
+    is_trusted: Whether nobody but this user, the superuser or the owner of a
+      folder that only its owner may write can have made the arrays. Otherwise a
+      check must prove what they are.
   """
 
   arrays: Mapping[str, np.ndarray]
   note: Mapping[str, Any]
+  is_trusted: bool = True
 
 
 # Returns what is wrong with the arrays of an entry; None if they are right.
@@ -115,11 +129,36 @@ def cache_dir() -> pathlib.Path:
   """Returns the cache folder.
 
   It is $CMNIST_CACHE_DIR, else `cmnist_tfds` in $XDG_CACHE_HOME or in ~/.cache.
+  For a user without a home directory it is `temporary_cache_dir`.
   """
   if os.environ.get(CACHE_DIR_VARIABLE):
-    return pathlib.Path(os.environ[CACHE_DIR_VARIABLE]).expanduser()
-  caches = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
-  return pathlib.Path(caches).expanduser() / 'cmnist_tfds'
+    folder = pathlib.Path(os.environ[CACHE_DIR_VARIABLE])
+  else:
+    caches = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+    folder = pathlib.Path(caches) / 'cmnist_tfds'
+  try:
+    return folder.expanduser()
+  except RuntimeError:  # The user has no home directory.
+    return temporary_cache_dir()
+
+
+def temporary_cache_dir() -> pathlib.Path:
+  """Returns the folder that is used where the cache folder cannot be written.
+
+  It is in the system's folder for temporary files.
+  """
+  user = f'-{os.getuid()}' if hasattr(os, 'getuid') else ''
+  return pathlib.Path(tempfile.gettempdir(), f'cmnist_tfds{user}')
+
+
+def _roots() -> list[pathlib.Path]:
+  """Returns the cache folder, and the one that may take its place."""
+  roots = [cache_dir()]
+  # No folder for temporary files may exist.
+  with contextlib.suppress(OSError):
+    if temporary_cache_dir() not in roots:
+      roots.append(temporary_cache_dir())
+  return roots
 
 
 def find_kept(kind: str, name: str, check: Check) -> Kept | None:
@@ -134,9 +173,18 @@ def find_kept(kind: str, name: str, check: Check) -> Kept | None:
     The arrays; None if they are missing, damaged or of another version. A
     damaged entry and an entry of another version are logged as a warning.
   """
-  folder = cache_dir() / kind / name
+  for root in _roots():
+    if (kept := _find(root, kind, name, check)) is not None:
+      return kept
+  return None
+
+
+def _find(
+  root: pathlib.Path, kind: str, name: str, check: Check
+) -> Kept | None:
+  folder = root / kind / name
   try:
-    return _open(folder, check)
+    return _open(folder, check, _trusted_owners(root))
   except FileNotFoundError:
     return None
   except (_UnusableError, OSError) as error:
@@ -152,8 +200,8 @@ def keep(kind: str, name: str, make: Callable[[], Made], check: Check) -> Kept:
   Args:
     kind: One of `KINDS`.
     name: Name of the entry. Equal names mean equal arrays.
-    make: Returns the arrays. It is called only if the cache lacks them, and a
-      second time if they could not be written.
+    make: Returns the arrays. It is called only if the cache lacks them, and
+      again if they could not be written.
     check: Returns what is wrong with the arrays.
 
   Returns:
@@ -161,27 +209,78 @@ def keep(kind: str, name: str, make: Callable[[], Made], check: Check) -> Kept:
   """
   if (kept := find_kept(kind, name, check)) is not None:
     return kept
-  folder = cache_dir() / kind / name
-  with contextlib.ExitStack() as held:
-    try:
-      folder.parent.mkdir(parents=True, exist_ok=True)
-      _say_of_older_version()
-      held.enter_context(locks.lock(folder.with_name(f'.{name}.lock')))
-    except (OSError, PreparationError) as error:
-      _say_unwritable(error)
-      return _in_memory(make())
-    # Another process may have made it in the meantime.
-    if (kept := find_kept(kind, name, check)) is not None:
-      return kept
-    made = make()
-    try:
-      _write(folder, made)
-      # Free the arrays first: a large source takes half a gigabyte.
-      del made
-      return _open(folder, check)
-    except (OSError, _UnusableError) as error:
-      _say_unwritable(error)
+  roots = _roots()
+  for root, instead in itertools.zip_longest(roots, roots[1:]):
+    with contextlib.ExitStack() as held:
+      try:
+        _make_root(root)
+        make_folder(root / kind)
+        _say_of_older_version()
+        held.enter_context(locks.lock(_lock_file(root / kind, name)))
+        _check_replaceable(root, root / kind / name)
+      except (OSError, PreparationError, _UnusableError) as error:
+        _say_unwritable(root, error, instead)
+        continue
+      # Another process may have made it in the meantime.
+      if (kept := _find(root, kind, name, check)) is not None:
+        return kept
+      made = make()
+      try:
+        _write(root / kind / name, made)
+        # Free the arrays first: a large source takes half a gigabyte.
+        del made
+        return _open(root / kind / name, check, _trusted_owners(root))
+      except (OSError, _UnusableError) as error:
+        _say_unwritable(root, error, instead)
   return _in_memory(make())
+
+
+def _make_root(root: pathlib.Path) -> None:
+  """Makes a cache folder; other users may plant nothing in a temporary one."""
+  if root != temporary_cache_dir():
+    make_folder(root)
+    return
+  with contextlib.suppress(FileExistsError):
+    root.mkdir(mode=0o700)
+  status = root.lstat()
+  if not stat.S_ISDIR(status.st_mode) or not (
+    _is_of_this_user(status) and not status.st_mode & _OTHERS_MAY_WRITE
+  ):
+    raise _UnusableError('it is not a folder that only its user may write')
+
+
+def _is_of_this_user(status: os.stat_result) -> bool:
+  return not hasattr(os, 'getuid') or status.st_uid == os.getuid()
+
+
+def _trusted_owners(root: pathlib.Path) -> frozenset[int]:
+  """Returns the users whose entries are used without further proof.
+
+  Users choose their cache folder, and thus trust its owner, who may change it
+  at will, but nobody else who may write to it.
+  """
+  if not hasattr(os, 'getuid'):
+    return frozenset()
+  status = root.stat()
+  owners = {os.getuid(), _SUPERUSER}
+  if not status.st_mode & _OTHERS_MAY_WRITE and root != temporary_cache_dir():
+    owners.add(status.st_uid)
+  return frozenset(owners)
+
+
+def _is_trusted(status: os.stat_result, owners: Collection[int]) -> bool:
+  return not hasattr(os, 'getuid') or status.st_uid in owners
+
+
+def _check_replaceable(root: pathlib.Path, folder: pathlib.Path) -> None:
+  """Refuses to replace the entry of another user, who would replace ours."""
+  with contextlib.suppress(FileNotFoundError):
+    if not _is_trusted(folder.lstat(), _trusted_owners(root)):
+      raise _UnusableError(f'{folder.name} in it belongs to another user')
+
+
+def _lock_file(folder: pathlib.Path, name: str) -> pathlib.Path:
+  return folder / f'.{name}.lock'
 
 
 def _in_memory(made: Made) -> Kept:
@@ -190,10 +289,12 @@ def _in_memory(made: Made) -> Kept:
   )
 
 
-def _say_unwritable(error: Exception) -> None:
+def _say_unwritable(
+  root: pathlib.Path, error: Exception, instead: pathlib.Path | None
+) -> None:
   _say_once(
-    f'The cache folder {cache_dir()} cannot be used ({_reason(error)}), so this'
-    ' process keeps arrays in memory. Make the folder writable and free some'
+    f'The cache folder {root} cannot be used ({_reason(error)}), so arrays are'
+    f' kept in {instead or "memory"}. Make the folder writable and free some'
     f' space, or name another folder in {CACHE_DIR_VARIABLE}.'
   )
 
@@ -207,13 +308,18 @@ def entries(kind: str | None = None) -> list[CacheEntry]:
   Returns:
     The entries, sorted by kind and name.
   """
-  found = [
-    (each, path)
-    for each in KINDS
-    for path in sorted((cache_dir() / each).glob('*'))
-    if path.is_dir() and (not path.name.startswith('.') or _is_remains(path))
-  ]
-  found += [(OLDER, path) for path in sorted(cache_dir().glob(_OLDER_PATTERN))]
+  found = []
+  for root in _roots():
+    # A folder that cannot be read has no entries for this user.
+    with contextlib.suppress(PermissionError):
+      found += [
+        (each, path)
+        for each in KINDS
+        for path in sorted((root / each).glob('*'))
+        if path.is_dir()
+        and (not path.name.startswith('.') or _is_remains(path))
+      ]
+      found += [(OLDER, path) for path in sorted(root.glob(_OLDER_PATTERN))]
   return [
     CacheEntry(path, each, _num_bytes(path), _describe(path))
     for each, path in found
@@ -222,7 +328,7 @@ def entries(kind: str | None = None) -> list[CacheEntry]:
 
 
 def clear(kind: str | None = None) -> list[CacheEntry]:
-  """Deletes entries of the cache.
+  """Deletes entries of the cache, when no process is making them.
 
   Args:
     kind: One of `KINDS`; all if None.
@@ -231,28 +337,74 @@ def clear(kind: str | None = None) -> list[CacheEntry]:
     The deleted entries.
 
   Raises:
-    OSError: If the system refuses to delete an entry.
+    PreparationError: If the system refuses to delete an entry.
   """
   deleted = entries(kind)
   for entry in deleted:
-    if entry.path.is_dir() and not entry.path.is_symlink():
-      shutil.rmtree(entry.path)
-    else:
-      entry.path.unlink(missing_ok=True)
+    folder = entry.path.parent
+    with (
+      disk_errors(entry.path, 'delete', alternative='delete it yourself'),
+      contextlib.ExitStack() as held,
+    ):
+      if entry.kind != OLDER:
+        name = _name_of_remains(entry.path) or entry.path.name
+        held.enter_context(locks.lock(_lock_file(folder, name)))
+      _delete(entry.path)
   return deleted
+
+
+def _delete(path: pathlib.Path) -> None:
+  """Deletes an entry, out of the sight of readers."""
+  if path.is_symlink() or not path.is_dir():
+    path.unlink(missing_ok=True)
+    return
+  if not _is_remains(path):
+    hidden = _temporary_folder(path)
+    path = path.rename(hidden / 'deleted').parent
+  # A process without locks may have deleted it.
+  with contextlib.suppress(FileNotFoundError):
+    shutil.rmtree(path)
+
+
+def _temporary_folder(folder: pathlib.Path) -> pathlib.Path:
+  """Makes a folder beside an entry; see `_name_of_remains`."""
+  made = tempfile.mkdtemp(_INCOMPLETE, f'.{folder.name}.', folder.parent)
+  return pathlib.Path(made)
+
+
+def _name_of_remains(path: pathlib.Path) -> str | None:
+  """Returns the entry that a temporary folder was made for, if it is one."""
+  if not _is_remains(path):
+    return None
+  return (
+    path.name.removesuffix(_INCOMPLETE).rpartition('.')[0].removeprefix('.')
+  )
+
+
+def _clear_remains(folder: pathlib.Path, of: str) -> None:
+  """Removes what killed processes have left in the folder of a kind.
+
+  Args:
+    folder: The folder.
+    of: Name of the entry of which the caller holds the lock.
+  """
+  for remains in folder.glob(f'.*{_INCOMPLETE}'):
+    name = _name_of_remains(remains)
+    with contextlib.ExitStack() as held:
+      is_free = name == of or (
+        name
+        and held.enter_context(locks.lock(_lock_file(folder, name), wait=False))
+      )
+      if is_free:
+        shutil.rmtree(remains, ignore_errors=True)
 
 
 def _write(folder: pathlib.Path, made: Made) -> None:
   """Writes an entry into a temporary folder, which it then renames."""
-  for remains in folder.parent.glob(f'.{folder.name}.*{_INCOMPLETE}'):
-    shutil.rmtree(remains, ignore_errors=True)
-  with tempfile.TemporaryDirectory(
-    suffix=_INCOMPLETE,
-    prefix=f'.{folder.name}.',
-    dir=folder.parent,
-    ignore_cleanup_errors=True,
-  ) as beside:
-    new = pathlib.Path(beside, 'new')
+  _clear_remains(folder.parent, of=folder.name)
+  beside = _temporary_folder(folder)
+  try:
+    new = beside / 'new'
     new.mkdir()
     files = {
       name: _write_array(new / f'{name}.npy', chunks)
@@ -269,8 +421,11 @@ def _write(folder: pathlib.Path, made: Made) -> None:
     # An unusable entry may be in the way. It may be anything, even a broken
     # link.
     if os.path.lexists(folder):
-      folder.rename(pathlib.Path(beside, 'replaced'))
+      folder.rename(beside / 'replaced')
     new.rename(folder)
+  finally:
+    # What is left counts as the remains of a killed process.
+    shutil.rmtree(beside, ignore_errors=True)
 
 
 def _write_array(path: pathlib.Path, chunks: Chunks) -> dict[str, int]:
@@ -303,12 +458,16 @@ def _write_header(
   )
 
 
-def _open(folder: pathlib.Path, check: Check) -> Kept:
+def _open(
+  folder: pathlib.Path, check: Check, trusted_owners: Collection[int]
+) -> Kept:
   """Maps and checks the arrays of an entry."""
   manifest = _read_manifest(folder)
   arrays = {}
+  paths = [folder, folder / _MANIFEST]
   for name, facts in manifest['files'].items():
     path = folder / f'{name}.npy'
+    paths.append(path)
     data = _map_bytes(path)
     found = {'size': len(data), 'crc32': zlib_ng.crc32(data)}
     if found != facts:
@@ -319,7 +478,11 @@ def _open(folder: pathlib.Path, check: Check) -> Kept:
       raise _UnusableError(f'{path.name} is no .npy file') from err
     # Indexing a plain array is faster than indexing a memmap.
     arrays[name] = mapped.view(np.ndarray)
-  kept = Kept(arrays, manifest['note'])
+  kept = Kept(
+    arrays,
+    manifest['note'],
+    all(_is_trusted(path.stat(), trusted_owners) for path in paths),
+  )
   wrong = check(kept)
   if wrong:
     raise _UnusableError(wrong)
@@ -373,11 +536,17 @@ def _is_remains(path: pathlib.Path) -> bool:
 
 
 def _num_bytes(path: pathlib.Path) -> int:
+  # Another process may delete files at the same time. `walk` passes over them.
+  files = [
+    os.path.join(folder, name)
+    for folder, _, names in os.walk(path)
+    for name in names
+  ]
   total = 0
-  for file in [path, *path.rglob('*')]:
-    # Another process may delete files at the same time.
+  for file in files or [path]:
     with contextlib.suppress(FileNotFoundError):
-      total += file.stat().st_size if file.is_file() else 0
+      status = os.lstat(file)
+      total += status.st_size if stat.S_ISREG(status.st_mode) else 0
   return total
 
 

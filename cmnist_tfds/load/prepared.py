@@ -208,6 +208,8 @@ class Prepared:
         and not 0 <= labels.min() <= labels.max() < self.subset.num_classes
       ):
         return f'expected labels below {self.subset.num_classes}'
+      if not kept.is_trusted:
+        return 'it belongs to another user'
       return None
 
     return check
