@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -150,6 +152,59 @@ def test_reduced_subset_shares_the_test_shards_of_the_full_one(tmp_path):
     reduced.info.splits['train'].filepaths[0],
   )
   assert _shards(reduced) == alone
+
+
+def _flip(path):
+  content = bytearray(path.read_bytes())
+  content[len(content) // 3] ^= 1
+  path.write_bytes(content)
+
+
+def _swap_images(path):
+  """Puts other records, which are sound, in place of those of a shard."""
+  shutil.copy(path.with_name(path.name.replace('-test.', '-train.')), path)
+
+
+@pytest.mark.parametrize('file_format', ['tfrecord', 'array_record'])
+@pytest.mark.parametrize(
+  'damage',
+  [
+    pathlib.Path.unlink,
+    _flip,
+    _swap_images,
+    lambda path: path.write_bytes(b''),
+    lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    lambda path: path.write_bytes(path.read_bytes() + bytes(9)),
+    lambda path: (path.unlink(), path.mkdir()),
+  ],
+  ids=['missing', 'flip', 'other', 'empty', 'cut', 'longer', 'folder'],
+)
+def test_damaged_shards_are_not_linked_to(
+  damage, file_format, tmp_path, caplog
+):
+  full = _build('X-12', tmp_path, file_format)
+  (shard,) = map(pathlib.Path, full.info.splits['test'].filepaths)
+  right = list(full.as_data_source('test')) if 'array' in file_format else None
+  damage(shard)
+  with caplog.at_level(logging.WARNING, 'cmnist_tfds'):
+    reduced = _build('X-12-r-5', tmp_path, file_format)
+  assert 'with overwriting' in caplog.text
+  (written,) = map(pathlib.Path, reduced.info.splits['test'].filepaths)
+  assert not os.path.samefile(shard.parent, written.parent)
+  if right:
+    for mine, theirs in zip(reduced.as_data_source('test'), right, strict=True):
+      np.testing.assert_array_equal(mine['image'], theirs['image'])
+  else:
+    alone = _build('X-12-r-5', tmp_path / 'alone', file_format)
+    assert _shards(reduced) == _shards(alone)
+
+
+def test_array_records_are_linked_to(tmp_path):
+  full = _build('X-12', tmp_path, 'array_record')
+  reduced = _build('X-12-r-5', tmp_path, 'array_record')
+  (of_full,) = full.info.splits['test'].filepaths
+  (of_reduced,) = reduced.info.splits['test'].filepaths
+  assert os.path.samefile(of_full, of_reduced)
 
 
 def test_other_shards_than_the_full_subset_has_are_written(tmp_path):

@@ -543,7 +543,7 @@ def _num_bytes(path: pathlib.Path) -> int:
     for name in names
   ]
   total = 0
-  for file in files or [path]:
+  for file in files or [os.fspath(path)]:
     with contextlib.suppress(FileNotFoundError):
       status = os.lstat(file)
       total += status.st_size if stat.S_ISREG(status.st_mode) else 0

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the records of a split to its shard files."""
+"""Writes the records of a split to its shard files, and checks such files."""
 
 from __future__ import annotations
 
 import os
+import pathlib
 from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from cmnist_tfds.datasets.fast_path import records as records_lib
 from cmnist_tfds.disk_errors import disk_errors
+from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.formats import shard_reader
 from cmnist_tfds.prefetch import prefetch
 
 # How many records are joined and written together: few enough for their bytes
@@ -73,6 +78,63 @@ def write_array_records(
         writer.close()
       except RuntimeError as error:  # ArrayRecord does not raise OSError.
         raise OSError(str(error)) from error
+
+
+def hold_tfrecords(
+  records: records_lib.SplitRecords,
+  paths: Sequence[_PathLike],
+  ends: Sequence[int],
+) -> bool:
+  """Returns whether TFRecord files hold the records, and nothing else.
+
+  Args:
+    records: The records of a split.
+    paths: The files, in order.
+    ends: See `write_tfrecords`.
+
+  Raises:
+    OSError: If a file is missing or cannot be read.
+  """
+  for path, start, stop in _shards(paths, ends):
+    with open(path, 'rb') as file:
+      for joined, _ in prefetch(
+        lambda run: records.join(*run), _runs(start, stop)
+      ):
+        found = np.frombuffer(file.read(len(joined)), np.uint8)
+        if not np.array_equal(found, joined):
+          return False
+      if file.read(1):
+        return False
+  return True
+
+
+def hold_array_records(
+  records: records_lib.SplitRecords,
+  paths: Sequence[_PathLike],
+  ends: Sequence[int],
+) -> bool:
+  """Returns whether ArrayRecord files hold the records, and nothing else.
+
+  Args:
+    records: The records of a split.
+    paths: The files, in order.
+    ends: See `write_tfrecords`.
+
+  Raises:
+    OSError: If a file is missing or cannot be read.
+  """
+  for path, start, stop in _shards(paths, ends):
+    try:
+      shard = shard_reader.open_shard(
+        pathlib.Path(path), 'array_record', stop - start
+      )
+      for first, last in _runs(start, stop):
+        found = shard.records(np.arange(first, last) - start)
+        if found != list(records.examples(first, last)):
+          return False
+    except PreparationError:
+      return False
+  return True
 
 
 def _shards(

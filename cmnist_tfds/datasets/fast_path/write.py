@@ -8,6 +8,7 @@ Both paths write the same examples in the same order.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Sequence
@@ -20,9 +21,15 @@ from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.datasets.fast_path import records, shard_writer
 
+_log = logging.getLogger('cmnist_tfds')
+
 _WRITERS = {
   tfds.core.FileFormat.TFRECORD: shard_writer.write_tfrecords,
   tfds.core.FileFormat.ARRAY_RECORD: shard_writer.write_array_records,
+}
+_CHECKS = {
+  tfds.core.FileFormat.TFRECORD: shard_writer.hold_tfrecords,
+  tfds.core.FileFormat.ARRAY_RECORD: shard_writer.hold_array_records,
 }
 
 
@@ -61,8 +68,9 @@ def write_split(
     filename_template: The paths of the shards, and the name of the split.
     file_format: Format of the shards.
     shard_config: Determines the number of shards.
-    same: A prepared split with the same examples in the same format; None if
-      there is none. If it has the same number of shards, they are linked to.
+    same: A prepared split that should have the same examples in the same format;
+      None if there is none. If its shards hold just what would be written, they
+      are linked to.
 
   Returns:
     The facts that TFDS records about the split.
@@ -76,7 +84,11 @@ def write_split(
   num_shards = shard_config.get_number_shards(joined.num_bytes, num_examples)
   ends = tfds_internals.get_shard_boundaries(num_examples, num_shards)
   paths = filename_template.sharded_filepaths(num_shards)
-  if same and same.num_shards == num_shards:
+  if (
+    same
+    and same.num_shards == num_shards
+    and _hold(same, file_format, joined, ends)
+  ):
     _link(same.filepaths, paths)
   else:
     _WRITERS[file_format](joined, paths, ends)
@@ -86,6 +98,28 @@ def write_split(
     num_bytes=joined.num_bytes,
     filename_template=filename_template,
   )
+
+
+def _hold(
+  same: tfds.core.SplitInfo,
+  file_format: tfds.core.FileFormat,
+  joined: records.SplitRecords,
+  ends: Sequence[int],
+) -> bool:
+  """Returns whether the shards of a prepared split hold the records."""
+  try:
+    hold = _CHECKS[file_format](joined, same.filepaths, ends)
+  except OSError as error:
+    _log.debug('Cannot read %s: %s', same.filepaths, error)
+    hold = False
+  if not hold:
+    _log.warning(
+      'Shards of the %s split in %s are missing or damaged, so they are not'
+      ' linked to. Build that dataset again, with overwriting.',
+      same.name,
+      same.filename_template.data_dir,
+    )
+  return hold
 
 
 def _link(
