@@ -291,6 +291,36 @@ def test_a_killed_download_is_continued(server, tmp_path):
   assert (f'/ok/{IMAGES}', f'bytes={got}-') in server.requests
 
 
+def _files(folder):
+  return {path.name for path in folder.iterdir() if path.suffix != '.lock'}
+
+
+def test_what_a_killed_download_has_left_is_removed(server, tmp_path):
+  made = synthetic.make((server.home('stall'),))
+  server.files.update(made.files)
+  folder = tmp_path / 'cmnist'
+  process = _start(server.home('stall'), tmp_path)
+  process.stdin.write('\n')
+  process.stdin.flush()
+  part = folder / f'{IMAGES.replace("/", "-")}.part'
+  while not part.exists() or not part.stat().st_size:
+    assert process.poll() is None
+    time.sleep(0.01)
+  manual_dir = made.write(tmp_path / 'mine')
+  # It is still being fetched.
+  left = _files(folder)
+  _manager(tmp_path, made, manual_dir=manual_dir)
+  assert _files(folder) == left
+  assert len(left) == 2
+  process.kill()
+  process.communicate()
+  # What was fetched is of use while the file is missing.
+  _manager(tmp_path, made)
+  assert _files(folder) == {part.name}
+  _manager(tmp_path, made, manual_dir=manual_dir)
+  assert _files(folder) == set()
+
+
 def test_two_processes_at_once_end_with_one_good_copy(plain, server, tmp_path):
   home = server.home('ok')
   processes = [_start(home, tmp_path) for _ in range(2)]

@@ -127,6 +127,7 @@ class OriginDownloadManager(tfds.download.DownloadManager):
     }
     # It is made at the first download, on each worker of a Beam pipeline.
     self._origin_downloader: _Downloader | None = None
+    self._clear_remains()
 
   def __getstate__(self) -> dict[str, Any]:
     """Returns the state without the downloader, which cannot be pickled."""
@@ -148,6 +149,29 @@ class OriginDownloadManager(tfds.download.DownloadManager):
     if self._force_download:
       return None
     return cached_file(self._download_dir, file, self._mirror)
+
+  def _clear_remains(self) -> None:
+    """Removes what killed processes have left of files that are at hand.
+
+    What a file begins with is kept as long as the file is missing, so that its
+    download can be continued.
+    """
+    for url, file in self._files.items():
+      path = self._get_dl_path(tfds.download.Resource(url=url))
+      folder = path.parent
+      if not folder.exists():
+        return
+      part = _path_beside(folder, file, 'part')
+      stale = list(folder.glob(f'{path.name}.tmp.*'))
+      if not stale and not part.exists():
+        continue
+      with lock(_path_beside(folder, file, 'lock'), wait=False) as is_free:
+        if not is_free:
+          continue
+        for remains in stale:
+          remains.rmtree()
+        if any(locations_lib.copies_on_disk(file, self.locations)):
+          part.unlink(missing_ok=True)
 
   @property
   def _downloader(self) -> _Downloader:
@@ -175,8 +199,7 @@ class OriginDownloadManager(tfds.download.DownloadManager):
   ) -> promise.Promise[epath.Path]:
     """Fetches a file while no other process fetches it."""
     file = self._files[resource.url]
-    url_path = self._get_dl_path(resource)
-    folder = url_path.parent
+    folder = self._get_dl_path(resource).parent
     with (
       lock(_path_beside(folder, file, 'lock')),
       disk_errors(folder, error=OriginFileError),
@@ -184,9 +207,6 @@ class OriginDownloadManager(tfds.download.DownloadManager):
       # Another process may have fetched it while this one waited.
       path = self.cached(file)
       if path is None:
-        # Killed processes may have left folders.
-        for stale in folder.glob(f'{url_path.name}.tmp.*'):
-          stale.rmtree()
         path = super()._download(resource).get()
     return promise.Promise.resolve(path)
 
