@@ -14,18 +14,25 @@ import pytest
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
 
+# What tests count: how it is called in the summary.
+_COUNTED = {
+  'fault of a host': 'faults of hosts',
+  'kill': 'kills',
+  'simultaneous run': 'simultaneous runs',
+  'surroundings': 'surroundings',
+}
+
+
 def pytest_terminal_summary(terminalreporter):
-  outcomes = collections.Counter(
-    value
-    for report in terminalreporter.getreports('passed')
-    for name, value in report.user_properties
-    if name == 'fault of a host'
-  )
-  if outcomes:
+  counted: dict[str, collections.Counter[str]] = {}
+  for report in terminalreporter.getreports('passed'):
+    for name, outcome in report.user_properties:
+      if name in _COUNTED:
+        counted.setdefault(name, collections.Counter())[outcome] += 1
+  for name, outcomes in counted.items():
+    found = ', '.join(f'{o}: {n}' for o, n in sorted(outcomes.items()))
     terminalreporter.write_line(
-      f'faults of hosts tried: {outcomes.total()}; survived:'
-      f' {outcomes["survived"]}; named in one clear error:'
-      f' {outcomes["named"]}'
+      f'{_COUNTED[name]} tried: {outcomes.total()} ({found})'
     )
 
 

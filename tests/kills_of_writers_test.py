@@ -22,7 +22,7 @@ pytest.importorskip('jinja2')
 _PROGRAM = pathlib.Path(__file__).with_name('programs') / 'kill_at_event.py'
 # Set, it has every change tried, not one in so many.
 _ALL = 'CMNIST_ALL_KILLS'
-_ONE_IN = {'publish': 5, 'catalog': 89}
+_ONE_IN = {'publish': 5, 'catalog': 89, 'build': 11, 'cache': 4}
 
 _MINE = {
   '.git/HEAD': 'ref: refs/heads/main',
@@ -33,7 +33,7 @@ _MINE = {
 
 
 @pytest.fixture(scope='module')
-def run():
+def program():
   """Runs a command, killed before its n-th change to a folder."""
   with subprocess.Popen(
     [sys.executable, str(_PROGRAM)],
@@ -44,14 +44,29 @@ def run():
     text=True,
   ) as process:
 
-    def run(argv, folder, number=0, *, mirrors=False):
-      line = json.dumps([list(map(str, argv)), str(folder), number, mirrors])
+    def run(argv, folder, number=0, *, mirrors=False, cache_dir=''):
+      line = json.dumps(
+        [list(map(str, argv)), str(folder), number, mirrors, str(cache_dir)]
+      )
       process.stdin.write(f'{line}\n')
       process.stdin.flush()
       return int(process.stdout.readline())
 
     yield run
     process.stdin.close()
+
+
+@pytest.fixture
+def run(program, record_property):
+  """Runs a command as `program` does, and counts the kills."""
+
+  def run(*args, **kwargs):
+    status = program(*args, **kwargs)
+    if status == -signal.SIGKILL:
+      record_property('kill', 'survived')
+    return status
+
+  return run
 
 
 @pytest.fixture(scope='module')
@@ -216,3 +231,104 @@ def test_a_killed_run_is_recognised_by_the_manifest(run, data_dir, tmp_path):
     if 'replaced' in manifest:
       break
   assert len(manifest['replaced']) == len(manifest['files']) == 3
+
+
+def _leftovers(folder):
+  return [
+    path
+    for path in folder.rglob('*')
+    if 'incomplete' in path.name or path.name.startswith('.cmnist_tfds.')
+  ]
+
+
+@pytest.mark.parametrize(
+  ('names', 'earlier', 'options'),
+  [
+    (['2-FKd'], [], []),
+    (['2-FKd'], ['2-FKd'], ['--overwrite']),
+    (['2-FKd-r-5'], ['2-FKd'], []),
+    # The remains of one subset are removed by the build of another.
+    (['2-FKd', '1-F'], ['1-Kd'], []),
+  ],
+  ids=['first', 'overwrite', 'reduced', 'several'],
+)
+@pytest.mark.parametrize('warm', [False, True], ids=['cold', 'warm'])
+def test_a_killed_build_leaves_whole_datasets_alone(
+  run, tmp_path, names, earlier, options, warm
+):
+  stride = 1 if os.environ.get(_ALL) else _ONE_IN['build']
+  start, place = tmp_path / 'start', tmp_path / 'place'
+
+  def build(names, options, number=0):
+    where = ['--sample', '--data_dir', place / 'data']
+    argv = ['build', *names, *where, *options]
+    return run(argv, place, number, cache_dir=place / 'cache')
+
+  place.mkdir()
+  if earlier:
+    assert build(earlier, []) == 0
+  if not warm:
+    shutil.rmtree(place / 'cache', ignore_errors=True)
+  shutil.copytree(place, start)
+  old = _datasets(place)
+  assert build(names, options) == 0
+  new = _datasets(place)
+  files = _tree(place / 'data').keys()
+  kills = 0
+  while True:
+    shutil.rmtree(place)
+    shutil.copytree(start, place)
+    status = build(names, options, kills * stride + 1)
+    if status == 0:
+      break
+    assert status == -signal.SIGKILL
+    kills += 1
+    found = _datasets(place)
+    assert old.keys() <= found.keys()
+    for name, dataset in found.items():
+      assert dataset in (old.get(name), new[name]), name
+    # Another build removes what this one has left.
+    if kills % 2:
+      assert build(['1-N'], []) == 0
+      assert not _leftovers(place / 'data')
+      shutil.rmtree(place / 'data/cmnist_sample/1-N')
+      (place / 'data/cmnist_sample/.config/1-N.lock').unlink()
+    assert build(names, options) == 0
+    assert _datasets(place) == new
+    assert not _leftovers(place)
+    assert _tree(place / 'data').keys() == files
+  assert kills > 3
+
+
+def _datasets(folder):
+  """Returns the files of each dataset that readers find."""
+  return {
+    path.parent.parent.name: _tree(path.parent)
+    for path in folder.rglob('dataset_info.json')
+    if 'incomplete' not in str(path)
+  }
+
+
+def test_a_killed_clearing_leaves_whole_entries_alone(run, tmp_path):
+  stride = 1 if os.environ.get(_ALL) else _ONE_IN['cache']
+  start, place = tmp_path / 'start', tmp_path / 'place'
+  argv = ['build', '2-FKd', '--sample', '--data_dir', tmp_path / 'data']
+  assert run(argv, start, cache_dir=start) == 0
+  entries = {p.parent.name for p in start.rglob('manifest.json')}
+  argv[-1] = place / 'data'
+  kills = 0
+  while True:
+    shutil.copytree(start, place)
+    status = run(['cache', 'clear'], place, kills * stride + 1, cache_dir=place)
+    if status == 0:
+      break
+    kills += 1
+    for path in place.rglob('manifest.json'):
+      if 'incomplete' not in str(path):
+        assert len(list(path.parent.iterdir())) > 1
+    assert run(argv, place, cache_dir=place) == 0
+    assert not _leftovers(place)
+    assert entries == {p.parent.name for p in place.rglob('manifest.json')}
+    shutil.rmtree(place)
+  assert not list(place.rglob('manifest.json'))
+  assert kills > 3

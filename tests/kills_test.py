@@ -102,7 +102,11 @@ def _dataset(folder: pathlib.Path) -> dict[str, object]:
   return files | {'dataset_info.json': info}
 
 
-def _kill_often(run, check, start_over, duration, kills=20):
+# Set, it has each command killed so often at random.
+_KILLS = int(os.environ.get('CMNIST_RANDOM_KILLS', '20'))
+
+
+def _kill_often(run, check, start_over, duration, record, kills=_KILLS):
   """Kills a command at random moments, again and again, then lets it end.
 
   Args:
@@ -110,6 +114,7 @@ def _kill_often(run, check, start_over, duration, kills=20):
     check: Checks its result each time it was quicker.
     start_over: Removes all it left behind.
     duration: Of an undisturbed run, in seconds.
+    record: `record_property` of the test.
     kills: How many times it is killed.
   """
   moments = random.Random(0)
@@ -122,11 +127,14 @@ def _kill_often(run, check, start_over, duration, kills=20):
       start_over()
     else:
       kills -= 1
+      record('kill', 'survived')
   assert run() == 0
   check()
 
 
-def test_a_mirror_killed_at_any_moment_ends_complete(nursery, tmp_path):
+def test_a_mirror_killed_at_any_moment_ends_complete(
+  nursery, tmp_path, record_property
+):
   made = synthetic.make()
   folder = tmp_path / 'mirror'
   argv = ['mirror', folder, '--data_dir', tmp_path]
@@ -140,10 +148,11 @@ def test_a_mirror_killed_at_any_moment_ends_complete(nursery, tmp_path):
       check,
       lambda: shutil.rmtree(folder),
       duration=0.6,
+      record=record_property,
     )
 
 
-def _kill_builds(nursery, cache_dir, folder, argv, built, **kwargs):
+def _kill_builds(nursery, cache_dir, folder, argv, built, record, **kwargs):
   """Kills builds, and compares what they end with to an undisturbed one."""
 
   def clear_cache():
@@ -173,20 +182,21 @@ def _kill_builds(nursery, cache_dir, folder, argv, built, **kwargs):
     check,
     start_over,
     duration,
+    record,
     **kwargs,
   )
 
 
 def test_a_build_killed_at_any_moment_ends_like_an_undisturbed_one(
-  nursery, cache_dir, tmp_path
+  nursery, cache_dir, tmp_path, record_property
 ):
   argv = ['build', '3-EElKm', '--sample']
   built = 'cmnist_sample/3-EElKm/1.0.0'
-  _kill_builds(nursery, cache_dir, tmp_path, argv, built)
+  _kill_builds(nursery, cache_dir, tmp_path, argv, built, record_property)
 
 
 def test_a_build_killed_while_it_downloads_ends_like_an_undisturbed_one(
-  nursery, cache_dir, origin_files, tmp_path
+  nursery, cache_dir, origin_files, tmp_path, record_property
 ):
   class Handler(http.server.SimpleHTTPRequestHandler):
     def __init__(self, *args):
@@ -199,8 +209,9 @@ def test_a_build_killed_while_it_downloads_ends_like_an_undisturbed_one(
     threading.Thread(target=server.serve_forever, daemon=True).start()
     mirror = f'http://127.0.0.1:{server.server_port}'
     argv = ['build', '1-F-r-1', '--mirror', mirror]
+    built = 'cmnist/1-F-r-1/1.0.0'
     _kill_builds(
-      nursery, cache_dir, tmp_path, argv, 'cmnist/1-F-r-1/1.0.0', kills=3
+      *(nursery, cache_dir, tmp_path, argv, built, record_property), kills=3
     )
     server.shutdown()
 
@@ -215,3 +226,51 @@ def test_two_builds_of_one_subset_at_once_end_like_one_alone(nursery, tmp_path):
   assert _dataset(tmp_path / 'shared' / built) == _dataset(
     tmp_path / 'alone' / built
   )
+
+
+# Set, it has so many commands run at the same time as others.
+_AT_ONCE = int(os.environ.get('CMNIST_SIMULTANEOUS_RUNS', '16'))
+
+
+def test_commands_at_once_do_not_disturb_each_other(
+  nursery, tmp_path, record_property
+):
+  names = ['2-FKd', '2-FKd-r-5', 'X-12', '1-Km']
+  shared, out = tmp_path / 'shared', tmp_path / 'out'
+  sample = ['--sample', '--data_dir']
+  assert nursery.run(['build', *names, *sample, tmp_path / 'alone']) == [0]
+  alone = {
+    name: _dataset(tmp_path / 'alone/cmnist_sample' / name / '1.0.0')
+    for name in names
+  }
+  assert nursery.run(['build', *names, *sample, shared]) == [0]
+  out.mkdir()
+  choose = random.Random(0)
+  kinds = [
+    lambda: ['build', choose.choice(names), *sample, shared],
+    lambda: ['build', choose.choice(names), *sample, shared, '--overwrite'],
+    lambda: ['build', *choose.sample(names, 2), *sample, shared, '--overwrite'],
+    lambda: ['cache', 'clear'],
+    lambda: ['cache', 'list'],
+    lambda: ['info', choose.choice(names), *sample, shared],
+    lambda: [
+      *('show', choose.choice(names), *sample, shared),
+      *('-o', out / 'x.png', '--histogram'),
+    ],
+    lambda: [
+      *('export', names[0], *sample, shared, '--format', 'npz'),
+      *('-o', out / 'npz'),
+    ],
+  ]
+  count = 0
+  while count < _AT_ONCE:
+    commands = [choose.choice(kinds)() for _ in range(choose.randint(2, 4))]
+    statuses = nursery.run(*commands)
+    assert statuses == [0] * len(commands), commands
+    count += len(commands)
+    for _ in commands:
+      record_property('simultaneous run', 'survived')
+  for name, files in alone.items():
+    assert _dataset(shared / 'cmnist_sample' / name / '1.0.0') == files
+  assert not list(tmp_path.rglob('*incomplete*'))
+  assert not list(out.rglob('.cmnist_tfds.*unfinished*'))

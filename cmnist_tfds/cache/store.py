@@ -207,9 +207,13 @@ def keep(kind: str, name: str, make: Callable[[], Made], check: Check) -> Kept:
   Returns:
     The arrays, checked.
   """
+  roots = _roots()
+  for root in roots:
+    # A folder that cannot be written keeps its remains.
+    with contextlib.suppress(OSError, PreparationError):
+      _clear_remains(root)
   if (kept := find_kept(kind, name, check)) is not None:
     return kept
-  roots = _roots()
   for root, instead in itertools.zip_longest(roots, roots[1:]):
     with contextlib.ExitStack() as held:
       try:
@@ -381,27 +385,21 @@ def _name_of_remains(path: pathlib.Path) -> str | None:
   )
 
 
-def _clear_remains(folder: pathlib.Path, of: str) -> None:
-  """Removes what killed processes have left in the folder of a kind.
-
-  Args:
-    folder: The folder.
-    of: Name of the entry of which the caller holds the lock.
-  """
-  for remains in folder.glob(f'.*{_INCOMPLETE}'):
-    name = _name_of_remains(remains)
-    with contextlib.ExitStack() as held:
-      is_free = name == of or (
-        name
-        and held.enter_context(locks.lock(_lock_file(folder, name), wait=False))
-      )
-      if is_free:
-        shutil.rmtree(remains, ignore_errors=True)
+@functools.cache
+def _clear_remains(root: pathlib.Path) -> None:
+  """Removes what killed processes have left, once in the life of this one."""
+  for kind in KINDS:
+    for remains in (root / kind).glob(f'.*{_INCOMPLETE}'):
+      if name := _name_of_remains(remains):
+        with locks.lock(_lock_file(root / kind, name), wait=False) as is_free:
+          if is_free:
+            shutil.rmtree(remains, ignore_errors=True)
 
 
 def _write(folder: pathlib.Path, made: Made) -> None:
   """Writes an entry into a temporary folder, which it then renames."""
-  _clear_remains(folder.parent, of=folder.name)
+  for remains in folder.parent.glob(f'.{folder.name}.*{_INCOMPLETE}'):
+    shutil.rmtree(remains, ignore_errors=True)
   beside = _temporary_folder(folder)
   try:
     new = beside / 'new'

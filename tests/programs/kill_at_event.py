@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs commands that kill themselves before their n-th change to a folder.
 
-Each line of stdin is JSON: the arguments of a command, a folder, a number n
-and, if it is not empty, the folder of a mirror's files. For each it prints the
-exit status of the command: -9 if it was killed, as it is not where it makes
-fewer changes than n. The imports that commands need are made once.
+Each line of stdin is JSON: the arguments of a command, a folder, a number n,
+whether a synthetic source replaces all sources, and the cache folder, empty for
+that of this process. For each it prints the exit status of the command: -9 if
+it was killed, as it is not where it makes fewer changes than n. The imports
+that commands need are made once.
 """
 
 from __future__ import annotations
@@ -54,10 +55,12 @@ def _kill_at(folder: str, number: int) -> None:
 
 
 for line in sys.stdin:
-  argv, folder, number, mirrors = json.loads(line)
+  argv, folder, number, mirrors, cache_dir = json.loads(line)
   child = os.fork()
   if not child:
     os.dup2(2, 1)
+    if cache_dir:
+      os.environ['CMNIST_CACHE_DIR'] = cache_dir
     if mirrors:
       sources.SOURCES = (synthetic.make().source,)
     _kill_at(folder, number)
