@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.server
 import json
 import os
@@ -11,62 +10,13 @@ import pathlib
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 
 import faulty_server
+import nursery as nursery_lib
 import pytest
 import synthetic
-
-_NURSERY = pathlib.Path(__file__).with_name('programs') / 'nursery.py'
-
-
-class Nursery:
-  """Runs commands quickly, each in a process of its own."""
-
-  def __init__(self) -> None:
-    self._process = subprocess.Popen(
-      [sys.executable, str(_NURSERY)],
-      env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
-      stdin=subprocess.PIPE,
-      stdout=subprocess.PIPE,
-      text=True,
-    )
-    assert self._process.stdout.readline() == 'ready\n'
-
-  def run(
-    self,
-    *commands: list[object],
-    home: str = '',
-    kill_after: float | None = None,
-  ) -> list[int]:
-    """Returns the exit statuses of commands, -9 for those that were killed.
-
-    Args:
-      *commands: Commands to run at the same time.
-      home: Home of a synthetic source to put in place of all sources.
-      kill_after: When to kill them, in seconds.
-    """
-    line = json.dumps([([str(arg) for arg in c], home) for c in commands])
-    self._process.stdin.write(f'{line}\n')
-    self._process.stdin.flush()
-    children = json.loads(self._process.stdout.readline())
-    if kill_after is not None:
-      end = time.monotonic() + kill_after
-      # They may be quicker.
-      with contextlib.suppress(ProcessLookupError):
-        while time.monotonic() < end:
-          os.kill(children[0], 0)
-          time.sleep(0.001)
-        for child in children:
-          os.kill(child, signal.SIGKILL)
-    return json.loads(self._process.stdout.readline())
-
-  def close(self) -> None:
-    self._process.stdin.close()
-    self._process.wait()
 
 
 @pytest.fixture(scope='module')
@@ -80,7 +30,7 @@ def cache_dir(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def nursery(cache_dir):
-  nursery = Nursery()
+  nursery = nursery_lib.Nursery()
   yield nursery
   nursery.close()
 

@@ -465,7 +465,7 @@ def test_planted_entries_of_another_user_are_not_used(
   planted_ones = store.Made(arrays, right.kept.note, 'planted')
   store.keep(kind, entry.path.name, lambda: planted_ones, lambda kept: None)
   give_away(cache_dir)
-  with caplog.at_level(logging.WARNING):
+  with caplog.at_level(logging.INFO, 'cmnist_tfds'):
     (found,) = opened(ONE, 'train', locations)
   assert_whole(found, TOY, 'train', encoded=kind == 'encoded')
   assert f'{entry.path} is not used' in caplog.text

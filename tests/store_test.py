@@ -556,6 +556,7 @@ def check_trusted(kept):
 
 @pytest.mark.parametrize('of', ['', *FILES])
 def test_an_entry_of_another_user_is_left_alone(of, cache_dir, caplog):
+  caplog.set_level(logging.INFO, 'cmnist_tfds')
   keep()
   cache_dir.chmod(0o2777)
   entry = cache_dir / 'arrays/T-train'

@@ -458,13 +458,16 @@ def _label_faults(
 def _foreign_faults(
   item: _Item, images: np.ndarray, labels: np.ndarray
 ) -> Iterator[str]:
-  """Yields why arrays of another user are not those of the origin files."""
+  """Yields why arrays of another user are not those of the key."""
   files = item.source.splits[item.split]
-  if item.source.transposed:
-    images = images.transpose(0, 2, 1)
-  for file, array in ((files.images, images), (files.labels, labels)):
-    if not item.proved or file.fingerprint != origin.fingerprint(array):
-      yield f'it belongs to another user, and nothing proves its {file.name}'
+  if not item.proved:
+    known = item.key.split()[-2:]
+  else:
+    known = [file.fingerprint or '' for file in (files.images, files.labels)]
+    if item.source.transposed:
+      images = images.transpose(0, 2, 1)
+  if known != list(map(origin.fingerprint, (images, labels))):
+    yield 'it belongs to another user, and no fingerprint proves it'
 
 
 def _batches(count: int) -> Iterator[slice]:

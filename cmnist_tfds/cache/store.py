@@ -125,6 +125,10 @@ class _UnusableError(Exception):
   """An entry cannot be used; the message says why."""
 
 
+class _ForeignError(_UnusableError):
+  """An entry of another user cannot be used, as is to be expected."""
+
+
 def cache_dir() -> pathlib.Path:
   """Returns the cache folder.
 
@@ -187,6 +191,9 @@ def _find(
     return _open(folder, check, _trusted_owners(root))
   except FileNotFoundError:
     return None
+  except _ForeignError as error:
+    _log.info('The cache entry %s is not used: %s.', folder, error)
+    return None
   except (_UnusableError, OSError) as error:
     _say_once(f'The cache entry {folder} is not used: {_reason(error)}.')
     return None
@@ -222,6 +229,9 @@ def keep(kind: str, name: str, make: Callable[[], Made], check: Check) -> Kept:
         _say_of_older_version()
         held.enter_context(locks.lock(_lock_file(root / kind, name)))
         _check_replaceable(root, root / kind / name)
+      except _ForeignError as error:
+        _log.info('%s is kept elsewhere, since %s.', name, error)
+        continue
       except (OSError, PreparationError, _UnusableError) as error:
         _say_unwritable(root, error, instead)
         continue
@@ -280,7 +290,7 @@ def _check_replaceable(root: pathlib.Path, folder: pathlib.Path) -> None:
   """Refuses to replace the entry of another user, who would replace ours."""
   with contextlib.suppress(FileNotFoundError):
     if not _is_trusted(folder.lstat(), _trusted_owners(root)):
-      raise _UnusableError(f'{folder.name} in it belongs to another user')
+      raise _ForeignError(f'{folder.name} in it belongs to another user')
 
 
 def _lock_file(folder: pathlib.Path, name: str) -> pathlib.Path:
@@ -483,7 +493,7 @@ def _open(
   )
   wrong = check(kept)
   if wrong:
-    raise _UnusableError(wrong)
+    raise (_UnusableError if kept.is_trusted else _ForeignError)(wrong)
   return kept
 
 
