@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+import tempfile
 
 import nursery as nursery_lib
 import pytest
@@ -20,12 +21,11 @@ _ANN, _BOB = 12345, 23456
 
 @pytest.fixture(scope='module')
 def shared(tmp_path_factory):
-  """A folder that everyone may reach, and that is empty."""
-  folder = tmp_path_factory.mktemp('shared')
-  for parent in (folder, *folder.parents):
-    if parent.owner() == 'root' and parent != pathlib.Path('/'):
-      parent.chmod(parent.stat().st_mode | 0o055)
-  return folder
+  """A folder that everyone may reach, unlike those of pytest."""
+  of_pytest = tmp_path_factory.getbasetemp().parent
+  with tempfile.TemporaryDirectory(dir=of_pytest.parent) as folder:
+    os.chmod(folder, 0o755)
+    yield pathlib.Path(folder)
 
 
 @pytest.fixture(scope='module')
