@@ -19,6 +19,8 @@ from typing import Any
 
 import tqdm
 
+from cmnist_tfds import streams
+from cmnist_tfds.disk_errors import format_size
 from cmnist_tfds.errors import CmnistError, PreparationError
 from cmnist_tfds.load import prepared
 from cmnist_tfds.subsets import Subset
@@ -98,7 +100,7 @@ def build(
     total=len(selected),
     desc='Building',
     unit=' subsets',
-    disable=not sys.stderr.isatty(),
+    disable=not streams.is_terminal(sys.stderr),
   ) as progress:
     for group in (full, reduced):
       outcomes: Iterator[Outcome]
@@ -167,7 +169,7 @@ def _build_one(subset: Subset, options: Options) -> Outcome:
 
     from cmnist_tfds.datasets.get_builder import get_builder
 
-  if not sys.stderr.isatty() or multiprocessing.parent_process():
+  if not streams.is_terminal(sys.stderr) or multiprocessing.parent_process():
     tfds.disable_progress_bar()
   mode = tfds.download.GenerateMode
   start = time.monotonic()
@@ -223,8 +225,8 @@ def _check_disk_space(selected: Sequence[Subset], options: Options) -> None:
   free = shutil.disk_usage(existing).free
   if needed > free:
     raise PreparationError(
-      f'{len(selected)} subsets need about {needed / 1e9:,.1f} GB, but only'
-      f' {free / 1e9:,.1f} GB are free in {existing}. Free some space, or choose'
+      f'{len(selected)} subsets need about {format_size(needed)}, but only'
+      f' {format_size(free)} are free in {existing}. Free some space, or choose'
       ' another folder with --data_dir.'
     )
 

@@ -25,6 +25,7 @@ ROAD = (
   'schema',
   'extras',
   'disk_errors',
+  'streams',
   'locks',
   'atomic',
   'prefetch',

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import re
 import shlex
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
@@ -117,10 +118,12 @@ def add_locations(parser: argparse.ArgumentParser) -> None:
 
 def at_least_one(text: str) -> int:
   """Returns the number that an argument gives, which must be 1 or more."""
-  number = int(text)
-  if number < 1:
-    raise argparse.ArgumentTypeError(f'must be at least 1, not {text}')
-  return number
+  # More digits than any number of examples or processes has.
+  if not re.fullmatch('0*[1-9][0-9]{0,17}', text, re.ASCII):
+    raise argparse.ArgumentTypeError(
+      f'expected a whole number of at least 1, found {text!r}'
+    )
+  return int(text)
 
 
 def named_subsets(names: Iterable[str]) -> list[Subset]:
