@@ -206,14 +206,14 @@ def _build_one(subset: Subset, options: Options) -> Outcome:
 
 def _check_disk_space(selected: Sequence[Subset], options: Options) -> None:
   """Raises a `PreparationError` if the disk is too small for the subsets."""
-  if options.sample:
-    return
   names = {subset.name for subset in selected}
   num_examples = 0
   for subset in selected:
-    folder = prepared.dataset_dir(subset, data_dir=options.data_dir)
-    if folder.exists():
-      continue
+    folder = prepared.dataset_dir(
+      subset, data_dir=options.data_dir, sample=options.sample
+    )
+    if options.sample or folder.exists():
+      continue  # The sample is small.
     num_examples += subset.num_train or 0
     # A reduced subset shares the test shards of the full one.
     if subset.per_class is None or subset.full.name not in names:

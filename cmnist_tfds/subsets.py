@@ -60,11 +60,12 @@ CITATION = """\
 _NAME = re.compile(
   r'(?:cmnist[-/])?(?P<base>.*?)(?:-r-(?P<per_class>.*))?', re.DOTALL
 )
-# A reduced subset with other separators, as '2-FKd-r10' and '2_FKd_10'.
-_LOOSELY_REDUCED = re.compile(
-  '(?P<full>.+?)[^a-z0-9]*(?P<r>r?)[^a-z0-9]*(?P<per_class>0*[1-9][0-9]{,8})'
-)
+# No class has a billion examples, and a folder's name may not be too long.
+_PER_CLASS = re.compile('0*[1-9][0-9]{0,8}')
 _DIGITS = '0123456789'
+
+# How many names an error suggests.
+_SUGGESTED = 3
 _BASE = re.compile(r'(?P<count>[0-9]+|x)-(?P<keys>[^-]+)')
 
 
@@ -451,10 +452,11 @@ def _named_mix(name: str, size: str) -> Subset:
   """Returns the mix with the number of classes that a name gives."""
   if size not in map(str, _mix_sizes()):
     sizes = ' or '.join(map(str, _mix_sizes()))
+    mixes = [f'X-{n}' for n in _mix_sizes()]
     raise _no_subset(
       name,
       f'CMNIST-X has {sizes} classes, not {size}',
-      _guess(name) or [f'X-{n}' for n in _mix_sizes()],
+      list(dict.fromkeys([*_guess(name), *mixes]))[:_SUGGESTED],
     )
   return mix(int(size))
 
@@ -486,20 +488,22 @@ def _combination(name: str, base: str, count: str, keys: str) -> Subset:
     raise _no_subset(
       name,
       f'it says {count} sources and names {len(combined)}',
-      [meant.name],
+      list(dict.fromkeys([meant.name, *_close_names(base)]))[:_SUGGESTED],
     )
   return meant
 
 
 def _per_class(name: str, full: Subset, text: str) -> int:
   """Returns the N of `-r-N`."""
-  # No class has a billion examples, and a folder's name may not be too long.
-  if not re.fullmatch('0*[1-9][0-9]{0,8}', text, re.ASCII):
+  if not _PER_CLASS.fullmatch(text):
+    _, digits = _split_reduction(name)
     raise _no_subset(
       name,
       '-r-N keeps the first N training examples of each class, N a whole'
       f' number of at least 1 and at most nine digits, not {text!r}',
-      [f'{full.name}-r-{n}' for n in REDUCED_SIZES[:3]],
+      [full.name]
+      if digits
+      else [f'{full.name}-r-{n}' for n in REDUCED_SIZES[:3]],
     )
   return int(text)
 
@@ -536,17 +540,34 @@ def _say_collisions(collisions: dict[str, list[Source]]) -> str:
 
 
 def _guess(name: str) -> list[str]:
-  """Returns names of valid subsets that a user may have meant."""
+  """Returns names of full subsets that a user may have meant."""
+  text, _ = _split_reduction(name)
+  return _same_letters(text) or _close_names(text)
+
+
+def _split_reduction(name: str) -> tuple[str, str]:
+  """Returns the parts of a name before and after an `-r-` of any spelling.
+
+  Args:
+    name: The name, as '2-FKd-r10', '2_FKd_10' or '2-FKd'.
+
+  Returns:
+    The case-folded name of the full subset, and the digits of the N of `-r-N`;
+    no digits if there are none that give an N.
+  """
   # Full-width letters and the like become plain ones.
   text = unicodedata.normalize('NFKC', name).casefold().strip()
   text = text.removeprefix('cmnist')
-  if match := _LOOSELY_REDUCED.fullmatch(text):
-    full = _same_letters(match['full'])
-    if match['r'] and not full:
-      full = _close_names(match['full'])
-    if full:
-      return [f'{meant}-r-{int(match["per_class"])}' for meant in full]
-  return _same_letters(text) or _close_names(text)
+  if _same_letters(text):
+    return text, ''
+  full, _, tail = text.rpartition('r')
+  digits = re.sub('[^0-9]', '', tail)
+  if full:
+    return full, digits if _PER_CLASS.fullmatch(digits) else ''
+  match = re.fullmatch(f'(.+?)[^a-z0-9]*({_PER_CLASS.pattern})', text)
+  if match and _same_letters(match[1]):
+    return match[1], match[2]
+  return text, ''
 
 
 def _same_letters(text: str) -> list[str]:
@@ -569,7 +590,7 @@ def _close_names(text: str) -> list[str]:
   # Many leave the number of sources out.
   skipped = '' if typed[:1] in _DIGITS else _DIGITS
   by_letters = {_letters(name).lstrip(skipped): name for name in names}
-  close = difflib.get_close_matches(typed, by_letters, n=3)
+  close = difflib.get_close_matches(typed, by_letters, n=_SUGGESTED)
   return [by_letters[letters] for letters in close]
 
 
@@ -579,6 +600,10 @@ def _letters(text: str) -> str:
 
 
 def _no_subset(name: str, why: str, meant: Sequence[str]) -> SubsetNameError:
+  """Returns the error that says why, and suggests names of full subsets."""
+  _, per_class = _split_reduction(name)
+  if per_class:
+    meant = [f'{full}-r-{int(per_class)}' for full in meant]
   hint = f' Did you mean {", ".join(meant)}?' if meant else ''
   return SubsetNameError(
     f'{name!r} is no CMNIST subset: {why}.{hint} `cmnist list` shows all.'

@@ -26,6 +26,7 @@ ROAD = (
   'extras',
   'disk_errors',
   'streams',
+  'user_paths',
   'locks',
   'atomic',
   'prefetch',

@@ -18,6 +18,7 @@ from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.user_paths import expand_home
 
 if TYPE_CHECKING:
   Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -164,14 +165,12 @@ def origin_locations(args: argparse.Namespace) -> origin.Locations:
 
   # TFDS knows its default folder; any builder tells it.
   builder = get_builder(subsets.subset(subsets.DEFAULT), data_dir=args.data_dir)
-  download_dir = pathlib.Path(
+  download_dir = expand_home(
     args.download_dir or builder.data_dir_root / 'downloads'
-  ).expanduser()
+  )
   mirror = origin.mirror_of_user(args.mirror)
   return origin.Locations(
-    manual_dir=pathlib.Path(
-      args.manual_dir or download_dir / 'manual'
-    ).expanduser(),
+    manual_dir=expand_home(args.manual_dir or download_dir / 'manual'),
     mirror=mirror,
     cached=lambda file: download_manager.cached_file(
       download_dir, file, mirror

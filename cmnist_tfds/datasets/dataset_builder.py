@@ -27,6 +27,7 @@ from cmnist_tfds.datasets import (
 )
 from cmnist_tfds.datasets.fast_path import write
 from cmnist_tfds.datasets.tfds_messages import restrained_messages
+from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import PreparationError, SubsetNameError
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
@@ -217,7 +218,14 @@ class CmnistBuilder(  # type: ignore[call-arg]
       'download_config': download_config,
       'file_format': chosen,
     }
-    with restrained_messages():
+    with (
+      restrained_messages(),
+      disk_errors(
+        self.data_dir,
+        alternative='choose another folder with data_dir (--data_dir on the'
+        ' command line)',
+      ),
+    ):
       self._prepare(arguments)
 
   def _prepare(self, arguments: dict[str, Any]) -> None:
