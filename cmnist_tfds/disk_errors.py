@@ -64,11 +64,12 @@ def explain(
   """
   remedy = alternative[0].upper() + alternative[1:]
   if isinstance(cause, UnicodeEncodeError):
+    if cause.encoding != 'utf-8':
+      remedy = 'Set the environment variable PYTHONUTF8=1'
     missing = ascii(cause.object[cause.start : cause.end])
     return (
       f'{os.fspath(path)}: file names cannot contain {missing}, because their'
-      f' encoding is {cause.encoding}. Set the environment variable'
-      ' PYTHONUTF8=1.'
+      f' encoding is {cause.encoding}. {remedy}.'
     )
   # Libraries put the number of the error and more into their messages.
   reason = cause.strerror or str(cause)

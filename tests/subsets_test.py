@@ -151,12 +151,12 @@ def test_spellings_resolve_to_one_record(alias, name):
     ('3-EElKn', 'not made of the keys', '3-EElKm'),
     ('', 'a name is <number of sources>', ''),
     ('2-FKd-r-0', "at least 1 and at most nine digits, not '0'", '2-FKd-r'),
-    ('2-FKd-r--5', "not '-5'", '2-FKd-r-1'),
+    ('2-FKd-r--5', "not '-5'", '2-FKd-r-5'),
     ('2-FKd-r-', "not ''", '2-FKd-r-1'),
     ('2-FKd-r-1.5', "not '1.5'", '2-FKd-r-1'),
     ('2-FKd-r-٣', "not '٣'", '2-FKd-r-1'),
     ('2-FKd-r-9999999999', 'at most nine digits', '2-FKd-r-1'),
-    ('2-FKd-r-5-r-5', "not '5-r-5'", '2-FKd-r-1'),
+    ('2-FKd-r-5-r-5', "not '5-r-5'", '2-FKd-r-5'),
   ],
 )
 def test_names_that_are_none_say_why_and_what_was_meant(name, why, meant):
