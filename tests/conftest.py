@@ -26,6 +26,13 @@ def pytest_terminal_summary(terminalreporter):
       f' {outcomes["survived"]}; named in one clear error:'
       f' {outcomes["named"]}'
     )
+  surroundings = sum(
+    name == 'surroundings'
+    for report in terminalreporter.getreports('passed')
+    for name, _ in report.user_properties
+  )
+  if surroundings:
+    terminalreporter.write_line(f'surroundings survived: {surroundings}')
 
 
 @pytest.fixture(scope='session', autouse=True)
