@@ -170,8 +170,6 @@ def homeless(tmp_path, monkeypatch):
     ['info', 'X-12'],
     ['build', 'X-12'],
     ['build', 'X-12', '--sample'],
-    ['verify', '1-Km'],
-    ['mirror', 'm', '1-Km'],
     ['show', 'X-12', '-o', 'a.svg'],
     ['export', 'X-12', '--format', 'idx', '-o', 'o'],
     ['catalog', '-o', 'o'],
@@ -189,6 +187,33 @@ def test_without_a_home_the_remedy_is_told(argv, homeless, capsys):
   assert 'no home directory' in line
   assert 'HOME' in line and '--data_dir' in line
   assert not list(homeless.iterdir())
+
+
+@pytest.mark.parametrize('argv', [['verify', '1-Km'], ['mirror', 'm', '1-Km']])
+def test_without_a_home_there_is_no_folder_of_downloads(argv, tmp_path):
+  # TFDS finds its folders when it is imported.
+  done = subprocess.run(
+    [
+      *(sys.executable, '-c'),
+      'import os, pwd, sys\n'
+      'def fail(_): raise KeyError\n'
+      'pwd.getpwuid = fail\n'
+      'os.environ.pop("HOME", None)\n'
+      'os.environ.pop("TFDS_DATA_DIR", None)\n'
+      'from cmnist_tfds import cli\n'
+      'sys.exit(cli.main(sys.argv[1:]))',
+      *argv,
+    ],
+    check=False,
+    capture_output=True,
+    text=True,
+    cwd=tmp_path,
+    env={**os.environ, 'PYTHONPATH': os.path.dirname(cmnist_tfds.__path__[0])},
+  )
+  assert done.returncode == 1
+  (line,) = _lines(done.stderr)
+  assert 'no home directory' in line and '--data_dir' in line
+  assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize('command', ['list', 'cache', *_WRITERS])
