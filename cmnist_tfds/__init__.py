@@ -12,10 +12,14 @@ Neither TensorFlow nor TensorFlow Datasets is imported before it is needed.
 
 from __future__ import annotations
 
+import importlib
+import logging
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import wrapt
 
+from cmnist_tfds import streams
 from cmnist_tfds.errors import (
   CmnistError,
   MemoryShortageError,
@@ -42,6 +46,21 @@ __all__ = [
   'subset',
 ]
 __version__ = '1.0.0'
+
+logging.getLogger(__name__).addFilter(streams.passes_log)
+
+
+def __dir__() -> list[str]:
+  return [*__all__, '__version__']
+
+
+if not TYPE_CHECKING:
+
+  def __getattr__(name: str) -> ModuleType:
+    """Imports the deprecated `cmnist_tfds.read` when it is first used."""
+    if name == 'read':
+      return importlib.import_module(f'{__name__}.{name}')
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 @wrapt.when_imported('tensorflow_datasets')

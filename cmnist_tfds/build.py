@@ -19,7 +19,8 @@ from multiprocessing import connection
 
 import tqdm
 
-from cmnist_tfds import interrupts
+from cmnist_tfds import interrupts, streams
+from cmnist_tfds.disk_errors import format_size
 from cmnist_tfds.errors import CmnistError, PreparationError
 from cmnist_tfds.load import prepared
 from cmnist_tfds.subsets import Subset
@@ -102,7 +103,7 @@ def build(
     total=len(selected),
     desc='Building',
     unit=' subsets',
-    disable=not sys.stderr.isatty(),
+    disable=not streams.is_terminal(sys.stderr),
   ) as progress:
     for group in (full, reduced):
       outcomes: Iterator[Outcome]
@@ -238,7 +239,7 @@ def _build_one(subset: Subset, options: Options) -> Outcome:
 
     from cmnist_tfds.datasets.get_builder import get_builder
 
-  if not sys.stderr.isatty() or multiprocessing.parent_process():
+  if not streams.is_terminal(sys.stderr) or multiprocessing.parent_process():
     tfds.disable_progress_bar()
   mode = tfds.download.GenerateMode
   start = time.monotonic()
@@ -281,14 +282,14 @@ def _build_one(subset: Subset, options: Options) -> Outcome:
 
 def _check_disk_space(selected: Sequence[Subset], options: Options) -> None:
   """Raises a `PreparationError` if the disk is too small for the subsets."""
-  if options.sample:
-    return
   names = {subset.name for subset in selected}
   num_examples = 0
   for subset in selected:
-    folder = prepared.dataset_dir(subset, data_dir=options.data_dir)
-    if folder.exists():
-      continue
+    folder = prepared.dataset_dir(
+      subset, data_dir=options.data_dir, sample=options.sample
+    )
+    if options.sample or folder.exists():
+      continue  # The sample is small.
     num_examples += subset.num_train or 0
     # A reduced subset shares the test shards of the full one.
     if subset.per_class is None or subset.full.name not in names:
@@ -300,8 +301,8 @@ def _check_disk_space(selected: Sequence[Subset], options: Options) -> None:
   free = shutil.disk_usage(existing).free
   if needed > free:
     raise PreparationError(
-      f'{len(selected)} subsets need about {needed / 1e9:,.1f} GB, but only'
-      f' {free / 1e9:,.1f} GB are free in {existing}. Free some space, or choose'
+      f'{len(selected)} subsets need about {format_size(needed)}, but only'
+      f' {format_size(free)} are free in {existing}. Free some space, or choose'
       ' another folder with --data_dir.'
     )
 

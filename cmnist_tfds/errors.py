@@ -26,6 +26,14 @@ class PreparationError(CmnistError):
   """A dataset that cannot be prepared or written as asked."""
 
 
+class MissingExtraError(PreparationError, ImportError):
+  """An optional library that is not installed; names the extra with it."""
+
+
+class OutputError(CmnistError):
+  """Standard output that cannot be written."""
+
+
 class TfdsVersionError(CmnistError, ImportError):
   """A version of TensorFlow Datasets that lacks what this package needs."""
 

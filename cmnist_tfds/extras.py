@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.errors import MissingExtraError
 
 
 def missing_extra(
   what: str, error: ImportError, extra: str
-) -> PreparationError:
+) -> MissingExtraError:
   """Returns the error for an optional library that is not installed.
 
   Args:
@@ -16,7 +16,8 @@ def missing_extra(
     error: The error that importing the library raised.
     extra: The extra of this package that installs the library.
   """
-  return PreparationError(
+  return MissingExtraError(
     f'{what} needs {error.name}, which is not installed. Run: pip install'
-    f' "cmnist_tfds[{extra}]"'
+    f' "cmnist_tfds[{extra}]"',
+    name=error.name,
   )

@@ -19,6 +19,9 @@ import difflib
 import functools
 import itertools
 import re
+import reprlib
+import textwrap
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +60,12 @@ CITATION = """\
 _NAME = re.compile(
   r'(?:cmnist[-/])?(?P<base>.*?)(?:-r-(?P<per_class>.*))?', re.DOTALL
 )
+# No class has a billion examples, and a folder's name may not be too long.
+_PER_CLASS = re.compile('0*[1-9][0-9]{0,8}')
+_DIGITS = '0123456789'
+
+# How many names an error suggests.
+_SUGGESTED = 3
 _BASE = re.compile(r'(?P<count>[0-9]+|x)-(?P<keys>[^-]+)')
 
 
@@ -83,6 +92,10 @@ class SubsetClass:
   train: int | None
   test: int | None
 
+  def __repr__(self) -> str:
+    name = reprlib.repr(self.name)
+    return f'<SubsetClass {self.label}: {name}, {self.raw_label} in {self.source.key}>'
+
 
 @dataclasses.dataclass(frozen=True)
 class Subset:
@@ -98,6 +111,15 @@ class Subset:
   name: str
   members: tuple[tuple[Source, tuple[int, ...]], ...]
   per_class: int | None = None
+
+  def __repr__(self) -> str:
+    train, test = ('?' if n is None else f'{n:,}' for n in self._sizes)
+    return textwrap.shorten(
+      f'<Subset {self.name}: {self.num_classes} classes, {train} train, {test}'
+      ' test>',
+      80,
+      placeholder=' ...>',
+    )
 
   def __reduce__(self) -> tuple[Any, ...]:
     # There is one record of each subset in a process.
@@ -164,6 +186,10 @@ class Subset:
     return self._num_examples('test')
 
   @property
+  def _sizes(self) -> tuple[int | None, int | None]:
+    return self.num_train, self.num_test
+
+  @property
   def description(self) -> str:
     """One sentence with the sources, the number of classes and the sizes."""
     parts = ' + '.join(f'{s.key} ({s.title})' for s in self.sources)
@@ -173,8 +199,7 @@ class Subset:
       else ''
     )
     train, test = (
-      'an unknown number of' if n is None else f'{n:,}'
-      for n in (self.num_train, self.num_test)
+      'an unknown number of' if n is None else f'{n:,}' for n in self._sizes
     )
     return (
       f'{self.title}: {parts}; {self.num_classes} classes{kept};'
@@ -416,7 +441,7 @@ def _full(name: str, base: str) -> Subset:
       name,
       'a name is <number of sources>-<their keys>, X-12 or X-24, then'
       ' optionally -r-<training examples a class>',
-      _guess(base),
+      _guess(name),
     )
   if match['count'] == 'x':
     return _named_mix(name, match['keys'])
@@ -427,10 +452,11 @@ def _named_mix(name: str, size: str) -> Subset:
   """Returns the mix with the number of classes that a name gives."""
   if size not in map(str, _mix_sizes()):
     sizes = ' or '.join(map(str, _mix_sizes()))
+    mixes = [f'X-{n}' for n in _mix_sizes()]
     raise _no_subset(
       name,
       f'CMNIST-X has {sizes} classes, not {size}',
-      [f'X-{n}' for n in _mix_sizes()],
+      list(dict.fromkeys([*_guess(name), *mixes]))[:_SUGGESTED],
     )
   return mix(int(size))
 
@@ -443,12 +469,12 @@ def _combination(name: str, base: str, count: str, keys: str) -> Subset:
     raise _no_subset(
       name,
       f'it is not made of the keys of sources: {known}',
-      _guess(base),
+      _guess(name),
     )
   ordered = sorted(set(combined), key=_place)
   collisions = shared_class_names(ordered)
   if collisions:
-    raise _no_subset(name, _say_collisions(collisions), _guess(base))
+    raise _no_subset(name, _say_collisions(collisions), _guess(name))
   meant = combine(ordered)
   if len(ordered) < len(combined):
     raise _no_subset(name, 'a source is named twice', [meant.name])
@@ -462,20 +488,22 @@ def _combination(name: str, base: str, count: str, keys: str) -> Subset:
     raise _no_subset(
       name,
       f'it says {count} sources and names {len(combined)}',
-      [meant.name],
+      list(dict.fromkeys([meant.name, *_close_names(base)]))[:_SUGGESTED],
     )
   return meant
 
 
 def _per_class(name: str, full: Subset, text: str) -> int:
   """Returns the N of `-r-N`."""
-  # No class has a billion examples, and a folder's name may not be too long.
-  if not re.fullmatch('0*[1-9][0-9]{0,8}', text, re.ASCII):
+  if not _PER_CLASS.fullmatch(text):
+    _, digits = _split_reduction(name)
     raise _no_subset(
       name,
       '-r-N keeps the first N training examples of each class, N a whole'
       f' number of at least 1 and at most nine digits, not {text!r}',
-      [f'{full.name}-r-{n}' for n in REDUCED_SIZES[:3]],
+      [full.name]
+      if digits
+      else [f'{full.name}-r-{n}' for n in REDUCED_SIZES[:3]],
     )
   return int(text)
 
@@ -511,20 +539,71 @@ def _say_collisions(collisions: dict[str, list[Source]]) -> str:
   )
 
 
-def _guess(base: str) -> list[str]:
-  """Returns names of valid subsets that a user may have meant."""
-  keys = re.sub('[^a-z0-9]', '', re.sub('^[0-9]+-', '', base))
-  combined = _split_keys(keys)
-  if combined:
-    meant = sorted(set(combined), key=_place)
-    if not shared_class_names(meant):
-      return [combine(meant).name]
-  by_folded = {s.name.casefold(): s.name for s in published()}
-  close = difflib.get_close_matches(base, by_folded, n=3)
-  return [by_folded[folded] for folded in close]
+def _guess(name: str) -> list[str]:
+  """Returns names of full subsets that a user may have meant."""
+  text, _ = _split_reduction(name)
+  return _same_letters(text) or _close_names(text)
+
+
+def _split_reduction(name: str) -> tuple[str, str]:
+  """Returns the parts of a name before and after an `-r-` of any spelling.
+
+  Args:
+    name: The name, as '2-FKd-r10', '2_FKd_10' or '2-FKd'.
+
+  Returns:
+    The case-folded name of the full subset, and the digits of the N of `-r-N`;
+    no digits if there are none that give an N.
+  """
+  # Full-width letters and the like become plain ones.
+  text = unicodedata.normalize('NFKC', name).casefold().strip()
+  text = text.removeprefix('cmnist')
+  if _same_letters(text):
+    return text, ''
+  full, _, tail = text.rpartition('r')
+  digits = re.sub('[^0-9]', '', tail)
+  if full:
+    return full, digits if _PER_CLASS.fullmatch(digits) else ''
+  match = re.fullmatch(f'(.+?)[^a-z0-9]*({_PER_CLASS.pattern})', text)
+  if match and _same_letters(match[1]):
+    return match[1], match[2]
+  return text, ''
+
+
+def _same_letters(text: str) -> list[str]:
+  """Returns the name of the subset that has the keys in a text, if any."""
+  letters = _letters(text)
+  for size in _mix_sizes():
+    if letters == f'x{size}':
+      return [f'X-{size}']
+  meant = sorted(set(_split_keys(letters.lstrip(_DIGITS)) or ()), key=_place)
+  if not meant or shared_class_names(meant):
+    return []
+  return [combine(meant).name]
+
+
+def _close_names(text: str) -> list[str]:
+  """Returns the names of the subsets that are most like a text."""
+  typed = _letters(text)
+  singles = [combine([source]) for source in sources_lib.SOURCES]
+  names = [s.name for s in (*published(), *singles)]
+  # Many leave the number of sources out.
+  skipped = '' if typed[:1] in _DIGITS else _DIGITS
+  by_letters = {_letters(name).lstrip(skipped): name for name in names}
+  close = difflib.get_close_matches(typed, by_letters, n=_SUGGESTED)
+  return [by_letters[letters] for letters in close]
+
+
+def _letters(text: str) -> str:
+  """Returns the letters and digits of a text, case-folded, with l for i."""
+  return re.sub('[^a-z0-9]', '', text.casefold()).replace('i', 'l')
 
 
 def _no_subset(name: str, why: str, meant: Sequence[str]) -> SubsetNameError:
+  """Returns the error that says why, and suggests names of full subsets."""
+  _, per_class = _split_reduction(name)
+  if per_class:
+    meant = [f'{full}-r-{int(per_class)}' for full in meant]
   hint = f' Did you mean {", ".join(meant)}?' if meant else ''
   return SubsetNameError(
     f'{name!r} is no CMNIST subset: {why}.{hint} `cmnist list` shows all.'

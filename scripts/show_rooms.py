@@ -27,6 +27,8 @@ ROAD = (
   'disk_errors',
   'interrupts',
   'shared_folders',
+  'streams',
+  'user_paths',
   'locks',
   'atomic',
   'prefetch',

@@ -181,8 +181,7 @@ def test_overwrite_builds_anew(capsys, data_dir):
     (['build', '2-ElN'], 'in El (EMNIST Letters) and N (notMNIST)'),
     (['build', '2-FKd-r-0'], "not '0'"),
     (['info', '3-EElKn'], "'3-EElKn' is no CMNIST subset"),
-    (['build', 'X-12', '--jobs', '0'], 'must be at least 1'),
-    (['build', 'X-12', '--jobs', 'two'], 'invalid'),
+    (['build', 'X-12', '--jobs', '0'], "of at least 1, found '0'"),
     (['show', 'X-12'], 'required: -o'),
     (['paint'], 'invalid choice'),
     ([], 'required'),
@@ -214,7 +213,10 @@ def test_too_small_a_disk_is_told_before_the_work(
   )
   status, _, err = _run(capsys, 'build', '2-FKd', '--data_dir', tmp_path)
   assert status == 1
-  assert 'need about 0.1 GB' in err and '--data_dir' in err
+  assert (
+    'need about 63.0 MB, but only 1 bytes are free' in err
+    and '--data_dir' in err
+  )
 
 
 def test_interrupt_keeps_what_is_finished_and_nothing_else(tmp_path):
@@ -259,7 +261,9 @@ def test_show_draws_a_picture(capsys, data_dir, tmp_path):
     capsys,
     *('show', '3-EElKm', '--sample', '--data_dir', data_dir, '-o', picture),
   )
-  assert (status, err) == (0, '')
+  assert status == 0
+  # Not every machine has fonts with all class names.
+  assert all('No installed font' in line for line in err.splitlines())
   assert '46 classes' in out and str(picture) in out
   with Image.open(picture) as drawn:
     assert drawn.format == 'PNG'

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import resource
 
 import pytest
@@ -33,8 +32,13 @@ def test_the_files_of_the_user_stay(earlier, tmp_path, command, name, target):
   assert outcome.lost == []
   assert outcome.left == []
   assert outcome.done == target.expected, outcome.errors
-  # One error in one line.
-  assert outcome.errors.count('\n') == (target.expected != 'written')
+  # One error in one line; not every machine has fonts with all class names.
+  errors = [
+    line
+    for line in outcome.errors.splitlines()
+    if not line.startswith('cmnist: warning: No installed font')
+  ]
+  assert len(errors) == (target.expected != 'written')
   assert outcome.errors.startswith('cmnist: ') or not outcome.errors
 
 
@@ -74,9 +78,9 @@ def test_a_full_disk_is_told_and_nothing_is_left_behind(
   assert outcome.done == output_targets.REFUSED
   assert (outcome.lost, outcome.left) == ([], [])
   output = f'x.{command[-3:]}' if command.startswith('show') else 'out'
-  # PyArrow has words of its own around those of the system.
-  assert re.fullmatch(
-    rf'cmnist: Cannot write to {tmp_path / output}: [^\n]*File too large\. Free'
-    ' space on that disk, or choose another folder\\.\\n',
-    outcome.errors,
+  # A warning may tell that the cache cannot be written either.
+  *_, error = outcome.errors.splitlines()
+  assert error == (
+    f'cmnist: Cannot write to {tmp_path / output}: File too large. Free space on'
+    ' that disk, or choose another folder.'
   )

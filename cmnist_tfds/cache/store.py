@@ -34,7 +34,7 @@ import numpy as np
 from zlib_ng import zlib_ng
 
 from cmnist_tfds import locks
-from cmnist_tfds.disk_errors import disk_errors
+from cmnist_tfds.disk_errors import disk_errors, format_size
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.shared_folders import make_folder
 
@@ -574,7 +574,7 @@ def _say_of_older_version() -> None:
   if older:
     total = sum(entry.num_bytes for entry in older)
     _say_once(
-      f'{cache_dir()} holds {total / 1e6:,.0f} MB of an older version of this'
+      f'{cache_dir()} holds {format_size(total)} of an older version of this'
       ' package. This version does not use them, and reads and encodes the'
       f' sources again. Run `cmnist cache clear --kind {OLDER}` to delete the'
       ' old files.'

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import cmnist_tfds
-from cmnist_tfds import interrupts
+from cmnist_tfds import disk_errors, interrupts, streams
 from cmnist_tfds.cli import (
   build_command,
   cache_command,
@@ -25,6 +25,7 @@ from cmnist_tfds.cli import (
   tfds_pr_command,
   verify_command,
 )
+from cmnist_tfds.cli.command_parser import CommandParser
 from cmnist_tfds.errors import CmnistError, SubsetNameError
 
 # In the order of `cmnist --help`.
@@ -59,28 +60,45 @@ def main(argv: Sequence[str] | None = None) -> int:
   """
   # Otherwise TensorFlow logs how it was compiled to stderr.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-  args = _parser().parse_args(argv)
+  with streams.command_streams(), terminal.warnings_as_lines():
+    try:
+      return _run(argv)
+    except BrokenPipeError:
+      return 0  # The reader has what it wanted (`cmnist list | head`).
+    except (CmnistError, OSError, MemoryError, KeyboardInterrupt) as error:
+      return terminal.fail(*_explain(error))
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+  """Returns the message and the exit status of a command that failed."""
+  if isinstance(error, CmnistError):
+    usage = isinstance(error, SubsetNameError)
+    return str(error), terminal.USAGE if usage else terminal.FAILED
+  if isinstance(error, OSError):
+    used = error.filename or 'a file'
+    return f'cannot use {disk_errors.explain(error, used)}', terminal.FAILED
+  if isinstance(error, MemoryError):
+    said = f': {error}' if str(error) else ''
+    return (
+      f'out of memory{said}. Close other programs, or use a smaller subset.',
+      terminal.FAILED,
+    )
+  assert isinstance(error, KeyboardInterrupt)
+  status = interrupts.exit_status(error)
+  return 'interrupted; what was finished is kept', status
+
+
+def _run(argv: Sequence[str] | None) -> int:
+  """Runs a command; returns its exit status when all its output is written."""
   try:
+    args = _parser().parse_args(argv)
     with interrupts.terminations_interrupt():
       status: int = args.run(args)
+  except SystemExit:  # After --help, for example.
     sys.stdout.flush()
-    return status
-  except SubsetNameError as error:
-    return terminal.fail(error, terminal.USAGE)
-  except CmnistError as error:
-    return terminal.fail(error)
-  except BrokenPipeError:
-    # The reader closed the pipe (`cmnist list | head`). Without this, Python
-    # would report the closed pipe again when it flushes stdout at exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
-  except OSError as error:
-    # The system's message names the file and the fault, such as a full disk.
-    return terminal.fail(error)
-  except KeyboardInterrupt as error:
-    return terminal.fail(
-      'interrupted; what was finished is kept', interrupts.exit_status(error)
-    )
+    raise
+  sys.stdout.flush()
+  return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,7 +113,10 @@ def _parser() -> argparse.ArgumentParser:
     '--version', action='version', version=f'cmnist {cmnist_tfds.__version__}'
   )
   subparsers = parser.add_subparsers(
-    title='commands', metavar='COMMAND', required=True
+    title='commands',
+    metavar='COMMAND',
+    required=True,
+    parser_class=CommandParser,
   )
   for command in _COMMANDS:
     command.register(subparsers)

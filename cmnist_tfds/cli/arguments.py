@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import re
 import shlex
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,6 +18,7 @@ from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.user_paths import expand_home
 
 if TYPE_CHECKING:
   Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -117,10 +119,12 @@ def add_locations(parser: argparse.ArgumentParser) -> None:
 
 def at_least_one(text: str) -> int:
   """Returns the number that an argument gives, which must be 1 or more."""
-  number = int(text)
-  if number < 1:
-    raise argparse.ArgumentTypeError(f'must be at least 1, not {text}')
-  return number
+  # More digits than any number of examples or processes has.
+  if not re.fullmatch('0*[1-9][0-9]{0,17}', text, re.ASCII):
+    raise argparse.ArgumentTypeError(
+      f'expected a whole number of at least 1, found {text!r}'
+    )
+  return int(text)
 
 
 def named_subsets(names: Iterable[str]) -> list[Subset]:
@@ -161,14 +165,12 @@ def origin_locations(args: argparse.Namespace) -> origin.Locations:
 
   # TFDS knows its default folder; any builder tells it.
   builder = get_builder(subsets.subset(subsets.DEFAULT), data_dir=args.data_dir)
-  download_dir = pathlib.Path(
+  download_dir = expand_home(
     args.download_dir or builder.data_dir_root / 'downloads'
-  ).expanduser()
+  )
   mirror = origin.mirror_of_user(args.mirror)
   return origin.Locations(
-    manual_dir=pathlib.Path(
-      args.manual_dir or download_dir / 'manual'
-    ).expanduser(),
+    manual_dir=expand_home(args.manual_dir or download_dir / 'manual'),
     mirror=mirror,
     cached=lambda file: download_manager.cached_file(
       download_dir, file, mirror

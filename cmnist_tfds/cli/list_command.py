@@ -9,7 +9,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from cmnist_tfds import subsets
+from cmnist_tfds import streams, subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.subsets import Subset
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
   else:
     lines = [tuple(row.values()) for row in rows]
     # Programs that count lines or cut columns do not want a header.
-    header = [tuple(rows[0])] if sys.stdout.isatty() else []
+    header = [tuple(rows[0])] if streams.is_terminal(sys.stdout) else []
     terminal.print_table(header + lines, right_from=2)
   return 0
 

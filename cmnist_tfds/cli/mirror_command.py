@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import tqdm
 
+from cmnist_tfds import streams
 from cmnist_tfds.cli import arguments, terminal
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
   status = 0
   with tqdm.tqdm(
-    unit='B', unit_scale=True, disable=not sys.stderr.isatty()
+    unit='B', unit_scale=True, disable=not streams.is_terminal(sys.stderr)
   ) as progress:
     for filled in mirror.fill(
       args.folder,

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 FAILED = 1
@@ -15,6 +17,26 @@ def fail(error: object, status: int = FAILED) -> int:
   """Prints an error on stderr; returns the exit status."""
   print(f'cmnist: {error}', file=sys.stderr)
   return status
+
+
+@contextlib.contextmanager
+def warnings_as_lines() -> Iterator[None]:
+  """Prints the warnings of this package on stderr, each as a line like errors.
+
+  Yields:
+    Nothing.
+  """
+  log = logging.getLogger('cmnist_tfds')
+  handler = logging.StreamHandler(sys.stderr)
+  handler.setFormatter(logging.Formatter('cmnist: warning: %(message)s'))
+  propagates = log.propagate
+  log.addHandler(handler)
+  log.propagate = False
+  try:
+    yield
+  finally:
+    log.removeHandler(handler)
+    log.propagate = propagates
 
 
 def print_table(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import pathlib
 import sys
 import tempfile
@@ -11,10 +13,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
-from absl import logging
 from etils import epath
 
-from cmnist_tfds import origin, resources, schema, subsets
+from cmnist_tfds import origin, resources, schema, streams, subsets
 from cmnist_tfds.cache import split_sources
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets import (
@@ -25,12 +26,16 @@ from cmnist_tfds.datasets import (
   tfds_internals,
 )
 from cmnist_tfds.datasets.fast_path import write
+from cmnist_tfds.datasets.tfds_messages import restrained_messages
+from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import PreparationError, SubsetNameError
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 
 # TFDS 4.9.10 loses rows when it writes Parquet.
 _REFUSED_FORMATS = ('parquet',)
+
+_log = logging.getLogger('cmnist_tfds')
 
 
 class _Configs(dict[str, config.CmnistConfig]):
@@ -82,7 +87,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
     """
     self._allow_unverified = allow_unverified
     self._mirror = origin.mirror_of_user(mirror)
-    super().__init__(**kwargs)
+    with restrained_messages():
+      super().__init__(**kwargs)
     tfds_internals.check_instance(self)
     # TFDS pickles a builder as these arguments.
     self._original_state |= {
@@ -92,7 +98,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     if self.data_path.exists() and self.is_prepared():
       self._restore()
       if not allow_unverified and self._unverified_sources():
-        logging.warning(
+        _log.warning(
           '%s was built from unverified files of %s. Overwrite it to build it'
           ' from verified files.',
           self.data_dir,
@@ -212,14 +218,26 @@ class CmnistBuilder(  # type: ignore[call-arg]
       'download_config': download_config,
       'file_format': chosen,
     }
-    if self._is_finished() and not self._overwrites(download_config):
+    with (
+      restrained_messages(),
+      disk_errors(
+        self.data_dir,
+        alternative='choose another folder with data_dir (--data_dir on the'
+        ' command line)',
+      ),
+    ):
+      self._prepare(arguments)
+
+  def _prepare(self, arguments: dict[str, Any]) -> None:
+    overwrites = self._overwrites(arguments['download_config'])
+    if self._is_finished() and not overwrites:
       super().download_and_prepare(**arguments)
       return
     _check_writable(self.data_dir_root)
     with atomic_replace.alone(pathlib.Path(self.data_path)):
       if not self._is_finished():
         super().download_and_prepare(**arguments)
-      elif self._overwrites(download_config):
+      elif overwrites:
         self._replace(arguments)
       else:  # Another process has built it in the meantime.
         self._restore()
@@ -364,12 +382,20 @@ class CmnistBuilder(  # type: ignore[call-arg]
   # Messages ----------------------------------------------------------------
 
   def _log_download_bytes(self) -> None:
-    if sys.stdout.isatty():
-      super()._log_download_bytes()
+    if streams.is_terminal(sys.stdout):
+      with _safe_stdout():
+        super()._log_download_bytes()
 
   def _log_download_done(self) -> None:
-    if sys.stdout.isatty():
-      super()._log_download_done()
+    if streams.is_terminal(sys.stdout):
+      with _safe_stdout():
+        super()._log_download_done()
+
+
+def _safe_stdout() -> contextlib.redirect_stdout[Any]:
+  """Lets no message fail, for want of a character in an encoding for example."""
+  out = streams.SafeStream(sys.stdout, required=False)
+  return contextlib.redirect_stdout(out)
 
 
 def _check_writable(data_dir: epath.Path) -> None:

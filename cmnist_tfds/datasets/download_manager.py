@@ -27,6 +27,7 @@ from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.locks import lock
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.sources import SOURCES, OriginFile, Source
+from cmnist_tfds.user_paths import expand_home
 
 # Importing it imports an HTTP library, so it is imported to fetch a file.
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class OriginDownloadManager(tfds.download.DownloadManager):
     """The locations of origin files, to which this manager downloads."""
     manual_dir = self._given_manual_dir or self.download_dir / 'manual'
     return origin.Locations(
-      manual_dir=pathlib.Path(manual_dir).expanduser(),
+      manual_dir=expand_home(manual_dir),
       mirror=self._mirror,
       cached=self.cached,
       download=self.download,

@@ -13,6 +13,7 @@ This module imports these names for all other modules:
 - core.download.resource: get_dl_fname, is_locally_cached
 - core.naming: DatasetReference, ShardedFileTemplate
 - core.utils.shard_utils: ShardConfig, get_shard_boundaries
+- core.utils.tqdm_utils, of which `_active` tells whether progress bars are shown
 
 `_METHODS` has the methods that we override or call, and `_ATTRIBUTES` has the
 attributes that constructors set.
@@ -65,6 +66,7 @@ try:
     DatasetReference,
     ShardedFileTemplate,
   )
+  from tensorflow_datasets.core.utils import tqdm_utils
   from tensorflow_datasets.core.utils.shard_utils import (
     ShardConfig,
     get_shard_boundaries,

@@ -155,7 +155,11 @@ def _write_table(folder: pathlib.Path, split: str, view: SplitView) -> _Table:
   )
   path = folder / f'{split}.parquet'  # One of FILES.
   # The images are compressed already.
-  with parquet.ParquetWriter(path, columns, compression='none') as writer:
+  # pyarrow itself opens no path that is not valid UTF-8.
+  with (
+    path.open('wb') as file,
+    parquet.ParquetWriter(file, columns, compression='none') as writer,
+  ):
     for batch in in_batches(view):
       pngs = png.encode(batch[schema.IMAGE.name])
       images = [{'bytes': data, 'path': None} for data in pngs]

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import functools
+import logging
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 
-from absl import logging
 from PIL import ImageFont
 
 # File names that Pillow looks up in the font folders of Linux, macOS and Windows.
@@ -38,6 +39,8 @@ _FONT_FILES = (
 # for characters they do not have.
 _NO_CHARACTER = '\U0010ffff'
 
+_log = logging.getLogger('cmnist_tfds')
+
 
 @functools.cache
 def _load(file: str, size: int) -> ImageFont.FreeTypeFont | None:
@@ -62,10 +65,9 @@ def _files_with(text: str) -> Iterator[str]:
     listed = subprocess.run(
       [fc_list, f':charset={charset}', '--format=%{file}\n'],
       capture_output=True,
-      text=True,
       check=False,
     )
-    yield from sorted(listed.stdout.splitlines())
+    yield from sorted(os.fsdecode(listed.stdout).splitlines())
 
 
 @functools.cache
@@ -88,7 +90,7 @@ def font_for(text: str, size: int) -> ImageFont.FreeTypeFont | None:
 
 @functools.cache
 def _warn_of_fallback() -> None:
-  logging.warning(
+  _log.warning(
     'No installed font has the characters of some class names; the picture shows'
     ' their code points instead. Install a Japanese and a Kannada font, for'
     ' example those of Noto Sans.'

@@ -37,15 +37,15 @@ def check(num_bytes: int, what: str) -> None:
 def available() -> int | None:
   """Returns the number of free bytes of memory; None if it is not known."""
   try:
-    lines = _MEMINFO.read_text().splitlines()
+    lines = _MEMINFO.read_text('ascii').splitlines()
     fields = dict(line.split(':', 1) for line in lines)
     free = int(fields['MemAvailable'].split()[0]) * 1024
   except (OSError, KeyError):
     return None  # This is not Linux.
   try:
-    limit = (_CGROUP / 'memory.max').read_text().strip()
-    used = int((_CGROUP / 'memory.current').read_text())
-    stat = (_CGROUP / 'memory.stat').read_text().splitlines()
+    limit = (_CGROUP / 'memory.max').read_text('ascii').strip()
+    used = int((_CGROUP / 'memory.current').read_text('ascii'))
+    stat = (_CGROUP / 'memory.stat').read_text('ascii').splitlines()
   except OSError:
     return free
   if limit == 'max':

@@ -30,6 +30,7 @@ from cmnist_tfds.load.split_view import SplitView, Stretch
 from cmnist_tfds.origin import Proof
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.user_paths import expand_home
 
 DATASET = 'cmnist'
 SAMPLE = 'cmnist_sample'
@@ -238,7 +239,7 @@ def dataset_dir(
   root = data_dir or os.environ.get(_DATA_DIR) or _DEFAULT_DATA_DIR
   dataset = SAMPLE if sample else DATASET
   folder = pathlib.Path(root, dataset, subset.name, subsets.VERSION)
-  return folder.expanduser()
+  return expand_home(folder)
 
 
 def find_prepared(

@@ -4,15 +4,21 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch.utils.data import _utils, default_collate
 
 from cmnist_tfds import schema, subsets
+from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.load.open_subset import open_or_prepare
+
+try:
+  import torch
+  from torch.utils.data import _utils, default_collate
+except ImportError as error:
+  raise missing_extra('The PyTorch dataset', error, 'torch') from error
 
 
 class CMNIST(torch.utils.data.Dataset):
@@ -100,6 +106,15 @@ class CMNIST(torch.utils.data.Dataset):
 
   def __len__(self) -> int:
     return len(self.targets)
+
+  def __repr__(self) -> str:
+    subset, split, *_ = self._opening
+    return textwrap.shorten(
+      f'<CMNIST {subset.name} {split}: {len(self):,} samples,'
+      f' {len(self.classes)} classes>',
+      80,
+      placeholder=' ...>',
+    )
 
   def __getitem__(self, index: int) -> tuple[Any, Any]:
     label = int(self.targets[index])

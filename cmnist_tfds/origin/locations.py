@@ -19,6 +19,7 @@ from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import verification
 from cmnist_tfds.sources import OriginFile
+from cmnist_tfds.user_paths import expand_home
 
 # Environment variable that holds the user's mirror.
 MIRROR_VARIABLE = 'CMNIST_MIRROR'
@@ -49,7 +50,7 @@ class Locations:
     """The folders, in the order they are tried."""
     folders = [self.manual_dir] if self.manual_dir else []
     if self.mirror and not _is_url(self.mirror):
-      folders.append(pathlib.Path(self.mirror).expanduser())
+      folders.append(expand_home(self.mirror))
     return folders
 
 

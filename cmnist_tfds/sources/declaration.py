@@ -45,6 +45,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -163,6 +164,13 @@ class Source:
   license: str
   citation: str
   known_issues: tuple[str, ...] = ()
+
+  def __repr__(self) -> str:
+    return textwrap.shorten(
+      f'<Source {self.key}: {self.title}, {len(self.class_names)} classes>',
+      80,
+      placeholder=' ...>',
+    )
 
   @property
   def raw_labels(self) -> range:
