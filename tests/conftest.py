@@ -34,13 +34,6 @@ def pytest_terminal_summary(terminalreporter):
     terminalreporter.write_line(
       f'{_COUNTED[name]} tried: {outcomes.total()} ({found})'
     )
-  surroundings = sum(
-    name == 'surroundings'
-    for report in terminalreporter.getreports('passed')
-    for name, _ in report.user_properties
-  )
-  if surroundings:
-    terminalreporter.write_line(f'surroundings survived: {surroundings}')
 
 
 @pytest.fixture(scope='session', autouse=True)

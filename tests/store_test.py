@@ -869,7 +869,7 @@ def test_files_of_an_older_version_are_said_once_and_cleared(cache_dir, caplog):
   for name in ('T-test', 'U-train'):
     assert_right(keep(name=name))
   (record,) = caplog.records
-  assert f'{cache_dir} holds 3 MB' in record.getMessage()
+  assert f'{cache_dir} holds 3.0 MB' in record.getMessage()
   assert 'cmnist cache clear --kind older' in record.getMessage()
   older = store.entries(store.OLDER)
   assert {e.path for e in older} == {old, part}

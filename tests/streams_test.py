@@ -388,8 +388,9 @@ def test_every_file_is_opened_with_an_encoding(tmp_path):
       *(sys.executable, '-X', 'warn_default_encoding'),
       *(str(_PROGRAMS / 'forbid_default_encoding.py'), str(tmp_path)),
     ],
+    env={**os.environ, 'PYTHONIOENCODING': 'utf-8'},
     check=False,
     capture_output=True,
-    text=True,
+    encoding='utf-8',
   )
   assert done.returncode == 0, done.stderr
