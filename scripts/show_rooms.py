@@ -31,6 +31,7 @@ ROAD = (
   'formats',
   'origin',
   'cache',
+  'dataset_files',
   'datasets',
   'load',
   'read',
