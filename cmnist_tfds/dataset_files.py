@@ -31,6 +31,7 @@ SAMPLE = 'cmnist_sample'
 _INFO = 'dataset_info.json'
 _FEATURES = 'features.json'
 _METADATA = 'metadata.json'
+_LICENSE = 'LICENSE'
 _SHARD_NAMES = '{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}'
 
 # The files of the largest subset have less than 100 kB.
@@ -127,6 +128,7 @@ def read_dataset_files(
       split['name']: _split_files(folder, info['name'], file_format, split)
       for split in info['splits']
     }
+    licence = info['redistributionInfo']['license']
     if len(info['splits']) != len(SPLITS) or set(splits) != set(SPLITS):
       raise ValueError(f'its splits are not {" and ".join(SPLITS)}')
   with _parsing(folder / _FEATURES, 'the features of an example', remedy):
@@ -137,10 +139,12 @@ def read_dataset_files(
     if feature.names:
       path = folder / f'{feature.name}.labels.txt'
       with _parsing(path, f'the names of each {feature.name}', remedy):
-        # TFDS skips blank lines, too.
-        lines = [line for line in _read_text(path).split('\n') if line.strip()]
-        if lines != list(feature.names(subset)):
+        names = feature.names(subset)
+        if _read_text(path) != ''.join(f'{name}\n' for name in names):
           raise ValueError(f'it has other names than {subset.title}')
+  with _parsing(folder / _LICENSE, f'the licence in {_INFO}', remedy):
+    if _read_text(folder / _LICENSE) != licence:
+      raise ValueError('it has another text')
   metadata: dict[str, Any] = {}
   if os.path.lexists(folder / _METADATA):
     with _parsing(

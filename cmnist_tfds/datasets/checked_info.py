@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import tensorflow_datasets.public_api as tfds
@@ -20,6 +21,9 @@ from cmnist_tfds.errors import PreparationError
 
 if TYPE_CHECKING:
   from cmnist_tfds.datasets.dataset_builder import CmnistBuilder
+
+# Number of characters of TFDS's reason that an error quotes.
+_LONGEST_REASON = 200
 
 
 class CheckedInfo(tfds.core.DatasetInfo):
@@ -78,9 +82,10 @@ class CheckedInfo(tfds.core.DatasetInfo):
       super().read_from_directory(folder)
     # TFDS and protocol buffers raise many classes of errors.
     except Exception as error:
+      reason = textwrap.shorten(str(error), _LONGEST_REASON)
       raise PreparationError(
-        f'{folder} is damaged: TFDS cannot read its dataset_info.json:'
-        f' {error}. {how_to_rebuild(self._subset, self.name, folder)}'
+        f'{folder / "dataset_info.json"} is damaged: TFDS cannot read it:'
+        f' {reason}. {how_to_rebuild(self._subset, self.name, folder)}'
       ) from error
     if files.metadata:
       # TFDS loads it at the first use of [], but not of .get().
