@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import math
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ from cmnist_tfds.dataset_files import (
   read_dataset_files,
 )
 from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.load import split_spec
+from cmnist_tfds.load import memory, split_spec
 from cmnist_tfds.load.mapped_split import MappedSplit
 from cmnist_tfds.load.shard_split import ShardSplit
 from cmnist_tfds.load.split_view import SplitView, Stretch
@@ -154,9 +155,15 @@ class Prepared:
         description=f'{name} {split} in {self.folder}, pixels',
       )
 
-    return _map_kept(
-      store.keep('arrays', self._cache_name(split), make, self._check(split))
-    )
+    count = sum(self.shard_lengths[split])
+    # Only where the cache cannot be written do they stay in memory.
+    with memory.allocating(
+      count * math.prod(schema.IMAGE.shape),
+      f'{count:,} examples of {self.subset.title}',
+    ):
+      return _map_kept(
+        store.keep('arrays', self._cache_name(split), make, self._check(split))
+      )
 
   def _cache_name(self, split: str) -> str:
     """Returns a name that changes when the shards change."""
