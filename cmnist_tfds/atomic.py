@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import hashlib
 import json
 import os
@@ -292,16 +291,13 @@ def _state(file: pathlib.Path) -> tuple[int, ...] | None:
   )
 
 
-def _record(file: pathlib.Path, *, sync: bool = False) -> _Record:
+def _record(file: pathlib.Path) -> _Record:
   digest = hashlib.sha256()
   size = 0
-  # Windows syncs only what is open for writing.
-  with file.open('r+b' if sync and os.name == 'nt' else 'rb') as stream:
+  with file.open('rb') as stream:
     while block := stream.read(1 << 20):
       digest.update(block)
       size += len(block)
-    if sync:
-      os.fsync(stream.fileno())
   return _Record(size, digest.hexdigest())
 
 
@@ -365,7 +361,7 @@ def _put_in_place(
   _move(stage, place, place, own)
   _remove(place, {path: own[path] for path in own if path not in new})
   for folder in {(place / path).parent for path in new}:
-    _sync_folder(folder)
+    sync_folder(folder)
   _write_manifest(place, writer, new)
 
 
@@ -378,20 +374,44 @@ def _sync_and_record(stage: pathlib.Path) -> dict[str, _Record]:
       raise PreparationError(
         f'{path} is no name of a file that cmnist writes. Rename the file.'
       )
-  sync_alone = len(files) <= _MOST_SYNCED_ALONE or not hasattr(os, 'sync')
-  # Disks sync several files in little more time than one.
+  sync_tree(stage)
   with futures.ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
-    record = functools.partial(_record, sync=sync_alone)
-    records = list(pool.map(record, files))
-    if sync_alone:
-      list(pool.map(_sync_folder, {file.parent for file in files}))
-  if not sync_alone:
-    os.sync()
+    records = list(pool.map(_record, files))
   return dict(zip(paths, records, strict=True))
 
 
-def _sync_folder(folder: pathlib.Path) -> None:
-  """Syncs the names of the files in a folder, on systems that can."""
+def sync_tree(folder: pathlib.Path) -> None:
+  """Syncs all files of a folder, and their names, to the disk.
+
+  Args:
+    folder: The folder, which may hold folders.
+
+  Raises:
+    PreparationError: If the system cannot sync a file.
+  """
+  files = [path for path in folder.rglob('*') if path.is_file()]
+  with disk_errors(folder):
+    if len(files) > _MOST_SYNCED_ALONE and hasattr(os, 'sync'):
+      os.sync()
+      return
+    # Disks sync several files in little more time than one.
+    with futures.ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
+      list(pool.map(_sync_file, files))
+      list(pool.map(sync_folder, {folder, *(file.parent for file in files)}))
+
+
+def _sync_file(file: pathlib.Path) -> None:
+  # Windows syncs only what is open for writing.
+  with file.open('r+b' if os.name == 'nt' else 'rb') as stream:
+    os.fsync(stream.fileno())
+
+
+def sync_folder(folder: pathlib.Path) -> None:
+  """Syncs the names of the files in a folder, on systems that can.
+
+  Args:
+    folder: The folder.
+  """
   if not hasattr(os, 'O_DIRECTORY'):
     return
   # Some network file systems sync no folders.
@@ -563,7 +583,7 @@ def _write(path: pathlib.Path, data: bytes) -> None:
     unfinished.replace(path)
   finally:
     unfinished.unlink(missing_ok=True)
-  _sync_folder(path.parent)
+  sync_folder(path.parent)
 
 
 def _clear_unfinished(place: pathlib.Path) -> None:

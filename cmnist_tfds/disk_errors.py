@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 
 from cmnist_tfds.errors import CmnistError, PreparationError
@@ -15,6 +16,26 @@ _ACCESS_IS_DENIED = (errno.EACCES, errno.EPERM)
 _NAME_IS_REFUSED = (errno.EILSEQ, errno.EINVAL, errno.ENAMETOOLONG)
 
 _UNITS = (('GB', 1e9), ('MB', 1e6), ('kB', 1e3))
+
+
+def file_size(path: str | os.PathLike[str]) -> int:
+  """Returns the size of a regular file, and refuses anything else.
+
+  Opening a pipe would wait for its writer.
+
+  Args:
+    path: The file. Links are followed.
+
+  Returns:
+    Its size in bytes.
+
+  Raises:
+    OSError: If there is no such file, or it is not a regular one.
+  """
+  status = os.stat(path)
+  if not stat.S_ISREG(status.st_mode):
+    raise OSError(errno.EINVAL, 'it is not a regular file', os.fspath(path))
+  return status.st_size
 
 
 @contextlib.contextmanager

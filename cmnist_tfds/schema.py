@@ -57,7 +57,7 @@ LABEL = ClassFeature(
   name='label',
   description='number of the class in the subset',
   of_class=lambda c: c.label,
-  names=lambda subset: [c.name for c in subset.classes],
+  names=lambda subset: subset.class_names,
 )
 SOURCE = ClassFeature(
   name='source',

@@ -163,6 +163,11 @@ class Subset:
     return len(counts) == 1 and None not in counts
 
   @property
+  def class_names(self) -> tuple[str, ...]:
+    """The name of each class, by label."""
+    return tuple(c.name for c in self.classes)
+
+  @property
   def num_classes(self) -> int:
     """The number of classes."""
     return sum(len(raw_labels) for _, raw_labels in self.members)

@@ -35,6 +35,7 @@ ROAD = (
   'formats',
   'origin',
   'cache',
+  'dataset_files',
   'datasets',
   'load',
   'read',

@@ -98,7 +98,7 @@ def test_a_dataset_built_anew_is_read_anew(tmp_path):
   shutil.rmtree(folder)
   preparing.prepare(tmp_path, name='2-FKd')
   shutil.copytree(tmp_path / 'cmnist_sample/2-FKd/1.0.0', folder)
-  with pytest.raises(errors.PreparationError, match='not an example of CMNIST'):
+  with pytest.raises(errors.PreparationError, match='instead of X-12'):
     load_x12(tmp_path)
   shutil.rmtree(folder)
   preparing.prepare(tmp_path, name='X-12')
@@ -233,19 +233,6 @@ def test_an_image_of_another_size_is_refused(copy):
     load_x12(copy, split='test')
 
 
-@pytest.mark.parametrize('text', ['', '{}', '[]', '{"fileFormat": 3}'])
-def test_an_unreadable_folder_is_refused(copy, text):
-  only_file(copy, 'dataset_info.json').write_text(text)
-  with pytest.raises(errors.PreparationError, match='not a dataset that TFDS'):
-    load_x12(copy)
-
-
-def test_an_unfinished_folder_is_refused(copy):
-  only_file(copy, 'dataset_info.json').unlink()
-  with pytest.raises(errors.PreparationError, match='not a finished dataset'):
-    load_x12(copy)
-
-
 def test_an_unknown_format_is_refused(copy):
   path = only_file(copy, 'dataset_info.json')
   path.write_text(path.read_text().replace('"tfrecord"', '"bagz"'))
@@ -287,10 +274,6 @@ def test_the_sample_itself_is_not_warned_of(sample_dir, caplog):
 
 
 def test_other_code_is_told(as_real, caplog):
-  folder = as_real / 'cmnist/X-12/1.0.0'
-  (folder / 'metadata.json').unlink()
-  names = (folder / 'label.labels.txt').read_text()
-  (folder / 'label.labels.txt').write_text(names.replace('T-shirt', 'Shirt'))
+  (as_real / 'cmnist/X-12/1.0.0/metadata.json').unlink()
   load_as_real(as_real)
-  assert 'its classes are not those of CMNIST-X-12' in caplog.text
   assert 'does not say how its origin files' in caplog.text

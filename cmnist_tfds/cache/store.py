@@ -34,7 +34,7 @@ import numpy as np
 from zlib_ng import zlib_ng
 
 from cmnist_tfds import locks
-from cmnist_tfds.disk_errors import disk_errors, format_size
+from cmnist_tfds.disk_errors import disk_errors, file_size, format_size
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.shared_folders import make_folder
 
@@ -499,7 +499,7 @@ def _open(
 
 def _read_manifest(folder: pathlib.Path) -> dict[str, Any]:
   path = folder / _MANIFEST
-  _check_regular(path)
+  file_size(path)  # It refuses what is not a file.
   try:
     manifest = json.loads(path.read_text('utf-8'))
     crc = manifest.pop('crc32')
@@ -520,16 +520,9 @@ def _crc_of_json(contents: Mapping[str, Any]) -> int:
 
 
 def _map_bytes(path: pathlib.Path) -> np.ndarray:
-  _check_regular(path)
-  if not path.stat().st_size:
+  if not file_size(path):
     raise _UnusableError(f'{path.name} is empty')
   return np.memmap(path, np.uint8, mode='r').view(np.ndarray)
-
-
-def _check_regular(path: pathlib.Path) -> None:
-  """Refuses anything but a file. Opening a pipe would wait for its writer."""
-  if not stat.S_ISREG(path.stat().st_mode):
-    raise _UnusableError(f'{path.name} is not a regular file')
 
 
 def _whole(chunks: Chunks) -> np.ndarray:

@@ -49,7 +49,7 @@ class Gallery:
 
   def has_pictures_of(self, source: Source) -> bool:
     """Returns whether every class of a source has images."""
-    return all((source.key, raw) in self.images for raw in source.raw_labels)
+    return all(self.images.get((source.key, raw)) for raw in source.raw_labels)
 
   def images_of(self, subset: Subset) -> list[list[np.ndarray]]:
     """Returns for each label of a subset the images of its class."""

@@ -15,11 +15,12 @@ from cmnist_tfds import atomic, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.catalog import characters, snippets
 from cmnist_tfds.catalog.gallery import Gallery, collect
+from cmnist_tfds.dataset_files import DATASET, SAMPLE
 from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.figures import histogram, montage, similarity, svg
 from cmnist_tfds.figures.drawing import Theme
 from cmnist_tfds.formats import png
-from cmnist_tfds.load.prepared import DATASET, SAMPLE, dataset_dir
+from cmnist_tfds.load.prepared import dataset_dir
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
 from cmnist_tfds.subsets import Subset
 

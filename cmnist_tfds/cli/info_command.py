@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments
+from cmnist_tfds.dataset_files import DATASET, SAMPLE
 from cmnist_tfds.load import prepared
 from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.subsets import Subset
@@ -34,8 +36,12 @@ def run(args: argparse.Namespace) -> int:
   found = prepared.find_prepared(
     subset, data_dir=args.data_dir, sample=args.sample
   )
-  dataset = prepared.SAMPLE if args.sample else prepared.DATASET
-  balanced = found.metadata['balanced'] if found else subset.balanced
+  dataset = SAMPLE if args.sample else DATASET
+  balanced = subset.balanced
+  counts = [(c.train, c.test) for c in subset.classes]
+  if found:
+    counts = [*found.class_counts]
+    balanced = len({train for train, _ in counts}) == 1
   print(f'{dataset}/{subset.name} ({subset.title})')
   print(f'examples  {_split_sizes(subset, found)}')
   print(
@@ -44,12 +50,12 @@ def run(args: argparse.Namespace) -> int:
   )
   if found:
     print(f'prepared  {found.folder}')
-    for row in found.metadata['sources']:
+    for row in found.metadata.get('sources', []):
       proofs = ', '.join(sorted(set(row['verified'].values())))
       print(f'  verification of {row["key"]}: {proofs}')
   else:
     print(f'prepared  no: {arguments.how_to_build(subset, args)}')
-  _print_classes(subset, found)
+  _print_classes(subset, counts)
   for source in subset.sources:
     print(f'\n{source.key}: {source.title}, {source.homepage}')
     print(f'  licence: {source.license}')
@@ -69,11 +75,10 @@ def _split_sizes(subset: Subset, found: Prepared | None) -> str:
   return ', '.join(f'{_count(size)} {name}' for name, size in sizes.items())
 
 
-def _print_classes(subset: Subset, found: Prepared | None) -> None:
-  """Prints the table of classes, with counts of what is prepared if any is."""
-  counts = (
-    found.class_counts if found else [(c.train, c.test) for c in subset.classes]
-  )
+def _print_classes(
+  subset: Subset, counts: Sequence[tuple[int | None, int | None]]
+) -> None:
+  """Prints the table of classes, with the numbers of examples of each."""
   print('\nlabel  source  raw     train      test  class')
   for c, (train, test) in zip(subset.classes, counts, strict=True):
     print(

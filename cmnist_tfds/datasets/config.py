@@ -47,11 +47,15 @@ def declared_configs() -> list[CmnistConfig]:
   return [config_of(subset) for subset in subsets.declared()]
 
 
-def dataset_info(builder: tfds.core.DatasetBuilder) -> tfds.core.DatasetInfo:
+def dataset_info(
+  builder: tfds.core.DatasetBuilder,
+  info_class: type[tfds.core.DatasetInfo] = tfds.core.DatasetInfo,
+) -> tfds.core.DatasetInfo:
   """Returns the `DatasetInfo` of the subset that a builder builds.
 
   Args:
     builder: A builder with a `CmnistConfig`.
+    info_class: The class of the info.
 
   Returns:
     Description, features, citation and licence. The metadata has the table of
@@ -60,7 +64,7 @@ def dataset_info(builder: tfds.core.DatasetBuilder) -> tfds.core.DatasetInfo:
     balanced, and lists the sources.
   """
   subset = builder.builder_config.subset
-  return tfds.core.DatasetInfo(
+  return info_class(
     builder=builder,
     description=builder.get_metadata().description,
     features=tfds.features.FeaturesDict(

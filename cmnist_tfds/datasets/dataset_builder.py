@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import pathlib
 import sys
 import tempfile
@@ -16,11 +17,13 @@ import tensorflow_datasets.public_api as tfds
 from etils import epath
 
 from cmnist_tfds import origin, resources, schema, streams, subsets
+from cmnist_tfds.atomic import sync_folder
 from cmnist_tfds.cache import split_sources
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets import (
   atomic_replace,
   build_report,
+  checked_info,
   config,
   download_manager,
   tfds_internals,
@@ -95,15 +98,17 @@ class CmnistBuilder(  # type: ignore[call-arg]
       'allow_unverified': allow_unverified,
       'mirror': mirror,
     }
-    if self.data_path.exists() and self.is_prepared():
-      self._restore()
-      if not allow_unverified and self._unverified_sources():
-        _log.warning(
-          '%s was built from unverified files of %s. Overwrite it to build it'
-          ' from verified files.',
-          self.data_dir,
-          ', '.join(self._unverified_sources()),
-        )
+    if not self._exists():
+      return
+    # TFDS has read it only if it has a dataset_info.json.
+    self.info.read_from_directory(self.data_dir)
+    if not allow_unverified and self._unverified_sources():
+      _log.warning(
+        '%s was built from unverified files of %s. Overwrite it to build it'
+        ' from verified files.',
+        self.data_dir,
+        ', '.join(self._unverified_sources()),
+      )
 
   # Names -------------------------------------------------------------------
 
@@ -141,7 +146,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
   # Description -------------------------------------------------------------
 
   def _info(self) -> tfds.core.DatasetInfo:
-    return config.dataset_info(self)
+    return config.dataset_info(self, checked_info.CheckedInfo)
 
   # Origin files ------------------------------------------------------------
 
@@ -192,7 +197,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
     """Prepares the dataset like TFDS, but never loses finished data.
 
     When it overwrites a dataset, it builds the new one in a temporary folder
-    and replaces the old one only when the new one is finished.
+    and replaces the old one only when the new one is finished and on disk. The
+    old one may be damaged or unfinished.
 
     Args:
       download_config: See `tfds.core.DatasetBuilder.download_and_prepare`.
@@ -200,8 +206,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
       **kwargs: See `tfds.core.DatasetBuilder.download_and_prepare`.
 
     Raises:
-      PreparationError: If the format is refused or the dataset cannot be
-        written.
+      PreparationError: If the format is refused, the dataset cannot be
+        written, or a dataset that is there is damaged and not overwritten.
       OriginFileError: If an origin file is missing or wrong.
     """
     chosen = tfds.core.FileFormat.from_value(
@@ -230,17 +236,20 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   def _prepare(self, arguments: dict[str, Any]) -> None:
     overwrites = self._overwrites(arguments['download_config'])
-    if self._is_finished() and not overwrites:
+    # What seems damaged may be about to be replaced, so it is read again when
+    # no other process builds.
+    if not overwrites and self._exists() and not self._fault():
       super().download_and_prepare(**arguments)
       return
     _check_writable(self.data_dir_root)
     with atomic_replace.alone(pathlib.Path(self.data_path)):
-      if not self._is_finished():
+      if not self._exists():
         super().download_and_prepare(**arguments)
       elif overwrites:
         self._replace(arguments)
-      else:  # Another process has built it in the meantime.
-        self._restore()
+      elif fault := self._fault():
+        raise fault
+      sync_folder(pathlib.Path(self.data_path.parent))
 
   def _overwrites(self, download_config: tfds.download.DownloadConfig) -> bool:
     return download_config.download_mode.overwrite_dataset
@@ -253,18 +262,14 @@ class CmnistBuilder(  # type: ignore[call-arg]
       if origin.Proof.NONE.value in row['verified'].values()
     ]
 
-  def _is_finished(self) -> bool:
-    """Returns whether the dataset is finished; raises if it is incomplete."""
-    # `is_prepared` logs a warning if the folder does not exist.
-    if not self.data_path.exists():
-      return False
-    if not self.is_prepared():
-      raise PreparationError(
-        f'{self.data_dir} is not a finished dataset: it lacks'
-        ' dataset_info.json or features.json, which are written last. Remove'
-        ' the folder and build the dataset again.'
-      )
-    return True
+  def _exists(self) -> bool:
+    """Returns whether there is a dataset, even a damaged one."""
+    return os.path.lexists(self.data_path) or self.data_path.exists()
+
+  def _fault(self) -> PreparationError | None:
+    """Reads the dataset, and returns what is wrong with it."""
+    self.info.read_from_directory(self.data_dir)
+    return self.info.fault
 
   def _replace(self, arguments: dict[str, Any]) -> None:
     """Builds the dataset in a temporary folder, then replaces the old one."""
@@ -277,13 +282,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
           'download_dir': downloads_dir or self.data_dir_root / 'downloads',
         }
       )
-    self._restore()
-
-  def _restore(self) -> None:
-    """Reads splits, counts and metadata from the finished dataset."""
     self.info.read_from_directory(self.data_dir)
-    # TFDS loads metadata at the first use of [], but not of .get().
-    self.info.metadata.load_metadata(self.data_dir)
 
   def _generate_splits(
     self,
@@ -344,6 +343,9 @@ class CmnistBuilder(  # type: ignore[call-arg]
       data_dir=self.data_dir_root,
       allow_unverified=self._allow_unverified,
     )
+    if full.info.fault:
+      _log.warning('No shards of another subset are used: %s', full.info.fault)
+      return None
     digest = split_sources.digest(sources, sum(map(len, sources)))
     if (
       not full.data_path.exists()

@@ -19,8 +19,9 @@ from collections.abc import Iterator, Sequence
 
 from cmnist_tfds import atomic, schema, subsets
 from cmnist_tfds.cache import store
+from cmnist_tfds.dataset_files import SAMPLE
 from cmnist_tfds.export import croissant
-from cmnist_tfds.load.prepared import SAMPLE, Prepared
+from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.sources import SPLITS, Source
 
 _CARD = 'README.md'

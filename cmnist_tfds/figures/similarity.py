@@ -15,7 +15,7 @@ import dataclasses
 import functools
 import heapq
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -57,18 +57,23 @@ def find_pairs(
 
   Args:
     subset: The subset.
-    images: For each label, some of its images, uint8 (28, 28).
+    images: For each label, some of its images, uint8 (28, 28). A class without
+      images is in no pair.
     count: The maximum number of pairs.
 
   Returns:
     The pairs, most similar first; an empty list if the subset has one source.
   """
-  vectors = [_to_vectors(np.array(examples)) for examples in images]
+  vectors = {
+    c: _to_vectors(np.array(images[c.label]))
+    for c in subset.classes
+    if images[c.label]
+  }
   found = heapq.nsmallest(
-    count, _compare_classes(subset, vectors), key=lambda found: -found[2]
+    count, _compare_classes(vectors), key=lambda found: -found[2]
   )
   return [
-    Pair((a, b), similarity, _closest(vectors, images, a.label, b.label))
+    Pair((a, b), similarity, _closest(vectors, images, a, b))
     for a, b, similarity in found
   ]
 
@@ -116,18 +121,21 @@ def find_pairs_of_many(
 
 
 def _compare_classes(
-  subset: Subset, vectors: Sequence[np.ndarray]
+  vectors: Mapping[SubsetClass, np.ndarray],
 ) -> Iterator[tuple[SubsetClass, SubsetClass, float]]:
   """Yields each pair of classes of different sources and its similarity."""
-  stacked = np.concatenate(vectors)
-  starts = np.cumsum([0, *map(len, vectors)])
-  for a in subset.classes:
+  if not vectors:
+    return
+  classes = list(vectors)
+  stacked = np.concatenate(list(vectors.values()))
+  starts = np.cumsum([0, *map(len, vectors.values())])
+  for number, a in enumerate(classes):
     # Labels are ordered by source, so the classes of later sources come last.
-    later = [b for b in subset.classes[a.label :] if b.source is not a.source]
+    later = [b for b in classes[number:] if b.source is not a.source]
     if not later:
       return
-    first = later[0].label
-    correlations = vectors[a.label] @ stacked[starts[first] :].T
+    first = len(classes) - len(later)
+    correlations = vectors[a] @ stacked[starts[first] :].T
     # Where the images of each later class begin among the columns.
     columns = starts[first:-1] - starts[first]
     sums = np.maximum.reduceat(correlations, columns, axis=1).sum(axis=0)
@@ -138,15 +146,15 @@ def _compare_classes(
 
 
 def _closest(
-  vectors: Sequence[np.ndarray],
+  vectors: Mapping[SubsetClass, np.ndarray],
   images: Sequence[Sequence[np.ndarray]],
-  a: int,
-  b: int,
+  a: SubsetClass,
+  b: SubsetClass,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns the two most similar images of two labels, one of each."""
+  """Returns the two most similar images of two classes, one of each."""
   correlations = vectors[a] @ vectors[b].T
   i, j = np.unravel_index(correlations.argmax(), correlations.shape)
-  return images[a][i], images[b][j]
+  return images[a.label][i], images[b.label][j]
 
 
 def _to_vectors(images: np.ndarray) -> np.ndarray:

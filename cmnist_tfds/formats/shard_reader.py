@@ -9,10 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
+from cmnist_tfds.disk_errors import file_size
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.formats import tfrecord
-
-REMEDY = 'Build the dataset again, with overwriting.'
 
 
 class ShardRecords(Protocol):
@@ -34,33 +33,28 @@ def open_shard(
 
   Args:
     path: The file.
-    file_format: 'tfrecord' or 'array_record'.
+    file_format: One of `FORMATS`.
     num_examples: How many records the file must have.
 
   Returns:
     Its records.
 
   Raises:
-    PreparationError: If the file is missing or damaged, or has another format
-      or another number of records.
+    PreparationError: If the file is missing or damaged, or has another number
+      of records. The message does not name the remedy.
   """
-  openers: dict[str, type[ShardRecords]] = {
-    'tfrecord': tfrecord.File,
-    'array_record': _ArrayRecords,
-  }
-  if file_format not in openers:
-    raise PreparationError(
-      f'{path} has the format {file_format}. Expected'
-      f' {" or ".join(openers)}. tfds.load may read other formats.'
-    )
   try:
-    opened = openers[file_format](path)
+    file_size(path)  # It refuses what is not a file.
+    opened = FORMATS[file_format](path)
   except FileNotFoundError as err:
-    raise PreparationError(f'{path} is missing. {REMEDY}') from err
+    raise PreparationError(f'{path} is missing.') from err
+  except OSError as err:
+    raise PreparationError(
+      f'{path} cannot be read: {err.strerror or err}.'
+    ) from err
   if len(opened) != num_examples:
     raise PreparationError(
       f'{path} has {len(opened):,} records instead of {num_examples:,}.'
-      f' {REMEDY}'
     )
   return opened
 
@@ -72,8 +66,6 @@ class _ArrayRecords:
     # Only readers of ArrayRecord need this library.
     from array_record.python import array_record_module  # type: ignore[import-untyped]
 
-    # The reader treats a missing file as an empty one; this raises instead.
-    os.stat(path)
     self._path = path
     self._reader = array_record_module.ArrayRecordReader(os.fspath(path))
 
@@ -92,6 +84,12 @@ class _ArrayRecords:
       (record,) = self._reader.read([number])
     except RuntimeError as err:
       raise PreparationError(
-        f'{self._path} is damaged: record {number}: {err}. {REMEDY}'
+        f'{self._path} is damaged: record {number}: {err}.'
       ) from err
     return record
+
+
+FORMATS: dict[str, type[ShardRecords]] = {
+  'tfrecord': tfrecord.File,
+  'array_record': _ArrayRecords,
+}

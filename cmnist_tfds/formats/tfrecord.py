@@ -134,8 +134,7 @@ class File:
   def _damaged(self, number: int, why: str) -> errors.PreparationError:
     return errors.PreparationError(
       f'{self._path} is damaged: record {number}, at byte'
-      f' {self._bounds[number]}: {why}. Build the dataset again, with'
-      ' overwriting.'
+      f' {self._bounds[number]}: {why}.'
     )
 
 

@@ -40,7 +40,7 @@ class Cached:
   @property
   def class_names(self) -> tuple[str, ...]:
     """The class name of each label."""
-    return tuple(c.name for c in self.subset.classes)
+    return self.subset.class_names
 
   @property
   def class_counts(self) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cmnist_tfds import schema, subsets
+from cmnist_tfds.load import memory
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare
 from cmnist_tfds.load.split_view import FEATURE_NAMES, check_features
 from cmnist_tfds.sources import SPLITS
@@ -74,17 +75,21 @@ def load_data(
   specs = SPLITS if split is None else (split,)
   views = [opened.split(spec) for spec in specs]
   stored = [schema.LABEL.name if f == _CLASS_NAME else f for f in features]
+  names = np.array(opened.class_names)
   arrays = []
   for view in views:
     examples = view.read(stored)
-    arrays.append(
-      tuple(
-        np.array(opened.class_names)[examples[stored_as]]
-        if feature == _CLASS_NAME
-        else examples[stored_as]
-        for feature, stored_as in zip(features, stored, strict=True)
+    with memory.allocating(
+      len(view) * names.itemsize, f'{len(view):,} class names'
+    ):
+      arrays.append(
+        tuple(
+          names[examples[stored_as]]
+          if feature == _CLASS_NAME
+          else examples[stored_as]
+          for feature, stored_as in zip(features, stored, strict=True)
+        )
       )
-    )
   return tuple(arrays) if split is None else arrays[0]
 
 

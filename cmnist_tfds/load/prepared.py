@@ -1,29 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds and opens prepared subsets.
 
-This module parses the metadata files that TFDS wrote beside the shards. It
-imports TFDS only to prepare a subset.
+This module imports TFDS only to prepare a subset.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
-import json
 import logging
+import math
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from cmnist_tfds import schema, subsets
 from cmnist_tfds.cache import store
+from cmnist_tfds.dataset_files import (
+  DATASET,
+  SAMPLE,
+  Shard,
+  how_to_rebuild,
+  read_dataset_files,
+)
 from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.formats import shard_reader
-from cmnist_tfds.load import split_spec
+from cmnist_tfds.load import memory, split_spec
 from cmnist_tfds.load.mapped_split import MappedSplit
 from cmnist_tfds.load.shard_split import ShardSplit
 from cmnist_tfds.load.split_view import SplitView, Stretch
@@ -32,33 +36,12 @@ from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.user_paths import expand_home
 
-DATASET = 'cmnist'
-SAMPLE = 'cmnist_sample'
-
 # TFDS defines these.
 _DATA_DIR = 'TFDS_DATA_DIR'
 _DEFAULT_DATA_DIR = '~/tensorflow_datasets'
-# TFDS writes this file last, so a folder that has it is finished.
-_INFO = 'dataset_info.json'
-_METADATA = 'metadata.json'
-_LABELS = 'label.labels.txt'
-
 _PathLike = str | os.PathLike[str]
 
 _log = logging.getLogger('cmnist_tfds')
-
-
-@dataclasses.dataclass(frozen=True)
-class Shard:
-  """A shard file.
-
-  Attributes:
-    path: The file.
-    num_examples: How many examples it holds.
-  """
-
-  path: pathlib.Path
-  num_examples: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +54,8 @@ class Prepared:
     folder: The folder of the prepared dataset.
     file_format: Format of the shards, 'tfrecord' or 'array_record'.
     shards: For each split, its shards, in order.
-    class_names: The class name of each label.
+    metadata: The metadata that the builder wrote: classes, counts, proofs,
+      digests. It is empty if another package built the dataset.
   """
 
   subset: Subset
@@ -79,7 +63,12 @@ class Prepared:
   folder: pathlib.Path
   file_format: str
   shards: Mapping[str, tuple[Shard, ...]]
-  class_names: tuple[str, ...]
+  metadata: Mapping[str, Any]
+
+  @property
+  def class_names(self) -> tuple[str, ...]:
+    """The class name of each label."""
+    return self.subset.class_names
 
   @property
   def shard_lengths(self) -> dict[str, list[int]]:
@@ -88,22 +77,6 @@ class Prepared:
       split: [shard.num_examples for shard in shards]
       for split, shards in self.shards.items()
     }
-
-  @functools.cached_property
-  def metadata(self) -> dict[str, Any]:
-    """The metadata that the builder wrote: classes, counts, proofs, digests.
-
-    It is empty if the dataset was not built by this package.
-    """
-    try:
-      metadata = json.loads((self.folder / _METADATA).read_text('utf-8'))
-    except FileNotFoundError:
-      return {}
-    except ValueError as err:
-      raise PreparationError(
-        f'{self.folder / _METADATA} is damaged: {err}. {shard_reader.REMEDY}'
-      ) from err
-    return metadata if isinstance(metadata, dict) else {}
 
   @property
   def class_counts(self) -> list[tuple[int, int]]:
@@ -123,7 +96,7 @@ class Prepared:
   def digests(self) -> Mapping[str, str]:
     """For each split, a hash of everything that determines its examples.
 
-    It is empty if the metadata lacks it.
+    It is empty if the metadata lacks them.
     """
     return self.metadata.get('digests', {})
 
@@ -152,7 +125,12 @@ class Prepared:
     return SplitView(self.subset, runs)
 
   def _shard_split(self, split: str) -> ShardSplit:
-    return ShardSplit(self.subset, self.file_format, self.shards[split])
+    return ShardSplit(
+      self.subset,
+      self.file_format,
+      self.shards[split],
+      how_to_rebuild(self.subset, self.dataset, self.folder),
+    )
 
   def _find_kept(self, split: str) -> MappedSplit | None:
     kept = store.find_kept(
@@ -178,9 +156,15 @@ class Prepared:
         description=f'{name} {split} in {self.folder}, pixels',
       )
 
-    return _map_kept(
-      store.keep('arrays', self._cache_name(split), make, self._check(split))
-    )
+    count = sum(self.shard_lengths[split])
+    # Only where the cache cannot be written do they stay in memory.
+    with memory.allocating(
+      count * math.prod(schema.IMAGE.shape),
+      f'{count:,} examples of {self.subset.title}',
+    ):
+      return _map_kept(
+        store.keep('arrays', self._cache_name(split), make, self._check(split))
+      )
 
   def _cache_name(self, split: str) -> str:
     """Returns a name that changes when the shards change."""
@@ -298,47 +282,17 @@ def prepare(
 def _read(
   subset: Subset, dataset: str, folder: pathlib.Path
 ) -> Prepared | None:
-  if not (folder / _INFO).is_file():
+  if not os.path.lexists(folder):
     return None
-  try:
-    info = json.loads((folder / _INFO).read_text('utf-8'))
-    names = (folder / _LABELS).read_text('utf-8').splitlines()
-    file_format = info['fileFormat']
-    shards = {
-      split['name']: tuple(_shards(folder, info['name'], file_format, split))
-      for split in info['splits']
-    }
-  except (ValueError, KeyError, TypeError, FileNotFoundError) as err:
-    raise PreparationError(
-      f'{folder} is not a dataset that TFDS wrote: {err!r}. Remove the folder'
-      ' and build the dataset again.'
-    ) from err
-  return Prepared(subset, dataset, folder, file_format, shards, tuple(names))
-
-
-def _shards(
-  folder: pathlib.Path, dataset: str, file_format: str, split: Any
-) -> Iterable[Shard]:
-  lengths = split['shardLengths']
-  for number, length in enumerate(lengths):
-    file = split['filepathTemplate'].format(
-      DATASET=dataset,
-      SPLIT=split['name'],
-      FILEFORMAT=file_format,
-      SHARD_X_OF_Y=f'{number:05d}-of-{len(lengths):05d}',
-    )
-    yield Shard(folder / file, int(length))
+  files = read_dataset_files(subset, dataset, folder)
+  shards = {name: split.shards for name, split in files.splits.items()}
+  return Prepared(
+    subset, dataset, folder, files.file_format, shards, files.metadata
+  )
 
 
 def warn(found: Prepared) -> None:
   """Logs reasons not to trust a prepared subset."""
-  names = tuple(c.name for c in found.subset.classes)
-  if found.class_names != names:
-    _log.warning(
-      '%s was not built by this package: its classes are not those of %s.',
-      found.folder,
-      found.subset.title,
-    )
   if found.dataset == SAMPLE:
     return  # The name of the dataset says that it is not CMNIST.
   sources = found.metadata.get('sources')

@@ -3,19 +3,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cmnist_tfds import schema
+from cmnist_tfds.dataset_files import Shard
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.formats import example, png, shard_reader
 from cmnist_tfds.subsets import Subset
-
-if TYPE_CHECKING:
-  from cmnist_tfds.load.prepared import Shard
 
 # How many records are read together.
 _AT_ONCE = 1024
@@ -27,17 +25,34 @@ class ShardSplit:
   Several threads may read examples at the same time.
   """
 
-  def __init__(self, subset: Subset, file_format: str, shards: Sequence[Shard]):
+  def __init__(
+    self,
+    subset: Subset,
+    file_format: str,
+    shards: Sequence[Shard],
+    remedy: str,
+  ):
     """Constructs the split.
 
     Args:
       subset: The subset.
-      file_format: Format of the shards, 'tfrecord' or 'array_record'.
+      file_format: Format of the shards, one of `shard_reader.FORMATS`.
       shards: The shards of the split, in order.
+      remedy: The sentence that says what to do about a damaged shard.
+
+    Raises:
+      PreparationError: If the format is another one.
     """
+    if file_format not in shard_reader.FORMATS:
+      raise PreparationError(
+        f'The shards of {subset.title} have the format {file_format!r}.'
+        f' Expected {" or ".join(shard_reader.FORMATS)}. tfds.load may read'
+        ' other formats.'
+      )
     self._subset = subset
     self._file_format = file_format
     self._shards = shards
+    self._remedy = remedy
     self._ends = np.cumsum([shard.num_examples for shard in shards])
     self._open = functools.cache(self._open_shard)
 
@@ -91,7 +106,21 @@ class ShardSplit:
   def _read(
     self, shard: int, numbers: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
-    records = self._open(shard).records(numbers)
+    with self._adding_remedy():
+      records = self._open(shard).records(numbers)
+      return self._decode_or_name(shard, numbers, records)
+
+  @contextlib.contextmanager
+  def _adding_remedy(self) -> Iterator[None]:
+    try:
+      yield
+    except PreparationError as err:
+      raise PreparationError(f'{err} {self._remedy}') from err
+
+  def _decode_or_name(
+    self, shard: int, numbers: np.ndarray, records: Sequence[bytes]
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Decodes records; an error names the record."""
     try:
       return self._decode(records)
     except PreparationError:
@@ -101,7 +130,7 @@ class ShardSplit:
         except PreparationError as err:
           raise PreparationError(
             f'{self._shards[shard].path}: record {number} is not an example of'
-            f' {self._subset.title}: {err} {shard_reader.REMEDY}'
+            f' {self._subset.title}: {err}'
           ) from err
       raise
 

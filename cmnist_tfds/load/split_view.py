@@ -96,10 +96,15 @@ class SplitView:
     """
     sizes = {f.name: np.dtype(f.dtype).itemsize for f in schema.FEATURES}
     sizes[schema.IMAGE.name] *= math.prod(schema.IMAGE.shape)
-    memory.check(
+    needed = (
       len(self) * sum(sizes[name] for name in features),
       f'{len(self):,} examples of {self._subset.title}',
     )
+    memory.check(*needed)
+    with memory.allocating(*needed):
+      return self._read(features)
+
+  def _read(self, features: Sequence[str]) -> dict[str, np.ndarray]:
     if len(self._runs) == 1 and schema.IMAGE.name in features:
       split, _, _ = self._runs[0]
       if isinstance(split, MappedSplit) and len(split) == len(self):

@@ -1,35 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Damages origin files of synthetic sources at random and reads them.
 
-Each mutation must give the right pixels or one OriginFileError. Prints the
-counts, and the seed of every mutation that gave something else; run it with
-`--seed <that> --count 1` to see it again.
+Each mutation must give the right pixels or one OriginFileError.
 """
 
 from __future__ import annotations
 
-import argparse
-import collections
 import gzip
 import pathlib
 import random
-import resource
-import signal
 import struct
 import sys
 import tempfile
-import traceback
 
 _TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(_TESTS), str(_TESTS.parent)]
 
 import synthetic  # noqa: E402
+import trials  # noqa: E402
 
 from cmnist_tfds import origin  # noqa: E402
 from cmnist_tfds.errors import OriginFileError  # noqa: E402
 
-_SECONDS = 10
-_MIB = 1 << 20
 _FORMS = ('idx', 'npz', 'zip')
 _WORDS = (
   b'PK\3\4', b'PK\1\2', b'PK\5\6', b'PK\6\6', b'PK\6\7', b'\x1f\x8b',
@@ -96,15 +88,12 @@ def _try_one(seed: int, folder: pathlib.Path) -> str:
   mutated = synthetic.Made(made.source, wanted, made.arrays)
   where = origin.Locations(manual_dir=mutated.write(folder / form))
   allow = rng.random() < 0.3
-  signal.alarm(_SECONDS)
   try:
     arrays = origin.load_split.load_split(
       made.source, 'train', where, allow_unverified=allow
     )
   except OriginFileError:
     return 'one clear error'
-  finally:
-    signal.alarm(0)
   if origin.Proof.NONE in arrays.proofs.values():
     return 'unverified, as allowed, and told so'
   made.assert_read(arrays)
@@ -112,31 +101,12 @@ def _try_one(seed: int, folder: pathlib.Path) -> str:
 
 
 def main() -> int:
-  parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('--count', type=int, default=10_000)
-  parser.add_argument('--seed', type=int, default=0, help='the first seed')
-  args = parser.parse_args()
-
-  def hang(*_: object) -> None:
-    raise TimeoutError(f'it takes more than {_SECONDS} s')
-
-  signal.signal(signal.SIGALRM, hang)
-  outcomes: collections.Counter[str] = collections.Counter()
   with tempfile.TemporaryDirectory() as folder:
-    _try_one(args.seed, pathlib.Path(folder))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for seed in range(args.seed, args.seed + args.count):
-      try:
-        outcomes[_try_one(seed, pathlib.Path(folder))] += 1
-      except Exception:
-        outcomes['something else'] += 1
-        print(f'seed {seed}:')
-        traceback.print_exc(file=sys.stdout)
-  grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
-  for outcome, count in sorted(outcomes.items()):
-    print(f'{outcome}: {count:,}')
-  print(f'memory grew by {grown} MiB')
-  return int(bool(outcomes['something else']) or grown > 256)
+    return trials.run(
+      __doc__,
+      10_000,
+      lambda seed: [_try_one(seed, pathlib.Path(folder))],
+    )
 
 
 if __name__ == '__main__':
