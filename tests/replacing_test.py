@@ -12,9 +12,11 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from cmnist_tfds import cli
+from cmnist_tfds import cli, subsets
+from cmnist_tfds.load import prepared
 
 _BUILD = ('build', '2-FKd', '--sample', '--data_dir')
 _PLACE = pathlib.Path('cmnist_sample/2-FKd/1.0.0')
@@ -152,4 +154,55 @@ def test_remains_that_are_busy_are_told_and_tried_again(
     assert _overwrite(data_dir) == 0
   _assert_new(data_dir, built)
   assert 'refuses' not in caplog.text
+  record_property('surroundings', 'survived')
+
+
+_REPLACE = """
+import sys
+from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
+import tensorflow_datasets as tfds
+for file_format in ['array_record', 'tfrecord'] * 3:
+  builder = cmnist_sample_dataset_builder.Builder(
+    data_dir=sys.argv[1], config='2-FKd')
+  builder.download_and_prepare(
+    file_format=file_format,
+    download_config=tfds.download.DownloadConfig(
+      download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS, num_shards=1 + len(file_format) % 3))
+"""
+
+
+@pytest.mark.parametrize('exchanges', [True, False])
+def test_readers_look_again_at_what_is_replaced(
+  exchanges, data_dir, record_property
+):
+  """Another process replaces the dataset by one in another format."""
+  (data_dir / _PLACE / 'old').unlink()
+  opened = prepared.find_prepared(
+    subsets.subset('2-FKd'), data_dir=data_dir, sample=True
+  )
+  expected = opened.split('test').read()
+  part = opened.split('test[:50%]')
+  no_exchange = 'import ctypes; ctypes.CDLL = lambda *a, **k: object()\n'
+  replacing = subprocess.Popen(
+    [
+      sys.executable,
+      '-c',
+      ('' if exchanges else no_exchange) + _REPLACE,
+      data_dir,
+    ],
+    env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+  )
+  reads = 0
+  while replacing.poll() is None or not reads:
+    found = prepared.find_prepared(
+      subsets.subset('2-FKd'), data_dir=data_dir, sample=True
+    )
+    # One that was opened long ago is of use too.
+    for each in (found, opened):
+      half = each.split('test[:50%]').read()
+      for name, array in half.items():
+        np.testing.assert_array_equal(array, expected[name][: len(array)])
+    reads += 1
+  assert replacing.returncode == 0
+  np.testing.assert_array_equal(part.read()['image'], half['image'])
   record_property('surroundings', 'survived')

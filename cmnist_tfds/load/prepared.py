@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import pathlib
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -39,6 +40,10 @@ from cmnist_tfds.user_paths import expand_home
 # TFDS defines these.
 _DATA_DIR = 'TFDS_DATA_DIR'
 _DEFAULT_DATA_DIR = '~/tensorflow_datasets'
+# The folders in which TFDS builds datasets.
+_UNFINISHED = 'incomplete.*'
+_SECONDS_TO_RENAME = 0.1
+
 _PathLike = str | os.PathLike[str]
 
 _log = logging.getLogger('cmnist_tfds')
@@ -112,15 +117,29 @@ class Prepared:
 
     Raises:
       SplitError: If there is no such split.
-      PreparationError: If a shard of a kept split is missing or damaged. The
-        message names the record.
+      PreparationError: If a shard is missing, or a shard of a kept split is
+        damaged. The message names the record.
     """
+    try:
+      return self._split(spec, keep)
+    except PreparationError:
+      # A build may have replaced the dataset since it was opened.
+      _wait_for_replacement(self.folder)
+      fresh = _read(self.subset, self.dataset, self.folder)
+      if fresh is None:
+        raise
+      return fresh._split(spec, keep)
+
+  def _split(self, spec: str, keep: bool) -> SplitView:
     runs: list[Stretch] = []
     for run in split_spec.runs(spec, self.shard_lengths):
       if keep or len(run) == sum(self.shard_lengths[run.split]):
         split: MappedSplit | ShardSplit = self._keep(run.split)
       else:
         split = self._find_kept(run.split) or self._shard_split(run.split)
+        if isinstance(split, ShardSplit):
+          # What is open stays readable when the dataset is replaced.
+          split.open_shards()
       runs.append((split, run.start, run.stop))
     return SplitView(self.subset, runs)
 
@@ -243,7 +262,22 @@ def find_prepared(
     PreparationError: If the prepared dataset is damaged.
   """
   folder = dataset_dir(subset, data_dir=data_dir, sample=sample)
-  return _read(subset, SAMPLE if sample else DATASET, folder)
+  dataset = SAMPLE if sample else DATASET
+  try:
+    found = _read(subset, dataset, folder)
+  except PreparationError:
+    found = None
+  if found is None:
+    # A build may be replacing it at this moment.
+    _wait_for_replacement(folder)
+    found = _read(subset, dataset, folder)
+  return found
+
+
+def _wait_for_replacement(folder: pathlib.Path) -> None:
+  """Waits a moment if a build may be renaming or replacing a dataset."""
+  if any(folder.parent.glob(_UNFINISHED)):
+    time.sleep(_SECONDS_TO_RENAME)
 
 
 def prepare(

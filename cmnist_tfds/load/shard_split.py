@@ -59,6 +59,16 @@ class ShardSplit:
   def __len__(self) -> int:
     return int(self._ends[-1]) if len(self._ends) else 0
 
+  def open_shards(self) -> None:
+    """Opens all shards now, not when they are first read.
+
+    Raises:
+      PreparationError: If a shard is missing or damaged.
+    """
+    with self._adding_remedy():
+      for shard in range(len(self._shards)):
+        self._open(shard)
+
   def take(
     self, numbers: np.ndarray, *, images: bool = True
   ) -> tuple[np.ndarray, np.ndarray]:
