@@ -285,6 +285,12 @@ def _check_metadata(
   metadata: Any, subset: Subset, splits: Mapping[str, SplitFiles]
 ) -> None:
   """Raises a `ValueError` or the like if metadata is not that of a dataset."""
+  for key, expected in (
+    ('subset', subset.name),
+    ('per_class', subset.per_class),
+  ):
+    if metadata[key] != expected:
+      raise ValueError(f'its {key} is not {expected}')
   classes = metadata['classes']
   found = [
     (row['label'], row['name'], row['source'], row['source_label'])
@@ -306,10 +312,11 @@ def _check_metadata(
   sources = metadata['sources']
   if [row['key'] for row in sources] != [s.key for s in subset.sources]:
     raise ValueError('its sources are others')
-  for row in sources:
-    if not row['verified']:
-      raise ValueError(f'it does not say how {row["key"]} was verified')
+  for row, source in zip(sources, subset.sources, strict=True):
+    if row['verified'].keys() != {file.path for file in source.origin_files}:
+      raise ValueError(f'it does not say how {source.key} was verified')
     for proof in row['verified'].values():
       Proof(proof)
-  if not isinstance(metadata.get('digests', {}), dict):
-    raise TypeError('its digests are no table')
+  for digest in metadata.get('digests', {}).values():
+    if not isinstance(digest, str):
+      raise TypeError('its digests are no text')

@@ -127,7 +127,7 @@ def test_a_missing_file_is_named_and_mended(data_dir, folder, sound, file):
     ('metadata.json', {'classes': []}, 'its classes are others'),
     ('metadata.json', {'sources': []}, 'its sources are others'),
     ('metadata.json', {'balanced': 'yes'}, 'neither true nor false'),
-    ('metadata.json', {'digests': 7}, 'digests'),
+    ('metadata.json', {'digests': {'train': 7}}, 'digests are no text'),
   ],
 )
 def test_other_facts_are_told(data_dir, folder, file, changes, why):

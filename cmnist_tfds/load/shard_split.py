@@ -45,9 +45,10 @@ class ShardSplit:
     """
     if file_format not in shard_reader.FORMATS:
       raise PreparationError(
-        f'The shards of {subset.title} have the format {file_format!r}.'
-        f' Expected {" or ".join(shard_reader.FORMATS)}. tfds.load may read'
-        ' other formats.'
+        f'{shards[0].path.parent if shards else subset.title}: the shards have'
+        f' the format {file_format!r}. Expected'
+        f' {" or ".join(shard_reader.FORMATS)}. tfds.load may read other'
+        f' formats. {remedy}'
       )
     self._subset = subset
     self._file_format = file_format

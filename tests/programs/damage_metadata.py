@@ -48,7 +48,7 @@ _FILES = (
 )
 
 
-_DESCRIPTIONS = ('dataset_info.json', 'features.json')
+_DESCRIPTIONS = ('dataset_info.json', 'features.json', 'metadata.json')
 
 
 class _WrongError(Exception):
