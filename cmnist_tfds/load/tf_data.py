@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cmnist_tfds import schema, subsets
+from cmnist_tfds import process_limits, schema, subsets
 from cmnist_tfds.errors import SplitError
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.load.split_view import FEATURE_NAMES, check_features
@@ -108,6 +108,10 @@ def as_batches(
   count = len(view)
   numbers = _numbers(count, batch_size, seed, shuffle=shuffle)
   options = tf.data.Options()
+  # TensorFlow does not know how much CPU time a container grants.
+  cores = process_limits.usable_cores()
+  options.autotune.cpu_budget = cores
+  options.threading.private_threadpool_size = cores
   # TensorFlow cannot distribute files here, so it distributes batches.
   options.experimental_distribute.auto_shard_policy = (
     tf.data.experimental.AutoShardPolicy.DATA
