@@ -19,6 +19,7 @@ from typing import Any
 
 import tqdm
 
+from cmnist_tfds import paths
 from cmnist_tfds.errors import CmnistError, PreparationError
 from cmnist_tfds.load import prepared
 from cmnist_tfds.subsets import Subset
@@ -91,6 +92,7 @@ def build(
   Raises:
     PreparationError: If there is too little free disk space for the subsets.
   """
+  paths.data_root(options.data_dir)  # An address is refused before any work.
   _check_disk_space(selected, options)
   full = [subset for subset in selected if subset.per_class is None]
   reduced = [subset for subset in selected if subset.per_class is not None]

@@ -25,6 +25,7 @@ ROAD = (
   'schema',
   'extras',
   'disk_errors',
+  'paths',
   'locks',
   'atomic',
   'prefetch',

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
-from cmnist_tfds import origin, subsets
+from cmnist_tfds import origin, paths, subsets
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.load import prepared
@@ -157,18 +157,13 @@ def named_sources(names: Iterable[str]) -> list[Source]:
 def origin_locations(args: argparse.Namespace) -> origin.Locations:
   """Returns the locations that a build with these arguments would search."""
   from cmnist_tfds.datasets import download_manager
-  from cmnist_tfds.datasets.get_builder import get_builder
 
-  # TFDS knows its default folder; any builder tells it.
-  builder = get_builder(subsets.subset(subsets.DEFAULT), data_dir=args.data_dir)
-  download_dir = pathlib.Path(
-    args.download_dir or builder.data_dir_root / 'downloads'
-  ).expanduser()
+  download_dir = paths.expanded(
+    args.download_dir or paths.data_root(args.data_dir) / 'downloads'
+  )
   mirror = origin.mirror_of_user(args.mirror)
   return origin.Locations(
-    manual_dir=pathlib.Path(
-      args.manual_dir or download_dir / 'manual'
-    ).expanduser(),
+    manual_dir=paths.expanded(args.manual_dir or download_dir / 'manual'),
     mirror=mirror,
     cached=lambda file: download_manager.cached_file(
       download_dir, file, mirror

@@ -60,7 +60,7 @@ def dataset_info(builder: tfds.core.DatasetBuilder) -> tfds.core.DatasetInfo:
     balanced, and lists the sources.
   """
   subset = builder.builder_config.subset
-  return tfds.core.DatasetInfo(
+  return _Info(
     builder=builder,
     description=builder.get_metadata().description,
     features=tfds.features.FeaturesDict(
@@ -80,6 +80,13 @@ def dataset_info(builder: tfds.core.DatasetBuilder) -> tfds.core.DatasetInfo:
       }
     ),
   )
+
+
+class _Info(tfds.core.DatasetInfo):
+  """Information that TFDS's bucket does not have."""
+
+  def initialize_from_bucket(self) -> None:
+    """Does nothing. TFDS would ask its bucket, and leave a temporary folder."""
 
 
 def _feature(

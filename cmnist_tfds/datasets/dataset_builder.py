@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import pathlib
 import sys
 import tempfile
@@ -14,7 +16,7 @@ import tensorflow_datasets.public_api as tfds
 from absl import logging
 from etils import epath
 
-from cmnist_tfds import origin, resources, schema, subsets
+from cmnist_tfds import origin, paths, resources, schema, subsets
 from cmnist_tfds.cache import split_sources
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets import (
@@ -45,6 +47,18 @@ class _Configs(dict[str, config.CmnistConfig]):
       return isinstance(name, str) and bool(subsets.subset(name))
     except SubsetNameError:
       return False
+
+
+class _LiteralPath(type(epath.Path())):  # type: ignore[misc]
+  """A local path with `glob` as in pathlib: only the argument is a pattern.
+
+  That of etils finds nothing in a folder whose path has `[1]`, and refuses `**`.
+  """
+
+  def glob(self, pattern: str) -> Iterator[_LiteralPath]:
+    """Yields the paths below this one that match a pattern."""
+    for found in glob.glob(pattern, root_dir=self):
+      yield self / found
 
 
 class CmnistBuilder(  # type: ignore[call-arg]
@@ -84,10 +98,12 @@ class CmnistBuilder(  # type: ignore[call-arg]
     self._mirror = origin.mirror_of_user(mirror)
     super().__init__(**kwargs)
     tfds_internals.check_instance(self)
-    # TFDS pickles a builder as these arguments.
+    # TFDS pickles a builder as these arguments. The process that reads them may
+    # run in another folder.
     self._original_state |= {
       'allow_unverified': allow_unverified,
       'mirror': mirror,
+      'data_dir': os.fspath(self.data_dir_root),
     }
     if self.data_path.exists() and self.is_prepared():
       self._restore()
@@ -131,6 +147,26 @@ class CmnistBuilder(  # type: ignore[call-arg]
   def subset(self) -> Subset:
     """The subset that this builder builds."""
     return self.builder_config.subset
+
+  # Folders -----------------------------------------------------------------
+
+  def _build_data_dir(self, given_data_dir: str | None) -> tuple[str, str]:
+    """Returns the folder of all datasets and that of this dataset."""
+    if given_data_dir and paths.is_remote(given_data_dir):
+      _check_readable(given_data_dir)
+      return super()._build_data_dir(given_data_dir)
+    ours = super()._build_data_dir(os.fspath(paths.data_root(given_data_dir)))
+    if given_data_dir or epath.Path(ours[1]).exists():
+      return ours
+    # TFDS knows folders of its own: see `tfds.core.add_data_dir`.
+    theirs = super()._build_data_dir(None)
+    return theirs if epath.Path(theirs[1]).exists() else ours
+
+  @property
+  def data_path(self) -> epath.Path:
+    """The folder of this dataset."""
+    path = super().data_path
+    return path if paths.is_remote(path) else _LiteralPath(path)
 
   # Description -------------------------------------------------------------
 
@@ -215,6 +251,9 @@ class CmnistBuilder(  # type: ignore[call-arg]
     if self._is_finished() and not self._overwrites(download_config):
       super().download_and_prepare(**arguments)
       return
+    if paths.is_remote(self.data_dir_root):
+      raise paths.not_local(self.data_dir_root)
+    paths.check_name(pathlib.Path(self.data_dir_root), to_build=True)
     _check_writable(self.data_dir_root)
     with atomic_replace.alone(pathlib.Path(self.data_path)):
       if not self._is_finished():
@@ -370,6 +409,18 @@ class CmnistBuilder(  # type: ignore[call-arg]
   def _log_download_done(self) -> None:
     if sys.stdout.isatty():
       super()._log_download_done()
+
+
+def _check_readable(data_dir: str) -> None:
+  """Raises a `PreparationError` if TFDS cannot read at a remote address."""
+  try:
+    epath.Path(data_dir).exists()
+  except Exception as error:  # Each file system has errors of its own.
+    reason = (str(error).splitlines() or [''])[0]
+    raise PreparationError(
+      f'TensorFlow Datasets cannot read {data_dir}'
+      f' ({type(error).__name__}: {reason}). {paths.not_local(data_dir)}'
+    ) from error
 
 
 def _check_writable(data_dir: epath.Path) -> None:

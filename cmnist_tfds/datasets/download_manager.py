@@ -13,6 +13,7 @@ differences are:
 from __future__ import annotations
 
 import pathlib
+import shutil
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ import promise
 import tensorflow_datasets.public_api as tfds
 from etils import epath
 
-from cmnist_tfds import origin
+from cmnist_tfds import origin, paths
 from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import OriginFileError
@@ -96,7 +97,7 @@ class OriginDownloadManager(tfds.download.DownloadManager):
       PreparationError: If the folder for downloads cannot be made.
       TfdsVersionError: If this version of TFDS lacks an attribute we use.
     """
-    download_dir = epath.Path(download_dir).expanduser()
+    download_dir = epath.Path(paths.expanded(download_dir))
     with disk_errors(download_dir, alternative='choose another download_dir'):
       super().__init__(
         download_dir=download_dir,
@@ -137,7 +138,7 @@ class OriginDownloadManager(tfds.download.DownloadManager):
     """The locations of origin files, to which this manager downloads."""
     manual_dir = self._given_manual_dir or self.download_dir / 'manual'
     return origin.Locations(
-      manual_dir=pathlib.Path(manual_dir).expanduser(),
+      manual_dir=paths.expanded(manual_dir),
       mirror=self._mirror,
       cached=self.cached,
       download=self.download,
@@ -185,8 +186,8 @@ class OriginDownloadManager(tfds.download.DownloadManager):
       path = self.cached(file)
       if path is None:
         # Killed processes may have left folders.
-        for stale in folder.glob(f'{url_path.name}.tmp.*'):
-          stale.rmtree()
+        for stale in pathlib.Path(folder).glob(f'{url_path.name}.tmp.*'):
+          shutil.rmtree(stale)
         path = super()._download(resource).get()
     return promise.Promise.resolve(path)
 

@@ -74,6 +74,7 @@ except ImportError as error:
 
 _METHODS = {
   tfds.core.GeneratorBasedBuilder: (
+    '_build_data_dir',
     '_checksums_path',
     '_download_and_prepare',
     '_generate_splits',
@@ -93,6 +94,7 @@ _METHODS = {
     '_get_checksum_dl_result',
     '_get_dl_path',
   ),
+  tfds.core.DatasetInfo: ('initialize_from_bucket',),
   Downloader: ('_sync_download',),
 }
 

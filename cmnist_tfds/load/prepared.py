@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from cmnist_tfds import schema, subsets
+from cmnist_tfds import paths, schema, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.formats import shard_reader
@@ -34,15 +34,10 @@ from cmnist_tfds.subsets import Subset
 DATASET = 'cmnist'
 SAMPLE = 'cmnist_sample'
 
-# TFDS defines these.
-_DATA_DIR = 'TFDS_DATA_DIR'
-_DEFAULT_DATA_DIR = '~/tensorflow_datasets'
 # TFDS writes this file last, so a folder that has it is finished.
 _INFO = 'dataset_info.json'
 _METADATA = 'metadata.json'
 _LABELS = 'label.labels.txt'
-
-_PathLike = str | os.PathLike[str]
 
 _log = logging.getLogger('cmnist_tfds')
 
@@ -221,7 +216,10 @@ def _map_kept(kept: store.Kept) -> MappedSplit:
 
 
 def dataset_dir(
-  subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False
+  subset: Subset,
+  *,
+  data_dir: paths.PathLike | None = None,
+  sample: bool = False,
 ) -> pathlib.Path:
   """Returns the folder of a prepared subset, without importing TFDS.
 
@@ -232,15 +230,21 @@ def dataset_dir(
 
   Returns:
     `<data_dir>/<dataset>/<config>/<version>`, the layout of TFDS.
+
+  Raises:
+    PreparationError: If `data_dir` is not a local folder, or the file system
+      refuses its name.
   """
-  root = data_dir or os.environ.get(_DATA_DIR) or _DEFAULT_DATA_DIR
   dataset = SAMPLE if sample else DATASET
-  folder = pathlib.Path(root, dataset, subset.name, subsets.VERSION)
-  return folder.expanduser()
+  root = paths.data_root(data_dir)
+  return root / dataset / subset.name / subsets.VERSION
 
 
 def find_prepared(
-  subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False
+  subset: Subset,
+  *,
+  data_dir: paths.PathLike | None = None,
+  sample: bool = False,
 ) -> Prepared | None:
   """Opens a prepared subset.
 
@@ -256,11 +260,15 @@ def find_prepared(
     PreparationError: If the prepared dataset is damaged.
   """
   folder = dataset_dir(subset, data_dir=data_dir, sample=sample)
+  paths.check_name(folder / _INFO)
   return _read(subset, SAMPLE if sample else DATASET, folder)
 
 
 def prepare(
-  subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False
+  subset: Subset,
+  *,
+  data_dir: paths.PathLike | None = None,
+  sample: bool = False,
 ) -> Prepared:
   """Prepares a subset, unless TFDS finds it somewhere.
 

@@ -15,6 +15,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
+from cmnist_tfds import paths
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import verification
@@ -49,7 +50,7 @@ class Locations:
     """The folders, in the order they are tried."""
     folders = [self.manual_dir] if self.manual_dir else []
     if self.mirror and not _is_url(self.mirror):
-      folders.append(pathlib.Path(self.mirror).expanduser())
+      folders.append(paths.expanded(self.mirror))
     return folders
 
 
