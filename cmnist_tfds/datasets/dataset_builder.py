@@ -248,6 +248,9 @@ class CmnistBuilder(  # type: ignore[call-arg]
       'download_config': download_config,
       'file_format': chosen,
     }
+    if tfds_internals.is_replaced('download_and_prepare'):
+      super().download_and_prepare(**arguments)  # Nothing is to be written.
+      return
     if self._is_finished() and not self._overwrites(download_config):
       super().download_and_prepare(**arguments)
       return

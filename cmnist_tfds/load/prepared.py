@@ -121,13 +121,13 @@ class Prepared:
     """
     return self.metadata.get('digests', {})
 
-  def split(self, spec: str, *, keep: bool = False) -> SplitView:
+  def split(self, spec: split_spec.Split, *, keep: bool = False) -> SplitView:
     """Returns the examples of a split.
 
     If the whole split is read, the cache keeps it and maps it the next time.
 
     Args:
-      spec: The split, in the notation of TFDS: 'train', 'train[:10%]'.
+      spec: The split, as `tfds.load` accepts it: 'train', 'train[:10%]'.
       keep: Whether the cache should keep splits that are read only in part,
         too, because the caller reads them repeatedly.
 
@@ -282,8 +282,8 @@ def prepare(
 
   Raises:
     OriginFileError: If an origin file is missing or wrong.
-    PreparationError: If the subset cannot be written, or its folder is not
-      local.
+    PreparationError: If the subset cannot be written, its folder is not local,
+      or `tfds.testing.mock_data` lets nothing be written.
   """
   # Importing TFDS takes a second, and no other function here needs it.
   from cmnist_tfds.datasets.get_builder import get_builder
@@ -294,8 +294,9 @@ def prepare(
   found = _read(subset, builder.name, pathlib.Path(builder.data_path))
   if found is None:
     raise PreparationError(
-      f'{builder.data_dir} is not a local folder. Copy it to one, or read it'
-      ' with tfds.load.'
+      f'TFDS has prepared nothing in {builder.data_dir}, because its'
+      ' download_and_prepare is replaced, as by tfds.testing.mock_data. Inside'
+      ' of that, use tfds.load.'
     )
   return found
 
