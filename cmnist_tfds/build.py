@@ -19,7 +19,7 @@ from multiprocessing import connection
 
 import tqdm
 
-from cmnist_tfds import interrupts, streams
+from cmnist_tfds import interrupts, paths, streams
 from cmnist_tfds.disk_errors import format_size
 from cmnist_tfds.errors import CmnistError, PreparationError
 from cmnist_tfds.load import prepared
@@ -96,6 +96,7 @@ def build(
   Raises:
     PreparationError: If there is too little free disk space for the subsets.
   """
+  paths.data_root(options.data_dir)  # An address is refused before any work.
   _check_disk_space(selected, options)
   full = [subset for subset in selected if subset.per_class is None]
   reduced = [subset for subset in selected if subset.per_class is not None]

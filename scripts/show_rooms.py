@@ -28,10 +28,11 @@ ROAD = (
   'interrupts',
   'shared_folders',
   'streams',
-  'user_paths',
+  'paths',
   'locks',
   'atomic',
   'prefetch',
+  'process_limits',
   'formats',
   'origin',
   'cache',
@@ -84,7 +85,7 @@ def main() -> int:
   found = imports()
   for room in ROAD:
     ordered = sorted(found[room], key=ROAD.index)
-    print(f'{room:<12} {" ".join(ordered)}'.rstrip())
+    print(f'{room:<14} {" ".join(ordered)}'.rstrip())
   for wrong in upward(found):
     print(f'runs back up: {wrong}', file=sys.stderr)
   return 1 if upward(found) else 0

@@ -10,62 +10,29 @@ import numpy as np
 import pytest
 
 import cmnist_tfds
-from cmnist_tfds import errors
+from cmnist_tfds import errors, process_limits
 from cmnist_tfds.load import memory
 
 
-@pytest.fixture
-def system(tmp_path, monkeypatch):
-  """Files in which the system tells of 8,000 KiB, without a limit below."""
-  (tmp_path / 'meminfo').write_text(
-    'MemTotal:  9000 kB\nMemAvailable:  8000 kB\n'
-  )
-  monkeypatch.setattr(memory, '_MEMINFO', tmp_path / 'meminfo')
-  monkeypatch.setattr(memory, '_CGROUP', tmp_path)
-  monkeypatch.setattr(memory, '_STATM', tmp_path / 'statm')
-  return tmp_path
+def leave(monkeypatch, num_bytes):
+  """Lets the system have this many free bytes; None if it does not say."""
+  monkeypatch.setattr(process_limits, 'free_memory', lambda: num_bytes)
 
 
-def write_cgroup(folder, limit, used, cached):
-  (folder / 'memory.max').write_text(f'{limit}\n')
-  (folder / 'memory.current').write_text(f'{used}\n')
-  (folder / 'memory.stat').write_text(f'anon 1\ninactive_file {cached}\n')
-
-
-def test_of_the_system(system):
-  assert memory.available() == 8000 * 1024
-
-
-@pytest.mark.parametrize(
-  ('limit', 'used', 'cached', 'available'),
-  [
-    ('max', 10**6, 0, 8000 * 1024),
-    (10**6, 400_000, 0, 600_000),
-    (10**6, 400_000, 300_000, 900_000),
-    (10**6, 2 * 10**6, 0, 0),
-    (10**9, 0, 0, 8000 * 1024),
-  ],
-)
-def test_of_a_container(system, limit, used, cached, available):
-  write_cgroup(system, limit, used, cached)
-  assert memory.available() == available
-
-
-def test_unknown_where_no_file_tells(tmp_path, monkeypatch):
-  monkeypatch.setattr(memory, '_MEMINFO', tmp_path / 'meminfo')
-  monkeypatch.setattr(memory, '_STATM', tmp_path / 'statm')
-  assert memory.available() is None
+def test_anything_fits_where_the_system_does_not_say(monkeypatch):
+  leave(monkeypatch, None)
   memory.check(10**18, 'Dreams')
 
 
-def test_too_much_is_refused(system):
+def test_too_much_is_refused(monkeypatch):
+  leave(monkeypatch, 8000 * 1024)
   memory.check(8000 * 1024, 'Arrays')
   with pytest.raises(MemoryError, match=r'Arrays need 8\.2 MB .* 8\.2 MB are'):
     memory.check(8000 * 1024 + 1, 'Arrays')
 
 
-def test_load_data_refuses(system, sample_dir):
-  write_cgroup(system, 2000, 1000, 0)
+def test_load_data_refuses(monkeypatch, sample_dir):
+  leave(monkeypatch, 1000)
   with pytest.raises(errors.MemoryShortageError, match='of CMNIST-X-12 need'):
     cmnist_tfds.load_data('X-12', data_dir=sample_dir, sample=True)
 
@@ -75,13 +42,13 @@ def test_a_limit_of_the_process_counts(sample_dir):
   code = f"""
 import resource, sys
 import cmnist_tfds
-from cmnist_tfds.load import memory
+from cmnist_tfds import process_limits
 def load():
   return cmnist_tfds.load_data('X-12', data_dir={str(sample_dir)!r}, sample=True)
 load()
 size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + 1_000_000,) * 2)
-assert memory.available() <= 1_000_000
+assert process_limits.free_memory() <= 1_000_000
 try:
   load()
 except cmnist_tfds.errors.MemoryShortageError as error:

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
-from cmnist_tfds import origin, subsets
+from cmnist_tfds import origin, paths, subsets
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.load import prepared
@@ -18,7 +18,6 @@ from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.user_paths import expand_home
 
 if TYPE_CHECKING:
   Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -161,16 +160,13 @@ def named_sources(names: Iterable[str]) -> list[Source]:
 def origin_locations(args: argparse.Namespace) -> origin.Locations:
   """Returns the locations that a build with these arguments would search."""
   from cmnist_tfds.datasets import download_manager
-  from cmnist_tfds.datasets.get_builder import get_builder
 
-  # TFDS knows its default folder; any builder tells it.
-  builder = get_builder(subsets.subset(subsets.DEFAULT), data_dir=args.data_dir)
-  download_dir = expand_home(
-    args.download_dir or builder.data_dir_root / 'downloads'
+  download_dir = paths.expanded(
+    args.download_dir or paths.data_root(args.data_dir) / 'downloads'
   )
   mirror = origin.mirror_of_user(args.mirror)
   return origin.Locations(
-    manual_dir=expand_home(args.manual_dir or download_dir / 'manual'),
+    manual_dir=paths.expanded(args.manual_dir or download_dir / 'manual'),
     mirror=mirror,
     cached=lambda file: download_manager.cached_file(
       download_dir, file, mirror

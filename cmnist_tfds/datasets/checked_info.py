@@ -49,6 +49,9 @@ class CheckedInfo(tfds.core.DatasetInfo):
     super().__init__(builder=builder, **kwargs)
     self._subset = builder.subset
 
+  def initialize_from_bucket(self) -> None:
+    """Does nothing. TFDS would ask its bucket, and leave a temporary folder."""
+
   @property
   def splits(self) -> tfds.core.splits.SplitDict:
     """The splits that are prepared.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import logging
 import os
 import pathlib
@@ -16,7 +17,7 @@ import numpy as np
 import tensorflow_datasets.public_api as tfds
 from etils import epath
 
-from cmnist_tfds import origin, resources, schema, streams, subsets
+from cmnist_tfds import origin, paths, resources, schema, streams, subsets
 from cmnist_tfds.atomic import sync_folder
 from cmnist_tfds.cache import split_sources
 from cmnist_tfds.cache.split_sources import SplitSource
@@ -53,6 +54,18 @@ class _Configs(dict[str, config.CmnistConfig]):
       return isinstance(name, str) and bool(subsets.subset(name))
     except SubsetNameError:
       return False
+
+
+class _LiteralPath(type(epath.Path())):  # type: ignore[misc]
+  """A local path with `glob` as in pathlib: only the argument is a pattern.
+
+  That of etils finds nothing in a folder whose path has `[1]`, and refuses `**`.
+  """
+
+  def glob(self, pattern: str) -> Iterator[_LiteralPath]:
+    """Yields the paths below this one that match a pattern."""
+    for found in glob.glob(pattern, root_dir=self):
+      yield self / found
 
 
 class CmnistBuilder(  # type: ignore[call-arg]
@@ -93,10 +106,12 @@ class CmnistBuilder(  # type: ignore[call-arg]
     with restrained_messages():
       super().__init__(**kwargs)
     tfds_internals.check_instance(self)
-    # TFDS pickles a builder as these arguments.
+    # TFDS pickles a builder as these arguments. The process that reads them may
+    # run in another folder.
     self._original_state |= {
       'allow_unverified': allow_unverified,
       'mirror': mirror,
+      'data_dir': os.fspath(self.data_dir_root),
     }
     if not self._exists():
       return
@@ -142,6 +157,26 @@ class CmnistBuilder(  # type: ignore[call-arg]
   def subset(self) -> Subset:
     """The subset that this builder builds."""
     return self.builder_config.subset
+
+  # Folders -----------------------------------------------------------------
+
+  def _build_data_dir(self, given_data_dir: str | None) -> tuple[str, str]:
+    """Returns the folder of all datasets and that of this dataset."""
+    if given_data_dir and paths.is_remote(given_data_dir):
+      _check_readable(given_data_dir)
+      return super()._build_data_dir(given_data_dir)
+    ours = super()._build_data_dir(os.fspath(paths.data_root(given_data_dir)))
+    if given_data_dir or epath.Path(ours[1]).exists():
+      return ours
+    # TFDS knows folders of its own: see `tfds.core.add_data_dir`.
+    theirs = super()._build_data_dir(None)
+    return theirs if epath.Path(theirs[1]).exists() else ours
+
+  @property
+  def data_path(self) -> epath.Path:
+    """The folder of this dataset."""
+    path = super().data_path
+    return path if paths.is_remote(path) else _LiteralPath(path)
 
   # Description -------------------------------------------------------------
 
@@ -224,6 +259,9 @@ class CmnistBuilder(  # type: ignore[call-arg]
       'download_config': download_config,
       'file_format': chosen,
     }
+    if tfds_internals.is_replaced('download_and_prepare'):
+      super().download_and_prepare(**arguments)  # Nothing is to be written.
+      return
     with (
       restrained_messages(),
       disk_errors(
@@ -241,6 +279,9 @@ class CmnistBuilder(  # type: ignore[call-arg]
     if not overwrites and self._exists() and not self._fault():
       super().download_and_prepare(**arguments)
       return
+    if paths.is_remote(self.data_dir_root):
+      raise paths.not_local(self.data_dir_root)
+    paths.check_name(pathlib.Path(self.data_dir_root), to_build=True)
     _check_writable(self.data_dir_root)
     with atomic_replace.alone(pathlib.Path(self.data_path)):
       if not self._exists():
@@ -398,6 +439,18 @@ def _safe_stdout() -> contextlib.redirect_stdout[Any]:
   """Lets no message fail, for want of a character in an encoding for example."""
   out = streams.SafeStream(sys.stdout, required=False)
   return contextlib.redirect_stdout(out)
+
+
+def _check_readable(data_dir: str) -> None:
+  """Raises a `PreparationError` if TFDS cannot read at a remote address."""
+  try:
+    epath.Path(data_dir).exists()
+  except Exception as error:  # Each file system has errors of its own.
+    reason = (str(error).splitlines() or [''])[0]
+    raise PreparationError(
+      f'TensorFlow Datasets cannot read {data_dir}'
+      f' ({type(error).__name__}: {reason}). {paths.not_local(data_dir)}'
+    ) from error
 
 
 def _check_writable(data_dir: epath.Path) -> None:

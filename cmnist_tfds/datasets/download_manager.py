@@ -20,14 +20,13 @@ import promise
 import tensorflow_datasets.public_api as tfds
 from etils import epath
 
-from cmnist_tfds import origin
+from cmnist_tfds import origin, paths
 from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.locks import lock
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.sources import SOURCES, OriginFile, Source
-from cmnist_tfds.user_paths import expand_home
 
 # Importing it imports an HTTP library, so it is imported to fetch a file.
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class OriginDownloadManager(tfds.download.DownloadManager):
       PreparationError: If the folder for downloads cannot be made.
       TfdsVersionError: If this version of TFDS lacks an attribute we use.
     """
-    download_dir = epath.Path(download_dir).expanduser()
+    download_dir = epath.Path(paths.expanded(download_dir))
     with disk_errors(download_dir, alternative='choose another download_dir'):
       super().__init__(
         download_dir=download_dir,
@@ -139,7 +138,7 @@ class OriginDownloadManager(tfds.download.DownloadManager):
     """The locations of origin files, to which this manager downloads."""
     manual_dir = self._given_manual_dir or self.download_dir / 'manual'
     return origin.Locations(
-      manual_dir=expand_home(manual_dir),
+      manual_dir=paths.expanded(manual_dir),
       mirror=self._mirror,
       cached=self.cached,
       download=self.download,

@@ -12,6 +12,7 @@ This module imports these names for all other modules:
 - core.download.downloader: _Downloader, DownloadResult, read_url_info
 - core.download.resource: get_dl_fname, is_locally_cached
 - core.naming: DatasetReference, ShardedFileTemplate
+- core.registered: _DATASET_COLLECTION_REGISTRY, _DATASET_REGISTRY
 - core.utils.shard_utils: ShardConfig, get_shard_boundaries
 - core.utils.tqdm_utils, of which `_active` tells whether progress bars are shown
 
@@ -22,6 +23,7 @@ attributes that constructors set.
 from __future__ import annotations
 
 import inspect
+import logging
 
 import tensorflow_datasets.public_api as tfds
 
@@ -66,6 +68,10 @@ try:
     DatasetReference,
     ShardedFileTemplate,
   )
+  from tensorflow_datasets.core.registered import (
+    _DATASET_COLLECTION_REGISTRY,
+    _DATASET_REGISTRY,
+  )
   from tensorflow_datasets.core.utils import tqdm_utils
   from tensorflow_datasets.core.utils.shard_utils import (
     ShardConfig,
@@ -76,6 +82,7 @@ except ImportError as error:
 
 _METHODS = {
   tfds.core.GeneratorBasedBuilder: (
+    '_build_data_dir',
     '_checksums_path',
     '_download_and_prepare',
     '_generate_splits',
@@ -95,6 +102,7 @@ _METHODS = {
     '_get_checksum_dl_result',
     '_get_dl_path',
   ),
+  tfds.core.DatasetInfo: ('initialize_from_bucket',),
   Downloader: ('_sync_download',),
 }
 
@@ -132,6 +140,54 @@ def check_instance(instance: object) -> None:
   for owner, names in _ATTRIBUTES.items():
     if isinstance(instance, owner):
       _require(instance, names, owner)
+
+
+def register(
+  cls: type[tfds.core.DatasetBuilder] | type[DatasetCollection],
+) -> None:
+  """Lets TFDS find a class of ours by its name.
+
+  TFDS would raise a `ValueError` if another package has registered the name, or
+  if our modules are imported anew.
+
+  Args:
+    cls: The class, which was defined with `skip_registration=True`.
+  """
+  registry: dict[str, type] = (
+    _DATASET_COLLECTION_REGISTRY
+    if issubclass(cls, DatasetCollection)
+    else _DATASET_REGISTRY
+  )
+  if not cls.__module__.startswith(f'{__name__.partition(".")[0]}.'):
+    # A tool has imported a file of ours by itself, under another name.
+    registry.setdefault(cls.name, cls)
+    return
+  other = registry.get(cls.name, cls)
+  if (other.__qualname__, other.__module__) != (
+    cls.__qualname__,
+    cls.__module__,
+  ):
+    logging.getLogger('cmnist_tfds').warning(
+      '%s.%s has registered the name %r with TensorFlow Datasets, too. From now'
+      ' on tfds.load finds that of %s.',
+      other.__module__,
+      other.__qualname__,
+      cls.name,
+      cls.__module__,
+    )
+  registry[cls.name] = cls
+
+
+def is_replaced(method: str) -> bool:
+  """Returns whether a method of `tfds.core.DatasetBuilder` is a stand-in.
+
+  `tfds.testing.mock_data` replaces methods.
+
+  Args:
+    method: The name of the method.
+  """
+  builder = tfds.core.DatasetBuilder
+  return getattr(builder, method).__module__ != builder.__module__
 
 
 def _require(instance: object, names: tuple[str, ...], owner: type) -> None:

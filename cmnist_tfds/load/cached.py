@@ -29,12 +29,15 @@ class Cached:
     subset: The subset.
     splits: The splits, by name.
     digests: For each split, a hash of everything that determines its examples.
+    shard_lengths: For each split, the number of examples in each shard of the
+      prepared dataset; if there is none, one number for each split.
     dataset: Always 'cmnist', because the unverified sample is read from shards.
   """
 
   subset: Subset
   splits: Mapping[str, MappedSplit]
   digests: Mapping[str, str]
+  shard_lengths: Mapping[str, Sequence[int]]
   dataset: str = 'cmnist'
 
   @property
@@ -51,16 +54,11 @@ class Cached:
     )
     return list(zip(train.tolist(), test.tolist(), strict=True))
 
-  @property
-  def shard_lengths(self) -> dict[str, list[int]]:
-    """For each split, its number of examples, as if it were one shard."""
-    return {name: [len(split)] for name, split in self.splits.items()}
-
-  def split(self, spec: str, *, keep: bool = False) -> SplitView:
+  def split(self, spec: split_spec.Split, *, keep: bool = False) -> SplitView:
     """Returns the examples of a split.
 
     Args:
-      spec: The split, in the notation of TFDS: 'train', 'train[:10%]'.
+      spec: The split, as `tfds.load` accepts it: 'train', 'train[:10%]'.
       keep: Has no effect, because the cache has the split already.
 
     Raises:
@@ -93,7 +91,8 @@ def find_cached(subset: Subset) -> Cached | None:
     count = sum(map(len, sources))
     splits[split] = _map_split(sources, shuffle_order(split, count))
     digests[split] = split_sources.digest(sources, count)
-  return Cached(subset, splits, digests)
+  lengths = {name: [len(split)] for name, split in splits.items()}
+  return Cached(subset, splits, digests, lengths)
 
 
 def _map_split(

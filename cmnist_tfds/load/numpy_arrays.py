@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.load import memory
+from cmnist_tfds.load import memory, split_spec
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare
-from cmnist_tfds.load.split_view import FEATURE_NAMES, check_features
+from cmnist_tfds.load.split_view import (
+  FEATURE_NAMES,
+  SplitView,
+  check_features,
+)
 from cmnist_tfds.sources import SPLITS
 
 # Examples do not have this feature: it follows from the label.
@@ -25,7 +29,7 @@ _AT_ONCE = 1024
 def load_data(
   name: str,
   *,
-  split: str | None = None,
+  split: split_spec.Splits | None = None,
   features: Sequence[str] = ('image', 'label'),
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
@@ -34,6 +38,7 @@ def load_data(
 
       (x_train, y_train), (x_test, y_test) = load_data('2-FKd')
       x, y = load_data('2-FKd', split='train[:10%]')
+      (x, y), (x_val, y_val) = load_data('2-FKd', split=['train', 'test[:10%]'])
 
   The subset is read from the cache if that has all its sources, else from its
   shards. If there are no shards, the subset is prepared first; only this
@@ -41,8 +46,9 @@ def load_data(
 
   Args:
     name: Name of a subset.
-    split: A split in the notation of TFDS, such as 'train', 'train[5000:]+test'
-      or 'all'; train and test if None.
+    split: What `tfds.load` accepts: a split such as 'train', 'train[5000:]+test'
+      or 'all', a `tfds.core.ReadInstruction`, a result of `tfds.even_splits`,
+      or lists, tuples and dictionaries of these. Train and test if None.
     features: The features to return, any of
       'image', uint8 (n, 28, 28);
       'label', int64 (n,);
@@ -54,8 +60,9 @@ def load_data(
 
   Returns:
     A tuple of the features, in the requested order. Examples are in the order
-    of the prepared dataset. Without `split`, one such tuple for train and one
-    for test.
+    of the prepared dataset. For a list, tuple or dictionary of splits, such
+    tuples in the same structure. Without `split`, one for train and one for
+    test.
 
   Raises:
     SubsetNameError: If there is no such subset.
@@ -72,25 +79,26 @@ def load_data(
   opened = open_or_prepare(
     subsets.subset(name), data_dir=data_dir, sample=sample
   )
-  specs = SPLITS if split is None else (split,)
-  views = [opened.split(spec) for spec in specs]
+  # All splits are checked before any is read.
+  views = split_spec.map_splits(
+    opened.split, SPLITS if split is None else split
+  )
   stored = [schema.LABEL.name if f == _CLASS_NAME else f for f in features]
   names = np.array(opened.class_names)
-  arrays = []
-  for view in views:
+
+  def read(view: SplitView) -> tuple[np.ndarray, ...]:
     examples = view.read(stored)
     with memory.allocating(
       len(view) * names.itemsize, f'{len(view):,} class names'
     ):
-      arrays.append(
-        tuple(
-          names[examples[stored_as]]
-          if feature == _CLASS_NAME
-          else examples[stored_as]
-          for feature, stored_as in zip(features, stored, strict=True)
-        )
+      return tuple(
+        names[examples[stored_as]]
+        if feature == _CLASS_NAME
+        else examples[stored_as]
+        for feature, stored_as in zip(features, stored, strict=True)
       )
-  return tuple(arrays) if split is None else arrays[0]
+
+  return split_spec.map_splits(read, views)
 
 
 def first_of_each_class(opened: Opened, count: int) -> list[list[np.ndarray]]:

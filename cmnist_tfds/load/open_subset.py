@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 from cmnist_tfds.load import cached, prepared
@@ -43,7 +44,8 @@ def open_subset(
     return in_cache
   prepared.warn(found)
   if in_cache is not None and found.digests == in_cache.digests:
-    return in_cache
+    # The cache has no shards, but 'train[0shard]' asks for one.
+    return dataclasses.replace(in_cache, shard_lengths=found.shard_lengths)
   return found
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from cmnist_tfds import schema, subsets
+from cmnist_tfds import paths, schema, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.dataset_files import (
   DATASET,
@@ -35,16 +35,10 @@ from cmnist_tfds.load.split_view import SplitView, Stretch
 from cmnist_tfds.origin import Proof
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.user_paths import expand_home
 
-# TFDS defines these.
-_DATA_DIR = 'TFDS_DATA_DIR'
-_DEFAULT_DATA_DIR = '~/tensorflow_datasets'
 # The folders in which TFDS builds datasets.
 _UNFINISHED = 'incomplete.*'
 _SECONDS_TO_RENAME = 0.1
-
-_PathLike = str | os.PathLike[str]
 
 _log = logging.getLogger('cmnist_tfds')
 
@@ -105,13 +99,13 @@ class Prepared:
     """
     return self.metadata.get('digests', {})
 
-  def split(self, spec: str, *, keep: bool = False) -> SplitView:
+  def split(self, spec: split_spec.Split, *, keep: bool = False) -> SplitView:
     """Returns the examples of a split.
 
     If the whole split is read, the cache keeps it and maps it the next time.
 
     Args:
-      spec: The split, in the notation of TFDS: 'train', 'train[:10%]'.
+      spec: The split, as `tfds.load` accepts it: 'train', 'train[:10%]'.
       keep: Whether the cache should keep splits that are read only in part,
         too, because the caller reads them repeatedly.
 
@@ -227,7 +221,10 @@ def _map_kept(kept: store.Kept) -> MappedSplit:
 
 
 def dataset_dir(
-  subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False
+  subset: Subset,
+  *,
+  data_dir: paths.PathLike | None = None,
+  sample: bool = False,
 ) -> pathlib.Path:
   """Returns the folder of a prepared subset, without importing TFDS.
 
@@ -238,15 +235,21 @@ def dataset_dir(
 
   Returns:
     `<data_dir>/<dataset>/<config>/<version>`, the layout of TFDS.
+
+  Raises:
+    PreparationError: If `data_dir` is not a local folder, or the file system
+      refuses its name.
   """
-  root = data_dir or os.environ.get(_DATA_DIR) or _DEFAULT_DATA_DIR
   dataset = SAMPLE if sample else DATASET
-  folder = pathlib.Path(root, dataset, subset.name, subsets.VERSION)
-  return expand_home(folder)
+  root = paths.data_root(data_dir)
+  return root / dataset / subset.name / subsets.VERSION
 
 
 def find_prepared(
-  subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False
+  subset: Subset,
+  *,
+  data_dir: paths.PathLike | None = None,
+  sample: bool = False,
 ) -> Prepared | None:
   """Opens a prepared subset.
 
@@ -262,6 +265,7 @@ def find_prepared(
     PreparationError: If the prepared dataset is damaged.
   """
   folder = dataset_dir(subset, data_dir=data_dir, sample=sample)
+  paths.check_name(folder / 'dataset_info.json')
   dataset = SAMPLE if sample else DATASET
   try:
     found = _read(subset, dataset, folder)
@@ -281,7 +285,10 @@ def _wait_for_replacement(folder: pathlib.Path) -> None:
 
 
 def prepare(
-  subset: Subset, *, data_dir: _PathLike | None = None, sample: bool = False
+  subset: Subset,
+  *,
+  data_dir: paths.PathLike | None = None,
+  sample: bool = False,
 ) -> Prepared:
   """Prepares a subset, unless TFDS finds it somewhere.
 
@@ -295,8 +302,8 @@ def prepare(
 
   Raises:
     OriginFileError: If an origin file is missing or wrong.
-    PreparationError: If the subset cannot be written, or its folder is not
-      local.
+    PreparationError: If the subset cannot be written, its folder is not local,
+      or `tfds.testing.mock_data` lets nothing be written.
   """
   # Importing TFDS takes a second, and no other function here needs it.
   from cmnist_tfds.datasets.get_builder import get_builder
@@ -307,8 +314,9 @@ def prepare(
   found = _read(subset, builder.name, pathlib.Path(builder.data_path))
   if found is None:
     raise PreparationError(
-      f'{builder.data_dir} is not a local folder. Copy it to one, or read it'
-      ' with tfds.load.'
+      f'TFDS has prepared nothing in {builder.data_dir}, because its'
+      ' download_and_prepare is replaced, as by tfds.testing.mock_data. Inside'
+      ' of that, use tfds.load.'
     )
   return found
 

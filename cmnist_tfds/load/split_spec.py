@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parses splits in the notation of TFDS, such as `train[:10%]`.
+"""Reads the splits that `tfds.load` accepts, such as `train[:10%]`.
 
 https://www.tensorflow.org/datasets/splits defines the grammar. This module does
 not use TFDS, because importing TFDS takes longer than loading most subsets.
@@ -8,8 +8,10 @@ not use TFDS, because importing TFDS takes longer than loading most subsets.
 from __future__ import annotations
 
 import dataclasses
+import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from cmnist_tfds.errors import SplitError
 
@@ -19,6 +21,14 @@ _SPLIT = re.compile(
   rf'([\w-]+)(?:\[(?:{_BOUNDARY})?(:)?(?:{_BOUNDARY})?\])?', re.ASCII
 )
 _ALL = 'all'
+
+# A string, or an instruction of TFDS: `tfds.core.ReadInstruction`, a result of
+# `tfds.even_splits` or of `tfds.split_for_jax_process`, or a sum of these.
+Split: TypeAlias = Any
+
+# A split; or a list, tuple or dictionary of such structures.
+Splits: TypeAlias = Any
+
 _EXAMPLES = 'train, train[:10%], train[5000:]+test'
 
 
@@ -40,14 +50,43 @@ class Run:
     return self.stop - self.start
 
 
-def runs(
-  expression: str, shard_lengths: Mapping[str, Sequence[int]]
-) -> list[Run]:
-  """Returns the examples that an expression stands for.
+@dataclasses.dataclass(frozen=True)
+class _SplitSize:
+  """What an instruction of TFDS asks about a split."""
+
+  shard_lengths: Sequence[int]
+
+  @property
+  def num_examples(self) -> int:
+    return sum(self.shard_lengths)
+
+
+def map_splits(function: Callable[[Split], Any], splits: Splits) -> Any:
+  """Calls a function with each split of a structure.
 
   Args:
-    expression: An expression such as 'train', 'all', 'train[5000:]+test',
-      'train[:10%]' or 'train[0shard]'.
+    function: The function.
+    splits: A split, or lists, tuples and dictionaries of splits, nested at will.
+
+  Returns:
+    The results in the same structure.
+  """
+  if isinstance(splits, Mapping):
+    return {key: map_splits(function, each) for key, each in splits.items()}
+  if isinstance(splits, (list, tuple)):
+    results = [map_splits(function, each) for each in splits]
+    if hasattr(splits, '_fields'):  # A named tuple.
+      return type(splits)(*results)
+    return results if isinstance(splits, list) else tuple(results)
+  return function(splits)
+
+
+def runs(split: Split, shard_lengths: Mapping[str, Sequence[int]]) -> list[Run]:
+  """Returns the examples that a split stands for.
+
+  Args:
+    split: An expression such as 'train', 'all', 'train[5000:]+test',
+      'train[:10%]' or 'train[0shard]', or an instruction of TFDS.
     shard_lengths: For each split, the number of examples in each of its shards,
       in order.
 
@@ -55,16 +94,49 @@ def runs(
     The runs in order, without empty ones.
 
   Raises:
-    SplitError: If the expression is malformed, names an unknown split, or goes
-      beyond the end of a split.
+    SplitError: If the split is none of these, is malformed, names an unknown
+      split, or goes beyond the end of a split.
   """
   found: list[Run] = []
-  for part in re.split(r'\s*\+\s*', expression.strip()):
-    if part == _ALL:
-      found += [Run(s, 0, sum(n)) for s, n in shard_lengths.items()]
-    else:
-      found.append(_run(part, expression, shard_lengths))
+  if isinstance(split, str):
+    expression = str(split)  # `tfds.Split` is a subclass with its own repr.
+    for part in re.split(r'\s*\+\s*', expression.strip()):
+      if part == _ALL:
+        found += [Run(s, 0, sum(n)) for s, n in shard_lengths.items()]
+      else:
+        found.append(_run(part, expression, shard_lengths))
+  elif hasattr(split, 'to_absolute'):
+    found += _runs_of_instruction(split, shard_lengths)
+  else:
+    raise SplitError(
+      f'{split!r} is not a split. A split is a string in the notation of TFDS'
+      f' ({_EXAMPLES}), a tfds.core.ReadInstruction or a result of'
+      ' tfds.even_splits. load_data and as_batches also take lists, tuples and'
+      ' dictionaries of splits.'
+    )
   return [run for run in found if len(run)]
+
+
+def _runs_of_instruction(
+  instruction: Any, shard_lengths: Mapping[str, Sequence[int]]
+) -> list[Run]:
+  """Returns the runs that an instruction of TFDS stands for."""
+  sizes = {name: _SplitSize(n) for name, n in shard_lengths.items()}
+  found = []
+  try:
+    for each in instruction.to_absolute(sizes):
+      start = operator.index(each.from_ or 0)
+      # An end of 0 is before all examples; no end is behind all.
+      total = sizes[each.splitname].num_examples
+      stop = total if each.to is None else operator.index(each.to)
+      found.append(Run(each.splitname, start, max(start, stop)))
+  except (ValueError, TypeError, AssertionError) as error:
+    splits = ', '.join(f'{s} ({n.num_examples:,})' for s, n in sizes.items())
+    raise SplitError(
+      f'{instruction!r} does not fit the splits {splits}:'
+      f' {" ".join(str(error).split())}'
+    ) from error
+  return found
 
 
 def _run(

@@ -5,14 +5,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cmnist_tfds import schema, subsets
+from cmnist_tfds import process_limits, schema, subsets
 from cmnist_tfds.errors import SplitError
+from cmnist_tfds.load import split_spec
 from cmnist_tfds.load.open_subset import open_or_prepare
-from cmnist_tfds.load.split_view import FEATURE_NAMES, check_features
+from cmnist_tfds.load.split_view import (
+  FEATURE_NAMES,
+  SplitView,
+  check_features,
+)
 
 if TYPE_CHECKING:
   import tensorflow as tf
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
 
 def as_batches(
   name: str,
-  split: str,
+  split: split_spec.Splits,
   batch_size: int,
   *,
   shuffle: bool = False,
@@ -29,7 +34,7 @@ def as_batches(
   features: Sequence[str] = ('image', 'label'),
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
-) -> tf.data.Dataset:
+) -> Any:
   """Returns a split as a `tf.data.Dataset` of batches.
 
       train = as_batches('2-FKd', 'train', 256, shuffle=True)
@@ -46,7 +51,9 @@ def as_batches(
 
   Args:
     name: Name of a subset.
-    split: The split, in the notation of TFDS: 'train', 'train[:10%]'.
+    split: What `tfds.load` accepts: a split such as 'train' or 'train[:10%]', a
+      `tfds.core.ReadInstruction`, a result of `tfds.even_splits`, or lists,
+      tuples and dictionaries of these.
     batch_size: Number of examples in a batch.
     shuffle: Whether to shuffle the whole split anew in each epoch. All orders
       are equally likely.
@@ -63,7 +70,9 @@ def as_batches(
     sample: Whether to load the synthetic sample instead of CMNIST.
 
   Returns:
-    Batches, which are tuples of the features in the requested order.
+    A `tf.data.Dataset` of batches, which are tuples of the features in the
+    requested order. For a list, tuple or dictionary of splits, such datasets in
+    the same structure.
 
   Raises:
     SubsetNameError: If there is no such subset.
@@ -76,16 +85,39 @@ def as_batches(
   """
   import tensorflow as tf
 
-  del cache
+  del cache, tf  # Without TensorFlow, nothing must be built.
   check_features(features, FEATURE_NAMES)
   if batch_size < 1:
     raise ValueError(f'batch_size must be at least 1, not {batch_size}.')
   opened = open_or_prepare(
     subsets.subset(name), data_dir=data_dir, sample=sample
   )
-  view = opened.split(split, keep=True)
-  if not len(view):
-    raise SplitError(f'There are no examples in {split!r}.')
+
+  def open_split(each: split_spec.Split) -> SplitView:
+    view = opened.split(each, keep=True)
+    if not len(view):
+      raise SplitError(f'There are no examples in {each!r}.')
+    return view
+
+  return split_spec.map_splits(
+    lambda view: _batches(
+      view, batch_size, features, shuffle=shuffle, seed=seed
+    ),
+    # All splits are checked before any is used.
+    split_spec.map_splits(open_split, split),
+  )
+
+
+def _batches(
+  view: SplitView,
+  batch_size: int,
+  features: Sequence[str],
+  *,
+  shuffle: bool,
+  seed: int | None,
+) -> tf.data.Dataset:
+  """Returns the batches of the examples of a view."""
+  import tensorflow as tf
 
   def fetch(numbers: np.ndarray) -> list[np.ndarray]:
     batch = view.take(numbers, features)
@@ -108,6 +140,10 @@ def as_batches(
   count = len(view)
   numbers = _numbers(count, batch_size, seed, shuffle=shuffle)
   options = tf.data.Options()
+  # TensorFlow does not know how much CPU time a container grants.
+  cores = process_limits.usable_cores()
+  options.autotune.cpu_budget = cores
+  options.threading.private_threadpool_size = cores
   # TensorFlow cannot distribute files here, so it distributes batches.
   options.experimental_distribute.auto_shard_policy = (
     tf.data.experimental.AutoShardPolicy.DATA

@@ -12,6 +12,7 @@ import numpy as np
 
 from cmnist_tfds import schema, subsets
 from cmnist_tfds.extras import missing_extra
+from cmnist_tfds.load import split_spec
 from cmnist_tfds.load.open_subset import open_or_prepare
 
 try:
@@ -46,7 +47,7 @@ class CMNIST(torch.utils.data.Dataset):
   def __init__(
     self,
     name: str,
-    split: str,
+    split: split_spec.Split,
     *,
     transform: Callable[[Any], Any] | None = None,
     target_transform: Callable[[int], Any] | None = None,
@@ -57,7 +58,8 @@ class CMNIST(torch.utils.data.Dataset):
 
     Args:
       name: Name of a subset.
-      split: The split, in the notation of TFDS: 'train', 'train[:10%]'.
+      split: A split, as `tfds.load` accepts it: 'train', 'train[:10%]', a
+        `tfds.core.ReadInstruction` or one of `tfds.even_splits`.
       transform: Transforms each image, which it gets as a PIL image.
       target_transform: Transforms each label, which it gets as an int.
       data_dir: Where prepared datasets are; TFDS's default if None.

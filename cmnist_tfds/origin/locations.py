@@ -15,11 +15,11 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
+from cmnist_tfds import paths
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import verification
 from cmnist_tfds.sources import OriginFile
-from cmnist_tfds.user_paths import expand_home
 
 # Environment variable that holds the user's mirror.
 MIRROR_VARIABLE = 'CMNIST_MIRROR'
@@ -50,7 +50,7 @@ class Locations:
     """The folders, in the order they are tried."""
     folders = [self.manual_dir] if self.manual_dir else []
     if self.mirror and not _is_url(self.mirror):
-      folders.append(expand_home(self.mirror))
+      folders.append(paths.expanded(self.mirror))
     return folders
 
 

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
-from cmnist_tfds.datasets import dataset_builder
+from cmnist_tfds.datasets import dataset_builder, tfds_internals
 
 
-class Builder(dataset_builder.CmnistBuilder):
+class Builder(dataset_builder.CmnistBuilder, skip_registration=True):  # type: ignore[call-arg]
   """Builds CMNIST from the files that its sources publish."""
+
+
+tfds_internals.register(Builder)

@@ -11,7 +11,7 @@ from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
 from cmnist_tfds.sources import SOURCES
 
 
-class CmnistAll(tfds_internals.DatasetCollection):
+class CmnistAll(tfds_internals.DatasetCollection, skip_registration=True):  # type: ignore[call-arg]
   """All subsets of the paper, by name."""
 
   @property
@@ -41,3 +41,6 @@ class CmnistAll(tfds_internals.DatasetCollection):
         for s in subsets.published()
       }
     }
+
+
+tfds_internals.register(CmnistAll)

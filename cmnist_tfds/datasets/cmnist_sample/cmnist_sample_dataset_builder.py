@@ -6,10 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 from cmnist_tfds import origin, resources
-from cmnist_tfds.datasets import dataset_builder, download_manager
+from cmnist_tfds.datasets import (
+  dataset_builder,
+  download_manager,
+  tfds_internals,
+)
 
 
-class Builder(dataset_builder.CmnistBuilder):
+class Builder(dataset_builder.CmnistBuilder, skip_registration=True):  # type: ignore[call-arg]
   """Builds a synthetic stand-in with the configs of CMNIST, offline."""
 
   def __init__(self, *, allow_unverified: bool = True, **kwargs: Any):
@@ -22,3 +26,6 @@ class Builder(dataset_builder.CmnistBuilder):
     """Returns the location of the files in the package."""
     del dl_manager
     return origin.Locations(manual_dir=resources.folder('dummy_data'))
+
+
+tfds_internals.register(Builder)

@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TFDS's own tools work with this package as with a dataset of TFDS."""
+
+from __future__ import annotations
+
+import collections
+import importlib
+import logging
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import preparing
+import pytest
+import tensorflow_datasets as tfds
+
+import cmnist_tfds
+from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
+from cmnist_tfds.errors import PreparationError, SplitError
+
+_NAME = 'cmnist_sample/X-12'
+_PROGRAMS = pathlib.Path(__file__).parent / 'programs'
+
+_Pair = collections.namedtuple('_Pair', ['first', 'second'])
+
+
+# Splits ----------------------------------------------------------------------
+
+_READ = tfds.core.ReadInstruction
+
+_SPLITS = {
+  'name': 'train',
+  'slice in percent': 'train[:10%]',
+  'slice of the end': 'train[-5:]',
+  'one shard': 'train[0shard]',
+  'sum': 'train[:5]+test[:5]',
+  'all': 'all',
+  'tfds.Split.TRAIN': tfds.Split.TRAIN,
+  'tfds.Split.TEST': tfds.Split.TEST,
+  'tfds.Split.ALL': tfds.Split.ALL,
+  'numpy string': np.str_('test'),
+  'instruction': _READ('train'),
+  'instruction with bounds': _READ('train', from_=3, to=9, unit='abs'),
+  'instruction in percent': _READ('train', from_=10, to=25, unit='%'),
+  'instruction to drop a remainder': _READ(
+    'train', to=7, unit='%', rounding='pct1_dropremainder'
+  ),
+  'instruction from behind': _READ('test', from_=-4, unit='abs'),
+  'instruction of shards': _READ('train', to=1, unit='shard'),
+  'sum of instructions': _READ('test', to=3, unit='abs') + _READ('train', to=2),
+  'instruction and string': _READ('test', to=3, unit='abs') + 'train[:2]',
+  'one of even splits': tfds.even_splits('train', n=7)[3],
+  'one of even splits of a sum': tfds.even_splits('test[:50]+train[:9]', n=3)[
+    0
+  ],
+  'one of even splits of even splits': tfds.even_splits(
+    tfds.even_splits('train', n=3)[1], n=2
+  )[1],
+  'even splits without remainder': tfds.even_splits(
+    'train', n=7, drop_remainder=True
+  )[6],
+  'split of a process of JAX': tfds.split_for_jax_process(
+    'train', process_index=1, process_count=4
+  ),
+  'list': ['train', 'test'],
+  'list of one': ['test'],
+  'empty list': [],
+  'list with instructions': ['train[:3]', _READ('test', to=2, unit='abs')],
+  'all even splits': tfds.even_splits('test', n=3),
+  'tuple': ('train', 'test'),
+  'named tuple': _Pair('train[:3]', 'test'),
+  'dictionary': {'a': 'train[:4]', 'b': 'test'},
+  'nested': {'a': ['train[:4]', ('test', 'test[:1]')], 'b': {'c': 'test'}},
+}
+
+
+# Otherwise TFDS mixes the examples of several files.
+_IN_ORDER = tfds.ReadConfig(interleave_cycle_length=1)
+
+
+def _by_tfds(dataset):
+  examples = list(tfds.as_numpy(dataset))
+  return [e['image'][..., 0] for e in examples], [e['label'] for e in examples]
+
+
+def _assert_same(found, expected, leaf):
+  """Compares two structures, whose leaves `leaf` makes images and labels."""
+  if isinstance(expected, dict):
+    assert found.keys() == expected.keys()
+    for key in expected:
+      _assert_same(found[key], expected[key], leaf)
+  elif isinstance(expected, (list, tuple)):
+    assert type(found) is type(expected)
+    assert len(found) == len(expected)
+    for pair in zip(found, expected, strict=True):
+      _assert_same(*pair, leaf)
+  else:
+    for ours, theirs in zip(leaf(found), _by_tfds(expected), strict=True):
+      np.testing.assert_array_equal(ours, np.reshape(theirs, np.shape(ours)))
+
+
+def _is_single(split):
+  return not isinstance(split, (list, tuple, dict))
+
+
+@pytest.mark.parametrize('case', _SPLITS)
+def test_surrounding_split_of_load_data(sample_dir, case):
+  split = _SPLITS[case]
+  expected = tfds.load(
+    _NAME, split=split, data_dir=sample_dir, read_config=_IN_ORDER
+  )
+  found = cmnist_tfds.load_data(
+    'X-12', split=split, data_dir=sample_dir, sample=True
+  )
+  _assert_same(found, expected, lambda arrays: arrays)
+
+
+@pytest.mark.parametrize('case', _SPLITS)
+def test_surrounding_split_of_as_batches(sample_dir, case):
+  split = _SPLITS[case]
+  expected = tfds.load(
+    _NAME, split=split, data_dir=sample_dir, read_config=_IN_ORDER
+  )
+  found = cmnist_tfds.as_batches(
+    'X-12', split, 64, data_dir=sample_dir, sample=True
+  )
+
+  def leaf(batches):
+    images, labels = zip(*tfds.as_numpy(batches), strict=True)
+    return np.concatenate(images)[..., 0], np.concatenate(labels)
+
+  _assert_same(found, expected, leaf)
+
+
+@pytest.mark.parametrize(
+  'case', [case for case, split in _SPLITS.items() if _is_single(split)]
+)
+def test_surrounding_split_of_pytorch(sample_dir, case):
+  pytest.importorskip('torch')
+  from cmnist_tfds.load.torch_dataset import CMNIST
+
+  split = _SPLITS[case]
+  found = CMNIST('X-12', split, data_dir=sample_dir, sample=True)
+  _, labels = _by_tfds(
+    tfds.load(_NAME, split=split, data_dir=sample_dir, read_config=_IN_ORDER)
+  )
+  np.testing.assert_array_equal(found.targets, np.array(labels, np.int64))
+
+
+_WRONG = {
+  'unknown split': 'validation',
+  'malformed': 'train[',
+  'empty': '',
+  'beyond the end': 'train[:99999]',
+  'slice of all': 'all[:5]',
+  'instruction of an unknown split': _READ('validation'),
+  'instruction beyond the end': _READ('train', to=10**6, unit='abs'),
+  'instruction with fractions': _READ('train', from_=0.5, unit='abs'),
+  'too few to drop a remainder': _READ(
+    'train', to=7, unit='%', rounding='pct1_dropremainder'
+  )
+  + _READ('nothing'),
+  'even splits of an unknown split': tfds.even_splits('validation', n=2)[0],
+  'even splits of nonsense': tfds.even_splits('train[', n=2)[0],
+  'number': 5,
+  'bytes': b'train',
+  'set': {'train'},
+  'slice': slice(5),
+  'None in a list': ['train', None],
+  'number in a dictionary': {'a': 5},
+  'wrong one in a list': ['train', 'validation'],
+}
+
+
+@pytest.mark.parametrize('case', _WRONG)
+def test_surrounding_wrong_split(sample_dir, case):
+  options = {'data_dir': sample_dir, 'sample': True}
+  with pytest.raises(SplitError) as of_load_data:
+    cmnist_tfds.load_data('X-12', split=_WRONG[case], **options)
+  with pytest.raises(SplitError):
+    cmnist_tfds.as_batches('X-12', _WRONG[case], 64, **options)
+  assert '\n' not in str(of_load_data.value)
+
+
+@pytest.mark.parametrize('split', [['train'], ('train',), {'a': 'train'}, None])
+def test_surrounding_structure_for_pytorch(sample_dir, split):
+  pytest.importorskip('torch')
+  from cmnist_tfds.load.torch_dataset import CMNIST
+
+  with pytest.raises(SplitError, match=r'A split is a string .*even_splits'):
+    CMNIST('X-12', split, data_dir=sample_dir, sample=True)
+
+
+def test_an_instruction_of_nothing(sample_dir):
+  nothing = _READ('train', from_=0, to=0, unit='abs')
+  options = {'data_dir': sample_dir, 'sample': True}
+  x, y = cmnist_tfds.load_data('X-12', split=nothing, **options)
+  assert (x.shape, y.shape) == ((0, 28, 28), (0,))
+  with pytest.raises(SplitError, match='no examples'):
+    cmnist_tfds.as_batches('X-12', nothing, 8, **options)
+
+
+def test_shards_are_those_of_the_dataset(tmp_path):
+  preparing.prepare(tmp_path, num_shards=3)
+  for split in (
+    'train[0shard]',
+    'train[1shard:]',
+    _READ('train', 1, 2, 'shard'),
+  ):
+    expected = tfds.load(
+      _NAME, split=split, data_dir=tmp_path, read_config=_IN_ORDER
+    )
+    x, _ = cmnist_tfds.load_data(
+      'X-12', split=split, data_dir=tmp_path, sample=True
+    )
+    np.testing.assert_array_equal(x, _by_tfds(expected)[0])
+
+
+# tfds.testing.mock_data -------------------------------------------------------
+
+_POLICY = tfds.testing.MockPolicy
+
+
+def _files(*folders):
+  return {
+    (str(path), path.stat().st_mtime_ns)
+    for folder in folders
+    for path in [folder, *folder.rglob('*')]
+    if '__pycache__' not in path.parts
+  }
+
+
+@pytest.fixture
+def nothing_is_written(tmp_path, monkeypatch):
+  """Asserts that no folder in which TFDS might write has changed."""
+  for name in ('home', 'work'):
+    (tmp_path / name).mkdir()
+  monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+  monkeypatch.chdir(tmp_path / 'work')
+  watched = (
+    pathlib.Path(tfds.testing.__file__).parent,
+    pathlib.Path(cmnist_tfds.__file__).parent,
+    tmp_path,
+  )
+  before = _files(*watched)
+  yield
+  assert _files(*watched) == before
+  assert not pathlib.Path('/tmp/non-existing').exists()
+
+
+@pytest.mark.parametrize('policy', [_POLICY.AUTO, _POLICY.USE_CODE])
+@pytest.mark.parametrize(
+  'name', [_NAME, 'cmnist', 'cmnist/3-EEIKm', 'cmnist/2-FKd-r-7']
+)
+@pytest.mark.parametrize(
+  'arguments',
+  [
+    {'split': 'train'},
+    {'split': 'train[:10%]', 'as_supervised': True},
+    {'split': ['train', 'test'], 'with_info': True},
+    {'split': 'test', 'data_dir': 'data', 'shuffle_files': True},
+  ],
+  ids=['split', 'supervised', 'list', 'data_dir'],
+)
+@pytest.mark.usefixtures('nothing_is_written')
+def test_surrounding_mocked_load(policy, name, arguments):
+  with tfds.testing.mock_data(num_examples=3, policy=policy):
+    loaded = tfds.load(name, **arguments)
+  if arguments.get('with_info'):
+    loaded, info = loaded
+    assert info.features['image'].shape == (28, 28, 1)
+  for dataset in loaded if isinstance(loaded, list) else [loaded]:
+    assert len(list(tfds.as_numpy(dataset))) == 3
+
+
+@pytest.mark.parametrize('policy', [_POLICY.AUTO, _POLICY.USE_FILES])
+@pytest.mark.usefixtures('nothing_is_written')
+def test_surrounding_mocked_load_from_metadata(policy, sample_dir):
+  with tfds.testing.mock_data(2, policy=policy, data_dir=str(sample_dir)):
+    loaded, info = tfds.load(_NAME, with_info=True)
+  assert info.splits['train'].num_examples > 2
+  assert len(list(tfds.as_numpy(loaded['test']))) == 2
+
+
+@pytest.mark.usefixtures('nothing_is_written')
+def test_surrounding_mocked_data_source():
+  with tfds.testing.mock_data(num_examples=3):
+    source = tfds.data_source(_NAME, split='train')
+    assert len(source) == 3
+    assert source[0]['image'].shape == (28, 28, 1)
+
+
+@pytest.mark.usefixtures('nothing_is_written')
+def test_surrounding_mocked_builder():
+  with tfds.testing.mock_data(num_examples=3):
+    builder = tfds.builder(_NAME)
+    builder.download_and_prepare()
+    assert len(builder.as_dataset(split='train')) == 3
+
+
+@pytest.mark.usefixtures('nothing_is_written')
+def test_surrounding_mocked_load_data():
+  with (
+    tfds.testing.mock_data(),
+    pytest.raises(PreparationError, match=r'mock_data.*use tfds\.load'),
+  ):
+    cmnist_tfds.load_data('X-12', sample=True)
+
+
+def test_surrounding_build_after_mock(tmp_path):
+  with tfds.testing.mock_data():
+    tfds.load(_NAME, split='train', data_dir=tmp_path)
+  assert list(tmp_path.iterdir()) == []
+  loaded = tfds.load(_NAME, split='train', data_dir=tmp_path)
+  assert len(loaded) > 1
+
+
+# Names that are registered twice ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+  'case',
+  [
+    'other_before',
+    'other_after',
+    'other_collection_before',
+    'other_before_ours_anew',
+    'modules_deleted',
+    'modules_deleted_before_tfds_is_imported',
+    'package_reloaded',
+    'every_module_reloaded',
+    'cmnist_dataset_builder',
+    'datasets.cmnist_dataset_builder',
+    'pytest_doctest',
+  ],
+)
+def test_surrounding_registered_twice(case, tmp_path):
+  done = subprocess.run(
+    [sys.executable, _PROGRAMS / 'register_twice.py', case, tmp_path],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  warned = 'From now on tfds.load finds that of cmnist_tfds' in done.stderr
+  assert warned == (case.startswith('other') and case != 'other_after')
+
+
+def test_our_modules_imported_anew_say_nothing(caplog):
+  with caplog.at_level(logging.DEBUG, 'cmnist_tfds'):
+    importlib.reload(cmnist_dataset_builder)
+  assert caplog.records == []
+  assert tfds.builder_cls('cmnist') is cmnist_dataset_builder.Builder
+
+
+def test_our_datasets_are_listed():
+  assert {'cmnist', 'cmnist_sample'} <= set(tfds.list_builders())
+  assert 'cmnist_all' in tfds.list_dataset_collections()
