@@ -26,6 +26,10 @@ class PreparationError(CmnistError):
   """A dataset that cannot be prepared or written as asked."""
 
 
+class MissingExtraError(PreparationError, ImportError):
+  """An optional library that cannot be imported; says which extra brings it."""
+
+
 class TfdsVersionError(CmnistError, ImportError):
   """A version of TensorFlow Datasets that lacks what this package needs."""
 
