@@ -27,7 +27,7 @@ class PreparationError(CmnistError):
 
 
 class MissingExtraError(PreparationError, ImportError):
-  """An optional library that is not installed; names the extra with it."""
+  """An optional library that cannot be imported; says which extra brings it."""
 
 
 class OutputError(CmnistError):

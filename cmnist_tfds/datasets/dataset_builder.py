@@ -33,6 +33,7 @@ from cmnist_tfds.datasets.fast_path import write
 from cmnist_tfds.datasets.tfds_messages import restrained_messages
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import PreparationError, SubsetNameError
+from cmnist_tfds.extras import require_tensorflow
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 
@@ -345,6 +346,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
         for split, of_split in sources.items()
       ]
     else:
+      require_tensorflow("TFDS's own way to write a dataset")
       sources = self._open(split_sources.open_raw, dl_manager)
       splits = super()._generate_splits(dl_manager, download_config)
     self.info.metadata.update(
@@ -421,6 +423,25 @@ class CmnistBuilder(  # type: ignore[call-arg]
         image = images[row, :, :, np.newaxis]
         yield key, {schema.IMAGE.name: image, **integers[label]}
         key += 1
+
+  # Reading -----------------------------------------------------------------
+
+  def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
+    """Reads the dataset like TFDS.
+
+    Args:
+      *args: See `tfds.core.DatasetBuilder.as_dataset`.
+      **kwargs: See `tfds.core.DatasetBuilder.as_dataset`.
+
+    Returns:
+      A `tf.data.Dataset`, or a structure of them.
+
+    Raises:
+      MissingExtraError: If TensorFlow, the extra `tensorflow`, is not
+        installed.
+    """
+    require_tensorflow(f'Reading {self.info.full_name} as tf.data.Dataset')
+    return super().as_dataset(*args, **kwargs)
 
   # Messages ----------------------------------------------------------------
 

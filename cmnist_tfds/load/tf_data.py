@@ -11,6 +11,7 @@ import numpy as np
 
 from cmnist_tfds import process_limits, schema, subsets
 from cmnist_tfds.errors import SplitError
+from cmnist_tfds.extras import require_tensorflow
 from cmnist_tfds.load import split_spec
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.load.split_view import (
@@ -81,8 +82,10 @@ def as_batches(
       missing or wrong.
     PreparationError: If the subset must be prepared and cannot be written, or a
       shard is damaged. The message names the record.
+    MissingExtraError: If TensorFlow, the extra `tensorflow`, is not installed.
     ValueError: If there is no such feature, or if the batch size is below 1.
   """
+  require_tensorflow('as_batches')
   import tensorflow as tf
 
   del cache, tf  # Without TensorFlow, nothing must be built.
