@@ -25,6 +25,7 @@ from cmnist_tfds.cli import (
   verify_command,
 )
 from cmnist_tfds.errors import CmnistError, SubsetNameError
+from cmnist_tfds.sources import registry
 
 # In the order of `cmnist --help`.
 _COMMANDS = (
@@ -59,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   args = _parser().parse_args(argv)
   try:
-    status: int = args.run(args)
+    with registry.with_files(args.sources):
+      status: int = args.run(args)
     sys.stdout.flush()
     return status
   except SubsetNameError as error:

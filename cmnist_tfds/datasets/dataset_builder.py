@@ -26,7 +26,7 @@ from cmnist_tfds.datasets import (
 )
 from cmnist_tfds.datasets.fast_path import write
 from cmnist_tfds.errors import PreparationError, SubsetNameError
-from cmnist_tfds.sources import SPLITS
+from cmnist_tfds.sources import SOURCES, SPLITS
 from cmnist_tfds.subsets import Subset
 
 # TFDS 4.9.10 loses rows when it writes Parquet.
@@ -155,6 +155,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       extract_dir=download_config.extract_dir,
       manual_dir=download_config.manual_dir,
       mirror=self._mirror,
+      sources=dict.fromkeys((*SOURCES, *self.subset.sources)),
       url_infos=self.url_infos,
       dataset_name=self.name,
       force_download=force,
@@ -185,6 +186,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
   ) -> None:
     """Prepares the dataset like TFDS, but never loses finished data.
 
+    A dataset of which an extension is declared differently now is overwritten.
     When it overwrites a dataset, it builds the new one in a temporary folder
     and replaces the old one only when the new one is finished.
 
@@ -225,7 +227,9 @@ class CmnistBuilder(  # type: ignore[call-arg]
         self._restore()
 
   def _overwrites(self, download_config: tfds.download.DownloadConfig) -> bool:
-    return download_config.download_mode.overwrite_dataset
+    """Returns whether to build a dataset anew that is finished."""
+    outdated = not self.subset.is_described_by(self.info.metadata)
+    return download_config.download_mode.overwrite_dataset or outdated
 
   def _unverified_sources(self) -> list[str]:
     """Returns the keys of the sources that have an unverified file."""
@@ -285,13 +289,16 @@ class CmnistBuilder(  # type: ignore[call-arg]
           same=self._same_split(split, of_split),
         )
         for split, of_split in sources.items()
+        if any(map(len, of_split))
       ]
     else:
       sources = self._open(split_sources.open_raw, dl_manager)
       splits = super()._generate_splits(dl_manager, download_config)
     self.info.metadata.update(
       build_report.report(
-        self.subset, sources, {s.name: s.num_examples for s in splits}
+        self.subset,
+        sources,
+        dict.fromkeys(sources, 0) | {s.name: s.num_examples for s in splits},
       )
     )
     return splits
@@ -345,6 +352,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       for split, sources in self._open(
         split_sources.open_raw, dl_manager
       ).items()
+      if any(map(len, sources))
     }
 
   def _generate_examples(
