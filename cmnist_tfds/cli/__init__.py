@@ -20,6 +20,7 @@ from cmnist_tfds.cli import (
   mirror_command,
   publish_command,
   show_command,
+  source_command,
   terminal,
   tfds_pr_command,
   verify_command,
@@ -41,6 +42,7 @@ _COMMANDS = (
   croissant_command,
   publish_command,
   tfds_pr_command,
+  source_command,
 )
 
 

@@ -228,8 +228,21 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   def _overwrites(self, download_config: tfds.download.DownloadConfig) -> bool:
     """Returns whether to build a dataset anew that is finished."""
-    outdated = not self.subset.is_described_by(self.info.metadata)
-    return download_config.download_mode.overwrite_dataset or outdated
+    return (
+      download_config.download_mode.overwrite_dataset or self._is_outdated()
+    )
+
+  def is_prepared(self) -> bool:
+    """Returns whether the dataset is finished, and as it is declared now."""
+    return super().is_prepared() and not self._is_outdated()
+
+  def _is_outdated(self) -> bool:
+    """Returns whether an extension was declared otherwise at the build."""
+    if not self.subset.declarations:
+      return False
+    built = tfds.core.MetadataDict()
+    built.load_metadata(self.data_path)
+    return not self.subset.is_described_by(built)
 
   def _unverified_sources(self) -> list[str]:
     """Returns the keys of the sources that have an unverified file."""
@@ -244,7 +257,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     # `is_prepared` logs a warning if the folder does not exist.
     if not self.data_path.exists():
       return False
-    if not self.is_prepared():
+    if not super().is_prepared():
       raise PreparationError(
         f'{self.data_dir} is not a finished dataset: it lacks'
         ' dataset_info.json or features.json, which are written last. Remove'

@@ -13,20 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from isal import igzip
 
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.extras import missing_extra
-from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import conversion, picture_files
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source, Split
 
 # Rows of tables and pictures that are read together.
 _AT_ONCE = 4096
-
-# A table that gzip packs may not be larger than this, in bytes.
-_LARGEST_TABLE = 1 << 34
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +142,7 @@ def _of_listed(
   folder = ''
   if table.archive:
     member, folder = table.member, posixpath.dirname(table.member)
-  text = _as_text(files.read(member), table.path)
+  text = picture_files.as_text(files.read(member), table.path)
   rows = csv.DictReader(text.splitlines())
   for needed in (source.image_column, source.label_column):
     if needed not in (rows.fieldnames or ()):
@@ -214,20 +209,6 @@ def _stack(
 # Tables -----------------------------------------------------------------------
 
 
-def _as_text(data: bytes, path: str) -> str:
-  try:
-    if data.startswith(idx_npz.GZIP_MAGIC):
-      with igzip.open(io.BytesIO(data)) as unpacked:
-        data = unpacked.read(_LARGEST_TABLE + 1)
-      if len(data) > _LARGEST_TABLE:
-        raise OriginFileError(
-          f'{path}: expected at most {_LARGEST_TABLE:,} bytes of text'
-        )
-    return data.decode('utf-8-sig')
-  except idx_npz.DAMAGE as error:
-    raise OriginFileError(f'{path}: is no text in UTF-8: {error}') from error
-
-
 def _label_lookup(source: Source) -> Callable[[str, str], int]:
   """Returns a function that gives the raw label for the text in a table."""
   known = dict(zip(source.class_names, source.raw_labels, strict=True))
@@ -254,7 +235,7 @@ def _of_csv(
   source: Source, split: Split, file: OriginFile, data: bytes
 ) -> Iterator[Piece]:
   """Yields the rows of a CSV file of pixels."""
-  text = io.StringIO(_as_text(data, file.path))
+  text = io.StringIO(picture_files.as_text(data, file.path))
   column, lines = source.label_column, 0
   shape = split.shape or (IMAGE_SIZE, IMAGE_SIZE)
   width = int(np.prod(shape)) + 1
@@ -288,6 +269,9 @@ def _of_csv(
         ndmin=2,
       )
     except (ValueError, OverflowError) as error:
+      # NumPy wraps what the converter of labels raises.
+      if isinstance(error.__cause__, OriginFileError):
+        raise error.__cause__ from error
       raise OriginFileError(
         f'{file.path}: expected whole numbers in the {len(rows):,} lines after'
         f' line {lines:,}: {error}'

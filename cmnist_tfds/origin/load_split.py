@@ -317,10 +317,11 @@ def _read_content(
   copy: Copy, *, allow_unverified: bool = False
 ) -> tuple[bytes, Proof]:
   """Verifies a copy of an origin file and reads its bytes."""
+  largest = None if allow_unverified else copy.file.size
   return _decode(
     copy,
     lambda stream, size: stream.read(),
-    copy.file.size or _LARGEST_FILE,
+    largest or _LARGEST_FILE,
     allow_unverified=allow_unverified,
   )
 

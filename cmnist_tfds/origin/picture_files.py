@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads picture files: PNG, JPEG and others, from folders and archives."""
+"""Reads picture files, from folders and archives, and the tables beside them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from isal import igzip
 
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.extras import missing_extra
@@ -30,6 +31,9 @@ ENDINGS = (
 # Largest picture file in bytes, and largest height and width in pixels.
 _LARGEST_FILE = 1 << 26
 _LARGEST_SIDE = 4096
+
+# A table that gzip packs may not be larger than this, in bytes.
+_LARGEST_TABLE = 1 << 34
 
 # An archive may have some millions of pictures.
 _LARGEST_DIRECTORY = 1 << 29
@@ -93,6 +97,25 @@ def fingerprint(hashes: Mapping[str, str]) -> str:
   for name in sorted(hashes):
     digest.update(f'{hashes[name]}  {name}\n'.encode())
   return digest.hexdigest()
+
+
+def as_text(data: bytes, path: str) -> str:
+  """Returns the text of a table, which gzip may pack.
+
+  Raises:
+    OriginFileError: If it is not UTF-8, or damaged.
+  """
+  try:
+    if data.startswith(idx_npz.GZIP_MAGIC):
+      with igzip.open(io.BytesIO(data)) as unpacked:
+        data = unpacked.read(_LARGEST_TABLE + 1)
+      if len(data) > _LARGEST_TABLE:
+        raise OriginFileError(
+          f'{path}: expected at most {_LARGEST_TABLE:,} bytes of text'
+        )
+    return data.decode('utf-8-sig')
+  except idx_npz.DAMAGE as error:
+    raise OriginFileError(f'{path}: is no text in UTF-8: {error}') from error
 
 
 def is_picture(name: str) -> bool:
@@ -232,6 +255,52 @@ def decode(
       colours that nobody asked for.
     PreparationError: If Pillow is not installed.
   """
+  pixels = _decode(data, name)
+  if shape is not None and pixels.shape[:2] != shape[:2]:
+    found = 'x'.join(map(str, pixels.shape[:2]))
+    raise OriginFileError(
+      f'{name}: expected a picture of {shape[0]}x{shape[1]} pixels, found'
+      f" {found}. If pictures have different sizes, add 'resize' to `convert` of"
+      ' the declaration and leave out `shape`'
+    )
+  if shape is not None and shape[2:] == (3,):
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2)
+  if pixels.ndim == 2:
+    return pixels
+  if not grey and _has_colours(pixels):
+    raise OriginFileError(
+      f"{name}: expected a grey picture, found colours. Add 'grey' to `convert`"
+      ' of the declaration'
+    )
+  return conversion.to_grey(pixels[None])[0]
+
+
+def decode_any(data: bytes, name: str) -> tuple[np.ndarray, bool]:
+  """Decodes a picture of which nothing is known.
+
+  Args:
+    data: The file.
+    name: Its name, for messages.
+
+  Returns:
+    uint8 (height, width), its brightness, and whether it has colours.
+
+  Raises:
+    OriginFileError: If it is no picture, or too large.
+    PreparationError: If Pillow is not installed.
+  """
+  pixels = _decode(data, name)
+  if pixels.ndim == 2:
+    return pixels, False
+  return conversion.to_grey(pixels[None])[0], _has_colours(pixels)
+
+
+def _has_colours(pixels: np.ndarray) -> bool:
+  return bool((pixels != pixels[..., :1]).any())
+
+
+def _decode(data: bytes, name: str) -> np.ndarray:
+  """Returns uint8 (height, width), or (height, width, 3) in colour modes."""
   image = _pillow()
   try:
     with image.open(io.BytesIO(data)) as opened:
@@ -242,12 +311,6 @@ def decode(
           f'{name}: expected a picture of at most'
           f' {_LARGEST_SIDE}x{_LARGEST_SIDE} pixels, found {height}x{width}'
         )
-      if shape is not None and (height, width) != shape[:2]:
-        raise OriginFileError(
-          f'{name}: expected a picture of {shape[0]}x{shape[1]} pixels, found'
-          f" {height}x{width}. Add 'resize' to `convert` of the declaration and"
-          ' leave out `shape` if pictures have different sizes'
-        )
       if picture.mode.startswith(('I', 'F')):
         raise OriginFileError(
           f'{name}: expected pixels of 8 bits, found the mode {picture.mode}'
@@ -255,23 +318,11 @@ def decode(
       if 'transparency' in picture.info or picture.mode in {'LA', 'PA', 'RGBA'}:
         opaque = picture.convert('RGBA')
         white = image.new('RGBA', opaque.size, 'white')
-        picture = image.alpha_composite(white, opaque).convert('RGB')
-      if picture.mode in {'1', 'L'}:
-        pixels = np.asarray(picture.convert('L'))
-      else:
-        pixels = np.asarray(picture.convert('RGB'))
+        picture = image.alpha_composite(white, opaque)
+      mode = 'L' if picture.mode in {'1', 'L'} else 'RGB'
+      return np.asarray(picture.convert(mode))
   except OriginFileError:
     raise
   # Pillow raises errors of many kinds for damaged files.
   except Exception as error:
     raise OriginFileError(f'{name}: is no picture: {error}') from error
-  if shape is not None and shape[2:] == (3,):
-    return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2)
-  if pixels.ndim == 2:
-    return pixels
-  if not grey and (pixels != pixels[..., :1]).any():
-    raise OriginFileError(
-      f"{name}: expected a grey picture, found colours. Add 'grey' to `convert`"
-      ' of the declaration'
-    )
-  return conversion.to_grey(pixels[None])[0]

@@ -517,6 +517,12 @@ _path = _matching(
   r'(?!\.{1,2}/)[^/\\:\x00-\x1f]+/(?!\.{1,2}$)[^/\\:\x00-\x1f]+',
   "'<folder>/<file name>', relative and with no further folder",
 )
+# Beside the declaration, files need no folder of their own.
+_own_path = _matching(
+  r'(?!\.{1,2}(/|$))[^/\\:\x00-\x1f]+(/(?!\.{1,2}$)[^/\\:\x00-\x1f]+)?',
+  "'<file name>' or '<folder>/<file name>', relative to the declaration and with"
+  ' no further folder',
+)
 _url = _matching(r'https?://\S+', 'an address with http:// or https://')
 _layout = _matching(
   '|'.join(LAYOUTS),
@@ -657,7 +663,10 @@ def _file(
   found = _fields(
     value,
     place,
-    _FILE | {'equivalents': _list_of(file_inside)} | dict(further or {}),
+    _FILE
+    | {'equivalents': _list_of(file_inside)}
+    | ({'path': _own_path} if around.beside else {})
+    | dict(further or {}),
     optional=_FILE.keys() - {'path'} | {'equivalents'} | (further or {}).keys(),
   )
   if 'md5' in found and not found.keys() & {'sha256', 'size', 'git_blob'}:
