@@ -10,12 +10,15 @@ import pathlib
 import pickle
 import subprocess
 import sys
+import zipfile
 
+import numpy as np
 import pytest
 
 import cmnist_tfds
 from cmnist_tfds import cli, sources, subsets
 from cmnist_tfds.errors import DeclarationError, SubsetNameError
+from cmnist_tfds.origin import draft
 from cmnist_tfds.sources import registry
 
 _SHAPES = pathlib.Path(__file__).with_name('shapes.toml').read_text('utf-8')
@@ -289,6 +292,54 @@ def test_a_package_that_fails_is_named_and_nothing_else_suffers(
   assert 'package broken-source: its entry point broken-source' in done.stderr
   assert fault in done.stderr
   assert 'Traceback' not in done.stderr
+
+
+def test_a_wheel_adds_a_source_and_its_files_and_builds(tmp_path):
+  pytest.importorskip('pip', reason='pip is not installed')
+  arrays = {
+    'x_train': np.full((6, 28, 28), 7, np.uint8),
+    'y_train': np.arange(6) % 2,
+    'x_test': np.full((2, 28, 28), 8, np.uint8),
+    'y_test': np.arange(2),
+  }
+  made = tmp_path / 'made'
+  made.mkdir()
+  np.savez(made / 'set.npz', **arrays)
+  text = draft.draft(made / 'set.npz', key='Xy', title='From a wheel')
+  wheel = tmp_path / 'xy_source-1.0-py3-none-any.whl'
+  info = 'xy_source-1.0.dist-info'
+  with zipfile.ZipFile(wheel, 'w') as archive:
+    archive.writestr('xy_source/__init__.py', '')
+    archive.writestr('xy_source/xy.toml', text)
+    archive.write(made / 'set.npz', 'xy_source/set.npz')
+    archive.writestr(
+      f'{info}/METADATA',
+      'Metadata-Version: 2.1\nName: xy-source\nVersion: 1.0\n',
+    )
+    archive.writestr(
+      f'{info}/WHEEL',
+      'Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
+    )
+    archive.writestr(
+      f'{info}/entry_points.txt', '[cmnist_tfds.sources]\nxy = xy_source\n'
+    )
+    archive.writestr(f'{info}/RECORD', '')
+  site = tmp_path / 'site'
+  subprocess.run(
+    [sys.executable, '-m', 'pip', 'install', '-q', '--no-index', '--no-deps',
+     '--target', str(site), str(wheel)],
+    check=True,
+  )  # fmt: skip
+  done = subprocess.run(
+    [sys.executable, '-m', 'cmnist_tfds', 'build', '1-Xy', '--data_dir',
+     str(tmp_path / 'data')],
+    check=False,
+    capture_output=True,
+    text=True,
+    env={**os.environ, 'PYTHONPATH': f'{_PACKAGE}{os.pathsep}{site}'},
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  assert (tmp_path / 'data/cmnist/1-Xy').is_dir()
 
 
 def test_this_environment_has_no_extensions_of_its_own():

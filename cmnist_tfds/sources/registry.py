@@ -8,7 +8,9 @@ Extensions come from three places, in this order:
     which names a Python package that has declarations beside its modules, the
     path of a declaration, or a function that returns such paths;
 *   the files that the environment variable CMNIST_SOURCES names, separated as
-    in PATH. Their origin files may lie beside them.
+    in PATH.
+
+Origin files of packages and of users may lie beside their declarations.
 
 Nothing of this is read before a name has a key that none of the eleven has. A
 declaration that is wrong does not keep the others from working.
@@ -212,7 +214,9 @@ def _of_entry_point(point: EntryPoint) -> list[_Found]:
     return [Fault(owner, f'{where} fails: {type(error).__name__}: {error}')]
   if not paths:
     return [Fault(owner, f'{where} leads to no declaration, a file *.toml')]
-  return [_read(path, f'{owner} ({path.name})') for path in paths]
+  return [
+    _read(path, f'{owner} ({path.name})', beside=path.parent) for path in paths
+  ]
 
 
 def _paths(named: Any) -> Iterator[pathlib.Path]:
