@@ -97,6 +97,44 @@ def _write_dig(folder):
   return folder / 'manual'
 
 
+def test_verify_reads_pictures(letters, capsys, monkeypatch):
+  _run(capsys, 'source', 'new', 'letters', '--key', 'Xy')
+  monkeypatch.setenv('CMNIST_SOURCES', 'letters.toml')
+  status, out, _ = _run(capsys, 'verify', '1-Xy', '--data_dir', 'data')
+  assert status == 0
+  assert 'fingerprint' in out
+  assert str(letters / 'letters') in out
+  (letters / 'letters/beta/03.png').unlink()
+  status, out, _ = _run(capsys, 'verify', '1-Xy', '--data_dir', 'data')
+  assert status == 1
+  assert 'its files are not the declared ones' in out
+
+
+def test_hundreds_of_classes(tmp_path, capsys, monkeypatch):
+  labels = np.arange(900) % 300
+  images = np.zeros((900, 28, 28), np.uint8)
+  images[:, 0, 0], images[:, 0, 1] = labels % 256, labels // 256
+  np.savez(tmp_path / 'many.npz', images=images, labels=labels)
+  status, _, err = _run(
+    capsys, 'source', 'new', tmp_path / 'many.npz', '--key', 'Xy'
+  )
+  assert status == 0, err
+  monkeypatch.setenv('CMNIST_SOURCES', str(tmp_path / 'many.toml'))
+  where = ('--data_dir', tmp_path)
+  assert _run(capsys, 'build', '1-Xy', *where)[0] == 0
+  (x, y), _ = cmnist_tfds.load_data('1-Xy', data_dir=tmp_path)
+  np.testing.assert_array_equal(
+    x[:, 0, 0].astype(np.int64) + 256 * x[:, 0, 1].astype(np.int64), y
+  )
+  assert np.bincount(y).tolist() == [2] * 300
+  idx = ('export', '1-Xy', '--format', 'idx', '-o', tmp_path / 'idx', *where)
+  assert _run(capsys, *idx)[0] == 0
+  data = (tmp_path / 'idx/train-labels-idx1-ubyte').read_bytes()
+  # Labels over 255 need a type of more than one byte.
+  assert data[:8] == bytes([0, 0, 12, 1, 0, 0, 2, 88])
+  np.testing.assert_array_equal(np.frombuffer(data, '>i4', offset=8), y)
+
+
 def test_a_changed_declaration_makes_the_data_anew(
   letters, capsys, monkeypatch
 ):
