@@ -370,6 +370,12 @@ def test_a_wrong_declaration_fails_the_command(tmp_path, capsys, change):
   assert len(error.splitlines()) == 1
 
 
+def test_the_sample_refuses_extensions(tmp_path, capsys):
+  argv = ['build', '2-FMn', '--sample', '--data_dir', str(tmp_path)]
+  assert cli.main(argv) == 1
+  assert 'The sample has no files of Mn' in capsys.readouterr().err
+
+
 def test_with_files_refuses_a_path_that_it_cannot_name(tmp_path):
   with (
     pytest.raises(DeclarationError, match='rename it'),

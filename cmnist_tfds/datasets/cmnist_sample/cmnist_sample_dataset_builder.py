@@ -7,6 +7,7 @@ from typing import Any
 
 from cmnist_tfds import origin, resources
 from cmnist_tfds.datasets import dataset_builder, download_manager
+from cmnist_tfds.errors import PreparationError
 
 
 class Builder(dataset_builder.CmnistBuilder):
@@ -19,6 +20,15 @@ class Builder(dataset_builder.CmnistBuilder):
   def _locations(
     self, dl_manager: download_manager.OriginDownloadManager
   ) -> origin.Locations:
-    """Returns the location of the files in the package."""
+    """Returns the location of the files in the package.
+
+    Raises:
+      PreparationError: If the subset has extensions, of which there are none.
+    """
     del dl_manager
+    if extensions := ', '.join(self.subset.declarations):
+      raise PreparationError(
+        f'The sample has no files of {extensions}. Build'
+        f' cmnist/{self.subset.name} instead.'
+      )
     return origin.Locations(manual_dir=resources.folder('dummy_data'))
