@@ -14,7 +14,14 @@ import numpy as np
 import pytest
 
 from cmnist_tfds.errors import DeclarationError, OriginFileError
-from cmnist_tfds.origin import Locations, Proof, draft, load_split
+from cmnist_tfds.origin import (
+  Locations,
+  Proof,
+  draft,
+  http_client,
+  load_split,
+  mirror,
+)
 from cmnist_tfds.origin.conversion import convert
 from cmnist_tfds.sources import declaration, tables
 
@@ -154,6 +161,22 @@ def test_an_archive_of_pictures(tmp_path, form):
     read.images, [_mean_by_area(image) for image in expected]
   )
   assert set(read.proofs.values()) == {Proof.SHA256}
+
+
+def test_a_mirror_takes_archives_whole_and_no_folders(shapes, tmp_path):
+  folder, _ = shapes
+  path = tmp_path / 'shapes.zip'
+  with zipfile.ZipFile(path, 'w') as archive:
+    for picture in folder.rglob('*/*.png'):
+      archive.write(picture, picture.relative_to(folder))
+  for files, outcome in ((folder, 'published nowhere'), (path, '')):
+    source = _draft(files)
+    client = http_client.Client()
+    target = tmp_path / f'mirror-{files.name}'
+    (filled,) = mirror.fill(target, [source], Locations(), client)
+    assert outcome in filled.fault
+    assert bool(filled.fault) == bool(outcome)
+  assert (tmp_path / 'mirror-shapes.zip/shapes.zip').is_file()
 
 
 def test_pictures_of_odd_sizes_and_colours(tmp_path):

@@ -9,7 +9,6 @@ import io
 import pathlib
 import posixpath
 import stat
-import tarfile
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -192,6 +191,9 @@ def open_archive(data: bytes, member: str, where: str) -> PictureFiles:
   Raises:
     OriginFileError: If it is no such archive, or damaged.
   """
+  # Importing it takes a millisecond, and few sources need it.
+  import tarfile
+
   prefix = '' if member == '.' else member.strip('/') + '/'
   where = f'{where}, folder {member}' if prefix else where
   try:
@@ -208,6 +210,8 @@ def open_archive(data: bytes, member: str, where: str) -> PictureFiles:
 
 
 def _untar(data: bytes, prefix: str) -> dict[str, bytes]:
+  import tarfile
+
   found: dict[str, bytes] = {}
   total = 0
   with tarfile.open(fileobj=io.BytesIO(data), mode='r:*') as archive:
