@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import pathlib
 import sys
 
@@ -175,3 +176,46 @@ def test_a_source_that_is_no_table_is_named_by_its_number():
     declaration.parse(
       _SHAPES | {'source': [*_SHAPES['source'], 'Sh']}, 'shapes.toml'
     )
+
+
+# Whatever a field may hold, and what it may hold by mistake.
+_VALUES = (
+  *(0, -1, 3, 70_000, 10**30, True, 1.5, float('nan')),
+  *('', ' ', 'x', '../x', 'a/b', '\x00', 'é\n', '0' * 64),
+  *([], [1], [-1, 'a'], ['a', 'a'], [[]], [{}], {}, {'a': 1}, {'first': 1}),
+  *({'crop': [0, 0, 28, 28]}, [{'crop': [9] * 4}], datetime.date(2020, 1, 1)),
+)
+_EXTENSIONS = pathlib.Path(declaration.__file__).parent / 'extensions'
+
+
+def _fields(tables, path=()):
+  """The paths of all fields, of tables in lists the first alone."""
+  for name, value in tables.items():
+    yield (*path, name)
+    if isinstance(value, dict):
+      yield from _fields(value, (*path, name))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+      yield from _fields(value[0], (*path, name, 0))
+
+
+@pytest.mark.parametrize('name', ['dig_mnist.toml', 'qmnist.toml'])
+def test_every_field_with_every_value_parses_or_is_named(name):
+  text = (_EXTENSIONS / name).read_text('utf-8')
+  whole = tomllib.loads(text)
+  refused = 0
+  for field in _fields(whole):
+    for value in (*_VALUES, _ABSENT):
+      tables = copy.deepcopy(whole)
+      table = tables
+      for part in field[:-1]:
+        table = table[part]
+      if value is _ABSENT:
+        del table[field[-1]]
+      else:
+        table[field[-1]] = value
+      try:
+        declaration.parse(tables, name, text=text, extension=True)
+      except DeclarationError as error:
+        refused += 1
+        assert all(f.startswith(f'{name}, line ') for f in error.faults)
+  assert refused > 300
