@@ -69,6 +69,12 @@ def test_classes_of_hasy():
 # Real files ------------------------------------------------------------------
 
 
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+  """A cache apart, since other tests expect that sources are not there."""
+  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
+
+
 def _arrays(folder, key, split):
   """Reads the real files with NumPy alone, and converts them the slow way."""
   if key == 'Mn':
@@ -141,6 +147,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.usefixtures('own_cache')
 def test_the_showpiece_is_built_and_opens_without_this_package(
   origin_files, tmp_path
 ):
@@ -169,6 +176,7 @@ def test_the_showpiece_is_built_and_opens_without_this_package(
     assert set(row['verified'].values()) == {'sha256'}
 
 
+@pytest.mark.usefixtures('own_cache')
 def test_a_test_set_alone(origin_files, tmp_path):
   import tensorflow_datasets as tfds
 

@@ -75,6 +75,8 @@ def test_five_commands_lead_to_a_dataset(origin_files, tmp_path, monkeypatch):
       image.fromarray(pixels).save(folder / f'{number:03d}.png')
   assert len(_COMMANDS.splitlines()) == 5
   monkeypatch.setenv('CMNIST_MIRROR', os.fspath(origin_files))
+  # Other tests expect that Fashion-MNIST is not in the cache.
+  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
   monkeypatch.delenv('CMNIST_SOURCES', raising=False)
   running.run('sh', _COMMANDS, tmp_path)
   text = (tmp_path / 'shapes.toml').read_text('utf-8')
