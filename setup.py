@@ -15,7 +15,7 @@ setuptools.setup(
   package_dir={f'cmnist_tfds.{folder}': folder for folder in _BESIDE},
   package_data={
     'cmnist_tfds': ['py.typed'],
-    'cmnist_tfds.sources': ['*.toml'],
+    'cmnist_tfds.sources': ['*.toml', 'extensions/*.toml'],
     'cmnist_tfds.catalog': ['static/*', 'templates/*'],
     'cmnist_tfds.tfds_pr': ['templates/*'],
     'cmnist_tfds.checksums': ['*.tsv'],

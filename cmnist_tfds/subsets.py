@@ -9,6 +9,9 @@
 A combination is valid if no class name occurs in two of its sources (section 3
 of the paper). CMNIST-X mixes some classes of several sources, which the
 published generator lists. Its name gives its number of classes.
+
+Names of the eleven sources of the paper need nothing else. A name with another
+key makes `sources.registry` look for extensions.
 """
 
 from __future__ import annotations
@@ -22,22 +25,18 @@ import re
 import reprlib
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.errors import SubsetNameError
-from cmnist_tfds.sources import Source
+from cmnist_tfds.sources import Source, registry
 
 if TYPE_CHECKING:
   import numpy as np
 
 # Training examples of each class in the reduced subsets of the paper.
 REDUCED_SIZES = (1, 5, 10, 50, 100)
-
-# The sources of the paper. Further sources combine by the same rule, and their
-# combinations resolve by name, but are not among the published subsets.
-PAPER_KEYS = ('E', 'Ed', 'El', 'Eb', 'Em', 'Ec', 'F', 'Kd', 'Km', 'K49', 'N')
 
 # The paper's reference dataset.
 DEFAULT = 'X-12'
@@ -58,7 +57,8 @@ CITATION = """\
 }"""
 
 _NAME = re.compile(
-  r'(?:cmnist[-/])?(?P<base>.*?)(?:-r-(?P<per_class>.*))?', re.DOTALL
+  r'(?:cmnist[-/])?(?P<base>.*?)(?:-r-(?P<per_class>.*))?',
+  re.DOTALL | re.IGNORECASE,
 )
 # No class has a billion examples, and a folder's name may not be too long.
 _PER_CLASS = re.compile('0*[1-9][0-9]{0,8}')
@@ -66,7 +66,14 @@ _DIGITS = '0123456789'
 
 # How many names an error suggests.
 _SUGGESTED = 3
-_BASE = re.compile(r'(?P<count>[0-9]+|x)-(?P<keys>[^-]+)')
+_BASE = re.compile(r'(?P<count>[0-9]+|x)-(?P<keys>[^-]+)', re.IGNORECASE)
+
+# A key begins with the only capital letter in it.
+_KEY = re.compile('[A-Z][a-z0-9]*')
+
+# Readings of a spelling that are looked at, and class names that are listed.
+_MOST_READINGS = 1000
+_MOST_LISTED = 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +153,7 @@ class Subset:
     return tuple(
       SubsetClass(
         label=label,
-        name=source.class_names[raw - source.first_label],
+        name=source.class_names[source.class_numbers[raw]],
         source=source,
         source_number=number,
         raw_label=raw,
@@ -212,6 +219,23 @@ class Subset:
     )
 
   @property
+  def declarations(self) -> dict[str, str]:
+    """The digest of what each extension among the sources declares, by key."""
+    return {s.key: s.digest for s in self.sources if s.digest}
+
+  def is_described_by(self, metadata: Mapping[str, Any]) -> bool:
+    """Returns whether the metadata of a dataset are of these declarations.
+
+    Args:
+      metadata: What the builder wrote. Metadata of other builders, which list
+        no sources, are taken to be right.
+    """
+    rows = metadata.get('sources')
+    return rows is None or self.declarations == {
+      row['key']: row['declaration'] for row in rows if row.get('declaration')
+    }
+
+  @property
   def citation(self) -> str:
     """BibTeX of CMNIST and of the sources, each entry once."""
     return citations(self.sources)
@@ -252,15 +276,17 @@ class Subset:
     # The total of a source is known even if the counts of its classes are not.
     return _total(
       source.splits[split].num_examples
-      if len(raw_labels) == len(source.class_names)
+      if split in source.splits and len(raw_labels) == len(source.class_names)
       else _total(_class_count(source, split, raw) for raw in raw_labels)
       for source, raw_labels in self.members
     )
 
 
 def _class_count(source: Source, split: str, raw_label: int) -> int | None:
+  if split not in source.splits:
+    return 0
   counts = source.splits[split].class_counts
-  return counts[raw_label - source.first_label] if counts else None
+  return counts[source.class_numbers[raw_label]] if counts else None
 
 
 def _total(counts: Iterable[int | None]) -> int | None:
@@ -296,11 +322,14 @@ def rows(
     ):
       return np.arange(len(labels), dtype=np.int64)
     return np.flatnonzero(np.isin(labels, raw_labels))
-  return np.sort(
-    np.concatenate(
-      [np.flatnonzero(labels == raw)[:limit] for raw in raw_labels]
-    )
-  )
+  # The rank of an example among those of its class follows from a stable sort.
+  order = np.argsort(labels, kind='stable')
+  counts = np.bincount(labels, minlength=max(raw_labels) + 1)
+  begins = np.cumsum(counts) - counts
+  rank = np.arange(len(labels)) - np.repeat(begins, counts)
+  taken = np.zeros(len(counts), bool)
+  taken[list(raw_labels)] = True
+  return np.sort(order[(rank < limit) & np.repeat(taken, counts)])
 
 
 def citations(cited: Iterable[Source]) -> str:
@@ -320,12 +349,13 @@ def shared_class_names(combined: Sequence[Source]) -> dict[str, list[Source]]:
     combined: The sources of a combination.
 
   Returns:
-    The sources of each such name; empty for a valid combination.
+    The sources of each such name, in Unicode's form NFC, in which names are
+    compared; empty for a valid combination.
   """
   holders = collections.defaultdict(list)
   for source in combined:
     for name in source.class_names:
-      holders[name].append(source)
+      holders[unicodedata.normalize('NFC', name)].append(source)
   return {name: held for name, held in holders.items() if len(held) > 1}
 
 
@@ -376,8 +406,7 @@ def _mix_sizes() -> list[int]:
 @functools.cache
 def published() -> tuple[Subset, ...]:
   """Returns the 134 subsets of the paper, in its order."""
-  paper = [s for s in sources_lib.SOURCES if s.key in PAPER_KEYS]
-  return (*combinations(paper), *map(mix, _mix_sizes()))
+  return (*combinations(), *map(mix, _mix_sizes()))
 
 
 @functools.cache
@@ -395,14 +424,13 @@ def _declared_by_name() -> dict[str, Subset]:
   return {s.name: s for s in declared()}
 
 
-@functools.lru_cache(maxsize=4096)
 def subset(name: str) -> Subset:
   """Returns the subset that a name stands for.
 
   A name may have the prefix `CMNIST-` or `cmnist/`, and any letter case. It may
   have `EI` for `El`, because scanned copies of the paper print it so. Every
-  spelling gives the same record. Single sources (`1-Km`) and reduced forms of
-  any size (`2-FKd-r-7`) are subsets too.
+  spelling gives the same record. Single sources (`1-Km`), reduced forms of any
+  size (`2-FKd-r-7`) and combinations with extensions (`2-FMn`) are subsets too.
 
   Args:
     name: A name such as '3-EElKm', 'X-24' or '2-FKd-r-10'.
@@ -416,9 +444,25 @@ def subset(name: str) -> Subset:
   """
   if name in _declared_by_name():
     return _declared_by_name()[name]
-  match = _NAME.fullmatch(name.strip().casefold())
+  match = _match(name)
+  base = _BASE.fullmatch(match['base'])
+  # Extensions are looked for only if they can make a difference.
+  needless = base and _exact(base['keys'], sources_lib.SOURCES)
+  further = () if needless else registry.extensions()
+  return _resolve(name, (*sources_lib.SOURCES, *further))
+
+
+def _match(name: str) -> re.Match[str]:
+  match = _NAME.fullmatch(name.strip())
   assert match is not None, 'the pattern matches every string'
-  full = _full(name, match['base'])
+  return match
+
+
+@functools.lru_cache(maxsize=4096)
+def _resolve(name: str, known: tuple[Source, ...]) -> Subset:
+  """Returns the subset that a name stands for, among the known sources."""
+  match = _match(name)
+  full = _full(name, match['base'], known)
   if match['per_class'] is None:
     found = full
   else:
@@ -427,12 +471,13 @@ def subset(name: str) -> Subset:
   return found if found.name == name else subset(found.name)
 
 
-def _full(name: str, base: str) -> Subset:
+def _full(name: str, base: str, known: tuple[Source, ...]) -> Subset:
   """Returns the subset that a name without `-r-N` stands for.
 
   Args:
     name: The name as the user wrote it, for messages.
-    base: The name without prefix and `-r-N`, case-folded.
+    base: The name without prefix and `-r-N`.
+    known: The sources that names may have keys of.
 
   Returns:
     The subset.
@@ -446,40 +491,65 @@ def _full(name: str, base: str) -> Subset:
       name,
       'a name is <number of sources>-<their keys>, X-12 or X-24, then'
       ' optionally -r-<training examples a class>',
-      _guess(name),
+      _guess(name, known),
     )
-  if match['count'] == 'x':
+  if match['count'].casefold() == 'x':
     return _named_mix(name, match['keys'])
-  return _combination(name, base, match['count'], match['keys'])
+  exact = _exact(match['keys'], known)
+  readings = _readings(match['keys'], known)
+  if not readings:
+    raise _no_subset(
+      name,
+      'it is not made of the keys of sources:'
+      f' {" ".join(s.key for s in known)}',
+      _guess(name, known),
+    )
+  valid: dict[str, Subset] = {}
+  faults = []
+  for reading in [*([exact] if exact else []), *readings]:
+    try:
+      found = _combination(name, match['count'], reading)
+    except SubsetNameError as error:
+      faults.append(error)
+      continue
+    if reading is exact:
+      return found
+    valid[found.name] = found
+  if len(valid) > 1:
+    first, second, *_ = (
+      f'{n} ({" + ".join(s.key for s in s.sources)})' for n, s in valid.items()
+    )
+    raise _no_subset(
+      name,
+      f'it can be read as {first} and as {second}; write keys in their own'
+      ' letter case',
+      list(valid),
+    )
+  if not valid:
+    raise faults[0]
+  return valid.popitem()[1]
 
 
 def _named_mix(name: str, size: str) -> Subset:
   """Returns the mix with the number of classes that a name gives."""
+  size = size.casefold()
   if size not in map(str, _mix_sizes()):
     sizes = ' or '.join(map(str, _mix_sizes()))
     mixes = [f'X-{n}' for n in _mix_sizes()]
     raise _no_subset(
       name,
       f'CMNIST-X has {sizes} classes, not {size}',
-      list(dict.fromkeys([*_guess(name), *mixes]))[:_SUGGESTED],
+      list(dict.fromkeys([*_close_names(name), *mixes]))[:_SUGGESTED],
     )
   return mix(int(size))
 
 
-def _combination(name: str, base: str, count: str, keys: str) -> Subset:
-  """Returns the combination of the sources whose keys a name gives."""
-  combined = _split_keys(keys)
-  if combined is None:
-    known = ' '.join(s.key for s in sources_lib.SOURCES)
-    raise _no_subset(
-      name,
-      f'it is not made of the keys of sources: {known}',
-      _guess(name),
-    )
+def _combination(name: str, count: str, combined: list[Source]) -> Subset:
+  """Returns the combination of some sources, if they may be combined so."""
   ordered = sorted(set(combined), key=_place)
   collisions = shared_class_names(ordered)
   if collisions:
-    raise _no_subset(name, _say_collisions(collisions), _guess(name))
+    raise _no_subset(name, _say_collisions(collisions), _close_names(name))
   meant = combine(ordered)
   if len(ordered) < len(combined):
     raise _no_subset(name, 'a source is named twice', [meant.name])
@@ -493,7 +563,7 @@ def _combination(name: str, base: str, count: str, keys: str) -> Subset:
     raise _no_subset(
       name,
       f'it says {count} sources and names {len(combined)}',
-      list(dict.fromkeys([meant.name, *_close_names(base)]))[:_SUGGESTED],
+      list(dict.fromkeys([meant.name, *_close_names(name)]))[:_SUGGESTED],
     )
   return meant
 
@@ -513,23 +583,54 @@ def _per_class(name: str, full: Subset, text: str) -> int:
   return int(text)
 
 
-@functools.cache
-def _keys_by_spelling() -> dict[str, Source]:
-  spellings: dict[str, Source] = {}
-  for source in sources_lib.SOURCES:
+def _exact(keys: str, known: Sequence[Source]) -> list[Source] | None:
+  """Returns the sources of keys in their own letter case; None if it is not."""
+  by_key = {s.key: s for s in known}
+  found = _KEY.findall(keys)
+  if ''.join(found) != keys or not by_key.keys() >= set(found):
+    return None
+  return [by_key[key] for key in found]
+
+
+@functools.lru_cache(maxsize=8)
+def _keys_by_spelling(known: tuple[Source, ...]) -> dict[str, list[Source]]:
+  spellings: dict[str, list[Source]] = collections.defaultdict(list)
+  for source in known:
     key = source.key.casefold()
     # Scanned copies of the paper print the l of a key as a capital i.
-    spellings |= {key.replace('l', 'i'): source, key: source}
+    for spelling in dict.fromkeys((key, key.replace('l', 'i'))):
+      spellings[spelling].append(source)
   return spellings
 
 
-def _split_keys(keys: str) -> list[Source] | None:
-  """Returns the sources of case-folded keys; None if a key is unknown."""
-  longest_first = sorted(_keys_by_spelling(), key=len, reverse=True)
-  any_key = '|'.join(map(re.escape, longest_first))
-  if not re.fullmatch(f'(?:{any_key})+', keys):
-    return None
-  return [_keys_by_spelling()[key] for key in re.findall(any_key, keys)]
+def _readings(keys: str, known: tuple[Source, ...]) -> list[list[Source]]:
+  """Returns the ways to read keys in any letter case, long keys first."""
+  spellings = _keys_by_spelling(known)
+  longest_first = sorted(spellings, key=len, reverse=True)
+  folded = keys.casefold()
+  # Where no reading begins that reaches the end; without this, many ways to
+  # read the beginning would all be tried.
+  dead: set[int] = set()
+
+  def read(start: int) -> Iterator[list[Source]]:
+    if start == len(folded):
+      yield []
+      return
+    found = False
+    for spelling in longest_first:
+      if folded.startswith(spelling, start):
+        end = start + len(spelling)
+        for rest in read(end) if end not in dead else ():
+          found = True
+          for source in spellings[spelling]:
+            yield [source, *rest]
+    if not found:
+      dead.add(start)
+
+  # No name has more keys than there are sources.
+  if len(folded) > sum(len(s.key) for s in known):
+    return []
+  return list(itertools.islice(read(0), _MOST_READINGS))
 
 
 def _say_collisions(collisions: dict[str, list[Source]]) -> str:
@@ -538,16 +639,23 @@ def _say_collisions(collisions: dict[str, list[Source]]) -> str:
   for name, holders in collisions.items():
     names_by_sources[tuple(holders)].append(name)
   return 'class names may not occur twice, and ' + '; '.join(
-    f'{" ".join(names)} {"are" if len(names) > 1 else "is"} in '
+    f'{_list(names)} {"are" if len(names) > 1 else "is"} in '
     + ' and '.join(f'{s.key} ({s.title})' for s in holders)
     for holders, names in names_by_sources.items()
   )
 
 
-def _guess(name: str) -> list[str]:
+def _list(names: Sequence[str]) -> str:
+  more = len(names) - _MOST_LISTED
+  return ' '.join(names[:_MOST_LISTED]) + (
+    f' and {more:,} more' if more > 0 else ''
+  )
+
+
+def _guess(name: str, known: tuple[Source, ...]) -> list[str]:
   """Returns names of full subsets that a user may have meant."""
   text, _ = _split_reduction(name)
-  return _same_letters(text) or _close_names(text)
+  return _same_letters(text, known) or _close_names(text)
 
 
 def _split_reduction(name: str) -> tuple[str, str]:
@@ -563,33 +671,37 @@ def _split_reduction(name: str) -> tuple[str, str]:
   # Full-width letters and the like become plain ones.
   text = unicodedata.normalize('NFKC', name).casefold().strip()
   text = text.removeprefix('cmnist')
-  if _same_letters(text):
+  known = (*sources_lib.SOURCES, *registry.extensions())
+  if _same_letters(text, known):
     return text, ''
   full, _, tail = text.rpartition('r')
   digits = re.sub('[^0-9]', '', tail)
   if full:
     return full, digits if _PER_CLASS.fullmatch(digits) else ''
   match = re.fullmatch(f'(.+?)[^a-z0-9]*({_PER_CLASS.pattern})', text)
-  if match and _same_letters(match[1]):
+  if match and _same_letters(match[1], known):
     return match[1], match[2]
   return text, ''
 
 
-def _same_letters(text: str) -> list[str]:
+def _same_letters(text: str, known: tuple[Source, ...]) -> list[str]:
   """Returns the name of the subset that has the keys in a text, if any."""
   letters = _letters(text)
   for size in _mix_sizes():
     if letters == f'x{size}':
       return [f'X-{size}']
-  meant = sorted(set(_split_keys(letters.lstrip(_DIGITS)) or ()), key=_place)
-  if not meant or shared_class_names(meant):
-    return []
-  return [combine(meant).name]
+  for reading in _readings(letters.lstrip(_DIGITS), known):
+    meant = sorted(set(reading), key=_place)
+    if meant and not shared_class_names(meant):
+      return [combine(meant).name]
+  return []
 
 
 def _close_names(text: str) -> list[str]:
   """Returns the names of the subsets that are most like a text."""
-  typed = _letters(text)
+  text, _ = _split_reduction(text)
+  # Scanned copies of the paper print l as a capital i.
+  typed = _letters(text).replace('i', 'l')
   singles = [combine([source]) for source in sources_lib.SOURCES]
   names = [s.name for s in (*published(), *singles)]
   # Many leave the number of sources out.
@@ -600,8 +712,8 @@ def _close_names(text: str) -> list[str]:
 
 
 def _letters(text: str) -> str:
-  """Returns the letters and digits of a text, case-folded, with l for i."""
-  return re.sub('[^a-z0-9]', '', text.casefold()).replace('i', 'l')
+  """Returns the letters and digits of a text, case-folded."""
+  return re.sub('[^a-z0-9]', '', text.casefold())
 
 
 def _no_subset(name: str, why: str, meant: Sequence[str]) -> SubsetNameError:
@@ -610,6 +722,9 @@ def _no_subset(name: str, why: str, meant: Sequence[str]) -> SubsetNameError:
   if per_class:
     meant = [f'{full}-r-{int(per_class)}' for full in meant]
   hint = f' Did you mean {", ".join(meant)}?' if meant else ''
+  # The key may be that of a declaration that cannot be used.
+  faults = ''.join(f'\nA declaration is wrong: {f}' for f in registry.faults())
   return SubsetNameError(
     f'{name!r} is no CMNIST subset: {why}.{hint} `cmnist list` shows all.'
+    f'{faults}'
   )

@@ -196,6 +196,24 @@ def test_nothing_prepared_gives_a_whole_site_without_pictures(tmp_path, capsys):
   assert text.count('>not counted</span>') == 62
 
 
+def test_combinations_with_extensions_get_pages_that_were_asked_for(
+  tmp_path, capsys
+):
+  names = ('2-fmn', '3-FKdMn', '1-Dg', '1-Qd')
+  arguments = (*names, '--data_dir', tmp_path, '-o', tmp_path / 'site')
+  assert cli.main(['catalog', *map(str, arguments)]) == 0
+  assert '138 subsets' in capsys.readouterr().out
+  pages = {p.name for p in (tmp_path / 'site').rglob('*.html')}
+  assert {'2-FMn.html', '3-FKdMn.html', 'Mn.html', 'Dg.html'} <= pages
+  page = (tmp_path / 'site/sources/Mn.html').read_text(encoding='utf-8')
+  assert '3-FKdMn.html' in page
+  assert 'train-images-idx3-ubyte.gz' in page
+  for path in (tmp_path / 'site').rglob('*.html'):
+    for address in _Addresses(path.read_text(encoding='utf-8')).linked:
+      if not re.match('https?://|data:|#', address):
+        assert (path.parent / address.partition('#')[0]).is_file(), address
+
+
 def test_counts_of_prepared_data_fill_in_what_the_records_lack():
   subset = subsets.subset('2-EcF')
   first, last = subset.classes[0], subset.classes[-1]

@@ -371,7 +371,7 @@ def test_version(capsys):
 
 _COMMANDS = (
   *('list', 'info', 'build', 'show', 'verify', 'mirror', 'cache', 'export'),
-  *('catalog', 'croissant', 'publish', 'tfds-pr'),
+  *('catalog', 'croissant', 'publish', 'tfds-pr', 'source'),
 )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training example runs as a user runs it."""
+"""The examples run as a user runs them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ import sys
 import numpy as np
 import pytest
 
-_EXAMPLE = (
-  pathlib.Path(__file__).resolve().parent.parent / 'examples/train_keras.py'
-)
+_EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / 'examples'
+_EXAMPLE = _EXAMPLES / 'train_keras.py'
 
 
 @pytest.mark.parametrize('backend', ['tensorflow', 'jax', 'torch'])
@@ -45,3 +44,47 @@ def test_balanced_accuracy_weighs_classes_alike():
   labels = np.array([0, 0, 0, 0, 2])
   predicted = np.array([0, 0, 0, 1, 0])
   assert balanced_accuracy(labels, predicted) == pytest.approx(0.75 / 2)
+
+
+def test_multimnist_has_two_digits_of_different_classes():
+  make = runpy.run_path(str(_EXAMPLES / 'make_multimnist.py'))['make']
+  labels = np.arange(30) % 3
+  # Each digit is one bright pixel in its middle, as bright as its class says.
+  images = np.zeros((30, 28, 28), np.uint8)
+  images[:, 14, 14] = 100 + labels
+  made, both = make(images, labels, 75, np.random.default_rng(0))
+  assert made.shape == (75, 36, 36)
+  assert made.dtype == np.uint8
+  assert (both[:, 0] == np.arange(75) % 30 % 3).all()
+  assert (both[:, 0] != both[:, 1]).all()
+  rows, columns = made.nonzero()[1:]
+  assert {rows.min(), columns.min()} == {14}
+  assert {rows.max(), columns.max()} == {22}
+  # Where both digits are, brightness is added.
+  np.testing.assert_array_equal(made.sum((1, 2)), 200 + both.sum(1))
+
+
+def test_multimnist_is_made_from_mnist(origin_files, tmp_path):
+  build = [
+    'build',
+    '1-Mn',
+    '--data_dir',
+    tmp_path,
+    '--manual_dir',
+    origin_files,
+  ]
+  script = [
+    _EXAMPLES / 'make_multimnist.py',
+    '--split',
+    'test',
+    '--count',
+    '20',
+  ]
+  for argv in (
+    ['-m', 'cmnist_tfds', *build],
+    [*script, '--data_dir', tmp_path, '-o', tmp_path / 'multi.npz'],
+  ):
+    subprocess.run([sys.executable, *map(str, argv)], check=True)
+  with np.load(tmp_path / 'multi.npz') as made:
+    assert made['images'].shape == (20, 36, 36)
+    assert made['labels'].shape == (20, 2)

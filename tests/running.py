@@ -44,6 +44,7 @@ def run(language: str, code: str, folder: pathlib.Path) -> None:
     code = re.sub(
       '^cmnist ', f'{sys.executable} -m cmnist_tfds ', code, flags=re.M
     )
+    code = re.sub('^python ', f'{sys.executable} ', code, flags=re.M)
     command = ['sh', '-e', '-c', code]
   else:
     # Users should see none of these either.

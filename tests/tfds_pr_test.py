@@ -197,7 +197,7 @@ def test_speaks_of_this_package_nowhere(checkout):
 
 def test_modules_have_the_head_of_tfds(checkout):
   modules = list((checkout / tfds_pr.FOLDER).rglob('*.py'))
-  assert len(modules) == 10
+  assert len(modules) == 11
   for path in modules:
     lines = path.read_text('utf-8').splitlines()
     assert lines[0] == '# coding=utf-8', path

@@ -27,6 +27,7 @@ from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.formats import png
 from cmnist_tfds.prefetch import prefetch
 from cmnist_tfds.sources import IMAGE_SIZE, Source
+from cmnist_tfds.sources.declaration import PAIRS
 from cmnist_tfds.subsets import Subset, SubsetClass
 
 # Readers may read this many bytes past the end of every PNG.
@@ -46,7 +47,7 @@ class SplitSource:
   Attributes:
     classes: The classes that the subset takes from the source.
     kept: The arrays of the whole split of the source. 'labels', uint8 (n,), has
-      the raw labels. Raw pixels are in 'images', uint8 (n, 28, 28). Encoded
+      the raw labels; uint16 if the source has any over 255. Raw pixels are in 'images', uint8 (n, 28, 28). Encoded
       images are in 'pngs', uint8, which has the PNGs one after the other and
       then `MARGIN` bytes; 'lengths', uint16 (n,), has the number of bytes of
       each PNG, and 'crcs', uint32 (n,), the CRC-32C of each PNG.
@@ -202,9 +203,11 @@ _Read = Callable[[], origin.SplitArrays]
 
 def _proved_key(source: Source, split: str) -> str:
   """Returns the key of a split of a source whose origin files were verified."""
-  files = source.splits[split]
+  files = source.splits[split].files if split in source.splits else ()
+  # What an extension declares may change while its files stay the same.
+  declared = [source.digest] if source.digest else []
   return f'{source.key} {split}: ' + ' '.join(
-    file.sha256 or file.md5 for file in files.files
+    declared + [str(file.sha256 or file.md5) for file in files]
   )
 
 
@@ -225,9 +228,8 @@ def _open(
       arrays = read(allow_unverified=True)
       read = functools.partial(_same, arrays)
       if origin.Proof.NONE in arrays.proofs.values():
-        key = f'unverified {source.key} {split}: ' + ' '.join(
-          map(origin.fingerprint, (arrays.images, arrays.labels))
-        )
+        prints = map(origin.fingerprint, (arrays.images, arrays.labels))
+        key = f'unverified {source.key} {split}: ' + ' '.join(prints)
       del arrays
     opened.append((key, keep(_Item(source, split, key), read)))
   return _split_sources(subset, split, opened)
@@ -428,30 +430,33 @@ def _label_faults(
   item: _Item, kept: store.Kept, num_images: int
 ) -> Iterator[str]:
   """Yields the faults of the labels and the note, which both kinds have."""
-  source, files = item.source, item.source.splits[item.split]
+  source, files = item.source, item.source.splits.get(item.split)
   labels = kept.arrays.get('labels', _NOTHING)
-  if labels.dtype != np.uint8 or labels.shape != (num_images,):
-    yield f'expected {num_images:,} labels in uint8'
-  counts = np.bincount(labels, minlength=source.raw_labels.stop)
-  if len(counts) > source.raw_labels.stop or counts[: source.first_label].any():
+  if labels.dtype != source.label_dtype or labels.shape != (num_images,):
+    yield f'expected {num_images:,} labels in {source.label_dtype}'
+  raw_labels = list(source.raw_labels)
+  counts = np.bincount(labels, minlength=raw_labels[-1] + 1)
+  if counts[raw_labels].sum() != num_images:
     yield f'expected labels of {source.title}, found others'
   proofs: Any = kept.note.get('proofs')
-  if (
-    kept.note.get('key') != item.key
-    or not isinstance(proofs, dict)
-    or proofs.keys() != {files.images.path, files.labels.path}
-  ):
+  if kept.note.get('key') != item.key or not isinstance(proofs, dict):
     yield f'expected {item.key}, found {kept.note.get("key")}'
+  # Pictures may come from a folder, or from an archive in its place.
+  if source.layout in PAIRS and proofs.keys() != {
+    file.path for file in (files.files if files else ())
+  }:
+    yield f'expected the proofs of {item.key}, found those of others'
   known = [proof.value for proof in origin.Proof]
   if any(proof not in known for proof in proofs.values()):
     yield f'unknown proofs: {", ".join(map(str, proofs.values()))}'
   if item.proved == (origin.Proof.NONE.value in proofs.values()):
     yield f'expected the proofs of {item.key}, found others'
   if item.proved:
-    if num_images != files.num_examples:
-      yield f'expected {files.num_examples:,} examples, found {num_images:,}'
-    found = tuple(counts[source.first_label :].tolist())
-    if files.class_counts not in (None, found):
+    num_examples = files.num_examples if files else 0
+    if num_images != num_examples:
+      yield f'expected {num_examples:,} examples, found {num_images:,}'
+    found = tuple(counts[raw_labels].tolist())
+    if files and files.class_counts not in (None, found):
       yield f'expected {files.class_counts} examples of classes, found {found}'
 
 
@@ -463,8 +468,11 @@ def _foreign_faults(
   if not item.proved:
     known = item.key.split()[-2:]
   else:
-    known = [file.fingerprint or '' for file in (files.images, files.labels)]
-    if item.source.transposed:
+    known = [
+      (file and file.fingerprint) or '' for file in (files.images, files.labels)
+    ]
+    # Fingerprints are those of arrays as they are in the files.
+    if item.source.steps == ('transpose',):
       images = images.transpose(0, 2, 1)
   if known != list(map(origin.fingerprint, (images, labels))):
     yield 'it belongs to another user, and no fingerprint proves it'

@@ -8,7 +8,7 @@ of a class hold for every other subset too, prepared or not.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -60,13 +60,16 @@ def _key(of_subset: SubsetClass) -> _ClassKey:
   return of_subset.source.key, of_subset.raw_label
 
 
-def collect(data_dir: str | None, *, sample: bool) -> Gallery:
+def collect(
+  data_dir: str | None, *, sample: bool, further: Sequence[Subset] = ()
+) -> Gallery:
   """Collects images and counts from prepared subsets.
 
   Args:
     data_dir: The folder of prepared datasets; TFDS's default if None.
     sample: Whether to take the images from `cmnist_sample`. Its counts are not
       those of CMNIST, so they are left out.
+    further: Subsets to look at besides combinations of the paper's sources.
 
   Returns:
     The images and counts of every source that some prepared subset has whole.
@@ -75,7 +78,7 @@ def collect(data_dir: str | None, *, sample: bool) -> Gallery:
     PreparationError: If the data of a prepared subset is damaged.
   """
   gallery = Gallery({}, {})
-  for subset in _candidates():
+  for subset in _candidates(further):
     missing = [s for s in subset.sources if not gallery.has_pictures_of(s)]
     if not missing:
       continue
@@ -93,8 +96,12 @@ def collect(data_dir: str | None, *, sample: bool) -> Gallery:
   return gallery
 
 
-def _candidates() -> Iterator[Subset]:
+def _candidates(further: Sequence[Subset]) -> Iterator[Subset]:
   """Yields the subsets of whole sources, single sources first."""
   for source in SOURCES:
     yield subsets.combine([source])
   yield from subsets.combinations()
+  for subset in further:
+    for source in subset.sources:
+      yield subsets.combine([source])
+    yield subset.full

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import pathlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +47,11 @@ _THEME = Theme(
 
 
 def write_site(
-  folder: pathlib.Path, data_dir: str | None, *, sample: bool
+  folder: pathlib.Path,
+  data_dir: str | None,
+  *,
+  sample: bool,
+  further: Sequence[Subset] = (),
 ) -> Gallery:
   """Writes the catalogue.
 
@@ -57,6 +61,8 @@ def write_site(
     data_dir: The folder of prepared datasets, which the pictures are taken
       from; TFDS's default if None.
     sample: Whether to take the pictures from the synthetic sample.
+    further: Subsets that get a page besides those of the paper, such as
+      combinations with extensions. Extensions in them get a page, too.
 
   Returns:
     The images and counts that prepared subsets contributed.
@@ -66,49 +72,56 @@ def write_site(
       library is not installed, or the data of a prepared subset is damaged.
   """
   templates = _templates()
+  shown = tuple(dict.fromkeys((*subsets.published(), *further)))
   datasets = dataset_dir(subsets.subset(subsets.DEFAULT), data_dir=data_dir)
   with atomic.write_folder(
     folder,
     'cmnist catalog',
-    _names(),
+    _names(shown),
     apart_from=(
       *(datasets.parents[2] / name for name in (DATASET, SAMPLE)),
       store.cache_dir(),
     ),
   ) as unfinished:
-    gallery = collect(data_dir, sample=sample)
+    gallery = collect(data_dir, sample=sample, further=further)
     (unfinished / 'static').mkdir()
     for asset in (_HERE / 'static').iterdir():
       # Not the mode: an installed package may be read-only.
       shutil.copyfile(asset, unfinished / 'static' / asset.name)
-    _write_pictures(unfinished / 'pictures', gallery)
+    _write_pictures(unfinished / 'pictures', gallery, sources_of(further))
     common = {
       'sample': sample,
       'gallery': gallery,
-      'subsets': subsets.published(),
-      'sources': SOURCES,
+      'subsets': shown,
+      'sources': sources_of(further),
       'citation': subsets.CITATION,
       'homepage': subsets.HOMEPAGE,
     }
-    for path, template, facts in _pages(gallery):
+    for path, template, facts in _pages(gallery, shown):
       file = unfinished / path
       file.parent.mkdir(exist_ok=True)
       root = '../' * path.count('/')
       text = templates.get_template(template).render(
-        **common, **facts, root=root
+        **{**common, **facts, 'root': root}
       )
       file.write_text(text, encoding='utf-8')
   return gallery
 
 
-def _names() -> Iterator[str]:
+def sources_of(further: Sequence[Subset]) -> tuple[Source, ...]:
+  """Returns the sources that have a page: those of the paper, then others."""
+  others = (source for subset in further for source in subset.sources)
+  return tuple(dict.fromkeys((*SOURCES, *others)))
+
+
+def _names(shown: Sequence[Subset]) -> Iterator[str]:
   """Yields the paths of all files of a catalogue."""
   yield from ('index.html', 'compose.html', 'pictures/pictures.css')
   for path in (_HERE / 'static').iterdir():
     yield f'static/{path.name}'
-  for subset in subsets.published():
+  for subset in shown:
     yield f'subsets/{subset.name}.html'
-  for source in SOURCES:
+  for source in sources_of(shown):
     yield f'sources/{source.key}.html'
     yield f'pictures/{source.key}.png'
 
@@ -147,16 +160,23 @@ def _data_url(image: np.ndarray) -> str:
   return svg.data_url(png.encode(image[None])[0])
 
 
-def _pages(gallery: Gallery) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _pages(
+  gallery: Gallery, shown: Sequence[Subset]
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
   """Yields the path, the template and the variables of each page."""
   yield 'index.html', 'index.html', {}
-  yield 'compose.html', 'compose.html', {'facts': _sources_as_json()}
+  # Combinations with extensions have pages only if they were asked for.
+  yield (
+    'compose.html',
+    'compose.html',
+    {'sources': SOURCES, 'facts': _sources_as_json()},
+  )
   pairs = similarity.find_pairs_of_many(
-    [s for s in subsets.published() if _has_pictures(s, gallery)],
+    [s for s in shown if _has_pictures(s, gallery)],
     gallery.images_of,
     PAIRS,
   )
-  for subset in subsets.published():
+  for subset in shown:
     yield (
       f'subsets/{subset.name}.html',
       'subset.html',
@@ -166,18 +186,18 @@ def _pages(gallery: Gallery) -> Iterator[tuple[str, str, dict[str, Any]]]:
         'snippets': snippets.snippets_of(subset),
         'pairs': pairs.get(subset, []),
         'reductions': [
-          subsets.reduce(subset, size) for size in subsets.REDUCED_SIZES
+          subsets.reduce(subset.full, size) for size in subsets.REDUCED_SIZES
         ],
       },
     )
-  for source in SOURCES:
+  for source in sources_of(shown):
     yield (
       f'sources/{source.key}.html',
       'source.html',
       {
         'source': source,
         'single': subsets.combine([source]),
-        'members': [s for s in subsets.published() if source in s.sources],
+        'members': [s for s in shown if source in s.sources],
       },
     )
 
@@ -201,13 +221,15 @@ def _sources_as_json() -> str:
   return json.dumps(facts, ensure_ascii=False).replace('<', '\\u003c')
 
 
-def _write_pictures(folder: pathlib.Path, gallery: Gallery) -> None:
+def _write_pictures(
+  folder: pathlib.Path, gallery: Gallery, of: Sequence[Source]
+) -> None:
   """Writes a sheet of pictures for each source, and the CSS that shows them."""
   from PIL import Image
 
   folder.mkdir()
   rules = []
-  for source in SOURCES:
+  for source in of:
     if not gallery.has_pictures_of(source):
       continue
     sheet = _sheet(source, gallery)

@@ -21,12 +21,14 @@ from cmnist_tfds.cli import (
   mirror_command,
   publish_command,
   show_command,
+  source_command,
   terminal,
   tfds_pr_command,
   verify_command,
 )
 from cmnist_tfds.cli.command_parser import CommandParser
 from cmnist_tfds.errors import CmnistError, SubsetNameError
+from cmnist_tfds.sources import registry
 
 # In the order of `cmnist --help`.
 _COMMANDS = (
@@ -42,6 +44,7 @@ _COMMANDS = (
   croissant_command,
   publish_command,
   tfds_pr_command,
+  source_command,
 )
 
 
@@ -92,7 +95,10 @@ def _run(argv: Sequence[str] | None) -> int:
   """Runs a command; returns its exit status when all its output is written."""
   try:
     args = _parser().parse_args(argv)
-    with interrupts.terminations_interrupt():
+    with (
+      interrupts.terminations_interrupt(),
+      registry.with_files(args.sources),
+    ):
       status: int = args.run(args)
   except SystemExit:  # After --help, for example.
     sys.stdout.flush()

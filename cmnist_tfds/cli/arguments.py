@@ -16,7 +16,7 @@ from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.load import prepared
 from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.load.prepared import Prepared
-from cmnist_tfds.sources import Source
+from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
 
 if TYPE_CHECKING:
@@ -46,6 +46,15 @@ def add_command(
     name, help=summary, description=f'{summary[0].upper()}{summary[1:]}.'
   )
   parser.set_defaults(run=run)
+  parser.add_argument(
+    '--sources',
+    metavar='FILE',
+    nargs='+',
+    action='extend',
+    default=[],
+    help='declarations of sources of your own, in addition to those in'
+    f' ${registry.SOURCES_VARIABLE}',
+  )
   return parser
 
 
@@ -145,16 +154,19 @@ def named_sources(names: Iterable[str]) -> list[Source]:
   """Returns the sources of some subsets.
 
   Args:
-    names: The names of the subsets; none for all sources.
+    names: The names of the subsets; none for all sources of the paper.
 
   Returns:
-    The sources, in the order of the registry.
+    The sources, first those of the paper, in their order, then extensions.
 
   Raises:
     SubsetNameError: If a name is not that of a subset.
   """
-  named = {s for subset in named_subsets(names) for s in subset.sources}
-  return [s for s in sources_lib.SOURCES if s in named or not named]
+  named = dict.fromkeys(
+    s for subset in named_subsets(names) for s in subset.sources
+  )
+  paper = [s for s in sources_lib.SOURCES if s in named or not named]
+  return paper + [s for s in named if s not in paper]
 
 
 def origin_locations(args: argparse.Namespace) -> origin.Locations:

@@ -20,7 +20,8 @@ def register(subparsers: Subparsers) -> None:
     'tfds-pr',
     run,
     'write the files of a pull request that adds CMNIST to TFDS, where it'
-    ' builds without this package',
+    ' builds without this package; it has the 134 subsets of the paper and their'
+    ' reduced forms alone, and no extensions',
   )
   parser.add_argument(
     'folder',
@@ -39,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
   print(
     f'{dataset}: copy it into a checkout of TFDS and run its test there. Then'
     ' run `tfds build cmnist --register_checksums` to record the checksums that'
-    ' nobody has published.'
+    ' nobody has published. It has the 134 subsets of the paper alone, and no'
+    ' extensions.'
   )
   return 0

@@ -107,9 +107,14 @@ def _feature(
 
 
 def source_table(subset: Subset) -> list[dict[str, Any]]:
-  """Returns the table of sources, in which no file is verified yet."""
+  """Returns the table of sources, in which no file is verified yet.
+
+  Extensions have the digest of their declaration, because it may change.
+  """
   return [
-    {'key': s.key, 'title': s.title, 'verified': {}} for s in subset.sources
+    {'key': s.key, 'title': s.title, 'verified': {}}
+    | ({'declaration': s.digest} if s.digest else {})
+    for s in subset.sources
   ]
 
 

@@ -34,7 +34,7 @@ from cmnist_tfds.datasets.tfds_messages import restrained_messages
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import PreparationError, SubsetNameError
 from cmnist_tfds.extras import require_tensorflow
-from cmnist_tfds.sources import SPLITS
+from cmnist_tfds.sources import SOURCES, SPLITS
 from cmnist_tfds.subsets import Subset
 
 # TFDS 4.9.10 loses rows when it writes Parquet.
@@ -202,6 +202,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       extract_dir=download_config.extract_dir,
       manual_dir=download_config.manual_dir,
       mirror=self._mirror,
+      sources=dict.fromkeys((*SOURCES, *self.subset.sources)),
       url_infos=self.url_infos,
       dataset_name=self.name,
       force_download=force,
@@ -232,6 +233,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
   ) -> None:
     """Prepares the dataset like TFDS, but never loses finished data.
 
+    A dataset of which an extension is declared differently now is overwritten.
     When it overwrites a dataset, it builds the new one in a temporary folder
     and replaces the old one only when the new one is finished and on disk. The
     old one may be damaged or unfinished.
@@ -294,7 +296,22 @@ class CmnistBuilder(  # type: ignore[call-arg]
       sync_folder(pathlib.Path(self.data_path.parent))
 
   def _overwrites(self, download_config: tfds.download.DownloadConfig) -> bool:
-    return download_config.download_mode.overwrite_dataset
+    """Returns whether to build a dataset anew that is finished."""
+    return (
+      download_config.download_mode.overwrite_dataset or self._is_outdated()
+    )
+
+  def is_prepared(self) -> bool:
+    """Returns whether the dataset is finished, and as it is declared now."""
+    return super().is_prepared() and not self._is_outdated()
+
+  def _is_outdated(self) -> bool:
+    """Returns whether an extension was declared otherwise at the build."""
+    if not self.subset.declarations:
+      return False
+    built = tfds.core.MetadataDict()
+    built.load_metadata(self.data_path)
+    return not self.subset.is_described_by(built)
 
   def _unverified_sources(self) -> list[str]:
     """Returns the keys of the sources that have an unverified file."""
@@ -344,6 +361,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
           same=self._same_split(split, of_split),
         )
         for split, of_split in sources.items()
+        if any(map(len, of_split))
       ]
     else:
       require_tensorflow("TFDS's own way to write a dataset")
@@ -351,7 +369,9 @@ class CmnistBuilder(  # type: ignore[call-arg]
       splits = super()._generate_splits(dl_manager, download_config)
     self.info.metadata.update(
       build_report.report(
-        self.subset, sources, {s.name: s.num_examples for s in splits}
+        self.subset,
+        sources,
+        dict.fromkeys(sources, 0) | {s.name: s.num_examples for s in splits},
       )
     )
     return splits
@@ -408,6 +428,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       for split, sources in self._open(
         split_sources.open_raw, dl_manager
       ).items()
+      if any(map(len, sources))
     }
 
   def _generate_examples(

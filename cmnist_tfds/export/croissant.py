@@ -198,10 +198,29 @@ def _describe(subset: Subset, dataset: str, tables: list[_Table]) -> str:
   )
 
 
+# Media types of origin files, by the endings of their names.
+_FORMATS = {
+  'gz': 'application/gzip',
+  'zip': 'application/zip',
+  'npz': 'application/zip',
+  'tar': 'application/x-tar',
+  'csv': 'text/csv',
+  'parquet': 'application/x-parquet',
+}
+_UNKNOWN = 'application/octet-stream'
+
+
 def _origin_files(subset: Subset) -> Iterator[OriginFile]:
-  """Yields the files to download for a subset, each once."""
+  """Yields the files to download for a subset, each once.
+
+  Files that a user alone has, and those of which no hash is known, are left
+  out, because Croissant needs both.
+  """
   files = (file for source in subset.sources for file in source.origin_files)
-  yield from dict.fromkeys(file.archive or file for file in files)
+  by_path = {f.path: f for f in (file.archive or file for file in files)}
+  for file in by_path.values():
+    if file.urls and (file.sha256 or file.md5):
+      yield file
 
 
 def _describe_origin_file(mlc: Any, file: OriginFile) -> mlc.FileObject:
@@ -211,9 +230,7 @@ def _describe_origin_file(mlc: Any, file: OriginFile) -> mlc.FileObject:
     content_url=file.urls[0],
     content_size=None if file.size is None else f'{file.size} B',
     same_as=list(file.urls[1:]) or None,
-    encoding_formats=[
-      'application/gzip' if file.name.endswith('.gz') else 'application/zip'
-    ],
+    encoding_formats=[_FORMATS.get(file.name.rpartition('.')[2], _UNKNOWN)],
     sha256=file.sha256,
     md5=file.md5,
   )

@@ -24,7 +24,8 @@ from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 _IDX_SPLITS = {'train': 'train', 'test': 't10k'}
 _IDX_IMAGES = 'images-idx3-ubyte'
 _IDX_LABELS = 'labels-idx1-ubyte'
-_IDX_UINT8 = 8
+# The types of the values of IDX files, by NumPy's names.
+_IDX_TYPES = {'>u1': 8, '>i4': 12}
 
 
 def export_files(
@@ -115,6 +116,8 @@ def _write_csv(opened: Opened, folder: pathlib.Path) -> None:
 
 
 def _write_idx(opened: Opened, folder: pathlib.Path) -> None:
+  # Labels of more classes do not fit into bytes, in which readers expect them.
+  labels_type = '>u1' if len(opened.class_names) <= 256 else '>i4'
   for split, name in _IDX_SPLITS.items():
     view = opened.split(split)
     with (
@@ -122,15 +125,15 @@ def _write_idx(opened: Opened, folder: pathlib.Path) -> None:
       (folder / f'{name}-{_IDX_LABELS}').open('wb') as labels,
     ):
       images.write(_idx_header(len(view), IMAGE_SIZE, IMAGE_SIZE))
-      labels.write(_idx_header(len(view)))
+      labels.write(_idx_header(len(view), dtype=labels_type))
       for batch in in_batches(view):
         images.write(batch[IMAGE.name].tobytes())
-        labels.write(batch[LABEL.name].astype(np.uint8).tobytes())
+        labels.write(batch[LABEL.name].astype(labels_type).tobytes())
 
 
-def _idx_header(*shape: int) -> bytes:
+def _idx_header(*shape: int, dtype: str = '>u1') -> bytes:
   dimensions = struct.pack(f'>{len(shape)}I', *shape)
-  return bytes([0, 0, _IDX_UINT8, len(shape)]) + dimensions
+  return bytes([0, 0, _IDX_TYPES[dtype], len(shape)]) + dimensions
 
 
 def _write_npz(opened: Opened, folder: pathlib.Path) -> None:

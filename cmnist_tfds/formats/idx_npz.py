@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads arrays from the two formats of origin files: IDX and NPZ.
+"""Reads arrays from the formats of origin files: IDX, NPZ and NPY.
 
 Which format a file has is told by its first bytes, not by its name. No more is
 ever inflated than the checked header of the array promises. A file is read once
@@ -25,11 +25,11 @@ from cmnist_tfds.errors import OriginFileError
 GZIP_MAGIC = b'\x1f\x8b'
 ZIP_MAGIC = b'PK\x03\x04'
 
+NPY_MAGIC = b'\x93NUMPY'
+
 # An IDX file begins with two zero bytes, the type of the values and the rank.
 _IDX_UINT8 = 8
-
-# The name that numpy.savez gives to an unnamed array.
-_NPZ_KEY = 'arr_0'
+_IDX_TYPES = {_IDX_UINT8: '|u1', 9: '|i1', 11: '>i2', 12: '>i4'}
 
 _BLOCK = 1 << 20
 
@@ -40,6 +40,9 @@ _LARGEST_DIRECTORY = 1 << 18
 # What ends a zip file: the locator of a zip64 record, the record itself, and a
 # comment of any length.
 _ZIP64_LOCATOR, _END_RECORD, _LONGEST_COMMENT = 20, 22, 0xFFFF
+
+# Stands for a number that the zip64 record has.
+_IN_ZIP64 = 0xFFFFFFFF
 
 # The last bytes of a zip file, so many, hold all of its directory.
 LARGEST_ZIP_TAIL = _LARGEST_DIRECTORY + _END_RECORD + _LONGEST_COMMENT
@@ -63,8 +66,9 @@ _NPY_ITEM = re.compile(
 )
 _NPY_SHAPE = re.compile(r'\(((\d{1,12}L?)(, ?\d{1,12}L?)*,?)?\)', re.ASCII)
 
-# NumPy's names of the type uint8.
+# NumPy's names of the type uint8, and of those that labels may have.
 _UINT8 = ('|u1', 'u1', '<u1', '>u1', '=u1', 'uint8')
+_INTEGER = re.compile(r'[<>=|]?[iu][1248]')
 
 # What gzip and zipfile raise where a file is damaged, encrypted, or packed in a
 # way they do not know.
@@ -89,9 +93,14 @@ _Read = Callable[[int], bytes | memoryview]
 
 
 def read_array(
-  stream: io.BufferedReader[Any], size: int, check_shape: ShapeCheck
+  stream: io.BufferedReader[Any],
+  size: int,
+  check_shape: ShapeCheck,
+  *,
+  name: str = 'arr_0',
+  integers: bool = False,
 ) -> np.ndarray:
-  """Reads the one array in an IDX file packed by gzip, or in an NPZ file.
+  """Reads an array in an IDX file, packed by gzip or not, or an NPZ or NPY file.
 
   Args:
     stream: The file, at its start. It is read once and in order.
@@ -99,36 +108,48 @@ def read_array(
       file.
     check_shape: Called with the shape the header states, before anything is
       allocated or inflated.
+    name: Name of the array in an NPZ file. `numpy.savez` gives 'arr_0' to an
+      unnamed array.
+    integers: Whether the array may have integers of any type, not only uint8.
 
   Returns:
-    The array, uint8, C-contiguous and writable.
+    The array, uint8 or another type of integers, C-contiguous and writable.
 
   Raises:
     OriginFileError: If the file is damaged or has another format. The message
       says what was expected and what was found, but does not name the file.
   """
   try:
-    magic = stream.peek(4)[:4]
+    magic = stream.peek(6)[:6]
     if magic.startswith(GZIP_MAGIC):
       with igzip.open(stream) as unpacked:
-        return _read_idx(unpacked.read, check_shape)
-    if magic == ZIP_MAGIC:
+        return _read_idx(unpacked.read, check_shape, integers)
+    if magic.startswith(ZIP_MAGIC):
       # NumPy asks for huge pages, so this is faster than reading bytes.
       data = np.empty(size, np.uint8)
-      return _read_npz(data[: stream.readinto(data.data)].data, check_shape)
+      whole = data[: stream.readinto(data.data)].data
+      return _read_npz(whole, check_shape, name, integers)
+    if magic == NPY_MAGIC:
+      return _read_npy(stream.read, check_shape, integers)
+    if magic.startswith(b'\0\0'):
+      return _read_idx(stream.read, check_shape, integers)
   except DAMAGE as error:
     raise OriginFileError(f'damaged or cut short: {error}') from error
   raise OriginFileError(
     'expected a gzip file (1f 8b) or an NPZ file (50 4b 03 04), found a file'
-    f' that begins with {magic.hex(" ") or "nothing"}'
+    f' that begins with {magic[:4].hex(" ") or "nothing"}'
   )
 
 
-def open_zip(stream: BinaryIO) -> zipfile.ZipFile:
+def open_zip(
+  stream: BinaryIO, largest_directory: int = _LARGEST_DIRECTORY
+) -> zipfile.ZipFile:
   """Opens a zip file, unless its directory is unreasonably large.
 
   Args:
     stream: The file, seekable.
+    largest_directory: How many bytes the directory may have. With the default,
+      the zip64 format is refused too.
 
   Returns:
     The zip file.
@@ -148,9 +169,10 @@ def open_zip(stream: BinaryIO) -> zipfile.ZipFile:
   # A zip64 record, which takes precedence, is for 65,535 members or more, and
   # for 4 GiB.
   zip64 = tail[max(0, at - _ZIP64_LOCATOR) : at].startswith(b'PK\6\7')
-  if found > _LARGEST_DIRECTORY or zip64:
+  zip64 = zip64 and largest_directory == _LARGEST_DIRECTORY
+  if (found > largest_directory and found != _IN_ZIP64) or zip64:
     raise OriginFileError(
-      f'expected a zip directory of at most {_LARGEST_DIRECTORY:,} bytes, found'
+      f'expected a zip directory of at most {largest_directory:,} bytes, found'
       f' {"one of the zip64 format" if zip64 else f"one of {found:,}"}'
     )
   return zipfile.ZipFile(stream)
@@ -198,23 +220,30 @@ def member_at(head: bytes, member: zipfile.ZipInfo) -> int:
   return MEMBER_HEADER + sum(struct.unpack_from('<HH', head, 26))
 
 
-def _read_idx(read: _Read, check_shape: ShapeCheck) -> np.ndarray:
+def _read_idx(
+  read: _Read, check_shape: ShapeCheck, integers: bool
+) -> np.ndarray:
   magic = _read_exactly(read, 4)
   zeros, dtype, rank = magic[:2], magic[2], magic[3]
-  if zeros != b'\0\0' or dtype != _IDX_UINT8:
+  if zeros != b'\0\0' or dtype not in (
+    _IDX_TYPES if integers else {_IDX_UINT8}
+  ):
     raise OriginFileError(
-      f'expected IDX data of uint8 (00 00 08), found {magic.hex(" ")}'
+      f'expected IDX data of {"integers" if integers else "uint8 (00 00 08)"},'
+      f' found {magic.hex(" ")}'
     )
   shape = tuple(np.frombuffer(_read_exactly(read, 4 * rank), '>u4').tolist())
   _check_shape(shape, check_shape)
-  return _read_values(read, shape)
+  return _read_values(read, shape, np.dtype(_IDX_TYPES[dtype]))
 
 
-def _read_npz(data: memoryview, check_shape: ShapeCheck) -> np.ndarray:
+def _read_npz(
+  data: memoryview, check_shape: ShapeCheck, name: str, integers: bool
+) -> np.ndarray:
   start = max(0, len(data) - LARGEST_ZIP_TAIL)
   # `zipfile` takes offsets from the end of what it is given.
   with open_zip(io.BytesIO(data[start:])) as archive:
-    member = find_member(archive, f'{_NPZ_KEY}.npy')
+    member = find_member(archive, f'{name}.npy')
   at = start + member.header_offset
   at += member_at(bytes(data[at : at + MEMBER_HEADER]), member)
   packed = data[at : at + member.compress_size]
@@ -234,24 +263,33 @@ def _read_npz(data: memoryview, check_shape: ShapeCheck) -> np.ndarray:
     checksum = isal_zlib.crc32(block, checksum)
     return block
 
-  shape, in_columns = _read_npy_header(read)
-  _check_shape(shape, check_shape)
-  array = _read_values(read, shape[::-1] if in_columns else shape)
+  array = _read_npy(read, check_shape, integers)
   if checksum != member.CRC:
     raise zipfile.BadZipFile(f'Bad CRC-32 for file {member.filename!r}')
+  return array
+
+
+def _read_npy(
+  read: _Read, check_shape: ShapeCheck, integers: bool
+) -> np.ndarray:
+  shape, in_columns, dtype = _read_npy_header(read, integers)
+  _check_shape(shape, check_shape)
+  array = _read_values(read, shape[::-1] if in_columns else shape, dtype)
   return np.ascontiguousarray(array.T) if in_columns else array
 
 
-def _read_npy_header(read: _Read) -> tuple[tuple[int, ...], bool]:
-  """Reads the header of an NPY file of uint8 values.
+def _read_npy_header(
+  read: _Read, integers: bool
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+  """Reads the header of an NPY file of uint8 values, or of any integers.
 
   NumPy's own reader evaluates the header as Python, which fails in many ways.
 
   Returns:
-    The shape, and whether the first axis varies fastest.
+    The shape, whether the first axis varies fastest, and the type.
   """
   magic = _read_exactly(read, 8)
-  if magic[:6] != b'\x93NUMPY' or magic[6:8] not in (b'\1\0', b'\2\0', b'\3\0'):
+  if magic[:6] != NPY_MAGIC or magic[6:8] not in (b'\1\0', b'\2\0', b'\3\0'):
     raise OriginFileError(
       'its NPY header is damaged: expected 93 4e 55 4d 50 59 and version 1.0,'
       f' 2.0 or 3.0, found {magic.hex(" ")}'
@@ -285,12 +323,12 @@ def _read_npy_header(read: _Read) -> tuple[tuple[int, ...], bool]:
       'expected uint8 values, found Python objects (pickles), which can run'
       ' any code when loaded and are never loaded here'
     )
-  if descr not in _UINT8:
+  if descr not in _UINT8 and not (integers and _INTEGER.fullmatch(descr)):
     raise OriginFileError(
       f'expected uint8 values (|u1), found values of type {descr[:80]!r}'
     )
   shape = tuple(int(size) for size in re.findall(r'\d+', found['shape']))
-  return shape, found['fortran_order'] == 'True'
+  return shape, found['fortran_order'] == 'True', np.dtype(descr)
 
 
 def _check_shape(shape: tuple[int, ...], check_shape: ShapeCheck) -> None:
@@ -302,22 +340,27 @@ def _check_shape(shape: tuple[int, ...], check_shape: ShapeCheck) -> None:
   check_shape(shape)
 
 
-def _read_values(read: _Read, shape: tuple[int, ...]) -> np.ndarray:
-  """Reads so many bytes, and makes sure that the stream ends there."""
-  array = np.empty(math.prod(shape), np.uint8)
+def _read_values(
+  read: _Read, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> np.ndarray:
+  """Reads so many values, and makes sure that the stream ends there."""
+  count = math.prod(shape)
+  array = np.empty(count * dtype.itemsize, np.uint8)
   filled = 0
   while filled < array.size:
     block = read(min(_BLOCK, array.size - filled))
     if not block:
       raise OriginFileError(
-        f'expected {array.size:,} values, found {filled:,}: it is cut short'
+        f'expected {count:,} values, found {filled // dtype.itemsize:,}: it is'
+        ' cut short'
       )
     array[filled : filled + len(block)] = np.frombuffer(block, np.uint8)
     filled += len(block)
   # Reading on to the end also makes gzip and zip compare their checksums.
   if read(1):
-    raise OriginFileError(f'expected {array.size:,} values, found more')
-  return array.reshape(shape)
+    raise OriginFileError(f'expected {count:,} values, found more')
+  native = dtype.newbyteorder('=')
+  return array.view(dtype).astype(native, copy=False).reshape(shape)
 
 
 def _read_exactly(read: _Read, size: int) -> bytes:

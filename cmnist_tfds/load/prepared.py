@@ -71,8 +71,11 @@ class Prepared:
 
   @property
   def shard_lengths(self) -> dict[str, list[int]]:
-    """For each split, the number of examples in each of its shards."""
-    return {
+    """For each split, the number of examples in each of its shards.
+
+    A split without examples, which TFDS does not record, has no shards.
+    """
+    return {split: [] for split in SPLITS} | {
       split: [shard.num_examples for shard in shards]
       for split, shards in self.shards.items()
     }

@@ -54,7 +54,38 @@ def audit(
   """
   for source in sources:
     for file, shape in source.origin_files.items():
-      yield _audit_file(file, shape, locations, hashes=hashes)
+      if shape:
+        yield _audit_file(file, shape, locations, hashes=hashes)
+    for split, declared in source.splits.items():
+      if () in declared.files.values():
+        yield from _audit_split(source, split, locations)
+
+
+def _audit_split(
+  source: Source, split: str, locations: Locations
+) -> Iterator[Finding]:
+  """Examines tables or pictures of a split, by reading all of them."""
+  files = source.splits[split].files
+  found_at = {
+    file: path
+    for file in files
+    for folder in reversed(locations_lib.folders(file, locations))
+    for form in (file.archive, file)
+    if form and (path := folder / form.path).exists()
+  }
+  try:
+    proofs = load_split.load_split(source, split, locations).proofs
+  except OriginFileError as error:
+    file = next(iter(files))
+    copy = Copy(file, found_at[file]) if file in found_at else None
+    yield Finding(file, copy, fault=str(error))
+    return
+  for file, path in found_at.items():
+    proof = proofs.get(file.path) or (
+      proofs.get(file.archive.path) if file.archive else None
+    )
+    size = path.stat().st_size if path.is_file() else None
+    yield Finding(file, Copy(file, path, file.member), size, proof)
 
 
 def _audit_file(

@@ -5,28 +5,36 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
 import math
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import idx_npz
+from cmnist_tfds.origin import conversion, layouts, picture_files, verification
 from cmnist_tfds.origin import locations as locations_lib
-from cmnist_tfds.origin import verification
+from cmnist_tfds.origin.layouts import Piece
 from cmnist_tfds.origin.locations import Copy, Locations
+from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.origin.verification import Proof
-from cmnist_tfds.sources import OriginFile, Source
-
-# Images that are transposed at a time, so that no second copy of a large split
-# is made in memory.
-_TRANSPOSED_AT_ONCE = 8192
+from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source
 
 # A file may take as many bytes as twice its array and this. An array that was
-# saved without compression takes little more than itself.
+# saved without compression takes little more than itself. Labels may take eight
+# bytes each.
 _OVERHEAD = 1 << 20
+_LABEL_SIZE = 8
+
+# A file that is not one array, and whose size is not declared, may take this.
+_LARGEST_FILE = 1 << 36
+
+# Counts that a message lists.
+_FEW = 100
 
 # Bytes that are read at a time.
 _BLOCK = 1 << 19
@@ -38,7 +46,7 @@ class SplitArrays:
 
   Attributes:
     images: uint8 (n, 28, 28), C-contiguous, upright.
-    labels: uint8 (n,), the raw labels.
+    labels: uint8 (n,), the raw labels; uint16 if the source has any over 255.
     proofs: The proof of each origin file, by the path of the file, for example
       'emnist/emnist-mnist-train-images-idx3-ubyte.gz'.
   """
@@ -55,7 +63,7 @@ def load_split(
   *,
   allow_unverified: bool = False,
 ) -> SplitArrays:
-  """Finds the two files of a split, verifies them, and reads them.
+  """Finds the files of a split, verifies them, and reads and converts them.
 
   Args:
     source: The source.
@@ -65,34 +73,181 @@ def load_split(
       even if they have fewer examples than the source has.
 
   Returns:
-    Images, labels and the proofs of their files.
+    Images, labels and the proofs of their files. There are no examples if the
+    source does not have the split.
 
   Raises:
     OriginFileError: If no location holds the right file. The message lists the
       locations and what is wrong at each of them.
   """
-  expected = source.splits[split]
-  (images, images_proof), (labels, labels_proof) = (
-    _read_file(file, shape, locations, allow_unverified=allow_unverified)
-    for file, shape in expected.files.items()
+  reader = _Reader(locations, allow_unverified=allow_unverified)
+  images: list[np.ndarray] = []
+  labels: list[np.ndarray] = []
+  if split in source.splits:
+    for piece in _pieces(source, split, reader):
+      images.append(
+        piece.images
+        if piece.converted
+        else conversion.convert(piece.images, source.steps)
+      )
+      labels.append(_checked_labels(source, piece))
+  arrays = SplitArrays(
+    images=_joined(images, (0, IMAGE_SIZE, IMAGE_SIZE), 'uint8'),
+    labels=_joined(labels, (0,), source.label_dtype),
+    proofs=reader.proofs,
   )
-  if len(images) != len(labels):
-    raise OriginFileError(
-      f'{expected.images.path} has {len(images):,} images and'
-      f' {expected.labels.path} has {len(labels):,} labels: expected equal'
-      ' numbers. Fetch both files from the same origin.'
+  if split in source.splits and not allow_unverified:
+    _check_counts(source, split, arrays.labels)
+  return arrays
+
+
+def _joined(
+  parts: list[np.ndarray], empty: tuple[int, ...], dtype: str
+) -> np.ndarray:
+  if len(parts) == 1:
+    return parts[0]
+  return np.concatenate(parts) if parts else np.empty(empty, dtype)
+
+
+def _pieces(source: Source, split: str, reader: _Reader) -> Iterator[Piece]:
+  """Yields the examples of a split, chosen from its files."""
+  declared = source.splits[split]
+  if declared.whole is None:
+    yield from layouts.pieces(source, declared, reader)
+    return
+  choose = (
+    _listed(reader.content(declared.listing), declared.listing)
+    if declared.listing
+    else _first(source, declared.first or 0)
+  )
+  for piece in layouts.pieces(source, declared.whole, reader):
+    for_test = choose(piece)
+    rows = np.flatnonzero(for_test if split == 'test' else ~for_test)
+    # A class that is taken in full, or not at all, may fill a whole piece.
+    yield dataclasses.replace(
+      piece,
+      images=piece.images[rows],
+      labels=piece.labels[rows],
+      names=[piece.names[row] for row in rows.tolist()] if piece.names else (),
     )
-  _check_labels(source, split, labels, allow_unverified=allow_unverified)
-  if source.transposed:
-    _transpose_in_place(images)
-  return SplitArrays(
-    images=images,
-    labels=labels,
-    proofs={
-      expected.images.path: images_proof,
-      expected.labels.path: labels_proof,
-    },
-  )
+
+
+# Returns for each example of a piece, in order, whether it is for test.
+_Choose = Callable[[Piece], np.ndarray]
+
+
+def _first(source: Source, count: int) -> _Choose:
+  """Returns a function that chooses the first examples of each class."""
+  seen = np.zeros(max(source.raw_labels) + 1, np.int64)
+
+  def choose(piece: Piece) -> np.ndarray:
+    labels = _checked_labels(source, piece)
+    # The rank of an example among those of its class, in the piece.
+    order = np.argsort(labels, kind='stable')
+    counts = np.bincount(labels, minlength=len(seen))
+    begins = np.cumsum(counts) - counts
+    rank = np.empty(len(labels), np.int64)
+    rank[order] = np.arange(len(labels)) - begins[labels[order]]
+    chosen: np.ndarray = rank + seen[labels] < count
+    seen[:] += counts
+    return chosen
+
+  return choose
+
+
+def _listed(content: bytes, file: OriginFile) -> _Choose:
+  """Returns a function that chooses the examples that a file lists.
+
+  A line of the file is the number of an example, from 0, or the path of a
+  picture in its folder.
+  """
+  try:
+    lines = [line.strip() for line in content.decode('utf-8-sig').splitlines()]
+  except UnicodeDecodeError as error:
+    raise OriginFileError(f'{file.path}: is no text in UTF-8') from error
+  wanted = {line for line in lines if line}
+  begin = 0
+
+  def choose(piece: Piece) -> np.ndarray:
+    nonlocal begin
+    numbers = range(begin, begin + len(piece.labels))
+    begin = numbers.stop
+    names: Iterable[str] = piece.names or map(str, numbers)
+    return np.fromiter((n in wanted for n in names), bool, len(numbers))
+
+  return choose
+
+
+class _Reader:
+  """Reads files of a split from the first location that has the right one.
+
+  Attributes:
+    proofs: The proof of each file that was read, by its path.
+  """
+
+  def __init__(self, locations: Locations, *, allow_unverified: bool):
+    self._locations = locations
+    self._allow_unverified = allow_unverified
+    self.proofs: dict[str, Proof] = {}
+
+  def array(self, file: OriginFile, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns the array in a file."""
+    return self._read(file, functools.partial(read_copy, shape=shape))
+
+  def content(self, file: OriginFile) -> bytes:
+    """Returns the bytes of a file."""
+    return self._read(file, _read_content)
+
+  def picture_files(
+    self,
+    file: OriginFile,
+    use: Callable[[PictureFiles], Iterator[Piece]],
+    *,
+    table: bool = False,
+  ) -> Iterator[Piece]:
+    """Yields what a function reads from a folder of pictures, or a table in it.
+
+    A folder on disk is tried before the archive.
+    """
+    folders = [
+      path.parent if table else path
+      for folder in locations_lib.folders(file, self._locations)
+      if (path := folder / file.path).exists()
+    ]
+    if not folders and file.archive:
+      data = self.content(file.archive)
+      member = '.' if table else file.member
+      yield from use(
+        picture_files.open_archive(data, member, file.archive.path)
+      )
+      return
+    if not folders:
+      raise OriginFileError(_describe_missing(file, self._locations, []))
+    found = picture_files.open_folder(folders[0])
+    yield from use(found)
+    proof = Proof.NONE
+    if found.fingerprint() == file.fingerprint:
+      proof = Proof.FINGERPRINT
+    if proof is Proof.NONE and not self._allow_unverified:
+      known = (
+        'its files are not the declared ones'
+        if file.fingerprint
+        else 'no fingerprint of it is declared'
+      )
+      raise OriginFileError(
+        f'{folders[0]}: {known}; its fingerprint is {found.fingerprint()}. To'
+        ' use it anyway, allow unverified files (--allow_unverified)'
+      )
+    self.proofs[file.path] = proof
+
+  def _read(
+    self, file: OriginFile, read: Callable[..., tuple[_T, Proof]]
+  ) -> _T:
+    found, proof = _read_file(
+      file, read, self._locations, allow_unverified=self._allow_unverified
+    )
+    self.proofs[file.path] = proof
+    return found
 
 
 def find_proved_copy(file: OriginFile, locations: Locations) -> Copy | None:
@@ -142,8 +297,47 @@ def read_copy(
         f'expected an array of shape {shape}, found {found}'
       )
 
+  values = math.prod(shape) * (1 if len(shape) > 2 else _LABEL_SIZE)
+  # Another array may be in the same file, whose size is then declared.
+  largest = max(2 * values + _OVERHEAD, copy.file.size or 0)
+
+  def decode(stream: io.BufferedReader[Any], size: int) -> np.ndarray:
+    return idx_npz.read_array(
+      stream,
+      size,
+      check_shape,
+      name=copy.file.array,
+      integers=len(shape) <= 2,
+    )
+
+  return _decode(copy, decode, largest, allow_unverified=allow_unverified)
+
+
+def _read_content(
+  copy: Copy, *, allow_unverified: bool = False
+) -> tuple[bytes, Proof]:
+  """Verifies a copy of an origin file and reads its bytes."""
+  largest = None if allow_unverified else copy.file.size
+  return _decode(
+    copy,
+    lambda stream, size: stream.read(),
+    largest or _LARGEST_FILE,
+    allow_unverified=allow_unverified,
+  )
+
+
+_T = TypeVar('_T')
+
+
+def _decode(
+  copy: Copy,
+  decode: Callable[[io.BufferedReader[Any], int], _T],
+  largest: int,
+  *,
+  allow_unverified: bool,
+) -> tuple[_T, Proof]:
+  """Verifies a copy of an origin file while a function decodes it."""
   file, wrong = copy.file, None
-  largest = 2 * math.prod(shape) + _OVERHEAD
   try:
     with copy.open() as (stream, size):
       reader = verification.ProvingReader(file, stream, size)
@@ -152,8 +346,7 @@ def read_copy(
           raise OriginFileError(
             f'expected at most {largest:,} bytes, found {size:,}'
           )
-        buffered = io.BufferedReader(reader, _BLOCK)
-        array = idx_npz.read_array(buffered, size, check_shape)
+        found = decode(io.BufferedReader(reader, _BLOCK), size)
         proof = reader.proof()
       except OriginFileError as error:
         # A damaged file is not the published one; `mismatch` describes how.
@@ -169,7 +362,8 @@ def read_copy(
   if (
     proof is None
     and file.fingerprint is not None
-    and verification.fingerprint(array) == file.fingerprint
+    and isinstance(found, np.ndarray)
+    and verification.fingerprint(found) == file.fingerprint
   ):
     proof = Proof.FINGERPRINT
   if proof is None:
@@ -179,7 +373,7 @@ def read_copy(
         ' allow unverified files (--allow_unverified)'
       )
     proof = Proof.NONE
-  return array, proof
+  return found, proof
 
 
 def _why_unverified(file: OriginFile, size: int) -> str:
@@ -192,19 +386,19 @@ def _why_unverified(file: OriginFile, size: int) -> str:
 
 def _read_file(
   file: OriginFile,
-  shape: tuple[int, ...],
+  read: Callable[..., tuple[_T, Proof]],
   locations: Locations,
   *,
   allow_unverified: bool,
-) -> tuple[np.ndarray, Proof]:
+) -> tuple[_T, Proof]:
   """Reads a file from the first location that holds the right one."""
   # A proved copy is better than an unverified one that comes first.
   if allow_unverified and (proved := find_proved_copy(file, locations)):
-    return read_copy(proved, shape)
+    return read(proved)
   faults: list[str] = []
   for copy in _copies(file, locations, faults):
     try:
-      return read_copy(copy, shape, allow_unverified=allow_unverified)
+      return read(copy, allow_unverified=allow_unverified)
     except OriginFileError as error:
       remedy = '. Delete it to fetch it anew' if copy.cached else ''
       faults.append(f'{error}{remedy}')
@@ -248,30 +442,43 @@ def _describe_missing(
   return f'{found}\nTo go on, {remedy}'
 
 
-def _check_labels(
-  source: Source, split: str, labels: np.ndarray, *, allow_unverified: bool
-) -> None:
-  """Checks the range of labels and, of verified files, their counts."""
-  path = source.splits[split].labels.path
-  first, last = source.raw_labels[0], source.raw_labels[-1]
-  counts = np.bincount(labels, minlength=last + 1)
-  if counts[:first].any() or len(counts) > last + 1:
+def _checked_labels(source: Source, piece: Piece) -> np.ndarray:
+  """Returns the labels of a piece in the type of the source's labels."""
+  labels = piece.labels
+  known = np.zeros(max(source.raw_labels) + 2, bool)
+  known[list(source.raw_labels)] = True
+  if labels.size:
+    inside = np.clip(labels, -1, len(known) - 1)
+    if not known[inside].all():
+      first, last = source.raw_labels[0], source.raw_labels[-1]
+      wrong = labels[~known[inside]][0]
+      raise OriginFileError(
+        f'{piece.path}: expected labels from {first} to {last}, found'
+        f' {labels.min()} to {labels.max()}, {wrong} among them. This is not the'
+        f' file of {source.title}: fetch it anew.'
+      )
+  return labels.astype(source.label_dtype, copy=False)
+
+
+def _check_counts(source: Source, split: str, labels: np.ndarray) -> None:
+  """Checks how many examples of each class verified files have."""
+  declared = source.splits[split]
+  path = (declared.labels or next(iter(declared.files))).path
+  counts = np.bincount(labels, minlength=max(source.raw_labels) + 1)
+  found = tuple(counts[list(source.raw_labels)].tolist())
+  if len(labels) != declared.num_examples:
     raise OriginFileError(
-      f'{path}: expected labels from {first} to {last}, found'
-      f' {labels.min()} to {labels.max()}. This is not the file of'
-      f' {source.title}: fetch it anew.'
+      f'{path}: expected {declared.num_examples:,} examples, found'
+      f' {len(labels):,}. This is not the file of {source.title}: fetch it anew.'
     )
-  expected = source.splits[split].class_counts
-  found = tuple(counts[first:].tolist())
-  if expected is not None and found != expected and not allow_unverified:
+  expected = declared.class_counts
+  if expected is not None and found != expected:
     raise OriginFileError(
-      f'{path}: expected {expected} labels of the classes, found {found}. This'
-      f' is not the file of {source.title}: fetch it anew.'
+      f'{path}: expected {_few(expected)} labels of the classes, found'
+      f' {_few(found)}. This is not the file of {source.title}: fetch it anew.'
     )
 
 
-def _transpose_in_place(images: np.ndarray) -> None:
-  """Swaps the rows and columns of every image."""
-  for start in range(0, len(images), _TRANSPOSED_AT_ONCE):
-    batch = images[start : start + _TRANSPOSED_AT_ONCE]
-    batch[:] = batch.transpose(0, 2, 1).copy()
+def _few(counts: tuple[int, ...]) -> str:
+  shown = ', '.join(map(str, counts[:_FEW]))
+  return f'({shown}{", ..." if len(counts) > _FEW else ""})'

@@ -114,6 +114,14 @@ def mirror_of_user(option: str | None = None) -> str | None:
   return option or os.environ.get(MIRROR_VARIABLE) or None
 
 
+def folders(file: OriginFile, locations: Locations) -> list[pathlib.Path]:
+  """Returns the folders that may hold a file, in the order they are tried.
+
+  The folder of a user's declaration comes last.
+  """
+  return [*locations.folders, *([file.beside] if file.beside else [])]
+
+
 def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
   """Yields the copies of a file on disk, in the order they are tried.
 
@@ -125,7 +133,7 @@ def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
     Copies that exist. They are not verified.
   """
   forms = (file, *file.equivalents)
-  for folder in locations.folders:
+  for folder in folders(file, locations):
     for form in forms:
       if (folder / form.path).is_file():
         yield Copy(form, folder / form.path)
@@ -177,9 +185,10 @@ def how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
     The end of a sentence: `get it from <URL> and put it at <path>.`
   """
   published = file.archive or file
+  source = f'get it from {published.urls[0]} and ' if published.urls else ''
+  beside = f' or {file.beside / published.path}' if file.beside else ''
   return (
-    f'get it from {published.urls[0]} and put it at'
-    f' {folder or "<manual_dir>"}/{published.path}.'
+    f'{source}put it at {folder or "<manual_dir>"}/{published.path}{beside}.'
   )
 
 

@@ -65,8 +65,7 @@ def fill(
     PreparationError: If the folder cannot be locked.
   """
   wanted = _files_to_fetch(sources)
-  present = Locations(manual_dir=folder)
-  missing = [f for f in wanted if not load_split.find_proved_copy(f, present)]
+  missing = [f for f in wanted if not _find_in(folder, f)]
   http_client.check_free_space(folder, sum(file.size or 0 for file in missing))
   for file in wanted:
     with lock(folder / _LOCK), disk_errors(folder, error=OriginFileError):
@@ -81,7 +80,7 @@ def _fill_one(
   client: http_client.Client,
   advance: Callable[[int], object],
 ) -> Filled:
-  if found := load_split.find_proved_copy(file, Locations(manual_dir=folder)):
+  if found := _find_in(folder, file):
     # A process that was killed while it moved the file has left this.
     _part(found.path).unlink(missing_ok=True)
     return Filled(file)
@@ -95,15 +94,23 @@ def _fill_one(
   return _fetch(file, folder, locations, client, advance)
 
 
+def _find_in(folder: pathlib.Path, file: OriginFile) -> Copy | None:
+  """Finds a proved copy in the folder itself, not beside a declaration."""
+  return load_split.find_proved_copy(
+    dataclasses.replace(file, beside=None), Locations(manual_dir=folder)
+  )
+
+
 def _files_to_fetch(sources: Iterable[Source]) -> list[OriginFile]:
   """Returns the files of sources, or an archive for most of its members."""
-  files = [file for source in sources for file in source.origin_files]
+  files = {f: s for source in sources for f, s in source.origin_files.items()}
   wanted = []
-  for file in files:
+  for file, shape in files.items():
     if file.archive:
       members = sum(f.size or 0 for f in files if f.archive == file.archive)
       # Single members are fetched where they are at most half of the archive.
-      if 2 * members > (file.archive.size or 0):
+      # Pictures, and tables that list them, are many members.
+      if not shape or 2 * members > (file.archive.size or 0):
         wanted.append(file.archive)
         continue
     wanted.append(file)
@@ -161,6 +168,7 @@ def _fetch(
       faults.append(str(error))
     except FileExistsError:
       faults.append(_describe_taken(target))
+  faults = faults or [f'{file.path} is published nowhere']
   remedy = locations_lib.how_to_get(file, folder)
   return Filled(
     file, fault=f'{"; ".join(dict.fromkeys(faults))}. To go on, {remedy}'

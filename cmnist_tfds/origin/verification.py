@@ -149,6 +149,8 @@ def _expected_hashes(file: OriginFile, size: int) -> dict[str, str]:
     return {}
   if file.sha256 is not None:
     return {'sha256': file.sha256}
+  if file.md5 is None:
+    return {}
   if file.size is not None:
     return {'md5': file.md5}
   if file.git_blob is not None:
@@ -200,7 +202,10 @@ def mismatch(file: OriginFile, size: int) -> str:
   if file.size is not None and size != file.size:
     return f'expected {file.size:,} bytes, found {size:,}'
   if file.sha256 is not None:
-    return f'it has the right size, but not the SHA-256 {file.sha256}'
+    size_known = 'it has the right size, but not' if file.size else 'it has not'
+    return f'{size_known} the SHA-256 {file.sha256}'
+  if file.md5 is None:
+    return 'no hash of it is declared'
   return f'it does not have the MD5 {file.md5}'
 
 

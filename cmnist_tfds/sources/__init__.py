@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The eleven sources of CMNIST, as records.
+"""The sources of CMNIST, as records: the eleven of the paper, and extensions.
+
+`SOURCES` holds the eleven. `registry` finds further sources when a name needs
+them.
 
 Everything the package knows of a source stands in its declaration and nowhere
 else: names, files, figures, labels, licence, citation. `declaration` describes
@@ -48,9 +51,14 @@ def source(key: str) -> Source:
     key: The key, in the letter case it is declared in.
 
   Returns:
-    The source.
+    The source, one of the eleven or an extension.
 
   Raises:
     KeyError: If there is no source of that key.
   """
-  return {record.key: record for record in SOURCES}[key]
+  found = {record.key: record for record in SOURCES}.get(key)
+  if found is None:
+    from cmnist_tfds.sources import registry
+
+    found = {record.key: record for record in registry.extensions()}[key]
+  return found

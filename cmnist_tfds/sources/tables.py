@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The declarations of the sources: the TOML files beside this module.
-
-A further TOML file declares a further source; nothing else needs to be edited.
-"""
+"""The declarations of the paper's sources: the TOML files beside this module."""
 
 from __future__ import annotations
 
 import pathlib
+import re
 import sys
 from typing import Any
 
@@ -15,8 +13,54 @@ if sys.version_info >= (3, 11):
 else:
   import tomli as tomllib
 
+from cmnist_tfds.errors import DeclarationError
+
 # What each file holds, by its name, in alphabetical order.
 TABLES: dict[str, dict[str, Any]] = {
   path.name: tomllib.loads(path.read_text('utf-8'))
   for path in sorted(pathlib.Path(__file__).parent.glob('*.toml'))
 }
+
+
+def read_text(path: pathlib.Path) -> str:
+  """Returns the text of a declaration.
+
+  Args:
+    path: The file.
+
+  Raises:
+    DeclarationError: If it cannot be read or is not UTF-8.
+  """
+  try:
+    return path.read_text('utf-8')
+  except OSError as error:
+    raise DeclarationError(
+      f'{path}: cannot be read: {error.strerror}'
+    ) from error
+  except UnicodeDecodeError as error:
+    line = error.object[: error.start].count(b'\n') + 1
+    raise DeclarationError(
+      f'{path}, line {line}: expected UTF-8, found other bytes; save the file as'
+      ' UTF-8'
+    ) from error
+
+
+def parse_toml(text: str, owner: str) -> dict[str, Any]:
+  """Returns what a TOML file holds.
+
+  Args:
+    text: The text of the file.
+    owner: The file, for messages.
+
+  Raises:
+    DeclarationError: If it is not TOML.
+  """
+  try:
+    return tomllib.loads(text)
+  except (tomllib.TOMLDecodeError, RecursionError) as error:
+    # The parser names the line in words, or the end of the file.
+    found = re.search(r'line (\d+)', str(error))
+    line = found[1] if found else len(text.splitlines()) or 1
+    raise DeclarationError(
+      f'{owner}, line {line}: is not TOML: {error}'
+    ) from error

@@ -54,6 +54,25 @@ _HEAD_OF_TFDS = """\
 # limitations under the License.
 
 """
+
+# TFDS is to have the subsets of the paper alone.
+_NO_REGISTRY = f'''{_OUR_HEAD}"""TFDS's copy of CMNIST has no sources beyond those of the paper."""
+
+from __future__ import annotations
+
+from cmnist_tfds.sources.declaration import Source
+
+
+def extensions() -> tuple[Source, ...]:
+  """Returns the sources beyond the eleven of the paper: none."""
+  return ()
+
+
+def faults() -> tuple[str, ...]:
+  """Returns messages of declarations that cannot be used: none."""
+  return ()
+'''
+
 _IMPORT = re.compile(r'^(\s*(?:from|import) )cmnist_tfds\b', re.MULTILINE)
 
 
@@ -81,6 +100,9 @@ def write(folder: pathlib.Path) -> pathlib.Path:
       code = (_PACKAGE / module).read_text('utf-8')
       (dataset / name).write_text(_for_tfds(code), 'utf-8')
     (dataset / 'sources/tables.py').write_text(_for_tfds(_tables()), 'utf-8')
+    (dataset / 'sources/registry.py').write_text(
+      _for_tfds(_NO_REGISTRY), 'utf-8'
+    )
     for name in _DESCRIPTIONS:
       shutil.copyfile(_DATASET / name, dataset / name)
     shutil.copyfile(

@@ -11,6 +11,7 @@ from cmnist_tfds.datasets import (
   download_manager,
   tfds_internals,
 )
+from cmnist_tfds.errors import PreparationError
 
 
 class Builder(dataset_builder.CmnistBuilder, skip_registration=True):  # type: ignore[call-arg]
@@ -23,8 +24,17 @@ class Builder(dataset_builder.CmnistBuilder, skip_registration=True):  # type: i
   def _locations(
     self, dl_manager: download_manager.OriginDownloadManager
   ) -> origin.Locations:
-    """Returns the location of the files in the package."""
+    """Returns the location of the files in the package.
+
+    Raises:
+      PreparationError: If the subset has extensions, of which there are none.
+    """
     del dl_manager
+    if extensions := ', '.join(self.subset.declarations):
+      raise PreparationError(
+        f'The sample has no files of {extensions}. Build'
+        f' cmnist/{self.subset.name} instead.'
+      )
     return origin.Locations(manual_dir=resources.folder('dummy_data'))
 
 

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cmnist source`: declarations of sources of your own."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from typing import TYPE_CHECKING
+
+from cmnist_tfds import sources as sources_lib
+from cmnist_tfds.cli import arguments, terminal
+from cmnist_tfds.errors import DeclarationError
+from cmnist_tfds.sources import declaration, registry, tables
+
+if TYPE_CHECKING:
+  from cmnist_tfds.cli.arguments import Subparsers
+
+
+def register(subparsers: Subparsers) -> None:
+  """Adds the command."""
+  parser = subparsers.add_parser(
+    'source',
+    help='draft, check and list declarations of sources',
+    description='Draft, check and list declarations of sources.',
+  )
+  actions = parser.add_subparsers(
+    title='actions', metavar='ACTION', required=True
+  )
+  new = arguments.add_command(
+    actions, 'new', _new, 'draft a declaration from what is found in your files'
+  )
+  new.add_argument(
+    'path',
+    metavar='FILE|FOLDER',
+    type=pathlib.Path,
+    help='folder of pictures, one folder for each class; an archive of them; a'
+    ' folder of IDX, NPZ or NPY files; or an NPZ, CSV or Parquet file',
+  )
+  new.add_argument('--key', metavar='KEY', help='key of the source, such as Xy')
+  new.add_argument('--title', metavar='TITLE', help='title of the source')
+  new.add_argument(
+    '--first',
+    type=arguments.at_least_one,
+    metavar='N',
+    help='how many examples of each class are for test, where the files have no'
+    ' split (default: a seventh of the smallest class)',
+  )
+  new.add_argument(
+    '--min_examples',
+    type=arguments.at_least_one,
+    default=1,
+    metavar='N',
+    help='leave out classes with fewer pictures (default: 1)',
+  )
+  new.add_argument(
+    '-o',
+    '--output',
+    type=pathlib.Path,
+    metavar='FILE',
+    help='declaration to write, beside the files; must not exist (default:'
+    ' <name of the files>.toml)',
+  )
+  check = arguments.add_command(
+    actions, 'check', _check, 'say all that is wrong with a declaration'
+  )
+  check.add_argument('path', metavar='FILE', type=pathlib.Path)
+  arguments.add_command(
+    actions, 'list', _list, 'list the sources that are known, and who owns them'
+  )
+
+
+def _new(args: argparse.Namespace) -> int:
+  from cmnist_tfds.origin import draft
+
+  path = args.path.absolute()
+  used = [s.key for s in (*sources_lib.SOURCES, *registry.extensions())]
+  name = path.name.partition('.')[0]
+  output = args.output or path.with_name(f'{name}.toml')
+  if output.absolute().parent != path.parent:
+    return terminal.fail(
+      f'{output}: expected a file in {path.parent}, because paths in a'
+      ' declaration start beside it',
+      terminal.USAGE,
+    )
+  text = draft.draft(
+    path,
+    key=args.key or draft.unused_key(name, used),
+    title=args.title or name,
+    first=args.first,
+    min_examples=args.min_examples,
+  )
+  try:
+    with output.open('x', encoding='utf-8') as file:
+      file.write(text)
+  except FileExistsError:
+    return terminal.fail(
+      f'{output} exists already; name another file with --output'
+    )
+  (source,) = _sources(output)
+  print(f'{output}: {_describe(source)}')
+  print(
+    f'Now set {registry.SOURCES_VARIABLE}={output} and run: cmnist build'
+    f' 2-{_in_order("F", source.key)}'
+  )
+  return 0
+
+
+def _in_order(*keys: str) -> str:
+  return ''.join(sorted(keys, key=lambda k: [(c.isdigit(), c) for c in k]))
+
+
+def _check(args: argparse.Namespace) -> int:
+  try:
+    found = _sources(args.path)
+  except DeclarationError as error:
+    for fault in error.faults:
+      terminal.fail(fault)
+    return terminal.FAILED
+  # A key may be taken: of another declaration than this one.
+  with registry.with_files([str(args.path)]):
+    for source in found:
+      print(f'{args.path}: {_describe(source)}')
+  return 0
+
+
+def _sources(path: pathlib.Path) -> tuple[declaration.Source, ...]:
+  text = tables.read_text(path)
+  return declaration.parse(
+    tables.parse_toml(text, str(path)),
+    str(path),
+    text=text,
+    extension=True,
+    beside=path.absolute().parent,
+  )
+
+
+def _describe(source: declaration.Source) -> str:
+  counts = ', '.join(
+    f'{split.num_examples:,} {name}' for name, split in source.splits.items()
+  )
+  return f'{source.key} ({source.title}), {len(source.class_names)} classes, {counts}'
+
+
+def _list(args: argparse.Namespace) -> int:
+  del args
+  known = registry.registry()
+  owners = {s.key: 'the paper' for s in sources_lib.SOURCES} | {
+    each.source.key: each.owner for each in known.registered
+  }
+  rows = [
+    (
+      source.key,
+      str(len(source.class_names)),
+      *(
+        f'{source.splits[split].num_examples:,}'
+        if split in source.splits
+        else '-'
+        for split in sources_lib.SPLITS
+      ),
+      owners[source.key],
+      source.title,
+    )
+    for source in (
+      *sources_lib.SOURCES,
+      *(each.source for each in known.registered),
+    )
+  ]
+  terminal.print_table(
+    [('key', 'classes', 'train', 'test', 'owner', 'title'), *rows]
+  )
+  for fault in known.faults:
+    terminal.fail(fault.message)
+  return terminal.FAILED if known.faults else 0

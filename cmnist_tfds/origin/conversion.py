@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Converts images of origin files to 28x28 grey pixels, by declared steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from cmnist_tfds.sources import IMAGE_SIZE
+from cmnist_tfds.sources.declaration import Step
+
+# Images that are converted at a time, so that no second copy of a large split
+# is made in memory.
+_AT_ONCE = 8192
+
+# Luma of ITU-R BT.601 in 16 bits, as Pillow computes it.
+_LUMA = (19_595, 38_470, 7_471)
+
+
+def convert(images: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
+  """Converts images.
+
+  Args:
+    images: uint8 (n, height, width), (n, height, width, channels), or
+      (n, height * width) for square images. They may be overwritten.
+    steps: The steps, in order.
+
+  Returns:
+    uint8 (n, 28, 28), C-contiguous.
+  """
+  size = (IMAGE_SIZE, IMAGE_SIZE)
+  if not steps and images.shape[1:] == size:
+    return images
+  # Converted images of the same size overwrite those in the files.
+  in_place = images.shape[1:] == size and images.flags.writeable
+  into = images if in_place else np.empty((len(images), *size), np.uint8)
+  for start in range(0, len(images), _AT_ONCE):
+    batch = slice(start, start + _AT_ONCE)
+    into[batch] = _convert(images[batch], steps)
+  return into
+
+
+def _convert(images: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
+  if images.ndim == 2:
+    side = math.isqrt(images.shape[1])
+    images = images.reshape(-1, side, side)
+  for step in steps:
+    if isinstance(step, tuple):
+      top, left, height, width = step
+      images = images[:, top : top + height, left : left + width]
+    elif step == 'transpose':
+      # A copy, because the result may overwrite what it is a view of.
+      images = images.swapaxes(1, 2).copy()
+    elif step == 'invert':
+      images = 255 - images
+    elif step == 'grey':
+      images = to_grey(images)
+    elif step == 'resize':
+      images = _resize_by_area(images)
+  return images[..., 0] if images.ndim == 4 else images
+
+
+def to_grey(images: np.ndarray) -> np.ndarray:
+  """Returns the brightness of images of three channels, or of one."""
+  if images.ndim == 3 or images.shape[3] == 1:
+    return images.reshape(images.shape[:3])
+  red, green, blue = (images[..., i].astype(np.uint32) for i in range(3))
+  luma = red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2]
+  return ((luma + (1 << 15)) >> 16).astype(np.uint8)
+
+
+def _resize_by_area(images: np.ndarray) -> np.ndarray:
+  """Resizes images: a pixel is the mean of the area that it covers.
+
+  Sums of whole numbers are exact, and halves are rounded up, so the result is
+  the same on every computer.
+  """
+  height, width = images.shape[1:3]
+  if (height, width) == (IMAGE_SIZE, IMAGE_SIZE):
+    return images
+  # Channels become images, and images again afterwards.
+  channels = np.moveaxis(images.reshape(*images.shape[:3], -1), 3, 1)
+  pixels = channels.reshape(-1, height, width).astype(np.float64)
+  sums = _overlaps(height) @ pixels @ _overlaps(width).T
+  area = height * width
+  means = (sums.astype(np.int64) * 2 + area) // (2 * area)
+  resized = means.astype(np.uint8).reshape(
+    len(images), -1, IMAGE_SIZE, IMAGE_SIZE
+  )
+  if images.ndim == 3:
+    return resized[:, 0]
+  return np.moveaxis(resized, 1, 3)
+
+
+def _overlaps(size: int) -> np.ndarray:
+  """Returns by how much each new pixel covers each old one.
+
+  Args:
+    size: The number of old pixels.
+
+  Returns:
+    float64 (28, size) of whole numbers. The unit is a 28th of an old pixel, so
+    a row sums to `size`.
+  """
+  new, old = np.arange(IMAGE_SIZE)[:, None], np.arange(size)
+  end = np.minimum((new + 1) * size, (old + 1) * IMAGE_SIZE)
+  begin = np.maximum(new * size, old * IMAGE_SIZE)
+  return np.maximum(end - begin, 0).astype(np.float64)

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The extensions of the package: real files pixel for pixel, and figures."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import cmnist_tfds
+from cmnist_tfds import subsets
+from cmnist_tfds.origin import Locations, Proof, audit, load_split
+from cmnist_tfds.sources import registry, source
+
+_PACKAGE = pathlib.Path(cmnist_tfds.__file__).parent.parent
+_KEYS = ['Bn', 'Dv', 'Te', 'Dg', 'Hy', 'Mn', 'Qm', 'Qd']
+_REAL = ['Bn', 'Dg', 'Dv', 'Mn', 'Te']
+_SHOWPIECE = '6-BnDvFKdMnTe'
+
+
+def test_the_package_has_these():
+  shipped = [
+    r.source.key
+    for r in registry.registry().registered
+    if r.owner.startswith('cmnist_tfds ')
+  ]
+  assert shipped == _KEYS
+  assert not registry.faults()
+
+
+@pytest.mark.parametrize('key', _KEYS)
+def test_figures_agree(key):
+  record = source(key)
+  assert record.digest
+  assert len(record.raw_labels) == len(record.class_names)
+  for split in record.splits.values():
+    if split.class_counts:
+      assert sum(split.class_counts) == split.num_examples
+  for file in record.origin_files:
+    # Something proves every file, or the archive it comes from.
+    published = file.archive or file
+    assert published.urls
+    assert published.sha256 or published.md5
+
+
+def test_quick_draw_is_as_large_as_its_files():
+  record = source('Qd')
+  whole = record.splits['train'].whole
+  assert len(record.class_names) == 345
+  assert whole.num_examples == 50_426_266
+  assert sum(part.size for part in whole.parts) == 39_534_220_144
+  for part, count in zip(whole.parts, whole.class_counts, strict=True):
+    assert part.size == 80 + 784 * count
+  assert record.splits['test'].class_counts == (1_000,) * 345
+
+
+def test_classes_of_hasy():
+  record = source('Hy')
+  assert len(record.class_names) == 369
+  assert record.class_names[record.class_numbers[31]] == 'A'
+  assert (min(record.raw_labels), max(record.raw_labels)) == (31, 1400)
+
+
+# Real files ------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+  """A cache apart, since other tests expect that sources are not there."""
+  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
+
+
+def _arrays(folder, key, split):
+  """Reads the real files with NumPy alone, and converts them the slow way."""
+  if key == 'Mn':
+    name = {'train': 'train', 'test': 't10k'}[split]
+    images, labels = (
+      gzip.decompress((folder / f'mnist/{name}-{part}').read_bytes())
+      for part in ('images-idx3-ubyte.gz', 'labels-idx1-ubyte.gz')
+    )
+    return (
+      np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28),
+      np.frombuffer(labels, np.uint8, offset=8),
+    )
+  if key == 'Dg':
+    x, y = (
+      np.load(folder / f'kannada_mnist/{part}_dig_MNIST.npz')['arr_0']
+      for part in 'Xy'
+    )
+    return x, y
+  script = {'Bn': 'bangla', 'Dv': 'devanagari', 'Te': 'telugu'}[key]
+  name = {'train': 'training', 'test': 'testing'}[split]
+  with np.load(
+    folder / f'cmaterdb/{script}-numerals-{name}-images.npz'
+  ) as file:
+    images, labels = file['images'], file['labels']
+  assert (images == images[..., :1]).all()
+  resized = []
+  for image in 255 - images[..., 0]:
+    # 32 x 32 pixels become 224 x 224 small squares, and these 28 x 28 pixels.
+    fine = image.repeat(7, 0).repeat(7, 1)
+    sums = fine.reshape(28, 8, 28, 8).sum((1, 3), np.int64)
+    resized.append((sums + 32) // 64)
+  return np.stack(resized), labels
+
+
+@pytest.mark.parametrize('key', _REAL)
+def test_origin_files_pixel_for_pixel(origin_files, key):
+  record = source(key)
+  for split in record.splits:
+    read = load_split.load_split(
+      record, split, Locations(manual_dir=origin_files)
+    )
+    images, labels = _arrays(origin_files, key, split)
+    np.testing.assert_array_equal(read.images, images)
+    np.testing.assert_array_equal(read.labels, labels)
+    assert set(read.proofs.values()) == {Proof.SHA256}
+
+
+def test_origin_files_are_found_right(origin_files):
+  locations = Locations(manual_dir=origin_files)
+  findings = list(audit.audit(map(source, _REAL), locations, hashes=True))
+  assert [f.fault for f in findings] == [''] * len(findings)
+  for finding in findings:
+    assert finding.fingerprint == finding.file.fingerprint
+
+
+_LOAD = """
+import sys, json
+import numpy as np
+import tensorflow_datasets as tfds
+builder = tfds.builder_from_directory(sys.argv[1])
+images, labels = builder.as_dataset(
+  'test', batch_size=-1, as_supervised=True
+)
+print(json.dumps({
+  'names': builder.info.features['label'].names,
+  'counts': np.bincount(labels.numpy()).tolist(),
+  'shape': images.shape.as_list(),
+  'sources': [dict(s) for s in builder.info.metadata['sources']],
+}))
+"""
+
+
+@pytest.mark.usefixtures('own_cache')
+def test_the_showpiece_is_built_and_opens_without_this_package(
+  origin_files, tmp_path
+):
+  import tensorflow_datasets as tfds
+
+  from cmnist_tfds.datasets.get_builder import get_builder
+
+  subset = subsets.subset(f'{_SHOWPIECE}-r-5')
+  builder = get_builder(subset, data_dir=tmp_path)
+  builder.download_and_prepare(
+    download_config=tfds.download.DownloadConfig(manual_dir=origin_files)
+  )
+  assert builder.info.splits['train'].num_examples == 60 * 5
+  done = subprocess.run(
+    [sys.executable, '-c', _LOAD, str(builder.data_path)],
+    check=True,
+    capture_output=True,
+    text=True,
+  )
+  found = json.loads(done.stdout)
+  assert found['names'] == [c.name for c in subset.classes]
+  assert found['counts'] == [c.test for c in subset.classes]
+  assert found['shape'] == [32_000, 28, 28, 1]
+  for row, record in zip(found['sources'], subset.sources, strict=True):
+    assert row.get('declaration', '') == record.digest
+    assert set(row['verified'].values()) == {'sha256'}
+
+
+@pytest.mark.usefixtures('own_cache')
+def test_a_test_set_alone(origin_files, tmp_path):
+  import tensorflow_datasets as tfds
+
+  from cmnist_tfds.datasets.get_builder import get_builder
+
+  builder = get_builder(subsets.subset('1-Dg'), data_dir=tmp_path)
+  builder.download_and_prepare(
+    download_config=tfds.download.DownloadConfig(manual_dir=origin_files)
+  )
+  assert list(builder.info.splits) == ['test']
+  (x, y), (x_test, y_test) = cmnist_tfds.load_data('1-Dg', data_dir=tmp_path)
+  assert (x.shape, y.shape) == ((0, 28, 28), (0,))
+  assert x_test.shape == (10_240, 28, 28)
+  assert np.bincount(y_test).tolist() == [1_024] * 10

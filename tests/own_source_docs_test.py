@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/your-own-source.md does what it says."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+
+import numpy as np
+import pytest
+import running
+
+from cmnist_tfds.sources import declaration, registry, tables
+
+_TEXT = (
+  pathlib.Path(__file__).resolve().parent.parent / 'docs/your-own-source.md'
+).read_text('utf-8')
+_HEAD, *_SOURCES = re.findall('^```toml\n(.*?)^```$', _TEXT, re.M | re.S)
+(_COMMANDS,) = re.findall('^```sh\n(.*?)^```$', _TEXT, re.M | re.S)
+
+
+@pytest.mark.parametrize('source', _SOURCES)
+def test_declarations_are_right(source):
+  (found,) = declaration.parse(
+    tables.parse_toml(_HEAD + source, 'example'),
+    'example',
+    text=_HEAD + source,
+    extension=True,
+    beside=pathlib.Path(),
+  )
+  assert found.splits['train'].num_examples == 1_000 - 100 * (
+    found.layout != 'npz'
+  )
+
+
+def test_every_layout_has_an_example():
+  described = set(re.findall('^### (.*):', _TEXT, re.M))
+  named = {
+    name for line in described for name in re.findall('`([a-z]+)`', line)
+  }
+  assert named == set(declaration.LAYOUTS)
+
+
+def test_the_table_lists_what_the_package_has():
+  rows = re.findall(
+    r'^\| ([A-Z][a-z]+) \| (.*?) \| (\S+) / (\S+) ', _TEXT, re.M
+  )
+  shipped = [
+    r.source
+    for r in registry.registry().registered
+    if r.owner.startswith('cmnist_tfds ')
+  ]
+  assert sorted(rows) == sorted(
+    (
+      source.key,
+      source.title + (', fold 1' if source.key == 'Hy' else ''),
+      f'{source.splits["train"].num_examples:,}'
+      if 'train' in source.splits
+      else '–',
+      f'{source.splits["test"].num_examples:,}',
+    )
+    for source in shipped
+  )
+
+
+def test_five_commands_lead_to_a_dataset(origin_files, tmp_path, monkeypatch):
+  image = pytest.importorskip('PIL.Image')
+  random = np.random.default_rng(0)
+  for name in ('circle', 'square'):
+    folder = tmp_path / 'shapes' / name
+    folder.mkdir(parents=True)
+    for number in range(21):
+      pixels = random.integers(0, 256, (40, 32, 3), np.uint8)
+      image.fromarray(pixels).save(folder / f'{number:03d}.png')
+  assert len(_COMMANDS.splitlines()) == 5
+  monkeypatch.setenv('CMNIST_MIRROR', os.fspath(origin_files))
+  # Other tests expect that Fashion-MNIST is not in the cache.
+  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
+  monkeypatch.delenv('CMNIST_SOURCES', raising=False)
+  running.run('sh', _COMMANDS, tmp_path)
+  text = (tmp_path / 'shapes.toml').read_text('utf-8')
+  assert 'convert = ["grey", "invert", "resize"]' in text

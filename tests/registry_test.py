@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sources beyond the eleven: found when a name needs them, and never in the way."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import os
+import pathlib
+import pickle
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+import cmnist_tfds
+from cmnist_tfds import cli, sources, subsets
+from cmnist_tfds.errors import DeclarationError, SubsetNameError
+from cmnist_tfds.origin import draft
+from cmnist_tfds.sources import registry
+
+_SHAPES = pathlib.Path(__file__).with_name('shapes.toml').read_text('utf-8')
+_PACKAGE = pathlib.Path(cmnist_tfds.__file__).parent.parent
+
+
+def _write(folder, name, **changes):
+  """Writes the made-up declaration with other values; returns its path."""
+  text = _SHAPES
+  for field, value in changes.items():
+    lines = [
+      f'{field} = {value}' if line.startswith(f'{field} = ') else line
+      for line in text.splitlines()
+    ]
+    text = '\n'.join(lines) + '\n'
+  path = folder / name
+  path.write_text(text, 'utf-8')
+  return path
+
+
+@pytest.fixture
+def declare(tmp_path, monkeypatch):
+  """Returns a function that declares a source by CMNIST_SOURCES."""
+  declared = []
+
+  def declare(name='shapes.toml', **changes):
+    declared.append(str(_write(tmp_path, name, **changes)))
+    monkeypatch.setenv('CMNIST_SOURCES', os.pathsep.join(declared))
+    return pathlib.Path(declared[-1])
+
+  return declare
+
+
+def _run(code, **environment):
+  return subprocess.run(
+    [sys.executable, '-c', code],
+    check=False,
+    capture_output=True,
+    text=True,
+    env={**os.environ, 'PYTHONPATH': str(_PACKAGE), **environment},
+  )
+
+
+# The names of the paper ------------------------------------------------------
+
+
+def test_the_paper_has_its_subsets_whatever_is_declared(declare):
+  declare()
+  assert subsets.subset('2-FSh').sources[1].key == 'Sh'
+  assert len(subsets.published()) == 134
+  assert len(subsets.declared()) == 804
+  assert len(sources.SOURCES) == 11
+
+
+@pytest.mark.parametrize('name', ['3-EElKm', '1-Km', '2-FKd-r-7', 'X-12'])
+def test_a_name_of_the_paper_reads_no_other_declaration(tmp_path, name):
+  wrong = tmp_path / 'wrong.toml'
+  wrong.write_text('= 1')
+  done = _run(
+    f'import cmnist_tfds; cmnist_tfds.subset({name!r})',
+    CMNIST_SOURCES=str(wrong),
+  )
+  # Reading it would log what is wrong with it.
+  assert (done.returncode, done.stderr) == (0, '')
+
+
+@pytest.mark.parametrize('name', [s.name for s in subsets.published()])
+def test_extensions_take_no_spelling_from_the_paper(name):
+  found = subsets.subset(name)
+  for spelling in (name.lower(), name.upper(), name.replace('l', 'I')):
+    assert subsets.subset(spelling) is found
+
+
+# Names with extensions -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+  ('name', 'keys'),
+  [
+    ('3-FKdMn', 'F Kd Mn'),
+    ('CMNIST-3-fkdmn', 'F Kd Mn'),
+    ('6-BnDvFKdMnTe', 'Bn Dv F Kd Mn Te'),
+    ('1-Dg', 'Dg'),
+    ('2-FMn-r-3', 'F Mn'),
+  ],
+)
+def test_combinations_with_extensions_resolve(name, keys):
+  found = subsets.subset(name)
+  assert ' '.join(s.key for s in found.sources) == keys
+  assert subsets.subset(found.name) is found
+  assert pickle.loads(pickle.dumps(found)) is found
+  assert pickle.loads(pickle.dumps(found.sources[-1])) is found.sources[-1]
+
+
+def test_keys_have_computed_places():
+  with pytest.raises(SubsetNameError, match='out of order, which is F Kd Mn'):
+    subsets.subset('3-MnFKd')
+
+
+def test_class_names_of_extensions_may_not_occur_twice():
+  with pytest.raises(
+    SubsetNameError, match=r'are in E \(.*\) and Mn \(MNIST\)'
+  ):
+    subsets.subset('2-EMn')
+
+
+def test_class_names_compare_in_one_unicode_form(declare):
+  declare(
+    'a.toml', key="'Aa'", classes="['caf\\u00e9', 'b', 'c']".replace("'", '"')
+  )
+  declare(
+    'b.toml', key="'Ab'", classes="['cafe\\u0301', 'd', 'e']".replace("'", '"')
+  )
+  with pytest.raises(SubsetNameError, match=r'caf. is in Aa .* and Ab'):
+    subsets.subset('2-AaAb')
+
+
+def test_a_spelling_with_two_readings_is_refused_with_both(declare):
+  for letter, key in enumerate(('Q', 'Qs', 'St', 'T')):
+    names = '", "'.join(f'{letter}-{number}' for number in range(3))
+    declare(f'{key}.toml', key=f"'{key}'", classes=f'["{names}"]')
+  with pytest.raises(SubsetNameError) as raised:
+    subsets.subset('2-qst')
+  for reading in ('2-QSt (Q + St)', '2-QsT (Qs + T)'):
+    assert reading in str(raised.value)
+  # In their own letter case, keys have one reading.
+  assert [s.key for s in subsets.subset('2-QSt').sources] == ['Q', 'St']
+  assert [s.key for s in subsets.subset('2-QsT').sources] == ['Qs', 'T']
+
+
+def test_the_exact_letter_case_comes_first(declare):
+  declare('a.toml', key="'D'", classes='["a1", "a2", "a3"]')
+  # `3-EED` could be E + Ed in other letter cases, too.
+  assert subsets.subset('2-DE').name == '2-DE'
+  with pytest.raises(SubsetNameError, match='2-DEl'):
+    subsets.subset('2-ELD')
+
+
+# Faults ----------------------------------------------------------------------
+
+
+def test_a_key_that_exists_is_refused_with_both_owners(declare, caplog):
+  path = declare(key="'Km'")
+  with (
+    caplog.at_level(logging.WARNING),
+    pytest.raises(SubsetNameError) as raised,
+  ):
+    subsets.subset('2-FShapes')
+  for message in (str(raised.value), caplog.text):
+    assert f"{path}: the key 'Km' is already" in message
+    assert 'declared by cmnist_tfds (kuzushiji.toml)' in message
+  assert subsets.subset('2-FKm').sources[1].title == 'KMNIST'
+
+
+def test_the_second_of_two_files_with_one_key_is_refused(declare):
+  first, second = declare('a.toml'), declare('b.toml')
+  assert subsets.subset('1-Sh')
+  (fault,) = registry.faults()
+  assert fault.startswith(f'{second}: ')
+  assert str(first) in fault
+
+
+@pytest.mark.parametrize(
+  ('content', 'fault'),
+  [
+    (b'key = ', 'line 1'),
+    (b'a = 1\n\xff = 2\n', 'line 2: expected UTF-8'),
+    (b'title = "x"\n', r'no [[source]] table'),
+    (None, 'No such file'),
+  ],
+)
+def test_a_file_that_is_wrong_is_named_and_nothing_else_suffers(
+  declare, tmp_path, monkeypatch, content, fault
+):
+  declare()
+  wrong = tmp_path / 'wrong.toml'
+  if content is not None:
+    wrong.write_bytes(content)
+  monkeypatch.setenv(
+    'CMNIST_SOURCES', f'{wrong}{os.pathsep}{os.environ["CMNIST_SOURCES"]}'
+  )
+  assert subsets.subset('2-FSh')
+  assert subsets.subset('2-FKd')
+  with pytest.raises(SubsetNameError) as raised:
+    subsets.subset('2-FUnknown')
+  assert str(wrong) in str(raised.value)
+  assert fault in str(raised.value)
+
+
+def test_a_changed_file_is_read_again(declare):
+  path = declare()
+  before = subsets.subset('1-Sh').sources[0]
+  assert subsets.subset('1-Sh').sources[0] is before
+  text = path.read_text('utf-8').replace("'star'", "'comet'")
+  path.write_text(text, 'utf-8')
+  after = subsets.subset('1-Sh').sources[0]
+  assert after.class_names == ('circle', 'square', 'comet')
+  assert after.digest != before.digest
+
+
+# Installed packages ----------------------------------------------------------
+
+
+def _install(folder, package, target, files):
+  """Writes a package as pip would install it, with an entry point."""
+  for name, text in files.items():
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text, 'utf-8')
+  info = folder / f'{package}-1.0.dist-info'
+  info.mkdir()
+  (info / 'METADATA').write_text(f'Name: {package}\nVersion: 1.0\n')
+  (info / 'entry_points.txt').write_text(
+    f'[cmnist_tfds.sources]\n{package} = {target}\n'
+  )
+
+
+_SHOW = (
+  'import cmnist_tfds; s = cmnist_tfds.subset("2-FSh"); print(s.description)'
+)
+
+
+@pytest.mark.parametrize(
+  ('target', 'code'),
+  [
+    ('shapes_source', ''),
+    (
+      'shapes_source:PATH',
+      'import pathlib; PATH = pathlib.Path(__file__).with_name("shapes.toml")',
+    ),
+    (
+      'shapes_source:paths',
+      'import os\ndef paths():\n'
+      '  return [os.path.join(os.path.dirname(__file__), "shapes.toml")]\n',
+    ),
+  ],
+)
+def test_an_installed_package_adds_a_source(tmp_path, target, code):
+  files = {
+    'shapes_source/__init__.py': code,
+    'shapes_source/shapes.toml': _SHAPES,
+  }
+  _install(tmp_path, 'shapes-source', target, files)
+  done = _run(_SHOW, PYTHONPATH=f'{_PACKAGE}{os.pathsep}{tmp_path}')
+  assert done.returncode == 0, done.stderr
+  assert 'Sh (Shapes)' in done.stdout
+
+
+@pytest.mark.parametrize(
+  ('code', 'fault'),
+  [
+    ('raise ValueError("boom")', 'fails: ValueError: boom'),
+    ('import sys; sys.exit(3)', 'fails: SystemExit: 3'),
+    ('import no_such_module', 'fails: ModuleNotFoundError'),
+    ('', 'leads to no declaration'),
+  ],
+)
+def test_a_package_that_fails_is_named_and_nothing_else_suffers(
+  tmp_path, code, fault
+):
+  _install(tmp_path, 'broken-source', 'broken_source', {
+    'broken_source/__init__.py': code
+  })  # fmt: skip
+  path = _write(tmp_path, 'shapes.toml')
+  done = _run(
+    _SHOW,
+    PYTHONPATH=f'{_PACKAGE}{os.pathsep}{tmp_path}',
+    CMNIST_SOURCES=str(path),
+  )
+  assert done.returncode == 0, done.stderr
+  assert 'Sh (Shapes)' in done.stdout
+  assert 'package broken-source: its entry point broken-source' in done.stderr
+  assert fault in done.stderr
+  assert 'Traceback' not in done.stderr
+
+
+def test_a_wheel_adds_a_source_and_its_files_and_builds(tmp_path):
+  pytest.importorskip('pip', reason='pip is not installed')
+  arrays = {
+    'x_train': np.full((6, 28, 28), 7, np.uint8),
+    'y_train': np.arange(6) % 2,
+    'x_test': np.full((2, 28, 28), 8, np.uint8),
+    'y_test': np.arange(2),
+  }
+  made = tmp_path / 'made'
+  made.mkdir()
+  np.savez(made / 'set.npz', **arrays)
+  text = draft.draft(made / 'set.npz', key='Xy', title='From a wheel')
+  wheel = tmp_path / 'xy_source-1.0-py3-none-any.whl'
+  info = 'xy_source-1.0.dist-info'
+  with zipfile.ZipFile(wheel, 'w') as archive:
+    archive.writestr('xy_source/__init__.py', '')
+    archive.writestr('xy_source/xy.toml', text)
+    archive.write(made / 'set.npz', 'xy_source/set.npz')
+    archive.writestr(
+      f'{info}/METADATA',
+      'Metadata-Version: 2.1\nName: xy-source\nVersion: 1.0\n',
+    )
+    archive.writestr(
+      f'{info}/WHEEL',
+      'Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
+    )
+    archive.writestr(
+      f'{info}/entry_points.txt', '[cmnist_tfds.sources]\nxy = xy_source\n'
+    )
+    archive.writestr(f'{info}/RECORD', '')
+  site = tmp_path / 'site'
+  subprocess.run(
+    [sys.executable, '-m', 'pip', 'install', '-q', '--no-index', '--no-deps',
+     '--target', str(site), str(wheel)],
+    check=True,
+  )  # fmt: skip
+  done = subprocess.run(
+    [sys.executable, '-m', 'cmnist_tfds', 'build', '1-Xy', '--data_dir',
+     str(tmp_path / 'data')],
+    check=False,
+    capture_output=True,
+    text=True,
+    env={**os.environ, 'PYTHONPATH': f'{_PACKAGE}{os.pathsep}{site}'},
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  assert (tmp_path / 'data/cmnist/1-Xy').is_dir()
+
+
+def test_this_environment_has_no_extensions_of_its_own():
+  # Otherwise other tests of this file would mean little.
+  assert not importlib.metadata.entry_points(group=registry.ENTRY_POINTS)
+
+
+# Command line ----------------------------------------------------------------
+
+
+def test_a_command_takes_declarations(tmp_path, capsys, monkeypatch):
+  monkeypatch.delenv('CMNIST_SOURCES', raising=False)
+  path = _write(tmp_path, 'shapes.toml')
+  argv = ['info', '2-FSh', '--data_dir', str(tmp_path), '--sources', str(path)]
+  assert cli.main(argv) == 0
+  assert 'Sh: Shapes, https://example.org/shapes' in capsys.readouterr().out
+  assert 'CMNIST_SOURCES' not in os.environ
+  with pytest.raises(SubsetNameError):
+    subsets.subset('2-FSh')
+
+
+@pytest.mark.parametrize('change', [{'key': "'F'"}, {'title': '1'}])
+def test_a_wrong_declaration_fails_the_command(tmp_path, capsys, change):
+  path = _write(tmp_path, 'shapes.toml', **change)
+  assert cli.main(['info', '2-FKd', '--sources', str(path)]) == 1
+  error = capsys.readouterr().err
+  assert str(path) in error
+  assert len(error.splitlines()) == 1
+
+
+def test_the_sample_refuses_extensions(tmp_path, capsys):
+  argv = ['build', '2-FMn', '--sample', '--data_dir', str(tmp_path)]
+  assert cli.main(argv) == 1
+  assert 'The sample has no files of Mn' in capsys.readouterr().err
+
+
+def test_with_files_refuses_a_path_that_it_cannot_name(tmp_path):
+  with (
+    pytest.raises(DeclarationError, match='rename it'),
+    registry.with_files([f'{tmp_path}/a{os.pathsep}b.toml']),
+  ):
+    pass
