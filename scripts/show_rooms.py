@@ -34,6 +34,7 @@ ROAD = (
   'datasets',
   'load',
   'read',
+  'evaluate',
   'export',
   'figures',
   'catalog',

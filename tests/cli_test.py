@@ -367,7 +367,7 @@ def test_version(capsys):
 
 _COMMANDS = (
   *('list', 'info', 'build', 'show', 'verify', 'mirror', 'cache', 'export'),
-  *('catalog', 'croissant', 'publish', 'tfds-pr'),
+  *('evaluate', 'compare', 'catalog', 'croissant', 'publish', 'tfds-pr'),
 )
 
 

@@ -80,6 +80,26 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
   )
 
 
+def add_report_format(parser: argparse.ArgumentParser) -> None:
+  """Adds the format of a report of predictions."""
+  parser.add_argument(
+    '--format',
+    choices=('text', 'json', 'markdown'),
+    default='text',
+    help='text for people (the default), json for programs, or markdown',
+  )
+
+
+def add_trust_labels(parser: argparse.ArgumentParser) -> None:
+  """Adds the choice to score without the data of the subset."""
+  parser.add_argument(
+    '--trust-labels',
+    action='store_true',
+    help='use the labels in the files, and compare only the sizes of the classes'
+    ' with what is published: for a subset that is not prepared here',
+  )
+
+
 def add_output_folder(parser: argparse.ArgumentParser) -> None:
   """Adds the folder to write."""
   parser.add_argument(

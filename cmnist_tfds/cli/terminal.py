@@ -4,8 +4,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+  from cmnist_tfds.evaluate.comparison import Comparison
+  from cmnist_tfds.evaluate.evaluation import Evaluation
+  from cmnist_tfds.evaluate.report import Section
 
 FAILED = 1
 USAGE = 2
@@ -16,6 +21,38 @@ def fail(error: object, status: int = FAILED) -> int:
   """Prints an error on stderr; returns the exit status."""
   print(f'cmnist: {error}', file=sys.stderr)
   return status
+
+
+def warn(message: object) -> None:
+  """Prints a warning on stderr."""
+  print(f'cmnist: warning: {message}', file=sys.stderr)
+
+
+def print_report(
+  reported: Evaluation | Comparison,
+  sections: Iterable[Section],
+  format_: str,
+) -> None:
+  """Prints a report of predictions.
+
+  Args:
+    reported: The record that JSON gives.
+    sections: What people read.
+    format_: 'text', 'markdown' or 'json'.
+  """
+  from cmnist_tfds.evaluate import report
+
+  if format_ == 'json':
+    print(report.to_json(reported))
+    return
+  if format_ == 'markdown':
+    print(report.to_markdown(sections), end='')
+    return
+  for number, section in enumerate(sections):
+    print(f'{"" if number == 0 else chr(10)}{section.title}')
+    print_table(section.rows)
+    for line in section.lines:
+      print(line)
 
 
 def print_table(
