@@ -367,7 +367,8 @@ def test_version(capsys):
 
 _COMMANDS = (
   *('list', 'info', 'build', 'show', 'verify', 'mirror', 'cache', 'export'),
-  *('evaluate', 'compare', 'catalog', 'croissant', 'publish', 'tfds-pr'),
+  *('evaluate', 'compare', 'baseline', 'catalog', 'croissant', 'publish'),
+  'tfds-pr',
 )
 
 

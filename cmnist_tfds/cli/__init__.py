@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import cmnist_tfds
 from cmnist_tfds.cli import (
+  baseline_command,
   build_command,
   cache_command,
   catalog_command,
@@ -40,6 +41,7 @@ _COMMANDS = (
   export_command,
   evaluate_command,
   compare_command,
+  baseline_command,
   catalog_command,
   croissant_command,
   publish_command,

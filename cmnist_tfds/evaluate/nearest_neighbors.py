@@ -135,6 +135,11 @@ class Neighbors:
       ]
     )
 
+  def prepared_labels(self, subset: Subset, split: str) -> np.ndarray:
+    """Returns the labels of a split in the order of the prepared dataset."""
+    labels = self.labels(subset, split)
+    return labels[shuffle_order(split, len(labels))]
+
   def cost(self, subset: Subset, sizes: Sequence[Size]) -> dict[object, int]:
     """Returns how many pairs of images `predict` compares.
 
@@ -152,6 +157,21 @@ class Neighbors:
       * sum(map(len, self._groups(train, ordered)))
       for test, train in itertools.product(subset.members, repeat=2)
     }
+
+  def cost_of_draws(self, full: Subset, reduced: Subset, draws: int) -> int:
+    """Returns how many pairs of images `predict_draw` compares for draws.
+
+    Args:
+      full: The subset with all training examples.
+      reduced: Its reduced form.
+      draws: How many draws.
+    """
+    return (
+      draws
+      * len(self.labels(full, 'test'))
+      * full.num_classes
+      * (reduced.per_class or 0)
+    )
 
   def predict(
     self, subset: Subset, sizes: Sequence[Size], ks: Sequence[int]
@@ -181,13 +201,13 @@ class Neighbors:
     }
 
   def predict_draw(
-    self, subset: Subset, per_class: int, draw: int, ks: Sequence[int]
+    self, full: Subset, reduced: Subset, draw: int, ks: Sequence[int]
   ) -> dict[int, np.ndarray]:
     """Returns what neighbours in another draw of a reduced form predict.
 
     Args:
-      subset: The subset with all training examples.
-      per_class: How many examples of each class are drawn.
+      full: The subset with all training examples.
+      reduced: Its reduced form.
       draw: The number of the draw, from 1.
       ks: How many neighbours vote.
 
@@ -197,27 +217,22 @@ class Neighbors:
     Raises:
       SplitError: If a class has too few examples.
     """
-    labels = self.labels(subset, 'train')
-    order = shuffle_order('train', len(labels))
-    rows = draw_rows(subset, labels[order], per_class, draw)
+    labels = self.prepared_labels(full, 'train')
     drawn = np.zeros(len(labels), bool)
-    drawn[order[rows]] = True
-    rows_of = [self._rows(member, 'train') for member in subset.members]
-    ends = np.cumsum([len(rows) for rows in rows_of])
-    chosen = [
-      rows[of_member]
-      for rows, of_member in zip(
-        rows_of, np.split(drawn, ends[:-1]), strict=True
-      )
-    ]
+    order = shuffle_order('train', len(labels))
+    drawn[order[draw_rows(reduced, labels, draw)]] = True
+    members = [(member, self._rows(member, 'train')) for member in full.members]
+    ends = np.cumsum([len(rows) for _, rows in members])
     nearest = [
       [
-        self._search(test, train, [rows])[0]
-        for train, rows in zip(subset.members, chosen, strict=True)
+        self._search(test, train, [rows[of_member]])[0]
+        for (train, rows), of_member in zip(
+          members, np.split(drawn, ends[:-1]), strict=True
+        )
       ]
-      for test in subset.members
+      for test in full.members
     ]
-    return self._predict(subset, nearest, ks)
+    return self._predict(full, nearest, ks)
 
   def _find_rows(self, member: _Member, split: str) -> np.ndarray:
     source, raw_labels = member

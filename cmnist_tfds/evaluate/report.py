@@ -42,12 +42,12 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
         + ['between seeds', 'between draws'] * (len(scored.runs) > 1),
         [
           'accuracy',
-          *_estimate(scored.accuracy),
+          *estimate(scored.accuracy),
           *_spread(scored.accuracy_spread, len(scored.runs)),
         ],
         [
           'balanced accuracy',
-          *_estimate(scored.balanced_accuracy),
+          *estimate(scored.balanced_accuracy),
           *_spread(scored.balanced_accuracy_spread, len(scored.runs)),
         ],
       ],
@@ -63,8 +63,8 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
           *(
             [
               *('-' if n is None else str(n) for n in (run.seed, run.draw)),
-              _figure(run.accuracy),
-              _figure(run.balanced_accuracy),
+              figure(run.accuracy),
+              figure(run.balanced_accuracy),
             ]
             for run in scored.runs
           ),
@@ -86,9 +86,9 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
           *keys,
         ],
         *(
-          [s.key, f'{s.examples:,}', *_estimate(s.accuracy)]
-          + [*_estimate(s.balanced_accuracy)]
-          + [_figure(share) for share in s.predicted]
+          [s.key, f'{s.examples:,}', *estimate(s.accuracy)]
+          + [*estimate(s.balanced_accuracy)]
+          + [figure(share) for share in s.predicted]
           for s in scored.sources
         ),
       ],
@@ -109,8 +109,8 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
         ],
         *(
           [str(c.label), c.name, c.source, f'{c.examples:,}']
-          + (['-', '-'] if c.accuracy is None else [*_estimate(c.accuracy)])
-          + ['-' if c.precision is None else _figure(c.precision)]
+          + (['-', '-'] if c.accuracy is None else [*estimate(c.accuracy)])
+          + ['-' if c.precision is None else figure(c.precision)]
           for c in scored.classes
         ),
       ],
@@ -127,7 +127,7 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
               names[pair.label],
               names[pair.predicted],
               f'{pair.examples:,g}',
-              _figure(pair.share),
+              figure(pair.share),
             ]
             for pair in scored.worst_pairs
           ),
@@ -146,7 +146,7 @@ def comparison_sections(compared: Comparison) -> list[Section]:
         title,
         one.trained_on,
         str(one.runs),
-        *_estimate(one.accuracy),
+        *estimate(one.accuracy),
         one.about.get('method', '-'),
       ]
       for title, one in (('A', compared.first), ('B', compared.second))
@@ -215,15 +215,17 @@ def _plain(value: Any) -> Any:
   return value
 
 
-def _figure(share: float) -> str:
+def figure(share: float) -> str:
+  """Returns a share with four decimals."""
   # Equal shares, computed in two ways, may differ in their last bit.
   return f'{round(share, 9):.4f}'
 
 
-def _estimate(estimate: Estimate) -> tuple[str, str]:
+def estimate(told: Estimate) -> tuple[str, str]:
+  """Returns a figure, and its interval."""
   return (
-    _figure(estimate.value),
-    f'[{_figure(estimate.low)}, {_figure(estimate.high)}]',
+    figure(told.value),
+    f'[{figure(told.low)}, {figure(told.high)}]',
   )
 
 
@@ -235,7 +237,7 @@ def _spread(spread: Spread, runs: int) -> list[str]:
   if runs == 1:
     return []
   return [
-    '-' if deviation is None else f'± {_figure(deviation)}'
+    '-' if deviation is None else f'± {figure(deviation)}'
     for deviation in (spread.seeds, spread.draws)
   ]
 

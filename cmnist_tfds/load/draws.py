@@ -32,31 +32,33 @@ def class_ranks(labels: np.ndarray) -> np.ndarray:
   return ranks
 
 
-def draw_rows(
-  subset: Subset, labels: np.ndarray, per_class: int, draw: int
-) -> np.ndarray:
+def draw_rows(reduced: Subset, labels: np.ndarray, draw: int) -> np.ndarray:
   """Returns the examples of a draw.
 
   Args:
-    subset: The subset with all training examples.
-    labels: (n,), the labels of its training set in the prepared order.
-    per_class: How many examples of each class are drawn.
+    reduced: A reduced subset.
+    labels: (n,), the labels of the training set of the full subset, in the
+      order of the prepared dataset.
     draw: The number of the draw, from 1.
 
   Returns:
-    int64 (per_class * classes,), numbers of examples in ascending order.
+    int64 (m,), numbers of examples in ascending order.
 
   Raises:
-    SplitError: If a class has too few examples.
+    SplitError: If a class has too few examples, or the subset is not reduced.
   """
-  counts = np.bincount(labels, minlength=subset.num_classes)
+  per_class = reduced.per_class
+  if per_class is None:
+    raise SplitError(
+      f'{reduced.title} has all training examples, so it has no draws. Name a'
+      ' reduced form.'
+    )
+  counts = np.bincount(labels, minlength=reduced.num_classes)
   fewest = int(counts.argmin())
   if counts[fewest] < draw * per_class:
     raise SplitError(
-      f'Draw {draw} of {per_class} examples of each class needs'
-      f' {draw * per_class:,} of each, and {subset.classes[fewest].name!r} of'
-      f' {subset.title} has {counts[fewest]:,}. It has'
-      f' {counts[fewest] // per_class} such draws.'
+      f'{reduced.title} has {counts[fewest] // per_class} draws, not {draw}:'
+      f' {reduced.classes[fewest].name!r} has {counts[fewest]:,} training'
+      f' examples, and {draw} draws take {draw * per_class:,}. Ask for fewer.'
     )
-  ranks = class_ranks(labels)
-  return np.flatnonzero(ranks // per_class == draw - 1)
+  return np.flatnonzero(class_ranks(labels) // per_class == draw - 1)

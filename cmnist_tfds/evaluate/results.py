@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folders of results: the predictions and the scores of methods on subsets.
+
+    <folder>/<subset>/<method>.npz     the predictions
+    <folder>/<subset>/<method>.json    their scores, without the confusion
+
+The scores are written last, so a result that has them is complete. It is not
+computed again.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from cmnist_tfds import atomic
+from cmnist_tfds.disk_errors import disk_errors
+from cmnist_tfds.errors import PredictionsError
+from cmnist_tfds.evaluate import evaluation, predictions, report
+from cmnist_tfds.evaluate.evaluation import Evaluation
+from cmnist_tfds.evaluate.nearest_neighbors import Neighbors
+from cmnist_tfds.evaluate.predictions import Predictions
+from cmnist_tfds.load import prepared
+from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.sources import Source
+from cmnist_tfds.subsets import Subset
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Result:
+  """A result in a folder.
+
+  Attributes:
+    method: Name of its files, such as 'knn-1'.
+    scores: Its scores.
+    kept: Whether it was there already.
+  """
+
+  method: str
+  scores: Evaluation
+  kept: bool = False
+
+
+def scores_json(scores: Evaluation) -> str:
+  """Returns what the file of scores holds."""
+  told = json.loads(report.to_json(scores))
+  del told['confusion']  # It is large, and follows from the predictions.
+  return json.dumps(told, indent=1, ensure_ascii=False) + '\n'
+
+
+def write_result(
+  folder: pathlib.Path, method: str, found: Predictions
+) -> Result:
+  """Writes predictions and their scores.
+
+  Args:
+    folder: The folder of results.
+    method: Name of the files.
+    found: The predictions.
+
+  Returns:
+    The result.
+
+  Raises:
+    PreparationError: If a file cannot be written.
+  """
+  place = folder / found.subset.name
+  with disk_errors(place):
+    place.mkdir(parents=True, exist_ok=True)
+  scores = evaluation.score(found)
+  predictions.write_predictions(place / f'{method}.npz', found)
+  atomic.write_file(place / f'{method}.json', scores_json(scores).encode())
+  return Result(method, scores)
+
+
+def find_result(
+  folder: pathlib.Path, subset: Subset, method: str, dataset: str, runs: int
+) -> Result | None:
+  """Returns a result that is there.
+
+  Args:
+    folder: The folder of results.
+    subset: The subset.
+    method: Name of the files.
+    dataset: 'cmnist' or 'cmnist_sample'.
+    runs: How many runs it must have.
+
+  Returns:
+    The result; None if it is missing, unfinished or has fewer runs.
+
+  Raises:
+    PredictionsError: If its predictions cannot be read or are of another
+      subset or dataset, so that they are not overwritten.
+  """
+  place = folder / subset.name / f'{method}.npz'
+  if not place.exists():
+    return None
+  found = predictions.read_predictions(place)
+  if (found.subset, found.dataset) != (subset, dataset):
+    raise PredictionsError(
+      f'{place}: expected predictions for {dataset}/{subset.name}, found some for'
+      f' {found.dataset}/{found.subset.name}. Choose another folder of results.'
+    )
+  if len(found.predicted) < runs or not place.with_suffix('.json').exists():
+    return None
+  return Result(method, evaluation.score(found), kept=True)
+
+
+def neighbor_results(
+  selected: Sequence[Subset],
+  ks: Sequence[int],
+  draws: int,
+  folder: pathlib.Path,
+  open_source: Callable[[Source], Opened],
+  dataset: str = prepared.DATASET,
+  progress: Callable[[int, int], object] = lambda done, total: None,
+) -> Iterator[Result]:
+  """Computes and writes results of nearest neighbours.
+
+  A result that is in the folder is kept.
+
+  Args:
+    selected: The subsets.
+    ks: How many neighbours vote. Each gives a result 'knn-<k>'.
+    draws: How many other draws of reduced training sets are scored, as the runs
+      of a result 'knn-<k>-draws'.
+    folder: The folder of results.
+    open_source: Opens the subset that consists of a source alone.
+    dataset: 'cmnist' or 'cmnist_sample'.
+    progress: Called with the number of pairs of images that have been compared
+      since the last call, and with the number of all pairs.
+
+  Yields:
+    The results, as soon as they are written.
+
+  Raises:
+    PredictionsError: If a file of the folder is in the way.
+    PreparationError: If a result cannot be written.
+    SplitError: If there are not so many draws.
+  """
+  total = 0
+  neighbors = Neighbors(
+    open_source, max(ks), lambda compared: progress(compared, total)
+  )
+  families: dict[Subset, list[tuple[Subset, int]]] = collections.defaultdict(
+    list
+  )
+  for subset in selected:
+    families[subset.full].append((subset, 0))
+    if draws and subset.per_class is not None:
+      families[subset.full].append((subset, draws))
+  missing = {
+    (subset, of_draws): [
+      k
+      for k in ks
+      if find_result(
+        folder, subset, _method(k, of_draws), dataset, max(of_draws, 1)
+      )
+      is None
+    ]
+    for family in families.values()
+    for subset, of_draws in family
+  }
+  costs: dict[object, int] = {}
+  for full, family in families.items():
+    if any(missing[subset, 0] for subset, _ in family):
+      costs |= neighbors.cost(full, [s.per_class for s, _ in family])
+    costs |= {
+      (subset, of_draws): neighbors.cost_of_draws(full, subset, of_draws)
+      for subset, of_draws in family
+      if of_draws and missing[subset, of_draws]
+    }
+  total = sum(costs.values())
+  for full, family in families.items():
+    predicted = {}
+    if any(missing[subset, 0] for subset, _ in family):
+      # A killed run of the same command has left neighbours in the cache.
+      predicted = neighbors.predict(full, [s.per_class for s, _ in family], ks)
+    for subset, of_draws in family:
+      ks_missing = missing[subset, of_draws]
+      if of_draws and ks_missing:
+        votes = [
+          neighbors.predict_draw(full, subset, draw, ks_missing)
+          for draw in range(1, of_draws + 1)
+        ]
+        runs = {k: [of_draw[k] for of_draw in votes] for k in ks_missing}
+      else:
+        runs = {k: [predicted[subset.per_class, k]] for k in ks_missing}
+      for k in ks:
+        method = _method(k, of_draws)
+        if k not in runs:
+          kept = find_result(folder, subset, method, dataset, 1)
+          assert kept is not None, 'it was there before'
+          yield kept
+          continue
+        yield write_result(
+          folder,
+          method,
+          predictions.make_predictions(
+            subset,
+            np.stack(runs[k]),
+            neighbors.prepared_labels(full, 'test'),
+            draw=range(1, of_draws + 1) if of_draws else 0,
+            about=_about(k),
+            sample=dataset == prepared.SAMPLE,
+          ),
+        )
+
+
+def _method(k: int, draws: int) -> str:
+  return f'knn-{k}-draws' if draws else f'knn-{k}'
+
+
+def _about(k: int) -> dict[str, str]:
+  return {
+    'method': f'{k} nearest neighbour{"s" if k > 1 else ""}, raw pixels',
+    'code': 'cmnist baseline knn',
+    'pretraining': 'none',
+    'validation': 'none',
+  }
