@@ -367,8 +367,8 @@ def test_version(capsys):
 
 _COMMANDS = (
   *('list', 'info', 'build', 'show', 'verify', 'mirror', 'cache', 'export'),
-  *('evaluate', 'compare', 'baseline', 'catalog', 'croissant', 'publish'),
-  'tfds-pr',
+  *('evaluate', 'compare', 'baseline', 'audit', 'catalog'),
+  *('croissant', 'publish', 'tfds-pr'),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 import json
+import re
 
 import numpy as np
 import pytest
@@ -389,10 +390,10 @@ def test_wrong_usage(capsys, argv):
 
 
 def test_what_is_not_prepared_is_said(capsys, tmp_path):
-  data = ('--sample', '--data_dir', tmp_path, '-o', tmp_path)
-  status, _, err = _run(capsys, 'baseline', 'knn', '1-Km', *data)
+  data = ('--data_dir', tmp_path, '-o', tmp_path)
+  status, _, err = _run(capsys, 'baseline', 'knn', '2-FKm', *data)
   assert status == 1
-  assert 'cmnist build 1-Km --sample' in err
+  assert re.search('cmnist build 1-(F|Km) --data_dir', err)
 
 
 # Figures of k nearest neighbours on the reduced forms of 2-FKd.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import cmnist_tfds
 from cmnist_tfds.cli import (
+  audit_command,
   baseline_command,
   build_command,
   cache_command,
@@ -42,6 +43,7 @@ _COMMANDS = (
   evaluate_command,
   compare_command,
   baseline_command,
+  audit_command,
   catalog_command,
   croissant_command,
   publish_command,

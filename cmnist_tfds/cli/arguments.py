@@ -13,7 +13,7 @@ from cmnist_tfds import origin, subsets
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.load import prepared
-from cmnist_tfds.load.open_subset import Opened, open_subset
+from cmnist_tfds.load.open_subset import Opened, open_or_prepare, open_subset
 from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
@@ -206,6 +206,20 @@ def opened_subset(subset: Subset, args: argparse.Namespace) -> Opened:
   if opened is None:
     raise _not_prepared(subset, args)
   return opened
+
+
+def opened_source(source: Source, args: argparse.Namespace) -> Opened:
+  """Returns the subset that consists of a source alone, opened for reading.
+
+  The sample is prepared if it is not: this takes a second and no download.
+
+  Raises:
+    PreparationError: As `opened_subset` does.
+  """
+  alone = subsets.combine([source])
+  if args.sample:
+    return open_or_prepare(alone, data_dir=args.data_dir, sample=True)
+  return opened_subset(alone, args)
 
 
 def prepared_subset(subset: Subset, args: argparse.Namespace) -> Prepared:

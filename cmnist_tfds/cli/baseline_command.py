@@ -113,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
         args.k,
         args.draws,
         folder,
-        lambda source: arguments.opened_subset(subsets.combine([source]), args),
+        lambda source: arguments.opened_source(source, args),
         prepared.SAMPLE if args.sample else prepared.DATASET,
         progress,
       )

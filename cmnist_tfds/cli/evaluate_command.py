@@ -46,6 +46,12 @@ def register(subparsers: Subparsers) -> None:
     ' they are in the order of the prepared test set',
   )
   arguments.add_trust_labels(parser)
+  parser.add_argument(
+    '--without',
+    choices=('near-duplicates',),
+    help='leave out test images of which the full training set has a copy or a'
+    ' near-copy, as cmnist audit finds them',
+  )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,13 +61,18 @@ def run(args: argparse.Namespace) -> int:
   if args.confusion:
     pictures.check_picture(args.confusion)
   subset = subsets.subset(args.name)
+  opened = None if args.trust_labels else arguments.opened_subset(subset, args)
   runs = evaluation.read_runs(
-    subset,
-    args.files,
-    None if args.trust_labels else arguments.opened_subset(subset, args),
-    assume_order=args.assume_order,
+    subset, args.files, opened, assume_order=args.assume_order
   )
-  scored = evaluation.score(runs, labels_trusted=args.trust_labels)
+  copied = None
+  if args.without:
+    copied = evaluation.find_copied(
+      runs, opened, lambda source: arguments.opened_source(source, args)
+    )
+  scored = evaluation.score(
+    runs, labels_trusted=args.trust_labels, copied=copied
+  )
   if args.confusion:
     pictures.save(
       confusion_matrix.draw_confusion(scored), args.confusion, dark=False

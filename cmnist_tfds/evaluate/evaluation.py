@@ -6,18 +6,19 @@ from __future__ import annotations
 import collections
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from cmnist_tfds import subsets
 from cmnist_tfds.errors import PredictionsError
-from cmnist_tfds.evaluate import intervals
+from cmnist_tfds.evaluate import duplicates, intervals
 from cmnist_tfds.evaluate import predictions as predictions_lib
 from cmnist_tfds.evaluate.intervals import Estimate
 from cmnist_tfds.evaluate.predictions import Predictions
 from cmnist_tfds.load import open_subset, prepared
 from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
 
 # What a reader must know of the way scores were made.
@@ -182,6 +183,7 @@ def evaluate(
   sample: bool = False,
   assume_order: bool = False,
   trust_labels: bool = False,
+  without_near_duplicates: bool = False,
 ) -> Evaluation:
   """Scores the predictions of a method for a subset.
 
@@ -199,6 +201,8 @@ def evaluate(
     trust_labels: Whether to score with the labels in the files. They are
       compared with the known sizes of the classes only, so the data of the
       subset is not needed.
+    without_near_duplicates: Whether to leave out test images of which the full
+      training set has a copy or a near-copy, as `duplicates` finds them.
 
   Returns:
     The scores.
@@ -221,7 +225,43 @@ def evaluate(
     else open_subset.open_or_prepare(subset, data_dir=data_dir, sample=sample)
   )
   read = read_runs(subset, given, opened, assume_order=assume_order)
-  return score(read, labels_trusted=trust_labels)
+  copied = None
+  if without_near_duplicates:
+    copied = find_copied(
+      read,
+      opened,
+      lambda source: open_subset.open_or_prepare(
+        subsets.combine([source]), data_dir=data_dir, sample=sample
+      ),
+    )
+  return score(read, labels_trusted=trust_labels, copied=copied)
+
+
+def find_copied(
+  scored: Predictions,
+  opened: Opened | None,
+  open_source: Callable[[Source], Opened],
+) -> np.ndarray:
+  """Returns which predicted images have a copy or near-copy in train.
+
+  Args:
+    scored: The predictions.
+    opened: The subset; None if it is not there.
+    open_source: Opens the subset that consists of a source alone.
+
+  Returns:
+    bool (n,).
+
+  Raises:
+    PredictionsError: If the predictions are not of the test set, or the subset
+      is not there.
+  """
+  if opened is None or scored.split != 'test':
+    raise PredictionsError(
+      'Near-duplicates are left out of the test set, for which its images are'
+      ' needed. Score predictions of the test set, and do not trust labels.'
+    )
+  return duplicates.copies_in_train(scored.subset, open_source)
 
 
 def read_runs(
@@ -284,16 +324,31 @@ def score(
   scored: Predictions,
   *,
   labels_trusted: bool = False,
+  copied: np.ndarray | None = None,
 ) -> Evaluation:
   """Scores predictions that have been checked.
 
   Args:
     scored: The predictions of all runs.
     labels_trusted: Whether their labels were not compared with the data.
+    copied: bool (n,), the images to leave out because the training set has
+      copies of them; None to score all.
 
   Returns:
     The scores.
   """
+  notes = list(_notes(scored, labels_trusted))
+  if copied is not None:
+    notes.append(
+      f'{copied.sum():,} test images with a copy or a near-copy in the full'
+      f' training set (ratio at most {duplicates.THRESHOLD}) are left out.'
+    )
+    scored = dataclasses.replace(
+      scored,
+      labels=scored.labels[~copied],
+      predicted=scored.predicted[:, ~copied],
+      scores=None,
+    )
   subset = scored.subset
   count = subset.num_classes
   runs = len(scored.predicted)
@@ -334,7 +389,7 @@ def score(
     worst_pairs=_worst_pairs(confusion / runs, total),
     confusion=confusion,
     about=dict(scored.about),
-    notes=tuple(_notes(scored, labels_trusted)),
+    notes=tuple(notes),
   )
 
 

@@ -25,10 +25,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from cmnist_tfds import schema, subsets
+from cmnist_tfds import subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.load.draws import class_ranks, draw_rows
+from cmnist_tfds.load.file_order import FileOrderSplit
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.prefetch import prefetch
 from cmnist_tfds.sources import Source
@@ -59,37 +60,6 @@ Size = int | None
 _Member = tuple[Source, tuple[int, ...]]
 
 
-class SourceSplit:
-  """A split of a source, in the order of the source's files.
-
-  Attributes:
-    raw_labels: int64 (n,), the labels in the files.
-    digest: A hash of everything that determines the examples; None if the
-      prepared dataset does not tell.
-  """
-
-  def __init__(self, opened: Opened, split: str):
-    """Constructs the split.
-
-    Args:
-      opened: The subset that consists of the source alone.
-      split: 'train' or 'test'.
-    """
-    self._view = opened.split(split, keep=True)
-    count = len(self._view)
-    # The keys in the prepared order number the examples along the files.
-    self._places = np.empty(count, np.int64)
-    self._places[shuffle_order(split, count)] = np.arange(count)
-    self.digest = opened.digests.get(split)
-    taken = self._view.take(self._places, ['source_label'])
-    self.raw_labels = taken['source_label']
-
-  def images(self, rows: np.ndarray) -> np.ndarray:
-    """Returns the images of some rows of the files, uint8 (m, 784)."""
-    taken = self._view.take(self._places[rows], [schema.IMAGE.name])
-    return taken[schema.IMAGE.name].reshape(len(rows), -1)
-
-
 class Neighbors:
   """Finds nearest neighbours, and searches each pair of sources once."""
 
@@ -111,7 +81,7 @@ class Neighbors:
     self._progress = progress
     opened = functools.cache(open_source)
     self._split = functools.cache(
-      lambda source, split: SourceSplit(opened(source), split)
+      lambda source, split: FileOrderSplit(opened(source), split)
     )
     self._rows = functools.cache(self._find_rows)
     self._nearest = functools.cache(self._find_nearest)
@@ -401,7 +371,7 @@ def vote(labels: np.ndarray) -> np.ndarray:
 def _visit(
   queries: np.ndarray,
   nearest: np.ndarray,
-  train: SourceSplit,
+  train: FileOrderSplit,
   rows: np.ndarray,
   seen: int,
 ) -> Iterator[int]:
