@@ -14,11 +14,13 @@ import collections
 import dataclasses
 import json
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from cmnist_tfds import atomic
+from cmnist_tfds import atomic, subsets
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import PredictionsError
 from cmnist_tfds.evaluate import evaluation, predictions, report
@@ -46,11 +48,142 @@ class Result:
   kept: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class ResultRow:
+  """What a table of results says of one.
+
+  Attributes:
+    subset: The subset.
+    method: Name of its files.
+    recomputed: Whether its predictions are there, so that its scores can be
+      computed again. Other results are as they were reported.
+    scores: What the file of scores holds: at least 'accuracy' and
+      'balanced_accuracy', each with 'value', and 'about'.
+  """
+
+  subset: Subset
+  method: str
+  recomputed: bool
+  scores: Mapping[str, Any]
+
+
 def scores_json(scores: Evaluation) -> str:
   """Returns what the file of scores holds."""
   told = json.loads(report.to_json(scores))
   del told['confusion']  # It is large, and follows from the predictions.
-  return json.dumps(told, indent=1, ensure_ascii=False) + '\n'
+  return json.dumps(_rounded(told), indent=1, ensure_ascii=False) + '\n'
+
+
+def recompute_scores(path: pathlib.Path) -> str:
+  """Returns what the file of scores beside a file of predictions must hold.
+
+  Args:
+    path: The predictions, in a folder that is named like their subset.
+
+  Raises:
+    PredictionsError: If they are not predictions for the test set of that
+      subset of CMNIST.
+  """
+  found = predictions.read_predictions(path)
+  subset = subsets.subset(path.parent.name)
+  try:
+    predictions.check_examples(found, subset, None)
+  except PredictionsError as error:
+    raise PredictionsError(f'{path}: {error}') from error
+  return scores_json(evaluation.score(found))
+
+
+def read_results(folder: pathlib.Path) -> list[ResultRow]:
+  """Reads the scores of all results, in the order of `cmnist list`.
+
+  Args:
+    folder: The folder of results.
+
+  Raises:
+    PredictionsError: If a file of scores is damaged, or not of CMNIST.
+  """
+  place = {s: number for number, s in enumerate(subsets.declared())}
+  rows = [_read_row(path) for path in folder.glob('*/*.json')]
+  return sorted(
+    rows,
+    key=lambda row: (
+      place.get(row.subset.full, -1),
+      row.subset.full.name,
+      -(row.subset.per_class or sys.maxsize),
+      row.method,
+    ),
+  )
+
+
+def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
+  """Returns the cells of a table of results, the header first."""
+  table: list[tuple[str, ...]] = [
+    (
+      *('subset', 'method', 'accuracy', '95 % interval'),
+      *('balanced accuracy', 'runs', 'figures'),
+    )
+  ]
+  for row in rows:
+    accuracy = row.scores['accuracy']
+    interval = (
+      f'{report.figure(accuracy["low"])}–{report.figure(accuracy["high"])}'
+      if 'low' in accuracy
+      else ''
+    )
+    spread = row.scores.get('accuracy_spread', {})
+    table.append(
+      (
+        row.subset.name,
+        row.scores['about']['method'],
+        report.figure(accuracy['value']),
+        interval,
+        report.figure(row.scores['balanced_accuracy']['value']),
+        ', '.join(
+          [
+            str(len(row.scores.get('runs', ' '))),
+            *(
+              f'± {report.figure(deviation)} between {what}'
+              for what, deviation in spread.items()
+              if deviation is not None
+            ),
+          ]
+        ),
+        'recomputed' if row.recomputed else 'reported',
+      )
+    )
+  return table
+
+
+def _read_row(path: pathlib.Path) -> ResultRow:
+  try:
+    with disk_errors(path, 'read', PredictionsError):
+      scores = json.loads(path.read_text('utf-8'))
+    subset = subsets.subset(path.parent.name)
+    told = (scores['dataset'], scores['subset'], scores['split'])
+    if told != (prepared.DATASET, subset.name, 'test'):
+      raise ValueError(f'it is of {"/".join(map(str, told))}')
+    for figure in ('accuracy', 'balanced_accuracy'):
+      if not 0 <= scores[figure]['value'] <= 1:
+        raise ValueError(f'{figure} is no share')
+    if not scores['about']['method']:
+      raise ValueError('it names no method')
+  except (ValueError, LookupError, TypeError, RecursionError) as error:
+    raise PredictionsError(
+      f'{path} is not a file of scores of the test set of'
+      f' {prepared.DATASET}/{path.parent.name}: {error!r}.'
+    ) from error
+  return ResultRow(subset, path.stem, path.with_suffix('.npz').exists(), scores)
+
+
+def _rounded(value: Any) -> Any:
+  """Rounds figures, whose last bits depend on the machine."""
+  if isinstance(value, float):
+    return round(value, 8)
+  if isinstance(value, list):
+    return [_rounded(item) for item in value]
+  if isinstance(value, dict):
+    return {key: _rounded(item) for key, item in value.items()}
+  return value
 
 
 def write_result(
