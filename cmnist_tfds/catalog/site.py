@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import pathlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from cmnist_tfds import atomic, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.catalog import characters, snippets
 from cmnist_tfds.catalog.gallery import Gallery, collect
+from cmnist_tfds.evaluate.results import ResultRow, to_table
 from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.figures import histogram, montage, similarity, svg
 from cmnist_tfds.figures.drawing import Theme
@@ -46,7 +47,11 @@ _THEME = Theme(
 
 
 def write_site(
-  folder: pathlib.Path, data_dir: str | None, *, sample: bool
+  folder: pathlib.Path,
+  data_dir: str | None,
+  *,
+  sample: bool,
+  results: Sequence[ResultRow] = (),
 ) -> Gallery:
   """Writes the catalogue.
 
@@ -56,6 +61,7 @@ def write_site(
     data_dir: The folder of prepared datasets, which the pictures are taken
       from; TFDS's default if None.
     sample: Whether to take the pictures from the synthetic sample.
+    results: Results on CMNIST, which the pages of their subsets list.
 
   Returns:
     The images and counts that prepared subsets contributed.
@@ -89,7 +95,7 @@ def write_site(
       'citation': subsets.CITATION,
       'homepage': subsets.HOMEPAGE,
     }
-    for path, template, facts in _pages(gallery):
+    for path, template, facts in _pages(gallery, results):
       file = unfinished / path
       file.parent.mkdir(exist_ok=True)
       root = '../' * path.count('/')
@@ -146,7 +152,9 @@ def _data_url(image: np.ndarray) -> str:
   return svg.data_url(png.encode(image[None])[0])
 
 
-def _pages(gallery: Gallery) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _pages(
+  gallery: Gallery, results: Sequence[ResultRow]
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
   """Yields the path, the template and the variables of each page."""
   yield 'index.html', 'index.html', {}
   yield 'compose.html', 'compose.html', {'facts': _sources_as_json()}
@@ -167,6 +175,7 @@ def _pages(gallery: Gallery) -> Iterator[tuple[str, str, dict[str, Any]]]:
         'reductions': [
           subsets.reduce(subset, size) for size in subsets.REDUCED_SIZES
         ],
+        'results': _results_of(subset, results),
       },
     )
   for source in SOURCES:
@@ -176,9 +185,18 @@ def _pages(gallery: Gallery) -> Iterator[tuple[str, str, dict[str, Any]]]:
       {
         'source': source,
         'single': subsets.combine([source]),
+        'results': _results_of(subsets.combine([source]), results),
         'members': [s for s in subsets.published() if source in s.sources],
       },
     )
+
+
+def _results_of(
+  subset: Subset, results: Sequence[ResultRow]
+) -> list[tuple[str, ...]]:
+  """Returns the table of results on a subset and its reduced forms."""
+  rows = [row for row in results if row.subset.full == subset]
+  return to_table(rows) if rows else []
 
 
 def _has_pictures(subset: Subset, gallery: Gallery) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import pathlib
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import sources as sources_lib
@@ -24,13 +25,26 @@ def register(subparsers: Subparsers) -> None:
   )
   arguments.add_dataset(parser)
   arguments.add_output_folder(parser)
+  parser.add_argument(
+    '--results',
+    metavar='DIR',
+    type=pathlib.Path,
+    help='folder of results on CMNIST, such as cmnist baseline writes, which the'
+    ' pages of their subsets list',
+  )
 
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
   from cmnist_tfds.catalog import site
+  from cmnist_tfds.evaluate.results import read_results
 
-  gallery = site.write_site(args.output, args.data_dir, sample=args.sample)
+  gallery = site.write_site(
+    args.output,
+    args.data_dir,
+    sample=args.sample,
+    results=read_results(args.results) if args.results else (),
+  )
   missing = [
     s.key for s in sources_lib.SOURCES if not gallery.has_pictures_of(s)
   ]
