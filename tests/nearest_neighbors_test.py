@@ -371,7 +371,31 @@ def test_the_sample_is_not_put_beside_cmnist(capsys, data_dir, tmp_path):
   data = ('--sample', '--data_dir', data_dir, '-o', tmp_path)
   status, _, err = _run(capsys, 'baseline', 'knn', '2-FKd-r-1', *data)
   assert status == 1
-  assert 'expected predictions for cmnist_sample/2-FKd-r-1' in err
+  assert "expected predictions of the dataset 'cmnist_sample'" in err
+
+
+def test_results_of_other_methods_stay(capsys, data_dir, tmp_path):
+  data = ('--sample', '--data_dir', data_dir, '-o', tmp_path)
+  command = ('baseline', 'knn', '2-FKd-r-1', *data)
+  assert _run(capsys, *command, '-k', '3')[0] == 0
+  place = tmp_path / '2-FKd-r-1'
+  (place / 'knn-3.npz').rename(place / 'knn-1.npz')
+  status, _, err = _run(capsys, *command, '-k', '1')
+  assert status == 1
+  assert 'expected predictions of the method' in err
+
+
+def test_there_are_as_many_draws_as_examples_allow(capsys, data_dir, tmp_path):
+  # The sample has 120 training examples of each class.
+  data = ('--sample', '--data_dir', data_dir, '-o', tmp_path)
+  names = ('1-Kd-r-50', '1-Kd-r-1000')
+  status, _, _ = _run(
+    *(capsys, 'baseline', 'knn', *names, '-k', '1', '--draws', 9, *data)
+  )
+  assert status == 0
+  drawn = predictions.read_predictions(tmp_path / '1-Kd-r-50/knn-1-draws.npz')
+  assert drawn.draws == (1, 2)
+  assert not (tmp_path / '1-Kd-r-1000/knn-1-draws.npz').exists()
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,20 @@ def test_bad_names_and_places_are_errors(save, labels, tmp_path, sample_dir):
     save(name='X-13')
 
 
+def test_without_the_data_the_sizes_of_classes_are_compared(
+  labels, tmp_path, monkeypatch
+):
+  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
+  with pytest.raises(PredictionsError, match='those of the sample'):
+    # Labels of the sample, which is not named.
+    cmnist_tfds.save_predictions(
+      *(tmp_path / 'p.npz', _NAME, labels, labels),
+      method='x',
+      data_dir=tmp_path,
+    )
+  assert not (tmp_path / 'p.npz').exists()
+
+
 def _rewrite(path, **changes):
   with np.load(path) as file:
     arrays = {**file, **changes}

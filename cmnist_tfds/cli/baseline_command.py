@@ -62,7 +62,8 @@ def register(subparsers: Subparsers) -> None:
     type=arguments.at_least_one,
     default=0,
     metavar='J',
-    help='score J other draws of each reduced training set as well',
+    help='score J other draws of each reduced training set as well, or as many as'
+    ' there are',
   )
   arguments.add_dataset(knn)
   knn.add_argument(
@@ -123,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
       bar.close()
       if rows:
         header = ('subset', 'method', 'accuracy', '95 % interval', 'balanced')
-        terminal.print_table([(*header, 'between draws', ''), *rows])
+        terminal.print_table([(*header, 'runs', 'between draws', ''), *rows])
         print(f'{len(rows)} results in {folder}')
   return 0
 
@@ -137,6 +138,7 @@ def _row(result: results.Result) -> tuple[str, ...]:
     result.method,
     *report.estimate(accuracy),
     report.figure(balanced.value),
+    str(len(scores.runs)),
     '' if spread is None else f'± {report.figure(spread)}',
     'was there' if result.kept else '',
   )

@@ -128,7 +128,7 @@ def save_predictions(
   """Saves predictions as a file that `evaluate` and `cmnist evaluate` score.
 
   If the subset is prepared or in the cache, labels are compared with its labels
-  before anything is written.
+  before anything is written. Otherwise only the sizes of the test classes are.
 
       (x_train, y_train), (x_test, y_test) = cmnist_tfds.load_data('2-FKd')
       cmnist_tfds.save_predictions(
@@ -196,6 +196,8 @@ def save_predictions(
   opened = open_subset(subset, data_dir=data_dir, sample=sample)
   if opened is not None:
     check_labels(saved, true_labels(opened, split))
+  elif split == 'test' and not sample:
+    _check_label_counts(saved)
   write_predictions(path, saved)
   return saved
 
@@ -451,7 +453,8 @@ def _check_label_counts(checked: Predictions) -> None:
     if described.test not in (None, found):
       raise PredictionsError(
         f'expected {described.test:,} test examples of {described.name!r}, found'
-        f' {found:,}. Predict the test split of {checked.subset.title}.'
+        f' {found:,}. Predict the whole test split of {checked.subset.title}, or'
+        ' say that the examples are those of the sample.'
       )
   if checked.subset.num_test not in (None, len(checked.labels)):
     raise PredictionsError(

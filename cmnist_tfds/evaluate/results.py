@@ -212,7 +212,12 @@ def write_result(
 
 
 def find_result(
-  folder: pathlib.Path, subset: Subset, method: str, dataset: str, runs: int
+  folder: pathlib.Path,
+  subset: Subset,
+  method: str,
+  dataset: str,
+  about: Mapping[str, str],
+  runs: int,
 ) -> Result | None:
   """Returns a result that is there.
 
@@ -221,24 +226,30 @@ def find_result(
     subset: The subset.
     method: Name of the files.
     dataset: 'cmnist' or 'cmnist_sample'.
+    about: What its method says of itself.
     runs: How many runs it must have.
 
   Returns:
     The result; None if it is missing, unfinished or has fewer runs.
 
   Raises:
-    PredictionsError: If its predictions cannot be read or are of another
-      subset or dataset, so that they are not overwritten.
+    PredictionsError: If its predictions cannot be read, or are of another
+      subset, dataset or method, so that they are not overwritten.
   """
   place = folder / subset.name / f'{method}.npz'
   if not place.exists():
     return None
   found = predictions.read_predictions(place)
-  if (found.subset, found.dataset) != (subset, dataset):
-    raise PredictionsError(
-      f'{place}: expected predictions for {dataset}/{subset.name}, found some for'
-      f' {found.dataset}/{found.subset.name}. Choose another folder of results.'
-    )
+  for what, expected, given in (
+    ('dataset', dataset, found.dataset),
+    ('subset', subset.name, found.subset.name),
+    ('method', about['method'], found.about.get('method')),
+  ):
+    if expected != given:
+      raise PredictionsError(
+        f'{place}: expected predictions of the {what} {expected!r}, found some of'
+        f' {given!r}. Choose another folder of results.'
+      )
   if len(found.predicted) < runs or not place.with_suffix('.json').exists():
     return None
   return Result(method, evaluation.score(found), kept=True)
@@ -261,7 +272,7 @@ def neighbor_results(
     selected: The subsets.
     ks: How many neighbours vote. Each gives a result 'knn-<k>'.
     draws: How many other draws of reduced training sets are scored, as the runs
-      of a result 'knn-<k>-draws'.
+      of a result 'knn-<k>-draws'; as many as there are if there are fewer.
     folder: The folder of results.
     open_source: Opens the subset that consists of a source alone.
     dataset: 'cmnist' or 'cmnist_sample'.
@@ -274,7 +285,6 @@ def neighbor_results(
   Raises:
     PredictionsError: If a file of the folder is in the way.
     PreparationError: If a result cannot be written.
-    SplitError: If there are not so many draws.
   """
   total = 0
   neighbors = Neighbors(
@@ -286,16 +296,17 @@ def neighbor_results(
   for subset in selected:
     families[subset.full].append((subset, 0))
     if draws and subset.per_class is not None:
-      families[subset.full].append((subset, draws))
+      possible = min(draws, neighbors.count_draws(subset))
+      if possible:
+        families[subset.full].append((subset, possible))
+
+  def find(subset: Subset, of_draws: int, k: int) -> Result | None:
+    method = _method(k, of_draws)
+    runs = max(of_draws, 1)
+    return find_result(folder, subset, method, dataset, _about(k), runs)
+
   missing = {
-    (subset, of_draws): [
-      k
-      for k in ks
-      if find_result(
-        folder, subset, _method(k, of_draws), dataset, max(of_draws, 1)
-      )
-      is None
-    ]
+    (subset, of_draws): [k for k in ks if find(subset, of_draws, k) is None]
     for family in families.values()
     for subset, of_draws in family
   }
@@ -325,15 +336,14 @@ def neighbor_results(
       else:
         runs = {k: [predicted[subset.per_class, k]] for k in ks_missing}
       for k in ks:
-        method = _method(k, of_draws)
         if k not in runs:
-          kept = find_result(folder, subset, method, dataset, 1)
+          kept = find(subset, of_draws, k)
           assert kept is not None, 'it was there before'
           yield kept
           continue
         yield write_result(
           folder,
-          method,
+          _method(k, of_draws),
           predictions.make_predictions(
             subset,
             np.stack(runs[k]),
