@@ -94,6 +94,7 @@ def add_trust_labels(parser: argparse.ArgumentParser) -> None:
   """Adds the choice to score without the data of the subset."""
   parser.add_argument(
     '--trust-labels',
+    '--trust_labels',
     action='store_true',
     help='use the labels in the files, and compare only the sizes of the classes'
     ' with what is published: for a subset that is not prepared here',

@@ -22,20 +22,19 @@ _FOLDER = 'results'
 def register(subparsers: Subparsers) -> None:
   """Adds the command."""
   parser = arguments.add_command(
-    subparsers, 'baseline', run, 'score a simple method, for comparison'
-  )
-  methods = parser.add_subparsers(
-    title='methods', metavar='METHOD', required=True
-  )
-  knn = arguments.add_command(
-    methods,
-    'knn',
+    subparsers,
+    'baseline',
     run,
-    'score k nearest neighbours: raw pixels, squared Euclidean distance, ties of'
-    ' votes to the nearest class; write predictions and scores',
+    'score a simple method, for comparison; write predictions and scores',
   )
-  arguments.add_names(knn, '*')
-  families = knn.add_mutually_exclusive_group()
+  parser.add_argument(
+    'method',
+    choices=('knn',),
+    help='knn: k nearest neighbours of raw pixels by squared Euclidean distance;'
+    ' ties of votes go to the nearest class',
+  )
+  arguments.add_names(parser, '*')
+  families = parser.add_mutually_exclusive_group()
   families.add_argument(
     '--reduced',
     action='store_const',
@@ -50,14 +49,14 @@ def register(subparsers: Subparsers) -> None:
     dest='family',
     help='score the 134 subsets of the paper and their reduced subsets',
   )
-  knn.add_argument(
+  parser.add_argument(
     '-k',
     type=_numbers,
     default=[1, 3, 5],
     metavar='K,...',
     help='numbers of neighbours that vote (default: 1,3,5)',
   )
-  knn.add_argument(
+  parser.add_argument(
     '--draws',
     type=arguments.at_least_one,
     default=0,
@@ -65,8 +64,8 @@ def register(subparsers: Subparsers) -> None:
     help='score J other draws of each reduced training set as well, or as many as'
     ' there are',
   )
-  arguments.add_dataset(knn)
-  knn.add_argument(
+  arguments.add_dataset(parser)
+  parser.add_argument(
     '-o',
     '--output',
     metavar='DIR',

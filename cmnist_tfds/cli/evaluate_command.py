@@ -41,6 +41,7 @@ def register(subparsers: Subparsers) -> None:
   )
   parser.add_argument(
     '--assume-order',
+    '--assume_order',
     action='store_true',
     help='score .npy or .csv files that hold predictions alone, on trust that'
     ' they are in the order of the prepared test set',

@@ -49,6 +49,7 @@ def register(subparsers: Subparsers) -> None:
   )
   parser.add_argument(
     '--max-classes',
+    '--max_classes',
     type=arguments.at_least_one,
     metavar='N',
     help='list only subsets with at most N classes',

@@ -23,7 +23,7 @@ from cmnist_tfds import subsets
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.load.file_order import FileOrderSplit
 from cmnist_tfds.load.open_subset import Opened
-from cmnist_tfds.sources import IMAGE_SIZE, SPLITS, Source
+from cmnist_tfds.sources import IMAGE_SIZE, Source
 from cmnist_tfds.subsets import Subset
 
 # Pairs with at most this ratio count as near-copies; those with at most twice as
@@ -148,7 +148,7 @@ def audited_images(
   parts = []
   for source, taken in subset.members:
     opened = open_source(source)
-    for split in SPLITS:
+    for split in source.splits:
       of_files = FileOrderSplit(opened, split)
       rows = subsets.rows(of_files.raw_labels, taken, subset.train_limit(split))
       parts.append(
