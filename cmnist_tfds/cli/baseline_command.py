@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.evaluate import report, results
-from cmnist_tfds.load import prepared
+from cmnist_tfds.load.prepared import DATASET, SAMPLE
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         args.draws,
         folder,
         lambda source: arguments.opened_source(source, args),
-        prepared.SAMPLE if args.sample else prepared.DATASET,
+        SAMPLE if args.sample else DATASET,
         progress,
       )
       rows.extend(map(_row, found))

@@ -78,7 +78,5 @@ def run(args: argparse.Namespace) -> int:
     pictures.save(
       confusion_matrix.draw_confusion(scored), args.confusion, dark=False
     )
-  if args.assume_order:
-    terminal.warn(evaluation.ORDER_ASSUMED)
   terminal.print_report(scored, report.evaluation_sections(scored), args.format)
   return 0

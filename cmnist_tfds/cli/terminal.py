@@ -23,11 +23,6 @@ def fail(error: object, status: int = FAILED) -> int:
   return status
 
 
-def warn(message: object) -> None:
-  """Prints a warning on stderr."""
-  print(f'cmnist: warning: {message}', file=sys.stderr)
-
-
 def print_report(
   reported: Evaluation | Comparison,
   sections: Iterable[Section],

@@ -15,8 +15,8 @@ from cmnist_tfds.evaluate import predictions as predictions_lib
 from cmnist_tfds.evaluate.evaluation import title_of
 from cmnist_tfds.evaluate.intervals import Estimate
 from cmnist_tfds.evaluate.predictions import Predictions
-from cmnist_tfds.load import prepared
 from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.load.prepared import SAMPLE
 from cmnist_tfds.subsets import Subset
 
 _PathLike = str | os.PathLike[str]
@@ -180,5 +180,5 @@ def _notes(
     )
   if labels_trusted:
     yield evaluation.LABELS_TRUSTED
-  if a.dataset == prepared.SAMPLE:
+  if a.dataset == SAMPLE:
     yield evaluation.SAMPLE_SCORED

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 
@@ -16,10 +17,13 @@ from cmnist_tfds.evaluate import duplicates, intervals
 from cmnist_tfds.evaluate import predictions as predictions_lib
 from cmnist_tfds.evaluate.intervals import Estimate
 from cmnist_tfds.evaluate.predictions import Predictions
-from cmnist_tfds.load import open_subset, prepared
+from cmnist_tfds.load import open_subset
 from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.load.prepared import SAMPLE
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
+
+_log = logging.getLogger('cmnist_tfds')
 
 # What a reader must know of the way scores were made.
 ORDER_ASSUMED = (
@@ -288,6 +292,8 @@ def read_runs(
   """
   if not files:
     raise PredictionsError('There are no predictions. Name at least one file.')
+  if assume_order:
+    _log.warning('%s', ORDER_ASSUMED)
   if assume_order and opened is None:
     raise PredictionsError(
       'Files without labels need the data of the subset. Build it, and leave out'
@@ -477,7 +483,7 @@ def _notes(scored: Predictions, labels_trusted: bool) -> Iterator[str]:
     yield ORDER_ASSUMED
   if labels_trusted:
     yield LABELS_TRUSTED
-  if scored.dataset == prepared.SAMPLE:
+  if scored.dataset == SAMPLE:
     yield SAMPLE_SCORED
 
 

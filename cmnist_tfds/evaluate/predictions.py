@@ -42,8 +42,8 @@ import numpy.typing as npt
 from cmnist_tfds import atomic, schema, subsets
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import PredictionsError, SubsetNameError
-from cmnist_tfds.load import prepared
 from cmnist_tfds.load.open_subset import Opened, open_subset
+from cmnist_tfds.load.prepared import DATASET, SAMPLE
 from cmnist_tfds.subsets import Subset
 
 FORMAT = 'cmnist predictions 1'
@@ -251,7 +251,7 @@ def make_predictions(
     raise PredictionsError('prediction: expected at least one run, found none.')
   return Predictions(
     subset=subset,
-    dataset=prepared.SAMPLE if sample else prepared.DATASET,
+    dataset=SAMPLE if sample else DATASET,
     split=split,
     labels=labels,
     predicted=predicted,
@@ -348,7 +348,7 @@ def read_bare_predictions(
       read(path, opened.subset),
       labels,
       split=split,
-      sample=opened.dataset == prepared.SAMPLE,
+      sample=opened.dataset == SAMPLE,
     )
   except PredictionsError as error:
     raise PredictionsError(f'{path}: {error}') from error
@@ -441,7 +441,7 @@ def check_labels(checked: Predictions, labels: np.ndarray) -> None:
 
 def _check_label_counts(checked: Predictions) -> None:
   """Checks predictions of a test set by the known sizes of its classes."""
-  if checked.split != 'test' or checked.dataset != prepared.DATASET:
+  if checked.split != 'test' or checked.dataset != DATASET:
     raise PredictionsError(
       f'the labels of {checked.dataset} {checked.split} can only be compared'
       ' with those of the prepared data.'
@@ -616,10 +616,9 @@ def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Predictions:
       f'expected the format {FORMAT!r}, found {format_!r}. Use the version of'
       ' cmnist_tfds that wrote the file, or write it again.'
     )
-  if dataset not in (prepared.DATASET, prepared.SAMPLE):
+  if dataset not in (DATASET, SAMPLE):
     raise PredictionsError(
-      f'dataset: expected {prepared.DATASET} or {prepared.SAMPLE}, found'
-      f' {dataset!r}.'
+      f'dataset: expected {DATASET} or {SAMPLE}, found {dataset!r}.'
     )
   class_names = arrays['class_names']
   if class_names.dtype.kind != 'U' or class_names.ndim != 1:
@@ -641,7 +640,7 @@ def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Predictions:
     seed=arrays.get('seed'),
     draw=arrays.get('draw'),
     about=described,
-    sample=dataset == prepared.SAMPLE,
+    sample=dataset == SAMPLE,
   )
 
 

@@ -27,8 +27,8 @@ from cmnist_tfds.evaluate import evaluation, predictions, report
 from cmnist_tfds.evaluate.evaluation import Evaluation
 from cmnist_tfds.evaluate.nearest_neighbors import Neighbors
 from cmnist_tfds.evaluate.predictions import Predictions
-from cmnist_tfds.load import prepared
 from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.load.prepared import DATASET, SAMPLE
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
 
@@ -160,7 +160,7 @@ def _read_row(path: pathlib.Path) -> ResultRow:
       scores = json.loads(path.read_text('utf-8'))
     subset = subsets.subset(path.parent.name)
     told = (scores['dataset'], scores['subset'], scores['split'])
-    if told != (prepared.DATASET, subset.name, 'test'):
+    if told != (DATASET, subset.name, 'test'):
       raise ValueError(f'it is of {"/".join(map(str, told))}')
     for figure in ('accuracy', 'balanced_accuracy'):
       if not 0 <= scores[figure]['value'] <= 1:
@@ -170,7 +170,7 @@ def _read_row(path: pathlib.Path) -> ResultRow:
   except (ValueError, LookupError, TypeError, RecursionError) as error:
     raise PredictionsError(
       f'{path} is not a file of scores of the test set of'
-      f' {prepared.DATASET}/{path.parent.name}: {error!r}.'
+      f' {DATASET}/{path.parent.name}: {error!r}.'
     ) from error
   return ResultRow(subset, path.stem, path.with_suffix('.npz').exists(), scores)
 
@@ -261,7 +261,7 @@ def neighbor_results(
   draws: int,
   folder: pathlib.Path,
   open_source: Callable[[Source], Opened],
-  dataset: str = prepared.DATASET,
+  dataset: str = DATASET,
   progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Iterator[Result]:
   """Computes and writes results of nearest neighbours.
@@ -350,7 +350,7 @@ def neighbor_results(
             neighbors.prepared_labels(full, 'test'),
             draw=range(1, of_draws + 1) if of_draws else 0,
             about=_about(k),
-            sample=dataset == prepared.SAMPLE,
+            sample=dataset == SAMPLE,
           ),
         )
 
