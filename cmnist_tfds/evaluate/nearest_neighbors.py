@@ -259,13 +259,15 @@ class Neighbors:
     if None in digests:
       return self._search(test, train, groups)
     key = repr((_VERSION, digests, test[1], train[1], ordered, self._count))
-    searched = False
+
+    # The cache may ask twice, if it cannot be written.
+    @functools.cache
+    def search() -> np.ndarray:
+      return self._search(test, train, groups)
 
     def make() -> store.Made:
-      nonlocal searched
-      searched = True
       return store.Made(
-        {'neighbors': self._search(test, train, groups)},
+        {'neighbors': search()},
         note={},
         description=f'{self._count} nearest of {train[0].key} to the test images'
         f' of {test[0].key}',
@@ -283,7 +285,7 @@ class Neighbors:
       make,
       check,
     )
-    if not searched:
+    if not search.cache_info().misses:
       self._progress(num_test * sum(map(len, groups)))
     return kept.arrays['neighbors']
 
