@@ -120,7 +120,7 @@ def test_load_data_is_the_files(plain, data_dir, origin_files):
 
 
 def test_reduced_forms_of_kannada_mnist_hold_one_writer(plain):
-  """As its known issues say: a writer wrote 128 of each digit, one after all."""
+  """Each writer fills 1,280 rows, 128 of each digit, as the known issues say."""
   labels = plain['train'][1][60_000:]
   np.testing.assert_array_equal(labels, np.arange(60_000) % 10)
   last = subsets.rows(labels, range(10), 100).max()
