@@ -431,7 +431,11 @@ _FIGURES = {
 }
 
 
-def test_real_reduced_forms_have_the_known_figures(origin_files, tmp_path):
+def test_real_reduced_forms_have_the_known_figures(
+  origin_files, tmp_path, monkeypatch
+):
+  # Other tests expect that the cache has no real data.
+  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
   for key in ('fashion_mnist', 'kannada_mnist'):
     if not (origin_files / key).is_dir():
       pytest.skip(f'there is no folder {key} in {origin_files}')

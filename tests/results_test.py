@@ -72,7 +72,9 @@ def test_two_of_them_compare_as_known(capsys):
   ] == ([0.0057, 0.0024, 0.0090])
 
 
-def test_labels_are_those_of_the_real_data(origin_files, tmp_path):
+def test_labels_are_those_of_the_real_data(origin_files, tmp_path, monkeypatch):
+  # Other tests expect that the cache has no real data.
+  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
   data = ('--manual_dir', str(origin_files), '--data_dir', str(tmp_path))
   for name in ('1-F', '1-Kd', '2-FKd'):
     if cli.main(['build', name, *data]):
