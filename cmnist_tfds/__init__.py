@@ -24,10 +24,13 @@ from cmnist_tfds.errors import (
   CmnistError,
   MemoryShortageError,
   OriginFileError,
+  PredictionsError,
   PreparationError,
   SplitError,
   SubsetNameError,
 )
+from cmnist_tfds.evaluate.evaluation import evaluate
+from cmnist_tfds.evaluate.predictions import save_predictions
 from cmnist_tfds.load.numpy_arrays import load_data
 from cmnist_tfds.load.tf_data import as_batches
 from cmnist_tfds.subsets import Subset, SubsetClass, subset
@@ -36,13 +39,16 @@ __all__ = [
   'CmnistError',
   'MemoryShortageError',
   'OriginFileError',
+  'PredictionsError',
   'PreparationError',
   'SplitError',
   'Subset',
   'SubsetClass',
   'SubsetNameError',
   'as_batches',
+  'evaluate',
   'load_data',
+  'save_predictions',
   'subset',
 ]
 __version__ = '1.0.0'

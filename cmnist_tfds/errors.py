@@ -62,3 +62,7 @@ class SplitError(CmnistError, ValueError):
 
 class MemoryShortageError(CmnistError, MemoryError):
   """Arrays that do not fit into memory, told before they are allocated."""
+
+
+class PredictionsError(CmnistError, ValueError):
+  """Predictions that cannot be scored: damaged, or not of these examples."""

@@ -40,6 +40,7 @@ ROAD = (
   'datasets',
   'load',
   'read',
+  'evaluate',
   'export',
   'figures',
   'catalog',

@@ -96,3 +96,24 @@ def test_every_way_to_read_is_measured(sample_dir):
     'as_batches, later epochs',
     'process, to first batch',
   }
+
+
+def test_every_way_to_score_is_measured(tmp_path):
+  done = subprocess.run(
+    [
+      *(sys.executable, str(_BENCHMARKS / 'evaluate.py'), '--sample'),
+      *('--data_dir', str(tmp_path)),
+    ],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  _, _, *lines = done.stdout.splitlines()
+  assert [line.split('|')[1].strip() for line in lines][:4] == [
+    '175,000 predictions written, read and scored',
+    'neighbours: 2-FKd-r-100',
+    'neighbours: 2-FKd',
+    'neighbours: 2-FKd, scikit-learn',
+  ]
+  assert 'audit of Kd' in done.stdout

@@ -214,6 +214,27 @@ def test_combinations_with_extensions_get_pages_that_were_asked_for(
         assert (path.parent / address.partition('#')[0]).is_file(), address
 
 
+def test_pages_list_the_results_on_their_subset(tmp_path):
+  results = pathlib.Path(__file__).resolve().parent.parent / 'results'
+  arguments = ('catalog', '--data_dir', tmp_path, '-o', tmp_path / 'site')
+  assert cli.main([*map(str, arguments), '--results', str(results)]) == 0
+  pages = {
+    name: (tmp_path / 'site' / name).read_text('utf-8')
+    for name in ('subsets/2-FKd.html', 'subsets/2-FKm.html', 'sources/F.html')
+  }
+  assert '0.8756' in pages['subsets/2-FKd.html']
+  assert pages['subsets/2-FKd.html'].count('recomputed</td>') == 33
+  assert pages['sources/F.html'].count('recomputed</td>') == 33
+  assert 'recomputed' not in pages['subsets/2-FKm.html']
+  # A folder of scores on the sample is refused.
+  sample = tmp_path / 'results/2-FKd/knn-1.json'
+  sample.parent.mkdir(parents=True)
+  text = (results / '2-FKd/knn-1.json').read_text('utf-8')
+  sample.write_text(text.replace('"cmnist"', '"cmnist_sample"'), 'utf-8')
+  arguments = (*arguments, '--results', tmp_path / 'results')
+  assert cli.main(list(map(str, arguments))) == 1
+
+
 def test_counts_of_prepared_data_fill_in_what_the_records_lack():
   subset = subsets.subset('2-EcF')
   first, last = subset.classes[0], subset.classes[-1]

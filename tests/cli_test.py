@@ -73,6 +73,65 @@ def test_list_all_as_json(capsys):
   assert {row['train'] for row in rows if row['name'] == 'X-12-r-5'} == {60}
 
 
+def _listed(capsys, *argv):
+  status, out, err = _run(capsys, 'list', *argv, '--format', 'json')
+  assert (status, err) == (0, '')
+  return json.loads(out)
+
+
+def test_list_of_subsets_with_and_without_sources(capsys):
+  names = [r['name'] for r in _listed(capsys, '--with', 'F', '--without', 'ec')]
+  assert names == [
+    s.name
+    for s in subsets.published()
+    if 'F' in (keys := [source.key for source in s.sources])
+    and 'Ec' not in keys
+  ]
+  both = _listed(capsys, '--with', 'F, Kd')
+  assert {'2-FKd', '4-EcFKdK49', 'X-12'} <= {row['name'] for row in both}
+  assert all({'F', 'Kd'} <= {*row['sources'].split(',')} for row in both)
+
+
+def test_list_of_small_balanced_subsets_by_size(capsys):
+  rows = _listed(
+    *(capsys, '--max-classes', '20', '--balanced', '--sort', 'classes')
+  )
+  assert rows and rows[0]['name'] == '2-EF'
+  assert all(r['classes'] <= 20 and r['balanced'] == 'Yes' for r in rows)
+  assert [r['classes'] for r in rows] == sorted(r['classes'] for r in rows)
+  assert {r['name'] for r in rows} == {
+    s.name for s in subsets.published() if s.num_classes <= 20 and s.balanced
+  }
+
+
+@pytest.mark.parametrize('by', ['train', 'test'])
+def test_list_by_examples(capsys, by):
+  sizes = [row[by] for row in _listed(capsys, '--sort', by)]
+  known = [size for size in sizes if size is not None]
+  assert known == sorted(known)
+  assert None not in sizes[: len(known)]
+
+
+def test_list_of_imbalance(capsys):
+  rows = _listed(capsys, '--imbalance', '--sort', 'imbalance')
+  ratio = {row['name']: row['imbalance'] for row in rows}
+  assert ratio['2-FKd'] == 1
+  assert ratio['2-EEl'] == 1.25
+  assert ratio['2-EcF'] is None
+  assert rows[-1]['imbalance'] is None
+
+
+def test_list_of_nothing_and_of_unknown_sources(capsys):
+  status, _, err = _run(capsys, 'list', '--max-classes', '3')
+  assert (status, err) == (
+    1,
+    'cmnist: no subset is like that; drop a condition\n',
+  )
+  status, _, err = _run(capsys, 'list', '--with', 'Q')
+  assert status == 2
+  assert "there is no source 'q'; the keys are E, Ed" in err
+
+
 def test_list_into_a_closed_pipe():
   done = subprocess.run(
     f'{sys.executable} -m cmnist_tfds list --all --format json | head -1',
@@ -371,7 +430,8 @@ def test_version(capsys):
 
 _COMMANDS = (
   *('list', 'info', 'build', 'show', 'verify', 'mirror', 'cache', 'export'),
-  *('catalog', 'croissant', 'publish', 'tfds-pr', 'source'),
+  *('evaluate', 'compare', 'baseline', 'audit', 'catalog'),
+  *('croissant', 'publish', 'tfds-pr', 'source'),
 )
 
 

@@ -10,6 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 import cmnist_tfds
+from cmnist_tfds import subsets
 
 
 def _idx(path, header):
@@ -116,3 +117,13 @@ def test_load_data_is_the_files(plain, data_dir, origin_files):
   np.testing.assert_array_equal(
     y_test, (raw + 10 * np.repeat([0, 1], 10_000))[order]
   )
+
+
+def test_reduced_forms_of_kannada_mnist_hold_one_writer(plain):
+  """Each writer fills 1,280 rows, 128 of each digit, as the known issues say."""
+  labels = plain['train'][1][60_000:]
+  np.testing.assert_array_equal(labels, np.arange(60_000) % 10)
+  last = subsets.rows(labels, range(10), 100).max()
+  assert last < 10 * 128
+  issues = subsets.subset('1-Kd').sources[0].known_issues
+  assert any('one writer' in issue for issue in issues)

@@ -45,6 +45,7 @@ KINDS = {
   'arrays': 'raw pixels and labels',
   'encoded': 'PNG images',
   'order': 'the order of the examples',
+  'neighbors': 'nearest neighbours of test images',
   OLDER: 'files of older versions of this package',
 }
 

@@ -16,6 +16,7 @@ from cmnist_tfds.cache import store
 from cmnist_tfds.catalog import characters, snippets
 from cmnist_tfds.catalog.gallery import Gallery, collect
 from cmnist_tfds.dataset_files import DATASET, SAMPLE
+from cmnist_tfds.evaluate.results import ResultRow, to_table
 from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.figures import histogram, montage, similarity, svg
 from cmnist_tfds.figures.drawing import Theme
@@ -52,6 +53,7 @@ def write_site(
   *,
   sample: bool,
   further: Sequence[Subset] = (),
+  results: Sequence[ResultRow] = (),
 ) -> Gallery:
   """Writes the catalogue.
 
@@ -63,6 +65,7 @@ def write_site(
     sample: Whether to take the pictures from the synthetic sample.
     further: Subsets that get a page besides those of the paper, such as
       combinations with extensions. Extensions in them get a page, too.
+    results: Results on CMNIST, which the pages of their subsets list.
 
   Returns:
     The images and counts that prepared subsets contributed.
@@ -97,7 +100,7 @@ def write_site(
       'citation': subsets.CITATION,
       'homepage': subsets.HOMEPAGE,
     }
-    for path, template, facts in _pages(gallery, shown):
+    for path, template, facts in _pages(gallery, shown, results):
       file = unfinished / path
       file.parent.mkdir(exist_ok=True)
       root = '../' * path.count('/')
@@ -161,7 +164,7 @@ def _data_url(image: np.ndarray) -> str:
 
 
 def _pages(
-  gallery: Gallery, shown: Sequence[Subset]
+  gallery: Gallery, shown: Sequence[Subset], results: Sequence[ResultRow]
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
   """Yields the path, the template and the variables of each page."""
   yield 'index.html', 'index.html', {}
@@ -188,6 +191,7 @@ def _pages(
         'reductions': [
           subsets.reduce(subset.full, size) for size in subsets.REDUCED_SIZES
         ],
+        'results': _results_of(subset, results),
       },
     )
   for source in sources_of(shown):
@@ -197,9 +201,18 @@ def _pages(
       {
         'source': source,
         'single': subsets.combine([source]),
+        'results': _results_of(subsets.combine([source]), results),
         'members': [s for s in shown if source in s.sources],
       },
     )
+
+
+def _results_of(
+  subset: Subset, results: Sequence[ResultRow]
+) -> list[tuple[str, ...]]:
+  """Returns the table of results on a subset and its reduced forms."""
+  rows = [row for row in results if row.subset.full == subset]
+  return to_table(rows) if rows else []
 
 
 def _has_pictures(subset: Subset, gallery: Gallery) -> bool:

@@ -11,10 +11,14 @@ from collections.abc import Sequence
 import cmnist_tfds
 from cmnist_tfds import disk_errors, interrupts, streams
 from cmnist_tfds.cli import (
+  audit_command,
+  baseline_command,
   build_command,
   cache_command,
   catalog_command,
+  compare_command,
   croissant_command,
+  evaluate_command,
   export_command,
   info_command,
   list_command,
@@ -40,6 +44,10 @@ _COMMANDS = (
   mirror_command,
   cache_command,
   export_command,
+  evaluate_command,
+  compare_command,
+  baseline_command,
+  audit_command,
   catalog_command,
   croissant_command,
   publish_command,

@@ -14,7 +14,7 @@ from cmnist_tfds import origin, paths, subsets
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.load import prepared
-from cmnist_tfds.load.open_subset import Opened, open_subset
+from cmnist_tfds.load.open_subset import Opened, open_or_prepare, open_subset
 from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
@@ -87,6 +87,26 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
     '--sample',
     action='store_true',
     help='use the small synthetic dataset cmnist_sample instead of CMNIST',
+  )
+
+
+def add_report_format(parser: argparse.ArgumentParser) -> None:
+  """Adds the format of a report of predictions."""
+  parser.add_argument(
+    '--format',
+    choices=('text', 'json', 'markdown'),
+    default='text',
+    help='text for people (the default), json for programs, or markdown',
+  )
+
+
+def add_trust_labels(parser: argparse.ArgumentParser) -> None:
+  """Adds the choice to score without the data of the subset."""
+  parser.add_argument(
+    '--trust_labels',
+    action='store_true',
+    help='use the labels in the files, and compare only the sizes of the classes'
+    ' with what is published: for a subset that is not prepared here',
   )
 
 
@@ -196,6 +216,20 @@ def opened_subset(subset: Subset, args: argparse.Namespace) -> Opened:
   if opened is None:
     raise _not_prepared(subset, args)
   return opened
+
+
+def opened_source(source: Source, args: argparse.Namespace) -> Opened:
+  """Returns the subset that consists of a source alone, opened for reading.
+
+  The sample is prepared if it is not: this takes a second and no download.
+
+  Raises:
+    PreparationError: As `opened_subset` does.
+  """
+  alone = subsets.combine([source])
+  if args.sample:
+    return open_or_prepare(alone, data_dir=args.data_dir, sample=True)
+  return opened_subset(alone, args)
 
 
 def prepared_subset(subset: Subset, args: argparse.Namespace) -> Prepared:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import pathlib
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import subsets
@@ -26,11 +27,19 @@ def register(subparsers: Subparsers) -> None:
   )
   arguments.add_dataset(parser)
   arguments.add_output_folder(parser)
+  parser.add_argument(
+    '--results',
+    metavar='DIR',
+    type=pathlib.Path,
+    help='folder of results on CMNIST, such as cmnist baseline writes, which the'
+    ' pages of their subsets list',
+  )
 
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
   from cmnist_tfds.catalog import site
+  from cmnist_tfds.evaluate.results import read_results
 
   further = [
     s
@@ -38,7 +47,11 @@ def run(args: argparse.Namespace) -> int:
     if s not in subsets.published()
   ]
   gallery = site.write_site(
-    args.output, args.data_dir, sample=args.sample, further=further
+    args.output,
+    args.data_dir,
+    sample=args.sample,
+    further=further,
+    results=read_results(args.results) if args.results else (),
   )
   missing = [
     s.key for s in site.sources_of(further) if not gallery.has_pictures_of(s)

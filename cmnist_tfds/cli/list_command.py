@@ -9,8 +9,10 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from cmnist_tfds import sources as sources_lib
 from cmnist_tfds import streams, subsets
 from cmnist_tfds.cli import arguments, terminal
+from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
 
 if TYPE_CHECKING:
@@ -20,12 +22,53 @@ if TYPE_CHECKING:
 def register(subparsers: Subparsers) -> None:
   """Adds the command."""
   parser = arguments.add_command(
-    subparsers, 'list', run, 'list the 134 subsets of the paper'
+    subparsers,
+    'list',
+    run,
+    'list the 134 subsets of the paper, or those that meet some conditions',
   )
   parser.add_argument(
     '--all',
     action='store_true',
     help='list the reduced subsets of the paper too: 804 in all',
+  )
+  parser.add_argument(
+    '--with',
+    dest='sources',
+    type=_sources,
+    default=[],
+    metavar='KEY,...',
+    help='list only subsets with all of these sources',
+  )
+  parser.add_argument(
+    '--without',
+    type=_sources,
+    default=[],
+    metavar='KEY,...',
+    help='list only subsets with none of these sources',
+  )
+  parser.add_argument(
+    '--max_classes',
+    type=arguments.at_least_one,
+    metavar='N',
+    help='list only subsets with at most N classes',
+  )
+  parser.add_argument(
+    '--balanced',
+    action='store_true',
+    help='list only subsets whose classes have equally many training examples',
+  )
+  parser.add_argument(
+    '--sort',
+    choices=('classes', 'train', 'test', 'imbalance'),
+    help='sort by the number of classes, training or test examples, or by the'
+    ' imbalance, the smallest first; what is not known comes last',
+  )
+  parser.add_argument(
+    '--imbalance',
+    action='store_true',
+    help='print how many times as many training examples the largest class has'
+    ' as the smallest',
   )
   parser.add_argument(
     '--format',
@@ -37,9 +80,22 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
-  rows = [
-    _row(s) for s in (subsets.declared() if args.all else subsets.published())
+  listed = [
+    subset
+    for subset in (subsets.declared() if args.all else subsets.published())
+    if {*args.sources} <= {*subset.sources}
+    and not {*args.without} & {*subset.sources}
+    and (args.max_classes or subset.num_classes) >= subset.num_classes
+    and (subset.balanced or not args.balanced)
   ]
+  if args.sort:
+    listed.sort(key=lambda subset: _place(subset, args.sort))
+  rows = [
+    _row(s) | ({'imbalance': imbalance(s)} if args.imbalance else {})
+    for s in listed
+  ]
+  if not rows:
+    return terminal.fail('no subset is like that; drop a condition')
   if args.format == 'json':
     print(json.dumps(rows, indent=2))
   elif args.format == 'tsv':
@@ -66,3 +122,40 @@ def _row(subset: Subset) -> dict[str, Any]:
     'train': subset.num_train,
     'test': subset.num_test,
   }
+
+
+def imbalance(subset: Subset) -> float | None:
+  """Returns the ratio of the largest class to the smallest, in train.
+
+  Returns:
+    The ratio, to two decimals; None if a class has an unknown number of
+    training examples.
+  """
+  counts = [c.train for c in subset.classes]
+  known = [count for count in counts if count is not None]
+  if len(known) < len(counts):
+    return None
+  return round(max(known) / min(known), 2)
+
+
+def _place(subset: Subset, by: str) -> tuple[bool, float]:
+  number = {
+    'classes': subset.num_classes,
+    'train': subset.num_train,
+    'test': subset.num_test,
+    'imbalance': imbalance(subset),
+  }[by]
+  return number is None, number or 0
+
+
+def _sources(text: str) -> list[Source]:
+  """Returns the sources of some keys, as 'F,Kd'."""
+  by_key = {s.key.casefold(): s for s in sources_lib.SOURCES}
+  keys = [key.strip().casefold() for key in text.split(',')]
+  unknown = [key for key in keys if key not in by_key]
+  if unknown:
+    raise argparse.ArgumentTypeError(
+      f'there is no source {unknown[0]!r}; the keys are'
+      f' {", ".join(s.key for s in sources_lib.SOURCES)}'
+    )
+  return [by_key[key] for key in keys]

@@ -6,8 +6,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+  from cmnist_tfds.evaluate.comparison import Comparison
+  from cmnist_tfds.evaluate.evaluation import Evaluation
+  from cmnist_tfds.evaluate.report import Section
 
 FAILED = 1
 USAGE = 2
@@ -37,6 +42,33 @@ def warnings_as_lines() -> Iterator[None]:
   finally:
     log.removeHandler(handler)
     log.propagate = propagates
+
+
+def print_report(
+  reported: Evaluation | Comparison,
+  sections: Iterable[Section],
+  format_: str,
+) -> None:
+  """Prints a report of predictions.
+
+  Args:
+    reported: The record that JSON gives.
+    sections: What people read.
+    format_: 'text', 'markdown' or 'json'.
+  """
+  from cmnist_tfds.evaluate import report
+
+  if format_ == 'json':
+    print(report.to_json(reported))
+    return
+  if format_ == 'markdown':
+    print(report.to_markdown(sections), end='')
+    return
+  for number, section in enumerate(sections):
+    print(f'{"" if number == 0 else chr(10)}{section.title}')
+    print_table(section.rows)
+    for line in section.lines:
+      print(line)
 
 
 def print_table(

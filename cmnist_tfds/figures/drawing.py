@@ -48,7 +48,7 @@ DARK = Theme(
 )
 
 # The name of a colour of a theme.
-Color = Literal['ink', 'faint', 'rule', 'train', 'test']
+Color = Literal['paper', 'ink', 'faint', 'rule', 'train', 'test']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,13 +74,17 @@ class Text:
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
-  """A filled rectangle; x and y are its top left corner, in pixels."""
+  """A filled rectangle; x and y are its top left corner, in pixels.
+
+  With less `opacity` than 1, the background shows through.
+  """
 
   x: float
   y: float
   width: float
   height: float
   color: Color
+  opacity: float = 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw
 
 from cmnist_tfds.figures import fonts
 from cmnist_tfds.figures.drawing import Bar, Drawing, Theme, Tile
@@ -39,7 +39,10 @@ def to_image(drawing: Drawing, theme: Theme) -> Image.Image:
       # its right edge left of its left edge.
       right, bottom = mark.x + mark.width - 1, mark.y + mark.height - 1
       if right >= mark.x and bottom >= mark.y:
-        draw.rectangle((mark.x, mark.y, right, bottom), fill=color)
+        draw.rectangle(
+          (mark.x, mark.y, right, bottom),
+          fill=_blend(theme.paper, color, mark.opacity),
+        )
       continue
     text, font = fonts.text_and_font(mark.text, mark.size)
     draw.text(
@@ -50,3 +53,13 @@ def to_image(drawing: Drawing, theme: Theme) -> Image.Image:
       anchor=_ANCHORS[mark.anchor],
     )
   return picture
+
+
+def _blend(paper: str, color: str, opacity: float) -> tuple[int, ...]:
+  """Returns a colour as it looks on the background."""
+  return tuple(
+    round(below + (above - below) * opacity)
+    for below, above in zip(
+      ImageColor.getrgb(paper), ImageColor.getrgb(color), strict=True
+    )
+  )

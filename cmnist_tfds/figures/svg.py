@@ -63,9 +63,10 @@ def _to_element(mark: Mark, theme: Theme, urls: dict[int, str]) -> str:
     )
   color = getattr(theme, mark.color)
   if isinstance(mark, Bar):
+    opacity = '' if mark.opacity == 1 else f' opacity="{mark.opacity:.3f}"'
     return (
       f'<rect x="{mark.x:g}" y="{mark.y:g}" width="{mark.width:g}"'
-      f' height="{mark.height:g}" fill="{color}"/>'
+      f' height="{mark.height:g}" fill="{color}"{opacity}/>'
     )
   # Some programs that draw SVG do not support `dominant-baseline`.
   return (

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cmnist audit`: images that occur twice."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import itertools
+import pathlib
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cmnist_tfds import atomic, streams, subsets
+from cmnist_tfds import sources as sources_lib
+from cmnist_tfds.cli import arguments, terminal
+from cmnist_tfds.evaluate import duplicates
+from cmnist_tfds.evaluate.duplicates import Duplicates
+from cmnist_tfds.subsets import Subset
+
+if TYPE_CHECKING:
+  from cmnist_tfds.cli.arguments import Subparsers
+
+# Pairs up to this multiple of the threshold are listed.
+_LISTED = 2
+
+
+def register(subparsers: Subparsers) -> None:
+  """Adds the command."""
+  parser = arguments.add_command(
+    subparsers,
+    'audit',
+    run,
+    'find images that occur twice, exactly or nearly, within and across splits'
+    ' and sources',
+  )
+  parser.add_argument(
+    'name',
+    metavar='KEY|NAME',
+    help='key of a source, such as F, or name of a subset, such as 2-FKd',
+  )
+  arguments.add_dataset(parser)
+  parser.add_argument(
+    '--threshold',
+    type=_ratio,
+    default=duplicates.THRESHOLD,
+    metavar='R',
+    help='largest ratio |a-b|^2/(|a||b|) of near-copies (default:'
+    f' {duplicates.THRESHOLD}); pairs up to twice as much are listed',
+  )
+  parser.add_argument(
+    '--pairs',
+    metavar='FILE',
+    type=pathlib.Path,
+    help='write the listed pairs as tab-separated values, with their rows in the'
+    " sources' files",
+  )
+  parser.add_argument(
+    '--picture',
+    metavar='FILE',
+    type=pathlib.Path,
+    help='draw the nearest pairs to a .png or .svg file',
+  )
+
+
+def run(args: argparse.Namespace) -> int:
+  """Runs the command; returns its exit status."""
+  import tqdm
+
+  from cmnist_tfds.figures import pair_grid, pictures
+
+  if args.picture:
+    pictures.check_picture(args.picture)
+  if args.pairs:
+    atomic.check_file(args.pairs)
+  subset = _subset(args.name)
+  parts = duplicates.audited_images(
+    subset, lambda source: arguments.opened_source(source, args)
+  )
+  limit = _LISTED * args.threshold
+  with tqdm.tqdm(
+    desc='Comparing',
+    unit=' images',
+    disable=not streams.is_terminal(sys.stderr),
+  ) as bar:
+
+    def progress(compared: int, total: int) -> None:
+      bar.total = total
+      bar.update(compared)
+
+    found = duplicates.find_duplicates(parts, limit, progress)
+  if args.pairs:
+    atomic.write_file(args.pairs, _tsv(found).encode())
+  if args.picture:
+    title = f'{"cmnist_sample" if args.sample else "cmnist"}/{subset.name}'
+    pictures.save(
+      pair_grid.draw_duplicates(found, title), args.picture, dark=False
+    )
+  _print(found, args.threshold, limit)
+  return 0
+
+
+def _subset(name: str) -> Subset:
+  try:
+    return subsets.combine([sources_lib.source(name)])
+  except KeyError:
+    return subsets.subset(name)
+
+
+def _ratio(text: str) -> float:
+  ratio = float(text)
+  if not 0 < ratio <= 1:
+    raise argparse.ArgumentTypeError(f'must be above 0, at most 1, not {text}')
+  return ratio
+
+
+def _tsv(found: Duplicates) -> str:
+  out = io.StringIO()
+  writer = csv.writer(out, delimiter='\t', lineterminator='\n')
+  fields = ('source', 'split', 'row', 'class')
+  writer.writerow(
+    ['ratio', *(f'{field}_{n}' for n in (1, 2) for field in fields)]
+  )
+  for pair, ratio in zip(
+    found.pairs.tolist(), found.ratios.tolist(), strict=True
+  ):
+    of_pair = [found.find(number) for number in pair]
+    writer.writerow(
+      [
+        f'{ratio:.6f}',
+        *itertools.chain.from_iterable(
+          (p.source.key, p.split, p.rows[n], p.class_name(n))
+          for p, n in of_pair
+        ),
+      ]
+    )
+  return out.getvalue()
+
+
+def _print(found: Duplicates, threshold: float, limit: float) -> None:
+  titles = [part.title for part in found.parts]
+  ends = np.cumsum([len(part.rows) for part in found.parts])
+  terminal.print_table(
+    [
+      ('images', 'number', 'different'),
+      *(
+        (title, len(firsts), len(np.unique(firsts)))
+        for title, firsts in zip(
+          titles, np.split(found.firsts, ends[:-1]), strict=True
+        )
+      ),
+    ],
+    right_from=1,
+  )
+  near = found.ratios <= limit
+  parts, ratios = found.part_of(found.pairs[near]), found.ratios[near]
+  rows = [('pairs', '', 'equal', f'<= {threshold:g}', f'<= {limit:g}')]
+  for of_pair in np.unique(parts, axis=0).tolist():
+    within = ratios[(parts == of_pair).all(axis=1)]
+    counts = [int((within <= most).sum()) for most in (0, threshold, limit)]
+    rows.append((*(titles[part] for part in of_pair), *map(str, counts)))
+  print()
+  terminal.print_table(rows, right_from=2)
+  copied, listed = (found.with_copy(most).sum() for most in (threshold, limit))
+  print(
+    f'\n{copied:,} test images have a copy or a near-copy in train (ratio at most'
+    f' {threshold:g}), {listed:,} within {limit:g}.'
+  )
+  if len(found.pairs):
+    one, other = (found.find(number) for number in found.pairs[0].tolist())
+    print(
+      f'Nearest pair: ratio {found.ratios[0]:.2g},'
+      f' {one[0].title} row {one[0].rows[one[1]]} and'
+      f' {other[0].title} row {other[0].rows[other[1]]}.'
+    )

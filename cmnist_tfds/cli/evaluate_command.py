@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cmnist evaluate`: the scores of predictions."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from typing import TYPE_CHECKING
+
+from cmnist_tfds import subsets
+from cmnist_tfds.cli import arguments, terminal
+from cmnist_tfds.evaluate import evaluation, report
+
+if TYPE_CHECKING:
+  from cmnist_tfds.cli.arguments import Subparsers
+
+
+def register(subparsers: Subparsers) -> None:
+  """Adds the command."""
+  parser = arguments.add_command(
+    subparsers,
+    'evaluate',
+    run,
+    'score predictions: accuracies with intervals, classes, confusion',
+  )
+  arguments.add_name(parser)
+  parser.add_argument(
+    'files',
+    metavar='FILE',
+    nargs='+',
+    help='file of predictions, as cmnist_tfds.save_predictions writes; several'
+    ' are the runs of one method',
+  )
+  arguments.add_dataset(parser)
+  arguments.add_report_format(parser)
+  parser.add_argument(
+    '--confusion',
+    metavar='FILE',
+    type=pathlib.Path,
+    help='draw the confusion of the classes to a .png or .svg file',
+  )
+  parser.add_argument(
+    '--assume_order',
+    action='store_true',
+    help='score .npy or .csv files that hold predictions alone, on trust that'
+    ' they are in the order of the prepared test set',
+  )
+  arguments.add_trust_labels(parser)
+  parser.add_argument(
+    '--without',
+    choices=('near-duplicates',),
+    help='leave out test images of which the full training set has a copy or a'
+    ' near-copy, as cmnist audit finds them',
+  )
+
+
+def run(args: argparse.Namespace) -> int:
+  """Runs the command; returns its exit status."""
+  from cmnist_tfds.figures import confusion_matrix, pictures
+
+  if args.confusion:
+    pictures.check_picture(args.confusion)
+  subset = subsets.subset(args.name)
+  opened = None if args.trust_labels else arguments.opened_subset(subset, args)
+  runs = evaluation.read_runs(
+    subset, args.files, opened, assume_order=args.assume_order
+  )
+  copied = None
+  if args.without:
+    copied = evaluation.find_copied(
+      runs, opened, lambda source: arguments.opened_source(source, args)
+    )
+  scored = evaluation.score(
+    runs, labels_trusted=args.trust_labels, copied=copied
+  )
+  if args.confusion:
+    pictures.save(
+      confusion_matrix.draw_confusion(scored), args.confusion, dark=False
+    )
+  terminal.print_report(scored, report.evaluation_sections(scored), args.format)
+  return 0

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds images that occur twice, exactly or nearly.
+
+Two images a and b are as near as their ratio |a - b|^2 / (|a| |b|), the squared
+distance of their pixels relative to their norms. It is 0 for equal images and
+does not change with brightness.
+
+Only few pairs of images are compared pixel by pixel. The ratio is at least
+(|a| - |b|)^2 / (|a| |b|), so images of very different norms are not compared.
+The distance is at least that of the images averaged over squares of 4 x 4 pixels,
+so these are compared first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from cmnist_tfds import subsets
+from cmnist_tfds.cache.shuffle_order import shuffle_order
+from cmnist_tfds.load.file_order import FileOrderSplit
+from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.sources import IMAGE_SIZE, Source
+from cmnist_tfds.subsets import Subset
+
+# Pairs with at most this ratio count as near-copies; those with at most twice as
+# much are listed.
+THRESHOLD = 0.005
+
+# Side of the squares that are averaged.
+_SQUARE = 4
+# How many images are averaged, and how many pairs compared, at once.
+_AT_ONCE = 2**13
+_ROWS = 1024
+_COLUMNS = 4096
+# Bounds are computed in float32, with errors below this part of |a| |b|.
+_ROUNDING = 2e-5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AuditedImages:
+  """The images of one split of a source that are compared.
+
+  Attributes:
+    source: The source.
+    split: 'train' or 'test'.
+    rows: int64 (n,), their rows in the files of the source.
+    raw_labels: int64 (n,), their labels in the files.
+    images: uint8 (n, 784).
+  """
+
+  source: Source
+  split: str
+  rows: np.ndarray
+  raw_labels: np.ndarray
+  images: np.ndarray
+
+  @property
+  def title(self) -> str:
+    """The key of the source and the name of the split."""
+    return f'{self.source.key} {self.split}'
+
+  def class_name(self, number: int) -> str:
+    """Returns the name of the class of an image."""
+    raw_label = int(self.raw_labels[number])
+    return self.source.class_names[self.source.class_numbers[raw_label]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Duplicates:
+  """Pairs of images that are equal or near.
+
+  Images are numbered along the parts. Of equal images the first one stands for
+  all others: each other one forms an exact pair with it, and only the first one
+  occurs in pairs of images that are not equal.
+
+  Attributes:
+    parts: The images.
+    firsts: int64 (n,), for each image the first one that is equal to it.
+    pairs: int64 (m, 2), the pairs, nearest first; the smaller number first.
+    ratios: float64 (m,), their ratios.
+    limit: All pairs up to this ratio are there. If there is none, the nearest
+      pair is there.
+  """
+
+  parts: Sequence[AuditedImages]
+  firsts: np.ndarray
+  pairs: np.ndarray
+  ratios: np.ndarray
+  limit: float
+
+  def part_of(self, numbers: np.ndarray) -> np.ndarray:
+    """Returns the numbers of the parts that images are in."""
+    ends = np.cumsum([len(part.rows) for part in self.parts])
+    return np.searchsorted(ends, numbers, side='right')
+
+  def find(self, number: int) -> tuple[AuditedImages, int]:
+    """Returns the part that an image is in, and its number there."""
+    for part in self.parts:
+      if number < len(part.rows):
+        return part, number
+      number -= len(part.rows)
+    raise IndexError(number)
+
+  def with_copy(
+    self, threshold: float, of: str = 'test', among: str = 'train'
+  ) -> np.ndarray:
+    """Returns which images have a copy or a near-copy in a split.
+
+    Args:
+      threshold: The largest ratio of a near-copy, at most `limit`.
+      of: The split of the images.
+      among: The split in which copies are looked for.
+
+    Returns:
+      bool (n,), for all images; false for those of other splits than `of`.
+    """
+    split = np.repeat(
+      [part.split for part in self.parts],
+      [len(part.rows) for part in self.parts],
+    )
+    # Whether an image, or one that is equal to it, is among those of the split.
+    group = np.zeros(len(split), bool)
+    group[self.firsts[split == among]] = True
+    near = group.copy()
+    pairs = self.pairs[(self.ratios > 0) & (self.ratios <= threshold)]
+    for one, other in (pairs.T, pairs.T[::-1]):
+      near[one[group[other]]] = True
+    return near[self.firsts] & (split == of)
+
+
+def audited_images(
+  subset: Subset, open_source: Callable[[Source], Opened]
+) -> list[AuditedImages]:
+  """Reads the images of a subset.
+
+  Args:
+    subset: The subset.
+    open_source: Opens the subset that consists of a source alone.
+
+  Returns:
+    The train and the test split of each source.
+  """
+  parts = []
+  for source, taken in subset.members:
+    opened = open_source(source)
+    for split in source.splits:
+      of_files = FileOrderSplit(opened, split)
+      rows = subsets.rows(of_files.raw_labels, taken, subset.train_limit(split))
+      parts.append(
+        AuditedImages(
+          source, split, rows, of_files.raw_labels[rows], of_files.images(rows)
+        )
+      )
+  return parts
+
+
+def find_duplicates(
+  parts: Sequence[AuditedImages],
+  limit: float = 2 * THRESHOLD,
+  progress: Callable[[int, int], object] = lambda done, total: None,
+) -> Duplicates:
+  """Finds all pairs of images up to a ratio.
+
+  Args:
+    parts: The images.
+    limit: The largest ratio of the pairs. If no pair has it, the nearest pair is
+      found.
+    progress: Called with the number of images that have been compared since the
+      last call, and with the number of all.
+
+  Returns:
+    The pairs.
+  """
+  images = np.concatenate([part.images for part in parts])
+  rows = np.ascontiguousarray(images).view(f'V{images.shape[1]}')[:, 0]
+  _, first, group = np.unique(rows, return_index=True, return_inverse=True)
+  firsts = first[group]
+  copies = np.flatnonzero(firsts != np.arange(len(firsts)))
+  exact = np.stack([firsts[copies], copies], axis=1)
+  unique = np.sort(first)
+  found = _near_pairs(images, unique, limit, progress)
+  while not len(exact) and not len(found[0]) and limit < 4:
+    limit *= 4
+    found = _near_pairs(images, unique, limit, progress)
+    if len(found[0]):
+      # Only the nearest is told: the others are far.
+      nearest = found[1].argmin()
+      found = found[0][[nearest]], found[1][[nearest]]
+  near, ratios = found
+  order = np.lexsort((near[:, 1], near[:, 0], ratios))
+  return Duplicates(
+    parts,
+    firsts,
+    np.concatenate([exact, near[order]]),
+    np.concatenate([np.zeros(len(exact)), ratios[order]]),
+    limit,
+  )
+
+
+def copies_in_train(
+  subset: Subset, open_source: Callable[[Source], Opened]
+) -> np.ndarray:
+  """Returns which test images have a copy or near-copy in the training set.
+
+  Args:
+    subset: The subset. Reduced forms are treated as the full one, so that all
+      of them are scored on the same images.
+    open_source: Opens the subset that consists of a source alone.
+
+  Returns:
+    bool (n,), in the order of the prepared test set.
+  """
+  parts = audited_images(subset.full, open_source)
+  found = find_duplicates(parts, THRESHOLD).with_copy(THRESHOLD)
+  in_test = np.repeat(
+    [part.split == 'test' for part in parts],
+    [len(part.rows) for part in parts],
+  )
+  copied = found[in_test]
+  return copied[shuffle_order('test', len(copied))]
+
+
+def _near_pairs(
+  images: np.ndarray,
+  numbers: np.ndarray,
+  limit: float,
+  progress: Callable[[int, int], object],
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the pairs of different images up to a ratio, and their ratios.
+
+  Args:
+    images: uint8 (n, 784).
+    numbers: The images that are compared, no two of which are equal.
+    limit: The largest ratio.
+    progress: As in `find_duplicates`.
+  """
+  norms, averages = _describe(images, numbers)
+  # A black image is near to no other.
+  numbers, averages = numbers[norms > 0], averages[norms > 0]
+  norms = norms[norms > 0]
+  order = np.argsort(-norms, kind='stable')
+  numbers, norms, averages = numbers[order], norms[order], averages[order]
+  left, right = _factors(norms, averages, limit + _ROUNDING)
+  # Norms differ by at most this factor, which solves f + 1 / f - 2 = limit.
+  factor = 1 + limit / 2 + math.sqrt(limit + limit**2 / 4)
+  pairs, ratios = [np.empty((0, 2), np.int64)], [np.empty(0)]
+  for start in range(0, len(numbers), _ROWS):
+    stop = min(start + _ROWS, len(numbers))
+    end = int(np.searchsorted(-norms, -norms[stop - 1] / factor, 'right'))
+    for begin in range(start, end, _COLUMNS):
+      products = left[start:stop] @ right[begin : min(begin + _COLUMNS, end)].T
+      one, other = np.divmod(np.flatnonzero(products >= 0), products.shape[1])
+      one, other = one + start, other + begin
+      later = other > one
+      one, other = one[later], other[later]
+      exact = _ratios(
+        images, numbers[one], numbers[other], norms[one] * norms[other]
+      )
+      within = exact <= limit
+      pairs.append(
+        np.sort(
+          np.stack([numbers[one[within]], numbers[other[within]]], axis=1),
+          axis=1,
+        )
+      )
+      ratios.append(exact[within])
+    progress(stop - start, len(numbers))
+  return np.concatenate(pairs), np.concatenate(ratios)
+
+
+def _describe(
+  images: np.ndarray, numbers: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns norms and averages.
+
+  Returns:
+    float64 (m,), the norms; float32 (m, 49), the sums of pixels in squares,
+    scaled so that their distances are lower bounds of those of the images.
+  """
+  norms, averages = [np.empty(0)], []
+  squares = IMAGE_SIZE // _SQUARE
+  for start in range(0, len(numbers), _AT_ONCE):
+    batch = images[numbers[start : start + _AT_ONCE]].astype(np.float32)
+    # Sums of squares exceed the integers that float32 has.
+    norms.append(np.sqrt(np.einsum('ij,ij->i', batch, batch, dtype=np.float64)))
+    sums = batch.reshape(-1, squares, _SQUARE, squares, _SQUARE).sum((2, 4))
+    averages.append(sums.reshape(len(batch), -1) / _SQUARE)
+  return np.concatenate(norms), np.concatenate(averages)
+
+
+def _factors(
+  norms: np.ndarray, averages: np.ndarray, limit: float
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns two matrices whose product is negative for pairs that are not near.
+
+  Returns:
+    float32 (m, 52) each. Half of limit * |a| |b| less the squared distance of
+    the averages is the product of a row of each.
+  """
+  squares = np.einsum('ij,ij->i', averages, averages, dtype=np.float64)
+  ones = np.ones(len(norms))
+  left = [squares, ones, norms]
+  right = [-ones / 2, -squares / 2, norms * limit / 2]
+  return (
+    np.column_stack([averages, *left]).astype(np.float32),
+    np.column_stack([averages, *right]).astype(np.float32),
+  )
+
+
+def _ratios(
+  images: np.ndarray, one: np.ndarray, other: np.ndarray, norms: np.ndarray
+) -> np.ndarray:
+  """Returns the exact ratios of pairs, float64 (m,)."""
+  squares = np.empty(len(one))
+  for start in range(0, len(one), _AT_ONCE):
+    batch = slice(start, start + _AT_ONCE)
+    apart = images[one[batch]].astype(np.int32) - images[other[batch]]
+    squares[batch] = np.einsum('ij,ij->i', apart, apart)
+  return squares / norms

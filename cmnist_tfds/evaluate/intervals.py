@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Confidence intervals of accuracies, and the test for paired predictions.
+
+All intervals have 95 % confidence. They say how much a figure would vary with
+the choice of the test images. They say nothing about seeds or training sets.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+CONFIDENCE = 0.95
+
+# The quantile of the normal distribution that belongs to the confidence.
+_Z = 1.959963984540054
+
+_BISECTIONS = 80
+
+
+class Estimate(NamedTuple):
+  """A figure and the limits of its interval."""
+
+  value: float
+  low: float
+  high: float
+
+
+def wilson(right: float, total: int) -> Estimate:
+  """Returns a share with its Wilson interval.
+
+  Args:
+    right: How many examples were recognised. It may be a mean over runs.
+    total: How many examples there are, at least 1.
+  """
+  share = right / total
+  center = (share + _Z**2 / (2 * total)) / (1 + _Z**2 / total)
+  half = (_Z / (1 + _Z**2 / total)) * math.sqrt(
+    share * (1 - share) / total + _Z**2 / (4 * total**2)
+  )
+  return Estimate(share, max(center - half, 0.0), min(center + half, 1.0))
+
+
+def mean_of_shares(
+  right: np.ndarray, total: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Returns the mean of the shares of several classes, with its interval.
+
+  The interval is the score interval of a stratified sample. It is the set of
+  means that a score test does not reject, where the shares of the classes are
+  the most likely ones with that mean. For one class it is Wilson's interval.
+
+  Args:
+    right: (..., classes), how many examples of each class were recognised.
+    total: (classes,), how many examples each class has, at least 1.
+
+  Returns:
+    The mean and its lower and upper limit, each of shape (...).
+  """
+  shares = right / total
+  low = _lower_limit(shares, total)
+  return shares.mean(axis=-1), low, 1 - _lower_limit(1 - shares, total)
+
+
+def _lower_limit(shares: np.ndarray, total: np.ndarray) -> np.ndarray:
+  """Returns the lower limit of `mean_of_shares`.
+
+  The most likely shares with a given mean solve, with a multiplier m,
+  total * (share - p) = m / classes * p * (1 - p) for each class. Then the
+  observed mean exceeds the mean of p by m * variance(p), which is the quantile
+  times the standard deviation where m * sqrt(variance(p)) is the quantile.
+  """
+  weight = 1 / shares.shape[-1]
+
+  def most_likely(multiplier: np.ndarray) -> np.ndarray:
+    pull = multiplier[..., None] * weight
+    linear = pull + total
+    # This form of the root of the quadratic equation loses no digits.
+    root = np.sqrt(np.maximum(linear**2 - 4 * pull * total * shares, 0))
+    return np.minimum(2 * total * shares / (linear + root), 1)
+
+  # The multiplier is searched on a logarithmic scale.
+  low = np.full(shares.shape[:-1], -40.0)
+  high = np.full(shares.shape[:-1], 80.0)
+  for _ in range(_BISECTIONS):
+    middle = (low + high) / 2
+    multiplier = np.exp(middle)
+    p = most_likely(multiplier)
+    variance = (weight**2 * p * (1 - p) / total).sum(axis=-1)
+    too_far = multiplier * np.sqrt(variance) > _Z
+    low = np.where(too_far, low, middle)
+    high = np.where(too_far, middle, high)
+  return most_likely(np.exp(low)).mean(axis=-1)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+  """Returns the two-sided p of McNemar's exact test.
+
+  Args:
+    only_first: How many examples the first of two models alone recognises.
+    only_second: How many the second alone recognises.
+  """
+  count = only_first + only_second
+  fewer = min(only_first, only_second)
+  if 2 * fewer == count:
+    return 1.0
+  k = np.arange(1, fewer + 1)
+  # Logarithms of the binomial coefficients: the coefficients are too large.
+  logs = np.concatenate([[0.0], np.cumsum(np.log((count - k + 1) / k))])
+  logs -= count * math.log(2)
+  return float(min(2 * np.exp(logs).sum(), 1.0))
+
+
+def paired_difference(
+  only_first: int, only_second: int, total: int
+) -> Estimate:
+  """Returns the difference of two accuracies on the same examples.
+
+  The interval is that of Bonett and Price (2012), Wald's after one more example
+  has been added to both disagreements.
+
+  Args:
+    only_first: How many examples the first of two models alone recognises.
+    only_second: How many the second alone recognises.
+    total: How many examples there are.
+  """
+  first, second = ((n + 1) / (total + 2) for n in (only_first, only_second))
+  half = _Z * math.sqrt((first + second - (first - second) ** 2) / (total + 2))
+  return Estimate(
+    (only_first - only_second) / total,
+    max(first - second - half, -1.0),
+    min(first - second + half, 1.0),
+  )
+
+
+def mean_difference(differences: np.ndarray) -> Estimate:
+  """Returns the mean of differences with its interval, for several runs.
+
+  Args:
+    differences: (n,), for each example, the share of runs of the first model
+      that recognise it minus the share of runs of the second.
+  """
+  mean = float(differences.mean())
+  half = _Z * float(differences.std()) / math.sqrt(len(differences))
+  return Estimate(mean, max(mean - half, -1.0), min(mean + half, 1.0))

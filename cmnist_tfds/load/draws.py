@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Draws of a reduced training set: other examples than the published ones.
+
+A reduced subset keeps the first N training examples of each class in the files
+of the source. That is draw 0. Draw j, from 1, has the j-th N examples of each
+class in the order of the prepared training set, which is a random one. Draws
+from 1 on have no example in common.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cmnist_tfds.errors import SplitError
+from cmnist_tfds.subsets import Subset
+
+
+def class_ranks(labels: np.ndarray) -> np.ndarray:
+  """Returns how many earlier examples of its class each example has.
+
+  Args:
+    labels: Integers (n,).
+
+  Returns:
+    int64 (n,).
+  """
+  order = np.argsort(labels, kind='stable')
+  ordered = labels[order]
+  first = np.searchsorted(ordered, ordered)
+  ranks = np.empty(len(labels), np.int64)
+  ranks[order] = np.arange(len(labels)) - first
+  return ranks
+
+
+def draw_rows(reduced: Subset, labels: np.ndarray, draw: int) -> np.ndarray:
+  """Returns the examples of a draw.
+
+  Args:
+    reduced: A reduced subset.
+    labels: (n,), the labels of the training set of the full subset, in the
+      order of the prepared dataset.
+    draw: The number of the draw, from 1.
+
+  Returns:
+    int64 (m,), numbers of examples in ascending order.
+
+  Raises:
+    SplitError: If a class has too few examples, or the subset is not reduced.
+  """
+  per_class = reduced.per_class
+  if per_class is None:
+    raise SplitError(
+      f'{reduced.title} has all training examples, so it has no draws. Name a'
+      ' reduced form.'
+    )
+  counts = np.bincount(labels, minlength=reduced.num_classes)
+  fewest = int(counts.argmin())
+  if counts[fewest] < draw * per_class:
+    raise SplitError(
+      f'{reduced.title} has {counts[fewest] // per_class} draws, not {draw}:'
+      f' {reduced.classes[fewest].name!r} has {counts[fewest]:,} training'
+      f' examples, and {draw} draws take {draw * per_class:,}. Ask for fewer.'
+    )
+  return np.flatnonzero(class_ranks(labels) // per_class == draw - 1)

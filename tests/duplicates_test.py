@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Copies and near-copies are found, all of them and no others."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import pathlib
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import cmnist_tfds
+from cmnist_tfds import cli, origin, subsets
+from cmnist_tfds import sources as sources_lib
+from cmnist_tfds.errors import PredictionsError
+from cmnist_tfds.evaluate import duplicates, predictions
+from cmnist_tfds.evaluate.duplicates import AuditedImages
+from cmnist_tfds.load.open_subset import open_subset
+
+
+def _parts(train, test, key='F'):
+  """Makes parts of images (n, 784); their labels are 0 and their rows shifted."""
+  source = sources_lib.source(key)
+  return [
+    AuditedImages(
+      source,
+      split,
+      np.arange(len(images)) + 100,
+      np.full(len(images), source.first_label),
+      np.asarray(images, np.uint8),
+    )
+    for split, images in (('train', train), ('test', test))
+  ]
+
+
+def _brute_force(images, limit):
+  """All pairs within a limit, with their ratios, in integers."""
+  images = images.astype(np.int64)
+  norms = np.sqrt((images**2).sum(axis=1))
+  found = {}
+  for i, j in itertools.combinations(range(len(images)), 2):
+    squared = ((images[i] - images[j]) ** 2).sum()
+    if squared and norms[i] * norms[j]:
+      ratio = squared / (norms[i] * norms[j])
+      if ratio <= limit:
+        found[i, j] = ratio
+  return found
+
+
+def _families(rng, count):
+  """Images that are the nearer to each other the later they come."""
+  base = rng.integers(0, 200, (12, 784))
+  noise = rng.normal(0, 1, (count, 784)) * np.linspace(60, 1, count)[:, None]
+  return np.clip(base[rng.integers(0, 12, count)] + noise, 0, 255)
+
+
+@pytest.mark.parametrize('limit', [0.001, 0.01, 0.2])
+def test_all_pairs_are_found(limit):
+  images = _families(np.random.default_rng(0), 160).astype(np.uint8)
+  images = np.unique(images, axis=0)
+  found = duplicates.find_duplicates(_parts(images[:90], images[90:]), limit)
+  expected = _brute_force(images, limit)
+  assert expected
+  pairs = dict(
+    zip(map(tuple, found.pairs.tolist()), found.ratios.tolist(), strict=True)
+  )
+  assert pairs == pytest.approx(expected)
+  assert list(pairs.values()) == sorted(pairs.values())
+
+
+def test_without_a_pair_the_nearest_is_told():
+  rng = np.random.default_rng(1)
+  images = rng.integers(0, 256, (50, 784)).astype(np.uint8)
+  found = duplicates.find_duplicates(_parts(images[:30], images[30:]), 1e-6)
+  nearest = min(_brute_force(images, 9).items(), key=lambda pair: pair[1])
+  assert len(found.pairs) == 1
+  assert tuple(found.pairs[0]) == nearest[0]
+  assert found.ratios[0] == pytest.approx(nearest[1])
+
+
+def test_equal_images_form_a_group_with_the_first():
+  rng = np.random.default_rng(2)
+  images = rng.integers(0, 256, (10, 784)).astype(np.uint8)
+  images[[4, 7, 9]] = images[1]
+  near = images[3].copy()
+  near[5] ^= 1
+  found = duplicates.find_duplicates(_parts(images[:6], [*images[6:], near]))
+  assert found.firsts[[1, 4, 7, 9]].tolist() == [1] * 4
+  assert found.pairs.tolist() == [[1, 4], [1, 7], [1, 9], [3, 10]]
+  assert found.ratios[:3].tolist() == [0, 0, 0] and found.ratios[3] > 0
+  assert np.flatnonzero(found.with_copy(0)).tolist() == [7, 9]
+  assert np.flatnonzero(found.with_copy(0.01)).tolist() == [7, 9, 10]
+  assert np.flatnonzero(found.with_copy(0.01, 'train', 'test')).tolist() == [
+    1,
+    3,
+    4,
+  ]
+
+
+def test_copies_of_a_near_copy_count_too():
+  rng = np.random.default_rng(3)
+  images = rng.integers(0, 256, (4, 784)).astype(np.uint8)
+  near = images[2].copy()
+  near[0] ^= 1
+  found = duplicates.find_duplicates(_parts(images, [near, near]))
+  assert np.flatnonzero(found.with_copy(0.005)).tolist() == [4, 5]
+
+
+@pytest.mark.parametrize('value', [0, 255])
+def test_blank_images_are_copies_of_each_other_only(value):
+  rng = np.random.default_rng(4)
+  images = rng.integers(0, 256, (20, 784)).astype(np.uint8)
+  images[[3, 8]] = value
+  found = duplicates.find_duplicates(_parts(images, images[:0]))
+  assert found.pairs.tolist() == [[3, 8]]
+
+
+def test_a_single_image_has_no_pair():
+  image = np.ones((1, 784), np.uint8)
+  found = duplicates.find_duplicates(_parts(image, image[:0]))
+  assert len(found.pairs) == 0
+  assert not found.with_copy(1).any()
+
+
+# Real files -------------------------------------------------------------------
+
+
+def test_notmnist_has_the_known_number_of_different_test_images(origin_files):
+  source = sources_lib.source('N')
+  try:
+    arrays = origin.load_split.load_split(
+      source, 'test', origin.Locations(manual_dir=origin_files)
+    )
+  except cmnist_tfds.OriginFileError as error:
+    pytest.skip(str(error))
+  images = arrays.images.reshape(-1, 784)
+  part = AuditedImages(
+    source, 'test', np.arange(len(images)), arrays.labels.astype(int), images
+  )
+  found = duplicates.find_duplicates([part], 1e-9)
+  assert len(np.unique(found.firsts)) == 9804
+  largest = np.bincount(found.firsts).argmax()
+  white = np.flatnonzero(found.firsts == largest)
+  assert (images[white] == 255).all() or (images[white] == 0).all()
+  assert len(white) == 141
+  assert {part.class_name(n) for n in white} == {'I'}
+
+
+def test_fashion_mnist_has_the_known_near_copies(origin_files):
+  source = sources_lib.source('F')
+  locations = origin.Locations(manual_dir=origin_files)
+  parts = []
+  for split in ('train', 'test'):
+    try:
+      arrays = origin.load_split.load_split(source, split, locations)
+    except cmnist_tfds.OriginFileError as error:
+      pytest.skip(str(error))
+    parts.append(
+      AuditedImages(
+        source,
+        split,
+        np.arange(len(arrays.labels)),
+        arrays.labels.astype(int),
+        arrays.images.reshape(-1, 784),
+      )
+    )
+  found = duplicates.find_duplicates(parts)
+  assert (found.ratios > 0).all()
+  assert [found.with_copy(most).sum() for most in (0.005, 0.01)] == [11, 31]
+
+
+# The commands -----------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory) -> pathlib.Path:
+  folder = tmp_path_factory.mktemp('data')
+  names = ['1-F', '1-Kd', '2-FKd']
+  arguments = ['build', *names, '--sample', '--data_dir', str(folder)]
+  assert cli.main(arguments) == 0
+  return folder
+
+
+def _run(capsys, *argv):
+  try:
+    status = cli.main([str(arg) for arg in argv])
+  except SystemExit as stopped:
+    status = stopped.code
+  printed = capsys.readouterr()
+  assert 'Traceback' not in printed.err
+  return status, printed.out, printed.err
+
+
+@pytest.mark.parametrize('name', ['F', '1-F', '2-FKd'])
+def test_the_command_lists_pairs_by_their_rows(
+  capsys, data_dir, tmp_path, name
+):
+  files = [tmp_path / 'pairs.tsv', tmp_path / 'pairs.svg']
+  status, out, err = _run(
+    *(capsys, 'audit', name, '--sample', '--data_dir', data_dir),
+    *('--threshold', '0.05', '--pairs', files[0], '--picture', files[1]),
+  )
+  assert (status, err) == (0, '')
+  assert 'F train' in out and 'Nearest pair: ratio' in out
+  rows = list(csv.DictReader(files[0].open(encoding='utf-8'), delimiter='\t'))
+  assert rows
+  arrays = {}
+  for row in rows:
+    pixels = []
+    for n in ('1', '2'):
+      key, split = row[f'source_{n}'], row[f'split_{n}']
+      if (key, split) not in arrays:
+        arrays[key, split] = origin.load_split.load_split(
+          sources_lib.source(key),
+          split,
+          origin.Locations(
+            manual_dir=cmnist_tfds.resources.folder('dummy_data')
+          ),
+          allow_unverified=True,
+        )
+      of_split = arrays[key, split]
+      number = int(row[f'row_{n}'])
+      source = sources_lib.source(key)
+      assert row[f'class_{n}'] == source.class_names[of_split.labels[number]]
+      pixels.append(of_split.images[number].astype(float).ravel())
+    a, b = pixels
+    ratio = ((a - b) ** 2).sum() / (np.linalg.norm(a) * np.linalg.norm(b))
+    assert ratio == pytest.approx(float(row['ratio']), abs=1e-6)
+    assert ratio <= 0.1
+  tiles = list(
+    ElementTree.parse(files[1]).iter('{http://www.w3.org/2000/svg}image')
+  )
+  assert len(tiles) == 2 * min(len(rows), 24)
+
+
+@pytest.mark.parametrize(
+  'argv', [['2-FxKd'], ['F', '--threshold', '0'], ['F', '--threshold', 'x']]
+)
+def test_wrong_usage(capsys, argv):
+  assert _run(capsys, 'audit', *argv)[0] == 2
+
+
+def test_evaluation_leaves_out_near_copies(data_dir, monkeypatch):
+  # The sample has few near-copies at the threshold of real data.
+  monkeypatch.setattr(duplicates, 'THRESHOLD', 0.1)
+  subset = subsets.subset('2-FKd')
+  opened = open_subset(subset, data_dir=data_dir, sample=True)
+  labels = predictions.true_labels(opened, 'test')
+  copied = duplicates.copies_in_train(
+    subset,
+    lambda source: open_subset(
+      subsets.combine([source]), data_dir=data_dir, sample=True
+    ),
+  )
+  assert 0 < copied.sum() < len(copied)
+  # The images are those with a near one in the training set.
+  x_train, x_test = (
+    opened.split(split).read(['image'])['image'].reshape(-1, 784).astype(float)
+    for split in ('train', 'test')
+  )
+  for image, is_copied in zip(x_test[:40], copied, strict=False):
+    ratios = ((x_train - image) ** 2).sum(axis=1) / (
+      np.linalg.norm(x_train, axis=1) * np.linalg.norm(image)
+    )
+    assert (ratios.min() <= 0.1) == is_copied
+  # A model that is right on those alone loses everything.
+  wrong = np.where(copied, labels, (labels + 1) % 20)
+  made = predictions.make_predictions(subset, wrong, labels, sample=True)
+  scored, without = (
+    cmnist_tfds.evaluate(
+      '2-FKd',
+      made,
+      data_dir=data_dir,
+      sample=True,
+      without_near_duplicates=leave_out,
+    )
+    for leave_out in (False, True)
+  )
+  assert scored.accuracy.value == pytest.approx(copied.mean())
+  assert without.accuracy.value == 0
+  assert without.examples == (~copied).sum()
+  assert f'{copied.sum():,} test images' in without.notes[-1]
+  with pytest.raises(PredictionsError, match='do not trust labels'):
+    cmnist_tfds.evaluate(
+      '2-FKd',
+      predictions.make_predictions(
+        subset, np.tile(np.arange(20), 1000), np.tile(np.arange(20), 1000)
+      ),
+      trust_labels=True,
+      without_near_duplicates=True,
+    )
+
+
+def test_the_command_leaves_out_near_copies(capsys, data_dir, tmp_path):
+  opened = open_subset(subsets.subset('2-FKd'), data_dir=data_dir, sample=True)
+  labels = predictions.true_labels(opened, 'test')
+  cmnist_tfds.save_predictions(
+    *(tmp_path / 'p.npz', '2-FKd', labels, labels),
+    method='perfect',
+    sample=True,
+    data_dir=data_dir,
+  )
+  status, out, _ = _run(
+    *(capsys, 'evaluate', '2-FKd', tmp_path / 'p.npz'),
+    *('--without', 'near-duplicates', '--sample', '--data_dir', data_dir),
+  )
+  assert status == 0
+  assert 'are left out' in out

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages about scores: snippets run, and figures are right."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import running
+
+from cmnist_tfds import subsets
+from cmnist_tfds.cli.list_command import imbalance
+from cmnist_tfds.evaluate import predictions, results
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+_TEXT = (_REPOSITORY / 'docs/evaluating.md').read_text('utf-8')
+_CHOOSING = (_REPOSITORY / 'docs/choosing.md').read_text('utf-8')
+
+
+def test_snippets_run(tmp_path):
+  snippets = re.findall('^```([a-z]+)\n(.*?)^```$', _TEXT, re.M | re.S)
+  assert len(snippets) > 3
+  for language, code in snippets:
+    running.run(language, code, tmp_path)
+
+
+def test_the_documented_fields_are_those_of_the_file():
+  for field in predictions.ABOUT:
+    assert f'`{field}`' in _TEXT
+  assert predictions.FORMAT in _TEXT
+
+
+def test_the_table_of_subsets_is_right():
+  scores = {
+    (row.subset.name, row.method): row.scores['accuracy']['value']
+    for row in results.read_results(_REPOSITORY / 'results')
+  }
+  rows = re.findall(r'^\| `(.*?)` \| (.*) \|$', _CHOOSING, re.M)
+  assert len(rows) == 8
+  for name, rest in rows:
+    classes, train, balanced, _, *figures = rest.split(' | ')
+    subset = subsets.subset(name)
+    assert int(classes) == subset.num_classes
+    assert int(train.replace(',', '')) == subset.num_train
+    ratio = imbalance(subset)
+    assert balanced == (
+      'yes'
+      if subset.balanced
+      else 'no'
+      if ratio is None
+      else f'no, {float(f"{ratio:.3g}"):g}'
+    )
+    known = (f'{name}-r-10', 'knn-1') in scores
+    assert bool(figures) == known
+    if known:
+      expected = [scores[n, 'knn-1'] for n in (f'{name}-r-10', name)]
+      assert figures[0] == ' / '.join(f'{s:.3f}' for s in expected)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Intervals contain the truth as often as they say, and tests are exact."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cmnist_tfds import subsets
+from cmnist_tfds.evaluate import intervals
+
+# Simulated test sets. With so many, a coverage of .95 is seen as .943 to .957.
+_TIMES = 4000
+# As unbalanced as the test set of Kuzushiji-49: a few classes have a tenth of
+# the examples of most.
+_UNBALANCED = np.repeat([1000, 400, 100, 64], [26, 8, 8, 7])
+_BALANCED = np.full(20, 1000)
+
+
+def _covered(low, high, truth):
+  return float(np.mean((low <= truth) & (truth <= high)))
+
+
+@pytest.mark.parametrize('share', [0.39, 0.85, 0.99])
+@pytest.mark.parametrize('total', [200, 20_000])
+def test_wilson_covers_the_accuracy(share, total):
+  right = np.random.default_rng(0).binomial(total, share, _TIMES)
+  found = np.array([intervals.wilson(r, total) for r in right.tolist()])
+  assert 0.93 <= _covered(found[:, 1], found[:, 2], share) <= 0.97
+
+
+@pytest.mark.parametrize('total', [_BALANCED, _UNBALANCED, np.full(12, 24)])
+@pytest.mark.parametrize(('good', 'bad'), [(3, 2), (18, 2), (50, 1)])
+def test_the_stratified_interval_covers_the_balanced_accuracy(total, good, bad):
+  rng = np.random.default_rng(1)
+  shares = rng.beta(good, bad, len(total))
+  right = rng.binomial(total, shares, (_TIMES, len(total)))
+  _, low, high = intervals.mean_of_shares(right, total)
+  assert 0.93 <= _covered(low, high, shares.mean()) <= 0.97
+
+
+def test_wilson_does_not_cover_the_balanced_accuracy_of_unbalanced_classes():
+  """The reason for the stratified interval."""
+  rng = np.random.default_rng(1)
+  shares = rng.beta(18, 2, len(_UNBALANCED))
+  right = rng.binomial(_UNBALANCED, shares, (_TIMES, len(_UNBALANCED)))
+  total = int(_UNBALANCED.sum())
+  balanced = (right / _UNBALANCED).mean(axis=1)
+  found = np.array([intervals.wilson(b * total, total) for b in balanced])
+  assert _covered(found[:, 1], found[:, 2], shares.mean()) < 0.9
+
+
+@pytest.mark.parametrize('right', [0, 1, 37, 99, 100])
+def test_for_one_class_the_stratified_interval_is_wilsons(right):
+  expected = intervals.wilson(right, 100)
+  found = intervals.mean_of_shares(np.array([right]), np.array([100]))
+  np.testing.assert_allclose(found, expected, atol=1e-12)
+  scipys = stats.binomtest(right, 100).proportion_ci(method='wilson')
+  np.testing.assert_allclose(expected[1:], scipys, atol=1e-12)
+
+
+@pytest.mark.parametrize('right', [0, 30])
+def test_limits_of_the_stratified_interval_are_shares(right):
+  total = np.array([30, 30, 5])
+  value, low, high = intervals.mean_of_shares(np.minimum(right, total), total)
+  assert 0 <= low <= value <= high <= 1
+  assert low < high
+
+
+@pytest.mark.parametrize(
+  ('first', 'second'),
+  [(626, 512), (0, 0), (5, 5), (0, 9), (3, 1), (60_000, 61_000)],
+)
+def test_mcnemar_is_exact(first, second):
+  found = intervals.mcnemar(first, second)
+  expected = (
+    stats.binomtest(first, first + second).pvalue if first + second else 1
+  )
+  assert found == pytest.approx(expected, rel=1e-8)
+
+
+def test_the_paired_interval_covers_the_difference():
+  rng = np.random.default_rng(2)
+  for both, first, second, total in (
+    (0.82, 0.031, 0.026, 20_000),
+    (0.5, 0.2, 0.1, 100),
+  ):
+    drawn = rng.multinomial(
+      total, [both, first, second, 1 - both - first - second], _TIMES
+    )
+    found = np.array(
+      [
+        intervals.paired_difference(a, b, total)
+        for _, a, b, _ in drawn.tolist()
+      ]
+    )
+    assert 0.93 <= _covered(found[:, 1], found[:, 2], first - second) <= 0.97
+
+
+def test_the_interval_of_mean_differences_covers_the_difference():
+  rng = np.random.default_rng(3)
+  shares = np.array([0.85, 0.85, 0.85]), np.array([0.8, 0.8, 0.8])
+  covered = 0
+  for _ in range(1000):
+    right = [(rng.random((2000, 3)) < s).mean(axis=1) for s in shares]
+    _, low, high = intervals.mean_difference(right[0] - right[1])
+    covered += low <= 0.05 <= high
+  assert 0.93 <= covered / 1000 <= 0.97
+
+
+def test_known_sizes_of_k49_are_as_unbalanced_as_the_simulated_ones():
+  counts = [c.test for c in subsets.subset('1-K49').classes]
+  if None in counts:
+    pytest.skip('the sizes of the classes are not declared')
+  assert max(counts) == max(_UNBALANCED) and min(counts) == min(_UNBALANCED)

@@ -1,0 +1,453 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Neighbours are exact, and their votes are those that are documented."""
+
+from __future__ import annotations
+
+import collections
+import json
+import re
+
+import numpy as np
+import pytest
+import synthetic
+from sklearn import neighbors as sklearn_neighbors
+
+from cmnist_tfds import cli, subsets
+from cmnist_tfds.cache import store
+from cmnist_tfds.cache.shuffle_order import shuffle_order
+from cmnist_tfds.errors import SplitError
+from cmnist_tfds.evaluate import nearest_neighbors, predictions, results
+from cmnist_tfds.evaluate.nearest_neighbors import Neighbors
+from cmnist_tfds.load.open_subset import open_subset
+
+
+class _Opened:
+  """A source in memory, read as a prepared one is."""
+
+  def __init__(self, made, digests=None):
+    self._arrays = made.arrays
+    self.digests = digests or {}
+
+  def split(self, spec, *, keep=False):
+    del keep
+    return _View(
+      *self._arrays[spec], shuffle_order(spec, len(self._arrays[spec][1]))
+    )
+
+
+class _View:
+  def __init__(self, images, labels, order):
+    self._features = {'image': images, 'source_label': labels.astype(np.int64)}
+    self._order = order
+
+  def __len__(self):
+    return len(self._order)
+
+  def take(self, numbers, features):
+    return {f: self._features[f][self._order[numbers]] for f in features}
+
+
+def _make(images, **kwargs):
+  """Makes two sources, whose images a function gives for a generator."""
+  made = [
+    synthetic.make(key=key, seed=seed, **kwargs)
+    for seed, key in enumerate(('A', 'B'))
+  ]
+  for seed, one in enumerate(made):
+    rng = np.random.default_rng(seed)
+    for split, (old, labels) in one.arrays.items():
+      del old
+      # Classes are not in turn.
+      one.arrays[split] = (
+        images(rng, len(labels)).reshape(-1, 28, 28).astype(np.uint8),
+        rng.permutation(labels),
+      )
+  return made
+
+
+def _neighbors(made, count, **kwargs):
+  of_source = {one.source: _Opened(one, **kwargs) for one in made}
+  return Neighbors(of_source.__getitem__, count)
+
+
+def _first_rows(labels, size):
+  if size is None:
+    return np.arange(len(labels))
+  return np.sort(
+    np.concatenate([np.flatnonzero(labels == c)[:size] for c in (0, 1)])
+  )
+
+
+def _expected(made, size, k):
+  """The votes of brute force in integers, in the order of the dataset."""
+  images, labels, tests = [], [], []
+  for number, one in enumerate(made):
+    train, of_train = one.arrays['train']
+    rows = _first_rows(of_train, size)
+    images.append(train[rows])
+    labels.append(of_train[rows].astype(int) + 2 * number)
+    tests.append(one.arrays['test'][0])
+  a, b = (
+    np.concatenate(parts).reshape(-1, 784).astype(np.int64)
+    for parts in (tests, images)
+  )
+  distances = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * (a @ b.T)
+  nearest = np.argsort(distances, axis=1, kind='stable')[:, :k]
+  found = []
+  for row in np.concatenate(labels)[nearest].tolist():
+    votes = collections.Counter(row)
+    most = max(votes.values())
+    found.append(next(label for label in row if votes[label] == most))
+  return np.array(found)[shuffle_order('test', len(a))]
+
+
+def _extreme(rng, count):
+  """The largest distances and products there are, and many ties."""
+  return 255 * rng.integers(0, 2, (count, 1)) * np.ones((1, 784), int)
+
+
+@pytest.mark.parametrize(
+  'images',
+  [
+    pytest.param(lambda rng, n: rng.integers(0, 256, (n, 784)), id='noise'),
+    pytest.param(lambda rng, n: 255 * rng.integers(0, 2, (n, 784)), id='black'),
+    pytest.param(_extreme, id='extreme'),
+    pytest.param(
+      lambda rng, n: rng.integers(0, 256, (9, 784))[rng.integers(0, 9, n)],
+      id='copies',
+    ),
+    pytest.param(
+      # Neighbours differ by one grey level in few pixels.
+      lambda rng, n: 128 + (rng.random((n, 784)) < 0.01),
+      id='near',
+    ),
+  ],
+)
+def test_neighbors_are_those_of_brute_force(images):
+  made = _make(images, sizes={'train': 300, 'test': 60})
+  subset = subsets.combine([one.source for one in made])
+  predicted = _neighbors(made, 5).predict(subset, [None, 1, 7], [1, 2, 5])
+  assert len(predicted) == 9
+  for (size, k), labels in predicted.items():
+    np.testing.assert_array_equal(
+      labels, _expected(made, size, k), f'{size} {k}'
+    )
+
+
+def test_many_images_are_compared_in_blocks():
+  made = _make(
+    lambda rng, n: rng.integers(0, 40, (n, 784)),
+    sizes={'train': 5000, 'test': 1100},
+  )[:1]
+  subset = subsets.combine([made[0].source])
+  predicted = _neighbors(made, 3).predict(subset, [None], [3])
+  a, b = (
+    made[0].arrays[split][0].reshape(-1, 784).astype(float)
+    for split in ('test', 'train')
+  )
+  # Doubles are exact here as well.
+  distances = (b**2).sum(1) - 2 * (a @ b.T)
+  nearest = np.argsort(distances, axis=1, kind='stable')[:, :3]
+  labels = made[0].arrays['train'][1].astype(np.int64)[nearest]
+  expected = nearest_neighbors.vote(labels)[shuffle_order('test', 1100)]
+  np.testing.assert_array_equal(predicted[None, 3], expected)
+
+
+def test_products_of_centred_images_are_exact():
+  rng = np.random.default_rng(0)
+  images = np.concatenate(
+    [
+      np.zeros((1, 784), np.uint8),
+      np.full((1, 784), 255, np.uint8),
+      rng.integers(0, 256, (200, 784), np.uint8),
+      255 * rng.integers(0, 2, (200, 784), np.uint8),
+    ]
+  )
+  centred = nearest_neighbors.centred(images)
+  assert centred.dtype == np.float32
+  whole = images.astype(np.int64) - 128
+  np.testing.assert_array_equal(centred @ centred.T, whole @ whole.T)
+  # So large are the largest of them, and float32 has all integers up to there.
+  assert np.abs(whole @ whole.T).max() == 784 * 128**2 < 2**24
+
+
+def test_ties_of_votes_go_to_the_nearest_class():
+  votes = nearest_neighbors.vote(
+    np.array([[3, 1, 1], [2, 1, 3], [1, 2, 2], [0, 5, -1], [4, -1, -1]])
+  )
+  assert votes.tolist() == [1, 2, 2, 0, 4]
+
+
+def test_fewer_images_than_neighbors_all_vote():
+  made = _make(
+    lambda rng, n: rng.integers(0, 256, (n, 784)),
+    sizes={'train': 20, 'test': 10},
+  )[:1]
+  subset = subsets.combine([made[0].source])
+  predicted = _neighbors(made, 5).predict(subset, [1], [5])
+  np.testing.assert_array_equal(predicted[1, 5], _expected(made, 1, 5))
+
+
+def test_neighbors_are_those_of_scikit_learn(tmp_path):
+  name = subsets.subset('1-F')
+  assert (
+    cli.main(['build', '1-F', '--sample', '--data_dir', str(tmp_path)]) == 0
+  )
+  opened = open_subset(name, data_dir=tmp_path, sample=True)
+  predicted = Neighbors(lambda source: opened, 5).predict(
+    name, [None], [1, 3, 5]
+  )
+  (x, y), (x_test, _) = (
+    tuple(opened.split(split).read(['image', 'label']).values())
+    for split in ('train', 'test')
+  )
+  for k in (1, 3, 5):
+    model = sklearn_neighbors.KNeighborsClassifier(k, algorithm='brute')
+    model.fit(x.reshape(-1, 784).astype(float), y)
+    shares = model.predict_proba(x_test.reshape(-1, 784).astype(float))
+    # Ties of votes, which scikit-learn gives to the first class, aside.
+    clear = np.sort(shares, axis=1)[:, -1] > np.sort(shares, axis=1)[:, -2]
+    assert clear.sum() > 0.7 * len(x_test)
+    np.testing.assert_array_equal(
+      predicted[None, k][clear], shares.argmax(axis=1)[clear]
+    )
+
+
+def test_neighbors_are_kept_and_belong_to_their_data():
+  made = _make(
+    lambda rng, n: rng.integers(0, 256, (n, 784)),
+    sizes={'train': 60, 'test': 10},
+  )
+  subset = subsets.combine([one.source for one in made])
+  digests = {'train': 'first', 'test': 'first'}
+  store.clear('neighbors')
+  compared = []
+  for _ in range(2):
+    search = Neighbors(
+      {one.source: _Opened(one, digests) for one in made}.__getitem__,
+      3,
+      compared.append,
+    )
+    predicted = search.predict(subset, [None, 1], [3])
+    assert sum(compared) == sum(search.cost(subset, [None, 1]).values())
+    np.testing.assert_array_equal(predicted[None, 3], _expected(made, None, 3))
+    compared.clear()
+  assert len(store.entries('neighbors')) == 4
+  others = _make(
+    lambda rng, n: rng.integers(0, 9, (n, 784)), sizes={'train': 60, 'test': 10}
+  )
+  for one, other in zip(made, others, strict=True):
+    one.arrays.update(other.arrays)
+  search = _neighbors(made, 3, digests={'train': 'second', 'test': 'first'})
+  predicted = search.predict(subset, [None, 1], [3])
+  np.testing.assert_array_equal(predicted[None, 3], _expected(made, None, 3))
+  store.clear('neighbors')
+
+
+def test_draws_have_no_example_in_common_and_vote_alike():
+  made = _make(
+    lambda rng, n: rng.integers(0, 256, (n, 784)),
+    sizes={'train': 60, 'test': 20},
+  )
+  full = subsets.combine([one.source for one in made])
+  reduced = subsets.reduce(full, 10)
+  search = _neighbors(made, 1)
+  x = np.concatenate([one.arrays['train'][0] for one in made])
+  y = search.labels(full, 'train')
+  order = shuffle_order('train', len(y))
+  x, y = x[order].reshape(-1, 784).astype(int), y[order]
+  test = np.concatenate([one.arrays['test'][0] for one in made])
+  test = test[shuffle_order('test', len(test))].reshape(-1, 784).astype(int)
+  seen = []
+  for draw in (1, 2, 3):
+    rows = np.sort(
+      np.concatenate(
+        [np.flatnonzero(y == c)[10 * draw - 10 : 10 * draw] for c in range(4)]
+      )
+    )
+    seen += rows.tolist()
+    distances = ((test[:, None] - x[rows]) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(
+      search.predict_draw(full, reduced, draw, [1])[1],
+      y[rows][distances.argmin(axis=1)],
+    )
+  assert len(set(seen)) == len(seen) == 120
+  with pytest.raises(SplitError, match=r'3 draws, not 4: .* has 30'):
+    search.predict_draw(full, reduced, 4, [1])
+  with pytest.raises(SplitError, match='no draws'):
+    search.predict_draw(full, full, 1, [1])
+
+
+# The command ------------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('data')
+  names = ['1-F', '1-Kd', '2-FKd']
+  arguments = ['build', *names, '--sample', '--data_dir', str(folder)]
+  assert cli.main(arguments) == 0
+  return folder
+
+
+def _run(capsys, *argv):
+  try:
+    status = cli.main([str(arg) for arg in argv])
+  except SystemExit as stopped:
+    status = stopped.code
+  printed = capsys.readouterr()
+  assert 'Traceback' not in printed.err
+  return status, printed.out, printed.err
+
+
+def test_the_command_writes_results_that_evaluate_agrees_with(
+  capsys, data_dir, tmp_path
+):
+  data = ('--sample', '--data_dir', data_dir)
+  command = ('baseline', 'knn', '2-FKd', '2-FKd-r-5', '-k', '1,3', *data)
+  status, out, _ = _run(capsys, *command, '--draws', 2, '-o', tmp_path)
+  assert status == 0
+  assert '6 results' in out
+  files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob('*.*'))
+  assert files == sorted(
+    f'{subset}/knn-{k}{draws}.{suffix}'
+    for subset, kinds in (('2-FKd', ['']), ('2-FKd-r-5', ['', '-draws']))
+    for draws in kinds
+    for k in (1, 3)
+    for suffix in ('json', 'npz')
+  )
+  place = tmp_path / '2-FKd/knn-3'
+  scores = json.loads(place.with_suffix('.json').read_text('utf-8'))
+  status, out, _ = _run(
+    *(capsys, 'evaluate', '2-FKd', place.with_suffix('.npz'), *data),
+    *('--format', 'json'),
+  )
+  told = json.loads(out)
+  assert told.keys() - scores.keys() == {'confusion'}
+  assert told['accuracy'] == pytest.approx(scores['accuracy'], abs=1e-8)
+  assert told['about'] == scores['about']
+  assert scores['accuracy']['value'] > 0.6
+  drawn = predictions.read_predictions(tmp_path / '2-FKd-r-5/knn-1-draws.npz')
+  assert drawn.draws == (1, 2)
+
+
+def test_results_that_are_there_are_kept(capsys, data_dir, tmp_path):
+  data = ('--sample', '--data_dir', data_dir, '-o', tmp_path)
+  command = ('baseline', 'knn', '2-FKd-r-1', '--draws', 1, *data)
+  assert _run(capsys, *command)[0] == 0
+  before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.*')}
+  # The scores of one result are missing, as after a kill.
+  (tmp_path / '2-FKd-r-1/knn-3.json').unlink()
+  status, out, _ = _run(capsys, *command)
+  assert status == 0
+  assert out.count('was there') == 5
+  after = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.*')}
+  assert before.keys() == after.keys()
+  assert sum(before[p] != after[p] for p in before) == 2
+  # More draws are computed.
+  status, out, _ = _run(capsys, *command[:3], '--draws', 2, *data)
+  assert out.count('was there') == 3
+
+
+def test_foreign_files_among_the_results_stay(capsys, data_dir, tmp_path):
+  place = tmp_path / '2-FKd-r-1/knn-1.npz'
+  place.parent.mkdir()
+  place.write_text('mine', 'utf-8')
+  data = ('--sample', '--data_dir', data_dir, '-o', tmp_path)
+  status, _, err = _run(capsys, 'baseline', 'knn', '2-FKd-r-1', *data)
+  assert status == 1
+  assert str(place) in err
+  assert place.read_text('utf-8') == 'mine'
+
+
+def test_the_sample_is_not_put_beside_cmnist(capsys, data_dir, tmp_path):
+  subset = subsets.subset('2-FKd-r-1')
+  labels = np.tile(np.arange(20), 1000)
+  results.write_result(
+    tmp_path,
+    'knn-1',
+    predictions.make_predictions(subset, labels, labels),
+  )
+  data = ('--sample', '--data_dir', data_dir, '-o', tmp_path)
+  status, _, err = _run(capsys, 'baseline', 'knn', '2-FKd-r-1', *data)
+  assert status == 1
+  assert "expected predictions of the dataset 'cmnist_sample'" in err
+
+
+def test_results_of_other_methods_stay(capsys, data_dir, tmp_path):
+  data = ('--sample', '--data_dir', data_dir, '-o', tmp_path)
+  command = ('baseline', 'knn', '2-FKd-r-1', *data)
+  assert _run(capsys, *command, '-k', '3')[0] == 0
+  place = tmp_path / '2-FKd-r-1'
+  (place / 'knn-3.npz').rename(place / 'knn-1.npz')
+  status, _, err = _run(capsys, *command, '-k', '1')
+  assert status == 1
+  assert 'expected predictions of the method' in err
+
+
+def test_there_are_as_many_draws_as_examples_allow(capsys, data_dir, tmp_path):
+  # The sample has 120 training examples of each class.
+  data = ('--sample', '--data_dir', data_dir, '-o', tmp_path)
+  names = ('1-Kd-r-50', '1-Kd-r-1000')
+  status, _, _ = _run(
+    *(capsys, 'baseline', 'knn', *names, '-k', '1', '--draws', 9, *data)
+  )
+  assert status == 0
+  drawn = predictions.read_predictions(tmp_path / '1-Kd-r-50/knn-1-draws.npz')
+  assert drawn.draws == (1, 2)
+  assert not (tmp_path / '1-Kd-r-1000/knn-1-draws.npz').exists()
+
+
+@pytest.mark.parametrize(
+  'argv',
+  [
+    [],
+    ['2-FKd', '--all'],
+    ['--all', '--reduced'],
+    ['2-FKd', '-k', '0'],
+    ['2-FKd', '-k', 'x'],
+    ['2-FKd', '--draws', '0'],
+    ['2-Fxx'],
+  ],
+)
+def test_wrong_usage(capsys, argv):
+  assert _run(capsys, 'baseline', 'knn', *argv)[0] == 2
+
+
+def test_what_is_not_prepared_is_said(capsys, tmp_path):
+  data = ('--data_dir', tmp_path, '-o', tmp_path)
+  status, _, err = _run(capsys, 'baseline', 'knn', '2-FKm', *data)
+  assert status == 1
+  assert re.search('cmnist build 1-(F|Km) --data_dir', err)
+
+
+# Figures of k nearest neighbours on the reduced forms of 2-FKd.
+_FIGURES = {
+  100: ('0.6851', '0.6943', '0.6982'),
+  50: ('0.6480', '0.6554', '0.6634'),
+  10: ('0.5905', '0.6026', '0.6029'),
+  5: ('0.5772', '0.5756', '0.5561'),
+  1: ('0.3912', '0.3912', '0.3912'),
+}
+
+
+def test_real_reduced_forms_have_the_known_figures(
+  origin_files, tmp_path, monkeypatch
+):
+  # Other tests expect that the cache has no real data.
+  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
+  for key in ('fashion_mnist', 'kannada_mnist'):
+    if not (origin_files / key).is_dir():
+      pytest.skip(f'there is no folder {key} in {origin_files}')
+  arguments = ['build', '2-FKd', '--manual_dir', str(origin_files)]
+  assert cli.main([*arguments, '--data_dir', str(tmp_path)]) == 0
+  search = Neighbors(
+    lambda source: open_subset(subsets.combine([source]), data_dir=tmp_path),
+    5,
+  )
+  subset = subsets.subset('2-FKd')
+  predicted = search.predict(subset, list(_FIGURES), [1, 3, 5])
+  labels = search.prepared_labels(subset, 'test')
+  for size, figures in _FIGURES.items():
+    found = [f'{np.mean(predicted[size, k] == labels):.4f}' for k in (1, 3, 5)]
+    assert tuple(found) == figures

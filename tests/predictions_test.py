@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of predictions: what is written is read, and what is wrong is said."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import cmnist_tfds
+from cmnist_tfds import subsets
+from cmnist_tfds.errors import PredictionsError, PreparationError
+from cmnist_tfds.evaluate import predictions
+from cmnist_tfds.load.open_subset import open_subset
+
+_NAME = 'X-12'
+_SUBSET = subsets.subset(_NAME)
+_CLASS_NAMES = [c.name for c in _SUBSET.classes]
+
+
+@pytest.fixture(scope='module')
+def opened(sample_dir):
+  return open_subset(_SUBSET, data_dir=sample_dir, sample=True)
+
+
+@pytest.fixture(scope='module')
+def labels(opened):
+  return predictions.true_labels(opened, 'test')
+
+
+@pytest.fixture
+def save(sample_dir, labels, tmp_path):
+  """Saves predictions of the sample, those of a perfect model by default."""
+
+  def save_(prediction=None, label=None, **kwargs):
+    return cmnist_tfds.save_predictions(
+      tmp_path / 'p.npz',
+      kwargs.pop('name', _NAME),
+      labels if prediction is None else prediction,
+      labels if label is None else label,
+      **{
+        'method': 'perfect',
+        'sample': True,
+        'data_dir': sample_dir,
+        **kwargs,
+      },
+    )
+
+  return save_
+
+
+def _guesses(runs, count, seed=0):
+  return np.random.default_rng(seed).integers(0, 12, (runs, count))
+
+
+def test_what_is_saved_is_read(save, labels, tmp_path):
+  guesses = _guesses(3, len(labels))
+  save(
+    guesses,
+    seed=[1, 1, 2],
+    draw=[0, 1, 0],
+    method='guess',
+    code='here',
+    data='nothing',
+    pretraining='none',
+    validation='none',
+    time='1 s',
+  )
+  read = predictions.read_predictions(tmp_path / 'p.npz')
+  np.testing.assert_array_equal(read.predicted, guesses)
+  np.testing.assert_array_equal(read.labels, labels)
+  assert read.subset is _SUBSET
+  assert (read.dataset, read.split) == ('cmnist_sample', 'test')
+  assert (read.seeds, read.draws) == ((1, 1, 2), (0, 1, 0))
+  assert read.about.keys() == predictions.ABOUT.keys()
+  assert not read.order_assumed
+
+
+def test_the_file_is_the_documented_one(save, labels, tmp_path):
+  save(_guesses(2, len(labels)), seed=[0, 1])
+  with np.load(tmp_path / 'p.npz', allow_pickle=False) as file:
+    arrays = dict(file)
+  assert str(arrays['subset']) == _NAME
+  assert arrays['class_names'].tolist() == _CLASS_NAMES
+  assert arrays['prediction'].shape == (2, len(labels))
+  assert arrays['label'].dtype == np.uint8
+  assert json.loads(str(arrays['about'])) == {'method': 'perfect'}
+  assert f'`{next(iter(arrays))}`' in predictions.__doc__
+  for name in arrays:
+    assert f'`{name}`' in predictions.__doc__
+
+
+def test_equal_predictions_give_equal_bytes(save, tmp_path):
+  written = set()
+  for _ in range(2):
+    save()
+    written.add((tmp_path / 'p.npz').read_bytes())
+  assert len(written) == 1
+
+
+def test_another_numbering_is_mapped_by_class_names(save, labels, tmp_path):
+  names = _CLASS_NAMES[::-1]
+  scores = np.eye(12, dtype=np.float32)[11 - labels]
+  save(11 - labels, 11 - labels, class_names=names, scores=scores)
+  read = predictions.read_predictions(tmp_path / 'p.npz')
+  np.testing.assert_array_equal(read.predicted[0], labels)
+  np.testing.assert_array_equal(read.scores[0].argmax(axis=1), labels)
+
+
+def _with_nan(labels):
+  scores = np.eye(12, dtype=np.float32)[labels]
+  scores[5, 3] = np.nan
+  return scores
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    (lambda y: {'label': np.roll(y, 1)}, 'in another order'),
+    (lambda y: {'label': (y + 1) % 12}, 'numbered otherwise'),
+    (lambda y: {'label': np.zeros_like(y)}, 'other examples'),
+    (
+      lambda y: {'prediction': y[:-1], 'label': y[:-1]},
+      'without dropping the last batch',
+    ),
+    (lambda y: {'prediction': y[:-1]}, r'expected shape \(288,\) or'),
+    (lambda y: {'prediction': y[None, None]}, r'expected shape \(288,\) or'),
+    (lambda y: {'prediction': np.empty((0, len(y)), int)}, 'at least one run'),
+    (lambda y: {'label': y[:0], 'prediction': y[:0]}, 'at least one example'),
+    (lambda y: {'prediction': y + 1}, 'expected numbers from 0 to 11'),
+    (lambda y: {'prediction': y - 1}, 'expected numbers from 0 to 11'),
+    (lambda y: {'prediction': y / 1}, 'expected integers, found float64'),
+    (lambda y: {'prediction': np.eye(12)[y]}, 'those of scores|the argmax'),
+    (
+      lambda y: {'scores': _with_nan(y)},
+      'example 5 in run 0 are not all finite',
+    ),
+    (lambda y: {'scores': np.eye(12)[(y + 1) % 12]}, 'highest score'),
+    (lambda y: {'scores': np.eye(13)[y]}, r'floats of shape \(288, 12\)'),
+    (lambda y: {'class_names': [*_CLASS_NAMES[:-1], 'cat']}, "'cat'"),
+    (lambda y: {'class_names': _CLASS_NAMES[:-1]}, 'found 11 names, without'),
+    (lambda y: {'class_names': ['0', *_CLASS_NAMES[:-1]]}, 'without'),
+    (lambda y: {'class_names': _CLASS_NAMES[::-1]}, 'numbered otherwise'),
+    (lambda y: {'seed': [1, 2]}, 'one integer for each of 1 runs'),
+    (lambda y: {'draw': [0.5]}, 'one integer for each of 1 runs'),
+    (lambda y: {'split': 'train'}, 'expected 1,440 examples'),
+  ],
+)
+def test_what_does_not_fit_is_one_clear_error(
+  save, labels, tmp_path, change, message
+):
+  with pytest.raises(PredictionsError, match=message):
+    save(**change(labels))
+  assert not (tmp_path / 'p.npz').exists()
+
+
+def test_bad_names_and_places_are_errors(save, labels, tmp_path, sample_dir):
+  with pytest.raises(PredictionsError, match=r'ends in \.npz'):
+    cmnist_tfds.save_predictions(
+      tmp_path / 'p.csv', _NAME, labels, labels, method='x', sample=True
+    )
+  with pytest.raises(PreparationError, match='nowhere'):
+    cmnist_tfds.save_predictions(
+      tmp_path / 'nowhere/p.npz',
+      _NAME,
+      labels,
+      labels,
+      method='x',
+      sample=True,
+      data_dir=sample_dir,
+    )
+  with pytest.raises(cmnist_tfds.SubsetNameError):
+    save(name='X-13')
+
+
+def test_without_the_data_the_sizes_of_classes_are_compared(
+  labels, tmp_path, monkeypatch
+):
+  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
+  with pytest.raises(PredictionsError, match='those of the sample'):
+    # Labels of the sample, which is not named.
+    cmnist_tfds.save_predictions(
+      *(tmp_path / 'p.npz', _NAME, labels, labels),
+      method='x',
+      data_dir=tmp_path,
+    )
+  assert not (tmp_path / 'p.npz').exists()
+
+
+def _rewrite(path, **changes):
+  with np.load(path) as file:
+    arrays = {**file, **changes}
+  np.savez(path, **{n: a for n, a in arrays.items() if a is not None})
+
+
+@pytest.mark.parametrize(
+  ('changes', 'message'),
+  [
+    ({'label': None}, 'found no label'),
+    ({'class_names': None}, 'found no class_names'),
+    ({'subset': '3-EEbF'}, 'class names may not occur twice'),
+    ({'subset': '2-FKd'}, 'class_names: CMNIST-2-FKd has no classes'),
+    ({'format': 'cmnist predictions 9'}, 'expected the format'),
+    ({'dataset': 'mnist'}, 'expected cmnist or cmnist_sample'),
+    ({'about': '{'}, 'expected JSON'),
+    ({'about': '[' * 100_000}, 'expected JSON'),
+    ({'about': '{"author": "me"}'}, 'expected texts for method'),
+    ({'about': '{"method": 1}'}, 'expected texts for method'),
+    ({'about': '[]'}, 'expected texts for method'),
+    ({'class_names': np.arange(12)}, 'expected texts'),
+    ({'prediction': np.array([None] * 288)}, 'not a file of predictions'),
+  ],
+)
+def test_a_wrong_file_is_one_clear_error(save, tmp_path, changes, message):
+  save()
+  path = tmp_path / 'p.npz'
+  _rewrite(path, **changes)
+  with pytest.raises(PredictionsError, match=message) as caught:
+    predictions.read_predictions(path)
+  assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+  'damage',
+  [
+    lambda data: data[: len(data) // 2],
+    lambda data: b'',
+    lambda data: b'PK\x03\x04' + data[40:],
+    lambda data: data.replace(b'label.npy', b'lapel.npy'),
+    lambda data: b'\x80\x04\x95' + data,
+  ],
+)
+def test_a_damaged_file_is_one_clear_error(save, tmp_path, damage):
+  save()
+  path = tmp_path / 'p.npz'
+  path.write_bytes(damage(path.read_bytes()))
+  with pytest.raises(PredictionsError, match=r'p\.npz'):
+    predictions.read_predictions(path)
+
+
+def test_a_missing_file_is_one_clear_error(tmp_path):
+  with pytest.raises(PredictionsError, match='No such file'):
+    predictions.read_predictions(tmp_path / 'p.npz')
+
+
+def test_an_array_without_labels_is_refused(labels, tmp_path):
+  np.save(tmp_path / 'p.npy', labels)
+  with pytest.raises(PredictionsError, match='--assume-order'):
+    predictions.read_predictions(tmp_path / 'p.npy')
+
+
+@pytest.mark.parametrize('form', ['npy', 'numbers', 'names', 'header'])
+def test_bare_predictions_are_read(opened, labels, tmp_path, form):
+  path = tmp_path / ('p.npy' if form == 'npy' else 'p.csv')
+  if form == 'npy':
+    np.save(path, labels)
+  else:
+    lines = [_CLASS_NAMES[i] if form == 'names' else str(i) for i in labels]
+    lines[:0] = ['prediction'] if form == 'header' else []
+    path.write_text('\n'.join(lines) + '\n', 'utf-8')
+  read = predictions.read_bare_predictions(path, opened)
+  np.testing.assert_array_equal(read.predicted[0], labels)
+  assert read.order_assumed
+
+
+@pytest.mark.parametrize(
+  ('text', 'message'),
+  [
+    ('0\n1\n', r'expected shape \(288,\)'),
+    ('0,1\n' * 288, 'one prediction a line, found 2'),
+    ('cat\n' * 288, "'cat'"),
+    ('0.5\n' * 288, r"'0\.5'"),
+    ('12\n' * 288, 'from 0 to 11'),
+    ('9' * 40 + '\n', 'from 0 to 11'),
+    ('', 'expected shape'),
+    (b'\xff\xfe\x00', 'UTF-8'),
+  ],
+)
+def test_wrong_bare_predictions_are_errors(opened, tmp_path, text, message):
+  path = tmp_path / 'p.csv'
+  path.write_bytes(text if isinstance(text, bytes) else text.encode())
+  with pytest.raises(PredictionsError, match=message) as caught:
+    predictions.read_bare_predictions(path, opened)
+  assert str(path) in str(caught.value)
+
+
+def test_kannada_digits_in_csv_are_names_of_classes(tmp_path):
+  """Python takes them for numbers."""
+  subset = subsets.subset('2-FKd')
+  path = tmp_path / 'p.csv'
+
+  class Opened:
+    dataset = 'cmnist'
+
+    def __init__(self):
+      self.subset = subset
+
+    def split(self, spec):
+      del spec
+      return self
+
+    def read(self, features):
+      return {features[0]: np.arange(20)}
+
+  path.write_text('\n'.join(c.name for c in subset.classes), 'utf-8')
+  read = predictions.read_bare_predictions(path, Opened())
+  np.testing.assert_array_equal(read.predicted[0], np.arange(20))
+  path.write_text('\n'.join(['೧'] * 20), 'utf-8')
+  read = predictions.read_bare_predictions(path, Opened())
+  assert set(read.predicted[0]) == {11}
