@@ -38,6 +38,9 @@ _SHARD_NAMES = '{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}'
 _MOST_BYTES = 1 << 24
 _MOST_EXAMPLES = 1 << 32
 
+# Number of characters of a reason that an error quotes.
+_LONGEST_REASON = 200
+
 # What a TFRecord file adds to each record.
 _FRAME_BYTES = 16
 
@@ -229,6 +232,8 @@ def _parsing(path: pathlib.Path, expected: str, remedy: str) -> Iterator[None]:
         reason = str(error)
       case _:
         reason = f'it has another structure ({error})'
+    # A damaged value may be long.
+    reason = ' '.join(reason.split())[:_LONGEST_REASON]
     raise PreparationError(
       f'{path} is damaged: {reason}. Expected {expected}. {remedy}'
     ) from error

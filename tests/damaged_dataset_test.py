@@ -150,6 +150,15 @@ def test_a_forged_proof_or_count_is_told(data_dir, folder):
   check_told(data_dir, str(path), 'counts 13 examples of train')
 
 
+def test_a_long_value_is_cut_in_the_error(data_dir, folder):
+  path = folder / 'metadata.json'
+  path.write_text(path.read_text().replace('unverified', '9\\n' * 5000, 1))
+  with pytest.raises(PreparationError) as caught:
+    load(data_dir)
+  assert len(str(caught.value)) < 1000
+  assert '\n' not in str(caught.value)
+
+
 def test_other_class_names_are_never_given(data_dir, folder, sound):
   path = folder / 'label.labels.txt'
   path.write_text(path.read_text().replace('T-shirt/top', 'Shirt'))
