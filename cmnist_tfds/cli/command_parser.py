@@ -23,9 +23,13 @@ class CommandParser(argparse.ArgumentParser):
     # arguments calls this too.
     if self._intermixes:
       return super().parse_known_args(args, namespace)
+    spelled = self._spelled(args)
+    # Actions of a command, as those of `cmnist source`, have parsers too.
+    if any(a.nargs == argparse.PARSER for a in self._actions):
+      return super().parse_known_args(spelled, namespace)
     self._intermixes = True
     try:
-      return self.parse_known_intermixed_args(self._spelled(args), namespace)
+      return self.parse_known_intermixed_args(spelled, namespace)
     finally:
       self._intermixes = False
 

@@ -34,7 +34,7 @@ def register(subparsers: Subparsers) -> None:
   )
   parser.add_argument(
     '--with',
-    dest='sources',
+    dest='with_sources',
     type=_sources,
     default=[],
     metavar='KEY,...',
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
   listed = [
     subset
     for subset in (subsets.declared() if args.all else subsets.published())
-    if {*args.sources} <= {*subset.sources}
+    if {*args.with_sources} <= {*subset.sources}
     and not {*args.without} & {*subset.sources}
     and (args.max_classes or subset.num_classes) >= subset.num_classes
     and (subset.balanced or not args.balanced)
