@@ -29,6 +29,8 @@ def pytest_terminal_summary(terminalreporter):
     for name, outcome in report.user_properties:
       if name in _COUNTED:
         counted.setdefault(name, collections.Counter())[outcome] += 1
+    if '::test_surrounding_' in report.nodeid:
+      counted.setdefault('surroundings', collections.Counter())['survived'] += 1
   for name, outcomes in counted.items():
     found = ', '.join(f'{o}: {n}' for o, n in sorted(outcomes.items()))
     terminalreporter.write_line(

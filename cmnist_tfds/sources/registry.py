@@ -266,4 +266,4 @@ def _read(
 
 
 def _resolved(name: str) -> pathlib.Path:
-  return pathlib.Path(name.strip()).expanduser().absolute()
+  return pathlib.Path(os.path.expanduser(name.strip())).absolute()
