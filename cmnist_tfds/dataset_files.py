@@ -19,7 +19,7 @@ from typing import Any
 
 from cmnist_tfds import schema, subsets
 from cmnist_tfds.disk_errors import file_size
-from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.errors import OutdatedError, PreparationError
 from cmnist_tfds.origin import Proof
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
@@ -112,6 +112,13 @@ def read_dataset_files(
       than the code. The message names the file and the remedy.
   """
   remedy = how_to_rebuild(subset, dataset, folder)
+  # An outdated dataset differs in its other files, which are not damaged.
+  metadata = _read_metadata(subset, folder, remedy)
+  if not subset.is_described_by(metadata):
+    raise OutdatedError(
+      f'{folder} was built when {", ".join(subset.declarations)} was declared'
+      f' differently. {remedy}'
+    )
   with _parsing(folder / _INFO, f'the description of {subset.title}', remedy):
     info = _read_json(folder / _INFO)
     for field, expected in (
@@ -132,8 +139,10 @@ def read_dataset_files(
       for split in info['splits']
     }
     licence = info['redistributionInfo']['license']
-    if len(info['splits']) != len(SPLITS) or set(splits) != set(SPLITS):
-      raise ValueError(f'its splits are not {" and ".join(SPLITS)}')
+    # Sources that are a further test set give no training examples.
+    named = [s for s in SPLITS if s == 'test' or subset.num_train != 0]
+    if sorted(split['name'] for split in info['splits']) != sorted(named):
+      raise ValueError(f'its splits are not {" and ".join(named)}')
   with _parsing(folder / _FEATURES, 'the features of an example', remedy):
     features = _read_json(folder / _FEATURES)['featuresDict']['features']
     if features.keys() != {feature.name for feature in schema.FEATURES}:
@@ -148,14 +157,28 @@ def read_dataset_files(
   with _parsing(folder / _LICENSE, f'the licence in {_INFO}', remedy):
     if _read_text(folder / _LICENSE) != licence:
       raise ValueError('it has another text')
-  metadata: dict[str, Any] = {}
-  if os.path.lexists(folder / _METADATA):
-    with _parsing(
-      folder / _METADATA, f'the metadata of {subset.title}', remedy
-    ):
-      metadata = _read_json(folder / _METADATA)
+  if metadata:
+    path = folder / _METADATA
+    with _parsing(path, f'the metadata of {subset.title}', remedy):
       _check_metadata(metadata, subset, splits)
   return DatasetFiles(file_format, splits, metadata)
+
+
+def _read_metadata(
+  subset: Subset, folder: pathlib.Path, remedy: str
+) -> dict[str, Any]:
+  """Reads the metadata that our builder writes; empty if there are none."""
+  path = folder / _METADATA
+  if not os.path.lexists(path):
+    return {}
+  with _parsing(path, f'the metadata of {subset.title}', remedy):
+    metadata = _read_json(path)
+    if not isinstance(metadata, dict) or not metadata:
+      raise TypeError('it is no table with entries')
+    for row in metadata.get('sources', []):
+      row.get('declaration')
+      row['key']
+  return metadata
 
 
 def check_shards(

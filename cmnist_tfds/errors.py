@@ -44,6 +44,10 @@ class PreparationError(CmnistError):
   """A dataset that cannot be prepared or written as asked."""
 
 
+class OutdatedError(PreparationError):
+  """A dataset with an extension that has been declared differently since."""
+
+
 class MissingExtraError(PreparationError, ImportError):
   """An optional library that cannot be imported; says which extra brings it."""
 

@@ -61,8 +61,9 @@ def expanded(path: PathLike) -> pathlib.Path:
   if found.startswith('~'):
     raise PreparationError(
       f'{os.fsdecode(path)!r} begins with {found.split(os.sep)[0]!r}, but the'
-      ' system knows no such user or no home folder of that user. Give an'
-      f' absolute path, or ./{found} for a folder of this name.'
+      ' system knows no such user, or no home directory of that user. Set the'
+      ' environment variable HOME, or give an absolute path, such as with'
+      ' data_dir (--data_dir on the command line).'
     )
   with disk_errors(found, 'find', alternative='give an absolute path'):
     absolute = pathlib.Path(found).absolute()

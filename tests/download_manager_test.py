@@ -162,7 +162,7 @@ def test_a_download_that_was_damaged_is_named(plain, server, tmp_path):
   path.write_bytes(bytes(path.stat().length))
   with pytest.raises(OriginFileError) as raised:
     _read(_manager(tmp_path, plain), plain)
-  assert f'- {path}: expected a gzip file' in str(raised.value)
+  assert f'- {path}: expected IDX data' in str(raised.value)
   assert 'Delete it to fetch it anew' in str(raised.value)
 
 

@@ -340,7 +340,7 @@ def test_without_torch_the_extra_is_named(use):
   assert done.returncode == 1
   *_, last = done.stderr.splitlines()
   assert 'needs torch, which is not installed' in last
-  assert 'pip install "cmnist_tfds[torch]"' in last
+  assert "pip install 'cmnist_tfds[torch]'" in last
   # Programs that can do without it expect this.
   done = _python(
     'import sys\nsys.modules["torch"] = None\n'

@@ -307,7 +307,9 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   def _is_outdated(self) -> bool:
     """Returns whether an extension was declared otherwise at the build."""
-    if not self.subset.declarations:
+    metadata = pathlib.Path(self.data_path) / 'metadata.json'
+    # Datasets that other packages built have no metadata.
+    if not self.subset.declarations or not metadata.is_file():
       return False
     built = tfds.core.MetadataDict()
     built.load_metadata(self.data_path)

@@ -38,9 +38,6 @@ def open_subset(
     PreparationError: If the prepared dataset is damaged.
   """
   found = prepared.find_prepared(subset, data_dir=data_dir, sample=sample)
-  if found is not None and not subset.is_described_by(found.metadata):
-    # An extension has been declared differently since; it is to be made anew.
-    found = None
   # No hash proves the files of the sample, so `find_cached` cannot find them.
   in_cache = None if sample else cached.find_cached(subset)
   if found is None:

@@ -27,7 +27,7 @@ from cmnist_tfds.dataset_files import (
   how_to_rebuild,
   read_dataset_files,
 )
-from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.errors import OutdatedError, PreparationError
 from cmnist_tfds.load import memory, split_spec
 from cmnist_tfds.load.mapped_split import MappedSplit
 from cmnist_tfds.load.shard_split import ShardSplit
@@ -329,7 +329,10 @@ def _read(
 ) -> Prepared | None:
   if not os.path.lexists(folder):
     return None
-  files = read_dataset_files(subset, dataset, folder)
+  try:
+    files = read_dataset_files(subset, dataset, folder)
+  except OutdatedError:
+    return None  # It is to be made anew.
   shards = {name: split.shards for name, split in files.splits.items()}
   return Prepared(
     subset, dataset, folder, files.file_format, shards, files.metadata

@@ -87,8 +87,13 @@ _Found = tuple[Registered, ...] | Fault
 
 
 def extensions() -> tuple[Source, ...]:
-  """Returns the extensions, which it loads at the first call."""
-  return tuple(each.source for each in registry().registered)
+  """Returns the extensions, which it loads at the first call.
+
+  What is wrong with other declarations is logged as a warning.
+  """
+  found = registry()
+  _warn(found.faults)
+  return tuple(each.source for each in found.registered)
 
 
 def faults() -> tuple[str, ...]:
@@ -148,6 +153,12 @@ def with_files(files: Iterable[str]) -> Iterator[None]:
 
 
 @functools.lru_cache(maxsize=8)
+def _warn(faults: tuple[Fault, ...]) -> None:
+  for fault in faults:
+    _log.warning('%s', fault.message)
+
+
+@functools.lru_cache(maxsize=8)
 def _join(found: tuple[_Found, ...]) -> Registry:
   """Joins what declarations hold; a key belongs to its first owner."""
   owners = {
@@ -174,8 +185,6 @@ def _join(found: tuple[_Found, ...]) -> Registry:
       else:
         owners[key] = one.owner
         registered.append(one)
-  for fault in wrong:
-    _log.warning('%s', fault.message)
   return Registry(tuple(registered), tuple(wrong))
 
 
