@@ -9,11 +9,13 @@ For a class whose `count` training examples stand in the source's file in blocks
 of `block` by one writer (`block` is 1 where writers are not known):
 
     blocks = -(-count // block)
-    held = np.random.RandomState(0).permutation(blocks)[:max(1, round(blocks / 10))]
+    chosen = np.random.RandomState(0).permutation(blocks)
+    held = chosen[: max(1, round(blocks / 10))]
 
 Its n-th example in the file, from 0, is in `validation` if n // block is in
-`held`. So the choice does not depend on the subset: that of a union is the union
-of those of its sources. NumPy guarantees that `RandomState` never changes.
+`held`. So a union with all training examples holds out what its sources hold
+out. A reduced form has fewer examples of a class, to which the rule is applied.
+NumPy guarantees that the numbers of `RandomState` never change.
 
 Both parts keep the order of the prepared training set.
 """
