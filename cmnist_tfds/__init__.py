@@ -31,7 +31,7 @@ from cmnist_tfds.errors import (
 )
 from cmnist_tfds.evaluate.evaluation import evaluate
 from cmnist_tfds.evaluate.predictions import save_predictions
-from cmnist_tfds.load.numpy_arrays import load_data
+from cmnist_tfds.load.numpy_arrays import load_data, training_rows
 from cmnist_tfds.load.tf_data import as_batches
 from cmnist_tfds.subsets import Subset, SubsetClass, subset
 
@@ -50,6 +50,7 @@ __all__ = [
   'load_data',
   'save_predictions',
   'subset',
+  'training_rows',
 ]
 __version__ = '1.0.0'
 

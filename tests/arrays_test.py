@@ -242,7 +242,7 @@ def test_an_unknown_format_is_refused(copy):
 
 def test_an_unknown_split_is_refused(sample_dir):
   with pytest.raises(errors.SplitError, match='train, test, all'):
-    load_x12(sample_dir, split='validation')
+    load_x12(sample_dir, split='dev')
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

@@ -186,7 +186,7 @@ def test_bad_arguments_are_refused(batches):
   with pytest.raises(errors.SplitError, match='no examples'):
     batches('train[5:5]', 10)
   with pytest.raises(errors.SplitError, match='no split'):
-    batches('validation', 10)
+    batches('dev', 10)
 
 
 @pytest.mark.parametrize('cache', [True, False])

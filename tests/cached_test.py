@@ -126,7 +126,10 @@ def test_gives_what_a_build_would(subset, tmp_path, origin_dir):
   assert cached.dataset == prepared.dataset
   assert cached.digests == prepared.digests
   rng = np.random.default_rng(0)
-  for spec in ('train', 'test', 'test[3:9]+train[:10%]', 'all', 'test[:0]'):
+  for spec in (
+    *('train', 'test', 'test[3:9]+train[:10%]', 'all', 'test[:0]'),
+    *('validation', 'fit', 'test+validation[1:]'),
+  ):
     ours, theirs = (of.split(spec) for of in (cached, prepared))
     assert len(ours) == len(theirs)
     assert_same_examples(ours.read(), theirs.read())

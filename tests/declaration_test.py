@@ -111,6 +111,7 @@ def test_unknown_class_counts_need_a_least_count():
     ('train.num_examples', True, 'at least 1, found True'),
     ('train.num_examples', 0, 'at least 1, found 0'),
     ('train.num_examples', 6.0, 'at least 1, found 6.0'),
+    ('writer_block', 0, 'writer_block: expected a whole number of at least 1'),
     ('train.class_counts', [300, 300], 'expected 3 counts, found 2'),
     ('train.class_counts', 100, 'add up to num_examples, 600, found 300'),
     ('train.class_counts', ['300', 200, 100], 'train.class_counts.1: expected'),

@@ -149,19 +149,19 @@ def test_surrounding_split_of_pytorch(sample_dir, case):
 
 
 _WRONG = {
-  'unknown split': 'validation',
+  'unknown split': 'dev',
   'malformed': 'train[',
   'empty': '',
   'beyond the end': 'train[:99999]',
   'slice of all': 'all[:5]',
-  'instruction of an unknown split': _READ('validation'),
+  'instruction of an unknown split': _READ('dev'),
   'instruction beyond the end': _READ('train', to=10**6, unit='abs'),
   'instruction with fractions': _READ('train', from_=0.5, unit='abs'),
   'too few to drop a remainder': _READ(
     'train', to=7, unit='%', rounding='pct1_dropremainder'
   )
   + _READ('nothing'),
-  'even splits of an unknown split': tfds.even_splits('validation', n=2)[0],
+  'even splits of an unknown split': tfds.even_splits('dev', n=2)[0],
   'even splits of nonsense': tfds.even_splits('train[', n=2)[0],
   'number': 5,
   'bytes': b'train',
@@ -169,7 +169,7 @@ _WRONG = {
   'slice': slice(5),
   'None in a list': ['train', None],
   'number in a dictionary': {'a': 5},
-  'wrong one in a list': ['train', 'validation'],
+  'wrong one in a list': ['train', 'dev'],
 }
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from cmnist_tfds.cache import split_sources
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.cache.split_sources import SplitSource
-from cmnist_tfds.load import split_spec
+from cmnist_tfds.dataset_files import DATASET
+from cmnist_tfds.load import hold_out, split_spec
 from cmnist_tfds.load.mapped_split import MappedSplit
 from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.sources import SPLITS
@@ -23,7 +24,7 @@ from cmnist_tfds.subsets import Subset
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cached:
-  """A subset in the cache. Shards of it may or may not exist.
+  """A subset in mapped arrays. Shards of it may or may not exist.
 
   Attributes:
     subset: The subset.
@@ -31,14 +32,17 @@ class Cached:
     digests: For each split, a hash of everything that determines its examples.
     shard_lengths: For each split, the number of examples in each shard of the
       prepared dataset; if there is none, one number for each split.
-    dataset: Always 'cmnist', because the unverified sample is read from shards.
+    dataset: 'cmnist' or 'cmnist_sample'.
+    draw: The number of the draw that the training set is; 0 for the published
+      one.
   """
 
   subset: Subset
   splits: Mapping[str, MappedSplit]
   digests: Mapping[str, str]
   shard_lengths: Mapping[str, Sequence[int]]
-  dataset: str = 'cmnist'
+  dataset: str = DATASET
+  draw: int = 0
 
   @property
   def class_names(self) -> tuple[str, ...]:
@@ -54,6 +58,23 @@ class Cached:
     )
     return list(zip(train.tolist(), test.tolist(), strict=True))
 
+  def mapped(self, split: str) -> MappedSplit:
+    """Returns a whole split, 'train' or 'test'."""
+    return self.splits[split]
+
+  def training_parts(self) -> dict[str, np.ndarray]:
+    """Returns the numbers of the examples of each part of 'train'.
+
+    Raises:
+      SplitError: If a class has too few examples or writers to hold out any.
+    """
+    return hold_out.part_rows(
+      self.subset,
+      self.splits['train'].labels,
+      dataset=self.dataset,
+      draw=self.draw,
+    )
+
   def split(self, spec: split_spec.Split, *, keep: bool = False) -> SplitView:
     """Returns the examples of a split.
 
@@ -65,11 +86,17 @@ class Cached:
       SplitError: If there is no such split.
     """
     del keep
+    parts = self.training_parts() if split_spec.names_part(spec) else {}
+    lengths = {part: [len(rows)] for part, rows in parts.items()}
+    splits = {
+      part: self.splits['train'].select(rows) for part, rows in parts.items()
+    }
+    splits |= self.splits
     return SplitView(
       self.subset,
       [
-        (self.splits[run.split], run.start, run.stop)
-        for run in split_spec.runs(spec, self.shard_lengths)
+        (splits[run.split], run.start, run.stop)
+        for run in split_spec.runs(spec, {**self.shard_lengths, **lengths})
       ],
     )
 

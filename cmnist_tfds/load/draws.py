@@ -9,6 +9,8 @@ from 1 on have no example in common.
 
 from __future__ import annotations
 
+import numbers
+
 import numpy as np
 
 from cmnist_tfds.errors import SplitError
@@ -32,6 +34,30 @@ def class_ranks(labels: np.ndarray) -> np.ndarray:
   return ranks
 
 
+def check_draw(subset: Subset, draw: int) -> None:
+  """Checks that a subset can have a draw; only its labels tell how many it has.
+
+  Args:
+    subset: The subset.
+    draw: The number of the draw.
+
+  Raises:
+    SplitError: If the number is no whole number from 0, or if the subset is not
+      reduced and the draw is not draw 0.
+  """
+  is_number = isinstance(draw, numbers.Integral) and not isinstance(draw, bool)
+  if not is_number or draw < 0:
+    raise SplitError(
+      f'draw must be a whole number, 0 for the published training set of'
+      f' {subset.title} or from 1 for others, not {draw!r}.'
+    )
+  if draw and subset.per_class is None:
+    raise SplitError(
+      f'{subset.title} has all training examples, so it has no draws. Name a'
+      ' reduced form.'
+    )
+
+
 def draw_rows(reduced: Subset, labels: np.ndarray, draw: int) -> np.ndarray:
   """Returns the examples of a draw.
 
@@ -47,12 +73,9 @@ def draw_rows(reduced: Subset, labels: np.ndarray, draw: int) -> np.ndarray:
   Raises:
     SplitError: If a class has too few examples, or the subset is not reduced.
   """
+  check_draw(reduced, draw)
   per_class = reduced.per_class
-  if per_class is None:
-    raise SplitError(
-      f'{reduced.title} has all training examples, so it has no draws. Name a'
-      ' reduced form.'
-    )
+  assert per_class is not None, 'only reduced subsets have draws'
   counts = np.bincount(labels, minlength=reduced.num_classes)
   fewest = int(counts.argmin())
   if counts[fewest] < draw * per_class:

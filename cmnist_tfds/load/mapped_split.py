@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -49,6 +50,17 @@ class MappedSplit:
   def __len__(self) -> int:
     return len(self.labels)
 
+  def select(self, numbers: np.ndarray) -> MappedSplit:
+    """Returns the split that consists of some of the examples.
+
+    Args:
+      numbers: Integers (m,), the numbers of the examples.
+    """
+    selected = copy.copy(self)
+    selected._order = self._order[numbers]
+    selected.labels = self.labels[numbers]
+    return selected
+
   def take(
     self, numbers: np.ndarray, *, images: bool = True
   ) -> tuple[np.ndarray, np.ndarray]:
@@ -87,6 +99,8 @@ class MappedSplit:
     Returns:
       uint8 (n, 28, 28).
     """
+    if len(self) < self._ends[-1]:  # A selection.
+      return self.take(np.arange(len(self)))[0]
     places = np.empty(len(self), np.intp)
     places[self._order] = np.arange(len(self))
     read = np.empty((len(self), *self._images[0].shape[1:]), np.uint8)

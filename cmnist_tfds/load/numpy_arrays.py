@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cmnist_tfds import schema, subsets
+from cmnist_tfds.errors import SplitError
 from cmnist_tfds.load import memory, split_spec
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare
 from cmnist_tfds.load.split_view import (
@@ -33,12 +34,13 @@ def load_data(
   features: Sequence[str] = ('image', 'label'),
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
+  draw: int = 0,
 ) -> Any:
   """Returns a subset as arrays, in the form that `keras.datasets` uses.
 
       (x_train, y_train), (x_test, y_test) = load_data('2-FKd')
       x, y = load_data('2-FKd', split='train[:10%]')
-      (x, y), (x_val, y_val) = load_data('2-FKd', split=['train', 'test[:10%]'])
+      (x, y), (x_val, y_val) = load_data('2-FKd', split=['fit', 'validation'])
 
   The subset is read from the cache if that has all its sources, else from its
   shards. If there are no shards, the subset is prepared first; only this
@@ -49,6 +51,8 @@ def load_data(
     split: What `tfds.load` accepts: a split such as 'train', 'train[5000:]+test'
       or 'all', a `tfds.core.ReadInstruction`, a result of `tfds.even_splits`,
       or lists, tuples and dictionaries of these. Train and test if None.
+      'validation' is a tenth of the training set, held out by class and, where
+      they are known, by writers; 'fit' is the rest. `load.hold_out` says how.
     features: The features to return, any of
       'image', uint8 (n, 28, 28);
       'label', int64 (n,);
@@ -57,6 +61,10 @@ def load_data(
       'source_label', int64 (n,), the raw label in the files of the source.
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether to load the synthetic sample instead of CMNIST.
+    draw: For a reduced subset, the number of its training set: 0 for the
+      published one, the first N examples of each class in the files; j, from 1,
+      for the j-th N examples of each class in the order of the prepared
+      training set of the full subset. Draws from 1 on have no example in common.
 
   Returns:
     A tuple of the features, in the requested order. Examples are in the order
@@ -66,7 +74,7 @@ def load_data(
 
   Raises:
     SubsetNameError: If there is no such subset.
-    SplitError: If there is no such split.
+    SplitError: If there is no such split or draw.
     OriginFileError: If the subset must be prepared and an origin file is
       missing or wrong.
     PreparationError: If the subset must be prepared and cannot be written, or a
@@ -77,7 +85,7 @@ def load_data(
   """
   check_features(features, (*FEATURE_NAMES, _CLASS_NAME))
   opened = open_or_prepare(
-    subsets.subset(name), data_dir=data_dir, sample=sample
+    subsets.subset(name), data_dir=data_dir, sample=sample, draw=draw
   )
   # All splits are checked before any is read.
   views = split_spec.map_splits(
@@ -99,6 +107,51 @@ def load_data(
       )
 
   return split_spec.map_splits(read, views)
+
+
+def training_rows(
+  name: str,
+  split: split_spec.Split,
+  *,
+  data_dir: str | os.PathLike[str] | None = None,
+  sample: bool = False,
+) -> np.ndarray:
+  """Returns which training examples a split has.
+
+  `tfds.load` cannot name single examples, so it does not know 'validation' and
+  'fit'. This function says which examples of 'train' these have.
+  docs/reading.md shows how to take them.
+
+  Args:
+    name: Name of a subset.
+    split: A split of training examples alone: 'validation', 'fit',
+      'validation[:50%]', 'train[:10%]'.
+    data_dir: Where prepared datasets are; TFDS's default if None.
+    sample: Whether to take the synthetic sample instead of CMNIST.
+
+  Returns:
+    int64 (m,), the numbers of the examples in the split 'train' of the prepared
+    dataset, from 0, in the order in which `load_data` returns them.
+
+  Raises:
+    CmnistError: In the same cases as `load_data`.
+    SplitError: Also if the split has test examples.
+  """
+  opened = open_or_prepare(
+    subsets.subset(name), data_dir=data_dir, sample=sample
+  )
+  parts = opened.training_parts() if split_spec.names_part(split) else {}
+  lengths = {part: [len(rows)] for part, rows in parts.items()}
+  found = [np.arange(0)]
+  for run in split_spec.runs(split, {**opened.shard_lengths, **lengths}):
+    if run.split == 'test':
+      raise SplitError(
+        f'{split!r} has test examples. Name a split of training examples, such'
+        ' as validation or fit.'
+      )
+    rows = np.arange(run.start, run.stop)
+    found.append(parts[run.split][rows] if run.split in parts else rows)
+  return np.concatenate(found)
 
 
 def first_of_each_class(opened: Opened, count: int) -> list[list[np.ndarray]]:

@@ -8,7 +8,9 @@ import os
 
 from cmnist_tfds.load import cached, prepared
 from cmnist_tfds.load.cached import Cached
+from cmnist_tfds.load.draws import check_draw, draw_rows
 from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 
 Opened = Prepared | Cached
@@ -54,6 +56,7 @@ def open_or_prepare(
   *,
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
+  draw: int = 0,
 ) -> Opened:
   """Opens a subset for reading, and prepares it first if necessary.
 
@@ -61,18 +64,40 @@ def open_or_prepare(
     subset: The subset.
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether to open `cmnist_sample` instead of `cmnist`.
+    draw: The number of the draw of a reduced subset; 0 for the published
+      training set. Other draws are taken from the subset with all training
+      examples.
 
   Returns:
     The subset.
 
   Raises:
+    SplitError: If there is no such draw.
     OriginFileError: If the subset must be prepared and an origin file is
       missing or wrong.
     PreparationError: If the subset must be prepared and cannot be written, or
       the prepared dataset is damaged.
   """
+  check_draw(subset, draw)
+  if draw:
+    full = open_or_prepare(subset.full, data_dir=data_dir, sample=sample)
+    return _take_draw(full, subset, draw)
   found = open_subset(subset, data_dir=data_dir, sample=sample)
   if found is not None:
     return found
   fresh = prepared.prepare(subset, data_dir=data_dir, sample=sample)
   return open_subset(subset, data_dir=data_dir, sample=sample) or fresh
+
+
+def _take_draw(full: Opened, reduced: Subset, draw: int) -> Cached:
+  """Returns a reduced subset with another training set than the published."""
+  train, test = map(full.mapped, SPLITS)
+  train = train.select(draw_rows(reduced, train.labels, draw))
+  return Cached(
+    reduced,
+    splits={'train': train, 'test': test},
+    digests={},
+    shard_lengths={'train': [len(train)], 'test': [len(test)]},
+    dataset=full.dataset,
+    draw=draw,
+  )

@@ -13,8 +13,8 @@ import math
 import os
 import pathlib
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from cmnist_tfds.dataset_files import (
   read_dataset_files,
 )
 from cmnist_tfds.errors import OutdatedError, PreparationError
-from cmnist_tfds.load import memory, split_spec
+from cmnist_tfds.load import hold_out, memory, split_spec
 from cmnist_tfds.load.mapped_split import MappedSplit
 from cmnist_tfds.load.shard_split import ShardSplit
 from cmnist_tfds.load.split_view import SplitView, Stretch
@@ -39,6 +39,8 @@ from cmnist_tfds.subsets import Subset
 # The folders in which TFDS builds datasets.
 _UNFINISHED = 'incomplete.*'
 _SECONDS_TO_RENAME = 0.1
+
+_Read = TypeVar('_Read')
 
 _log = logging.getLogger('cmnist_tfds')
 
@@ -102,6 +104,27 @@ class Prepared:
     """
     return self.metadata.get('digests', {})
 
+  def mapped(self, split: str) -> MappedSplit:
+    """Returns a whole split, 'train' or 'test', which the cache keeps.
+
+    Raises:
+      PreparationError: If a shard is missing or damaged. The message names the
+        record.
+    """
+    return self._retrying(lambda found: found._keep(split))
+
+  def training_parts(self) -> dict[str, np.ndarray]:
+    """Returns the numbers of the examples of each part of 'train'.
+
+    Raises:
+      SplitError: If a class has too few examples or writers to hold out any.
+      PreparationError: If a shard is missing or damaged. The message names the
+        record.
+    """
+    return hold_out.part_rows(
+      self.subset, self.mapped('train').labels, dataset=self.dataset
+    )
+
   def split(self, spec: split_spec.Split, *, keep: bool = False) -> SplitView:
     """Returns the examples of a split.
 
@@ -117,21 +140,29 @@ class Prepared:
       PreparationError: If a shard is missing, or a shard of a kept split is
         damaged. The message names the record.
     """
+    return self._retrying(lambda found: found._split(spec, keep))
+
+  def _retrying(self, read: Callable[[Prepared], _Read]) -> _Read:
     try:
-      return self._split(spec, keep)
+      return read(self)
     except PreparationError:
       # A build may have replaced the dataset since it was opened.
       _wait_for_replacement(self.folder)
       fresh = _read(self.subset, self.dataset, self.folder)
       if fresh is None:
         raise
-      return fresh._split(spec, keep)
+      return read(fresh)
 
   def _split(self, spec: str, keep: bool) -> SplitView:
     runs: list[Stretch] = []
-    for run in split_spec.runs(spec, self.shard_lengths):
-      if keep or len(run) == sum(self.shard_lengths[run.split]):
-        split: MappedSplit | ShardSplit = self._keep(run.split)
+    parts = self.training_parts() if split_spec.names_part(spec) else {}
+    lengths = {part: [len(rows)] for part, rows in parts.items()}
+    for run in split_spec.runs(spec, self.shard_lengths | lengths):
+      if run.split in parts:
+        whole = self._keep('train')
+        split: MappedSplit | ShardSplit = whole.select(parts[run.split])
+      elif keep or len(run) == sum(self.shard_lengths[run.split]):
+        split = self._keep(run.split)
       else:
         split = self._find_kept(run.split) or self._shard_split(run.split)
         if isinstance(split, ShardSplit):

@@ -22,6 +22,11 @@ _SPLIT = re.compile(
 )
 _ALL = 'all'
 
+# The parts of the training set; `hold_out` says which examples they have.
+VALIDATION = 'validation'
+FIT = 'fit'
+_PARTS = (VALIDATION, FIT)
+
 # A string, or an instruction of TFDS: `tfds.core.ReadInstruction`, a result of
 # `tfds.even_splits` or of `tfds.split_for_jax_process`, or a sum of these.
 Split: TypeAlias = Any
@@ -29,7 +34,7 @@ Split: TypeAlias = Any
 # A split; or a list, tuple or dictionary of such structures.
 Splits: TypeAlias = Any
 
-_EXAMPLES = 'train, train[:10%], train[5000:]+test'
+_EXAMPLES = 'train, train[:10%], train[5000:]+test, validation'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +86,15 @@ def map_splits(function: Callable[[Split], Any], splits: Splits) -> Any:
   return function(splits)
 
 
+def names_part(split: Split) -> bool:
+  """Returns whether a split may name a part of the training set.
+
+  Args:
+    split: A string, or an instruction of TFDS, whose text names its splits.
+  """
+  return any(part in str(split) for part in _PARTS)
+
+
 def runs(split: Split, shard_lengths: Mapping[str, Sequence[int]]) -> list[Run]:
   """Returns the examples that a split stands for.
 
@@ -88,7 +102,8 @@ def runs(split: Split, shard_lengths: Mapping[str, Sequence[int]]) -> list[Run]:
     split: An expression such as 'train', 'all', 'train[5000:]+test',
       'train[:10%]' or 'train[0shard]', or an instruction of TFDS.
     shard_lengths: For each split, the number of examples in each of its shards,
-      in order.
+      in order. If the split may name a part of the training set, the parts are
+      here too.
 
   Returns:
     The runs in order, without empty ones.
@@ -102,7 +117,9 @@ def runs(split: Split, shard_lengths: Mapping[str, Sequence[int]]) -> list[Run]:
     expression = str(split)  # `tfds.Split` is a subclass with its own repr.
     for part in re.split(r'\s*\+\s*', expression.strip()):
       if part == _ALL:
-        found += [Run(s, 0, sum(n)) for s, n in shard_lengths.items()]
+        found += [
+          Run(s, 0, sum(n)) for s, n in shard_lengths.items() if s not in _PARTS
+        ]
       else:
         found.append(_run(part, expression, shard_lengths))
   elif hasattr(split, 'to_absolute'):
@@ -148,7 +165,7 @@ def _run(
     raise _unreadable(expression)
   split, first, first_unit, colon, last, last_unit = match.groups()
   if split not in shard_lengths:
-    known = ', '.join([*shard_lengths, _ALL])
+    known = ', '.join(dict.fromkeys([*shard_lengths, _ALL, *_PARTS]))
     raise SplitError(
       f'There is no split {split!r} in {expression!r}. There are {known}, and'
       f' slices of them: {_EXAMPLES}.'

@@ -35,6 +35,7 @@ def as_batches(
   features: Sequence[str] = ('image', 'label'),
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
+  draw: int = 0,
 ) -> Any:
   """Returns a split as a `tf.data.Dataset` of batches.
 
@@ -54,7 +55,8 @@ def as_batches(
     name: Name of a subset.
     split: What `tfds.load` accepts: a split such as 'train' or 'train[:10%]', a
       `tfds.core.ReadInstruction`, a result of `tfds.even_splits`, or lists,
-      tuples and dictionaries of these.
+      tuples and dictionaries of these. 'validation' and 'fit' are parts of the
+      training set, as in `load_data`.
     batch_size: Number of examples in a batch.
     shuffle: Whether to shuffle the whole split anew in each epoch. All orders
       are equally likely.
@@ -69,6 +71,7 @@ def as_batches(
       'source_label', int64 (batch,), the raw label in the files of the source.
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether to load the synthetic sample instead of CMNIST.
+    draw: The number of the training set of a reduced subset, as in `load_data`.
 
   Returns:
     A `tf.data.Dataset` of batches, which are tuples of the features in the
@@ -77,7 +80,7 @@ def as_batches(
 
   Raises:
     SubsetNameError: If there is no such subset.
-    SplitError: If there is no such split, or if it is empty.
+    SplitError: If there is no such split or draw, or if it is empty.
     OriginFileError: If the subset must be prepared and an origin file is
       missing or wrong.
     PreparationError: If the subset must be prepared and cannot be written, or a
@@ -93,7 +96,7 @@ def as_batches(
   if batch_size < 1:
     raise ValueError(f'batch_size must be at least 1, not {batch_size}.')
   opened = open_or_prepare(
-    subsets.subset(name), data_dir=data_dir, sample=sample
+    subsets.subset(name), data_dir=data_dir, sample=sample, draw=draw
   )
 
   def open_split(each: split_spec.Split) -> SplitView:

@@ -53,22 +53,26 @@ class CMNIST(torch.utils.data.Dataset):
     target_transform: Callable[[int], Any] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     sample: bool = False,
+    draw: int = 0,
   ):
     """Opens the split like `cmnist_tfds.load_data`.
 
     Args:
       name: Name of a subset.
       split: A split, as `tfds.load` accepts it: 'train', 'train[:10%]', a
-        `tfds.core.ReadInstruction` or one of `tfds.even_splits`.
+        `tfds.core.ReadInstruction` or one of `tfds.even_splits`. 'validation'
+        and 'fit' are parts of the training set, as in `load_data`.
       transform: Transforms each image, which it gets as a PIL image.
       target_transform: Transforms each label, which it gets as an int.
       data_dir: Where prepared datasets are; TFDS's default if None.
       sample: Whether to load the synthetic sample instead of CMNIST.
+      draw: The number of the training set of a reduced subset, as in
+        `load_data`.
 
     Raises:
       CmnistError: In the same cases as `cmnist_tfds.load_data`.
     """
-    self._opening = subsets.subset(name), split, data_dir, sample
+    self._opening = subsets.subset(name), split, data_dir, sample, draw
     self.transform = transform
     self.target_transform = target_transform
     self._data: torch.Tensor | None = None
@@ -79,8 +83,10 @@ class CMNIST(torch.utils.data.Dataset):
     self.targets = torch.from_numpy(labels)
 
   def _open(self) -> None:
-    subset, split, data_dir, sample = self._opening
-    opened = open_or_prepare(subset, data_dir=data_dir, sample=sample)
+    subset, split, data_dir, sample, draw = self._opening
+    opened = open_or_prepare(
+      subset, data_dir=data_dir, sample=sample, draw=draw
+    )
     self._view = opened.split(split, keep=True)
 
   def __getstate__(self) -> dict[str, Any]:

@@ -225,6 +225,9 @@ class Source:
       CSV files without a header.
     digest: SHA-256 of what an extension declares, in 64 hexadecimal digits;
       empty for the sources of the paper.
+    writer_block: How many training examples of a class, from the start of the
+      file, are by one writer, then by the next one and so on; 1 where writers
+      are not known.
     homepage: Page of the source.
     license: Licence, as the source's own files state it.
     citation: BibTeX entry.
@@ -248,6 +251,7 @@ class Source:
   image_column: str = ''
   label_column: str | int = 'label'
   digest: str = ''
+  writer_block: int = 1
   homepage: str
   license: str
   citation: str
@@ -800,6 +804,7 @@ _SOURCE: dict[str, _Check] = {
   'folders': _list_of(_name),
   'image_column': _text,
   'label_column': _column,
+  'writer_block': _at_least(1),
   'homepage': _text,
   'license': _text,
   'citation': _text,

@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Validation sets and draws are the same, and right, in every reader."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import pathlib
+
+import numpy as np
+import pytest
+import synthetic
+import tensorflow_datasets as tfds
+
+import cmnist_tfds
+from cmnist_tfds import subsets
+from cmnist_tfds.cache import split_sources
+from cmnist_tfds.cache.shuffle_order import shuffle_order
+from cmnist_tfds.errors import SplitError
+from cmnist_tfds.load import draws, hold_out
+from cmnist_tfds.load.open_subset import open_or_prepare
+from cmnist_tfds.origin import Locations
+from cmnist_tfds.sources import SPLITS
+from cmnist_tfds.subsets import Subset
+
+_DUMMY_DATA = pathlib.Path(__file__).resolve().parent.parent / 'dummy_data'
+_SPLITS = ('validation', 'fit', 'validation[:50%]', 'fit[10:20]+test')
+
+
+def load(name, split, sample_dir, **kwargs):
+  return cmnist_tfds.load_data(
+    name, split=split, data_dir=sample_dir, sample=True, **kwargs
+  )
+
+
+def batches(name, split, sample_dir, **kwargs):
+  dataset = cmnist_tfds.as_batches(
+    name, split, 50, data_dir=sample_dir, sample=True, **kwargs
+  )
+  images, labels = zip(*dataset.as_numpy_iterator(), strict=True)
+  return np.concatenate(images)[..., 0], np.concatenate(labels)
+
+
+def of_torch(name, split, sample_dir, **kwargs):
+  pytest.importorskip('torch', reason='PyTorch is not installed')
+  from cmnist_tfds.load.torch_dataset import CMNIST
+
+  found = CMNIST(name, split, data_dir=sample_dir, sample=True, **kwargs)
+  images, labels = zip(*(found[n] for n in range(len(found))), strict=True)
+  return np.concatenate(images), np.array(labels)
+
+
+def assert_equal(left, right):
+  for one, other in zip(left, right, strict=True):
+    np.testing.assert_array_equal(one, other)
+
+
+def as_set(images):
+  found = {image.tobytes() for image in images}
+  assert len(found) == len(images)
+  return found
+
+
+# Validation -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('reader', [batches, of_torch])
+@pytest.mark.parametrize('split', _SPLITS)
+def test_readers_hold_out_the_same(split, reader, sample_dir):
+  expected = load('X-12', split, sample_dir)
+  assert_equal(reader('X-12', split, sample_dir), expected)
+
+
+def test_tfds_takes_the_same_with_the_rows(sample_dir):
+  rows = cmnist_tfds.training_rows(
+    'X-12', 'validation', data_dir=sample_dir, sample=True
+  )
+  train = tfds.load(
+    'cmnist_sample/X-12',
+    split='train',
+    data_dir=sample_dir,
+    as_supervised=True,
+    read_config=tfds.ReadConfig(interleave_cycle_length=1),
+  )
+  read = list(train.as_numpy_iterator())
+  images, labels = zip(*(read[row] for row in rows), strict=True)
+  expected = load('X-12', 'validation', sample_dir)
+  assert_equal((np.stack(images)[..., 0], labels), expected)
+
+
+def test_instructions_of_tfds_name_parts(sample_dir):
+  whole = load('X-12', tfds.Split.VALIDATION, sample_dir)
+  thirds = load('X-12', tfds.even_splits('validation', 3), sample_dir)
+  assert_equal(map(np.concatenate, zip(*thirds, strict=True)), whole)
+  half = tfds.core.ReadInstruction('validation', to=50, unit='%')
+  assert_equal(
+    load('X-12', half, sample_dir), load('X-12', 'validation[:50%]', sample_dir)
+  )
+
+
+def test_the_parts_divide_the_training_set_by_class(sample_dir):
+  fit, validation = (
+    cmnist_tfds.training_rows('X-12', part, data_dir=sample_dir, sample=True)
+    for part in ('fit', 'validation')
+  )
+  _, labels = load('X-12', 'train', sample_dir)
+  np.testing.assert_array_equal(
+    np.sort(np.concatenate([fit, validation])), np.arange(len(labels))
+  )
+  assert np.bincount(labels[validation]).tolist() == [12] * 12
+  assert np.bincount(labels[fit]).tolist() == [108] * 12
+  # Parts are in the order of the prepared dataset, and `all` is as before.
+  for rows in (fit, validation):
+    assert (np.diff(rows) > 0).all()
+  assert_equal(
+    load('X-12', 'all', sample_dir), load('X-12', 'train+test', sample_dir)
+  )
+
+
+def test_the_choice_is_that_of_the_documented_recipe(sample_dir):
+  folder = _DUMMY_DATA / 'fashion_mnist'
+  with gzip.open(folder / 'train-images-idx3-ubyte.gz') as file:
+    images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784)
+  with gzip.open(folder / 'train-labels-idx1-ubyte.gz') as file:
+    labels = np.frombuffer(file.read(), np.uint8, offset=8)
+  expected = []
+  for label in range(10):
+    rows = np.flatnonzero(labels == label)
+    chosen = np.random.RandomState(0).permutation(len(rows))
+    expected.extend(rows[chosen[: max(1, round(len(rows) / 10))]])
+  found, _ = load('1-F', 'validation', sample_dir)
+  assert as_set(found) == as_set(images[expected])
+
+
+def test_a_union_holds_out_what_its_sources_hold_out(sample_dir):
+  union, one, other = (
+    as_set(load(name, 'validation', sample_dir)[0])
+    for name in ('2-FKd', '1-F', '1-Kd')
+  )
+  assert union == one | other
+
+
+def test_predictions_for_the_validation_set_are_scored(sample_dir, tmp_path):
+  _, labels = load('X-12', 'validation', sample_dir)
+  path = tmp_path / 'predictions.npz'
+  where = {'data_dir': sample_dir, 'sample': True}
+  cmnist_tfds.save_predictions(
+    path, 'X-12', labels, labels, method='copy', split='validation', **where
+  )
+  scored = cmnist_tfds.evaluate('X-12', path, **where)
+  assert (scored.accuracy.value, scored.examples) == (1, len(labels))
+
+
+# Blocks of writers ------------------------------------------------------------
+
+_TOY = synthetic.make(sizes={'train': 400, 'test': 60})
+
+
+def toy(block, per_class=None):
+  source = dataclasses.replace(_TOY.source, writer_block=block)
+  name = '1-T' if per_class is None else f'1-T-r-{per_class}'
+  return Subset(name, ((source, (0, 1)),), per_class=per_class)
+
+
+def held_out_ranks(labels, block, **kwargs):
+  """For each class, which of its examples in the file are held out."""
+  order = shuffle_order('train', len(labels))
+  rows = hold_out.part_rows(
+    toy(block), labels[order], dataset='cmnist', **kwargs
+  )
+  held = np.sort(order[rows['validation']])
+  ranks = draws.class_ranks(labels)
+  return [ranks[held][labels[held] == label].tolist() for label in (0, 1)]
+
+
+@pytest.mark.parametrize(
+  ('count', 'block', 'num_held'), [(200, 20, 1), (200, 7, 3), (5, 2, 1)]
+)
+def test_writers_are_held_out_whole(count, block, num_held):
+  labels = np.random.default_rng(0).permutation(np.arange(2 * count) % 2)
+  zeros, ones = held_out_ranks(labels, block)
+  assert zeros == ones
+  writers = set(np.array(zeros) // block)
+  assert len(writers) == num_held
+  assert zeros == [n for n in range(count) if n // block in writers]
+
+
+def test_a_class_without_training_examples_is_left_out():
+  labels = np.zeros(30, np.int64)
+  zeros, ones = held_out_ranks(labels, 1)
+  assert (len(zeros), ones) == (3, [])
+
+
+@pytest.mark.parametrize(
+  ('count', 'block', 'why'),
+  [
+    (1, 1, r"nothing of '\w+' can be held out: it has 1 training example\."),
+    (20, 20, r'it has 20 training examples by one writer'),
+  ],
+)
+def test_says_where_nothing_can_be_held_out(count, block, why):
+  with pytest.raises(SplitError, match=why):
+    held_out_ranks(np.arange(2 * count) % 2, block)
+
+
+def test_draws_that_mix_writers_have_no_validation_set():
+  with pytest.raises(SplitError, match='mixes the writers'):
+    held_out_ranks(np.arange(400) % 2, 20, draw=1)
+
+
+# Draws ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('reader', [load, batches, of_torch])
+def test_readers_give_the_same_draws(reader, sample_dir):
+  images, labels = load('X-12', 'train', sample_dir)
+  ranks = draws.class_ranks(labels)
+  for draw in (1, 2):
+    rows = ranks // 5 == draw - 1
+    assert_equal(
+      reader('X-12-r-5', 'train', sample_dir, draw=draw),
+      (images[rows], labels[rows]),
+    )
+  assert_equal(
+    reader('X-12-r-5', 'test', sample_dir, draw=2),
+    load('X-12', 'test', sample_dir),
+  )
+
+
+def test_draw_0_is_the_published_training_set(sample_dir):
+  assert_equal(
+    load('X-12-r-5', 'train', sample_dir, draw=0),
+    load('X-12-r-5', 'train', sample_dir),
+  )
+
+
+@pytest.mark.parametrize('reader', [batches, of_torch])
+def test_draws_have_validation_sets(reader, sample_dir):
+  train, fit, validation = (
+    load('X-12-r-20', split, sample_dir, draw=2)
+    for split in ('train', 'fit', 'validation')
+  )
+  assert as_set(train[0]) == as_set(fit[0]) | as_set(validation[0])
+  assert np.bincount(validation[1]).tolist() == [2] * 12
+  assert len(fit[1]) + len(validation[1]) == len(train[1])
+  assert_equal(reader('X-12-r-20', 'fit', sample_dir, draw=2), fit)
+
+
+@pytest.mark.parametrize(
+  ('name', 'draw', 'why'),
+  [
+    ('X-12-r-50', 3, "has 2 draws, not 3: '0' has 120 training examples"),
+    ('X-12-r-500', 1, 'has 0 draws, not 1'),
+    ('X-12-r-5', -1, 'draw must be a whole number'),
+    ('X-12-r-5', 1.0, 'draw must be a whole number'),
+    ('X-12-r-5', True, 'draw must be a whole number'),
+    ('X-12-r-5', '1', 'draw must be a whole number'),
+    ('X-12-r-5', None, 'draw must be a whole number'),
+    ('X-12', 1, 'has all training examples, so it has no draws'),
+  ],
+)
+@pytest.mark.parametrize('reader', [load, batches, of_torch])
+def test_says_that_there_is_no_such_draw(reader, name, draw, why, sample_dir):
+  with pytest.raises(SplitError, match=why):
+    reader(name, 'train', sample_dir, draw=draw)
+
+
+def test_prepares_nothing_for_an_impossible_draw(tmp_path):
+  with pytest.raises(SplitError):
+    load('X-12', 'train', tmp_path / 'data', draw=1)
+  assert not (tmp_path / 'data').exists()
+
+
+# What is no part ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+  ('split', 'why'),
+  [
+    ('val', "no split 'val'.*validation, fit"),
+    ('Validation', "no split 'Validation'"),
+    ('validation[', 'Write splits as in TFDS'),
+    ('fit[:1297]', 'fit, which has 1,296 examples'),
+    ('validation[-150:]', 'validation, which has 144 examples'),
+  ],
+)
+@pytest.mark.parametrize('reader', [load, batches, of_torch])
+def test_says_what_is_no_part(reader, split, why, sample_dir):
+  with pytest.raises(SplitError, match=why):
+    reader('X-12', split, sample_dir)
+
+
+@pytest.mark.parametrize('split', ['test', 'all', 'validation+test[:1]'])
+def test_rows_are_of_training_examples_alone(split, sample_dir):
+  with pytest.raises(SplitError, match='has test examples'):
+    cmnist_tfds.training_rows('X-12', split, data_dir=sample_dir, sample=True)
+
+
+# Real files -------------------------------------------------------------------
+
+
+def share_near(train, queries):
+  """The share of images whose nearest training image is of their class."""
+  images, wanted = (
+    x.reshape(len(x), -1).astype('f') - 128 for x, _ in (train, queries)
+  )
+  squares = np.einsum('ij,ij->i', images, images)
+  nearest = (squares - 2 * wanted @ images.T).argmin(axis=1)
+  return (train[1][nearest] == queries[1]).mean()
+
+
+def test_kannada_mnist_holds_out_whole_writers(origin_files, tmp_path):
+  subset = subsets.subset('1-Kd')
+  for split in SPLITS:
+    split_sources.open_raw(
+      subset, split, Locations(manual_dir=origin_files), allow_unverified=False
+    )
+  opened = open_or_prepare(subset, data_dir=tmp_path)
+  rows = opened.training_parts()
+  order = shuffle_order('train', 60_000)
+  writers = [set(order[rows[part]] // 1280) for part in ('fit', 'validation')]
+  assert not set.intersection(*writers)
+  assert [len(of_part) for of_part in writers] == [42, 5]
+
+  fit, held_out, test, train = cmnist_tfds.load_data(
+    '1-Kd', split=['fit', 'validation', 'test', 'train'], data_dir=tmp_path
+  )
+  assert np.bincount(held_out[1]).tolist() == [640] * 10
+  with pytest.raises(SplitError, match='100 training examples by one writer'):
+    cmnist_tfds.load_data('1-Kd-r-100', split='fit', data_dir=tmp_path)
+
+  # The prepared order is a random one.
+  at_random = share_near(
+    [array[6400:] for array in train], [array[:600] for array in train]
+  )
+  by_writer = share_near(fit, [array[:600] for array in held_out])
+  on_test = share_near(fit, [array[:600] for array in test])
+  assert at_random > by_writer + 0.01 > on_test + 0.02
