@@ -130,11 +130,22 @@ def share(sources: Sequence[SplitSource]) -> tuple[SharedSource, ...] | None:
     One record per source; None if only this process has some of the arrays.
   """
   shared = [
-    SharedSource(s.classes, s.kept.place, s.rows is None, s.key, s.limit)
+    SharedSource(
+      _by_value(s.classes), s.kept.place, s.rows is None, s.key, s.limit
+    )
     for s in sources
     if s.kept.place is not None
   ]
   return tuple(shared) if len(shared) == len(sources) else None
+
+
+def _by_value(classes: tuple[SubsetClass, ...]) -> tuple[SubsetClass, ...]:
+  """Returns classes of a source that is pickled with all it declares.
+
+  A registered source is pickled as its key, which other machines may not know.
+  """
+  source = dataclasses.replace(classes[0].source)
+  return tuple(dataclasses.replace(c, source=source) for c in classes)
 
 
 def open_raw(

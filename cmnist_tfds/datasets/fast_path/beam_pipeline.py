@@ -17,6 +17,7 @@ import functools
 import logging
 import os
 import pathlib
+import pickle
 import platform
 import threading
 import uuid
@@ -24,7 +25,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cmnist_tfds.cache import shuffle_order, store
-from cmnist_tfds.cache.split_sources import SharedSource, share
+from cmnist_tfds.cache.split_sources import share
 from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.datasets.fast_path.records import SplitRecords
 from cmnist_tfds.errors import CmnistError, PreparationError
@@ -48,7 +49,8 @@ class _SharedSplit:
 
   Attributes:
     name: 'train' or 'test'.
-    sources: The examples of each source.
+    sources: Pickled `share(...)`. A worker opens a split once, which it
+      recognises by equal bytes, because sources compare by identity.
     order: Where the order of the examples is.
     num_examples: Number of examples.
     num_bytes: `SplitRecords.num_bytes`.
@@ -56,7 +58,7 @@ class _SharedSplit:
   """
 
   name: str
-  sources: tuple[SharedSource, ...]
+  sources: bytes
   order: store.Place
   num_examples: int
   num_bytes: int
@@ -162,7 +164,7 @@ def _share(
   if any(place.cache_dir != store.cache_dir().absolute() for place in places):
     return None
   return _SharedSplit(
-    split, sources, order, len(records), records.num_bytes, write
+    split, pickle.dumps(sources), order, len(records), records.num_bytes, write
   )
 
 
@@ -225,7 +227,9 @@ def _write_shard(shard: _Shard, splits: Mapping[str, _SharedSplit]) -> None:
 def _open(split: _SharedSplit) -> SplitRecords:
   """Lays out the records of a split like the process that started."""
   order = shuffle_order.shorten(store.reopen(split.order), split.num_examples)
-  records = SplitRecords([source.open() for source in split.sources], order)
+  records = SplitRecords(
+    [source.open() for source in pickle.loads(split.sources)], order
+  )
   if records.num_bytes != split.num_bytes:
     raise PreparationError(
       f'{platform.node()} would write {records.num_bytes:,} bytes of examples'
