@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import shutil
 
 import google_crc32c
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import synthetic
 
+from cmnist_tfds import subsets
 from cmnist_tfds.cache import split_sources, store
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import png
@@ -485,3 +487,25 @@ def test_images_that_cannot_be_decoded_are_read_from_origin_files(
     (found,) = open_raw(ONE, 'train', locations)
   assert_whole(found, TOY, 'train')
   assert 'in the cache are not used' in caplog.text
+
+
+def test_another_process_opens_what_is_shared():
+  subset = subsets.subset('1-Km')
+  labels = np.arange(10, dtype=np.uint8)
+  arrays = {'labels': labels}
+  kept = store.keep(
+    'arrays',
+    'shared',
+    lambda: store.Made(arrays, {}, 'labels'),
+    lambda kept: None,
+  )
+  (shared,) = split_sources.share(
+    [split_sources.SplitSource(subset.classes, kept, labels[:3], 'key', 1)]
+  )
+  sent = pickle.dumps(shared)
+  received = pickle.loads(sent)
+  # Another machine may not know the declaration of an extension.
+  assert received.classes[0].source is not subset.sources[0]
+  opened = received.open()
+  np.testing.assert_array_equal(opened.kept.arrays['labels'], labels)
+  np.testing.assert_array_equal(opened.rows, labels)

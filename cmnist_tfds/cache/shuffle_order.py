@@ -30,10 +30,23 @@ def shuffle_order(split: str, num_examples: int) -> np.ndarray:
   Returns:
     uint32 (num_examples,), a permutation of the keys; read-only.
   """
+  return shorten(keep_order(split, num_examples), num_examples)
+
+
+def keep_order(split: str, num_examples: int) -> store.Kept:
+  """Returns an order in the cache that has at least a number of keys.
+
+  Args:
+    split: Name of the split.
+    num_examples: Number of examples.
+
+  Returns:
+    The order, which `shorten` shortens to that number.
+  """
   # Without its greater keys, a longer order is the order of fewer keys. So one
   # order in the cache serves all splits up to the next power of two.
   length = max(_FEWEST, 1 << (num_examples - 1).bit_length())
-  kept = store.keep(
+  return store.keep(
     'order',
     f'{split}-{length}',
     lambda: store.Made(
@@ -43,6 +56,18 @@ def shuffle_order(split: str, num_examples: int) -> np.ndarray:
     ),
     lambda kept: _check(kept, length),
   )
+
+
+def shorten(kept: store.Kept, num_examples: int) -> np.ndarray:
+  """Returns the order of the first examples.
+
+  Args:
+    kept: An order of at least as many examples.
+    num_examples: Number of examples.
+
+  Returns:
+    See `shuffle_order`.
+  """
   longest = kept.arrays['order']
   order = longest[longest < num_examples]
   order.flags.writeable = False

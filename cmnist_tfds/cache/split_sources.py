@@ -54,12 +54,14 @@ class SplitSource:
     rows: Integers (m,), the examples that the subset takes, in the order of
       the source; None for all.
     key: Identifies the arrays: equal keys mean equal arrays.
+    limit: The subset takes so many examples of each class; None for all.
   """
 
   classes: tuple[SubsetClass, ...]
   kept: store.Kept
   rows: np.ndarray | None
   key: str
+  limit: int | None = None
 
   def __len__(self) -> int:
     if self.rows is None:
@@ -82,6 +84,68 @@ class SplitSource:
   def proofs(self) -> dict[str, str]:
     """The proof of each origin file, by its path."""
     return dict(self.kept.note['proofs'])
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedSource:
+  """The examples that one source gives to a split, for another process.
+
+  It is small, so that it can be sent to many processes.
+
+  Attributes:
+    classes: See `SplitSource`.
+    place: Where the arrays are.
+    is_whole: Whether the subset takes all examples of the source.
+    key: See `SplitSource`.
+    limit: See `SplitSource`.
+  """
+
+  classes: tuple[SubsetClass, ...]
+  place: store.Place
+  is_whole: bool
+  key: str
+  limit: int | None
+
+  def open(self) -> SplitSource:
+    """Returns the examples.
+
+    Raises:
+      PreparationError: If this process cannot read the arrays.
+    """
+    kept = store.reopen(self.place)
+    rows = None
+    if not self.is_whole:
+      raw_labels = [c.raw_label for c in self.classes]
+      rows = subsets.rows(kept.arrays['labels'], raw_labels, self.limit)
+    return SplitSource(self.classes, kept, rows, self.key, self.limit)
+
+
+def share(sources: Sequence[SplitSource]) -> tuple[SharedSource, ...] | None:
+  """Returns what other processes need to open the examples of a split.
+
+  Args:
+    sources: The examples of each source.
+
+  Returns:
+    One record per source; None if only this process has some of the arrays.
+  """
+  shared = [
+    SharedSource(
+      _by_value(s.classes), s.kept.place, s.rows is None, s.key, s.limit
+    )
+    for s in sources
+    if s.kept.place is not None
+  ]
+  return tuple(shared) if len(shared) == len(sources) else None
+
+
+def _by_value(classes: tuple[SubsetClass, ...]) -> tuple[SubsetClass, ...]:
+  """Returns classes of a source that is pickled with all it declares.
+
+  A registered source is pickled as its key, which other machines may not know.
+  """
+  source = dataclasses.replace(classes[0].source)
+  return tuple(dataclasses.replace(c, source=source) for c in classes)
 
 
 def open_raw(
@@ -260,6 +324,7 @@ def _split_sources(
         kept=arrays,
         rows=rows,
         key=key,
+        limit=limit,
       )
     )
   return found

@@ -24,6 +24,7 @@ import json
 import logging
 import os
 import pathlib
+import platform
 import shutil
 import stat
 import tempfile
@@ -83,6 +84,24 @@ class Made:
   description: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Place:
+  """Where other processes find the arrays of an entry.
+
+  Attributes:
+    folder: The folder of the entry, an absolute path.
+    crc32: CRC-32 of its manifest, which has the checksums of the arrays.
+  """
+
+  folder: pathlib.Path
+  crc32: int
+
+  @property
+  def cache_dir(self) -> pathlib.Path:
+    """The cache folder that has the entry."""
+    return self.folder.parents[1]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Kept:
   """Arrays that the cache has.
@@ -94,11 +113,14 @@ class Kept:
     is_trusted: Whether nobody but this user, the superuser or the owner of a
       folder that only its owner may write can have made the arrays. Otherwise a
       check must prove what they are.
+    place: Where other processes find the arrays; None if only this process has
+      them.
   """
 
   arrays: Mapping[str, np.ndarray]
   note: Mapping[str, Any]
   is_trusted: bool = True
+  place: Place | None = None
 
 
 # Returns what is wrong with the arrays of an entry; None if they are right.
@@ -182,6 +204,33 @@ def find_kept(kind: str, name: str, check: Check) -> Kept | None:
     if (kept := _find(root, kind, name, check)) is not None:
       return kept
   return None
+
+
+def reopen(place: Place) -> Kept:
+  """Returns the arrays of an entry that another process has checked.
+
+  Args:
+    place: `Kept.place` of the other process.
+
+  Returns:
+    The same arrays, mapped.
+
+  Raises:
+    PreparationError: If this process does not find the same arrays there.
+  """
+
+  def check(kept: Kept) -> str | None:
+    return None if kept.place == place else 'it was made again meanwhile'
+
+  try:
+    return _open(place.folder, check, _trusted_owners(place.cache_dir))
+  except (_UnusableError, OSError) as error:
+    raise PreparationError(
+      f'{platform.node()} cannot use {place.folder} of the cache'
+      f' ({_reason(error)}). Every machine that takes part must see the cache'
+      ' folder of the process that started the build under the same path. Name'
+      f' such a folder in {CACHE_DIR_VARIABLE}, and build again.'
+    ) from error
 
 
 def _find(
@@ -491,6 +540,7 @@ def _open(
     arrays,
     manifest['note'],
     all(_is_trusted(path.stat(), trusted_owners) for path in paths),
+    Place(folder.absolute(), manifest['crc32']),
   )
   wrong = check(kept)
   if wrong:
@@ -513,7 +563,7 @@ def _read_manifest(folder: pathlib.Path) -> dict[str, Any]:
     raise _UnusableError('it is of another version of this package')
   if crc != _crc_of_json(manifest):
     raise _UnusableError(f'{_MANIFEST} fails its checksum')
-  return manifest
+  return {**manifest, 'crc32': crc}
 
 
 def _crc_of_json(contents: Mapping[str, Any]) -> int:

@@ -351,21 +351,32 @@ class CmnistBuilder(  # type: ignore[call-arg]
     download_config: tfds.download.DownloadConfig,
   ) -> Sequence[tfds.core.SplitInfo]:
     """Writes the shards of both splits, and the metadata about them."""
+    uses_beam = write.uses_beam(download_config)
     if write.can_write(self.info.file_format, download_config):
       sources = self._open(split_sources.open_encoded, dl_manager)
       shard_config = download_config.get_shard_config()
-      splits = [
-        write.write_split(
-          of_split,
-          self._get_filename_template(split),
-          self.info.file_format,
-          shard_config,
-          same=self._same_split(split, of_split),
-        )
-        for split, of_split in sources.items()
-        if any(map(len, of_split))
-      ]
+      with write.shards_writer(
+        self.info.file_format, download_config
+      ) as write_shards:
+        splits = [
+          write.write_split(
+            of_split,
+            self._get_filename_template(split),
+            self.info.file_format,
+            shard_config,
+            same=self._same_split(split, of_split),
+            write_shards=write_shards,
+          )
+          for split, of_split in sources.items()
+          if any(map(len, of_split))
+        ]
     else:
+      if uses_beam:
+        _log.warning(
+          '%s is written without Apache Beam, which is only used for tfrecord'
+          ' and array_record, and without max_examples_per_split.',
+          self.info.full_name,
+        )
       require_tensorflow("TFDS's own way to write a dataset")
       sources = self._open(split_sources.open_raw, dl_manager)
       splits = super()._generate_splits(dl_manager, download_config)

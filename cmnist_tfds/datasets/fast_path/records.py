@@ -30,6 +30,7 @@ class SplitRecords:
   """The framed records of a split, in the order of the shards.
 
   Attributes:
+    sources: The examples of each source, as encoded images.
     num_bytes: Number of bytes of all serialised examples without frames. TFDS
       records it as the size of the split.
   """
@@ -43,6 +44,7 @@ class SplitRecords:
       order: Integers (num_examples,): the numbers of the examples along the
         concatenation of the sources, in the order in which to write them.
     """
+    self.sources = sources
     # Each example along the concatenation has a start, a length and a checksum
     # of its PNG, and the number of its tail, which is its label.
     self._start = np.concatenate([_starts(s) for s in sources])

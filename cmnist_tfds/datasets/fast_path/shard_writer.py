@@ -26,6 +26,7 @@ def write_tfrecords(
   records: records_lib.SplitRecords,
   paths: Sequence[_PathLike],
   ends: Sequence[int],
+  start: int = 0,
 ) -> None:
   """Writes TFRecord files.
 
@@ -34,14 +35,15 @@ def write_tfrecords(
     paths: The files, in order. Existing files are replaced.
     ends: For each file, the number of records in it and all files before it, as
       returned by `shard_utils.get_shard_boundaries` of TFDS.
+    start: Number of the first record in the first file.
 
   Raises:
     PreparationError: If a file cannot be written.
   """
-  for path, start, stop in _shards(paths, ends):
+  for path, first, stop in _shards(paths, ends, start):
     with disk_errors(path, 'write'), open(path, 'wb') as file:
       for joined, _ in prefetch(
-        lambda run: records.join(*run), _runs(start, stop)
+        lambda run: records.join(*run), _runs(first, stop)
       ):
         file.write(joined.data)
 
@@ -50,6 +52,7 @@ def write_array_records(
   records: records_lib.SplitRecords,
   paths: Sequence[_PathLike],
   ends: Sequence[int],
+  start: int = 0,
 ) -> None:
   """Writes ArrayRecord files.
 
@@ -59,6 +62,7 @@ def write_array_records(
     records: The records of a split.
     paths: The files, in order. Existing files are replaced.
     ends: See `write_tfrecords`.
+    start: See `write_tfrecords`.
 
   Raises:
     PreparationError: If a file cannot be written.
@@ -66,13 +70,13 @@ def write_array_records(
   # Only writers of ArrayRecord need this library.
   from array_record.python import array_record_module  # type: ignore[import-untyped]
 
-  for path, start, stop in _shards(paths, ends):
+  for path, first, stop in _shards(paths, ends, start):
     with disk_errors(path, 'write'):
       try:
         writer = array_record_module.ArrayRecordWriter(
           os.fspath(path), 'group_size:1,uncompressed'
         )
-        for run in _runs(start, stop):
+        for run in _runs(first, stop):
           for example in records.examples(*run):
             writer.write(example)
         writer.close()
@@ -138,10 +142,10 @@ def hold_array_records(
 
 
 def _shards(
-  paths: Sequence[_PathLike], ends: Sequence[int]
+  paths: Sequence[_PathLike], ends: Sequence[int], start: int = 0
 ) -> Iterator[tuple[_PathLike, int, int]]:
   """Yields each file, its first record and the first record after it."""
-  return zip(paths, [0, *ends[:-1]], ends, strict=True)
+  return zip(paths, [start, *ends[:-1]], ends, strict=True)
 
 
 def _runs(start: int, stop: int) -> Iterator[tuple[int, int]]:

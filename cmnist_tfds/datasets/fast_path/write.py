@@ -8,10 +8,11 @@ Both paths write the same examples in the same order.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
@@ -19,7 +20,7 @@ import tensorflow_datasets.public_api as tfds
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets import tfds_internals
-from cmnist_tfds.datasets.fast_path import records, shard_writer
+from cmnist_tfds.datasets.fast_path import beam_pipeline, records, shard_writer
 
 _log = logging.getLogger('cmnist_tfds')
 
@@ -41,17 +42,59 @@ def can_write(
 
   Args:
     file_format: Format of the shards.
-    download_config: The user's options, such as a limit on examples, or Beam.
+    download_config: The user's options, such as a limit on examples.
 
   Returns:
     Whether this path can write it. If not, the stock path must.
   """
   return (
-    file_format in _WRITERS
-    and download_config.max_examples_per_split is None
-    and download_config.beam_runner is None
-    and download_config.beam_options is None
+    file_format in _WRITERS and download_config.max_examples_per_split is None
   )
+
+
+def uses_beam(download_config: tfds.download.DownloadConfig) -> bool:
+  """Returns whether the user wants Apache Beam to write a dataset.
+
+  Args:
+    download_config: The user's options.
+
+  Raises:
+    PreparationError: If the runner is one that would not write all shards.
+    MissingExtraError: If Apache Beam is not installed.
+  """
+  runner, options = download_config.beam_runner, download_config.beam_options
+  if runner is None and options is None:
+    return False
+  beam_pipeline.check_runner(runner, options)
+  return True
+
+
+@contextlib.contextmanager
+def shards_writer(
+  file_format: tfds.core.FileFormat,
+  download_config: tfds.download.DownloadConfig,
+) -> Iterator[beam_pipeline.WriteShards]:
+  """Writes shards in this process, or with Apache Beam if the user wants it.
+
+  Args:
+    file_format: Format of the shards.
+    download_config: The user's options.
+
+  Yields:
+    The argument `write_shards` of `write_split`. The shards are there when the
+    block ends.
+
+  Raises:
+    PreparationError: If a shard cannot be written.
+  """
+  write = _WRITERS[file_format]
+  if not uses_beam(download_config):
+    yield lambda _, joined, paths, ends: write(joined, paths, ends)
+    return
+  with beam_pipeline.pipeline(
+    download_config.beam_runner, download_config.beam_options, write
+  ) as write_shards:
+    yield write_shards
 
 
 def write_split(
@@ -60,6 +103,7 @@ def write_split(
   file_format: tfds.core.FileFormat,
   shard_config: tfds_internals.ShardConfig,
   same: tfds.core.SplitInfo | None,
+  write_shards: beam_pipeline.WriteShards,
 ) -> tfds.core.SplitInfo:
   """Writes the shards of a split.
 
@@ -71,6 +115,7 @@ def write_split(
     same: A prepared split that should have the same examples in the same format;
       None if there is none. If its shards hold just what would be written, they
       are linked to.
+    write_shards: See `shards_writer`.
 
   Returns:
     The facts that TFDS records about the split.
@@ -91,7 +136,7 @@ def write_split(
   ):
     _link(same.filepaths, paths)
   else:
-    _WRITERS[file_format](joined, paths, ends)
+    write_shards(split, joined, paths, ends)
   return tfds.core.SplitInfo(
     name=split,
     shard_lengths=np.diff(ends, prepend=0).tolist(),
