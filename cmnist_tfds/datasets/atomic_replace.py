@@ -19,12 +19,16 @@ import pathlib
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 
 from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.locks import lock
 from cmnist_tfds.shared_folders import make_folder
+
+# TFDS keeps its own files about all configs of a dataset in this folder.
+_NOTES = '.config'
 
 # TFDS writes this file last.
 _LAST = 'dataset_info.json'
@@ -33,6 +37,10 @@ _LAST = 'dataset_info.json'
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _RENAME_SWAP = 2
+
+# TFDS writes a note of some hundred bytes without a lock. After so many seconds,
+# the process that wrote it must have been killed.
+_SECONDS_TO_NOTE = 60
 
 _log = logging.getLogger('cmnist_tfds')
 
@@ -199,11 +207,16 @@ def _clear_others(dataset_dir: pathlib.Path) -> None:
     with lock(_lock_file(config_dir), wait=False) as is_free:
       if is_free:
         _clear(config_dir / remains.name.rpartition('_')[2])
+  notes = dataset_dir / _NOTES
+  for note in notes.glob(f'{tfds_internals.INCOMPLETE_PREFIX}*'):
+    # Another process may rename it now.
+    with contextlib.suppress(FileNotFoundError):
+      if note.stat().st_mtime < time.time() - _SECONDS_TO_NOTE:
+        _remove(note)
 
 
 def _lock_file(config_dir: pathlib.Path) -> pathlib.Path:
-  # TFDS keeps its own files about the dataset in this folder.
-  return config_dir.parent / '.config' / f'{config_dir.name}.lock'
+  return config_dir.parent / _NOTES / f'{config_dir.name}.lock'
 
 
 def _remove(path: pathlib.Path) -> None:
