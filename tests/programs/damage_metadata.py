@@ -9,6 +9,7 @@ restore every file.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import logging
@@ -302,6 +303,9 @@ _IN_TURN = {
   'cmnist publish': _command('publish', _NAME, output='hub'),
   'cmnist catalog': _command('catalog', output='site'),
 }
+if importlib.util.find_spec('torch') is None:
+  print('PyTorch is not installed, so its dataset is not tried.')
+  del _IN_TURN['PyTorch']
 # What these say of a dataset without metadata differs, and rightly so.
 _TELL_PROOFS = {'cmnist info', 'cmnist croissant', 'cmnist publish'}
 
