@@ -143,15 +143,21 @@ class Prepared:
     return self._retrying(lambda found: found._split(spec, keep))
 
   def _retrying(self, read: Callable[[Prepared], _Read]) -> _Read:
-    try:
-      return read(self)
-    except PreparationError:
-      # A build may have replaced the dataset since it was opened.
+    """Reads again what a build replaces, until it stays as it is."""
+    found: Prepared | None = self
+    before = None  # This may have been opened long ago.
+    while True:
+      try:
+        found = found or _read(self.subset, self.dataset, self.folder)
+        if found is not None:
+          return read(found)
+      except PreparationError:
+        if _identity(self.folder) == before:
+          raise
       _wait_for_replacement(self.folder)
-      fresh = _read(self.subset, self.dataset, self.folder)
-      if fresh is None:
-        raise
-      return read(fresh)
+      if found is None and _identity(self.folder) == before:
+        raise PreparationError(f'{self.folder} is gone. Build it again.')
+      found, before = None, _identity(self.folder)
 
   def _split(self, spec: str, keep: bool) -> SplitView:
     runs: list[Stretch] = []
@@ -310,6 +316,15 @@ def find_prepared(
     _wait_for_replacement(folder)
     found = _read(subset, dataset, folder)
   return found
+
+
+def _identity(folder: pathlib.Path) -> tuple[int, int] | None:
+  """Returns what changes when a dataset is replaced; None if there is none."""
+  try:
+    status = (folder / 'dataset_info.json').stat()
+  except OSError:
+    return None
+  return status.st_ino, status.st_mtime_ns
 
 
 def _wait_for_replacement(folder: pathlib.Path) -> None:
