@@ -6,7 +6,8 @@ from __future__ import annotations
 import pathlib
 import stat
 
-_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+# The bits of a mode that let other users write.
+OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def make_folder(path: pathlib.Path) -> None:
@@ -30,10 +31,10 @@ def make_folder(path: pathlib.Path) -> None:
   for folder in reversed(missing):
     folder.mkdir(exist_ok=True)
     mode = folder.parent.stat().st_mode
-    if mode & _OTHERS_MAY_WRITE and not mode & stat.S_ISVTX:
+    if mode & OTHERS_MAY_WRITE and not mode & stat.S_ISVTX:
       own = stat.S_IMODE(folder.stat().st_mode)
       try:
-        folder.chmod(own | (mode & (_OTHERS_MAY_WRITE | stat.S_ISGID)))
+        folder.chmod(own | (mode & (OTHERS_MAY_WRITE | stat.S_ISGID)))
       except PermissionError:
         # Another process made it first, or the file system has no modes.
         continue

@@ -37,7 +37,7 @@ from zlib_ng import zlib_ng
 from cmnist_tfds import locks
 from cmnist_tfds.disk_errors import disk_errors, file_size, format_size
 from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.shared_folders import make_folder
+from cmnist_tfds.shared_folders import OTHERS_MAY_WRITE, make_folder
 
 # The kinds of entries. Older versions of this package wrote files of other
 # kinds.
@@ -60,7 +60,6 @@ _INCOMPLETE = '.incomplete'
 _OLDER_PATTERN = 'encoded/*.store*'
 
 _SUPERUSER = 0
-_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 _log = logging.getLogger('cmnist_tfds')
 
@@ -308,7 +307,7 @@ def _make_root(root: pathlib.Path) -> None:
     root.mkdir(mode=0o700)
   status = root.lstat()
   if not stat.S_ISDIR(status.st_mode) or not (
-    _is_of_this_user(status) and not status.st_mode & _OTHERS_MAY_WRITE
+    _is_of_this_user(status) and not status.st_mode & OTHERS_MAY_WRITE
   ):
     raise _UnusableError('it is not a folder that only its user may write')
 
@@ -327,7 +326,7 @@ def _trusted_owners(root: pathlib.Path) -> frozenset[int]:
     return frozenset()
   status = root.stat()
   owners = {os.getuid(), _SUPERUSER}
-  if not status.st_mode & _OTHERS_MAY_WRITE and root != temporary_cache_dir():
+  if not status.st_mode & OTHERS_MAY_WRITE and root != temporary_cache_dir():
     owners.add(status.st_uid)
   return frozenset(owners)
 

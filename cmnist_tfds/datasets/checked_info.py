@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import textwrap
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow_datasets.public_api as tfds
 from etils import epath
 
+from cmnist_tfds import paths
 from cmnist_tfds.atomic import sync_tree
 from cmnist_tfds.dataset_files import (
   check_shards,
@@ -70,7 +70,7 @@ class CheckedInfo(tfds.core.DatasetInfo):
       dataset_info_dir: The folder of the dataset.
     """
     self.fault = None
-    if _is_remote(dataset_info_dir):
+    if paths.is_remote(dataset_info_dir):
       super().read_from_directory(dataset_info_dir)
       return
     try:
@@ -109,10 +109,5 @@ class CheckedInfo(tfds.core.DatasetInfo):
       PreparationError: If a file cannot be synced.
     """
     super().write_to_directory(dataset_info_dir, all_metadata)
-    if not _is_remote(dataset_info_dir):
+    if not paths.is_remote(dataset_info_dir):
       sync_tree(pathlib.Path(dataset_info_dir))
-
-
-def _is_remote(folder: epath.PathLike) -> bool:
-  """Returns whether a folder is in a bucket, which only TFDS reads."""
-  return '://' in os.fspath(folder)

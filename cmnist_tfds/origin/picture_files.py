@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import abc
 import functools
 import hashlib
 import io
@@ -39,7 +40,7 @@ _LARGEST_DIRECTORY = 1 << 29
 _LARGEST_CONTENT = 1 << 36
 
 
-class PictureFiles:
+class PictureFiles(abc.ABC):
   """The files below a folder, or in a folder of an archive.
 
   Attributes:
@@ -75,8 +76,9 @@ class PictureFiles:
     self._hashes[name] = hashlib.sha256(data).hexdigest()
     return data
 
+  @abc.abstractmethod
   def _read(self, name: str) -> bytes:
-    raise NotImplementedError
+    """Returns the bytes of a file that is there."""
 
   def fingerprint(self) -> str:
     """Returns a hash of the files that were read, with their names."""
