@@ -332,6 +332,7 @@ def test_show_draws_a_picture(capsys, data_dir, tmp_path):
   assert [p.name for p in tmp_path.iterdir()] == ['picture.png']
 
 
+@pytest.mark.usefixtures('empty_cache')
 def test_show_of_what_is_not_prepared_says_how(capsys, tmp_path):
   status, _, err = _run(
     capsys, *('show', '2-FKd', '--data_dir', tmp_path, '-o', tmp_path / 'a.png')

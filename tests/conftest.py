@@ -56,6 +56,14 @@ def _temporary_cache_dir(tmp_path_factory, monkeypatch):
   monkeypatch.setattr(tempfile, 'tempdir', folder)
 
 
+@pytest.fixture
+def empty_cache(tmp_path_factory, monkeypatch) -> pathlib.Path:
+  """A cache without the real images that another test may have read."""
+  folder = tmp_path_factory.mktemp('cache')
+  monkeypatch.setenv('CMNIST_CACHE_DIR', str(folder))
+  return folder
+
+
 @pytest.fixture(scope='session')
 def sample_dir(tmp_path_factory) -> pathlib.Path:
   """Data folder with X-12 of the sample, prepared. Not to be changed."""

@@ -160,6 +160,7 @@ def test_a_failed_export_leaves_nothing(export, tmp_path, monkeypatch, capsys):
   assert list((tmp_path / 'made').iterdir()) == []
 
 
+@pytest.mark.usefixtures('empty_cache')
 def test_a_subset_that_is_not_prepared_cannot_be_exported(tmp_path, capsys):
   arguments = ['export', '2-FKd', '--sample', '--data_dir', str(tmp_path)]
   assert cli.main([*arguments, '--format', 'npz', '-o', str(tmp_path)]) == 1

@@ -414,6 +414,7 @@ def test_wrong_usage(capsys, argv):
   assert _run(capsys, 'baseline', 'knn', *argv)[0] == 2
 
 
+@pytest.mark.usefixtures('empty_cache')
 def test_what_is_not_prepared_is_said(capsys, tmp_path):
   data = ('--data_dir', tmp_path, '-o', tmp_path)
   status, _, err = _run(capsys, 'baseline', 'knn', '2-FKm', *data)

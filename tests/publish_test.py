@@ -84,6 +84,7 @@ def test_a_card_of_the_real_dataset_does_not_say_sample():
   assert 'not CMNIST' not in hub.dataset_card([real])
 
 
+@pytest.mark.usefixtures('empty_cache')
 def test_a_subset_that_is_not_prepared_cannot_be_published(tmp_path, capsys):
   arguments = ('publish', '2-FKd', '--data_dir', tmp_path, '-o', tmp_path / 'p')
   assert cli.main(list(map(str, arguments))) == 1
