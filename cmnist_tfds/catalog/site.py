@@ -22,6 +22,7 @@ from cmnist_tfds.figures import histogram, montage, similarity, svg
 from cmnist_tfds.figures.drawing import Theme
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.prepared import dataset_dir
+from cmnist_tfds.resources import CLASS_NAMES_FONT
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
 from cmnist_tfds.subsets import Subset
 
@@ -88,7 +89,7 @@ def write_site(
   ) as unfinished:
     gallery = collect(data_dir, sample=sample, further=further)
     (unfinished / 'static').mkdir()
-    for asset in (_HERE / 'static').iterdir():
+    for asset in _static_files():
       # Not the mode: an installed package may be read-only.
       shutil.copyfile(asset, unfinished / 'static' / asset.name)
     _write_pictures(unfinished / 'pictures', gallery, sources_of(further))
@@ -117,10 +118,16 @@ def sources_of(further: Sequence[Subset]) -> tuple[Source, ...]:
   return tuple(dict.fromkeys((*SOURCES, *others)))
 
 
+def _static_files() -> Iterator[pathlib.Path]:
+  """Yields the files that are copied as they are."""
+  yield from (_HERE / 'static').iterdir()
+  yield CLASS_NAMES_FONT
+
+
 def _names(shown: Sequence[Subset]) -> Iterator[str]:
   """Yields the paths of all files of a catalogue."""
   yield from ('index.html', 'compose.html', 'pictures/pictures.css')
-  for path in (_HERE / 'static').iterdir():
+  for path in _static_files():
     yield f'static/{path.name}'
   for subset in shown:
     yield f'subsets/{subset.name}.html'
