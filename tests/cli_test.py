@@ -153,9 +153,16 @@ def test_info_of_what_is_not_prepared(capsys, tmp_path):
   assert 'cmnist/3-EElKm (CMNIST-3-EElKm)' in out
   assert '244,800 train, 40,800 test' in out
   assert f'no: cmnist build 3-EElKm --data_dir {tmp_path}' in out
-  assert 'wenkel2019cmnist' in out and 'clanuwat2018deep' in out
-  assert 'CC BY-SA 4.0' in out
+  assert 'CC BY-SA 4.0' in out and '@' not in out
   assert out.count('お') == 1
+
+
+def test_info_prints_bibtex_on_request(capsys):
+  status, out, err = _run(capsys, 'info', '3-EElKm', '--bibtex')
+  assert (status, err) == (0, '')
+  entries = re.findall(r'^@\w+\{(\w+),', out, re.M)
+  assert entries == ['wenkel2019cmnist', 'cohen2017emnist', 'clanuwat2018deep']
+  assert out.startswith('@')
 
 
 def test_info_tells_known_issues_of_the_sources(capsys, tmp_path):

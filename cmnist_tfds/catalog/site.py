@@ -31,6 +31,19 @@ if TYPE_CHECKING:
 
 _HERE = pathlib.Path(__file__).parent
 
+# A few subsets that cover all kinds of sources, and why one would take them; the
+# documentation says more about each.
+ADVICE = (
+  ('X-12', 'the reference of the paper, two classes of each of six sources'),
+  ('X-24', 'the same with four classes of each source'),
+  ('2-FKd', 'clothes and Kannada digits; small, and its files are easy to get'),
+  ('3-EElKm', 'digits, Latin letters and kana; 0 and O look alike'),
+  ('4-EFKdKm', 'four balanced sources; 0 and ೦ look alike'),
+  ('3-EbFKm', 'the hardest balanced set of EMNIST among others'),
+  ('2-K49N', 'unbalanced kana, noisy glyphs'),
+  ('4-EcFKdK49', 'the largest: most classes, most images, unbalanced'),
+)
+
 # Number of pairs of similar classes on the page of a subset.
 PAIRS = 12
 
@@ -149,14 +162,13 @@ def _templates() -> jinja2.Environment:
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
   )
-  environment.filters['number'] = lambda n: (
-    'not counted' if n is None else f'{n:,}'
-  )
+  environment.filters['number'] = lambda n: '?' if n is None else f'{n:,}'
   environment.filters['data_url'] = _data_url
   environment.globals |= {
     'code_point': characters.code_point,
     'unicode_name': characters.unicode_name,
     'script': characters.script,
+    'advice': ADVICE,
     'splits': SPLITS,
     'scale': IMAGE_SIZE * _SCALE,
     'compared': similarity.EXAMPLES,
