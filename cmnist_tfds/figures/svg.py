@@ -13,10 +13,7 @@ from cmnist_tfds.figures.drawing import Bar, Drawing, Mark, Theme, Tile
 from cmnist_tfds.formats import png
 from cmnist_tfds.sources import IMAGE_SIZE
 
-_FONTS = (
-  'DejaVu Sans, Noto Sans, Noto Sans JP, Noto Sans CJK JP,'
-  ' Noto Sans Kannada, CMNIST Class Names, sans-serif'
-)
+_FONTS = 'CMNIST Class Names, DejaVu Sans, Noto Sans, sans-serif'
 
 
 def to_svg(
