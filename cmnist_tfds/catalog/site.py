@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tqdm
 
-from cmnist_tfds import atomic, subsets
+from cmnist_tfds import atomic, streams, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.catalog import characters, snippets
 from cmnist_tfds.catalog.gallery import Gallery, collect
@@ -114,7 +115,14 @@ def write_site(
       'citation': subsets.CITATION,
       'homepage': subsets.HOMEPAGE,
     }
-    for path, template, facts in _pages(gallery, shown, results):
+    pages = _pages(gallery, shown, results)
+    for path, template, facts in tqdm.tqdm(
+      pages,
+      desc='Writing',
+      unit=' pages',
+      leave=False,
+      disable=not streams.shows_progress(),
+    ):
       file = unfinished / path
       file.parent.mkdir(exist_ok=True)
       root = '../' * path.count('/')
