@@ -365,9 +365,11 @@ def _cached(capsys, *argv):
   status, out, err = _run(capsys, 'cache', *argv)
   assert (status, err) == (0, '')
   *rows, total = out.splitlines()
+  if rows:
+    assert rows.pop(0).split() == ['kind', 'bytes', 'what']
   num_bytes = collections.Counter()
   for row in rows:
-    _, kind, *_, size = row.split()
+    kind, size, *_ = row.split()
     num_bytes[kind] += int(size.replace(',', ''))
   return num_bytes, len(rows), total
 
@@ -390,6 +392,7 @@ def cache_dir(capsys, tmp_path, monkeypatch):
 def test_cache_is_listed_and_measured(capsys, cache_dir):
   num_bytes, count, total = _cached(capsys, 'list')
   assert num_bytes['encoded'] > 0
+  assert 'Km train' in _run(capsys, 'cache', 'list')[1]
   assert total == _total(count, num_bytes.total(), cache_dir)
   assert _cached(capsys) == (num_bytes, count, total)
   _, out, _ = _run(capsys, 'cache', 'size')
