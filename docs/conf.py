@@ -43,6 +43,7 @@ nb_execution_in_temp = True
 nb_execution_timeout = 120
 os.environ['TQDM_DISABLE'] = '1'  # a bar is drawn many times over in a page
 
+autoclass_content = 'both'  # of a class and of its construction
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'none'  # the docstrings give shapes and dtypes
 default_role = 'code'
@@ -57,6 +58,7 @@ if importlib.util.find_spec('torch') is None:
   with mock(['torch']):
     import torch.utils.data
 
+    torch.utils.data.Dataset = object
     torch.utils.data._utils = types.SimpleNamespace(
       collate=types.SimpleNamespace(default_collate_fn_map={})
     )
