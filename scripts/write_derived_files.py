@@ -95,7 +95,8 @@ def table_of_results() -> dict[pathlib.Path, str]:
   """Returns the text of the page with the table of results, by its path."""
   rows = results.to_table(results.read_results(_RESULTS))
   section = report.Section('All results', rows)
-  text = _INTRODUCTION + '\n' + report.to_markdown([section])
+  table = report.to_markdown([section]).replace('### ', '## ')
+  text = _INTRODUCTION + '\n' + table
   return {pathlib.Path('docs/results.md'): text}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Importing is fast, registration always works, and the README is right."""
+"""Importing is fast, registration always works, and sources are told."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from cmnist_tfds import resources
 from cmnist_tfds.sources import SOURCES
 
-_README = pathlib.Path(__file__).resolve().parent.parent / 'README.md'
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
 
 def _python(code):
@@ -37,7 +37,7 @@ def test_what_cmnist_is_needs_the_standard_library_alone(module):
   _python(
     'import sys, types, importlib\n'
     'package = types.ModuleType("cmnist_tfds")\n'
-    f'package.__path__ = [{str(_README.parent / "cmnist_tfds")!r}]\n'
+    f'package.__path__ = [{str(_REPOSITORY / "cmnist_tfds")!r}]\n'
     'sys.modules["cmnist_tfds"] = package\n'
     'before = set(sys.modules)\n'
     f'importlib.import_module("cmnist_tfds.{module}")\n'
@@ -78,10 +78,11 @@ def test_sample_is_small():
   assert sum(p.stat().st_size for p in files) <= 3_000_000
 
 
-def test_readme_tells_each_source_as_it_is():
+def test_the_documentation_tells_each_source_as_it_is():
+  text = (_REPOSITORY / 'docs/sources.md').read_text('utf-8')
   rows = {
     cells[1]: cells
-    for line in _README.read_text(encoding='utf-8').splitlines()
+    for line in text.splitlines()
     if line.startswith('| ') and len(cells := line.split(' | ')) > 4
     if (cells := [c.strip('| ') for c in ('', *cells)])
   }

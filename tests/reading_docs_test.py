@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every snippet of docs/reading.md runs as a user copies it."""
+"""Every snippet of the pages on frameworks runs as a user copies it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pytest
 import running
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-_SECTIONS = re.split(
-  '^##+ ', (_REPOSITORY / 'docs/reading.md').read_text('utf-8'), flags=re.M
-)
+_STARTED = (_REPOSITORY / 'docs/getting-started.md').read_text('utf-8')
+_READING = (_REPOSITORY / 'docs/reading.md').read_text('utf-8')
+_SECTIONS = re.split('^##+ ', f'{_STARTED}\n{_READING}', flags=re.M)
 # What each extra brings that the package does not, as it is imported.
 _EXTRAS = {
   'croissant': ['mlcroissant', 'pyarrow'],
+  'flax': ['flax', 'jax', 'optax'],
   'grain': ['grain', 'PIL'],
   'jax': ['jax'],
   'keras': ['keras'],
@@ -52,7 +53,7 @@ def test_snippets_run(snippets, extra, tmp_path):
 
 @pytest.mark.parametrize(('snippets', 'extra'), _SNIPPETS)
 def test_snippets_import_what_their_section_says(snippets, extra):
-  always = ['cmnist_tfds', 'etils', 'tensorflow_datasets']
+  always = ['cmnist_tfds', 'etils', 'numpy', 'tensorflow_datasets']
   for _, code in snippets:
     imported = re.findall('^(?:from|import) ([a-z_]+)', code, re.M)
     assert {*imported} <= {*always, *_EXTRAS.get(extra, ())}
@@ -61,7 +62,6 @@ def test_snippets_import_what_their_section_says(snippets, extra):
 def test_extras_are_declared():
   assert {*map(extra_of, _SECTIONS)} == {*_EXTRAS, None}
   project = (_REPOSITORY / 'pyproject.toml').read_text('utf-8')
-  readme = (_REPOSITORY / 'README.md').read_text('utf-8')
   for extra in _EXTRAS:
     assert f'\n{extra} = [\n' in project
-    assert f'\n| `{extra}` |' in readme
+    assert f'\n| `{extra}` |' in _STARTED

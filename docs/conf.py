@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How Sphinx builds the site of the documentation.
+
+sphinx-build -W --keep-going docs build/site
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pathlib
+import re
+import types
+
+from sphinx.ext.autodoc.mock import mock
+from sphinx.util import logging
+
+import cmnist_tfds
+
+_DOCS = pathlib.Path(__file__).resolve().parent
+_LINK_UP = re.compile(r'\[([^\]]*)\]\((\.\./[^)#]+)[^)]*\)')
+_log = logging.getLogger(__name__)
+
+project = 'cmnist_tfds'
+author = 'The cmnist_tfds Authors'
+version = release = cmnist_tfds.__version__
+html_title = f'{project} {version}'
+html_theme = 'furo'
+html_show_sourcelink = False
+html_copy_source = False
+extensions = ['sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'myst_nb']
+
+# Anchors of headings as GitHub makes them; a link to one that is not there is
+# a warning.
+myst_heading_anchors = 4
+myst_enable_extensions = ['colon_fence']
+
+# The notebooks run whenever the site is built, and an error in one is an error
+# of the build.
+nb_execution_mode = 'force'
+nb_execution_raise_on_error = True
+nb_execution_in_temp = True
+nb_execution_timeout = 120
+os.environ['TQDM_DISABLE'] = '1'  # a bar is drawn many times over in a page
+
+autoclass_content = 'both'  # of a class and of its construction
+autodoc_member_order = 'bysource'
+autodoc_typehints = 'none'  # the docstrings give shapes and dtypes
+default_role = 'code'
+smartquotes = False
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+
+if importlib.util.find_spec('torch') is None:
+  # The site shows the PyTorch dataset, and PyTorch is too large for that.
+  with mock(['torch']):
+    import torch.utils.data
+
+    torch.utils.data.Dataset = object
+    torch.utils.data._utils = types.SimpleNamespace(
+      collate=types.SimpleNamespace(default_collate_fn_map={})
+    )
+    import cmnist_tfds.load.torch_dataset
+
+
+def _name_what_is_not_on_the_site(app, docname, source):
+  """Names a file of the repository where a page links to it.
+
+  On the site, there is nothing to link to.
+  """
+  page = pathlib.Path(app.env.doc2path(docname))
+
+  def named(link):
+    target = (page.parent / link[2]).resolve()
+    if target.is_relative_to(_DOCS):
+      return link[0]
+    path = target.relative_to(_DOCS.parent).as_posix()
+    if not target.exists():
+      _log.warning('there is no %s to link to', path, location=docname)
+    return link[1] if path in link[1] else f'{link[1]} (`{path}`)'
+
+  source[0] = _LINK_UP.sub(named, source[0])
+
+
+def _mark_code(_app, _what, _name, _object, _options, lines):
+  """Marks the indented examples of a docstring as code."""
+  examples = [
+    number
+    for number, line in enumerate(lines)
+    if line.startswith('    ')
+    and number > 1
+    and not lines[number - 1]
+    and not lines[number - 2].startswith(' ')
+  ]
+  for number in reversed(examples):
+    lines[number:number] = ['.. code-block:: python', '']
+
+
+def setup(app):
+  """Connects what is above."""
+  app.connect('source-read', _name_what_is_not_on_the_site)
+  # Before napoleon, which has 500, takes the sections apart.
+  app.connect('autodoc-process-docstring', _mark_code, priority=400)
