@@ -7,6 +7,10 @@ import pathlib
 
 _PACKAGE = pathlib.Path(__file__).resolve().parent
 
+# Latin letters, kana, and the digits of all scripts that the sources have; made
+# by scripts/make_font.py.
+CLASS_NAMES_FONT = _PACKAGE / 'figures/class_names.woff'
+
 
 def folder(name: str) -> pathlib.Path:
   """Returns a folder that stands beside the package in its repository.

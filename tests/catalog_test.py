@@ -29,6 +29,8 @@ from cmnist_tfds.figures import similarity
 from cmnist_tfds.figures.histogram import Counts
 from cmnist_tfds.sources import SOURCES
 
+_DOCS = pathlib.Path(__file__).resolve().parent.parent / 'docs'
+
 # These two subsets have eight of the eleven sources.
 _BUILT = ('3-EElKm', '4-EcFKdK49')
 
@@ -193,7 +195,18 @@ def test_nothing_prepared_gives_a_whole_site_without_pictures(tmp_path, capsys):
   )
   assert not list((tmp_path / 'site').rglob('*.png'))
   text = (tmp_path / 'site/subsets/2-EcF.html').read_text(encoding='utf-8')
-  assert text.count('>not counted</span>') == 62
+  assert text.count('The numbers of images of each class are not known') == 1
+  assert text.count('EMNIST By-class does not state them') == 1
+  assert '6,000 / 1,000' in text
+
+
+def test_the_advice_is_that_of_the_documentation(folder):
+  choosing = (_DOCS / 'choosing.md').read_text(encoding='utf-8')
+  core = re.findall(r'^\| `(\S+)` \|', choosing, re.M)
+  assert [name for name, _ in site.ADVICE] == core
+  text = (folder / 'index.html').read_text(encoding='utf-8')
+  for name, why in site.ADVICE:
+    assert f'<a href="subsets/{name}.html">{name}</a>: {why}' in text
 
 
 def test_combinations_with_extensions_get_pages_that_were_asked_for(

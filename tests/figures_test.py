@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import functools
+import io
 import itertools
 import os
 import pathlib
+import re
 import subprocess
 import sys
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageFont
 
 from cmnist_tfds import cli, origin, resources, subsets
 from cmnist_tfds.errors import PreparationError
@@ -28,6 +31,7 @@ from cmnist_tfds.figures import (
   svg,
 )
 from cmnist_tfds.figures.drawing import DARK, LIGHT, Drawing, Text, Tile
+from cmnist_tfds.sources import SOURCES, registry
 
 _PROGRAMS = pathlib.Path(__file__).parent / 'programs'
 _SVG = '{http://www.w3.org/2000/svg}'
@@ -227,19 +231,45 @@ def test_without_pillow_png_is_refused_and_svg_written(
   assert [path.name for path in tmp_path.iterdir()] == ['x.svg']
 
 
-def test_without_fonts_code_points_are_drawn_with_one_warning(tmp_path):
-  done = subprocess.run(
-    [sys.executable, _PROGRAMS / 'draw_without_fonts.py', tmp_path / 'x.png'],
+def _draw_without_installed_fonts(path, text):
+  return subprocess.run(
+    [sys.executable, _PROGRAMS / 'draw_without_fonts.py', path, text],
     # Without PATH, fontconfig finds no fonts either.
     env={**os.environ, 'PATH': '', 'PYTHONPATH': str(_PROGRAMS.parent.parent)},
     capture_output=True,
     text=True,
+    encoding='utf-8',
     check=True,
   )
-  assert done.stdout.split() == ['U+3042', 'U+3044', 'U+0CE6']
-  assert done.stderr.count('No installed font has the characters') == 1
+
+
+def test_every_class_name_is_drawn_without_installed_fonts(tmp_path):
+  keys = [s.key for s in SOURCES]
+  keys += [r.source.key for r in registry.registry().registered]
+  names = [c.name for key in keys for c in subsets.subset(f'1-{key}').classes]
+  text = ''.join(sorted(set(''.join(names))))
+  assert {*'あ೦০०౦'} < set(text)
+  done = _draw_without_installed_fonts(tmp_path / 'x.png', text)
+  assert done.stdout == text
+  assert done.stderr == ''
+
+
+def test_other_characters_are_code_points_with_one_warning(tmp_path):
+  done = _draw_without_installed_fonts(tmp_path / 'x.png', '漢字')
+  assert done.stdout == 'U+6F22U+5B57'
+  assert done.stderr.count('No font has the characters') == 1
   with Image.open(tmp_path / 'x.png') as image:
     assert image.getextrema() != ((255, 255),) * 3
+
+
+def test_svg_files_carry_the_font(tmp_path):
+  drawing = Drawing(9, 9, '', [Text(0, 0, 'あ', 9)])
+  pictures.save(drawing, tmp_path / 'x.svg', dark=False)
+  svg_file = (tmp_path / 'x.svg').read_text('utf-8')
+  (encoded,) = re.findall('data:font/woff;base64,([^)]*)', svg_file)
+  font = ImageFont.truetype(io.BytesIO(base64.b64decode(encoded)), 20)
+  assert font.getname() == ('CMNIST Class Names', 'Regular')
+  assert 'CMNIST Class Names' in svg_file.split('<text')[0].split('<style')[0]
 
 
 def test_themes_have_contrast():

@@ -47,6 +47,10 @@ class Gallery:
       return recorded
     return self.counts.get(_key(of_subset), recorded)
 
+  def has_counts_of(self, classes: Sequence[SubsetClass]) -> bool:
+    """Returns whether the numbers of examples of all classes are known."""
+    return all(None not in self.counts_of(c) for c in classes)
+
   def has_pictures_of(self, source: Source) -> bool:
     """Returns whether every class of a source has images."""
     return all(self.images.get((source.key, raw)) for raw in source.raw_labels)

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tqdm
 
-from cmnist_tfds import atomic, subsets
+from cmnist_tfds import atomic, streams, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.catalog import characters, snippets
 from cmnist_tfds.catalog.gallery import Gallery, collect
@@ -22,6 +23,7 @@ from cmnist_tfds.figures import histogram, montage, similarity, svg
 from cmnist_tfds.figures.drawing import Theme
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.prepared import dataset_dir
+from cmnist_tfds.resources import CLASS_NAMES_FONT
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
 from cmnist_tfds.subsets import Subset
 
@@ -29,6 +31,19 @@ if TYPE_CHECKING:
   import jinja2
 
 _HERE = pathlib.Path(__file__).parent
+
+# A few subsets that cover all kinds of sources, and why one would take them; the
+# documentation says more about each.
+ADVICE = (
+  ('X-12', 'the reference of the paper, two classes of each of six sources'),
+  ('X-24', 'the same with four classes of each source'),
+  ('2-FKd', 'clothes and Kannada digits; small, and its files are easy to get'),
+  ('3-EElKm', 'digits, Latin letters and kana; 0 and O look alike'),
+  ('4-EFKdKm', 'four balanced sources; 0 and ೦ look alike'),
+  ('3-EbFKm', 'the hardest balanced set of EMNIST among others'),
+  ('2-K49N', 'unbalanced kana, noisy glyphs'),
+  ('4-EcFKdK49', 'the largest: most classes, most images, unbalanced'),
+)
 
 # Number of pairs of similar classes on the page of a subset.
 PAIRS = 12
@@ -88,7 +103,7 @@ def write_site(
   ) as unfinished:
     gallery = collect(data_dir, sample=sample, further=further)
     (unfinished / 'static').mkdir()
-    for asset in (_HERE / 'static').iterdir():
+    for asset in _static_files():
       # Not the mode: an installed package may be read-only.
       shutil.copyfile(asset, unfinished / 'static' / asset.name)
     _write_pictures(unfinished / 'pictures', gallery, sources_of(further))
@@ -100,7 +115,14 @@ def write_site(
       'citation': subsets.CITATION,
       'homepage': subsets.HOMEPAGE,
     }
-    for path, template, facts in _pages(gallery, shown, results):
+    pages = _pages(gallery, shown, results)
+    for path, template, facts in tqdm.tqdm(
+      pages,
+      desc='Writing',
+      unit=' pages',
+      leave=False,
+      disable=not streams.shows_progress(),
+    ):
       file = unfinished / path
       file.parent.mkdir(exist_ok=True)
       root = '../' * path.count('/')
@@ -117,10 +139,16 @@ def sources_of(further: Sequence[Subset]) -> tuple[Source, ...]:
   return tuple(dict.fromkeys((*SOURCES, *others)))
 
 
+def _static_files() -> Iterator[pathlib.Path]:
+  """Yields the files that are copied as they are."""
+  yield from (_HERE / 'static').iterdir()
+  yield CLASS_NAMES_FONT
+
+
 def _names(shown: Sequence[Subset]) -> Iterator[str]:
   """Yields the paths of all files of a catalogue."""
   yield from ('index.html', 'compose.html', 'pictures/pictures.css')
-  for path in (_HERE / 'static').iterdir():
+  for path in _static_files():
     yield f'static/{path.name}'
   for subset in shown:
     yield f'subsets/{subset.name}.html'
@@ -142,14 +170,13 @@ def _templates() -> jinja2.Environment:
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
   )
-  environment.filters['number'] = lambda n: (
-    'not counted' if n is None else f'{n:,}'
-  )
+  environment.filters['number'] = lambda n: '?' if n is None else f'{n:,}'
   environment.filters['data_url'] = _data_url
   environment.globals |= {
     'code_point': characters.code_point,
     'unicode_name': characters.unicode_name,
     'script': characters.script,
+    'advice': ADVICE,
     'splits': SPLITS,
     'scale': IMAGE_SIZE * _SCALE,
     'compared': similarity.EXAMPLES,

@@ -44,9 +44,12 @@ def run(args: argparse.Namespace) -> int:
   find = store.clear if args.action == 'clear' else store.entries
   entries = find(kind=args.kind)
   if args.action == 'list' and entries:
+    # What an entry holds can be long, so it comes last.
     terminal.print_table(
-      [(e.path.name, e.kind, e.description, e.num_bytes) for e in entries],
-      right_from=3,
+      [
+        ('kind', f'{"bytes":>14}', 'what'),
+        *((e.kind, f'{e.num_bytes:>14,}', e.description) for e in entries),
+      ]
     )
   if args.action == 'size' and entries:
     num_bytes = collections.Counter[str]()

@@ -24,15 +24,23 @@ def register(subparsers: Subparsers) -> None:
     subparsers,
     'info',
     run,
-    'describe a subset: its size, classes, sources, licences and citation',
+    'describe a subset: its size, classes, sources and licences',
   )
   arguments.add_name(parser)
   arguments.add_dataset(parser)
+  parser.add_argument(
+    '--bibtex',
+    action='store_true',
+    help='print instead what to cite: CMNIST and each source, as BibTeX',
+  )
 
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
   subset = subsets.subset(args.name)
+  if args.bibtex:
+    print(subset.citation)
+    return 0
   found = prepared.find_prepared(
     subset, data_dir=args.data_dir, sample=args.sample
   )
@@ -61,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     print(f'  licence: {source.license}')
     for issue in source.known_issues:
       print(f'  known issue: {issue}')
-  print(f'\n{subset.citation}')
+  print(f'\nWhat to cite: cmnist info {subset.name} --bibtex')
   return 0
 
 

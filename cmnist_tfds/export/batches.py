@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import tqdm
 
+from cmnist_tfds import streams
 from cmnist_tfds.load.split_view import SplitView
 
 _BATCH_SIZE = 4096
@@ -14,6 +16,8 @@ _BATCH_SIZE = 4096
 
 def in_batches(view: SplitView) -> Iterator[dict[str, np.ndarray]]:
   """Yields the examples of a split in order, some thousands at a time.
+
+  A progress bar shows on terminals how many of them are done.
 
   Args:
     view: The split.
@@ -24,5 +28,15 @@ def in_batches(view: SplitView) -> Iterator[dict[str, np.ndarray]]:
   Raises:
     PreparationError: If the data of the subset is damaged.
   """
-  for start in range(0, len(view), _BATCH_SIZE):
-    yield view.take(np.arange(start, min(start + _BATCH_SIZE, len(view))))
+  with tqdm.tqdm(
+    desc='Writing',
+    total=len(view),
+    unit=' examples',
+    unit_scale=True,
+    leave=False,
+    disable=not streams.shows_progress(),
+  ) as progress:
+    for start in range(0, len(view), _BATCH_SIZE):
+      stop = min(start + _BATCH_SIZE, len(view))
+      yield view.take(np.arange(start, stop))
+      progress.update(stop - start)

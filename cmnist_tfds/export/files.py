@@ -7,6 +7,7 @@ import csv
 import pathlib
 import re
 import struct
+import zipfile
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -54,8 +55,6 @@ def export_files(
   Raises:
     PreparationError: If the folder may not or cannot be written, or the data of
       the subset is damaged.
-    MemoryShortageError: If the format is 'npz' and the subset does not fit into
-      memory.
   """
   apart_from = [store.cache_dir()]
   if isinstance(opened, Prepared):
@@ -137,15 +136,31 @@ def _idx_header(*shape: int, dtype: str = '>u1') -> bytes:
 
 
 def _write_npz(opened: Opened, folder: pathlib.Path) -> None:
-  train, test = (opened.split(split).read() for split in SPLITS)
-  np.savez_compressed(
-    folder / _npz_name(opened),
-    x_train=train[IMAGE.name],
-    y_train=train[LABEL.name],
-    x_test=test[IMAGE.name],
-    y_test=test[LABEL.name],
-    class_names=np.array(opened.class_names),
-  )
+  # `np.savez_compressed` would need the whole subset in memory.
+  path = folder / _npz_name(opened)
+  with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+
+    def write(name: str, array: np.ndarray) -> None:
+      with archive.open(f'{name}.npy', 'w') as file:
+        np.lib.format.write_array(file, array, allow_pickle=False)
+
+    for split in SPLITS:
+      view = opened.split(split)
+      labels = []
+      with archive.open(f'x_{split}.npy', 'w', force_zip64=True) as file:
+        np.lib.format.write_array_header_1_0(
+          file,
+          {
+            'descr': np.dtype(IMAGE.dtype).str,
+            'fortran_order': False,
+            'shape': (len(view), IMAGE_SIZE, IMAGE_SIZE),
+          },
+        )
+        for batch in in_batches(view):
+          file.write(batch[IMAGE.name].tobytes())
+          labels.append(batch[LABEL.name])
+      write(f'y_{split}', np.concatenate(labels))
+    write('class_names', np.array(opened.class_names))
 
 
 def _npz_name(opened: Opened) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fonts for the class names: Latin letters, kana and Kannada digits."""
+"""Fonts for the class names: the one of this package, then installed ones."""
 
 from __future__ import annotations
 
@@ -12,27 +12,21 @@ from collections.abc import Iterator
 
 from PIL import ImageFont
 
-# File names that Pillow looks up in the font folders of Linux, macOS and Windows.
-# A text is drawn with the first font that has every character of it.
+from cmnist_tfds.resources import CLASS_NAMES_FONT
+
+# Further fonts for the class names of users' own sources: files that Pillow
+# looks up in the font folders of Linux, macOS and Windows. A text is drawn with
+# the first font that has every character of it.
 _FONT_FILES = (
   'DejaVuSans.ttf',
-  'Arial.ttf',
   'NotoSans-Regular.ttf',
   'NotoSansCJK-Regular.ttc',
-  'NotoSansKannada-Regular.ttf',
-  'NotoSansJP-Regular.ttf',
-  'ipaexg.ttf',
-  'ipag.ttf',
-  'fonts-japanese-gothic.ttf',
-  'VL-Gothic-Regular.ttf',
-  'Lohit-Kannada.ttf',
-  'Gubbi.ttf',
+  'Arial Unicode.ttf',
   'Hiragino Sans GB.ttc',
-  'Kannada MN.ttc',
   'msgothic.ttc',
   'Nirmala.ttf',
   'Nirmala.ttc',
-  'Tunga.ttf',
+  'seguisym.ttf',
 )
 
 # This code point is no character, so fonts draw it with the glyph that they use
@@ -57,7 +51,8 @@ def _has(font: ImageFont.FreeTypeFont, text: str) -> bool:
 
 
 def _files_with(text: str) -> Iterator[str]:
-  """Yields font files that may have the characters, common fonts first."""
+  """Yields font files that may have the characters, the package's own first."""
+  yield str(CLASS_NAMES_FONT)
   yield from _FONT_FILES
   # Fontconfig lists the installed fonts that have certain characters.
   if fc_list := shutil.which('fc-list'):
@@ -79,7 +74,7 @@ def font_for(text: str, size: int) -> ImageFont.FreeTypeFont | None:
     size: Height in pixels.
 
   Returns:
-    The font; None if no installed font has all the characters.
+    The font; None if no font has all the characters.
   """
   for file in _files_with(text):
     font = _load(file, size)
@@ -91,16 +86,14 @@ def font_for(text: str, size: int) -> ImageFont.FreeTypeFont | None:
 @functools.cache
 def _warn_of_fallback() -> None:
   _log.warning(
-    'No installed font has the characters of some class names; the picture shows'
-    ' their code points instead. Install a Japanese and a Kannada font, for'
-    ' example those of Noto Sans.'
+    'No font has the characters of some class names; the picture shows their'
+    ' code points instead. Install a font of their script, for example one of'
+    ' the Noto Sans family.'
   )
 
 
 @functools.cache
-def text_and_font(
-  text: str, size: int
-) -> tuple[str, ImageFont.FreeTypeFont | ImageFont.ImageFont]:
+def text_and_font(text: str, size: int) -> tuple[str, ImageFont.FreeTypeFont]:
   """Returns what to draw for a text, and the font to draw it with.
 
   Args:
@@ -108,14 +101,13 @@ def text_and_font(
     size: Height in pixels.
 
   Returns:
-    The text itself and a font that has all its characters. If no installed font
-    has them, the code points of the text, as 'U+3042', and a font for these.
+    The text itself and a font that has all its characters. If no font has
+    them, the code points of the text, as 'U+6F22', and a font for these.
   """
   if font := font_for(text, size):
     return text, font
   _warn_of_fallback()
   code_points = ' '.join(f'U+{ord(char):04X}' for char in text)
-  # The font that Pillow includes has Latin letters and digits.
-  return code_points, (
-    font_for(code_points, size) or ImageFont.load_default(size)
-  )
+  found = font_for(code_points, size)
+  assert found is not None  # The package's font has ASCII.
+  return code_points, found

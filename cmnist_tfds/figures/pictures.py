@@ -20,6 +20,7 @@ from cmnist_tfds.figures import (
 from cmnist_tfds.figures.drawing import DARK, LIGHT, Drawing
 from cmnist_tfds.load.numpy_arrays import first_of_each_class
 from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.resources import CLASS_NAMES_FONT
 
 Kind = Literal['montage', 'histogram', 'confusable']
 
@@ -92,7 +93,8 @@ def save(drawing: Drawing, path: pathlib.Path, *, dark: bool) -> None:
   theme = DARK if dark else LIGHT
   check_picture(path)
   if path.suffix.lower() == '.svg':
-    atomic.write_file(path, svg.to_svg(drawing, theme).encode())
+    text = svg.to_svg(drawing, theme, CLASS_NAMES_FONT)
+    atomic.write_file(path, text.encode())
     return
   try:
     from cmnist_tfds.figures import raster

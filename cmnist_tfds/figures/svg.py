@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drawings as SVG, which use the fonts of the viewer's machine."""
+"""Drawings as SVG, in fonts of the viewer's machine or the package's own."""
 
 from __future__ import annotations
 
 import base64
+import pathlib
 from xml.sax import saxutils
 
 import numpy as np
@@ -12,18 +13,19 @@ from cmnist_tfds.figures.drawing import Bar, Drawing, Mark, Theme, Tile
 from cmnist_tfds.formats import png
 from cmnist_tfds.sources import IMAGE_SIZE
 
-_FONTS = (
-  'DejaVu Sans, Noto Sans, Noto Sans JP, Noto Sans CJK JP,'
-  ' Noto Sans Kannada, sans-serif'
-)
+_FONTS = 'CMNIST Class Names, DejaVu Sans, Noto Sans, sans-serif'
 
 
-def to_svg(drawing: Drawing, theme: Theme) -> str:
+def to_svg(
+  drawing: Drawing, theme: Theme, font: pathlib.Path | None = None
+) -> str:
   """Returns a drawing as the text of an SVG file.
 
   Args:
     drawing: The drawing.
     theme: Its colours.
+    font: A WOFF file to embed, for characters that no font of the viewer's
+      machine has; None where the page around the drawing provides one.
 
   Returns:
     One `<svg>` element, which an HTML page can also embed.
@@ -43,6 +45,12 @@ def to_svg(drawing: Drawing, theme: Theme) -> str:
     f' font-family="{_FONTS}">',
     f'<title>{title}</title>',
   ]
+  if font:
+    encoded = base64.b64encode(font.read_bytes()).decode()
+    lines.append(
+      "<style>@font-face{font-family:'CMNIST Class Names';"
+      f'src:url(data:font/woff;base64,{encoded})}}</style>'
+    )
   if theme.paper:
     lines.append(f'<rect width="100%" height="100%" fill="{theme.paper}"/>')
   lines += (_to_element(mark, theme, urls) for mark in drawing.marks)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws kana and a Kannada digit as on a machine without any fonts.
+"""Draws characters as on a machine without any fonts.
 
-Writes the picture to the path that is the argument, and prints the texts that
-stand for the characters.
+Writes the picture of the second argument's characters, one a line, to the path
+that is the first argument, and prints the texts that stand for the characters.
 """
 
 import pathlib
@@ -12,20 +12,24 @@ from PIL import ImageFont
 
 from cmnist_tfds.figures import fonts, pictures
 from cmnist_tfds.figures.drawing import Drawing, Text
+from cmnist_tfds.resources import CLASS_NAMES_FONT
 
 load_font = ImageFont.truetype
 
 
-def load_included_font(font, *args, **kwargs):
-  """Loads the font that Pillow includes, which it passes as a file object."""
-  if isinstance(font, str):
+def load_packaged_font(font, *args, **kwargs):
+  """Loads no other font than the one of the package."""
+  if font != str(CLASS_NAMES_FONT):
     raise OSError('cannot open resource')
   return load_font(font, *args, **kwargs)
 
 
-ImageFont.truetype = load_included_font
+ImageFont.truetype = load_packaged_font
+sys.stdout.reconfigure(encoding='utf-8')
 
-texts = [Text(10, 20 + 20 * i, name, 14) for i, name in enumerate('あい೦')]
-drawing = Drawing(100, 80, 'characters', texts)
-pictures.save(drawing, pathlib.Path(sys.argv[1]), dark=False)
-print(*(fonts.text_and_font(text.text, text.size)[0] for text in texts))
+path, characters = sys.argv[1:]
+texts = [Text(10, 20 + 20 * i, name, 14) for i, name in enumerate(characters)]
+drawing = Drawing(100, 40 + 20 * len(texts), 'characters', texts)
+pictures.save(drawing, pathlib.Path(path), dark=False)
+drawn = (fonts.text_and_font(text.text, text.size)[0] for text in texts)
+print(*drawn, sep='', end='')
