@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How Sphinx builds the site of the documentation.
 
-sphinx-build -W --keep-going docs build/site
+Run this in the repository, with the extra `docs` installed:
+
+    sphinx-build -W --keep-going docs build/site
 """
 
 from __future__ import annotations
@@ -33,7 +35,6 @@ extensions = ['sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'myst_nb']
 # Anchors of headings as GitHub makes them; a link to one that is not there is
 # a warning.
 myst_heading_anchors = 4
-myst_enable_extensions = ['colon_fence']
 
 # The notebooks run whenever the site is built, and an error in one is an error
 # of the build.
@@ -48,7 +49,6 @@ autodoc_member_order = 'bysource'
 autodoc_typehints = 'none'  # the docstrings give shapes and dtypes
 default_role = 'code'
 smartquotes = False
-napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
