@@ -39,7 +39,7 @@ _LABEL_SIZE = 8
 _LARGEST_FILE = 1 << 36
 
 # Classes are read together until their files have so many bytes.
-_LEAST_BYTES = 1 << 27
+GROUP_BYTES = 1 << 27
 
 # Counts that a message lists.
 _FEW = 100
@@ -169,7 +169,7 @@ def class_groups(source: Source, split: str) -> list[slice]:
   groups, begin, num_bytes = [], 0, 0
   for number, shape in enumerate(files.files.values(), 1):
     num_bytes += math.prod(shape)
-    if num_bytes >= _LEAST_BYTES or number == len(files.files):
+    if num_bytes >= GROUP_BYTES or number == len(files.files):
       groups.append(slice(begin, number))
       begin, num_bytes = number, 0
   return groups if len(groups) > 1 else [layouts.ALL_CLASSES]
