@@ -65,7 +65,7 @@ def make(
           link.symlink_to(real_files.resolve() / file.path)
       else:
         drawn.append((source, split))
-  drawings = _draw(_DRAWINGS)
+  drawings = draw(_DRAWINGS)
   with (
     futures.ThreadPoolExecutor(os.cpu_count()) as pool,
     _Writer(folder) as writer,
@@ -175,7 +175,7 @@ def _make_split(
   labels = np.repeat(np.array(source.raw_labels, np.uint8), counts)
   rng.shuffle(labels)
   parts = [
-    _vary(rng, drawings, min(_AT_ONCE, len(labels) - start)).tobytes()
+    vary(rng, drawings, min(_AT_ONCE, len(labels) - start)).tobytes()
     for start in range(0, len(labels), _AT_ONCE)
   ]
   shape = (len(labels), sources_lib.IMAGE_SIZE, sources_lib.IMAGE_SIZE)
@@ -186,7 +186,7 @@ def _make_split(
   )
 
 
-def _draw(count: int) -> Any:
+def draw(count: int) -> Any:
   """Returns drawings of curved strokes, uint8 (count, 28, 28)."""
   import numpy as np
 
@@ -201,7 +201,7 @@ def _draw(count: int) -> Any:
   return np.minimum(30 * ink, 255).astype(np.uint8)
 
 
-def _vary(rng: Any, drawings: Any, count: int) -> Any:
+def vary(rng: Any, drawings: Any, count: int) -> Any:
   """Returns random drawings, shifted and with noise in their grey pixels."""
   import numpy as np
 

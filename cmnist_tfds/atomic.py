@@ -396,13 +396,22 @@ def sync_tree(folder: pathlib.Path) -> None:
       return
     # Disks sync several files in little more time than one.
     with futures.ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
-      list(pool.map(_sync_file, files))
+      list(pool.map(sync_file, files))
       list(pool.map(sync_folder, {folder, *(file.parent for file in files)}))
 
 
-def _sync_file(file: pathlib.Path) -> None:
+def sync_file(file: pathlib.Path) -> None:
+  """Syncs the content of a file to the disk, but not its name.
+
+  Args:
+    file: The file.
+
+  Raises:
+    PreparationError: If the system cannot sync it.
+  """
   # Windows syncs only what is open for writing.
-  with file.open('r+b' if os.name == 'nt' else 'rb') as stream:
+  mode = 'r+b' if os.name == 'nt' else 'rb'
+  with disk_errors(file), file.open(mode) as stream:
     os.fsync(stream.fileno())
 
 

@@ -117,3 +117,29 @@ def test_every_way_to_score_is_measured(tmp_path):
     'neighbours: 2-FKd, scikit-learn',
   ]
   assert 'audit of Kd' in done.stdout
+
+
+def test_every_step_of_a_large_source_is_measured(tmp_path):
+  done = subprocess.run(
+    [
+      *(sys.executable, str(_BENCHMARKS / 'large_source.py'), '2000'),
+      *('--scratch', str(tmp_path)),
+    ],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  head, _, *rows = done.stdout.splitlines()
+  columns = head.strip('| ').split(' | ')
+  assert len(rows) == 3
+  for row, step, images in zip(
+    rows, ('encode', 'build', 'read'), ('2,000', '2,000', '1,000'), strict=True
+  ):
+    found = dict(zip(columns, row.strip('| ').split(' | '), strict=True))
+    assert (found['images'], found['step']) == (images, step)
+    anonymous, peak = (
+      int(found[name].replace(',', ''))
+      for name in ('peak anonymous MiB', 'peak MiB')
+    )
+    assert 0 < anonymous < peak

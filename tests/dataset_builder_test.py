@@ -338,11 +338,11 @@ def test_failed_build_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):
   def fail_at_the_second_source(source, *args, **kwargs):
     if source.key == 'Kd':
       raise OriginFileError('damaged on purpose')
-    return load_split(source, *args, **kwargs)
+    return load_pieces(source, *args, **kwargs)
 
-  load_split = origin.load_split.load_split
+  load_pieces = origin.load_split.load_pieces
   monkeypatch.setattr(
-    origin.load_split, 'load_split', fail_at_the_second_source
+    origin.load_split, 'load_pieces', fail_at_the_second_source
   )
   builder = cmnist_sample_dataset_builder.Builder(
     data_dir=tmp_path, config='2-FKd-r-1'
@@ -386,7 +386,7 @@ def test_failed_overwriting_keeps_the_finished_dataset(tmp_path, monkeypatch):
     raise OriginFileError('damaged on purpose')
 
   _build('2-FKd-r-1', tmp_path)
-  monkeypatch.setattr(origin.load_split, 'load_split', fail)
+  monkeypatch.setattr(origin.load_split, 'load_pieces', fail)
   with pytest.raises(OriginFileError, match='on purpose'):
     _build('2-FKd-r-1', tmp_path, download_config=_overwriting())
   monkeypatch.undo()

@@ -18,6 +18,9 @@ from cmnist_tfds.cache import store
 # The least number of keys of an order in the cache.
 _FEWEST = 2**15
 
+# Digests that are Python objects at a time.
+_AT_ONCE = 2**16
+
 
 @functools.lru_cache(maxsize=8)
 def shuffle_order(split: str, num_examples: int) -> np.ndarray:
@@ -77,9 +80,13 @@ def shorten(kept: store.Kept, num_examples: int) -> np.ndarray:
 def _sort_keys(split: str, count: int) -> np.ndarray:
   salt = split.encode()
   md5 = functools.partial(hashlib.md5, usedforsecurity=False)
-  digests = b''.join([md5(b'%b%d' % (salt, n)).digest() for n in range(count)])
   # TFDS compares digests as big-endian numbers of 16 bytes.
-  high, low = np.frombuffer(digests, '>u8').astype(np.uint64).reshape(-1, 2).T
+  low, high = np.empty((2, count), np.uint64)
+  for start in range(0, count, _AT_ONCE):
+    keys = range(start, min(start + _AT_ONCE, count))
+    digests = b''.join([md5(b'%b%d' % (salt, n)).digest() for n in keys])
+    halves = np.frombuffer(digests, '>u8').reshape(-1, 2).T
+    high[start : keys.stop], low[start : keys.stop] = halves
   return np.lexsort((low, high)).astype(np.uint32)
 
 

@@ -6,35 +6,47 @@ it is first needed: raw pixels when a subset is read, encoded images when one is
 built. So a build for TFDS does not pay for raw pixels, which take 784 bytes per
 example and a tenth of the time. Each kind is made from the other one if the
 cache has that. Origin files are read only if the cache has neither.
+
+A source may be larger than memory, so it is read, encoded and kept in pieces.
+Where files can be read group by group, the encoded images of each group are an
+entry of their own until all are there: a killed process loses one group.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import google_crc32c
 import numpy as np
 
-from cmnist_tfds import origin, subsets
+from cmnist_tfds import origin, streams, subsets
 from cmnist_tfds.cache import store
-from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.errors import OriginFileError, PreparationError
 from cmnist_tfds.formats import png
+from cmnist_tfds.origin.layouts import ALL_CLASSES
 from cmnist_tfds.prefetch import prefetch
 from cmnist_tfds.sources import IMAGE_SIZE, Source
 from cmnist_tfds.sources.declaration import PAIRS
 from cmnist_tfds.subsets import Subset, SubsetClass
+
+if TYPE_CHECKING:
+  import tqdm
 
 # Readers may read this many bytes past the end of every PNG.
 MARGIN = 32
 
 # How many images are encoded or decoded together.
 _AT_ONCE = 1024
+
+# Work that takes less seconds shows no progress.
+_QUICK = 2
 
 # Takes the place of a missing array in checks.
 _NOTHING = np.empty(0, object)
@@ -244,17 +256,36 @@ def digest(sources: Sequence[SplitSource], num_examples: int) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Item:
-  """A split of a source with the key of its arrays."""
+  """A split of a source with the key of its arrays, or some of its classes."""
 
   source: Source
   split: str
   key: str
+  classes: slice = dataclasses.field(default_factory=lambda: ALL_CLASSES)
 
   @property
   def name(self) -> str:
     """The name of its entries in the cache."""
     hashed = hashlib.sha256(self.key.encode()).hexdigest()
-    return f'{self.source.key}-{self.split}-{hashed[:16]}'
+    name = f'{self.source.key}-{self.split}-{hashed[:16]}'
+    if self.classes != ALL_CLASSES:
+      name += f'-{self.classes.start}-{self.classes.stop}'
+    return name
+
+  @property
+  def class_counts(self) -> tuple[int, ...] | None:
+    """How many examples of each class verified files have, where known."""
+    files = self.source.splits.get(self.split)
+    counts = files.class_counts if files else None
+    return counts and counts[self.classes]
+
+  @property
+  def num_examples(self) -> int:
+    """How many examples verified files have."""
+    files = self.source.splits.get(self.split)
+    if self.classes != ALL_CLASSES and self.class_counts:
+      return sum(self.class_counts)
+    return files.num_examples if files else 0
 
   @property
   def proved(self) -> bool:
@@ -262,7 +293,8 @@ class _Item:
     return self.key == _proved_key(self.source, self.split)
 
 
-_Read = Callable[[], origin.SplitArrays]
+# Reads pieces of a split: those of `classes`, if given, else all.
+_Read = Callable[..., Iterable[origin.SplitArrays]]
 
 
 def _proved_key(source: Source, split: str) -> str:
@@ -284,23 +316,55 @@ def _open(
 ) -> list[SplitSource]:
   opened = []
   for source in subset.sources:
-    read = functools.partial(
-      origin.load_split.load_split, source, split, locations
+    read: _Read = functools.partial(
+      origin.load_split.load_pieces, source, split, locations
     )
     key = _proved_key(source, split)
     if allow_unverified:
-      arrays = read(allow_unverified=True)
-      read = functools.partial(_same, arrays)
-      if origin.Proof.NONE in arrays.proofs.values():
-        prints = map(origin.fingerprint, (arrays.images, arrays.labels))
-        key = f'unverified {source.key} {split}: ' + ' '.join(prints)
-      del arrays
+      read = functools.partial(read, allow_unverified=True)
+      if source.layout in PAIRS:
+        # They are one piece, which is kept in memory and not read again.
+        pieces = list(read())
+        read = functools.partial(_held, pieces)
+        del pieces
+      prints, proofs = _prints_and_proofs(read())
+      if origin.Proof.NONE in proofs.values():
+        found = prints[0]
+        if len(prints) > 1:
+          found = hashlib.sha256(' '.join(prints).encode()).hexdigest()
+        key = f'unverified {source.key} {split}: {found}'
+        if source.layout not in PAIRS:
+          read = functools.partial(_reread, read, prints)
     opened.append((key, keep(_Item(source, split, key), read)))
   return _split_sources(subset, split, opened)
 
 
-def _same(arrays: origin.SplitArrays) -> origin.SplitArrays:
-  return arrays
+def _held(pieces: list[origin.SplitArrays]) -> list[origin.SplitArrays]:
+  return pieces
+
+
+def _prints_and_proofs(
+  pieces: Iterable[origin.SplitArrays],
+) -> tuple[list[str], dict[str, origin.Proof]]:
+  prints = []
+  for piece in pieces:
+    prints.append(_prints(piece))
+    proofs = piece.proofs
+  return prints, proofs
+
+
+def _prints(piece: origin.SplitArrays) -> str:
+  return ' '.join(map(origin.fingerprint, (piece.images, piece.labels)))
+
+
+def _reread(read: _Read, prints: Sequence[str]) -> Iterator[origin.SplitArrays]:
+  """Reads unverified pieces a second time, and yields those read before."""
+  for number, piece in enumerate(read()):
+    if prints[number : number + 1] != [_prints(piece)]:
+      raise OriginFileError(
+        f'{", ".join(piece.proofs)}: changed while being read. Try again.'
+      )
+    yield piece
 
 
 def _split_sources(
@@ -365,8 +429,19 @@ def _keep_decoded(item: _Item) -> store.Kept | None:
 
 
 def _make_raw(item: _Item, read: _Read) -> store.Made:
-  loaded = _load(item, read)
-  return store.Made(loaded.arrays, loaded.note, _description(item, 'pixels'))
+  labels: list[np.ndarray] = []
+  note: dict[str, Any] = {}
+
+  def images() -> Iterator[np.ndarray]:
+    with _progress(item, 'reading') as progress:
+      for piece in _load(item, read, note):
+        labels.append(piece.labels)
+        yield piece.images
+        progress.update(len(piece.labels))
+
+  return store.Made(
+    {'images': images(), 'labels': labels}, note, _description(item, 'pixels')
+  )
 
 
 def _decode(item: _Item, encoded: store.Kept) -> store.Made:
@@ -375,9 +450,11 @@ def _decode(item: _Item, encoded: store.Kept) -> store.Made:
   begins = ends - encoded.arrays['lengths']
 
   def images() -> Iterator[np.ndarray]:
-    for batch in _batches(len(ends)):
-      bounds = zip(begins[batch].tolist(), ends[batch].tolist(), strict=True)
-      yield png.decode([pngs[begin:end].tobytes() for begin, end in bounds])
+    with _progress(item, 'decoding') as progress:
+      for batch in _batches(len(ends)):
+        bounds = zip(begins[batch].tolist(), ends[batch].tolist(), strict=True)
+        yield png.decode([pngs[begin:end].tobytes() for begin, end in bounds])
+        progress.update(len(ends[batch]))
 
   return store.Made(
     {'images': images(), 'labels': encoded.arrays['labels']},
@@ -408,40 +485,112 @@ def _find_encoded(item: _Item) -> store.Kept | None:
 
 
 def _keep_encoded(item: _Item, read: _Read) -> store.Kept:
-  return store.keep(
+  groups = _groups(item)
+  with contextlib.ExitStack() as shown:
+
+    def make() -> store.Made:
+      progress = shown.enter_context(_progress(item, 'encoding'))
+      return _make_encoded(item, groups, read, progress)
+
+    kept = store.keep('encoded', item.name, make, _check_encoded(item))
+  for group in groups:
+    store.discard('encoded', group.name)
+  return kept
+
+
+def _groups(item: _Item) -> list[_Item]:
+  """Returns the classes that are encoded one after the other; [] if all are."""
+  groups = origin.load_split.class_groups(item.source, item.split)
+  if len(groups) == 1 or not item.proved:
+    return []
+  return [dataclasses.replace(item, classes=classes) for classes in groups]
+
+
+def _make_encoded(
+  item: _Item, groups: Sequence[_Item], read: _Read, progress: _Progress
+) -> store.Made:
+  raw = _find_raw(item)
+  if raw:
+    whole = origin.SplitArrays(raw.arrays['images'], raw.arrays['labels'], {})
+    return _encode(item, [whole], raw.note, progress)
+  if groups:
+    kept = [_keep_group(group, read, progress) for group in groups]
+    return _join(item, kept)
+  note: dict[str, Any] = {}
+  return _encode(item, _load(item, read, note), note, progress)
+
+
+def _keep_group(item: _Item, read: _Read, progress: _Progress) -> store.Kept:
+  """Returns the encoded images of some classes."""
+  note: dict[str, Any] = {}
+  read = functools.partial(read, classes=item.classes)
+  before = progress.n
+  kept = store.keep(
     'encoded',
     item.name,
-    lambda: _make_encoded(item, read),
+    lambda: _encode(item, _load(item, read, note), note, progress),
     _check_encoded(item),
+  )
+  # A process that was killed may have encoded them.
+  progress.update(before + item.num_examples - progress.n)
+  return kept
+
+
+def _join(item: _Item, groups: Sequence[store.Kept]) -> store.Made:
+  """Joins the encoded images of all classes."""
+
+  def chunks(name: str) -> list[np.ndarray]:
+    return [group.arrays[name] for group in groups]
+
+  pngs = [each[:-MARGIN] for each in chunks('pngs')]
+  proofs: dict[str, str] = {}
+  for group in groups:
+    proofs |= group.note['proofs']
+  return store.Made(
+    {
+      'pngs': [*pngs, np.zeros(MARGIN, np.uint8)],
+      **{name: chunks(name) for name in ('lengths', 'crcs', 'labels')},
+    },
+    {'key': item.key, 'proofs': proofs},
+    _description(item, 'PNG'),
   )
 
 
-def _make_encoded(item: _Item, read: _Read) -> store.Made:
-  raw = _find_raw(item) or _load(item, read)
-  images = raw.arrays['images']
+def _encode(
+  item: _Item,
+  pieces: Iterable[origin.SplitArrays],
+  note: Mapping[str, Any],
+  progress: _Progress,
+) -> store.Made:
   lengths: list[np.ndarray] = []
   crcs: list[np.ndarray] = []
+  labels: list[np.ndarray] = []
+
+  def batches() -> Iterator[np.ndarray]:
+    for piece in pieces:
+      labels.append(piece.labels)
+      for batch in _batches(len(piece.images)):
+        yield piece.images[batch]
 
   def encode() -> Iterator[np.ndarray]:
     # More threads would not help, because they would wait for the interpreter.
     # Several processes do help: see `cmnist build --jobs`.
-    for pngs in prefetch(
-      png.encode, (images[batch] for batch in _batches(len(images)))
-    ):
+    for pngs in prefetch(png.encode, batches()):
       lengths.append(np.fromiter(map(len, pngs), np.uint16, len(pngs)))
       crcs.append(
         np.fromiter(map(google_crc32c.value, pngs), np.uint32, len(pngs))
       )
       yield np.frombuffer(b''.join(pngs), np.uint8)
+      progress.update(len(pngs))
     yield np.zeros(MARGIN, np.uint8)
 
   arrays: dict[str, store.Chunks] = {
     'pngs': encode(),
     'lengths': lengths,
     'crcs': crcs,
-    'labels': raw.arrays['labels'],
+    'labels': labels,
   }
-  return store.Made(arrays, raw.note, _description(item, 'PNG'))
+  return store.Made(arrays, note, _description(item, 'PNG'))
 
 
 def _check_encoded(item: _Item) -> store.Check:
@@ -476,19 +625,43 @@ def _encoded_faults(item: _Item, kept: store.Kept) -> Iterator[str]:
 # Both kinds -------------------------------------------------------------------
 
 
-def _load(item: _Item, read: _Read) -> store.Kept:
-  """Reads the origin files."""
-  loaded = read()
-  proofs = {path: proof.value for path, proof in loaded.proofs.items()}
-  return store.Kept(
-    {'images': loaded.images, 'labels': loaded.labels},
-    {'key': item.key, 'proofs': proofs},
-  )
+def _load(
+  item: _Item, read: _Read, note: dict[str, Any]
+) -> Iterator[origin.SplitArrays]:
+  """Yields pieces of the origin files, and then completes the note."""
+  for piece in read():
+    yield piece
+    proofs = piece.proofs
+  note['key'] = item.key
+  note['proofs'] = {path: proof.value for path, proof in proofs.items()}
 
 
 def _description(item: _Item, kind: str) -> str:
   # Hashes follow the colon.
-  return f'{item.key.partition(":")[0]}, {kind}'
+  whole = f'{item.key.partition(":")[0]}, {kind}'
+  if item.classes == ALL_CLASSES:
+    return whole
+  first, last = item.classes.start, item.classes.stop - 1
+  return f'{whole} of classes {first} to {last}, until all are encoded'
+
+
+if TYPE_CHECKING:
+  _Progress = tqdm.tqdm[Any]
+
+
+def _progress(item: _Item, doing: str) -> _Progress:
+  """Returns a progress bar, which is shown on terminals if work takes long."""
+  import tqdm
+
+  return tqdm.tqdm(
+    desc=f'{item.source.key} {item.split}: {doing}',
+    total=item.num_examples,
+    unit=' images',
+    unit_scale=True,
+    delay=_QUICK,
+    leave=False,
+    disable=not streams.shows_progress(),
+  )
 
 
 def _label_faults(
@@ -499,7 +672,7 @@ def _label_faults(
   labels = kept.arrays.get('labels', _NOTHING)
   if labels.dtype != source.label_dtype or labels.shape != (num_images,):
     yield f'expected {num_images:,} labels in {source.label_dtype}'
-  raw_labels = list(source.raw_labels)
+  raw_labels = list(source.raw_labels[item.classes])
   counts = np.bincount(labels, minlength=raw_labels[-1] + 1)
   if counts[raw_labels].sum() != num_images:
     yield f'expected labels of {source.title}, found others'
@@ -517,12 +690,14 @@ def _label_faults(
   if item.proved == (origin.Proof.NONE.value in proofs.values()):
     yield f'expected the proofs of {item.key}, found others'
   if item.proved:
-    num_examples = files.num_examples if files else 0
-    if num_images != num_examples:
-      yield f'expected {num_examples:,} examples, found {num_images:,}'
+    if num_images != item.num_examples:
+      yield f'expected {item.num_examples:,} examples, found {num_images:,}'
     found = tuple(counts[raw_labels].tolist())
-    if files and files.class_counts not in (None, found):
-      yield f'expected {files.class_counts} examples of classes, found {found}'
+    if item.class_counts not in (None, found):
+      yield f'expected {item.class_counts} examples of classes, found {found}'
+  # Only pairs of files have fingerprints of all images and labels.
+  if not kept.is_trusted and source.layout not in PAIRS:
+    yield 'it belongs to another user, and no fingerprint proves it'
 
 
 def _foreign_faults(

@@ -74,7 +74,8 @@ class Made:
   Attributes:
     arrays: The arrays by name. They are consumed in this order, so the chunks
       of one array may fill a list that is a later array.
-    note: Facts about the arrays, in types that JSON has.
+    note: Facts about the arrays, in types that JSON has. It is read after the
+      arrays, whose chunks may fill it.
     description: What the arrays are, for people.
   """
 
@@ -416,6 +417,24 @@ def clear(kind: str | None = None) -> list[CacheEntry]:
   return deleted
 
 
+def discard(kind: str, name: str) -> None:
+  """Deletes an entry that is not needed any more, if the cache has it.
+
+  An entry that the system refuses to delete is kept, and takes space only.
+
+  Args:
+    kind: One of `KINDS`.
+    name: Name of the entry.
+  """
+  for root in _roots():
+    folder = root / kind
+    with contextlib.suppress(OSError, PreparationError):
+      if (folder / name).exists():
+        with locks.lock(_lock_file(folder, name)):
+          _delete(folder / name)
+        _lock_file(folder, name).unlink()
+
+
 def _delete(path: pathlib.Path) -> None:
   """Deletes an entry, out of the sight of readers."""
   if path.is_symlink() or not path.is_dir():
@@ -579,7 +598,8 @@ def _whole(chunks: Chunks) -> np.ndarray:
   """Returns an array that is whole already or comes in chunks."""
   if isinstance(chunks, np.ndarray):
     return chunks
-  return np.concatenate(list(chunks))
+  first, *others = chunks
+  return np.concatenate([first, *others]) if others else first
 
 
 def _is_remains(path: pathlib.Path) -> bool:

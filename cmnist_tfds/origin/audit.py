@@ -74,7 +74,8 @@ def _audit_split(
     if form and (path := folder / form.path).exists()
   }
   try:
-    proofs = load_split.load_split(source, split, locations).proofs
+    for piece in load_split.load_pieces(source, split, locations):
+      proofs = piece.proofs
   except OriginFileError as error:
     file = next(iter(files))
     copy = Copy(file, found_at[file]) if file in found_at else None

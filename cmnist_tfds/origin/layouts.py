@@ -23,6 +23,8 @@ from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source, Split
 # Rows of tables and pictures that are read together.
 _AT_ONCE = 4096
 
+ALL_CLASSES = slice(None)
+
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
@@ -62,13 +64,20 @@ class Reader(Protocol):
     """Yields what a function reads from a folder of pictures, or a table in it."""
 
 
-def pieces(source: Source, split: Split, reader: Reader) -> Iterator[Piece]:
+def pieces(
+  source: Source,
+  split: Split,
+  reader: Reader,
+  classes: slice = ALL_CLASSES,
+) -> Iterator[Piece]:
   """Yields the examples of a split.
 
   Args:
     source: The source.
     split: The split, which is not chosen from another one.
     reader: Reads the files.
+    classes: The classes to read, by their numbers in the source. Only the
+      layout 'npy' has files that can be read without those of other classes.
 
   Yields:
     The examples, in the order of the files: of the layouts 'npy' and 'folder',
@@ -89,8 +98,9 @@ def pieces(source: Source, split: Split, reader: Reader) -> Iterator[Piece]:
       labels = labels[:, 0]
     yield Piece(images, labels, split.labels.path)
   elif split.per_class:
+    files = list(split.files.items())
     for (file, shape), raw in zip(
-      split.files.items(), source.raw_labels, strict=True
+      files[classes], source.raw_labels[classes], strict=True
     ):
       images = reader.array(file, shape)
       labels = np.full(len(images), raw, source.label_dtype)

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads a split of a source: verified arrays from its origin files."""
+"""Loads a split of a source: verified arrays from its origin files.
+
+A source may be larger than memory, so its arrays come in pieces. A piece is a
+file with the images of a class, or some rows of a table or some pictures. The
+layouts 'idx' and 'npz' have one piece, because each has one pair of files.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +38,9 @@ _LABEL_SIZE = 8
 # A file that is not one array, and whose size is not declared, may take this.
 _LARGEST_FILE = 1 << 36
 
+# Classes are read together until their files have so many bytes.
+GROUP_BYTES = 1 << 27
+
 # Counts that a message lists.
 _FEW = 100
 
@@ -42,13 +50,14 @@ _BLOCK = 1 << 19
 
 @dataclasses.dataclass(frozen=True)
 class SplitArrays:
-  """The arrays of a split of a source.
+  """The arrays of a split of a source, or of a piece of it.
 
   Attributes:
     images: uint8 (n, 28, 28), C-contiguous, upright.
     labels: uint8 (n,), the raw labels; uint16 if the source has any over 255.
     proofs: The proof of each origin file, by the path of the file, for example
-      'emnist/emnist-mnist-train-images-idx3-ubyte.gz'.
+      'emnist/emnist-mnist-train-images-idx3-ubyte.gz'. All pieces share it,
+      and it is complete when the last one was read.
   """
 
   images: np.ndarray
@@ -80,47 +89,106 @@ def load_split(
     OriginFileError: If no location holds the right file. The message lists the
       locations and what is wrong at each of them.
   """
-  reader = _Reader(locations, allow_unverified=allow_unverified)
-  images: list[np.ndarray] = []
-  labels: list[np.ndarray] = []
-  if split in source.splits:
-    for piece in _pieces(source, split, reader):
-      images.append(
-        piece.images
-        if piece.converted
-        else conversion.convert(piece.images, source.steps)
-      )
-      labels.append(_checked_labels(source, piece))
-  arrays = SplitArrays(
-    images=_joined(images, (0, IMAGE_SIZE, IMAGE_SIZE), 'uint8'),
-    labels=_joined(labels, (0,), source.label_dtype),
-    proofs=reader.proofs,
+  pieces = list(
+    load_pieces(source, split, locations, allow_unverified=allow_unverified)
   )
-  if split in source.splits and not allow_unverified:
-    _check_counts(source, split, arrays.labels)
-  return arrays
+  if len(pieces) == 1:
+    return pieces[0]
+  return SplitArrays(
+    images=np.concatenate([piece.images for piece in pieces]),
+    labels=np.concatenate([piece.labels for piece in pieces]),
+    proofs=pieces[-1].proofs,
+  )
 
 
-def _joined(
-  parts: list[np.ndarray], empty: tuple[int, ...], dtype: str
-) -> np.ndarray:
-  if len(parts) == 1:
-    return parts[0]
-  return np.concatenate(parts) if parts else np.empty(empty, dtype)
+def load_pieces(
+  source: Source,
+  split: str,
+  locations: Locations,
+  *,
+  allow_unverified: bool = False,
+  classes: slice = layouts.ALL_CLASSES,
+) -> Iterator[SplitArrays]:
+  """Loads a split as `load_split` does, piece by piece.
+
+  Args:
+    source: The source.
+    split: 'train' or 'test'.
+    locations: The locations to look in.
+    allow_unverified: See `load_split`.
+    classes: One of `class_groups`, or all classes.
+
+  Yields:
+    The arrays of each piece, at least one. Nothing of a split may be used
+    before the last piece was read: only then are all files known to be right.
+
+  Raises:
+    OriginFileError: See `load_split`.
+  """
+  reader = _Reader(locations, allow_unverified=allow_unverified)
+  if split not in source.splits:
+    yield SplitArrays(
+      np.empty((0, IMAGE_SIZE, IMAGE_SIZE), np.uint8),
+      np.empty(0, source.label_dtype),
+      reader.proofs,
+    )
+    return
+  counts = np.zeros(max(source.raw_labels) + 1, np.int64)
+  for piece in _pieces(source, split, reader, classes):
+    images = piece.images
+    if not piece.converted:
+      images = conversion.convert(images, source.steps)
+    labels = _checked_labels(source, piece)
+    counts += np.bincount(labels, minlength=len(counts))
+    yield SplitArrays(images, labels, reader.proofs)
+  if not allow_unverified:
+    _check_counts(source, split, counts, classes)
 
 
-def _pieces(source: Source, split: str, reader: _Reader) -> Iterator[Piece]:
+def class_groups(source: Source, split: str) -> list[slice]:
+  """Divides the classes of a split into groups that are read one by one.
+
+  Args:
+    source: The source.
+    split: 'train' or 'test'.
+
+  Returns:
+    The groups, as numbers of classes in the source. Each but the last has
+    files of 128 MiB or more. There is one of all classes if files have examples
+    of several classes, or if a list chooses examples by their numbers in all
+    files.
+  """
+  declared = source.splits.get(split)
+  files = declared and (declared.whole or declared)
+  if (
+    not (declared and files and files.per_class)
+    or declared.listing
+    or declared.class_counts is None
+  ):
+    return [layouts.ALL_CLASSES]
+  groups, begin, num_bytes = [], 0, 0
+  for number, shape in enumerate(files.files.values(), 1):
+    num_bytes += math.prod(shape)
+    if num_bytes >= GROUP_BYTES or number == len(files.files):
+      groups.append(slice(begin, number))
+      begin, num_bytes = number, 0
+  return groups if len(groups) > 1 else [layouts.ALL_CLASSES]
+
+
+def _pieces(
+  source: Source, split: str, reader: _Reader, classes: slice
+) -> Iterator[Piece]:
   """Yields the examples of a split, chosen from its files."""
   declared = source.splits[split]
   if declared.whole is None:
-    yield from layouts.pieces(source, declared, reader)
+    yield from layouts.pieces(source, declared, reader, classes)
     return
   choose = (
     _listed(reader.content(declared.listing), declared.listing)
     if declared.listing
     else _first(source, declared.first or 0)
   )
-  for piece in layouts.pieces(source, declared.whole, reader):
+  for piece in layouts.pieces(source, declared.whole, reader, classes):
     for_test = choose(piece)
     rows = np.flatnonzero(for_test if split == 'test' else ~for_test)
     # A class that is taken in full, or not at all, may fill a whole piece.
@@ -460,18 +528,20 @@ def _checked_labels(source: Source, piece: Piece) -> np.ndarray:
   return labels.astype(source.label_dtype, copy=False)
 
 
-def _check_counts(source: Source, split: str, labels: np.ndarray) -> None:
+def _check_counts(
+  source: Source, split: str, counts: np.ndarray, classes: slice
+) -> None:
   """Checks how many examples of each class verified files have."""
   declared = source.splits[split]
   path = (declared.labels or next(iter(declared.files))).path
-  counts = np.bincount(labels, minlength=max(source.raw_labels) + 1)
-  found = tuple(counts[list(source.raw_labels)].tolist())
-  if len(labels) != declared.num_examples:
+  found = tuple(counts[list(source.raw_labels[classes])].tolist())
+  expected = declared.class_counts and declared.class_counts[classes]
+  num_examples = sum(expected) if expected else declared.num_examples
+  if sum(found) != num_examples:
     raise OriginFileError(
-      f'{path}: expected {declared.num_examples:,} examples, found'
-      f' {len(labels):,}. This is not the file of {source.title}: fetch it anew.'
+      f'{path}: expected {num_examples:,} examples, found'
+      f' {sum(found):,}. This is not the file of {source.title}: fetch it anew.'
     )
-  expected = declared.class_counts
   if expected is not None and found != expected:
     raise OriginFileError(
       f'{path}: expected {_few(expected)} labels of the classes, found'

@@ -11,12 +11,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import pathlib
 import shutil
 from collections.abc import Iterator, Sequence
+from concurrent import futures
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
 
+from cmnist_tfds.atomic import sync_file
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets import tfds_internals
@@ -89,12 +92,27 @@ def shards_writer(
   """
   write = _WRITERS[file_format]
   if not uses_beam(download_config):
-    yield lambda _, joined, paths, ends: write(joined, paths, ends)
+    with futures.ThreadPoolExecutor() as pool:
+      syncing: list[futures.Future[None]] = []
+
+      def write_shards(
+        _: str,
+        joined: records.SplitRecords,
+        paths: Sequence[os.PathLike[str]],
+        ends: Sequence[int],
+      ) -> None:
+        write(joined, paths, ends)
+        # The whole dataset is synced at the end, which then takes less time.
+        syncing.extend(pool.submit(sync_file, pathlib.Path(p)) for p in paths)
+
+      yield write_shards
+      for synced in syncing:
+        synced.result()
     return
   with beam_pipeline.pipeline(
     download_config.beam_runner, download_config.beam_options, write
-  ) as write_shards:
-    yield write_shards
+  ) as collect:
+    yield collect
 
 
 def write_split(
