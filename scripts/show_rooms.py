@@ -33,6 +33,7 @@ ROAD = (
   'atomic',
   'prefetch',
   'process_limits',
+  'start_up',
   'formats',
   'origin',
   'cache',

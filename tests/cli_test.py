@@ -440,7 +440,7 @@ def test_version(capsys):
 _COMMANDS = (
   *('list', 'info', 'build', 'show', 'verify', 'mirror', 'cache', 'export'),
   *('evaluate', 'compare', 'baseline', 'audit', 'catalog'),
-  *('croissant', 'publish', 'tfds-pr', 'source'),
+  *('croissant', 'publish', 'register', 'tfds-pr', 'source'),
 )
 
 

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import subprocess
 import sys
-import types
 
+import numpy as np
 import pytest
 
 from cmnist_tfds import cli, schema, subsets
@@ -71,6 +72,46 @@ def test_the_card_names_files_that_are_there(folder):
     assert source.citation in text
 
 
+def test_the_library_of_the_hub_reads_it(folder, tmp_path):
+  datasets = pytest.importorskip('datasets')
+  names = datasets.get_dataset_config_names(str(folder))
+  assert names == list(_NAMES)
+  read = datasets.load_dataset(str(folder), 'X-12', cache_dir=str(tmp_path))
+  assert set(read) == {'train', 'test'}
+  features = read['train'].features
+  assert isinstance(features['image'], datasets.Image)
+  assert features['label'].names == list(subsets.subset('X-12').class_names)
+  assert isinstance(features['source'], datasets.ClassLabel)
+  train = _prepared(folder).split('train').read()
+  assert read['train']['label'] == train['label'].tolist()
+  image = np.asarray(read['train'][0]['image'])
+  assert (image == train['image'][0]).all()
+
+
+def test_the_card_tells_features_and_sizes(folder):
+  _, block, _ = (folder / 'README.md').read_text('utf-8').split('---\n', 2)
+  metadata = dict(line.split(': ', 1) for line in block.splitlines())
+  assert (folder / json.loads(metadata['license_link'])).is_file()
+  assert json.loads(metadata['size_categories']) == ['1K<n<10K']
+  info = json.loads(metadata['dataset_info'])[_NAMES.index('X-12')]
+  assert info['config_name'] == 'X-12'
+  types = {feature['name']: feature['dtype'] for feature in info['features']}
+  assert types['image'] == 'image'
+  labels = types['label']['class_label']['names']
+  assert list(labels.values()) == list(subsets.subset('X-12').class_names)
+  view = _prepared(folder).split
+  for split in info['splits']:
+    assert split['num_examples'] == len(view(split['name']))
+    assert split['num_bytes'] > 0
+
+
+def test_sources_without_a_licence_are_named():
+  lines = hub.licences([subsets.subset('2-FKd')]).splitlines()
+  fashion, kannada = (line for line in lines if line.startswith('- '))
+  assert 'permission' not in fashion
+  assert 'permission' in kannada
+
+
 def test_the_card_describes_each_feature(folder):
   text = (folder / 'README.md').read_text('utf-8')
   for feature in schema.FEATURES:
@@ -79,9 +120,9 @@ def test_the_card_describes_each_feature(folder):
     )
 
 
-def test_a_card_of_the_real_dataset_does_not_say_sample():
-  real = types.SimpleNamespace(subset=subsets.subset('X-12'), dataset='cmnist')
-  assert 'not CMNIST' not in hub.dataset_card([real])
+def test_a_card_of_the_real_dataset_does_not_say_sample(folder):
+  real = dataclasses.replace(_prepared(folder), dataset='cmnist')
+  assert 'not CMNIST' not in hub.dataset_card([real], folder)
 
 
 @pytest.mark.usefixtures('empty_cache')

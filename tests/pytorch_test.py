@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import cmnist_tfds
+from cmnist_tfds.errors import PreparationError
 
 torch = pytest.importorskip('torch', reason='PyTorch is not installed')
 
@@ -217,3 +218,44 @@ def test_splits(sample_dir, train):
   part = CMNIST('X-12', 'train[:10%]', data_dir=sample_dir, sample=True)
   assert torch.equal(part.data, train.data[: len(part)])
   assert len(part) == round(len(train) / 10)
+
+
+@pytest.mark.parametrize('split', ['train', 'test'])
+def test_arguments_of_torchvision(sample_dir, split):
+  named = CMNIST('X-12', root=sample_dir, train=split == 'train', sample=True)
+  found = CMNIST('X-12', split, data_dir=sample_dir, sample=True)
+  assert torch.equal(named.data, found.data)
+
+
+@pytest.mark.parametrize(
+  'arguments',
+  [
+    {},
+    {'split': 'train', 'train': True},
+    {'train': True, 'root': 'a', 'data_dir': 'b'},
+  ],
+)
+def test_one_of_two_names_is_given(arguments):
+  with pytest.raises(TypeError, match='CMNIST takes either'):
+    CMNIST('X-12', **arguments, sample=True)
+
+
+def test_nothing_is_prepared_without_download(tmp_path, sample_dir):
+  with pytest.raises(PreparationError, match='download=True'):
+    CMNIST('X-12', root=tmp_path, train=True, download=False, sample=True)
+  assert not list(tmp_path.iterdir())
+  CMNIST('X-12', root=sample_dir, train=True, download=False, sample=True)
+
+
+def test_it_is_printed_like_datasets_of_torchvision(sample_dir):
+  data = CMNIST(
+    'X-12', 'train[:10%]', root=sample_dir, transform=np.array, sample=True
+  )
+  assert repr(data).splitlines() == [
+    'Dataset CMNIST',
+    '    Number of datapoints: 144',
+    f'    Root location: {sample_dir}',
+    '    Subset: X-12 (12 classes)',
+    '    Split: train[:10%]',
+    f'    Transform: {np.array!r}',
+  ]

@@ -391,14 +391,3 @@ def test_reprs_fit_a_line():
   for source in SOURCES:
     assert len(repr(source)) <= 80
     assert source.key in repr(source) and source.title in repr(source)
-
-
-def test_the_pytorch_dataset_fits_a_line(sample_dir):
-  pytest.importorskip('torch', reason='PyTorch is not installed')
-  from cmnist_tfds.load.torch_dataset import CMNIST
-
-  data = CMNIST('X-12', 'train[:10%]', data_dir=sample_dir, sample=True)
-  assert repr(data) == '<CMNIST X-12 train[:10%]: 144 samples, 12 classes>'
-  spec = '+'.join(f'train[{n}:{n + 1}]' for n in range(20))
-  data = CMNIST('X-12', spec, data_dir=sample_dir, sample=True)
-  assert len(repr(data)) <= 80

@@ -24,6 +24,7 @@ from cmnist_tfds.cli import (
   list_command,
   mirror_command,
   publish_command,
+  register_command,
   show_command,
   source_command,
   terminal,
@@ -51,6 +52,7 @@ _COMMANDS = (
   catalog_command,
   croissant_command,
   publish_command,
+  register_command,
   tfds_pr_command,
   source_command,
 )

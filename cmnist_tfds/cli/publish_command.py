@@ -31,10 +31,11 @@ def run(args: argparse.Namespace) -> int:
   from cmnist_tfds.export import hub
 
   selected = arguments.named_subsets(args.names)
-  hub.publish(
-    [arguments.prepared_subset(subset, args) for subset in selected],
-    args.output,
-  )
+  published = [arguments.prepared_subset(subset, args) for subset in selected]
+  # The images of the sample are nobody else's.
+  if not args.sample:
+    print(hub.licences(selected), flush=True)
+  hub.publish(published, args.output)
   print(
     f'{args.output}: {len(selected)} subsets. Before you share them, check the'
     ' licence of each source; the dataset card lists them.'

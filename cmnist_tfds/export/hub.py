@@ -2,6 +2,7 @@
 """Publishes prepared subsets for readers who do not have this package.
 
     DIR/README.md                        dataset card with metadata for hubs
+    DIR/LICENSE.md                       the licence of each source
     DIR/cmnist/<name>/<version>/         the files that TFDS prepared
     DIR/croissant/<name>/croissant.json  Croissant, with Parquet files beside it
 
@@ -15,16 +16,30 @@ from __future__ import annotations
 import json
 import pathlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from cmnist_tfds import atomic, schema, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.dataset_files import SAMPLE
 from cmnist_tfds.export import croissant
 from cmnist_tfds.load.prepared import Prepared
-from cmnist_tfds.sources import SPLITS, Source
+from cmnist_tfds.schema import ClassFeature, Feature
+from cmnist_tfds.sources import Source
+from cmnist_tfds.subsets import Subset
 
 _CARD = 'README.md'
+_LICENCES = 'LICENSE.md'
+
+# What the Hugging Face hub calls datasets of at least so many examples.
+_SIZE_CATEGORIES = (
+  (10_000_000, '10M<n<100M'),
+  (1_000_000, '1M<n<10M'),
+  (100_000, '100K<n<1M'),
+  (10_000, '10K<n<100K'),
+  (1_000, '1K<n<10K'),
+  (0, 'n<1K'),
+)
 
 
 def publish(published: Sequence[Prepared], folder: pathlib.Path) -> None:
@@ -58,12 +73,16 @@ def publish(published: Sequence[Prepared], folder: pathlib.Path) -> None:
       exported = unfinished / _croissant_path(prepared)
       exported.mkdir(parents=True)
       croissant.write_croissant(prepared, exported)
-    (unfinished / _CARD).write_text(dataset_card(published), encoding='utf-8')
+    for name, text in (
+      (_CARD, dataset_card(published, unfinished)),
+      (_LICENCES, licences([prepared.subset for prepared in published])),
+    ):
+      (unfinished / name).write_text(text, encoding='utf-8')
 
 
 def _names(published: Sequence[Prepared]) -> Iterator[str]:
   """Yields the paths of all files of a publication."""
-  yield _CARD
+  yield from (_CARD, _LICENCES)
   for prepared in published:
     for file in _prepared_files(prepared):
       yield f'{_tfds_path(prepared)}/{file.name}'
@@ -90,52 +109,110 @@ def _tfds_path(prepared: Prepared) -> pathlib.PurePosixPath:
   )
 
 
-def dataset_card(published: Sequence[Prepared]) -> str:
+def dataset_card(published: Sequence[Prepared], folder: pathlib.Path) -> str:
   """Returns the dataset card of prepared subsets.
 
   Args:
     published: The subsets.
+    folder: The publication, in which the Parquet files of the subsets are.
 
   Returns:
     Markdown that begins with the metadata that dataset hubs read.
   """
-  sources = list(
-    dict.fromkeys(s for prepared in published for s in prepared.subset.sources)
-  )
-  return '\n'.join(
-    ['---', *_metadata(published), '---', '', *_text(published, sources)]
-  )
+  metadata = _metadata(published, folder)
+  return '\n'.join(['---', *metadata, '---', '', *_text(published)])
 
 
-def _metadata(published: Sequence[Prepared]) -> Iterator[str]:
+def licences(selected: Iterable[Subset]) -> str:
+  """Returns Markdown with the licence of each source of some subsets.
+
+  It names the sources whose images nobody is allowed to share.
+  """
+  lines = ['Each source has its own licence, as stated by the source:\n']
+  for source in _sources_of(selected):
+    line = f'- [{source.title}]({source.homepage}): {source.license}'
+    if source.license.startswith('None stated'):
+      line += '. To share its images, you need the permission of its authors'
+    lines.append(line)
+  return '\n'.join(lines) + '\n'
+
+
+def _sources_of(selected: Iterable[Subset]) -> list[Source]:
+  return list(dict.fromkeys(s for subset in selected for s in subset.sources))
+
+
+def _metadata(
+  published: Sequence[Prepared], folder: pathlib.Path
+) -> Iterator[str]:
   """Yields lines of YAML; the values are JSON, which YAML includes."""
-  configs = [
-    {
-      'config_name': prepared.subset.name,
-      'data_files': [
-        {
-          'split': split,
-          'path': f'{_croissant_path(prepared)}/{split}.parquet',
-        }
-        for split in SPLITS
-      ],
-    }
-    for prepared in published
-  ]
+  described = [_describe(prepared, folder) for prepared in published]
+  total = sum(
+    split['num_examples'] for info, _ in described for split in info['splits']
+  )
   for key, value in {
     'pretty_name': 'CMNIST',
     'license': 'other',
     'license_name': 'that-of-each-source',
+    'license_link': _LICENCES,
     'task_categories': ['image-classification'],
+    'size_categories': [
+      next(name for least, name in _SIZE_CATEGORIES if total >= least)
+    ],
     'tags': ['mnist', 'cmnist', 'tfds'],
-    'configs': configs,
+    'dataset_info': [info for info, _ in described],
+    'configs': [config for _, config in described],
   }.items():
-    yield f'{key}: {json.dumps(value)}'
+    yield f'{key}: {json.dumps(value, ensure_ascii=False)}'
 
 
-def _text(
-  published: Sequence[Prepared], sources: Sequence[Source]
-) -> Iterator[str]:
+def _describe(
+  prepared: Prepared, folder: pathlib.Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+  """Returns the entries of a subset in `dataset_info` and in `configs`."""
+  # Sources that are a further test set give no training examples.
+  counts = {
+    split: sum(lengths)
+    for split, lengths in prepared.shard_lengths.items()
+    if lengths
+  }
+  tables = {
+    split: f'{_croissant_path(prepared)}/{split}.parquet' for split in counts
+  }
+  sizes = {split: (folder / tables[split]).stat().st_size for split in counts}
+  info = {
+    'config_name': prepared.subset.name,
+    'features': [
+      {'name': feature.name, 'dtype': _hub_type(feature, prepared.subset)}
+      for feature in schema.FEATURES
+    ],
+    # The tables are not compressed, so both sizes are theirs.
+    'splits': [
+      {'name': split, 'num_bytes': sizes[split], 'num_examples': count}
+      for split, count in counts.items()
+    ],
+    'download_size': sum(sizes.values()),
+    'dataset_size': sum(sizes.values()),
+  }
+  config = {
+    'config_name': prepared.subset.name,
+    'data_files': [
+      {'split': split, 'path': path} for split, path in tables.items()
+    ],
+  }
+  return info, config
+
+
+def _hub_type(feature: Feature, subset: Subset) -> Any:
+  """Returns the type of a feature, as the library `datasets` writes it."""
+  if feature is schema.IMAGE:
+    return 'image'
+  if not isinstance(feature, ClassFeature) or feature.names is None:
+    return feature.dtype
+  names = feature.names(subset)
+  return {'class_label': {'names': {str(i): n for i, n in enumerate(names)}}}
+
+
+def _text(published: Sequence[Prepared]) -> Iterator[str]:
   if any(prepared.dataset == SAMPLE for prepared in published):
     yield '# A synthetic sample, not CMNIST\n'
     yield 'Small, synthetic images in the layout of CMNIST, for trying it out.\n'
@@ -145,7 +222,8 @@ def _text(
   for prepared in published:
     yield f'- {prepared.subset.description}'
   yield '\n## Load\n'
-  dataset = f'{published[0].dataset}/{published[0].subset.name}'
+  name = published[0].subset.name
+  dataset = f'{published[0].dataset}/{name}'
   yield 'TensorFlow Datasets reads this folder without further packages:\n'
   yield '```python'
   yield 'import tensorflow_datasets as tfds\n'
@@ -159,6 +237,12 @@ def _text(
     ' builder. If this folder is the path of a TFDS community namespace,'
     f" `tfds.load('<namespace>:{dataset}')` loads it too.\n"
   )
+  yield 'The library `datasets` of Hugging Face reads its Parquet files:\n'
+  yield '```python'
+  yield 'import datasets\n'
+  yield '# In place of the path of this folder, give its name on the hub.'
+  yield f"train = datasets.load_dataset('.', '{name}', split='train')"
+  yield '```\n'
   yield '## Examples\n'
   yield 'An example has these features:\n'
   for feature in schema.FEATURES:
@@ -168,12 +252,11 @@ def _text(
     ' description of each subset.\n'
   )
   yield '## Licence\n'
-  yield 'Each source has its own licence, as stated by the source:\n'
-  for source in sources:
-    yield f'- [{source.title}]({source.homepage}): {source.license}'
-  yield '\n## Known issues\n'
-  for source in sources:
+  selected = [prepared.subset for prepared in published]
+  yield licences(selected)
+  yield '## Known issues\n'
+  for source in _sources_of(selected):
     for issue in source.known_issues:
       yield f'- {source.title}: {issue}'
   yield '\n## Cite\n'
-  yield f'```bibtex\n{subsets.citations(sources)}\n```\n'
+  yield f'```bibtex\n{subsets.citations(_sources_of(selected))}\n```\n'

@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from cmnist_tfds import schema, subsets
+from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.load import split_spec
-from cmnist_tfds.load.open_subset import open_or_prepare
+from cmnist_tfds.load.open_subset import open_or_prepare, open_subset
+from cmnist_tfds.load.prepared import dataset_dir
+from cmnist_tfds.paths import data_root
 
 try:
   import torch
@@ -47,8 +49,11 @@ class CMNIST(torch.utils.data.Dataset):
   def __init__(
     self,
     name: str,
-    split: split_spec.Split,
+    split: split_spec.Split | None = None,
     *,
+    root: str | os.PathLike[str] | None = None,
+    train: bool | None = None,
+    download: bool = True,
     transform: Callable[[Any], Any] | None = None,
     target_transform: Callable[[int], Any] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
@@ -62,6 +67,11 @@ class CMNIST(torch.utils.data.Dataset):
       split: A split, as `tfds.load` accepts it: 'train', 'train[:10%]', a
         `tfds.core.ReadInstruction` or one of `tfds.even_splits`. 'validation'
         and 'fit' are parts of the training set, as in `load_data`.
+      root: What torchvision calls `data_dir`.
+      train: In place of `split`, as in torchvision: True for 'train', False for
+        'test'.
+      download: Whether to prepare a subset that is not prepared, which downloads
+        what it needs. Unlike in torchvision, it is by default.
       transform: Transforms each image, which it gets as a PIL image.
       target_transform: Transforms each label, which it gets as an int.
       data_dir: Where prepared datasets are; TFDS's default if None.
@@ -70,9 +80,27 @@ class CMNIST(torch.utils.data.Dataset):
         `load_data`.
 
     Raises:
-      CmnistError: In the same cases as `cmnist_tfds.load_data`.
+      CmnistError: In the same cases as `cmnist_tfds.load_data`, or if the
+        subset is not prepared and `download` is False.
+      TypeError: If not one of `split` and `train` is given, or both `root` and
+        `data_dir` are.
     """
-    self._opening = subsets.subset(name), split, data_dir, sample, draw
+    if (split is None) == (train is None):
+      raise TypeError(
+        "CMNIST takes either a split, such as 'train[:10%]', or train=True or"
+        f' train=False; found split={split!r} and train={train!r}'
+      )
+    if root is not None and data_dir is not None:
+      raise TypeError(
+        'CMNIST takes either root or data_dir, two names of the same folder;'
+        f' found root={root!r} and data_dir={data_dir!r}'
+      )
+    if split is None:
+      split = 'train' if train else 'test'
+    where = data_dir if root is None else root
+    self._opening = subsets.subset(name), split, where, sample, draw
+    if not download:
+      self._check_prepared()
     self.transform = transform
     self.target_transform = target_transform
     self._data: torch.Tensor | None = None
@@ -81,6 +109,16 @@ class CMNIST(torch.utils.data.Dataset):
     self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
     labels = self._view.read([schema.LABEL.name])[schema.LABEL.name]
     self.targets = torch.from_numpy(labels)
+
+  def _check_prepared(self) -> None:
+    subset, _, data_dir, sample, draw = self._opening
+    opened = subset.full if draw else subset
+    if open_subset(opened, data_dir=data_dir, sample=sample) is None:
+      folder = dataset_dir(opened, data_dir=data_dir, sample=sample)
+      raise PreparationError(
+        f'{opened.title} is not prepared in {folder}. Use download=True to'
+        ' prepare it.'
+      )
 
   def _open(self) -> None:
     subset, split, data_dir, sample, draw = self._opening
@@ -116,13 +154,19 @@ class CMNIST(torch.utils.data.Dataset):
     return len(self.targets)
 
   def __repr__(self) -> str:
-    subset, split, *_ = self._opening
-    return textwrap.shorten(
-      f'<CMNIST {subset.name} {split}: {len(self):,} samples,'
-      f' {len(self.classes)} classes>',
-      80,
-      placeholder=' ...>',
-    )
+    subset, split, data_dir, *_ = self._opening
+    rows = [
+      f'Number of datapoints: {len(self)}',
+      f'Root location: {data_root(data_dir)}',
+      f'Subset: {subset.name} ({len(self.classes)} classes)',
+      f'Split: {split}',
+    ]
+    # torchvision leaves out transforms that are not there, too.
+    if self.transform is not None:
+      rows.append(f'Transform: {self.transform!r}')
+    if self.target_transform is not None:
+      rows.append(f'Target transform: {self.target_transform!r}')
+    return '\n'.join(['Dataset CMNIST', *(f'    {row}' for row in rows)])
 
   def __getitem__(self, index: int) -> tuple[Any, Any]:
     label = int(self.targets[index])

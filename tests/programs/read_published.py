@@ -42,7 +42,7 @@ def read_listed_namespace():
 
 def read_as_the_card_says():
   card = pathlib.Path('README.md').read_text('utf-8')
-  (code,) = re.findall('^```python\n(.*?)^```$', card, re.M | re.S)
+  code, _ = re.findall('^```python\n(.*?)^```$', card, re.M | re.S)
   names = {}
   exec(code.replace('2-FKd-r-5', 'X-12'), names)
   return names['train'], names['info']
