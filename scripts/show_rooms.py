@@ -35,6 +35,7 @@ ROAD = (
   'process_limits',
   'formats',
   'origin',
+  'sample',
   'cache',
   'dataset_files',
   'datasets',

@@ -119,6 +119,18 @@ def _examples(builder, split):
   return list(builder.as_dataset(split=split).as_numpy_iterator())
 
 
+def test_the_sample_describes_itself(tmp_path):
+  builder = cmnist_sample_dataset_builder.Builder(
+    config='X-12-r-5', data_dir=tmp_path
+  )
+  assert 'not CMNIST' in builder.builder_config.description
+  assert builder.info.redistribution_info.license == 'Apache-2.0'
+  counts = {(c['train'], c['test']) for c in builder.info.metadata['classes']}
+  assert counts == {(5, 24)}
+  pickled = pickle.dumps(builder.builder_config)
+  assert pickle.loads(pickled) is builder.builder_config
+
+
 def test_declared_configs():
   cls = cmnist_dataset_builder.Builder
   assert [c.name for c in cls.BUILDER_CONFIGS] == [

@@ -34,6 +34,7 @@ from cmnist_tfds.datasets.tfds_messages import restrained_messages
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import PreparationError, SubsetNameError
 from cmnist_tfds.extras import require_tensorflow
+from cmnist_tfds.sample import sample_of
 from cmnist_tfds.sources import SOURCES, SPLITS
 from cmnist_tfds.subsets import Subset
 
@@ -84,6 +85,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     config.declared_configs()
   )
   DEFAULT_BUILDER_CONFIG_NAME = subsets.DEFAULT
+  is_sample = False
 
   def __init__(
     self,
@@ -152,7 +154,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       SubsetNameError: If there is no such subset.
     """
     del version
-    return config.config_of(subsets.subset(name))
+    return config.config_of(subsets.subset(name), sample=cls.is_sample)
 
   @property
   def subset(self) -> Subset:
@@ -182,7 +184,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
   # Description -------------------------------------------------------------
 
   def _info(self) -> tfds.core.DatasetInfo:
-    return config.dataset_info(self, checked_info.CheckedInfo)
+    described = sample_of(self.subset) if self.is_sample else self.subset
+    return config.dataset_info(self, described, checked_info.CheckedInfo)
 
   # Origin files ------------------------------------------------------------
 
@@ -415,7 +418,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     if self.subset.per_class is None:
       return None
     full = type(self)(
-      config=config.config_of(self.subset.full),
+      config=config.config_of(self.subset.full, sample=self.is_sample),
       data_dir=self.data_dir_root,
       allow_unverified=self._allow_unverified,
     )

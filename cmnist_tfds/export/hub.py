@@ -2,6 +2,7 @@
 """Publishes prepared subsets for readers who do not have this package.
 
     DIR/README.md                        dataset card with metadata for hubs
+    DIR/cmnist/.config/metadata.json     the name of the default config
     DIR/cmnist/<name>/<version>/         the files that TFDS prepared
     DIR/croissant/<name>/croissant.json  Croissant, with Parquet files beside it
 
@@ -22,9 +23,22 @@ from cmnist_tfds.cache import store
 from cmnist_tfds.dataset_files import SAMPLE
 from cmnist_tfds.export import croissant
 from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
 from cmnist_tfds.sources import SPLITS, Source
+from cmnist_tfds.subsets import Subset
 
 _CARD = 'README.md'
+
+# What the metadata of a card say of the two datasets.
+_OF_CMNIST = {
+  'pretty_name': 'CMNIST',
+  'license': 'other',
+  'license_name': 'that-of-each-source',
+}
+_OF_SAMPLE = {
+  'pretty_name': 'CMNIST, synthetic sample',
+  'license': LICENSE.lower(),
+}
 
 
 def publish(published: Sequence[Prepared], folder: pathlib.Path) -> None:
@@ -58,12 +72,16 @@ def publish(published: Sequence[Prepared], folder: pathlib.Path) -> None:
       exported = unfinished / _croissant_path(prepared)
       exported.mkdir(parents=True)
       croissant.write_croissant(prepared, exported)
+    default = unfinished / _default_path(published)
+    default.parent.mkdir()
+    default.write_text(_default(published), encoding='utf-8')
     (unfinished / _CARD).write_text(dataset_card(published), encoding='utf-8')
 
 
 def _names(published: Sequence[Prepared]) -> Iterator[str]:
   """Yields the paths of all files of a publication."""
   yield _CARD
+  yield str(_default_path(published))
   for prepared in published:
     for file in _prepared_files(prepared):
       yield f'{_tfds_path(prepared)}/{file.name}'
@@ -78,6 +96,17 @@ def _prepared_files(prepared: Prepared) -> list[pathlib.Path]:
     for path in sorted(prepared.folder.iterdir())
     if path.is_file() and not path.name.startswith('.')
   ]
+
+
+def _default_path(published: Sequence[Prepared]) -> pathlib.PurePosixPath:
+  return pathlib.PurePosixPath(published[0].dataset, '.config/metadata.json')
+
+
+def _default(published: Sequence[Prepared]) -> str:
+  """Returns what tells TFDS which config a name without one means."""
+  names = [prepared.subset.name for prepared in published]
+  default = subsets.DEFAULT if subsets.DEFAULT in names else names[0]
+  return json.dumps({'default_config_name': default})
 
 
 def _croissant_path(prepared: Prepared) -> pathlib.PurePosixPath:
@@ -100,7 +129,9 @@ def dataset_card(published: Sequence[Prepared]) -> str:
     Markdown that begins with the metadata that dataset hubs read.
   """
   sources = list(
-    dict.fromkeys(s for prepared in published for s in prepared.subset.sources)
+    dict.fromkeys(
+      s for prepared in published for s in _described(prepared).sources
+    )
   )
   return '\n'.join(
     ['---', *_metadata(published), '---', '', *_text(published, sources)]
@@ -123,9 +154,7 @@ def _metadata(published: Sequence[Prepared]) -> Iterator[str]:
     for prepared in published
   ]
   for key, value in {
-    'pretty_name': 'CMNIST',
-    'license': 'other',
-    'license_name': 'that-of-each-source',
+    **(_OF_SAMPLE if _is_sample(published) else _OF_CMNIST),
     'task_categories': ['image-classification'],
     'tags': ['mnist', 'cmnist', 'tfds'],
     'configs': configs,
@@ -133,17 +162,28 @@ def _metadata(published: Sequence[Prepared]) -> Iterator[str]:
     yield f'{key}: {json.dumps(value)}'
 
 
+def _is_sample(published: Sequence[Prepared]) -> bool:
+  return published[0].dataset == SAMPLE
+
+
+def _described(prepared: Prepared) -> Subset:
+  """Returns the subset, or what the sample has of it."""
+  if prepared.dataset == SAMPLE:
+    return sample_of(prepared.subset)
+  return prepared.subset
+
+
 def _text(
   published: Sequence[Prepared], sources: Sequence[Source]
 ) -> Iterator[str]:
-  if any(prepared.dataset == SAMPLE for prepared in published):
-    yield '# A synthetic sample, not CMNIST\n'
-    yield 'Small, synthetic images in the layout of CMNIST, for trying it out.\n'
+  if _is_sample(published):
+    yield '# A synthetic sample of CMNIST\n'
+    yield f'{NOTICE}\n'
   else:
     yield '# CMNIST\n'
   yield f'Subsets of [CMNIST]({subsets.HOMEPAGE}), prepared by cmnist_tfds:\n'
   for prepared in published:
-    yield f'- {prepared.subset.description}'
+    yield f'- {_described(prepared).description}'
   yield '\n## Load\n'
   dataset = f'{published[0].dataset}/{published[0].subset.name}'
   yield 'TensorFlow Datasets reads this folder without further packages:\n'
