@@ -70,6 +70,30 @@ class _LiteralPath(type(epath.Path())):  # type: ignore[misc]
       yield self / found
 
 
+class _UrlInfos:
+  """What TFDS knows of URLs: of all for a class, of one subset for a builder.
+
+  `tfds build --download_only` fetches all those of a builder. So a builder has
+  one home of each file that its subset needs.
+  """
+
+  def __get__(
+    self, builder: CmnistBuilder | None, owner: type[CmnistBuilder]
+  ) -> dict[str, tfds_internals.UrlInfo]:
+    infos = super(CmnistBuilder, owner).url_infos  # type: ignore[misc]
+    if builder is None:
+      return infos
+    if builder.is_sample:
+      return {}  # Its files travel with the package.
+    homes = [
+      url
+      for source in builder.subset.sources
+      for file in source.origin_files
+      for url in (file.urls or (file.archive or file).urls)[:1]
+    ]
+    return {url: infos[url] for url in homes if url in infos}
+
+
 class CmnistBuilder(  # type: ignore[call-arg]
   tfds.core.GeneratorBasedBuilder, skip_registration=True
 ):
@@ -189,6 +213,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   # Origin files ------------------------------------------------------------
 
+  url_infos = _UrlInfos()
+
   @tfds.core.utils.classproperty
   @classmethod
   def _checksums_path(cls) -> epath.Path:
@@ -206,7 +232,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       manual_dir=download_config.manual_dir,
       mirror=self._mirror,
       sources=dict.fromkeys((*SOURCES, *self.subset.sources)),
-      url_infos=self.url_infos,
+      url_infos=type(self).url_infos,
       dataset_name=self.name,
       force_download=force,
       force_extraction=force,
