@@ -55,6 +55,9 @@ _ABOUT = (
   ' file of this folder, and none that was changed.'
 )
 
+# TFDS keeps the name of the default config of a dataset in this folder.
+_HIDDEN_OF_TFDS = '.config'
+
 # Above this number of files one sync of all disks is quicker than one each.
 _MOST_SYNCED_ALONE = 1000
 
@@ -150,7 +153,8 @@ def write_folder(
     writer: What writes it, such as 'cmnist publish'.
     names: The paths, relative to the folder, of all files that may be written;
       'a/' stands for every file in the folder `a`. With them a file in the way
-      is found before any work. No part of a path may begin with a dot.
+      is found before any work. No part of a path may begin with a dot, but
+      for `.config`.
     apart_from: Folders that the folder must not be, contain or be in.
 
   Yields:
@@ -550,7 +554,9 @@ def _is_written_path(path: str) -> bool:
   """
   parts = path.split('/')
   return all(
-    part and not part.startswith('.') and not re.search(r'[\\:\0]', part)
+    part
+    and (part == _HIDDEN_OF_TFDS or not part.startswith('.'))
+    and not re.search(r'[\\:\0]', part)
     for part in parts
   )
 

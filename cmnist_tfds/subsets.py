@@ -45,6 +45,9 @@ DEFAULT = 'X-12'
 # change.
 VERSION = '1.0.0'
 
+# Year, month and day of the paper.
+PUBLISHED = (2019, 9, 24)
+
 HOMEPAGE = 'https://github.com/swenkel/cmnist'
 
 CITATION = """\

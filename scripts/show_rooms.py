@@ -36,6 +36,7 @@ ROAD = (
   'start_up',
   'formats',
   'origin',
+  'sample',
   'cache',
   'dataset_files',
   'datasets',

@@ -157,6 +157,15 @@ def test_info_of_what_is_not_prepared(capsys, tmp_path):
   assert out.count('お') == 1
 
 
+def test_info_of_the_sample_says_so(capsys, tmp_path):
+  args = ['info', 'X-12', '--sample', '--data_dir', str(tmp_path)]
+  assert cli.main(args) == 0
+  out = capsys.readouterr().out
+  assert 'not CMNIST' in out
+  assert 'examples  1,440 train, 288 test' in out
+  assert out.count('licence: Apache-2.0') == out.count('licence: ') == 6
+
+
 def test_info_prints_bibtex_on_request(capsys):
   status, out, err = _run(capsys, 'info', '3-EElKm', '--bibtex')
   assert (status, err) == (0, '')

@@ -46,6 +46,26 @@ def test_a_description_is_valid_and_true(name, tmp_path):
   ]
 
 
+def test_a_description_of_the_sample_says_so(capsys):
+  assert cli.main(['croissant', 'X-12', '--sample']) == 0
+  described = json.loads(capsys.readouterr().out)
+  assert described['name'] == 'cmnist_sample/X-12'
+  assert 'not CMNIST' in described['description']
+  assert '1,440 train, 288 test' in described['description']
+  assert described['license'] == 'Apache-2.0'
+  assert not described.get('distribution')
+  assert described['datePublished'] == '2019-09-24'
+
+
+def test_labels_reference_the_classes(exported):
+  _, folder = exported
+  described = json.loads((folder / croissant.FILE).read_text('utf-8'))
+  train = described['recordSet'][1]
+  references = {f['name']: f.get('references') for f in train['field']}
+  assert references.pop('label') == {'field': {'@id': 'classes/label'}}
+  assert set(references.values()) == {None}
+
+
 def test_all_134_are_valid(tmp_path):
   for subset in subsets.published():
     dataset = _loaded(croissant.describe(subset), tmp_path)

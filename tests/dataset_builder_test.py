@@ -119,6 +119,34 @@ def _examples(builder, split):
   return list(builder.as_dataset(split=split).as_numpy_iterator())
 
 
+def test_the_sample_describes_itself(tmp_path):
+  builder = cmnist_sample_dataset_builder.Builder(
+    config='X-12-r-5', data_dir=tmp_path
+  )
+  assert 'not CMNIST' in builder.builder_config.description
+  assert builder.info.redistribution_info.license == 'Apache-2.0'
+  counts = {(c['train'], c['test']) for c in builder.info.metadata['classes']}
+  assert counts == {(5, 24)}
+  pickled = pickle.dumps(builder.builder_config)
+  assert pickle.loads(pickled) is builder.builder_config
+
+
+def test_download_only_fetches_one_home_of_what_a_subset_needs(tmp_path):
+  Builder = cmnist_dataset_builder.Builder
+  builder = Builder(config='2-EF-r-5', data_dir=tmp_path)
+  files = [
+    file.archive or file
+    for source in builder.subset.sources
+    for file in source.origin_files
+  ]
+  names = [url.rpartition('/')[2] for url in builder.url_infos]
+  assert len(names) == len(set(files)) == 5
+  assert set(names) == {file.name for file in files}
+  assert builder.url_infos.items() <= Builder.url_infos.items()
+  sample = cmnist_sample_dataset_builder.Builder(data_dir=tmp_path)
+  assert not sample.url_infos
+
+
 def test_declared_configs():
   cls = cmnist_dataset_builder.Builder
   assert [c.name for c in cls.BUILDER_CONFIGS] == [
@@ -185,7 +213,9 @@ def test_features_and_info(data_dir):
   for cited in ('wenkel2019cmnist', 'xiao2017fashion', 'prabhu2019kannada'):
     assert cited in info.citation
   assert 'clanuwat' not in info.citation
-  assert 'Zalando' in info.redistribution_info.license
+  assert info.redistribution_info.license == 'Apache-2.0'
+  of_cmnist = cmnist_dataset_builder.Builder(config='2-FKd', data_dir=data_dir)
+  assert 'Zalando' in of_cmnist.info.redistribution_info.license
   assert 'synthetic' in info.description
 
 

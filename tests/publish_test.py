@@ -33,6 +33,27 @@ def folder(tmp_path_factory) -> pathlib.Path:
   return published
 
 
+def test_tfds_finds_the_default_config(folder):
+  tfds = pytest.importorskip('tensorflow_datasets')
+  default = folder / 'cmnist_sample/.config/metadata.json'
+  assert json.loads(default.read_text()) == {'default_config_name': 'X-12'}
+  from tensorflow_datasets.core import read_only_builder
+
+  builder = read_only_builder.builder_from_files(
+    'cmnist_sample', data_dir=folder
+  )
+  assert builder.info.config_name == 'X-12'
+  assert isinstance(builder, tfds.core.DatasetBuilder)
+
+
+def test_a_card_of_the_sample_says_so(folder):
+  card = (folder / 'README.md').read_text('utf-8')
+  assert card.count('MIT') == card.count('CC BY-SA') == 0
+  assert 'license: "apache-2.0"' in card
+  assert '1,440 train, 288 test' in card
+  assert 'not CMNIST' in card
+
+
 def _prepared(folder: pathlib.Path) -> Prepared:
   subset = subsets.subset('X-12')
   return find_prepared(subset, data_dir=folder, sample=True)
@@ -68,7 +89,7 @@ def test_the_card_names_files_that_are_there(folder):
       assert (folder / file['path']).is_file()
   assert 'not CMNIST' in text
   for source in subsets.subset('X-12').sources:
-    assert source.license in text
+    assert source.title in text
     assert source.citation in text
 
 

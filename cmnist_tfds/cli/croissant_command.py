@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
   subset = subsets.subset(args.name)
   if args.output is None:
-    print(croissant.describe(subset), end='')
+    print(croissant.describe(subset, sample=args.sample), end='')
     return 0
   count = croissant.export_croissant(
     arguments.prepared_subset(subset, args), args.output

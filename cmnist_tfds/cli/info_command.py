@@ -12,6 +12,7 @@ from cmnist_tfds.cli import arguments
 from cmnist_tfds.dataset_files import DATASET, SAMPLE
 from cmnist_tfds.load import prepared
 from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.sample import NOTICE, sample_of
 from cmnist_tfds.subsets import Subset
 
 if TYPE_CHECKING:
@@ -45,13 +46,16 @@ def run(args: argparse.Namespace) -> int:
     subset, data_dir=args.data_dir, sample=args.sample
   )
   dataset = SAMPLE if args.sample else DATASET
-  balanced = subset.balanced
-  counts = [(c.train, c.test) for c in subset.classes]
+  described = sample_of(subset) if args.sample else subset
+  balanced = described.balanced
+  counts = [(c.train, c.test) for c in described.classes]
   if found:
     counts = [*found.class_counts]
     balanced = len({train for train, _ in counts}) == 1
   print(f'{dataset}/{subset.name} ({subset.title})')
-  print(f'examples  {_split_sizes(subset, found)}')
+  if args.sample:
+    print(NOTICE)
+  print(f'examples  {_split_sizes(described, found)}')
   print(
     f'classes   {subset.num_classes},'
     f' {"balanced" if balanced else "not balanced"}'
@@ -64,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
   else:
     print(f'prepared  no: {arguments.how_to_build(subset, args)}')
   _print_classes(subset, counts)
-  for source in subset.sources:
+  for source in described.sources:
     print(f'\n{source.key}: {source.title}, {source.homepage}')
     print(f'  licence: {source.license}')
     for issue in source.known_issues:

@@ -27,8 +27,14 @@ def register(subparsers: Subparsers) -> None:
     'folder',
     metavar='DIR',
     type=pathlib.Path,
-    help='folder to write, laid out as a checkout of TFDS; must be new, empty or'
-    ' written by this command',
+    help='folder to write, laid out as a checkout of TFDS, with the text of the'
+    ' pull request; must be new, empty or written by this command',
+  )
+  parser.add_argument(
+    '--into',
+    action='store_true',
+    help='DIR is a checkout of TFDS: add the folder of the dataset to it and'
+    ' nothing else, and print the text of the pull request',
   )
 
 
@@ -36,11 +42,15 @@ def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
   from cmnist_tfds import tfds_pr
 
-  dataset = tfds_pr.write(args.folder)
-  print(
-    f'{dataset}: copy it into a checkout of TFDS and run its test there. Then'
-    ' run `tfds build cmnist --register_checksums` to record the checksums that'
-    ' nobody has published. It has the 134 subsets of the paper alone, and no'
-    ' extensions.'
-  )
+  if args.into:
+    dataset = tfds_pr.write_into(args.folder)
+    print(f'{dataset}: written. The text of the pull request:\n')
+    print(tfds_pr.text(), end='')
+  else:
+    dataset = tfds_pr.write(args.folder)
+    print(
+      f'{dataset}: copy it into a checkout of TFDS.'
+      f' {args.folder / tfds_pr.TEXT} is the text of the pull request, and says'
+      ' how to test.'
+    )
   return 0

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow_datasets.public_api as tfds
 
 from cmnist_tfds import schema, subsets
+from cmnist_tfds.sample import LICENSE, NOTICE
 from cmnist_tfds.subsets import Subset
 
 RELEASE_NOTES = {'1.0.0': 'The 134 subsets of the paper and reduced forms.'}
@@ -24,37 +25,52 @@ class CmnistConfig(tfds.core.BuilderConfig):
 
   Attributes:
     subset: The subset.
+    sample: Whether it is that of the synthetic sample.
   """
 
   # The fields of the base class have defaults, so this field needs one too.
   subset: Subset = _DEFAULT
+  sample: bool = False
 
   def __reduce__(self) -> tuple[Any, ...]:
     # TFDS accepts only the object that it knows by this name.
-    return config_of, (self.subset,)
+    return functools.partial(config_of, sample=self.sample), (self.subset,)
 
 
 @functools.cache
-def config_of(subset: Subset) -> CmnistConfig:
-  """Returns the config of a subset, the same object at each call."""
+def config_of(subset: Subset, *, sample: bool = False) -> CmnistConfig:
+  """Returns the config of a subset, the same object at each call.
+
+  Args:
+    subset: The subset.
+    sample: Whether it is that of the synthetic sample.
+  """
   return CmnistConfig(
-    name=subset.name, description=subset.description, subset=subset
+    name=subset.name,
+    # The sizes of the sample would have to be read from its files.
+    description=f'The classes of {subset.title}. {NOTICE}'
+    if sample
+    else subset.description,
+    subset=subset,
+    sample=sample,
   )
 
 
-def declared_configs() -> list[CmnistConfig]:
+def declared_configs(*, sample: bool = False) -> list[CmnistConfig]:
   """Returns the configs of the 134 subsets, then of their reduced forms."""
-  return [config_of(subset) for subset in subsets.declared()]
+  return [config_of(subset, sample=sample) for subset in subsets.declared()]
 
 
 def dataset_info(
   builder: tfds.core.DatasetBuilder,
+  subset: Subset,
   info_class: type[tfds.core.DatasetInfo] = tfds.core.DatasetInfo,
 ) -> tfds.core.DatasetInfo:
   """Returns the `DatasetInfo` of the subset that a builder builds.
 
   Args:
     builder: A builder with a `CmnistConfig`.
+    subset: What is described: its subset, or what the sample has of it.
     info_class: The class of the info.
 
   Returns:
@@ -63,7 +79,6 @@ def dataset_info(
     counts that nobody has published). It also says whether the classes are
     balanced, and lists the sources.
   """
-  subset = builder.builder_config.subset
   return info_class(
     builder=builder,
     description=builder.get_metadata().description,
@@ -73,7 +88,7 @@ def dataset_info(
     supervised_keys=(schema.IMAGE.name, schema.LABEL.name),
     homepage=subsets.HOMEPAGE,
     citation=subset.citation,
-    license=subset.license,
+    license=LICENSE if builder.builder_config.sample else subset.license,
     metadata=tfds.core.MetadataDict(
       {
         'subset': subset.name,

@@ -34,6 +34,7 @@ from cmnist_tfds.datasets.tfds_messages import restrained_messages
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import PreparationError, SubsetNameError
 from cmnist_tfds.extras import require_tensorflow
+from cmnist_tfds.sample import sample_of
 from cmnist_tfds.sources import SOURCES, SPLITS
 from cmnist_tfds.subsets import Subset
 
@@ -69,6 +70,30 @@ class _LiteralPath(type(epath.Path())):  # type: ignore[misc]
       yield self / found
 
 
+class _UrlInfos:
+  """What TFDS knows of URLs: of all for a class, of one subset for a builder.
+
+  `tfds build --download_only` fetches all those of a builder. So a builder has
+  one home of each file that its subset needs.
+  """
+
+  def __get__(
+    self, builder: CmnistBuilder | None, owner: type[CmnistBuilder]
+  ) -> dict[str, tfds_internals.UrlInfo]:
+    infos = super(CmnistBuilder, owner).url_infos  # type: ignore[misc]
+    if builder is None:
+      return infos
+    if builder.is_sample:
+      return {}  # Its files travel with the package.
+    homes = [
+      url
+      for source in builder.subset.sources
+      for file in source.origin_files
+      for url in (file.urls or (file.archive or file).urls)[:1]
+    ]
+    return {url: infos[url] for url in homes if url in infos}
+
+
 class CmnistBuilder(  # type: ignore[call-arg]
   tfds.core.GeneratorBasedBuilder, skip_registration=True
 ):
@@ -84,6 +109,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     config.declared_configs()
   )
   DEFAULT_BUILDER_CONFIG_NAME = subsets.DEFAULT
+  is_sample = False
 
   def __init__(
     self,
@@ -152,7 +178,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       SubsetNameError: If there is no such subset.
     """
     del version
-    return config.config_of(subsets.subset(name))
+    return config.config_of(subsets.subset(name), sample=cls.is_sample)
 
   @property
   def subset(self) -> Subset:
@@ -182,9 +208,12 @@ class CmnistBuilder(  # type: ignore[call-arg]
   # Description -------------------------------------------------------------
 
   def _info(self) -> tfds.core.DatasetInfo:
-    return config.dataset_info(self, checked_info.CheckedInfo)
+    described = sample_of(self.subset) if self.is_sample else self.subset
+    return config.dataset_info(self, described, checked_info.CheckedInfo)
 
   # Origin files ------------------------------------------------------------
+
+  url_infos = _UrlInfos()
 
   @tfds.core.utils.classproperty
   @classmethod
@@ -203,7 +232,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       manual_dir=download_config.manual_dir,
       mirror=self._mirror,
       sources=dict.fromkeys((*SOURCES, *self.subset.sources)),
-      url_infos=self.url_infos,
+      url_infos=type(self).url_infos,
       dataset_name=self.name,
       force_download=force,
       force_extraction=force,
@@ -415,7 +444,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     if self.subset.per_class is None:
       return None
     full = type(self)(
-      config=config.config_of(self.subset.full),
+      config=config.config_of(self.subset.full, sample=self.is_sample),
       data_dir=self.data_dir_root,
       allow_unverified=self._allow_unverified,
     )

@@ -32,4 +32,6 @@ def get_builder(
     The builder.
   """
   module = cmnist_sample_dataset_builder if sample else cmnist_dataset_builder
-  return module.Builder(data_dir=data_dir, config=config_of(subset), **kwargs)
+  return module.Builder(
+    data_dir=data_dir, config=config_of(subset, sample=sample), **kwargs
+  )

@@ -3,6 +3,7 @@
 
     DIR/README.md                        dataset card with metadata for hubs
     DIR/LICENSE.md                       the licence of each source
+    DIR/cmnist/.config/metadata.json     the name of the default config
     DIR/cmnist/<name>/<version>/         the files that TFDS prepared
     DIR/croissant/<name>/croissant.json  Croissant, with Parquet files beside it
 
@@ -24,6 +25,7 @@ from cmnist_tfds.cache import store
 from cmnist_tfds.dataset_files import SAMPLE
 from cmnist_tfds.export import croissant
 from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
 from cmnist_tfds.schema import ClassFeature, Feature
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
@@ -40,6 +42,17 @@ _SIZE_CATEGORIES = (
   (1_000, '1K<n<10K'),
   (0, 'n<1K'),
 )
+
+# What the metadata of a card say of the two datasets.
+_OF_CMNIST = {
+  'pretty_name': 'CMNIST',
+  'license': 'other',
+  'license_name': 'that-of-each-source',
+}
+_OF_SAMPLE = {
+  'pretty_name': 'CMNIST, synthetic sample',
+  'license': LICENSE.lower(),
+}
 
 
 def publish(published: Sequence[Prepared], folder: pathlib.Path) -> None:
@@ -73,16 +86,20 @@ def publish(published: Sequence[Prepared], folder: pathlib.Path) -> None:
       exported = unfinished / _croissant_path(prepared)
       exported.mkdir(parents=True)
       croissant.write_croissant(prepared, exported)
-    for name, text in (
-      (_CARD, dataset_card(published, unfinished)),
-      (_LICENCES, licences([prepared.subset for prepared in published])),
+    default = unfinished / _default_path(published)
+    default.parent.mkdir()
+    described = map(_described, published)
+    for path, text in (
+      (default, _default(published)),
+      (unfinished / _CARD, dataset_card(published, unfinished)),
+      (unfinished / _LICENCES, licences(described)),
     ):
-      (unfinished / name).write_text(text, encoding='utf-8')
+      path.write_text(text, encoding='utf-8')
 
 
 def _names(published: Sequence[Prepared]) -> Iterator[str]:
   """Yields the paths of all files of a publication."""
-  yield from (_CARD, _LICENCES)
+  yield from (_CARD, _LICENCES, str(_default_path(published)))
   for prepared in published:
     for file in _prepared_files(prepared):
       yield f'{_tfds_path(prepared)}/{file.name}'
@@ -97,6 +114,17 @@ def _prepared_files(prepared: Prepared) -> list[pathlib.Path]:
     for path in sorted(prepared.folder.iterdir())
     if path.is_file() and not path.name.startswith('.')
   ]
+
+
+def _default_path(published: Sequence[Prepared]) -> pathlib.PurePosixPath:
+  return pathlib.PurePosixPath(published[0].dataset, '.config/metadata.json')
+
+
+def _default(published: Sequence[Prepared]) -> str:
+  """Returns what tells TFDS which config a name without one means."""
+  names = [prepared.subset.name for prepared in published]
+  default = subsets.DEFAULT if subsets.DEFAULT in names else names[0]
+  return json.dumps({'default_config_name': default})
 
 
 def _croissant_path(prepared: Prepared) -> pathlib.PurePosixPath:
@@ -150,9 +178,7 @@ def _metadata(
     split['num_examples'] for info, _ in described for split in info['splits']
   )
   for key, value in {
-    'pretty_name': 'CMNIST',
-    'license': 'other',
-    'license_name': 'that-of-each-source',
+    **(_OF_SAMPLE if _is_sample(published) else _OF_CMNIST),
     'license_link': _LICENCES,
     'task_categories': ['image-classification'],
     'size_categories': [
@@ -212,15 +238,26 @@ def _hub_type(feature: Feature, subset: Subset) -> Any:
   return {'class_label': {'names': {str(i): n for i, n in enumerate(names)}}}
 
 
+def _is_sample(published: Sequence[Prepared]) -> bool:
+  return published[0].dataset == SAMPLE
+
+
+def _described(prepared: Prepared) -> Subset:
+  """Returns the subset, or what the sample has of it."""
+  if prepared.dataset == SAMPLE:
+    return sample_of(prepared.subset)
+  return prepared.subset
+
+
 def _text(published: Sequence[Prepared]) -> Iterator[str]:
-  if any(prepared.dataset == SAMPLE for prepared in published):
-    yield '# A synthetic sample, not CMNIST\n'
-    yield 'Small, synthetic images in the layout of CMNIST, for trying it out.\n'
+  if _is_sample(published):
+    yield '# A synthetic sample of CMNIST\n'
+    yield f'{NOTICE}\n'
   else:
     yield '# CMNIST\n'
   yield f'Subsets of [CMNIST]({subsets.HOMEPAGE}), prepared by cmnist_tfds:\n'
   for prepared in published:
-    yield f'- {prepared.subset.description}'
+    yield f'- {_described(prepared).description}'
   yield '\n## Load\n'
   name = published[0].subset.name
   dataset = f'{published[0].dataset}/{name}'
@@ -252,7 +289,7 @@ def _text(published: Sequence[Prepared]) -> Iterator[str]:
     ' description of each subset.\n'
   )
   yield '## Licence\n'
-  selected = [prepared.subset for prepared in published]
+  selected = [_described(prepared) for prepared in published]
   yield licences(selected)
   yield '## Known issues\n'
   for source in _sources_of(selected):

@@ -1,40 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes what a pull request to TFDS would add, from this package.
+"""Writes what a pull request to TFDS would add.
 
-TFDS is to build CMNIST without this package and with its own writer. What CMNIST
-is, and what TFDS is told of it, are modules of this package. The builder that
-reads the origin files, and its test, are in `templates/`.
+TFDS is to build CMNIST without this package and with its own writer. The
+builder, its test, checksums and description stand in `templates/`, in TFDS's
+style and complete. Citations, tags and the sample are those of this package.
 """
 
 from __future__ import annotations
 
+import os
 import pathlib
-import pprint
-import re
 import shutil
+import tempfile
 
 from cmnist_tfds import atomic, resources
 from cmnist_tfds.cache import store
-from cmnist_tfds.sources import tables
+from cmnist_tfds.disk_errors import disk_errors
+from cmnist_tfds.errors import PreparationError
 
-_PACKAGE = pathlib.Path(__file__).resolve().parent.parent
-_DATASET = _PACKAGE / 'datasets/cmnist'
+_TEMPLATES = pathlib.Path(__file__).resolve().parent / 'templates'
+_DATASET = _TEMPLATES.parents[1] / 'datasets/cmnist'
 
 # In a checkout of TFDS.
 FOLDER = 'tensorflow_datasets/datasets/cmnist'
-# Modules of this package, by the names that TFDS gives them.
-_MODULES = {
-  '__init__.py': 'datasets/cmnist/__init__.py',
-  'cmnist_dataset_builder.py': 'tfds_pr/templates/stock_builder.py',
-  'cmnist_dataset_builder_test.py': 'tfds_pr/templates/stock_builder_test.py',
-  'config.py': 'datasets/config.py',
-  'errors.py': 'errors.py',
-  'schema.py': 'schema.py',
-  'sources/__init__.py': 'sources/__init__.py',
-  'sources/declaration.py': 'sources/declaration.py',
-  'subsets.py': 'subsets.py',
+# The text of the pull request, beside the folder of TFDS.
+TEXT = 'pull_request.md'
+
+_COPIED = {
+  'README.md': _TEMPLATES / 'README.md',
+  'checksums.tsv': _TEMPLATES / 'checksums.tsv',
+  'CITATIONS.bib': _DATASET / 'CITATIONS.bib',
+  'TAGS.txt': _DATASET / 'TAGS.txt',
 }
-_DESCRIPTIONS = ('README.md', 'CITATIONS.bib', 'TAGS.txt')
 
 _OUR_HEAD = '# SPDX-License-Identifier: Apache-2.0\n'
 _HEAD_OF_TFDS = """\
@@ -55,29 +52,14 @@ _HEAD_OF_TFDS = """\
 
 """
 
-# TFDS is to have the subsets of the paper alone.
-_NO_REGISTRY = f'''{_OUR_HEAD}"""TFDS's copy of CMNIST has no sources beyond those of the paper."""
 
-from __future__ import annotations
-
-from cmnist_tfds.sources.declaration import Source
-
-
-def extensions() -> tuple[Source, ...]:
-  """Returns the sources beyond the eleven of the paper: none."""
-  return ()
-
-
-def faults() -> tuple[str, ...]:
-  """Returns messages of declarations that cannot be used: none."""
-  return ()
-'''
-
-_IMPORT = re.compile(r'^(\s*(?:from|import) )cmnist_tfds\b', re.MULTILINE)
+def text() -> str:
+  """Returns the text of the pull request, in Markdown."""
+  return (_TEMPLATES / TEXT).read_text('utf-8')
 
 
 def write(folder: pathlib.Path) -> pathlib.Path:
-  """Writes the files a pull request to TFDS would add.
+  """Writes the files a pull request to TFDS would add, and its text.
 
   Args:
     folder: The folder to write. Files of an earlier run there are replaced;
@@ -85,50 +67,74 @@ def write(folder: pathlib.Path) -> pathlib.Path:
 
   Returns:
     The folder of the dataset inside of it, laid out as in a checkout of TFDS:
-    builder, test, what they import, README.md, CITATIONS.bib, TAGS.txt,
-    checksums.tsv, and the sample as dummy data.
+    builder, test, README.md, CITATIONS.bib, TAGS.txt, checksums.tsv, and the
+    sample as dummy data.
 
   Raises:
     PreparationError: If the folder may not or cannot be written.
   """
   with atomic.write_folder(
-    folder, 'cmnist tfds-pr', [f'{FOLDER}/'], apart_from=[store.cache_dir()]
+    folder,
+    'cmnist tfds-pr',
+    [f'{FOLDER}/', TEXT],
+    apart_from=[store.cache_dir()],
   ) as unfinished:
-    dataset = unfinished / FOLDER
-    (dataset / 'sources').mkdir(parents=True)
-    for name, module in _MODULES.items():
-      code = (_PACKAGE / module).read_text('utf-8')
-      (dataset / name).write_text(_for_tfds(code), 'utf-8')
-    (dataset / 'sources/tables.py').write_text(_for_tfds(_tables()), 'utf-8')
-    (dataset / 'sources/registry.py').write_text(
-      _for_tfds(_NO_REGISTRY), 'utf-8'
-    )
-    for name in _DESCRIPTIONS:
-      shutil.copyfile(_DATASET / name, dataset / name)
-    shutil.copyfile(
-      resources.folder('checksums') / 'checksums.tsv', dataset / 'checksums.tsv'
-    )
-    sample = resources.folder('dummy_data')
-    for path in sample.rglob('*.*'):
-      copied = dataset / 'dummy_data' / path.relative_to(sample)
-      copied.parent.mkdir(parents=True, exist_ok=True)
-      # Not the mode: an installed package may be read-only.
-      shutil.copyfile(path, copied)
+    _write_dataset(unfinished / FOLDER)
+    (unfinished / TEXT).write_text(text(), 'utf-8')
   return folder / FOLDER
 
 
-def _tables() -> str:
-  """Returns the declarations of the sources as a module.
+def write_into(checkout: pathlib.Path) -> pathlib.Path:
+  """Adds the folder of the dataset to a checkout of TFDS, and nothing else.
 
-  TFDS packages no TOML files, and has no parser for them on Python 3.10.
+  Args:
+    checkout: The checkout.
+
+  Returns:
+    The folder of the dataset.
+
+  Raises:
+    PreparationError: If it is no checkout of TFDS, has the dataset already, or
+      cannot be written.
   """
-  literal = pprint.pformat(tables.TABLES, width=80, sort_dicts=False)
-  return (
-    f'{_OUR_HEAD}"""The declarations of the sources."""\n\nTABLES = {literal}\n'
+  dataset = checkout / FOLDER
+  if not dataset.parent.is_dir():
+    raise PreparationError(
+      f'{checkout} is no checkout of TFDS: it has no {dataset.parent}. Give the'
+      ' folder that `git clone https://github.com/tensorflow/datasets` made.'
+    )
+  if os.path.lexists(dataset):
+    raise PreparationError(f'{dataset} is there already. Move it away first.')
+  with (
+    disk_errors(dataset),
+    tempfile.TemporaryDirectory(
+      prefix='.cmnist_tfds.', dir=checkout, ignore_cleanup_errors=True
+    ) as beside,
+  ):
+    unfinished = pathlib.Path(beside, dataset.name)
+    _write_dataset(unfinished)
+    atomic.sync_tree(unfinished)
+    unfinished.rename(dataset)
+    atomic.sync_folder(dataset.parent)
+  return dataset
+
+
+def _write_dataset(dataset: pathlib.Path) -> None:
+  """Writes the folder of the dataset."""
+  dataset.mkdir(parents=True)
+  (dataset / '__init__.py').write_text(
+    f'{_HEAD_OF_TFDS}"""CMNIST dataset."""\n', 'utf-8'
   )
-
-
-def _for_tfds(code: str) -> str:
-  """Returns a module as TFDS has it: its own head, imports from its tree."""
-  code = code.replace(_OUR_HEAD, _HEAD_OF_TFDS, 1)
-  return _IMPORT.sub(rf'\1{FOLDER.replace("/", ".")}', code)
+  for module in _TEMPLATES.glob('*.py'):
+    code = module.read_text('utf-8').replace(_OUR_HEAD, _HEAD_OF_TFDS, 1)
+    (dataset / module.name).write_text(code, 'utf-8')
+  copied = {dataset / name: path for name, path in _COPIED.items()}
+  sample = resources.folder('dummy_data')
+  for path in sample.rglob('*.*'):
+    copied[dataset / 'dummy_data' / path.relative_to(sample)] = path
+  # What that of the sample says of a script does not hold in TFDS.
+  copied[dataset / 'dummy_data/README.md'] = _TEMPLATES / 'dummy_data.md'
+  for target, path in copied.items():
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Not the mode: an installed package may be read-only.
+    shutil.copyfile(path, target)

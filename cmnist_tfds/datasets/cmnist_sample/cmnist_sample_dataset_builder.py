@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from cmnist_tfds import origin, resources
+from cmnist_tfds import origin, sample
 from cmnist_tfds.datasets import (
+  config,
   dataset_builder,
   download_manager,
   tfds_internals,
@@ -16,6 +17,11 @@ from cmnist_tfds.errors import PreparationError
 
 class Builder(dataset_builder.CmnistBuilder, skip_registration=True):  # type: ignore[call-arg]
   """Builds a synthetic stand-in with the configs of CMNIST, offline."""
+
+  BUILDER_CONFIGS: ClassVar[list[config.CmnistConfig]] = (
+    config.declared_configs(sample=True)
+  )
+  is_sample = True
 
   def __init__(self, *, allow_unverified: bool = True, **kwargs: Any):
     del allow_unverified  # No hash can prove synthetic files.
@@ -35,7 +41,7 @@ class Builder(dataset_builder.CmnistBuilder, skip_registration=True):  # type: i
         f'The sample has no files of {extensions}. Build'
         f' cmnist/{self.subset.name} instead.'
       )
-    return origin.Locations(manual_dir=resources.folder('dummy_data'))
+    return sample.locations()
 
 
 tfds_internals.register(Builder)

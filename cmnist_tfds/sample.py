@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the synthetic sample holds of a subset: its sizes and its licence."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from cmnist_tfds import origin, resources
+from cmnist_tfds.origin import load_split
+from cmnist_tfds.sources import Source
+from cmnist_tfds.subsets import Subset
+
+LICENSE = 'Apache-2.0'
+NOTICE = (
+  'A synthetic sample, not CMNIST: a result on it says nothing about the'
+  ' benchmark.'
+)
+
+
+def locations() -> origin.Locations:
+  """Returns the locations of the files of the sample, in the package."""
+  return origin.Locations(manual_dir=resources.folder('dummy_data'))
+
+
+def sample_of(subset: Subset) -> Subset:
+  """Returns a description of what the sample has of a subset.
+
+  Args:
+    subset: The subset. The sample has no files of extensions, which stay as
+      they are.
+
+  Returns:
+    The same classes, with the numbers of examples and the licence of the
+    sample, and with sources that are called synthetic. It is for descriptions:
+    no name stands for it.
+  """
+  return dataclasses.replace(
+    subset,
+    members=tuple((_sample(source), raw) for source, raw in subset.members),
+  )
+
+
+@functools.cache
+def _sample(source: Source) -> Source:
+  if source.digest:
+    return source
+  splits = {}
+  min_train = 0
+  for name, split in source.splits.items():
+    labels = load_split.load_split(
+      source, name, locations(), allow_unverified=True
+    ).labels
+    counts = tuple(
+      np.bincount(labels, minlength=max(source.raw_labels) + 1)[
+        list(source.raw_labels)
+      ].tolist()
+    )
+    if name == 'train':
+      min_train = min(counts)
+    splits[name] = dataclasses.replace(
+      split, num_examples=len(labels), class_counts=counts
+    )
+  return dataclasses.replace(
+    source,
+    title=f'synthetic {source.title}',
+    splits=splits,
+    min_train_per_class=min_train,
+    license=LICENSE,
+    known_issues=(),
+  )
