@@ -23,6 +23,7 @@ from cmnist_tfds import interrupts, paths, streams
 from cmnist_tfds.disk_errors import format_size
 from cmnist_tfds.errors import CmnistError, PreparationError
 from cmnist_tfds.load import prepared
+from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.subsets import Subset
 
 # The average size of an example on disk, over all subsets.
@@ -43,6 +44,7 @@ class Options:
     manual_dir: Folder of origin files; TFDS's default if None.
     mirror: Folder or HTTP address of origin files, tried before the original
       hosts.
+    limits: When to give up on a host; the user's limits if None.
     allow_unverified: Whether to accept origin files that cannot be verified.
     overwrite: Whether to rebuild subsets that are already prepared.
   """
@@ -52,6 +54,7 @@ class Options:
   download_dir: str | None = None
   manual_dir: str | None = None
   mirror: str | None = None
+  limits: Limits | None = None
   allow_unverified: bool = False
   overwrite: bool = False
 
@@ -251,6 +254,7 @@ def _build_one(subset: Subset, options: Options) -> Outcome:
       sample=options.sample,
       allow_unverified=options.allow_unverified,
       mirror=options.mirror,
+      limits=options.limits,
     )
     builder.download_and_prepare(
       download_dir=options.download_dir,

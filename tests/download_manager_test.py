@@ -20,9 +20,9 @@ import tensorflow_datasets as tfds
 from cmnist_tfds import origin
 from cmnist_tfds.datasets import download_manager
 from cmnist_tfds.errors import OriginFileError, PreparationError
-from cmnist_tfds.origin import http_client
+from cmnist_tfds.origin import limits
 
-LIMITS = http_client.Limits(silence=5.0, attempts=2, pause=0.01)
+LIMITS = limits.Limits(silence=5.0, attempts=2, pause=0.01)
 IMAGES = 'toy/train-images.gz'
 
 _TESTS = pathlib.Path(__file__).resolve().parent
@@ -105,6 +105,14 @@ def test_what_came_from_a_mirror_is_not_fetched_from_the_origin(
   assert len(server.requests) == asked + 2
   made.assert_read(_read(_manager(tmp_path, made, mirror), made))
   assert len(server.requests) == asked + 2
+
+
+def test_members_come_from_homes_of_their_own(server, tmp_path):
+  made = synthetic.with_members_alone(
+    synthetic.make((server.home('404'),), form='zip'), server.home('ok')
+  )
+  server.files.update(made.files)
+  made.assert_read(_read(_manager(tmp_path, made), made))
 
 
 @pytest.mark.parametrize('name', ['emnist', 'fashion_mnist', 'kmnist'])

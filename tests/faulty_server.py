@@ -156,6 +156,11 @@ RAW: dict[str, Callable[[bytes], Iterable[bytes | float]]] = {
   'to_bad_address': _redirect_to('http://[::1'),
   'to_bad_port': _redirect_to('http://127.0.0.1:99999/'),
   'to_bad_name': _redirect_to('http://' + 'x' * 64 + '.example/'),
+  'to_log_in': _redirect_to('/html/log-in'),
+  '401': lambda data: [
+    b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\n'
+  ],
+  'late': lambda data: [0.6, _OK + b'\r\n', data],
   'to_closed_port': _redirect_to('http://127.0.0.1:9/'),
 }
 

@@ -16,6 +16,7 @@ from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.load import prepared
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare, open_subset
 from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.origin import limits
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
 
@@ -142,6 +143,24 @@ def add_locations(parser: argparse.ArgumentParser) -> None:
     metavar='DIR_OR_URL',
     help='folder or HTTP address with the same layout as manual_dir, tried'
     f' before the original hosts (default: ${origin.MIRROR_VARIABLE})',
+  )
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+  """Adds the limits at which a download is given up."""
+  parser.add_argument(
+    '--timeout',
+    metavar='SECONDS',
+    type=at_least_one,
+    help='how long a host may take to answer, or send too little (default:'
+    f' ${limits.TIMEOUT_VARIABLE}, or 5 to connect and 30 for the rest)',
+  )
+  parser.add_argument(
+    '--min_speed',
+    metavar='BYTES',
+    type=at_least_one,
+    help='how many bytes a second a host must send (default:'
+    f' ${limits.MIN_SPEED_VARIABLE}, or 10000)',
   )
 
 

@@ -36,12 +36,13 @@ def register(subparsers: Subparsers) -> None:
   )
   arguments.add_data_dir(parser)
   arguments.add_locations(parser)
+  arguments.add_limits(parser)
 
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
   # These import requests, which other commands do without.
-  from cmnist_tfds.origin import http_client, mirror
+  from cmnist_tfds.origin import http_client, limits, mirror
 
   status = 0
   with tqdm.tqdm(
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
       args.folder,
       arguments.named_sources(args.names),
       arguments.origin_locations(args),
-      http_client.Client(),
+      http_client.Client(limits.of_user(args.timeout, args.min_speed)),
       progress.update,
     ):
       progress.clear()

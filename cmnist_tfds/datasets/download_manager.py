@@ -26,6 +26,7 @@ from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.locks import lock
 from cmnist_tfds.origin import locations as locations_lib
+from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.sources import SOURCES, OriginFile, Source
 
 # Importing it imports an HTTP library, so it is imported to fetch a file.
@@ -78,7 +79,7 @@ class OriginDownloadManager(tfds.download.DownloadManager):
     manual_dir: epath.PathLike | None = None,
     mirror: str | None = None,
     sources: Iterable[Source] = SOURCES,
-    limits: http_client.Limits | None = None,
+    limits: Limits | None = None,
     **kwargs: Any,
   ) -> None:
     """Constructs the download manager.
@@ -89,7 +90,7 @@ class OriginDownloadManager(tfds.download.DownloadManager):
         `download_dir` by default.
       mirror: Folder or HTTP base URL of the user's mirror.
       sources: The sources whose files can be fetched.
-      limits: The limits at which the client gives up.
+      limits: The limits at which the client gives up; the user's if None.
       **kwargs: Arguments of `tfds.download.DownloadManager`.
 
     Raises:

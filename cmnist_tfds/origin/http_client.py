@@ -38,7 +38,9 @@ from requests.exceptions import InvalidHeader
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import idx_npz
+from cmnist_tfds.origin import limits as limits_lib
 from cmnist_tfds.origin import verification
+from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.sources import OriginFile
 
 _BLOCK = 1 << 16
@@ -61,39 +63,15 @@ _LONGEST_QUOTE = 120
 _NUMBER = re.compile(r'[0-9]{1,15}')
 _RANGE = re.compile(r'bytes ([0-9]{1,15})-')
 
-_TOO_LONG = 'takes too long to send a file'
+# Who knows that a host is slow can wait for it.
+_WAIT_LONGER = f'; {limits_lib.TIMEOUT_VARIABLE}=SECONDS waits longer'
+_ALLOW_SLOWER = (
+  f'; {limits_lib.MIN_SPEED_VARIABLE}=BYTES_A_SECOND allows slower hosts'
+)
+_TOO_LONG = f'takes too long to send a file{_ALLOW_SLOWER}'
 
 # Environment variables by which requests finds certificates.
 _CERTIFICATES = ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE')
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-  """The limits at which the client gives up.
-
-  A file is published on at most four hosts. With the default limits the client
-  gives up on four dead hosts within 30 seconds. A host that sends 20 kB/s is
-  slow and works: EMNIST's archive takes it eight hours.
-
-  Attributes:
-    silence: Seconds for which a host may send nothing. They include the time to
-      look up its address, to connect to it and to follow its redirects.
-    attempts: Number of attempts at a URL whose server answers but does not send
-      the whole file.
-    pause: Seconds between attempts.
-    slowest: Bytes a second that a host must send on average, over each `window`
-      and over the whole file. A file may take three windows more than its size
-      at this rate, all attempts together.
-    window: Seconds over which the average is taken.
-    largest: Bytes that a file of unknown size may have.
-  """
-
-  silence: float = 7.0
-  attempts: int = 3
-  pause: float = 0.5
-  slowest: float = 10_000.0
-  window: float = 10.0
-  largest: int = 1 << 28
 
 
 class _DeadHostError(Exception):
@@ -154,7 +132,7 @@ class _Session(requests.Session):
 
     threading.Thread(target=send, daemon=True).start()
     silence = self.limits.silence
-    no_answer = f'no answer within {silence:g} s'
+    no_answer = f'no answer within {silence:g} s{_WAIT_LONGER}'
     try:
       answer = answers.get(timeout=silence)
     except queue.Empty:
@@ -163,6 +141,11 @@ class _Session(requests.Session):
       return answer
     if isinstance(answer, OriginFileError):
       raise answer
+    if isinstance(answer, requests.ConnectTimeout):
+      raise _DeadHostError(
+        f'{self._redirected}no connection within {self.limits.connect:g} s'
+        f'{_WAIT_LONGER}'
+      ) from answer
     if isinstance(answer, requests.Timeout):
       raise _DeadHostError(self._redirected + no_answer) from answer
     raise _explained(answer, url, self._redirected) from answer
@@ -178,7 +161,7 @@ class _Session(requests.Session):
         target,
         headers={'Range': f'bytes={wanted}'} if wanted else {},
         stream=True,
-        timeout=self.limits.silence,
+        timeout=(self.limits.connect, self.limits.silence),
         # Given per request: the environment variable REQUESTS_CA_BUNDLE
         # overrides `verify` of a session, even where it is False.
         verify=self.verify,
@@ -220,7 +203,9 @@ class _Session(requests.Session):
       before = 0
       while not finished.wait(limits.window):
         if received - before < limits.slowest * limits.window:
-          fault = f'sends less than {limits.slowest:,g} bytes a second'
+          fault = (
+            f'sends less than {limits.slowest:,g} bytes a second{_ALLOW_SLOWER}'
+          )
         elif time.monotonic() > self._deadline:
           fault = _TOO_LONG
         if fault:
@@ -240,7 +225,9 @@ class _Session(requests.Session):
         received += len(block)
         yield block
     except urllib3.exceptions.ReadTimeoutError as error:
-      raise _DeadHostError('stopped sending in the middle of a file') from error
+      raise _DeadHostError(
+        f'stopped sending in the middle of a file{_WAIT_LONGER}'
+      ) from error
     except (urllib3.exceptions.HTTPError, ValueError) as error:
       if not fault:
         raise _BrokenOffError(f'broke off after {received:,} bytes') from error
@@ -309,10 +296,10 @@ class Client:
     """Makes a client.
 
     Args:
-      limits: The limits at which to give up.
+      limits: The limits at which to give up; those of the user if None.
       verify_ssl: Whether to check the certificates of servers.
     """
-    self._limits = limits or Limits()
+    self._limits = limits or limits_lib.of_user()
     self._verify_ssl = verify_ssl
     self._dead: dict[str, str] = {}
 
@@ -343,13 +330,16 @@ class Client:
     """
     address, _, member = url.partition('#')
     try:
-      host = _shown(f'//{urllib.parse.urlsplit(address).netloc}')[2:]
+      parts = urllib.parse.urlsplit(address)
     except ValueError as error:  # As of `http://[::1`.
       raise OriginFileError(
         f'{_shown(url)}: not a valid URL: {error}'
       ) from error
-    if host in self._dead:
-      raise OriginFileError(self._dead[host])
+    host = _shown(f'//{parts.netloc}')[2:]
+    # A host whose port for https is closed may answer on that for http.
+    server = f'{parts.scheme}://{host}'
+    if server in self._dead:
+      raise OriginFileError(self._dead[server])
     receive = _receive_member if member else _receive
     task = _Task(file, address, part, advance)
     size = self._limits.largest if file.size is None else file.size
@@ -368,8 +358,8 @@ class Client:
             self._persist(receive, session, task)
             wrong = _delete_if_wrong(file, part)
         except _DeadHostError as error:
-          self._dead[host] = f'{host}: {error}'
-          raise OriginFileError(self._dead[host]) from error
+          self._dead[server] = f'{host}: {error}'
+          raise OriginFileError(self._dead[server]) from error
         except _BrokenOffError as error:
           raise OriginFileError(f'{_shown(url)}: {error}') from error
       if wrong:

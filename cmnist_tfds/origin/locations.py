@@ -168,10 +168,16 @@ def urls(
       if form.archive:
         yield from _urls_in_archive(form, f'{base}/{form.archive.path}')
   for form in forms:
+    archives = form.archive.urls if form.archive else ()
+    # The whole archive, which is far larger, comes after every home of the
+    # member on its own.
+    for url in archives:
+      yield form, f'{url}#{form.member}'
     for url in form.urls:
       yield form, url
-    for url in form.archive.urls if form.archive else ():
-      yield from _urls_in_archive(form, url)
+    for url in archives:
+      assert form.archive is not None
+      yield form.archive, url
 
 
 def how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
