@@ -16,7 +16,7 @@ from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.load import prepared
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare, open_subset
 from cmnist_tfds.load.prepared import Prepared
-from cmnist_tfds.origin import limits
+from cmnist_tfds.origin import limits, named_places
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
 
@@ -216,6 +216,7 @@ def origin_locations(args: argparse.Namespace) -> origin.Locations:
     args.download_dir or paths.data_root(args.data_dir) / 'downloads'
   )
   mirror = origin.mirror_of_user(args.mirror)
+  named_places.check(args.manual_dir, mirror, named_sources(args.names))
   return origin.Locations(
     manual_dir=paths.expanded(args.manual_dir or download_dir / 'manual'),
     mirror=mirror,

@@ -181,7 +181,9 @@ class OriginDownloadManager(tfds.download.DownloadManager):
 
       self._origin_downloader = _Downloader(
         self._files,
-        http_client.Client(self._limits, verify_ssl=self._verify_ssl),
+        http_client.Client(
+          self._limits, verify_ssl=self._verify_ssl, mirror=self._mirror
+        ),
         max_simultaneous_downloads=self._max_simultaneous_downloads,
       )
     return self._origin_downloader

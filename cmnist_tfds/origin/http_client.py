@@ -39,7 +39,7 @@ from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import limits as limits_lib
-from cmnist_tfds.origin import verification
+from cmnist_tfds.origin import mirror_address, verification
 from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.sources import OriginFile
 
@@ -85,9 +85,12 @@ class _BrokenOffError(Exception):
 class _Session(requests.Session):
   """A session in which every response begins, and ends, within time limits."""
 
-  def __init__(self, limits: Limits, deadline: float, *, verify: bool) -> None:
+  def __init__(
+    self, limits: Limits, deadline: float, *, verify: bool, mirror: str | None
+  ) -> None:
     super().__init__()
     self.verify = verify
+    self._mirror = mirror
     # Servers must send the bytes of the file, without compressing them.
     self.headers['Accept-Encoding'] = 'identity'
     self.limits = limits
@@ -153,13 +156,14 @@ class _Session(requests.Session):
   def _follow(self, url: str, wanted: str) -> requests.Response:
     """Sends requests until one is answered by something else than a redirect.
 
-    Each is a request of its own: a password in a URL goes to its host alone.
+    Each is a request of its own: a password goes to its host alone.
     """
     target = url
     for _ in range(_REDIRECTS):
       response = self.get(
         target,
         headers={'Range': f'bytes={wanted}'} if wanted else {},
+        auth=mirror_address.credentials(self._mirror, target),
         stream=True,
         timeout=(self.limits.connect, self.limits.silence),
         # Given per request: the environment variable REQUESTS_CA_BUNDLE
@@ -179,12 +183,16 @@ class _Session(requests.Session):
         valid = False
       if not valid or not location:
         raise OriginFileError(
-          f'{_shown(url)}: it redirects to {_quoted(location) or "nothing"},'
+          f'{mirror_address.without_password(url)}: it redirects to {_quoted(location) or "nothing"},'
           ' which is no HTTP address'
         )
-      host = urllib.parse.urlsplit(_shown(target)).netloc
+      host = urllib.parse.urlsplit(
+        mirror_address.without_password(target)
+      ).netloc
       self._redirected = f'it redirects to {host}: '
-    raise OriginFileError(f'{_shown(url)}: its redirects form a loop')
+    raise OriginFileError(
+      f'{mirror_address.without_password(url)}: its redirects form a loop'
+    )
 
   def blocks(self, response: requests.Response) -> Generator[bytes, None, None]:
     """Yields the body as it arrives.
@@ -247,10 +255,12 @@ def _explained(error: Exception, url: str, redirected: str) -> Exception:
       return _BrokenOffError('broke off before it sent anything')
     if isinstance(cause, http.client.HTTPException | InvalidHeader):
       return OriginFileError(
-        f'{_shown(url)}: its answer is not HTTP: {_quoted(cause)}'
+        f'{mirror_address.without_password(url)}: its answer is not HTTP: {_quoted(cause)}'
       )
   if isinstance(error, ValueError | urllib3.exceptions.LocationValueError):
-    return OriginFileError(f'{_shown(url)}: not a valid URL: {_quoted(error)}')
+    return OriginFileError(
+      f'{mirror_address.without_password(url)}: not a valid URL: {_quoted(error)}'
+    )
   # Errors of requests are OSErrors too, but have no number.
   numbered = [e for e in chain if isinstance(e, OSError) and e.errno]
   reason = _quoted(numbered[0].strerror if numbered else error)
@@ -263,11 +273,6 @@ def _explained(error: Exception, url: str, redirected: str) -> Exception:
   if isinstance(error, OSError | urllib3.exceptions.HTTPError):
     return _DeadHostError(f'{redirected}cannot be reached: {reason}')
   return error
-
-
-def _shown(url: str) -> str:
-  """Returns a URL without the password that it may contain."""
-  return re.sub(r'(?<=//)[^/@]*@', '', url)
 
 
 def _quoted(text: object) -> str:
@@ -292,15 +297,24 @@ class _Task:
 class Client:
   """Fetches files, and sends no request to a host that was found dead."""
 
-  def __init__(self, limits: Limits | None = None, *, verify_ssl: bool = True):
+  def __init__(
+    self,
+    limits: Limits | None = None,
+    *,
+    verify_ssl: bool = True,
+    mirror: str | None = None,
+  ):
     """Makes a client.
 
     Args:
       limits: The limits at which to give up; those of the user if None.
       verify_ssl: Whether to check the certificates of servers.
+      mirror: The user's mirror. A user and a password in its address are sent
+        to its server alone.
     """
     self._limits = limits or limits_lib.of_user()
     self._verify_ssl = verify_ssl
+    self._mirror = mirror
     self._dead: dict[str, str] = {}
 
   def fetch(
@@ -333,9 +347,9 @@ class Client:
       parts = urllib.parse.urlsplit(address)
     except ValueError as error:  # As of `http://[::1`.
       raise OriginFileError(
-        f'{_shown(url)}: not a valid URL: {error}'
+        f'{mirror_address.without_password(url)}: not a valid URL: {error}'
       ) from error
-    host = _shown(f'//{parts.netloc}')[2:]
+    host = mirror_address.without_password(f'//{parts.netloc}')[2:]
     # A host whose port for https is closed may answer on that for http.
     server = f'{parts.scheme}://{host}'
     if server in self._dead:
@@ -348,7 +362,12 @@ class Client:
     )
     with disk_errors(part.parent, error=OriginFileError):
       check_free_space(part.parent, (file.size or 0) - _size(part))
-      with _Session(self._limits, deadline, verify=self._verify_ssl) as session:
+      with _Session(
+        self._limits,
+        deadline,
+        verify=self._verify_ssl,
+        mirror=self._mirror,
+      ) as session:
         try:
           continued = _size(part) > 0
           self._persist(receive, session, task)
@@ -361,9 +380,13 @@ class Client:
           self._dead[server] = f'{host}: {error}'
           raise OriginFileError(self._dead[server]) from error
         except _BrokenOffError as error:
-          raise OriginFileError(f'{_shown(url)}: {error}') from error
+          raise OriginFileError(
+            f'{mirror_address.without_password(url)}: {error}'
+          ) from error
       if wrong:
-        raise OriginFileError(f'{_shown(url)}: not the file expected: {wrong}')
+        raise OriginFileError(
+          f'{mirror_address.without_password(url)}: not the file expected: {wrong}'
+        )
       part.replace(target)
 
   def _persist(
@@ -388,7 +411,7 @@ class Client:
 
 def _receive(session: _Session, task: _Task) -> None:
   """Receives a file, or the rest of one that `task.part` begins."""
-  file, url = task.file, _shown(task.address)
+  file, url = task.file, mirror_address.without_password(task.address)
   size = _size(task.part)
   with (
     session.answer(task.address, f'{size}-' if size else '') as response,
@@ -445,7 +468,9 @@ def _bad_status(response: requests.Response, task: _Task) -> Exception:
   fault = f'HTTP {status} {_quoted(response.reason or "")}'.rstrip()
   if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
     return _BrokenOffError(fault)
-  return OriginFileError(f'{_shown(task.address)}: {fault}')
+  return OriginFileError(
+    f'{mirror_address.without_password(task.address)}: {fault}'
+  )
 
 
 def _announced(response: requests.Response, start: int) -> int | None:
@@ -460,7 +485,7 @@ def _announced(response: requests.Response, start: int) -> int | None:
 
 def _receive_member(session: _Session, task: _Task) -> None:
   """Receives a member of a zip file without the rest of it."""
-  file, url = task.file, _shown(task.address)
+  file, url = task.file, mirror_address.without_password(task.address)
   with _part_of(session, task, f'-{idx_npz.LARGEST_ZIP_TAIL}') as (
     start,
     blocks,
@@ -522,7 +547,7 @@ def _part_of(
     sent = _RANGE.match(response.headers.get('Content-Range', ''))
     if response.status_code == http.HTTPStatus.OK or not sent:
       raise OriginFileError(
-        f'{_shown(task.address)}: the server does not send parts of files'
+        f'{mirror_address.without_password(task.address)}: the server does not send parts of files'
       )
     yield int(sent[1]), blocks
 
