@@ -189,6 +189,38 @@ def test_certificates_are_checked_unless_told_otherwise(tmp_path, monkeypatch):
     with pytest.raises(OriginFileError, match='certificate verify failed'):
       _read(_manager(tmp_path, made), made)
     made.assert_read(_read(_manager(tmp_path, made, verify_ssl=False), made))
+    monkeypatch.setenv('REQUESTS_CA_BUNDLE', str(_CERTIFICATE))
+    made.assert_read(_read(_manager(tmp_path / 'other', made), made))
+
+
+def test_a_password_of_a_mirror_is_sent_and_kept_nowhere(
+  made, server, tmp_path, caplog
+):
+  mirror = server.home('ok').replace('//', '//user:secret@')
+  manager = _manager(
+    tmp_path / 'downloads',
+    made,
+    mirror,
+    register_checksums=True,
+    register_checksums_path=tmp_path / 'checksums.tsv',
+  )
+  _read(manager, made)
+  assert server.passwords
+  written = [path for path in tmp_path.rglob('*') if path.is_file()]
+  assert any(path.suffix == '.INFO' for path in written)
+  for path in written:
+    assert 'secret' not in str(path)
+    assert b'secret' not in path.read_bytes()
+  assert 'secret' not in caplog.text
+
+
+def test_proxies_of_the_environment_are_used(server, tmp_path, monkeypatch):
+  monkeypatch.setenv('http_proxy', server.base)
+  monkeypatch.delenv('no_proxy', raising=False)
+  made = synthetic.make(('http://nowhere.example/ok/',))
+  server.files.update(made.files)
+  made.assert_read(_read(_manager(tmp_path, made), made))
+  assert server.requests[0][0].startswith('http://nowhere.example/ok/toy/')
 
 
 def test_forced_validation_of_checksums_knows_all_homes(server, tmp_path):

@@ -16,6 +16,7 @@ import socket
 import ssl
 import struct
 import threading
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
 
 HTML = b'<!DOCTYPE html>\n<html><body>The page has moved.</body></html>\n'
@@ -223,7 +224,9 @@ def serve(
       served.requests.append((self.path, self.headers.get('Range', '')))
       if 'Authorization' in self.headers:
         served.passwords.append(self.headers['Authorization'])
-      _, behaviour, path = self.path.split('/', 2)
+      # A proxy is asked for a whole address.
+      where = urllib.parse.urlsplit(self.path).path
+      _, behaviour, path = where.split('/', 2)
       data = served.files.get(path, b'')
       with contextlib.suppress(ConnectionError):
         if behaviour in RAW:
