@@ -21,8 +21,9 @@ import tqdm
 
 from cmnist_tfds import interrupts, paths, streams
 from cmnist_tfds.disk_errors import format_size
-from cmnist_tfds.errors import CmnistError, PreparationError
+from cmnist_tfds.errors import CmnistError, OriginFileError, PreparationError
 from cmnist_tfds.load import prepared
+from cmnist_tfds.origin import mirror_of_user, missing_files
 from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.subsets import Subset
 
@@ -241,6 +242,7 @@ def _build_one(subset: Subset, options: Options) -> Outcome:
   with interrupts.deferred():
     import tensorflow_datasets as tfds
 
+    from cmnist_tfds.datasets import download_manager
     from cmnist_tfds.datasets.get_builder import get_builder
 
   if not streams.is_terminal(sys.stderr) or multiprocessing.parent_process():
@@ -273,6 +275,18 @@ def _build_one(subset: Subset, options: Options) -> Outcome:
       error='there is not enough memory. Close other programs, or build fewer'
       ' subsets at the same time',
     )
+  except OriginFileError as error:
+    found_in = download_manager.locations_on_disk(
+      options.download_dir or paths.data_root(options.data_dir) / 'downloads',
+      options.manual_dir,
+      mirror_of_user(options.mirror),
+    )
+    missing = list(missing_files.describe(subset.sources, found_in))
+    if missing:
+      missing.insert(
+        0, f'Files of {subset.name} that are not on this computer:'
+      )
+    return Outcome(subset, error='\n'.join([str(error), *missing]))
   except (CmnistError, OSError) as error:
     return Outcome(subset, error=str(error))
   splits = builder.info.splits.values()

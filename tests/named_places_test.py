@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+import tensorflow_datasets as tfds
 
 from cmnist_tfds import cli
 from cmnist_tfds.datasets.get_builder import get_builder
@@ -40,6 +41,13 @@ def test_a_build_with_a_misspelt_mirror_downloads_nothing(tmp_path):
   )
   with pytest.raises(OriginFileError, match='the mirror htps://lab/files'):
     builder.download_and_prepare()
+
+
+def test_a_build_with_a_manual_dir_without_use_downloads_nothing(tmp_path):
+  builder = get_builder(subset('2-FKd'), data_dir=str(tmp_path))
+  config = tfds.download.DownloadConfig(manual_dir=tmp_path / 'none')
+  with pytest.raises(OriginFileError, match='none does not exist'):
+    builder.download_and_prepare(download_config=config)
 
 
 def test_verify_refuses_a_folder_that_does_not_exist(tmp_path, capsys):

@@ -212,17 +212,12 @@ def origin_locations(args: argparse.Namespace) -> origin.Locations:
   """Returns the locations that a build with these arguments would search."""
   from cmnist_tfds.datasets import download_manager
 
-  download_dir = paths.expanded(
-    args.download_dir or paths.data_root(args.data_dir) / 'downloads'
-  )
   mirror = origin.mirror_of_user(args.mirror)
   named_places.check(args.manual_dir, mirror, named_sources(args.names))
-  return origin.Locations(
-    manual_dir=paths.expanded(args.manual_dir or download_dir / 'manual'),
-    mirror=mirror,
-    cached=lambda file: download_manager.cached_file(
-      download_dir, file, mirror
-    ),
+  return download_manager.locations_on_disk(
+    args.download_dir or paths.data_root(args.data_dir) / 'downloads',
+    args.manual_dir,
+    mirror,
   )
 
 

@@ -34,7 +34,6 @@ from cmnist_tfds.datasets.tfds_messages import restrained_messages
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import PreparationError, SubsetNameError
 from cmnist_tfds.extras import require_tensorflow
-from cmnist_tfds.origin import named_places
 from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.sources import SOURCES, SPLITS
 from cmnist_tfds.subsets import Subset
@@ -203,9 +202,6 @@ class CmnistBuilder(  # type: ignore[call-arg]
     download_dir: epath.PathLike | None,
     download_config: tfds.download.DownloadConfig,
   ) -> download_manager.OriginDownloadManager:
-    named_places.check(
-      download_config.manual_dir, self._mirror, self.subset.sources
-    )
     force = download_config.download_mode.force_download
     return download_manager.OriginDownloadManager(
       download_dir=download_dir or self.data_dir_root / 'downloads',
@@ -231,6 +227,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     self, dl_manager: download_manager.OriginDownloadManager
   ) -> origin.Locations:
     """Returns the locations of origin files."""
+    dl_manager.check_named_places(self.subset.sources)
     return dl_manager.locations
 
   # Preparation -------------------------------------------------------------

@@ -12,6 +12,7 @@ differences are:
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.locks import lock
 from cmnist_tfds.origin import locations as locations_lib
+from cmnist_tfds.origin import named_places
 from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.sources import SOURCES, OriginFile, Source
 
@@ -65,6 +67,27 @@ def cached_file(
       ):
         return path
   return None
+
+
+def locations_on_disk(
+  download_dir: epath.PathLike,
+  manual_dir: epath.PathLike | None,
+  mirror: str | None,
+) -> origin.Locations:
+  """Returns the locations that a build searches before it downloads.
+
+  Args:
+    download_dir: TFDS's folder for downloads.
+    manual_dir: Folder in which the user has put files; `manual` in
+      `download_dir` by default.
+    mirror: Folder or HTTP address of the user's mirror.
+  """
+  folder = paths.expanded(download_dir)
+  return origin.Locations(
+    manual_dir=paths.expanded(manual_dir or folder / 'manual'),
+    mirror=mirror,
+    cached=lambda file: cached_file(folder, file, mirror),
+  )
 
 
 class OriginDownloadManager(tfds.download.DownloadManager):
@@ -143,6 +166,20 @@ class OriginDownloadManager(tfds.download.DownloadManager):
       mirror=self._mirror,
       cached=self.cached,
       download=self.download,
+    )
+
+  def check_named_places(self, sources: Iterable[Source]) -> None:
+    """Checks the folders that the user has named.
+
+    Args:
+      sources: Sources whose files are of use, besides those of the paper.
+
+    Raises:
+      OriginFileError: If one does not exist or holds no origin file.
+    """
+    manual_dir = self._given_manual_dir
+    named_places.check(
+      os.fspath(manual_dir) if manual_dir else None, self._mirror, sources
     )
 
   def cached(self, file: OriginFile) -> epath.Path | None:
