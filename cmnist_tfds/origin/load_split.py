@@ -22,6 +22,7 @@ from cmnist_tfds.origin import (
   layouts,
   mirror_address,
   picture_files,
+  similar_names,
   verification,
 )
 from cmnist_tfds.origin import locations as locations_lib
@@ -452,6 +453,10 @@ def _describe_missing(
   else:
     looked = ', '.join(map(str, locations.folders)) or 'no folder'
     found = f'{file.path} was not found (looked in: {looked})'
+  if similar := similar_names.describe(file, locations):
+    found += '\nFound under similar names:\n' + '\n'.join(
+      f'- {line}' for line in similar
+    )
   remedy = locations_lib.how_to_get(file, locations.manual_dir)
   return f'{found}\nTo go on, {remedy}'
 
