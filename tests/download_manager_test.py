@@ -214,6 +214,15 @@ def test_a_password_of_a_mirror_is_sent_and_kept_nowhere(
   assert 'secret' not in caplog.text
 
 
+def test_a_mirror_that_does_not_serve_a_file_is_named(
+  plain, server, tmp_path, caplog
+):
+  made = plain
+  _read(_manager(tmp_path, made, server.home('404')), made)
+  assert f'the mirror does not serve {IMAGES}: ' in caplog.text
+  assert 'HTTP 404 Not Found' in caplog.text
+
+
 def test_proxies_of_the_environment_are_used(server, tmp_path, monkeypatch):
   monkeypatch.setenv('http_proxy', server.base)
   monkeypatch.delenv('no_proxy', raising=False)

@@ -57,7 +57,7 @@ def test_a_member_comes_alone_or_in_its_archive():
 
 
 def test_files_have_several_homes():
-  # notMNIST and the images of Kuzushiji-49 have no second one.
+  # Nobody else is known to publish notMNIST and Kuzushiji-49.
   for source in SOURCES:
     for file in source.origin_files:
       hosts = {url.split('/')[2] for _, url in locations.urls(file)}
