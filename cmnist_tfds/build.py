@@ -21,8 +21,10 @@ import tqdm
 
 from cmnist_tfds import interrupts, paths, streams
 from cmnist_tfds.disk_errors import format_size
-from cmnist_tfds.errors import CmnistError, PreparationError
+from cmnist_tfds.errors import CmnistError, OriginFileError, PreparationError
 from cmnist_tfds.load import prepared
+from cmnist_tfds.origin import mirror_of_user, missing_files
+from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.subsets import Subset
 
 # The average size of an example on disk, over all subsets.
@@ -43,6 +45,7 @@ class Options:
     manual_dir: Folder of origin files; TFDS's default if None.
     mirror: Folder or HTTP address of origin files, tried before the original
       hosts.
+    limits: When to give up on a host; the user's limits if None.
     allow_unverified: Whether to accept origin files that cannot be verified.
     overwrite: Whether to rebuild subsets that are already prepared.
   """
@@ -52,6 +55,7 @@ class Options:
   download_dir: str | None = None
   manual_dir: str | None = None
   mirror: str | None = None
+  limits: Limits | None = None
   allow_unverified: bool = False
   overwrite: bool = False
 
@@ -238,6 +242,7 @@ def _build_one(subset: Subset, options: Options) -> Outcome:
   with interrupts.deferred():
     import tensorflow_datasets as tfds
 
+    from cmnist_tfds.datasets import download_manager
     from cmnist_tfds.datasets.get_builder import get_builder
 
   if not streams.is_terminal(sys.stderr) or multiprocessing.parent_process():
@@ -251,6 +256,7 @@ def _build_one(subset: Subset, options: Options) -> Outcome:
       sample=options.sample,
       allow_unverified=options.allow_unverified,
       mirror=options.mirror,
+      limits=options.limits,
     )
     builder.download_and_prepare(
       download_dir=options.download_dir,
@@ -269,6 +275,18 @@ def _build_one(subset: Subset, options: Options) -> Outcome:
       error='there is not enough memory. Close other programs, or build fewer'
       ' subsets at the same time',
     )
+  except OriginFileError as error:
+    found_in = download_manager.locations_on_disk(
+      options.download_dir or paths.data_root(options.data_dir) / 'downloads',
+      options.manual_dir,
+      mirror_of_user(options.mirror),
+    )
+    missing = list(missing_files.describe(subset.sources, found_in))
+    if missing:
+      missing.insert(
+        0, f'Files of {subset.name} that are not on this computer:'
+      )
+    return Outcome(subset, error='\n'.join([str(error), *missing]))
   except (CmnistError, OSError) as error:
     return Outcome(subset, error=str(error))
   splits = builder.info.splits.values()

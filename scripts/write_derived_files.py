@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator
-from urllib import parse
 
 from cmnist_tfds import sources, subsets
 from cmnist_tfds.evaluate import report, results
@@ -43,8 +42,8 @@ def published_files() -> Iterator[sources.OriginFile]:
   seen = set()
   for source in sources.SOURCES:
     for file in source.origin_files:
-      for published in (file.archive or file, *file.equivalents):
-        if published.path not in seen:
+      for published in (*filter(None, [file.archive]), file, *file.equivalents):
+        if published.urls and published.path not in seen:
           seen.add(published.path)
           yield published
 
@@ -54,7 +53,7 @@ def checksums() -> str:
 
   A file whose SHA-256 is not known has no line: TFDS knows no other hash. Names
   are unique, as TFDS wants them: at its origin a file has its path in a manual
-  folder, at a second home the host stands in place of the folder.
+  folder, at a further home its address.
   """
   return ''.join(
     sorted(
@@ -67,8 +66,7 @@ def checksums() -> str:
 
 
 def _names(file: sources.OriginFile) -> list[str]:
-  second_homes = (parse.urlsplit(url).netloc for url in file.urls[1:])
-  return [file.path, *(f'{host}/{file.name}' for host in second_homes)]
+  return [file.path, *(url.partition('://')[2] for url in file.urls[1:])]
 
 
 def derived_files() -> dict[pathlib.Path, str]:

@@ -31,11 +31,11 @@ def test_verify_tells_of_right_files(run, tmp_path):
   made.write(tmp_path)
   status, lines, _ = run(made, 'verify', '--manual_dir', tmp_path)
   assert status == 0
-  assert lines[0].split()[:3] == ['file', 'bytes', 'proof']
-  for line, (path, data) in zip(lines[1:5], made.files.items(), strict=True):
-    size = f'{len(data):,}'
-    assert line.split() == [path, size, 'sha256', str(tmp_path / path)]
-  assert lines[5:] == ['4 of 4 files are right']
+  assert lines[:2] == ['toy', f'  in {tmp_path / "toy"}:']
+  for line, (path, data) in zip(lines[2:6], made.files.items(), strict=True):
+    name = path.rpartition('/')[2]
+    assert line.split() == [name, f'{len(data):,}', 'sha256']
+  assert lines[6:] == ['4 of 4 files are right']
 
 
 def test_verify_fails_where_a_file_is_wrong_or_missing(run, tmp_path):
@@ -45,19 +45,55 @@ def test_verify_fails_where_a_file_is_wrong_or_missing(run, tmp_path):
   (tmp_path / 'toy/train-labels.gz').write_bytes(b'<html>')
   status, lines, _ = run(made, 'verify', '--manual_dir', tmp_path)
   assert status == 1
-  assert 'missing: get it from http://127.0.0.1:9/toy/train-imag' in lines[1]
-  assert lines[2].split()[1:3] == ['6', 'WRONG']
-  assert 'it is an HTML page' in lines[2]
+  assert lines[1].split()[::2] == ['train-images.gz', 'missing']
+  assert lines[2].split() == ['train-labels.gz', '6', 'WRONG']
+  text = ' '.join(' '.join(lines).split())
+  assert 'it is an HTML page' in text
+  assert 'To go on, get it from http://127.0.0.1:9/toy/train-images.gz' in text
   assert lines[-1] == '2 of 4 files are right'
+
+
+@pytest.mark.parametrize('columns', [60, 100])
+def test_verify_fits_the_terminal_and_says_each_remedy_once(
+  columns, monkeypatch, capsys, tmp_path
+):
+  monkeypatch.setenv('COLUMNS', str(columns))
+  monkeypatch.delenv('CMNIST_MIRROR', raising=False)
+  assert cli.main(['verify', '1-Ec', '--data_dir', str(tmp_path)]) == 1
+  out = capsys.readouterr().out
+  assert out.startswith('emnist/gzip.zip\n')
+  assert out.count('To go on') == out.count('https://') == 1
+  for line in out.splitlines():
+    # A row of four columns, or a path, cannot be made narrower.
+    if not line.endswith('  missing') and len(line.split()) > 1:
+      assert len(line) <= columns
+
+
+def test_build_names_all_missing_files_at_once(tmp_path, monkeypatch, capsys):
+  # No home is reached: every address is looked up at a proxy that refuses.
+  for name in ('http_proxy', 'https_proxy'):
+    monkeypatch.setenv(name, 'http://127.0.0.1:9')
+  monkeypatch.delenv('CMNIST_MIRROR', raising=False)
+  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
+  assert cli.main(['build', '2-FKd', '--data_dir', str(tmp_path)]) == 1
+  lines = capsys.readouterr().err.splitlines()
+  assert 'Files of 2-FKd that are not on this computer:' in lines
+  listed = lines[lines.index('fashion_mnist:') :]
+  assert '- train-images-idx3-ubyte.gz, 26,421,880 bytes' in listed
+  assert '- y_kannada_MNIST_test.npz, 10,244 bytes' in listed
+  assert sum(line.startswith('- ') for line in listed) == 8
+  manual = tmp_path / 'downloads/manual'
+  assert listed[-1].endswith(f'put it at {manual}/kannada_mnist/<name>.')
 
 
 def test_verify_prints_hashes_where_asked(run, tmp_path):
   made = synthetic.make()
   made.write(tmp_path)
   _, lines, _ = run(made, 'verify', '--hashes', '--manual_dir', tmp_path)
-  assert lines[0].split()[3:5] == ['sha256', 'fingerprint']
   file = made.source.splits['train'].images
-  assert lines[1].split()[3:5] == [file.sha256, file.fingerprint]
+  words = ' '.join(lines).split()
+  assert words[words.index('sha256') + 1 :][:2] == ['sha256', file.sha256]
+  assert words[words.index('fingerprint') + 1] == file.fingerprint
 
 
 def test_verify_knows_the_mirror_and_the_default_folders(
@@ -78,10 +114,10 @@ def test_verify_of_one_subset_tells_of_its_files_alone(capsys, tmp_path):
   status = cli.main(['verify', '2-FKd', '--data_dir', str(tmp_path)])
   lines = capsys.readouterr().out.splitlines()
   assert status == 1
-  assert {line.partition('/')[0] for line in lines[1:-1]} == {
+  assert [line for line in lines[:-2] if line[0] != ' '] == [
     'fashion_mnist',
     'kannada_mnist',
-  }
+  ]
   assert lines[-1] == '0 of 8 files are right'
 
 

@@ -20,9 +20,9 @@ import tensorflow_datasets as tfds
 from cmnist_tfds import origin
 from cmnist_tfds.datasets import download_manager
 from cmnist_tfds.errors import OriginFileError, PreparationError
-from cmnist_tfds.origin import http_client
+from cmnist_tfds.origin import limits
 
-LIMITS = http_client.Limits(silence=5.0, attempts=2, pause=0.01)
+LIMITS = limits.Limits(silence=5.0, attempts=2, pause=0.01)
 IMAGES = 'toy/train-images.gz'
 
 _TESTS = pathlib.Path(__file__).resolve().parent
@@ -107,6 +107,14 @@ def test_what_came_from_a_mirror_is_not_fetched_from_the_origin(
   assert len(server.requests) == asked + 2
 
 
+def test_members_come_from_homes_of_their_own(server, tmp_path):
+  made = synthetic.with_members_alone(
+    synthetic.make((server.home('404'),), form='zip'), server.home('ok')
+  )
+  server.files.update(made.files)
+  made.assert_read(_read(_manager(tmp_path, made), made))
+
+
 @pytest.mark.parametrize('name', ['emnist', 'fashion_mnist', 'kmnist'])
 def test_what_tfds_has_fetched_is_not_fetched_again(
   name, plain, server, tmp_path
@@ -181,6 +189,47 @@ def test_certificates_are_checked_unless_told_otherwise(tmp_path, monkeypatch):
     with pytest.raises(OriginFileError, match='certificate verify failed'):
       _read(_manager(tmp_path, made), made)
     made.assert_read(_read(_manager(tmp_path, made, verify_ssl=False), made))
+    monkeypatch.setenv('REQUESTS_CA_BUNDLE', str(_CERTIFICATE))
+    made.assert_read(_read(_manager(tmp_path / 'other', made), made))
+
+
+def test_a_password_of_a_mirror_is_sent_and_kept_nowhere(
+  made, server, tmp_path, caplog
+):
+  mirror = server.home('ok').replace('//', '//user:secret@')
+  manager = _manager(
+    tmp_path / 'downloads',
+    made,
+    mirror,
+    register_checksums=True,
+    register_checksums_path=tmp_path / 'checksums.tsv',
+  )
+  _read(manager, made)
+  assert server.passwords
+  written = [path for path in tmp_path.rglob('*') if path.is_file()]
+  assert any(path.suffix == '.INFO' for path in written)
+  for path in written:
+    assert 'secret' not in str(path)
+    assert b'secret' not in path.read_bytes()
+  assert 'secret' not in caplog.text
+
+
+def test_a_mirror_that_does_not_serve_a_file_is_named(
+  plain, server, tmp_path, caplog
+):
+  made = plain
+  _read(_manager(tmp_path, made, server.home('404')), made)
+  assert f'the mirror does not serve {IMAGES}: ' in caplog.text
+  assert 'HTTP 404 Not Found' in caplog.text
+
+
+def test_proxies_of_the_environment_are_used(server, tmp_path, monkeypatch):
+  monkeypatch.setenv('http_proxy', server.base)
+  monkeypatch.delenv('no_proxy', raising=False)
+  made = synthetic.make(('http://nowhere.example/ok/',))
+  server.files.update(made.files)
+  made.assert_read(_read(_manager(tmp_path, made), made))
+  assert server.requests[0][0].startswith('http://nowhere.example/ok/toy/')
 
 
 def test_forced_validation_of_checksums_knows_all_homes(server, tmp_path):

@@ -16,6 +16,7 @@ import socket
 import ssl
 import struct
 import threading
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
 
 HTML = b'<!DOCTYPE html>\n<html><body>The page has moved.</body></html>\n'
@@ -156,6 +157,11 @@ RAW: dict[str, Callable[[bytes], Iterable[bytes | float]]] = {
   'to_bad_address': _redirect_to('http://[::1'),
   'to_bad_port': _redirect_to('http://127.0.0.1:99999/'),
   'to_bad_name': _redirect_to('http://' + 'x' * 64 + '.example/'),
+  'to_log_in': _redirect_to('/html/log-in'),
+  '401': lambda data: [
+    b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\n'
+  ],
+  'late': lambda data: [0.6, _OK + b'\r\n', data],
   'to_closed_port': _redirect_to('http://127.0.0.1:9/'),
 }
 
@@ -218,7 +224,9 @@ def serve(
       served.requests.append((self.path, self.headers.get('Range', '')))
       if 'Authorization' in self.headers:
         served.passwords.append(self.headers['Authorization'])
-      _, behaviour, path = self.path.split('/', 2)
+      # A proxy is asked for a whole address.
+      where = urllib.parse.urlsplit(self.path).path
+      _, behaviour, path = where.split('/', 2)
       data = served.files.get(path, b'')
       with contextlib.suppress(ConnectionError):
         if behaviour in RAW:

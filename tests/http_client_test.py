@@ -27,9 +27,10 @@ from cmnist_tfds import origin
 from cmnist_tfds.datasets import download_manager
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.origin import http_client, locations
+from cmnist_tfds.origin import limits as limits_lib
 from cmnist_tfds.sources import SOURCES
 
-LIMITS = http_client.Limits(
+LIMITS = limits_lib.Limits(
   silence=1.0, attempts=2, pause=0.01, slowest=30.0, window=0.8
 )
 # Thirty redirects take a busy machine longer than that.
@@ -99,6 +100,8 @@ FAULTS = {
   'to_bad_address': r'redirects to http://\[::1, which is no HTTP address',
   'to_bad_port': 'redirects to http://127.0.0.1:99999/, which is no HTTP',
   'to_bad_name': 'not a valid URL|cannot be reached',
+  'to_log_in': 'not the file expected: it is an HTML page',
+  '401': 'HTTP 401 Unauthorized',
   'to_closed_port': 'it redirects to 127.0.0.1:9: cannot be reached: Connection'
   ' refused',
 }
@@ -431,11 +434,45 @@ def test_a_dead_host_is_not_asked_for_each_file(tmp_path):
 
 def test_all_dead_homes_of_a_file_are_given_up_within_30_s():
   hosts = max(
-    len({url.split('/')[2] for _, url in locations.urls(file, 'http://mirror')})
+    len(
+      {
+        (url.split('/')[0], url.split('/')[2])
+        for _, url in locations.urls(file, 'http://mirror')
+      }
+    )
     for source in SOURCES
     for file in source.origin_files
   )
-  assert hosts * http_client.Limits().silence <= 30
+  assert hosts * limits_lib.Limits().connect <= 30
+
+
+def test_a_slow_host_is_waited_for_as_long_as_the_user_says(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setenv('CMNIST_TIMEOUT', '0.3')
+  with faulty_server.serve(synthetic.make().files) as server:
+    # It begins to answer after half a second.
+    url = f'{server.home("late")}toy/train-images.gz'
+    with pytest.raises(OriginFileError) as raised:
+      _fetch(url, tmp_path, None)
+    assert 'within 0.3 s; CMNIST_TIMEOUT=SECONDS waits' in str(raised.value)
+    monkeypatch.setenv('CMNIST_TIMEOUT', '20')
+    _fetch(url, tmp_path, None)
+
+
+def test_limits_are_those_of_the_user(monkeypatch):
+  for name in ('CMNIST_TIMEOUT', 'CMNIST_MIN_SPEED'):
+    monkeypatch.delenv(name, raising=False)
+  assert limits_lib.of_user() == limits_lib.Limits()
+  monkeypatch.setenv('CMNIST_TIMEOUT', '90')
+  assert limits_lib.of_user().silence == limits_lib.of_user().window == 90
+  assert limits_lib.of_user(timeout=8).connect == 8
+  assert limits_lib.of_user(min_speed=5).slowest == 5
+  monkeypatch.setenv('CMNIST_MIN_SPEED', '-1')
+  with pytest.raises(
+    OriginFileError, match="CMNIST_MIN_SPEED is '-1': expected"
+  ):
+    limits_lib.of_user()
 
 
 @pytest.mark.parametrize(

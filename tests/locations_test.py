@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import synthetic
 
@@ -40,13 +42,27 @@ def test_equivalents_have_urls_too():
 
 def test_a_member_comes_alone_or_in_its_archive():
   member, archive = 'toy/train-images.gz', 'toy/gzip.zip'
-  assert _urls('zip', 'http://lab')[:5] == [
+  file = dataclasses.replace(_file('zip'), urls=(f'http://third/{member}',))
+  found = [(f.path, url) for f, url in locations.urls(file, 'http://lab')]
+  assert found == [
     (member, f'http://lab/{member}'),
     (member, f'http://lab/{archive}#gzip/train-images.gz'),
     (archive, f'http://lab/{archive}'),
     (member, f'http://origin/{archive}#gzip/train-images.gz'),
+    (member, f'http://second/{archive}#gzip/train-images.gz'),
+    (member, f'http://third/{member}'),
     (archive, f'http://origin/{archive}'),
+    (archive, f'http://second/{archive}'),
   ]
+
+
+def test_files_have_several_homes():
+  # Nobody else is known to publish notMNIST and Kuzushiji-49.
+  for source in SOURCES:
+    for file in source.origin_files:
+      hosts = {url.split('/')[2] for _, url in locations.urls(file)}
+      alone = source.key in ('K49', 'N')
+      assert len(hosts) >= (1 if alone else 2), file.path
 
 
 @pytest.mark.parametrize('mirror', [None, '/srv/mirror', 'mirror'])

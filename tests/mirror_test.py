@@ -10,10 +10,10 @@ import synthetic
 
 from cmnist_tfds import origin
 from cmnist_tfds.errors import OriginFileError
-from cmnist_tfds.origin import Locations, http_client, mirror
+from cmnist_tfds.origin import Locations, http_client, limits, mirror
 
 _PART = 'toy/.cmnist_tfds.train-images.gz.part'
-LIMITS = http_client.Limits(silence=1.0, attempts=2, pause=0.01)
+LIMITS = limits.Limits(silence=1.0, attempts=2, pause=0.01)
 
 
 def _fill(folder, made, locations=None, **kwargs):
@@ -204,6 +204,26 @@ def test_few_members_come_without_their_archive(server, tmp_path):
     for part in ('images', 'labels')
   }
   assert all(asked_range for _, asked_range in server.requests)
+  _assert_usable(tmp_path, made)
+
+
+def test_members_come_from_their_own_homes_where_there_is_no_archive(
+  server, tmp_path
+):
+  made = synthetic.with_members_alone(
+    _serving(server, '404', form='zip', other_bytes=0), server.home('ok')
+  )
+  server.files.update(made.files)
+  for _ in range(2):
+    filled = _fill(tmp_path, made)
+    assert [f.fault for f in filled.values()] == [''] * 4
+  assert 'toy/gzip.zip' not in _names(tmp_path)
+  # The second time they are there, and the archive is not asked for.
+  archives = [url for url, _ in server.requests if url.endswith('gzip.zip')]
+  assert 0 < len(archives) < len(server.requests)
+  asked = len(server.requests)
+  _fill(tmp_path, made)
+  assert len(server.requests) == asked
   _assert_usable(tmp_path, made)
 
 

@@ -71,7 +71,7 @@ def test_every_file_can_be_fetched_and_proved():
     assert len(file.md5) == 32
     assert file.sha256 is None or len(file.sha256) == 64
     assert file.sha256 or file.size or file.git_blob
-    assert bool(file.urls) != bool(file.archive)
+    assert file.urls
     assert not file.archive or file.member.endswith(f'/{file.name}')
     folder, _, name = file.path.partition('/')
     assert folder and name and '/' not in name

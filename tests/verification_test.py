@@ -33,6 +33,9 @@ def _prove(file, data=_DATA):
     ({'size': len(_DATA) + 1}, None),
     ({'sha256': '0' * 64}, None),
     ({'sha256': None, 'md5': '0' * 32}, None),
+    ({'sha256': None, 'reported_sha256': _FILE.sha256}, Proof.SHA256),
+    ({'sha256': None, 'reported_sha256': '0' * 64}, Proof.MD5),
+    ({'sha256': None, 'md5': '0' * 32, 'reported_sha256': '0' * 64}, None),
     ({'sha256': None, 'size': None, 'git_blob': '0' * 40}, None),
   ],
 )
@@ -119,14 +122,12 @@ def test_other_files_are_not(data):
   assert _recognize(data) is None
 
 
-def test_the_outdated_kmnist_is_named():
-  (file,) = (
-    split.images
-    for source in SOURCES
-    for split in source.splits.values()
-    if split.images.outdated_size
-  )
-  assert file.name == 'kmnist-test-imgs.npz'
+@pytest.mark.parametrize(
+  ('split', 'outdated'), [('train', 18_252_235), ('test', 3_069_285)]
+)
+def test_the_outdated_kmnist_is_named(split, outdated):
+  (source,) = (source for source in SOURCES if source.key == 'Km')
+  file = source.splits[split].images
   head = b'PK\x03\x04' + bytes(99)
-  assert 'outdated' in (_recognize(head, file, size=3_069_285) or '')
-  assert 'outdated' not in (_recognize(head, file, size=3_079_479) or '')
+  assert 'outdated' in (_recognize(head, file, size=outdated) or '')
+  assert 'outdated' not in (_recognize(head, file, size=file.size) or '')

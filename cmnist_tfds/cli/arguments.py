@@ -16,6 +16,7 @@ from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.load import prepared
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare, open_subset
 from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.origin import limits, named_places
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
 
@@ -145,6 +146,24 @@ def add_locations(parser: argparse.ArgumentParser) -> None:
   )
 
 
+def add_limits(parser: argparse.ArgumentParser) -> None:
+  """Adds the limits at which a download is given up."""
+  parser.add_argument(
+    '--timeout',
+    metavar='SECONDS',
+    type=at_least_one,
+    help='how long a host may take to answer, or send too little (default:'
+    f' ${limits.TIMEOUT_VARIABLE}, or 5 to connect and 30 for the rest)',
+  )
+  parser.add_argument(
+    '--min_speed',
+    metavar='BYTES',
+    type=at_least_one,
+    help='how many bytes a second a host must send (default:'
+    f' ${limits.MIN_SPEED_VARIABLE}, or 10000)',
+  )
+
+
 def at_least_one(text: str) -> int:
   """Returns the number that an argument gives, which must be 1 or more."""
   # More digits than any number of examples or processes has.
@@ -193,16 +212,12 @@ def origin_locations(args: argparse.Namespace) -> origin.Locations:
   """Returns the locations that a build with these arguments would search."""
   from cmnist_tfds.datasets import download_manager
 
-  download_dir = paths.expanded(
-    args.download_dir or paths.data_root(args.data_dir) / 'downloads'
-  )
   mirror = origin.mirror_of_user(args.mirror)
-  return origin.Locations(
-    manual_dir=paths.expanded(args.manual_dir or download_dir / 'manual'),
-    mirror=mirror,
-    cached=lambda file: download_manager.cached_file(
-      download_dir, file, mirror
-    ),
+  named_places.check(args.manual_dir, mirror, named_sources(args.names))
+  return download_manager.locations_on_disk(
+    args.download_dir or paths.data_root(args.data_dir) / 'downloads',
+    args.manual_dir,
+    mirror,
   )
 
 

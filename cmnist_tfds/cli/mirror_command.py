@@ -36,22 +36,27 @@ def register(subparsers: Subparsers) -> None:
   )
   arguments.add_data_dir(parser)
   arguments.add_locations(parser)
+  arguments.add_limits(parser)
 
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
   # These import requests, which other commands do without.
-  from cmnist_tfds.origin import http_client, mirror
+  from cmnist_tfds.origin import http_client, limits, mirror
 
   status = 0
+  locations = arguments.origin_locations(args)
+  client = http_client.Client(
+    limits.of_user(args.timeout, args.min_speed), mirror=locations.mirror
+  )
   with tqdm.tqdm(
     unit='B', unit_scale=True, disable=not streams.is_terminal(sys.stderr)
   ) as progress:
     for filled in mirror.fill(
       args.folder,
       arguments.named_sources(args.names),
-      arguments.origin_locations(args),
-      http_client.Client(),
+      locations,
+      client,
       progress.update,
     ):
       progress.clear()

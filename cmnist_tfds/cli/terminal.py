@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +71,25 @@ def print_report(
     print_table(section.rows)
     for line in section.lines:
       print(line)
+
+
+def print_wrapped(text: str, indent: int = 0) -> None:
+  """Prints text in lines that fit the terminal.
+
+  Args:
+    text: The text. Its own line ends do not count. A path or an address that is
+      longer than a line stays whole, so that it can be copied.
+    indent: How many spaces precede each line.
+  """
+  for line in textwrap.wrap(
+    ' '.join(text.split()),
+    shutil.get_terminal_size().columns,
+    initial_indent=' ' * indent,
+    subsequent_indent=' ' * indent,
+    break_long_words=False,
+    break_on_hyphens=False,
+  ):
+    print(line)
 
 
 def print_table(

@@ -7,7 +7,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.origin import audit
+from cmnist_tfds.origin import audit, missing_files
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
@@ -36,32 +36,57 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
+  locations = arguments.origin_locations(args)
   findings = list(
     audit.audit(
-      arguments.named_sources(args.names),
-      arguments.origin_locations(args),
-      hashes=args.hashes,
+      arguments.named_sources(args.names), locations, hashes=args.hashes
     )
   )
-  header = ['file', 'bytes', 'proof', 'where, or what is wrong']
-  if args.hashes:
-    header[3:3] = ['sha256', 'fingerprint']
-  rows = []
+  groups: dict[str, list[audit.Finding]] = {}
   for finding in findings:
-    row = [
-      finding.file.path,
-      '-' if finding.size is None else f'{finding.size:,}',
-      _proof(finding),
-      # One line, whatever the error message.
-      ' '.join((finding.fault or str(finding.copy)).split()),
-    ]
-    if args.hashes:
-      row[3:3] = [finding.sha256 or '-', finding.fingerprint or '-']
-    rows.append(row)
-  terminal.print_table([header, *rows])
+    groups.setdefault(missing_files.group_of(finding.file), []).append(finding)
+  for name, group in groups.items():
+    print(name)
+    _print_group(group)
+    missing = [f.file for f in group if _is_missing(f)]
+    if missing:
+      remedy = missing_files.how_to_get(missing, locations.manual_dir)
+      terminal.print_wrapped(f'To go on, {remedy}', indent=2)
+  if any(map(_is_missing, findings)):
+    terminal.print_wrapped(
+      '`cmnist mirror DIR` fetches missing files from all their homes.'
+    )
   num_wrong = sum(1 for finding in findings if finding.fault)
   print(f'{len(findings) - num_wrong} of {len(findings)} files are right')
   return terminal.FAILED if num_wrong else 0
+
+
+def _print_group(findings: list[audit.Finding]) -> None:
+  """Prints a line for each file of a group, and what is wrong below it."""
+  width = max(len(finding.file.name) for finding in findings)
+  place = None
+  for finding in findings:
+    copy = finding.copy
+    # Where files lie is said once for those that lie together.
+    if copy and not finding.fault:
+      beside_others = copy.path.is_file() and not copy.member
+      found_in = copy.path.parent if beside_others else copy.path
+      if found_in != place:
+        terminal.print_wrapped(f'in {found_in}:', indent=2)
+      place = found_in
+    size = finding.size if finding.copy else finding.file.size
+    number = '-' if size is None else f'{size:,}'
+    print(f'  {finding.file.name:{width}}  {number:>11}  {_proof(finding)}')
+    if finding.fault and not _is_missing(finding):
+      terminal.print_wrapped(finding.fault, indent=4)
+    if finding.sha256:
+      print(f'    sha256 {finding.sha256}')
+    if finding.fingerprint:
+      print(f'    fingerprint\n      {finding.fingerprint}')
+
+
+def _is_missing(finding: audit.Finding) -> bool:
+  return bool(finding.fault) and finding.copy is None
 
 
 def _proof(finding: audit.Finding) -> str:

@@ -34,6 +34,7 @@ from cmnist_tfds.datasets.tfds_messages import restrained_messages
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import PreparationError, SubsetNameError
 from cmnist_tfds.extras import require_tensorflow
+from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.sample import sample_of
 from cmnist_tfds.sources import SOURCES, SPLITS
 from cmnist_tfds.subsets import Subset
@@ -116,6 +117,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     *,
     allow_unverified: bool = False,
     mirror: str | None = None,
+    limits: Limits | None = None,
     **kwargs: Any,
   ):
     """Constructs the builder.
@@ -126,10 +128,13 @@ class CmnistBuilder(  # type: ignore[call-arg]
       mirror: Folder or HTTP address with the origin files, which is tried
         before their origins. If None, the environment variable CMNIST_MIRROR
         names it.
+      limits: When to give up on a host. If None, the environment variables
+        CMNIST_TIMEOUT and CMNIST_MIN_SPEED set the limits.
       **kwargs: Arguments of `tfds.core.GeneratorBasedBuilder`.
     """
     self._allow_unverified = allow_unverified
     self._mirror = origin.mirror_of_user(mirror)
+    self._limits = limits
     with restrained_messages():
       super().__init__(**kwargs)
     tfds_internals.check_instance(self)
@@ -138,6 +143,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     self._original_state |= {
       'allow_unverified': allow_unverified,
       'mirror': mirror,
+      'limits': limits,
       'data_dir': os.fspath(self.data_dir_root),
     }
     if not self._exists():
@@ -231,6 +237,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       extract_dir=download_config.extract_dir,
       manual_dir=download_config.manual_dir,
       mirror=self._mirror,
+      limits=self._limits,
       sources=dict.fromkeys((*SOURCES, *self.subset.sources)),
       url_infos=type(self).url_infos,
       dataset_name=self.name,
@@ -249,6 +256,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     self, dl_manager: download_manager.OriginDownloadManager
   ) -> origin.Locations:
     """Returns the locations of origin files."""
+    dl_manager.check_named_places(self.subset.sources)
     return dl_manager.locations
 
   # Preparation -------------------------------------------------------------

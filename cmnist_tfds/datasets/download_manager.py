@@ -12,6 +12,7 @@ differences are:
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.locks import lock
 from cmnist_tfds.origin import locations as locations_lib
+from cmnist_tfds.origin import named_places
+from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.sources import SOURCES, OriginFile, Source
 
 # Importing it imports an HTTP library, so it is imported to fetch a file.
@@ -66,6 +69,27 @@ def cached_file(
   return None
 
 
+def locations_on_disk(
+  download_dir: epath.PathLike,
+  manual_dir: epath.PathLike | None,
+  mirror: str | None,
+) -> origin.Locations:
+  """Returns the locations that a build searches before it downloads.
+
+  Args:
+    download_dir: TFDS's folder for downloads.
+    manual_dir: Folder in which the user has put files; `manual` in
+      `download_dir` by default.
+    mirror: Folder or HTTP address of the user's mirror.
+  """
+  folder = paths.expanded(download_dir)
+  return origin.Locations(
+    manual_dir=paths.expanded(manual_dir or folder / 'manual'),
+    mirror=mirror,
+    cached=lambda file: cached_file(folder, file, mirror),
+  )
+
+
 class OriginDownloadManager(tfds.download.DownloadManager):
   """A download manager for the origin files of sources."""
 
@@ -78,7 +102,7 @@ class OriginDownloadManager(tfds.download.DownloadManager):
     manual_dir: epath.PathLike | None = None,
     mirror: str | None = None,
     sources: Iterable[Source] = SOURCES,
-    limits: http_client.Limits | None = None,
+    limits: Limits | None = None,
     **kwargs: Any,
   ) -> None:
     """Constructs the download manager.
@@ -89,7 +113,7 @@ class OriginDownloadManager(tfds.download.DownloadManager):
         `download_dir` by default.
       mirror: Folder or HTTP base URL of the user's mirror.
       sources: The sources whose files can be fetched.
-      limits: The limits at which the client gives up.
+      limits: The limits at which the client gives up; the user's if None.
       **kwargs: Arguments of `tfds.download.DownloadManager`.
 
     Raises:
@@ -144,6 +168,20 @@ class OriginDownloadManager(tfds.download.DownloadManager):
       download=self.download,
     )
 
+  def check_named_places(self, sources: Iterable[Source]) -> None:
+    """Checks the folders that the user has named.
+
+    Args:
+      sources: Sources whose files are of use, besides those of the paper.
+
+    Raises:
+      OriginFileError: If one does not exist or holds no origin file.
+    """
+    manual_dir = self._given_manual_dir
+    named_places.check(
+      os.fspath(manual_dir) if manual_dir else None, self._mirror, sources
+    )
+
   def cached(self, file: OriginFile) -> epath.Path | None:
     """Finds a file that was downloaded before and may be used again."""
     if self._force_download:
@@ -180,7 +218,9 @@ class OriginDownloadManager(tfds.download.DownloadManager):
 
       self._origin_downloader = _Downloader(
         self._files,
-        http_client.Client(self._limits, verify_ssl=self._verify_ssl),
+        http_client.Client(
+          self._limits, verify_ssl=self._verify_ssl, mirror=self._mirror
+        ),
         max_simultaneous_downloads=self._max_simultaneous_downloads,
       )
     return self._origin_downloader

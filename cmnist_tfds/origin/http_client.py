@@ -38,7 +38,9 @@ from requests.exceptions import InvalidHeader
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import idx_npz
-from cmnist_tfds.origin import verification
+from cmnist_tfds.origin import limits as limits_lib
+from cmnist_tfds.origin import mirror_address, verification
+from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.sources import OriginFile
 
 _BLOCK = 1 << 16
@@ -61,39 +63,15 @@ _LONGEST_QUOTE = 120
 _NUMBER = re.compile(r'[0-9]{1,15}')
 _RANGE = re.compile(r'bytes ([0-9]{1,15})-')
 
-_TOO_LONG = 'takes too long to send a file'
+# Who knows that a host is slow can wait for it.
+_WAIT_LONGER = f'; {limits_lib.TIMEOUT_VARIABLE}=SECONDS waits longer'
+_ALLOW_SLOWER = (
+  f'; {limits_lib.MIN_SPEED_VARIABLE}=BYTES_A_SECOND allows slower hosts'
+)
+_TOO_LONG = f'takes too long to send a file{_ALLOW_SLOWER}'
 
 # Environment variables by which requests finds certificates.
 _CERTIFICATES = ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE')
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-  """The limits at which the client gives up.
-
-  A file is published on at most four hosts. With the default limits the client
-  gives up on four dead hosts within 30 seconds. A host that sends 20 kB/s is
-  slow and works: EMNIST's archive takes it eight hours.
-
-  Attributes:
-    silence: Seconds for which a host may send nothing. They include the time to
-      look up its address, to connect to it and to follow its redirects.
-    attempts: Number of attempts at a URL whose server answers but does not send
-      the whole file.
-    pause: Seconds between attempts.
-    slowest: Bytes a second that a host must send on average, over each `window`
-      and over the whole file. A file may take three windows more than its size
-      at this rate, all attempts together.
-    window: Seconds over which the average is taken.
-    largest: Bytes that a file of unknown size may have.
-  """
-
-  silence: float = 7.0
-  attempts: int = 3
-  pause: float = 0.5
-  slowest: float = 10_000.0
-  window: float = 10.0
-  largest: int = 1 << 28
 
 
 class _DeadHostError(Exception):
@@ -107,9 +85,12 @@ class _BrokenOffError(Exception):
 class _Session(requests.Session):
   """A session in which every response begins, and ends, within time limits."""
 
-  def __init__(self, limits: Limits, deadline: float, *, verify: bool) -> None:
+  def __init__(
+    self, limits: Limits, deadline: float, *, verify: bool, mirror: str | None
+  ) -> None:
     super().__init__()
     self.verify = verify
+    self._mirror = mirror
     # Servers must send the bytes of the file, without compressing them.
     self.headers['Accept-Encoding'] = 'identity'
     self.limits = limits
@@ -154,7 +135,7 @@ class _Session(requests.Session):
 
     threading.Thread(target=send, daemon=True).start()
     silence = self.limits.silence
-    no_answer = f'no answer within {silence:g} s'
+    no_answer = f'no answer within {silence:g} s{_WAIT_LONGER}'
     try:
       answer = answers.get(timeout=silence)
     except queue.Empty:
@@ -163,6 +144,11 @@ class _Session(requests.Session):
       return answer
     if isinstance(answer, OriginFileError):
       raise answer
+    if isinstance(answer, requests.ConnectTimeout):
+      raise _DeadHostError(
+        f'{self._redirected}no connection within {self.limits.connect:g} s'
+        f'{_WAIT_LONGER}'
+      ) from answer
     if isinstance(answer, requests.Timeout):
       raise _DeadHostError(self._redirected + no_answer) from answer
     raise _explained(answer, url, self._redirected) from answer
@@ -170,15 +156,16 @@ class _Session(requests.Session):
   def _follow(self, url: str, wanted: str) -> requests.Response:
     """Sends requests until one is answered by something else than a redirect.
 
-    Each is a request of its own: a password in a URL goes to its host alone.
+    Each is a request of its own: a password goes to its host alone.
     """
     target = url
     for _ in range(_REDIRECTS):
       response = self.get(
         target,
         headers={'Range': f'bytes={wanted}'} if wanted else {},
+        auth=mirror_address.credentials(self._mirror, target),
         stream=True,
-        timeout=self.limits.silence,
+        timeout=(self.limits.connect, self.limits.silence),
         # Given per request: the environment variable REQUESTS_CA_BUNDLE
         # overrides `verify` of a session, even where it is False.
         verify=self.verify,
@@ -196,12 +183,16 @@ class _Session(requests.Session):
         valid = False
       if not valid or not location:
         raise OriginFileError(
-          f'{_shown(url)}: it redirects to {_quoted(location) or "nothing"},'
+          f'{mirror_address.without_password(url)}: it redirects to {_quoted(location) or "nothing"},'
           ' which is no HTTP address'
         )
-      host = urllib.parse.urlsplit(_shown(target)).netloc
+      host = urllib.parse.urlsplit(
+        mirror_address.without_password(target)
+      ).netloc
       self._redirected = f'it redirects to {host}: '
-    raise OriginFileError(f'{_shown(url)}: its redirects form a loop')
+    raise OriginFileError(
+      f'{mirror_address.without_password(url)}: its redirects form a loop'
+    )
 
   def blocks(self, response: requests.Response) -> Generator[bytes, None, None]:
     """Yields the body as it arrives.
@@ -220,7 +211,9 @@ class _Session(requests.Session):
       before = 0
       while not finished.wait(limits.window):
         if received - before < limits.slowest * limits.window:
-          fault = f'sends less than {limits.slowest:,g} bytes a second'
+          fault = (
+            f'sends less than {limits.slowest:,g} bytes a second{_ALLOW_SLOWER}'
+          )
         elif time.monotonic() > self._deadline:
           fault = _TOO_LONG
         if fault:
@@ -240,7 +233,9 @@ class _Session(requests.Session):
         received += len(block)
         yield block
     except urllib3.exceptions.ReadTimeoutError as error:
-      raise _DeadHostError('stopped sending in the middle of a file') from error
+      raise _DeadHostError(
+        f'stopped sending in the middle of a file{_WAIT_LONGER}'
+      ) from error
     except (urllib3.exceptions.HTTPError, ValueError) as error:
       if not fault:
         raise _BrokenOffError(f'broke off after {received:,} bytes') from error
@@ -260,10 +255,12 @@ def _explained(error: Exception, url: str, redirected: str) -> Exception:
       return _BrokenOffError('broke off before it sent anything')
     if isinstance(cause, http.client.HTTPException | InvalidHeader):
       return OriginFileError(
-        f'{_shown(url)}: its answer is not HTTP: {_quoted(cause)}'
+        f'{mirror_address.without_password(url)}: its answer is not HTTP: {_quoted(cause)}'
       )
   if isinstance(error, ValueError | urllib3.exceptions.LocationValueError):
-    return OriginFileError(f'{_shown(url)}: not a valid URL: {_quoted(error)}')
+    return OriginFileError(
+      f'{mirror_address.without_password(url)}: not a valid URL: {_quoted(error)}'
+    )
   # Errors of requests are OSErrors too, but have no number.
   numbered = [e for e in chain if isinstance(e, OSError) and e.errno]
   reason = _quoted(numbered[0].strerror if numbered else error)
@@ -276,11 +273,6 @@ def _explained(error: Exception, url: str, redirected: str) -> Exception:
   if isinstance(error, OSError | urllib3.exceptions.HTTPError):
     return _DeadHostError(f'{redirected}cannot be reached: {reason}')
   return error
-
-
-def _shown(url: str) -> str:
-  """Returns a URL without the password that it may contain."""
-  return re.sub(r'(?<=//)[^/@]*@', '', url)
 
 
 def _quoted(text: object) -> str:
@@ -305,15 +297,24 @@ class _Task:
 class Client:
   """Fetches files, and sends no request to a host that was found dead."""
 
-  def __init__(self, limits: Limits | None = None, *, verify_ssl: bool = True):
+  def __init__(
+    self,
+    limits: Limits | None = None,
+    *,
+    verify_ssl: bool = True,
+    mirror: str | None = None,
+  ):
     """Makes a client.
 
     Args:
-      limits: The limits at which to give up.
+      limits: The limits at which to give up; those of the user if None.
       verify_ssl: Whether to check the certificates of servers.
+      mirror: The user's mirror. A user and a password in its address are sent
+        to its server alone.
     """
-    self._limits = limits or Limits()
+    self._limits = limits or limits_lib.of_user()
     self._verify_ssl = verify_ssl
+    self._mirror = mirror
     self._dead: dict[str, str] = {}
 
   def fetch(
@@ -343,13 +344,16 @@ class Client:
     """
     address, _, member = url.partition('#')
     try:
-      host = _shown(f'//{urllib.parse.urlsplit(address).netloc}')[2:]
+      parts = urllib.parse.urlsplit(address)
     except ValueError as error:  # As of `http://[::1`.
       raise OriginFileError(
-        f'{_shown(url)}: not a valid URL: {error}'
+        f'{mirror_address.without_password(url)}: not a valid URL: {error}'
       ) from error
-    if host in self._dead:
-      raise OriginFileError(self._dead[host])
+    host = mirror_address.without_password(f'//{parts.netloc}')[2:]
+    # A host whose port for https is closed may answer on that for http.
+    server = f'{parts.scheme}://{host}'
+    if server in self._dead:
+      raise OriginFileError(self._dead[server])
     receive = _receive_member if member else _receive
     task = _Task(file, address, part, advance)
     size = self._limits.largest if file.size is None else file.size
@@ -358,7 +362,12 @@ class Client:
     )
     with disk_errors(part.parent, error=OriginFileError):
       check_free_space(part.parent, (file.size or 0) - _size(part))
-      with _Session(self._limits, deadline, verify=self._verify_ssl) as session:
+      with _Session(
+        self._limits,
+        deadline,
+        verify=self._verify_ssl,
+        mirror=self._mirror,
+      ) as session:
         try:
           continued = _size(part) > 0
           self._persist(receive, session, task)
@@ -368,12 +377,16 @@ class Client:
             self._persist(receive, session, task)
             wrong = _delete_if_wrong(file, part)
         except _DeadHostError as error:
-          self._dead[host] = f'{host}: {error}'
-          raise OriginFileError(self._dead[host]) from error
+          self._dead[server] = f'{host}: {error}'
+          raise OriginFileError(self._dead[server]) from error
         except _BrokenOffError as error:
-          raise OriginFileError(f'{_shown(url)}: {error}') from error
+          raise OriginFileError(
+            f'{mirror_address.without_password(url)}: {error}'
+          ) from error
       if wrong:
-        raise OriginFileError(f'{_shown(url)}: not the file expected: {wrong}')
+        raise OriginFileError(
+          f'{mirror_address.without_password(url)}: not the file expected: {wrong}'
+        )
       part.replace(target)
 
   def _persist(
@@ -398,7 +411,7 @@ class Client:
 
 def _receive(session: _Session, task: _Task) -> None:
   """Receives a file, or the rest of one that `task.part` begins."""
-  file, url = task.file, _shown(task.address)
+  file, url = task.file, mirror_address.without_password(task.address)
   size = _size(task.part)
   with (
     session.answer(task.address, f'{size}-' if size else '') as response,
@@ -455,7 +468,9 @@ def _bad_status(response: requests.Response, task: _Task) -> Exception:
   fault = f'HTTP {status} {_quoted(response.reason or "")}'.rstrip()
   if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
     return _BrokenOffError(fault)
-  return OriginFileError(f'{_shown(task.address)}: {fault}')
+  return OriginFileError(
+    f'{mirror_address.without_password(task.address)}: {fault}'
+  )
 
 
 def _announced(response: requests.Response, start: int) -> int | None:
@@ -470,7 +485,7 @@ def _announced(response: requests.Response, start: int) -> int | None:
 
 def _receive_member(session: _Session, task: _Task) -> None:
   """Receives a member of a zip file without the rest of it."""
-  file, url = task.file, _shown(task.address)
+  file, url = task.file, mirror_address.without_password(task.address)
   with _part_of(session, task, f'-{idx_npz.LARGEST_ZIP_TAIL}') as (
     start,
     blocks,
@@ -532,7 +547,7 @@ def _part_of(
     sent = _RANGE.match(response.headers.get('Content-Range', ''))
     if response.status_code == http.HTTPStatus.OK or not sent:
       raise OriginFileError(
-        f'{_shown(task.address)}: the server does not send parts of files'
+        f'{mirror_address.without_password(task.address)}: the server does not send parts of files'
       )
     yield int(sent[1]), blocks
 

@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import logging
 import math
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
@@ -21,13 +22,22 @@ import numpy as np
 
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import idx_npz
-from cmnist_tfds.origin import conversion, layouts, picture_files, verification
+from cmnist_tfds.origin import (
+  conversion,
+  layouts,
+  mirror_address,
+  picture_files,
+  similar_names,
+  verification,
+)
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin.layouts import Piece
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.origin.verification import Proof
 from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source
+
+_log = logging.getLogger('cmnist_tfds')
 
 # A file may take as many bytes as twice its array and this. An array that was
 # saved without compression takes little more than itself. Labels may take eight
@@ -480,12 +490,17 @@ def _copies(
   yield from locations_lib.copies_on_disk(file, locations)
   if locations.download is None:
     return
+  mirror = mirror_address.parse(locations.mirror) if locations.mirror else None
   for fetched, url in locations_lib.urls(file, locations.mirror):
     try:
       path = pathlib.Path(locations.download(url))
     except OriginFileError as error:
       faults.append(str(error))
       continue
+    if isinstance(mirror, str) and not url.startswith(mirror):
+      _log.warning(
+        'the mirror does not serve %s: %s', file.path, '; '.join(faults)
+      )
     forms = (file, *file.equivalents)
     if fetched in forms:
       yield Copy(fetched, path, cached=True)
@@ -506,6 +521,10 @@ def _describe_missing(
   else:
     looked = ', '.join(map(str, locations.folders)) or 'no folder'
     found = f'{file.path} was not found (looked in: {looked})'
+  if similar := similar_names.describe(file, locations):
+    found += '\nFound under similar names:\n' + '\n'.join(
+      f'- {line}' for line in similar
+    )
   remedy = locations_lib.how_to_get(file, locations.manual_dir)
   return f'{found}\nTo go on, {remedy}'
 

@@ -11,14 +11,12 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
-from cmnist_tfds import paths
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import idx_npz
-from cmnist_tfds.origin import verification
+from cmnist_tfds.origin import mirror_address, verification
 from cmnist_tfds.sources import OriginFile
 
 # Environment variable that holds the user's mirror.
@@ -49,8 +47,9 @@ class Locations:
   def folders(self) -> list[pathlib.Path]:
     """The folders, in the order they are tried."""
     folders = [self.manual_dir] if self.manual_dir else []
-    if self.mirror and not _is_url(self.mirror):
-      folders.append(paths.expanded(self.mirror))
+    mirror = mirror_address.parse(self.mirror) if self.mirror else None
+    if isinstance(mirror, pathlib.Path):
+      folders.append(mirror)
     return folders
 
 
@@ -157,21 +156,27 @@ def urls(
 
   Yields:
     The file at the URL and the URL. The file is `file`, an equivalent of it, or
-    the archive of one of them. A URL `<archive>#<member>` stands for the member
+    the archive of one of them. No URL has the mirror's password. A URL `<archive>#<member>` stands for the member
     alone, for servers that send parts of files.
   """
   forms = (file, *file.equivalents)
-  if mirror and _is_url(mirror):
-    base = mirror.rstrip('/')
+  base = mirror_address.parse(mirror) if mirror else None
+  if isinstance(base, str):
     for form in forms:
       yield form, f'{base}/{form.path}'
       if form.archive:
         yield from _urls_in_archive(form, f'{base}/{form.archive.path}')
   for form in forms:
+    archives = form.archive.urls if form.archive else ()
+    # The whole archive, which is far larger, comes after every home of the
+    # member on its own.
+    for url in archives:
+      yield form, f'{url}#{form.member}'
     for url in form.urls:
       yield form, url
-    for url in form.archive.urls if form.archive else ():
-      yield from _urls_in_archive(form, url)
+    for url in archives:
+      assert form.archive is not None
+      yield form.archive, url
 
 
 def how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
@@ -199,24 +204,3 @@ def _urls_in_archive(
   assert form.archive is not None
   yield form, f'{url}#{form.member}'
   yield form.archive, url
-
-
-def _is_url(mirror: str) -> bool:
-  """Returns whether a mirror is an HTTP base, not a folder.
-
-  Raises:
-    OriginFileError: If it begins like a URL and is none.
-  """
-  if not mirror.startswith(('http://', 'https://')):
-    return False
-  try:
-    parts = urllib.parse.urlsplit(mirror)
-    valid = bool(parts.hostname) and parts.port != 0
-  except ValueError:  # As of `http://[::1`.
-    valid = False
-  if not valid:
-    raise OriginFileError(
-      f'the mirror {mirror}: expected a folder or a URL with a host, such as'
-      ' https://example.org/files'
-    )
-  return True

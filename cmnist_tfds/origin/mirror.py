@@ -64,13 +64,21 @@ def fill(
     OriginFileError: If the folder cannot be written to or lacks space.
     PreparationError: If the folder cannot be locked.
   """
+
+  def fill_one(file: OriginFile) -> Filled:
+    with lock(folder / _LOCK), disk_errors(folder, error=OriginFileError):
+      return _fill_one(file, folder, locations, client, advance)
+
   wanted = _files_to_fetch(sources)
   missing = [f for f in wanted if not _find_in(folder, f)]
   http_client.check_free_space(folder, sum(file.size or 0 for file in missing))
-  for file in wanted:
-    with lock(folder / _LOCK), disk_errors(folder, error=OriginFileError):
-      filled = _fill_one(file, folder, locations, client, advance)
-    yield filled
+  for file, members in wanted.items():
+    in_place = bool(members) and all(_find_in(folder, f) for f in members)
+    filled = None if in_place else fill_one(file)
+    if members and (filled is None or filled.fault):
+      yield from map(fill_one, members)
+    elif filled:
+      yield filled
 
 
 def _fill_one(
@@ -101,20 +109,31 @@ def _find_in(folder: pathlib.Path, file: OriginFile) -> Copy | None:
   )
 
 
-def _files_to_fetch(sources: Iterable[Source]) -> list[OriginFile]:
-  """Returns the files of sources, or an archive for most of its members."""
+def _files_to_fetch(
+  sources: Iterable[Source],
+) -> dict[OriginFile, list[OriginFile]]:
+  """Returns the files of sources, or an archive for most of its members.
+
+  Args:
+    sources: The sources.
+
+  Returns:
+    For each file, the files to fetch where it cannot be had: of an archive, the
+    wanted members, if each has homes of its own.
+  """
   files = {f: s for source in sources for f, s in source.origin_files.items()}
-  wanted = []
+  wanted: dict[OriginFile, list[OriginFile]] = {}
   for file, shape in files.items():
     if file.archive:
-      members = sum(f.size or 0 for f in files if f.archive == file.archive)
+      alone = [f for f in files if f.archive == file.archive]
+      members = sum(f.size or 0 for f in alone)
       # Single members are fetched where they are at most half of the archive.
       # Pictures, and tables that list them, are many members.
       if not shape or 2 * members > (file.archive.size or 0):
-        wanted.append(file.archive)
+        wanted[file.archive] = alone if all(f.urls for f in alone) else []
         continue
-    wanted.append(file)
-  return list(dict.fromkeys(wanted))
+    wanted[file] = []
+  return wanted
 
 
 def _copy(copy: Copy, folder: pathlib.Path) -> str:

@@ -100,9 +100,13 @@ class OriginFile:
       MD5 and size prove the file. A file without any hash is never proved.
     git_blob: Git's SHA-1 of the file, as 40 hexadecimal digits. It covers the
       size, and stands in where the size is not known.
+    reported_sha256: SHA-256 that others have seen and the authors of this
+      package have not computed, None where there is none. The file is proved
+      by it, or by its MD5 and size.
     urls: Where the very same bytes are published: the origin first. It is empty
       for files that a user has.
-    archive: The archive the file is published in; then `urls` is empty.
+    archive: The archive the file is published in. Then `urls` are homes of the
+      file on its own.
     member: The file's name inside `archive`.
     equivalents: Files that hold the same array in another form.
     fingerprint: `origin.verification.fingerprint` of the array in the file, as
@@ -120,6 +124,7 @@ class OriginFile:
   size: int | None = None
   md5: str | None = None
   sha256: str | None = None
+  reported_sha256: str | None = None
   git_blob: str | None = None
   urls: tuple[str, ...] = ()
   archive: OriginFile | None = None
@@ -627,6 +632,7 @@ _FILE: dict[str, _Check] = {
   'size': _at_least(1),
   'md5': _hexadecimal(32),
   'sha256': _hexadecimal(64),
+  'reported_sha256': _hexadecimal(64),
   'git_blob': _hexadecimal(40),
   'urls': _list_of(_url),
   'member': _text,
@@ -683,8 +689,8 @@ def _file(
   )
   if 'md5' in found and not found.keys() & {'sha256', 'size', 'git_blob'}:
     place.fail('MD5 alone does not prove a file; add its sha256 or its size')
-  if 'urls' in found and bool(found['urls']) == ('member' in found):
-    place.fail('give either urls, or its member of the archive')
+  if 'urls' in found and not found['urls'] and 'member' not in found:
+    place.fail('give urls, or its member of the archive')
   if 'member' in found:
     if around.archive is None:
       place.inside('member').fail('there is no archive; declare one')

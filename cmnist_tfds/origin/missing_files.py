@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Describes missing files together: their sizes, and how to get them."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+from collections.abc import Iterable, Iterator
+
+from cmnist_tfds.origin import locations as locations_lib
+from cmnist_tfds.origin.locations import Locations
+from cmnist_tfds.sources import OriginFile, Source
+
+
+def group_of(file: OriginFile) -> str:
+  """Returns what a file comes with: its archive, else its folder."""
+  if file.archive:
+    return file.archive.path
+  return file.path.rpartition('/')[0] or file.path
+
+
+def how_to_get(files: Iterable[OriginFile], folder: pathlib.Path | None) -> str:
+  """Describes how a user gets the files of a group and where to put them.
+
+  Args:
+    files: Files of one group, at least one.
+    folder: The manual folder, or None if it is not known.
+
+  Returns:
+    The end of a sentence, as `locations.how_to_get` returns it for one file.
+  """
+  published = list(dict.fromkeys(file.archive or file for file in files))
+  homes = {file.urls[0].rpartition('/')[0] for file in published if file.urls}
+  folders = {file.path.rpartition('/')[0] for file in published}
+  together = len(published) > 1 and len(folders) == 1 and len(homes) == 1
+  if not together or any(file.beside for file in published):
+    return ' '.join(locations_lib.how_to_get(f, folder) for f in published)
+  return (
+    f'get each from {homes.pop()}/<name> and put it at'
+    f' {folder or "<manual_dir>"}/{folders.pop()}/<name>.'
+  )
+
+
+def describe(sources: Iterable[Source], locations: Locations) -> Iterator[str]:
+  """Describes the files of sources that are not on disk.
+
+  Args:
+    sources: The sources.
+    locations: The locations to look in. Nothing is downloaded or verified.
+
+  Yields:
+    Lines: for each group its name, then its files with their sizes, then what
+    to do.
+  """
+  missing = [
+    file
+    for source in sources
+    for file in source.origin_files
+    if not _is_there(file, locations)
+  ]
+  missing.sort(key=group_of)
+  for group, grouped in itertools.groupby(missing, group_of):
+    files = list(grouped)
+    yield f'{group}:'
+    for file in files:
+      size = f', {file.size:,} bytes' if file.size else ''
+      yield f'- {file.name}{size}'
+    yield f'  To go on, {how_to_get(files, locations.manual_dir)}'
+
+
+def _is_there(file: OriginFile, locations: Locations) -> bool:
+  """Returns whether a file, or a folder of pictures, is on disk."""
+  folders = locations_lib.folders(file, locations)
+  return any((folder / file.path).exists() for folder in folders) or any(
+    locations_lib.copies_on_disk(file, locations)
+  )

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks that the places a user has named hold something of use."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Iterable
+
+from cmnist_tfds import paths
+from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.origin import locations, mirror_address
+from cmnist_tfds.origin.locations import Locations
+from cmnist_tfds.sources import SOURCES, Source
+
+
+def check(
+  manual_dir: str | None,
+  mirror: str | None,
+  sources: Iterable[Source] = (),
+) -> None:
+  """Checks the places before anything is downloaded.
+
+  An HTTP address is not asked: it is used for each file that it serves.
+
+  Args:
+    manual_dir: The manual folder if the user has named one.
+    mirror: The user's mirror.
+    sources: Sources whose files are of use, besides those of the paper.
+
+  Raises:
+    OriginFileError: If a mirror is no address, or a folder does not exist or
+      holds no origin file.
+  """
+  wanted = dict.fromkeys([*SOURCES, *sources])
+  folders: dict[str, pathlib.Path] = {}
+  if manual_dir:
+    folders['manual_dir'] = paths.expanded(manual_dir)
+  named = mirror_address.parse(mirror) if mirror else None
+  if isinstance(named, pathlib.Path):
+    folders['mirror'] = named
+  for name, folder in folders.items():
+    if not folder.is_dir():
+      what = 'is no folder' if folder.exists() else 'does not exist'
+      raise OriginFileError(
+        f'the {name} {folder} {what}. Correct it, or leave it out'
+      )
+    if not any(_holds(folder, source) for source in wanted):
+      raise OriginFileError(
+        f'the {name} {folder} holds no origin file. Expected, for example,'
+        f' {folder / "fashion_mnist/train-images-idx3-ubyte.gz"}. Put files'
+        ' there, correct the path, or leave it out'
+      )
+
+
+def _holds(folder: pathlib.Path, source: Source) -> bool:
+  """Returns whether a folder holds a file, or pictures, of a source."""
+  found_in = Locations(manual_dir=folder)
+  # What lies beside a declaration is not in the folder.
+  files = (dataclasses.replace(f, beside=None) for f in source.origin_files)
+  return any(
+    (folder / file.path).exists()
+    or any(locations.copies_on_disk(file, found_in))
+    for file in files
+  )
