@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cmnist_tfds import origin, paths, subsets
 from cmnist_tfds import sources as sources_lib
+from cmnist_tfds.cache import store
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.load import prepared
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare, open_subset
 from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.origin import packings, recreation
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
 
@@ -203,6 +205,8 @@ def origin_locations(args: argparse.Namespace) -> origin.Locations:
     cached=lambda file: download_manager.cached_file(
       download_dir, file, mirror
     ),
+    known_caches=packings.known_caches(download_dir),
+    learnt=store.cache_dir() / recreation.LEARNT,
   )
 
 
