@@ -319,7 +319,6 @@ def read_copy(
   Raises:
     OriginFileError: If the copy is damaged or not the right file.
   """
-
   if pixel_tables.is_table(copy.path):
     return _read_table(copy, shape, learnt)
 
@@ -374,9 +373,10 @@ def _prove_array(
     if file.fingerprint is not None:
       if found == file.fingerprint:
         return Proof.FINGERPRINT
-    elif found not in _fingerprints():
-      if proof := recreation.recreate(file, form, learnt):
-        return proof
+    elif found not in _fingerprints() and (
+      proof := recreation.recreate(file, form, learnt)
+    ):
+      return proof
   return None
 
 

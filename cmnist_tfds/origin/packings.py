@@ -84,14 +84,25 @@ def find(
 
 
 def is_namesake(copy: Copy) -> bool:
-  """Returns whether a copy has the name of the file, in whatever packing."""
+  """Returns whether the names of a copy say that it is the file.
+
+  Several sources have files of the same name, so the name of the source must be
+  in the path as well.
+
+  Args:
+    copy: The copy, in whatever packing.
+  """
   name = copy.member or copy.path.name
-  return _is_namesake(name.rpartition('/')[2], copy.file)
+  return _letters(copy.file.path.partition('/')[0]) in _letters(
+    f'{copy.path}{copy.member}'
+  ) and _is_namesake(name.rpartition('/')[2], copy.file)
 
 
-def _roots(
-  file: OriginFile, locations: Locations
-) -> Iterator[pathlib.Path]:
+def _letters(text: str) -> str:
+  return re.sub('[^a-z0-9]', '', text.lower())
+
+
+def _roots(file: OriginFile, locations: Locations) -> Iterator[pathlib.Path]:
   for folder in locations_lib.folders(file, locations):
     yield folder
     # The user may have named the folder of another source beside it.

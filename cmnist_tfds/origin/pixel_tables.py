@@ -54,9 +54,7 @@ def may_hold(path: pathlib.Path, shape: tuple[int, ...]) -> bool:
   return shape[0] <= count <= _MOST_TIMES * shape[0]
 
 
-def arrays(
-  path: pathlib.Path, shape: tuple[int, ...]
-) -> Iterator[np.ndarray]:
+def arrays(path: pathlib.Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
   """Yields the arrays that a table may stand for.
 
   Args:
