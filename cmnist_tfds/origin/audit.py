@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Iterable, Iterator
 
 from cmnist_tfds.errors import OriginFileError
-from cmnist_tfds.origin import load_split, packings, verification
+from cmnist_tfds.origin import load_split, packings, recreation, verification
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.origin.verification import Proof
@@ -113,7 +113,14 @@ def _audit_file(
     if packings.is_namesake(copy):
       wrong = wrong or finding
   missing = 'missing: ' + locations_lib.how_to_get(file, locations.manual_dir)
-  return wrong or Finding(file, fault=missing)
+  learnt = recreation.read_learnt(locations.learnt).get(file.path, {})
+  return wrong or Finding(
+    file,
+    fault=missing,
+    fingerprint=str(learnt['fingerprint'])
+    if hashes and 'fingerprint' in learnt
+    else None,
+  )
 
 
 def _examine(
