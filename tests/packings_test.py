@@ -240,6 +240,15 @@ def test_a_table_of_train_and_test_has_both(tmp_path):
   made.assert_read(_load(made.source, 'test', tmp_path), 'test')
 
 
+def test_a_table_of_upright_images_gives_those_of_the_file(tmp_path):
+  made = synthetic.make(form='zip')
+  files = made.source.splits['train'].files
+  images, labels = made.arrays['train']
+  arrays = (images.transpose(0, 2, 1), labels)
+  _pack_csv(tmp_path, dict(zip(files, arrays, strict=True)))
+  made.assert_read(_load(made.source, 'train', tmp_path))
+
+
 def test_a_folder_too_deep_will_do(tmp_path):
   made = synthetic.make()
   made.write(tmp_path)

@@ -101,7 +101,7 @@ def _audit_file(
   wrong = None
   copies = itertools.chain(
     locations_lib.copies_on_disk(file, locations),
-    packings.find(file, shape, locations),
+    packings.packed_copies(file, shape, locations),
   )
   for copy in copies:
     finding = _examine(

@@ -505,7 +505,7 @@ def _read_packed(
   faults: list[str],
 ) -> tuple[_T, Proof] | None:
   """Reads the array of a file from another packing, only if it is proved."""
-  for copy in packings.find(file, shape, locations) if shape else ():
+  for copy in packings.packed_copies(file, shape, locations) if shape else ():
     try:
       found, proof = read(copy)
     except OriginFileError as error:

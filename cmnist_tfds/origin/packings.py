@@ -53,7 +53,7 @@ def known_caches(download_dir: pathlib.Path) -> tuple[pathlib.Path, ...]:
   return (download_dir / 'extracted', pathlib.Path(home) / 'datasets')
 
 
-def find(
+def packed_copies(
   file: OriginFile, shape: tuple[int, ...], locations: Locations
 ) -> Iterator[Copy]:
   """Yields files that may hold the array of an origin file.
