@@ -18,6 +18,7 @@ _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _COUNTED = {
   'fault of a host': 'faults of hosts',
   'kill': 'kills',
+  'packing': 'packings of files',
   'simultaneous run': 'simultaneous runs',
   'surroundings': 'surroundings',
 }

@@ -22,12 +22,13 @@ import tensorflow_datasets.public_api as tfds
 from etils import epath
 
 from cmnist_tfds import origin, paths
+from cmnist_tfds.cache import store
 from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.locks import lock
 from cmnist_tfds.origin import locations as locations_lib
-from cmnist_tfds.origin import named_places
+from cmnist_tfds.origin import named_places, packings, recreation
 from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.sources import SOURCES, OriginFile, Source
 
@@ -87,6 +88,8 @@ def locations_on_disk(
     manual_dir=paths.expanded(manual_dir or folder / 'manual'),
     mirror=mirror,
     cached=lambda file: cached_file(folder, file, mirror),
+    known_caches=packings.known_caches(folder),
+    learnt=store.cache_dir() / recreation.LEARNT,
   )
 
 
@@ -166,6 +169,11 @@ class OriginDownloadManager(tfds.download.DownloadManager):
       mirror=self._mirror,
       cached=self.cached,
       download=self.download,
+      # To download again means not to use what is there already.
+      known_caches=()
+      if self._force_download
+      else packings.known_caches(pathlib.Path(self.download_dir)),
+      learnt=store.cache_dir() / recreation.LEARNT,
     )
 
   def check_named_places(self, sources: Iterable[Source]) -> None:

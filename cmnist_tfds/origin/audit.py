@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import pathlib
 from collections.abc import Iterable, Iterator
 
 from cmnist_tfds.errors import OriginFileError
-from cmnist_tfds.origin import load_split, verification
+from cmnist_tfds.origin import load_split, packings, recreation, verification
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.origin.verification import Proof
@@ -98,17 +100,37 @@ def _audit_file(
 ) -> Finding:
   """Examines the copies of a file until one is right."""
   wrong = None
-  for copy in locations_lib.copies_on_disk(file, locations):
-    finding = _examine(file, copy, shape, hashes=hashes)
+  copies = itertools.chain(
+    locations_lib.copies_on_disk(file, locations),
+    packings.packed_copies(file, shape, locations),
+  )
+  for copy in copies:
+    finding = _examine(
+      file, copy, shape, hashes=hashes, learnt=locations.learnt
+    )
     if not finding.fault:
       return finding
-    wrong = wrong or finding
+    # Arrays of other sources have the same shape.
+    if packings.is_namesake(copy):
+      wrong = wrong or finding
   missing = 'missing: ' + locations_lib.how_to_get(file, locations.manual_dir)
-  return wrong or Finding(file, fault=missing)
+  learnt = recreation.read_learnt(locations.learnt).get(file.path, {})
+  return wrong or Finding(
+    file,
+    fault=missing,
+    fingerprint=str(learnt['fingerprint'])
+    if hashes and 'fingerprint' in learnt
+    else None,
+  )
 
 
 def _examine(
-  file: OriginFile, copy: Copy, shape: tuple[int, ...], *, hashes: bool
+  file: OriginFile,
+  copy: Copy,
+  shape: tuple[int, ...],
+  *,
+  hashes: bool,
+  learnt: pathlib.Path | None,
 ) -> Finding:
   try:
     with copy.open() as (stream, size):
@@ -122,10 +144,11 @@ def _examine(
   fault, fingerprint = '', None
   if proof is None:
     try:
-      _, proof = load_split.read_copy(copy, shape)
+      array, proof = load_split.read_copy(copy, shape, learnt=learnt)
+      fingerprint = verification.fingerprint(array) if hashes else None
     except OriginFileError as error:
       fault = str(error)
-  if hashes:
+  if hashes and fingerprint is None:
     fingerprint = _fingerprint(copy, shape)
   return Finding(file, copy, size, proof, fault, sha256, fingerprint)
 

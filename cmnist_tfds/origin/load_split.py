@@ -26,7 +26,10 @@ from cmnist_tfds.origin import (
   conversion,
   layouts,
   mirror_address,
+  packings,
   picture_files,
+  pixel_tables,
+  recreation,
   similar_names,
   verification,
 )
@@ -35,7 +38,13 @@ from cmnist_tfds.origin.layouts import Piece
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.origin.verification import Proof
-from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source
+from cmnist_tfds.sources import (
+  IMAGE_SIZE,
+  SOURCES,
+  OriginFile,
+  Source,
+  registry,
+)
 
 _log = logging.getLogger('cmnist_tfds')
 
@@ -56,6 +65,8 @@ _FEW = 100
 
 # Bytes that are read at a time.
 _BLOCK = 1 << 19
+
+_log = logging.getLogger('cmnist_tfds')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -270,7 +281,9 @@ class _Reader:
 
   def array(self, file: OriginFile, shape: tuple[int, ...]) -> np.ndarray:
     """Returns the array in a file."""
-    return self._read(file, functools.partial(read_copy, shape=shape))
+    learnt = self._locations.learnt
+    read = functools.partial(read_copy, shape=shape, learnt=learnt)
+    return self._read(file, read, shape)
 
   def content(self, file: OriginFile) -> bytes:
     """Returns the bytes of a file."""
@@ -319,10 +332,17 @@ class _Reader:
     self.proofs[file.path] = proof
 
   def _read(
-    self, file: OriginFile, read: Callable[..., tuple[_T, Proof]]
+    self,
+    file: OriginFile,
+    read: Callable[..., tuple[_T, Proof]],
+    shape: tuple[int, ...] = (),
   ) -> _T:
     found, proof = _read_file(
-      file, read, self._locations, allow_unverified=self._allow_unverified
+      file,
+      read,
+      self._locations,
+      shape,
+      allow_unverified=self._allow_unverified,
     )
     self.proofs[file.path] = proof
     return found
@@ -346,7 +366,11 @@ def find_proved_copy(file: OriginFile, locations: Locations) -> Copy | None:
 
 
 def read_copy(
-  copy: Copy, shape: tuple[int, ...], *, allow_unverified: bool = False
+  copy: Copy,
+  shape: tuple[int, ...],
+  *,
+  allow_unverified: bool = False,
+  learnt: pathlib.Path | None = None,
 ) -> tuple[np.ndarray, Proof]:
   """Verifies a copy of an origin file and reads the array in it.
 
@@ -357,7 +381,9 @@ def read_copy(
     copy: The copy.
     shape: The expected shape of the array.
     allow_unverified: Whether to accept an array that nothing proves, even if
-      its first axis is shorter.
+      its first axis is shorter. Nothing but the right array is accepted from a
+      table of pixels.
+    learnt: JSON file for what `recreation` learns.
 
   Returns:
     The array as it is in the file, and its proof.
@@ -365,6 +391,8 @@ def read_copy(
   Raises:
     OriginFileError: If the copy is damaged or not the right file.
   """
+  if pixel_tables.is_table(copy.path):
+    return _read_table(copy, shape, learnt)
 
   def check_shape(found: tuple[int, ...]) -> None:
     shorter_allowed = allow_unverified and len(found) == len(shape)
@@ -388,7 +416,51 @@ def read_copy(
       integers=len(shape) <= 2,
     )
 
-  return _decode(copy, decode, largest, allow_unverified=allow_unverified)
+  return _decode(
+    copy, decode, largest, allow_unverified=allow_unverified, learnt=learnt
+  )
+
+
+def _read_table(
+  copy: Copy, shape: tuple[int, ...], learnt: pathlib.Path | None
+) -> tuple[np.ndarray, Proof]:
+  """Reads the array of an origin file from a table of its pixels."""
+  try:
+    for array in pixel_tables.arrays(copy.path, shape):
+      if proof := _prove_array(copy.file, array, learnt):
+        return array, proof
+  except OriginFileError as error:
+    raise OriginFileError(f'{copy}: {error}') from error
+  raise OriginFileError(f'{copy}: its content is not that of {copy.file.path}')
+
+
+def _prove_array(
+  file: OriginFile, array: np.ndarray, learnt: pathlib.Path | None
+) -> Proof | None:
+  """Proves that an array is the one in a published file."""
+  # Others save labels as integers of eight bytes.
+  narrow = array.astype(np.uint8) if array.ndim == 1 else array
+  for form in (array, narrow) if (narrow == array).all() else (array,):
+    found = verification.fingerprint(form)
+    if file.fingerprint is not None:
+      if found == file.fingerprint:
+        return Proof.FINGERPRINT
+    elif found not in _fingerprints() and (
+      proof := recreation.recreate(file, form, learnt)
+    ):
+      return proof
+  return None
+
+
+@functools.cache
+def _fingerprints() -> frozenset[str]:
+  """Returns the fingerprints of known files, which are no others."""
+  return frozenset(
+    file.fingerprint
+    for source in (*SOURCES, *registry.extensions())
+    for file in source.origin_files
+    if file.fingerprint
+  )
 
 
 def _read_content(
@@ -413,6 +485,7 @@ def _decode(
   largest: int,
   *,
   allow_unverified: bool,
+  learnt: pathlib.Path | None = None,
 ) -> tuple[_T, Proof]:
   """Verifies a copy of an origin file while a function decodes it."""
   file, wrong = copy.file, None
@@ -437,13 +510,8 @@ def _decode(
         wrong = verification.recognize_wrong_file(file, stream, size)
   except OriginFileError as error:
     raise OriginFileError(f'{copy}: {error}') from error
-  if (
-    proof is None
-    and file.fingerprint is not None
-    and isinstance(found, np.ndarray)
-    and verification.fingerprint(found) == file.fingerprint
-  ):
-    proof = Proof.FINGERPRINT
+  if proof is None and isinstance(found, np.ndarray):
+    proof = _prove_array(file, found, learnt)
   if proof is None:
     if not allow_unverified:
       raise OriginFileError(
@@ -466,6 +534,7 @@ def _read_file(
   file: OriginFile,
   read: Callable[..., tuple[_T, Proof]],
   locations: Locations,
+  shape: tuple[int, ...],
   *,
   allow_unverified: bool,
 ) -> tuple[_T, Proof]:
@@ -474,20 +543,57 @@ def _read_file(
   if allow_unverified and (proved := find_proved_copy(file, locations)):
     return read(proved)
   faults: list[str] = []
-  for copy in _copies(file, locations, faults):
+  on_disk = locations_lib.copies_on_disk(file, locations)
+  if (found := _read_first(on_disk, read, allow_unverified, faults)) is None:
+    found = _read_packed(file, read, locations, shape, faults)
+  if found is None:
+    downloads = _downloads(file, locations, faults)
+    found = _read_first(downloads, read, allow_unverified, faults)
+  if found is not None:
+    return found
+  raise OriginFileError(_describe_missing(file, locations, faults))
+
+
+def _read_first(
+  copies: Iterable[Copy],
+  read: Callable[..., tuple[_T, Proof]],
+  allow_unverified: bool,
+  faults: list[str],
+) -> tuple[_T, Proof] | None:
+  for copy in copies:
     try:
       return read(copy, allow_unverified=allow_unverified)
     except OriginFileError as error:
       remedy = '. Delete it to fetch it anew' if copy.cached else ''
       faults.append(f'{error}{remedy}')
-  raise OriginFileError(_describe_missing(file, locations, faults))
+  return None
 
 
-def _copies(
+def _read_packed(
+  file: OriginFile,
+  read: Callable[..., tuple[_T, Proof]],
+  locations: Locations,
+  shape: tuple[int, ...],
+  faults: list[str],
+) -> tuple[_T, Proof] | None:
+  """Reads the array of a file from another packing, only if it is proved."""
+  for copy in packings.packed_copies(file, shape, locations) if shape else ():
+    try:
+      found, proof = read(copy)
+    except OriginFileError as error:
+      # Arrays of other sources have the same shape.
+      if packings.is_namesake(copy):
+        faults.append(str(error))
+      continue
+    _log.warning('Read %s from %s (proof: %s).', file.path, copy, proof.value)
+    return found, proof
+  return None
+
+
+def _downloads(
   file: OriginFile, locations: Locations, faults: list[str]
 ) -> Iterator[Copy]:
-  """Yields copies on disk, then downloads; appends failures to `faults`."""
-  yield from locations_lib.copies_on_disk(file, locations)
+  """Yields downloads; appends failures to `faults`."""
   if locations.download is None:
     return
   mirror = mirror_address.parse(locations.mirror) if locations.mirror else None

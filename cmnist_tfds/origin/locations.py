@@ -36,12 +36,16 @@ class Locations:
     download: Fetches a file from one of the URLs that `urls` yields and returns
       its local path. Raises OriginFileError if it cannot. With None nothing is
       downloaded.
+    known_caches: Folders in which other programs keep the same files.
+    learnt: JSON file for what `recreation` learns; None keeps nothing.
   """
 
   manual_dir: pathlib.Path | None = None
   mirror: str | None = None
   cached: Callable[[OriginFile], os.PathLike[str] | None] = lambda file: None
   download: Callable[[str], os.PathLike[str]] | None = None
+  known_caches: tuple[pathlib.Path, ...] = ()
+  learnt: pathlib.Path | None = None
 
   @property
   def folders(self) -> list[pathlib.Path]:

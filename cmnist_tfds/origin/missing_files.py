@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Iterable, Iterator
 
 from cmnist_tfds.origin import locations as locations_lib
+from cmnist_tfds.origin import packings
 from cmnist_tfds.origin.locations import Locations
 from cmnist_tfds.sources import OriginFile, Source
 
@@ -55,8 +56,8 @@ def describe(sources: Iterable[Source], locations: Locations) -> Iterator[str]:
   missing = [
     file
     for source in sources
-    for file in source.origin_files
-    if not _is_there(file, locations)
+    for file, shape in source.origin_files.items()
+    if not _is_there(file, shape, locations)
   ]
   missing.sort(key=group_of)
   for group, grouped in itertools.groupby(missing, group_of):
@@ -68,9 +69,13 @@ def describe(sources: Iterable[Source], locations: Locations) -> Iterator[str]:
     yield f'  To go on, {how_to_get(files, locations.manual_dir)}'
 
 
-def _is_there(file: OriginFile, locations: Locations) -> bool:
+def _is_there(
+  file: OriginFile, shape: tuple[int, ...], locations: Locations
+) -> bool:
   """Returns whether a file, or a folder of pictures, is on disk."""
   folders = locations_lib.folders(file, locations)
-  return any((folder / file.path).exists() for folder in folders) or any(
-    locations_lib.copies_on_disk(file, locations)
+  return (
+    any((folder / file.path).exists() for folder in folders)
+    or any(locations_lib.copies_on_disk(file, locations))
+    or any(packings.packed_copies(file, shape, locations))
   )

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from cmnist_tfds import paths
 from cmnist_tfds.errors import OriginFileError
-from cmnist_tfds.origin import locations, mirror_address
+from cmnist_tfds.origin import locations, mirror_address, packings
 from cmnist_tfds.origin.locations import Locations
 from cmnist_tfds.sources import SOURCES, Source
 
@@ -57,9 +57,13 @@ def _holds(folder: pathlib.Path, source: Source) -> bool:
   """Returns whether a folder holds a file, or pictures, of a source."""
   found_in = Locations(manual_dir=folder)
   # What lies beside a declaration is not in the folder.
-  files = (dataclasses.replace(f, beside=None) for f in source.origin_files)
+  files = {
+    dataclasses.replace(file, beside=None): shape
+    for file, shape in source.origin_files.items()
+  }
   return any(
     (folder / file.path).exists()
     or any(locations.copies_on_disk(file, found_in))
-    for file in files
+    or any(packings.packed_copies(file, shape, found_in))
+    for file, shape in files.items()
   )

@@ -46,12 +46,15 @@ class Proof(str, enum.Enum):
     SHA256: Its SHA-256 is the published one.
     MD5: Its MD5 and its size are the published ones. Where the size is not
       published, Git's hash of the file takes its place.
+    RECREATED: The file is not the published one, but making that one again from
+      the array in it gives the published hash.
     FINGERPRINT: The file is not the published one, but the array in it is.
     NONE: Nothing proves it. The user allowed unverified files.
   """
 
   SHA256 = 'sha256'
   MD5 = 'md5'
+  RECREATED = 're-created'
   FINGERPRINT = 'fingerprint'
   NONE = 'unverified'
 
