@@ -387,6 +387,15 @@ def test_what_was_learnt_is_reported(tmp_path):
   assert found().fingerprint == fingerprint(array)
 
 
+def test_without_a_known_size_the_search_is_short():
+  file, array = _emnist_like(seconds=1)
+  file = dataclasses.replace(
+    file, path='notmnist/train-images-idx3-ubyte.gz', size=None
+  )
+  # It would go on for a minute.
+  assert recreation.recreate(file, array) is None
+
+
 # The published files that are made again in little time.
 _REMADE = [
   'kannada_mnist/X_kannada_MNIST_test.npz',
