@@ -387,6 +387,14 @@ def test_what_was_learnt_is_reported(tmp_path):
   assert found().fingerprint == fingerprint(array)
 
 
+def test_without_a_known_size_the_search_is_short():
+  file, array = _emnist_like(seconds=_TIME)
+  near, near_array = _emnist_like(seconds=_TIME - 20)
+  file, near = (dataclasses.replace(f, size=None) for f in (file, near))
+  assert recreation.recreate(file, array) is None
+  assert recreation.recreate(near, near_array) is Proof.RECREATED
+
+
 # The published files that are made again in little time.
 _REMADE = [
   'kannada_mnist/X_kannada_MNIST_test.npz',

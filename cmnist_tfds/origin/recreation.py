@@ -36,6 +36,10 @@ LEARNT = 'learnt.json'
 # Seconds for which the time in the header of a gzip file is searched.
 _SEARCH = 60
 
+# Seconds from a known time where the size of the file does not tell whether the
+# search is worth while.
+_REACH = 30
+
 # The times in the headers of gzip files, in seconds since 1970, where files of
 # the set were at hand. Missing files were written near them.
 _TIMES = {
@@ -155,7 +159,8 @@ def _times(file: OriginFile, folder: str, known: object) -> Iterator[int]:
   near = [t for name, t in of_set.items() if name.startswith(stem)]
   tried = set()
   starts = sorted(set(near or of_set.values()))
-  for distance in range(1 << 20):
+  # Without a known size, every array is searched for.
+  for distance in range(_REACH if file.size is None else 1 << 20):
     for start in starts:
       for seconds in (start - distance, start + distance):
         if seconds not in tried:
