@@ -83,7 +83,8 @@ def dataset_info(
     builder=builder,
     description=builder.get_metadata().description,
     features=tfds.features.FeaturesDict(
-      {feature.name: _feature(feature, subset) for feature in schema.FEATURES}
+      {feature.name: _feature(feature, subset) for feature in schema.FEATURES},
+      doc='one image and what it shows',
     ),
     supervised_keys=(schema.IMAGE.name, schema.LABEL.name),
     homepage=subsets.HOMEPAGE,

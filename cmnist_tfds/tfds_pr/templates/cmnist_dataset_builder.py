@@ -259,26 +259,29 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def _info(self) -> tfds.core.DatasetInfo:
     members = self.builder_config.members
     return self.dataset_info_from_configs(
-        features=tfds.features.FeaturesDict({
-            'image': tfds.features.Image(
-                shape=(28, 28, 1), doc='28 x 28 grey pixels, upright'
-            ),
-            'label': tfds.features.ClassLabel(
-                names=[
-                    source.class_names[label - source.first_label]
-                    for source, labels in members
-                    for label in labels
-                ],
-                doc='number of the class in the subset',
-            ),
-            'source': tfds.features.ClassLabel(
-                names=[source.key for source, _ in members],
-                doc='number of the source in the subset',
-            ),
-            'source_label': tfds.features.Scalar(
-                dtype=np.int64, doc='raw label in the files of the source'
-            ),
-        }),
+        features=tfds.features.FeaturesDict(
+            {
+                'image': tfds.features.Image(
+                    shape=(28, 28, 1), doc='28 x 28 grey pixels, upright'
+                ),
+                'label': tfds.features.ClassLabel(
+                    names=[
+                        source.class_names[label - source.first_label]
+                        for source, labels in members
+                        for label in labels
+                    ],
+                    doc='number of the class in the subset',
+                ),
+                'source': tfds.features.ClassLabel(
+                    names=[source.key for source, _ in members],
+                    doc='number of the source in the subset',
+                ),
+                'source_label': tfds.features.Scalar(
+                    dtype=np.int64, doc='raw label in the files of the source'
+                ),
+            },
+            doc='one image and what it shows',
+        ),
         supervised_keys=('image', 'label'),
         homepage=_HOMEPAGE,
         license='; '.join(f'{s.title}: {s.license}' for s, _ in members),
