@@ -21,7 +21,12 @@ import tqdm
 
 from cmnist_tfds import interrupts, paths, streams
 from cmnist_tfds.disk_errors import format_size
-from cmnist_tfds.errors import CmnistError, OriginFileError, PreparationError
+from cmnist_tfds.errors import (
+  CmnistError,
+  NamedPlaceError,
+  OriginFileError,
+  PreparationError,
+)
 from cmnist_tfds.load import prepared
 from cmnist_tfds.origin import mirror_of_user, missing_files
 from cmnist_tfds.origin.limits import Limits
@@ -275,6 +280,8 @@ def _build_one(subset: Subset, options: Options) -> Outcome:
       error='there is not enough memory. Close other programs, or build fewer'
       ' subsets at the same time',
     )
+  except NamedPlaceError as error:
+    return Outcome(subset, error=str(error))
   except OriginFileError as error:
     found_in = download_manager.locations_on_disk(
       options.download_dir or paths.data_root(options.data_dir) / 'downloads',

@@ -40,6 +40,10 @@ class OriginFileError(CmnistError):
   """An origin file that is missing, damaged, or not the one expected."""
 
 
+class NamedPlaceError(OriginFileError):
+  """A folder or an address that the user named and that is of no use."""
+
+
 class PreparationError(CmnistError):
   """A dataset that cannot be prepared or written as asked."""
 

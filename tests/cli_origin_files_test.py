@@ -26,7 +26,8 @@ def run(monkeypatch, capsys, tmp_path):
   return run
 
 
-def test_verify_tells_of_right_files(run, tmp_path):
+def test_verify_tells_of_right_files(run, tmp_path, monkeypatch):
+  monkeypatch.setenv('COLUMNS', '500')
   made = synthetic.make()
   made.write(tmp_path)
   status, lines, _ = run(made, 'verify', '--manual_dir', tmp_path)

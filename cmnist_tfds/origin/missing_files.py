@@ -77,5 +77,8 @@ def _is_there(
   return (
     any((folder / file.path).exists() for folder in folders)
     or any(locations_lib.copies_on_disk(file, locations))
-    or any(packings.packed_copies(file, shape, locations))
+    # Arrays of other sources have the same shape.
+    or any(
+      map(packings.is_namesake, packings.packed_copies(file, shape, locations))
+    )
   )

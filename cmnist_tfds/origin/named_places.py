@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Iterable
 
 from cmnist_tfds import paths
-from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.errors import NamedPlaceError
 from cmnist_tfds.origin import locations, mirror_address, packings
 from cmnist_tfds.origin.locations import Locations
 from cmnist_tfds.sources import SOURCES, Source
@@ -29,7 +29,7 @@ def check(
     sources: Sources whose files are of use, besides those of the paper.
 
   Raises:
-    OriginFileError: If a mirror is no address, or a folder does not exist or
+    NamedPlaceError: If a mirror is no address, or a folder does not exist or
       holds no origin file.
   """
   wanted = dict.fromkeys([*SOURCES, *sources])
@@ -42,11 +42,11 @@ def check(
   for name, folder in folders.items():
     if not folder.is_dir():
       what = 'is no folder' if folder.exists() else 'does not exist'
-      raise OriginFileError(
+      raise NamedPlaceError(
         f'the {name} {folder} {what}. Correct it, or leave it out'
       )
     if not any(_holds(folder, source) for source in wanted):
-      raise OriginFileError(
+      raise NamedPlaceError(
         f'the {name} {folder} holds no origin file. Expected, for example,'
         f' {folder / "fashion_mnist/train-images-idx3-ubyte.gz"}. Put files'
         ' there, correct the path, or leave it out'
