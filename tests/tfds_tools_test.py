@@ -188,7 +188,13 @@ def test_surrounding_structure_for_pytorch(sample_dir, split):
   pytest.importorskip('torch')
   from cmnist_tfds.load.torch_dataset import CMNIST
 
-  with pytest.raises(SplitError, match=r'A split is a string .*even_splits'):
+  # As with torchvision, no split means that `train` tells it.
+  error, message = (
+    (TypeError, r'either a split, .* or train=True')
+    if split is None
+    else (SplitError, r'A split is a string .*even_splits')
+  )
+  with pytest.raises(error, match=message):
     CMNIST('X-12', split, data_dir=sample_dir, sample=True)
 
 

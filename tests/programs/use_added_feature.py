@@ -44,7 +44,9 @@ prepared = find_prepared(
   cmnist_tfds.subset('X-12'), data_dir=data_dir, sample=True
 )
 assert prepared is not None
-assert '`parity`' in hub.dataset_card([prepared])
+hub.publish([prepared], data_dir / 'published')
+card = (data_dir / 'published/README.md').read_text('utf-8')
+assert '- `parity`' in card and '"name": "parity"' in card
 folder = data_dir / 'croissant'
 croissant.export_croissant(prepared, folder)
 records = list(
