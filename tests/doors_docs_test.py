@@ -48,5 +48,5 @@ def test_pages_run(page, tmp_path):
   ids=['arguments', 'lightning', 'fastai', 'timm'],
 )
 def test_recipes_for_pytorch_run(code, tmp_path):
-  _skip_without(code)
+  _skip_without(f'import torch\n{code}')
   running.run('python', code, tmp_path)
