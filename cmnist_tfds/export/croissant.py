@@ -208,9 +208,19 @@ def _describe(subset: Subset, dataset: str, tables: list[_Table]) -> str:
     ],
   )
   return (
-    json.dumps(described.to_json(), indent=2, ensure_ascii=False, default=str)
+    json.dumps(
+      described.to_json(), indent=2, ensure_ascii=False, default=_to_text
+    )
     + '\n'
   )
+
+
+def _to_text(value: Any) -> str:
+  """Returns the text of a value that JSON lacks."""
+  # mlcroissant 1.0 leaves dates to the one who writes the JSON.
+  if isinstance(value, datetime.datetime):
+    return value.date().isoformat()
+  return str(value)
 
 
 # Media types of origin files, by the endings of their names.
