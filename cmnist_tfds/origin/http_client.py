@@ -41,6 +41,7 @@ from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import limits as limits_lib
 from cmnist_tfds.origin import mirror_address, verification
 from cmnist_tfds.origin.limits import Limits
+from cmnist_tfds.origin.mirror_address import without_password
 from cmnist_tfds.sources import OriginFile
 
 _BLOCK = 1 << 16
@@ -183,16 +184,12 @@ class _Session(requests.Session):
         valid = False
       if not valid or not location:
         raise OriginFileError(
-          f'{mirror_address.without_password(url)}: it redirects to {_quoted(location) or "nothing"},'
-          ' which is no HTTP address'
+          f'{without_password(url)}: it redirects to'
+          f' {_quoted(location) or "nothing"}, which is no HTTP address'
         )
-      host = urllib.parse.urlsplit(
-        mirror_address.without_password(target)
-      ).netloc
+      host = urllib.parse.urlsplit(without_password(target)).netloc
       self._redirected = f'it redirects to {host}: '
-    raise OriginFileError(
-      f'{mirror_address.without_password(url)}: its redirects form a loop'
-    )
+    raise OriginFileError(f'{without_password(url)}: its redirects form a loop')
 
   def blocks(self, response: requests.Response) -> Generator[bytes, None, None]:
     """Yields the body as it arrives.
@@ -255,11 +252,11 @@ def _explained(error: Exception, url: str, redirected: str) -> Exception:
       return _BrokenOffError('broke off before it sent anything')
     if isinstance(cause, http.client.HTTPException | InvalidHeader):
       return OriginFileError(
-        f'{mirror_address.without_password(url)}: its answer is not HTTP: {_quoted(cause)}'
+        f'{without_password(url)}: its answer is not HTTP: {_quoted(cause)}'
       )
   if isinstance(error, ValueError | urllib3.exceptions.LocationValueError):
     return OriginFileError(
-      f'{mirror_address.without_password(url)}: not a valid URL: {_quoted(error)}'
+      f'{without_password(url)}: not a valid URL: {_quoted(error)}'
     )
   # Errors of requests are OSErrors too, but have no number.
   numbered = [e for e in chain if isinstance(e, OSError) and e.errno]
@@ -347,9 +344,9 @@ class Client:
       parts = urllib.parse.urlsplit(address)
     except ValueError as error:  # As of `http://[::1`.
       raise OriginFileError(
-        f'{mirror_address.without_password(url)}: not a valid URL: {error}'
+        f'{without_password(url)}: not a valid URL: {error}'
       ) from error
-    host = mirror_address.without_password(f'//{parts.netloc}')[2:]
+    host = without_password(f'//{parts.netloc}')[2:]
     # A host whose port for https is closed may answer on that for http.
     server = f'{parts.scheme}://{host}'
     if server in self._dead:
@@ -380,12 +377,10 @@ class Client:
           self._dead[server] = f'{host}: {error}'
           raise OriginFileError(self._dead[server]) from error
         except _BrokenOffError as error:
-          raise OriginFileError(
-            f'{mirror_address.without_password(url)}: {error}'
-          ) from error
+          raise OriginFileError(f'{without_password(url)}: {error}') from error
       if wrong:
         raise OriginFileError(
-          f'{mirror_address.without_password(url)}: not the file expected: {wrong}'
+          f'{without_password(url)}: not the file expected: {wrong}'
         )
       part.replace(target)
 
@@ -411,7 +406,7 @@ class Client:
 
 def _receive(session: _Session, task: _Task) -> None:
   """Receives a file, or the rest of one that `task.part` begins."""
-  file, url = task.file, mirror_address.without_password(task.address)
+  file, url = task.file, without_password(task.address)
   size = _size(task.part)
   with (
     session.answer(task.address, f'{size}-' if size else '') as response,
@@ -468,9 +463,7 @@ def _bad_status(response: requests.Response, task: _Task) -> Exception:
   fault = f'HTTP {status} {_quoted(response.reason or "")}'.rstrip()
   if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
     return _BrokenOffError(fault)
-  return OriginFileError(
-    f'{mirror_address.without_password(task.address)}: {fault}'
-  )
+  return OriginFileError(f'{without_password(task.address)}: {fault}')
 
 
 def _announced(response: requests.Response, start: int) -> int | None:
@@ -485,7 +478,7 @@ def _announced(response: requests.Response, start: int) -> int | None:
 
 def _receive_member(session: _Session, task: _Task) -> None:
   """Receives a member of a zip file without the rest of it."""
-  file, url = task.file, mirror_address.without_password(task.address)
+  file, url = task.file, without_password(task.address)
   with _part_of(session, task, f'-{idx_npz.LARGEST_ZIP_TAIL}') as (
     start,
     blocks,
@@ -547,7 +540,8 @@ def _part_of(
     sent = _RANGE.match(response.headers.get('Content-Range', ''))
     if response.status_code == http.HTTPStatus.OK or not sent:
       raise OriginFileError(
-        f'{mirror_address.without_password(task.address)}: the server does not send parts of files'
+        f'{without_password(task.address)}: the server does not send parts'
+        ' of files'
       )
     yield int(sent[1]), blocks
 

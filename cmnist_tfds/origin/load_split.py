@@ -66,8 +66,6 @@ _FEW = 100
 # Bytes that are read at a time.
 _BLOCK = 1 << 19
 
-_log = logging.getLogger('cmnist_tfds')
-
 
 @dataclasses.dataclass(frozen=True)
 class SplitArrays:

@@ -160,7 +160,8 @@ def urls(
 
   Yields:
     The file at the URL and the URL. The file is `file`, an equivalent of it, or
-    the archive of one of them. No URL has the mirror's password. A URL `<archive>#<member>` stands for the member
+    the archive of one of them. No URL has the mirror's password. A URL
+    `<archive>#<member>` stands for the member
     alone, for servers that send parts of files.
   """
   forms = (file, *file.equivalents)
