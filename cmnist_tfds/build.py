@@ -17,8 +17,6 @@ import time
 from collections.abc import Iterator, Sequence
 from multiprocessing import connection
 
-import tqdm
-
 from cmnist_tfds import interrupts, paths, streams
 from cmnist_tfds.disk_errors import format_size
 from cmnist_tfds.errors import (
@@ -109,11 +107,10 @@ def build(
   _check_disk_space(selected, options)
   full = [subset for subset in selected if subset.per_class is None]
   reduced = [subset for subset in selected if subset.per_class is not None]
-  with tqdm.tqdm(
+  with streams.progress_bar(
     total=len(selected),
     desc='Building',
     unit=' subsets',
-    disable=not streams.is_terminal(sys.stderr),
   ) as progress:
     for group in (full, reduced):
       outcomes: Iterator[Outcome]

@@ -15,7 +15,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cmnist_tfds.disk_errors import disk_errors
@@ -37,6 +37,18 @@ def is_terminal(stream: Any) -> bool:
 def shows_progress() -> bool:
   """Returns whether progress bars can be shown, by a terminal or a notebook."""
   return is_terminal(sys.stderr) or _is_notebook()
+
+
+def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
+  """Returns a progress bar of tqdm, which is quiet where nobody sees it.
+
+  Args:
+    iterable: What to iterate over, if the bar counts its items.
+    **options: Other arguments of `tqdm.tqdm`.
+  """
+  import tqdm
+
+  return tqdm.tqdm(iterable, disable=not shows_progress(), **options)
 
 
 def passes_log(record: logging.LogRecord) -> bool:

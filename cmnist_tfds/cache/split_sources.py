@@ -650,18 +650,16 @@ if TYPE_CHECKING:
 
 
 def _progress(item: _Item, doing: str) -> _Progress:
-  """Returns a progress bar, which is shown on terminals if work takes long."""
-  import tqdm
-
-  return tqdm.tqdm(
+  """Returns a progress bar, which is shown if work takes long."""
+  bar: _Progress = streams.progress_bar(
     desc=f'{item.source.key} {item.split}: {doing}',
     total=item.num_examples,
     unit=' images',
     unit_scale=True,
     delay=_QUICK,
     leave=False,
-    disable=not streams.shows_progress(),
   )
+  return bar
 
 
 def _label_faults(

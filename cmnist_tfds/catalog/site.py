@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tqdm
 
 from cmnist_tfds import atomic, streams, subsets
 from cmnist_tfds.cache import store
@@ -116,12 +115,11 @@ def write_site(
       'homepage': subsets.HOMEPAGE,
     }
     pages = _pages(gallery, shown, results)
-    for path, template, facts in tqdm.tqdm(
+    for path, template, facts in streams.progress_bar(
       pages,
       desc='Writing',
       unit=' pages',
       leave=False,
-      disable=not streams.shows_progress(),
     ):
       file = unfinished / path
       file.parent.mkdir(exist_ok=True)

@@ -8,7 +8,6 @@ import csv
 import io
 import itertools
 import pathlib
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,8 +66,6 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
-  import tqdm
-
   from cmnist_tfds.figures import pair_grid, pictures
 
   if args.picture:
@@ -80,10 +77,9 @@ def run(args: argparse.Namespace) -> int:
     subset, lambda source: arguments.opened_source(source, args)
   )
   limit = _LISTED * args.threshold
-  with tqdm.tqdm(
+  with streams.progress_bar(
     desc='Comparing',
     unit=' images',
-    disable=not streams.is_terminal(sys.stderr),
   ) as bar:
 
     def progress(compared: int, total: int) -> None:

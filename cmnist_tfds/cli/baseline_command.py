@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import sys
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import streams, subsets
@@ -77,8 +76,6 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
-  import tqdm
-
   if bool(args.names) == bool(args.family):
     return terminal.fail(
       'name the subsets to score, or give --reduced or --all', terminal.USAGE
@@ -96,11 +93,10 @@ def run(args: argparse.Namespace) -> int:
     f'{_FOLDER}_sample' if args.sample else _FOLDER
   )
   rows: list[tuple[str, ...]] = []
-  with tqdm.tqdm(
+  with streams.progress_bar(
     desc='Comparing',
     unit=' pairs',
     unit_scale=True,
-    disable=not streams.is_terminal(sys.stderr),
   ) as bar:
 
     def progress(compared: int, total: int) -> None:

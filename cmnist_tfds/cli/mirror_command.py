@@ -5,10 +5,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import sys
 from typing import TYPE_CHECKING
-
-import tqdm
 
 from cmnist_tfds import streams
 from cmnist_tfds.cli import arguments, terminal
@@ -49,9 +46,7 @@ def run(args: argparse.Namespace) -> int:
   client = http_client.Client(
     limits.of_user(args.timeout, args.min_speed), mirror=locations.mirror
   )
-  with tqdm.tqdm(
-    unit='B', unit_scale=True, disable=not streams.is_terminal(sys.stderr)
-  ) as progress:
+  with streams.progress_bar(unit='B', unit_scale=True) as progress:
     for filled in mirror.fill(
       args.folder,
       arguments.named_sources(args.names),

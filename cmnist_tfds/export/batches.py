@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import tqdm
 
 from cmnist_tfds import streams
 from cmnist_tfds.load.split_view import SplitView
@@ -28,13 +27,12 @@ def in_batches(view: SplitView) -> Iterator[dict[str, np.ndarray]]:
   Raises:
     PreparationError: If the data of the subset is damaged.
   """
-  with tqdm.tqdm(
+  with streams.progress_bar(
     desc='Writing',
     total=len(view),
     unit=' examples',
     unit_scale=True,
     leave=False,
-    disable=not streams.shows_progress(),
   ) as progress:
     for start in range(0, len(view), _BATCH_SIZE):
       stop = min(start + _BATCH_SIZE, len(view))
