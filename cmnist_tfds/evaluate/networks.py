@@ -78,7 +78,10 @@ class SqueezeNet(nn.Module):
       *(_Fire(384, 64, 256), _Fire(512, 64, 256)),
     )
     self.classifier = nn.Sequential(
-      nn.Dropout(), nn.Conv2d(512, classes, 1), nn.AdaptiveAvgPool2d(1)
+      nn.Dropout(),
+      nn.Conv2d(512, classes, 1),
+      nn.ReLU(),
+      nn.AdaptiveAvgPool2d(1),
     )
 
   def forward(self, x: torch.Tensor) -> torch.Tensor:
