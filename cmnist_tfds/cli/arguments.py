@@ -233,18 +233,22 @@ def opened_subset(subset: Subset, args: argparse.Namespace) -> Opened:
   return opened
 
 
-def opened_source(source: Source, args: argparse.Namespace) -> Opened:
-  """Returns the subset that consists of a source alone, opened for reading.
+def opened_or_sample(subset: Subset, args: argparse.Namespace) -> Opened:
+  """Returns a subset opened for reading.
 
   The sample is prepared if it is not: this takes a second and no download.
 
   Raises:
     PreparationError: As `opened_subset` does.
   """
-  alone = subsets.combine([source])
   if args.sample:
-    return open_or_prepare(alone, data_dir=args.data_dir, sample=True)
-  return opened_subset(alone, args)
+    return open_or_prepare(subset, data_dir=args.data_dir, sample=True)
+  return opened_subset(subset, args)
+
+
+def opened_source(source: Source, args: argparse.Namespace) -> Opened:
+  """Returns the subset of a source alone, as `opened_or_sample` does."""
+  return opened_or_sample(subsets.combine([source]), args)
 
 
 def prepared_subset(subset: Subset, args: argparse.Namespace) -> Prepared:

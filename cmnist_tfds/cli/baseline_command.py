@@ -5,33 +5,99 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import streams, subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.dataset_files import DATASET, SAMPLE
-from cmnist_tfds.evaluate import report, results
+from cmnist_tfds.evaluate import protocols, report, results
+from cmnist_tfds.evaluate.results import Result
+from cmnist_tfds.subsets import Subset
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
 
 _FOLDER = 'results'
 
+# Called with how much has been done since the last call, and with all there is
+# to do.
+_Progress = Callable[[int, int], object]
+
 
 def register(subparsers: Subparsers) -> None:
   """Adds the command."""
-  parser = arguments.add_command(
-    subparsers,
+  parser = subparsers.add_parser(
     'baseline',
-    run,
-    'score a simple method, for comparison; write predictions and scores',
+    help='score a simple method, for comparison; write predictions and scores',
+    description='Score a simple method, for comparison.'
+    ' Write predictions and scores.',
+  )
+  methods = parser.add_subparsers(
+    title='methods', metavar='METHOD', required=True
+  )
+  _register_neighbors(methods)
+  _register_networks(methods)
+
+
+def _register_neighbors(methods: Subparsers) -> None:
+  parser = arguments.add_command(
+    methods,
+    'knn',
+    _run_neighbors,
+    'k nearest neighbours of raw pixels by squared Euclidean distance; ties of'
+    ' votes go to the nearest class',
+  )
+  _add_selection(parser)
+  parser.add_argument(
+    '-k',
+    type=_numbers,
+    default=[1, 3, 5],
+    metavar='K,...',
+    help='numbers of neighbours that vote (default: 1,3,5)',
+  )
+
+
+def _register_networks(methods: Subparsers) -> None:
+  parser = arguments.add_command(
+    methods,
+    'net',
+    _run_networks,
+    'a network, trained by PyTorch; on a GPU if there is one',
+  )
+  _add_selection(parser)
+  parser.add_argument(
+    '--net',
+    required=True,
+    choices=protocols.NETWORKS,
+    help='the network',
   )
   parser.add_argument(
-    'method',
-    choices=('knn',),
-    help='knn: k nearest neighbours of raw pixels by squared Euclidean distance;'
-    ' ties of votes go to the nearest class',
+    '--protocol',
+    choices=protocols.PROTOCOLS,
+    default=protocols.STEPS.name,
+    help='steps: a fixed number of steps on all training images; paper: the'
+    ' settings of the paper, which need many images, with every deviation named'
+    ' in the result (default: steps)',
   )
+  parser.add_argument(
+    '--seeds',
+    type=arguments.at_least_one,
+    default=1,
+    metavar='S',
+    help='train S networks on each training set, with the seeds 1 to S'
+    ' (default: 1)',
+  )
+  parser.add_argument(
+    '--weights',
+    type=pathlib.Path,
+    metavar='FILE',
+    help="begin with these ImageNet weights, a file of torchvision's",
+  )
+
+
+def _add_selection(parser: argparse.ArgumentParser) -> None:
+  """Adds what all methods are told: subsets, draws, and where things are."""
   arguments.add_names(parser, '*')
   families = parser.add_mutually_exclusive_group()
   families.add_argument(
@@ -47,13 +113,6 @@ def register(subparsers: Subparsers) -> None:
     const='all',
     dest='family',
     help='score the 134 subsets of the paper and their reduced subsets',
-  )
-  parser.add_argument(
-    '-k',
-    type=_numbers,
-    default=[1, 3, 5],
-    metavar='K,...',
-    help='numbers of neighbours that vote (default: 1,3,5)',
   )
   parser.add_argument(
     '--draws',
@@ -74,8 +133,61 @@ def register(subparsers: Subparsers) -> None:
   )
 
 
-def run(args: argparse.Namespace) -> int:
-  """Runs the command; returns its exit status."""
+def _run_neighbors(args: argparse.Namespace) -> int:
+  return _run(
+    args,
+    'Comparing',
+    'pairs',
+    lambda selected, folder, progress: results.neighbor_results(
+      selected,
+      args.k,
+      args.draws,
+      folder,
+      lambda source: arguments.opened_source(source, args),
+      _dataset(args),
+      progress,
+    ),
+  )
+
+
+def _run_networks(args: argparse.Namespace) -> int:
+  return _run(
+    args,
+    'Training',
+    'steps',
+    lambda selected, folder, progress: results.network_results(
+      selected,
+      args.net,
+      protocols.PROTOCOLS[args.protocol],
+      args.seeds,
+      args.draws,
+      folder,
+      lambda subset: arguments.opened_or_sample(subset, args),
+      _dataset(args),
+      args.weights,
+      progress,
+    ),
+  )
+
+
+def _dataset(args: argparse.Namespace) -> str:
+  return SAMPLE if args.sample else DATASET
+
+
+def _run(
+  args: argparse.Namespace,
+  doing: str,
+  unit: str,
+  compute: Callable[[list[Subset], pathlib.Path, _Progress], Iterator[Result]],
+) -> int:
+  """Computes results and prints them; returns the exit status.
+
+  Args:
+    args: The arguments of the command.
+    doing: What the progress bar says is going on.
+    unit: What it counts.
+    compute: Computes the results of subsets in a folder.
+  """
   if bool(args.names) == bool(args.family):
     return terminal.fail(
       'name the subsets to score, or give --reduced or --all', terminal.USAGE
@@ -94,47 +206,39 @@ def run(args: argparse.Namespace) -> int:
   )
   rows: list[tuple[str, ...]] = []
   with streams.progress_bar(
-    desc='Comparing',
-    unit=' pairs',
-    unit_scale=True,
+    desc=doing, unit=f' {unit}', unit_scale=True
   ) as bar:
 
-    def progress(compared: int, total: int) -> None:
+    def progress(done: int, total: int) -> None:
       bar.total = total
-      bar.update(compared)
+      bar.update(done)
 
     try:
-      found = results.neighbor_results(
-        selected,
-        args.k,
-        args.draws,
-        folder,
-        lambda source: arguments.opened_source(source, args),
-        SAMPLE if args.sample else DATASET,
-        progress,
-      )
-      rows.extend(map(_row, found))
+      rows.extend(map(_row, compute(selected, folder, progress)))
     finally:
       # Results that were finished before Ctrl-C are kept, so they are listed.
       bar.close()
       if rows:
         header = ('subset', 'method', 'accuracy', '95 % interval', 'balanced')
-        terminal.print_table([(*header, 'runs', 'between draws', ''), *rows])
+        spreads = ('runs', 'between seeds', 'between draws')
+        terminal.print_table([(*header, *spreads, ''), *rows])
         print(f'{len(rows)} results in {folder}')
   return 0
 
 
-def _row(result: results.Result) -> tuple[str, ...]:
+def _row(result: Result) -> tuple[str, ...]:
   scores = result.scores
-  spread = scores.accuracy_spread.draws
-  accuracy, balanced = scores.accuracy, scores.balanced_accuracy
+  spread = scores.accuracy_spread
   return (
     scores.subset.name,
     result.method,
-    *report.estimate(accuracy),
-    report.figure(balanced.value),
+    *report.estimate(scores.accuracy),
+    report.figure(scores.balanced_accuracy.value),
     str(len(scores.runs)),
-    '' if spread is None else f'± {report.figure(spread)}',
+    *(
+      '' if deviation is None else f'± {report.figure(deviation)}'
+      for deviation in (spread.seeds, spread.draws)
+    ),
     'was there' if result.kept else '',
   )
 

@@ -128,13 +128,6 @@ class Neighbors:
       for test, train in itertools.product(subset.members, repeat=2)
     }
 
-  def count_draws(self, reduced: Subset) -> int:
-    """Returns how many draws of a reduced form there are, beside draw 0."""
-    counts = np.bincount(
-      self.labels(reduced.full, 'train'), minlength=reduced.num_classes
-    )
-    return int(counts.min()) // reduced.per_class if reduced.per_class else 0
-
   def cost_of_draws(self, full: Subset, reduced: Subset, draws: int) -> int:
     """Returns how many pairs of images `predict_draw` compares for draws.
 

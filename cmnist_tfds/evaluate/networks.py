@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
-import pickle
+from collections.abc import Callable
 from typing import Any
 
 from cmnist_tfds.disk_errors import disk_errors
@@ -83,6 +83,12 @@ class SqueezeNet(nn.Module):
       nn.ReLU(),
       nn.AdaptiveAvgPool2d(1),
     )
+    # With PyTorch's own start, signals fade on their way through the layers.
+    for module in self.modules():
+      if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
+    nn.init.normal_(self.classifier[1].weight, std=0.01)
 
   def forward(self, x: torch.Tensor) -> torch.Tensor:
     """Returns the scores of the classes, float (n, classes)."""
@@ -167,12 +173,13 @@ def make_network(
     weights: What `read_weights` returned, to begin with; the last layer stays
       random.
   """
-  made = {
+  makers: dict[str, Callable[[], nn.Module]] = {
     'lenet': lambda: LeNet(classes),
     'squeezenet': lambda: SqueezeNet(classes),
     'resnet18': lambda: ResNet(classes, (2, 2, 2, 2), bottleneck=False),
     'resnet50': lambda: ResNet(classes, (3, 4, 6, 3), bottleneck=True),
-  }[name]()
+  }
+  made = makers[name]()
   if weights is not None:
     made.load_state_dict(weights, strict=False)
   return made
@@ -194,11 +201,13 @@ def read_weights(path: pathlib.Path, name: str) -> tuple[Weights, str]:
   Raises:
     PreparationError: If the file cannot be read or is of another network.
   """
-  with disk_errors(path, 'read'):
+  with disk_errors(path, 'read', alternative='name another file'):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     try:
       found = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except OSError:
+      raise
+    except Exception as error:  # Foreign bytes make it raise any.
       raise PreparationError(
         f'{path} is no file of weights that torch.save wrote:'
         f' {str(error).strip().partition(chr(10))[0]}'

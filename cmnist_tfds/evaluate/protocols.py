@@ -17,6 +17,10 @@ NETWORKS = {
 }
 
 
+# How many learning rates the range test tries, each for a step.
+RANGE_STEPS = 100
+
+
 @dataclasses.dataclass(frozen=True)
 class Protocol:
   """How a network is trained.
@@ -53,6 +57,18 @@ class Protocol:
   augments: bool = False
 
   def count_steps(self, subset: Subset, examples: int) -> int:
+    """Returns how many steps a run takes, those of the range test included.
+
+    Args:
+      subset: The subset.
+      examples: The size of its training set.
+
+    Raises:
+      PreparationError: If the training set has no whole batch.
+    """
+    return RANGE_STEPS + self.training_steps(subset, examples)
+
+  def training_steps(self, subset: Subset, examples: int) -> int:
     """Returns how many steps the training takes.
 
     Args:
@@ -102,7 +118,7 @@ def deviations(network: str, pretrained: bool) -> list[str]:
     pretrained: Whether the network has ImageNet weights.
   """
   found = [
-    'a fifth of train is held out and unused (as in the authors\' code, which'
+    "a fifth of train is held out and unused (as in the authors' code, which"
     ' sets no seed for it; here the seed of the run)',
     'the last batch of an epoch is dropped (as in their code)',
     'images are turned, enlarged and brightened, not warped',
@@ -135,7 +151,7 @@ def describe(
   if protocol.steps is None:
     parts.append(f'{protocol.epochs} epochs in batches of {protocol.batch:,}')
   else:
-    steps = protocol.count_steps(subset, 0)
+    steps = protocol.training_steps(subset, 0)
     parts.append(f'{steps:,} steps of {protocol.batch}')
   method = ', '.join(parts)
   if protocol.name == PAPER.name:

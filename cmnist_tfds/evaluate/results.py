@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 import json
 import pathlib
 import sys
@@ -24,11 +25,13 @@ from cmnist_tfds import atomic, subsets
 from cmnist_tfds.dataset_files import DATASET, SAMPLE
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import PredictionsError
-from cmnist_tfds.evaluate import evaluation, predictions, report
+from cmnist_tfds.evaluate import evaluation, predictions, protocols, report
 from cmnist_tfds.evaluate.evaluation import Evaluation
 from cmnist_tfds.evaluate.nearest_neighbors import Neighbors
 from cmnist_tfds.evaluate.predictions import Predictions
-from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.evaluate.protocols import Protocol
+from cmnist_tfds.load.draws import count_draws
+from cmnist_tfds.load.open_subset import Opened, take_draw
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
 
@@ -236,6 +239,22 @@ def find_result(
     PredictionsError: If its predictions cannot be read, or are of another
       subset, dataset or method, so that they are not overwritten.
   """
+  found = _find_predictions(folder, subset, method, dataset, about)
+  if found is None or len(found.predicted) < runs:
+    return None
+  if not (folder / subset.name / f'{method}.json').exists():
+    return None
+  return Result(method, evaluation.score(found), kept=True)
+
+
+def _find_predictions(
+  folder: pathlib.Path,
+  subset: Subset,
+  method: str,
+  dataset: str,
+  about: Mapping[str, str],
+) -> Predictions | None:
+  """Returns the predictions of a result, which may be unfinished."""
   place = folder / subset.name / f'{method}.npz'
   if not place.exists():
     return None
@@ -250,9 +269,7 @@ def find_result(
         f'{place}: expected predictions of the {what} {expected!r}, found some of'
         f' {given!r}. Choose another folder of results.'
       )
-  if len(found.predicted) < runs or not place.with_suffix('.json').exists():
-    return None
-  return Result(method, evaluation.score(found), kept=True)
+  return found
 
 
 def neighbor_results(
@@ -296,7 +313,8 @@ def neighbor_results(
   for subset in selected:
     families[subset.full].append((subset, 0))
     if draws and subset.per_class is not None:
-      possible = min(draws, neighbors.count_draws(subset))
+      labels = neighbors.labels(subset.full, 'train')
+      possible = min(draws, count_draws(subset, labels))
       if possible:
         families[subset.full].append((subset, possible))
 
@@ -353,6 +371,122 @@ def neighbor_results(
             sample=dataset == SAMPLE,
           ),
         )
+
+
+def network_results(
+  selected: Sequence[Subset],
+  network: str,
+  protocol: Protocol,
+  seeds: int,
+  draws: int,
+  folder: pathlib.Path,
+  open_subset: Callable[[Subset], Opened],
+  dataset: str = DATASET,
+  weights: pathlib.Path | None = None,
+  progress: Callable[[int, int], object] = lambda done, total: None,
+) -> Iterator[Result]:
+  """Computes and writes results of a network, trained from each seed.
+
+  A result is written again after each of its runs. Runs that are in the folder
+  are kept.
+
+  Args:
+    selected: The subsets.
+    network: A key of `protocols.NETWORKS`.
+    protocol: How it is trained.
+    seeds: How many runs each training set gets, with the seeds from 1.
+    draws: How many other draws of reduced training sets are scored, each with
+      all seeds, as the runs of a result of its own; as many as there are if
+      there are fewer.
+    folder: The folder of results.
+    open_subset: Opens a subset.
+    dataset: 'cmnist' or 'cmnist_sample'.
+    weights: A file of ImageNet weights to begin with.
+    progress: Called with the number of steps that have been trained since the
+      last call, and with the number of all steps.
+
+  Yields:
+    The results, as soon as all their runs are written.
+
+  Raises:
+    MissingExtraError: If PyTorch cannot be imported.
+    PredictionsError: If a file of the folder is in the way.
+    PreparationError: If the file of weights does not fit, a training set is too
+      small for the protocol, or a result cannot be written.
+  """
+  # Only networks need PyTorch.
+  from cmnist_tfds.evaluate import networks, training
+
+  read, told = None, None
+  if weights is not None:
+    read, told = networks.read_weights(weights, network)
+  method = f'{network}-{protocol.name}{"-pretrained" if weights else ""}'
+  planned = []
+  total = 0
+  for subset in selected:
+    examples = len(open_subset(subset).split('train'))
+    steps = protocol.count_steps(subset, examples)
+    about = protocols.describe(network, protocol, subset, told)
+    of_draws = [(method, range(1))]
+    if draws and subset.per_class is not None:
+      labels = predictions.true_labels(open_subset(subset.full), 'train')
+      possible = min(draws, count_draws(subset, labels))
+      if possible:
+        of_draws.append((f'{method}-draws', range(1, possible + 1)))
+    for name, numbers in of_draws:
+      runs = list(itertools.product(numbers, range(1, seeds + 1)))
+      there = _find_predictions(folder, subset, name, dataset, about)
+      predicted = _predicted_runs(there)
+      total += steps * len(set(runs) - predicted.keys())
+      planned.append((subset, name, about, runs, there, predicted))
+  for subset, name, about, runs, there, predicted in planned:
+    labels = predictions.true_labels(open_subset(subset), 'test')
+    result = None
+    for draw, seed in runs:
+      if (draw, seed) in predicted:
+        continue
+      predicted[draw, seed] = training.predict(
+        *(_open_draw(open_subset, subset, draw), network, protocol, seed, read),
+        progress=lambda done: progress(done, total),
+      )
+      ordered = sorted(predicted)
+      of_runs = predictions.make_predictions(
+        subset,
+        np.stack([predicted[run] for run in ordered]),
+        labels,
+        seed=[seed for _, seed in ordered],
+        draw=[draw for draw, _ in ordered],
+        about=about,
+        sample=dataset == SAMPLE,
+      )
+      result = write_result(folder, name, of_runs)
+    if result is None:
+      assert there is not None, 'no run is missing'
+      result = find_result(
+        folder, subset, name, dataset, about, len(runs)
+      ) or write_result(folder, name, there)
+    yield result
+
+
+def _open_draw(
+  open_subset: Callable[[Subset], Opened], subset: Subset, draw: int
+) -> Opened:
+  if not draw:
+    return open_subset(subset)
+  return take_draw(open_subset(subset.full), subset, draw)
+
+
+def _predicted_runs(
+  found: Predictions | None,
+) -> dict[tuple[int, int], np.ndarray]:
+  """Returns the predictions of each run by its draw and its seed."""
+  if found is None or found.draws is None or found.seeds is None:
+    return {}
+  return dict(
+    zip(
+      zip(found.draws, found.seeds, strict=True), found.predicted, strict=True
+    )
+  )
 
 
 def _method(k: int, draws: int) -> str:

@@ -9,15 +9,15 @@ import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import torch
+from torch import nn
 
 from cmnist_tfds.evaluate import networks
-from cmnist_tfds.evaluate.networks import Weights, nn, torch
-from cmnist_tfds.evaluate.protocols import Protocol
+from cmnist_tfds.evaluate.networks import Weights
+from cmnist_tfds.evaluate.protocols import RANGE_STEPS, Protocol
 from cmnist_tfds.load.open_subset import Opened
 
-# Steps of a range test. It ends early where the loss is this many times the
-# lowest.
-_RANGE_STEPS = 100
+# The range test ends early where the loss is this many times the lowest.
 _DIVERGED = 4
 # How far the guard lets the learning rate go from the fallback.
 _FACTOR = 3
@@ -33,12 +33,12 @@ def predict(
   protocol: Protocol,
   seed: int,
   weights: Weights | None = None,
-  progress: Callable[[float], object] = lambda done: None,
+  progress: Callable[[int], object] = lambda steps: None,
 ) -> np.ndarray:
   """Trains a network and predicts the test set.
 
-  A seed gives the same predictions again on the same machine with the same
-  PyTorch. Others round otherwise.
+  On a CPU, a seed gives the same predictions again on the same machine with the
+  same PyTorch. Other machines round otherwise.
 
   Args:
     opened: The subset, with the training set of the wanted draw.
@@ -46,7 +46,8 @@ def predict(
     protocol: How it is trained.
     seed: The random seed.
     weights: Pre-trained weights to begin with.
-    progress: Called after each step with the share of all steps that it was.
+    progress: Called with the number of steps done since the last call. They add
+      up to `protocol.count_steps`.
 
   Returns:
     int64 (n,), the predicted labels, in the prepared order.
@@ -58,15 +59,16 @@ def predict(
   train = opened.split('train').read(['image', 'label'])
   images = torch.from_numpy(train['image'])[:, None]
   labels = torch.from_numpy(train['label'])
-  steps = protocol.count_steps(opened.subset, len(labels))
-  share = 1 / (steps + _RANGE_STEPS)
+  steps = protocol.training_steps(opened.subset, len(labels))
   torch.manual_seed(seed)
   used = torch.randperm(len(labels))[: protocol.count_used(len(labels))]
   images, labels = images[used].to(device), labels[used].to(device)
-  # Summed by rows of pixels, so that no float copy of all images is made.
-  mean = float(np.mean([image.float().mean() for image in images.split(1024)]))
-  square = np.mean([(i.float() ** 2).mean().item() for i in images.split(1024)])
-  scale = math.sqrt(max(float(square) - mean**2, 1))
+  # From how often each level of grey occurs, so that no float copy of all
+  # images is made.
+  levels = torch.arange(256.0)
+  share = torch.bincount(images.flatten(), minlength=256).cpu() / images.numel()
+  mean = (share @ levels).item()
+  scale = math.sqrt(max((share @ (levels - mean) ** 2).item(), 1))
   network = networks.make_network(name, opened.subset.num_classes, weights)
   if protocol.freezes and weights is not None:
     _freeze(network)
@@ -78,9 +80,8 @@ def predict(
       batch = (images[chosen].float() - mean) / scale
       yield _augmented(batch) if protocol.augments else batch, labels[chosen]
 
-  rate = _find_rate(
-    copy.deepcopy(network), batches(), protocol, lambda: progress(share)
-  )
+  rate = _find_rate(copy.deepcopy(network), batches(), protocol)
+  progress(RANGE_STEPS)
   optimizer = _optimizer(network, rate)
   schedule = torch.optim.lr_scheduler.OneCycleLR(
     optimizer, rate, steps, base_momentum=0.85, max_momentum=0.95
@@ -89,7 +90,7 @@ def predict(
   for batch, of_batch in itertools.islice(batches(), steps):
     _step(network, optimizer, batch, of_batch)
     schedule.step()
-    progress(share)
+    progress(1)
   network.eval()
   test = torch.from_numpy(opened.split('test').read(['image'])['image'])
   with torch.no_grad():
@@ -174,7 +175,6 @@ def _find_rate(
   network: nn.Module,
   batches: Iterator[tuple[torch.Tensor, torch.Tensor]],
   protocol: Protocol,
-  progress: Callable[[], object],
 ) -> float:
   """Returns the learning rate at which the loss falls steepest.
 
@@ -182,23 +182,19 @@ def _find_rate(
     network: The network, which is spoiled.
     batches: Endless batches.
     protocol: The range of rates, and the guard.
-    progress: Called for each step, also for those that are left out.
   """
-  rates = np.geomspace(*protocol.rates, _RANGE_STEPS)
+  rates = np.geomspace(*protocol.rates, RANGE_STEPS)
   optimizer = _optimizer(network, float(rates[0]))
   network.train()
   losses: list[float] = []
   mean = 0.0
   for step, (rate, batch) in enumerate(zip(rates, batches, strict=False), 1):
-    progress()
     for group in optimizer.param_groups:
       group['lr'] = float(rate)
     loss = _step(network, optimizer, *batch)
     mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
     smooth = mean / (1 - _SMOOTHING**step)
     if not smooth < _DIVERGED * min([*losses, smooth]):
-      for _ in range(step, _RANGE_STEPS):
-        progress()
       break
     losses.append(smooth)
   lowest = int(np.argmin(losses)) if losses else 0

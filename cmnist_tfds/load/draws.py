@@ -58,6 +58,18 @@ def check_draw(subset: Subset, draw: int) -> None:
     )
 
 
+def count_draws(reduced: Subset, labels: np.ndarray) -> int:
+  """Returns how many draws a reduced subset has, beside draw 0.
+
+  Args:
+    reduced: The reduced subset.
+    labels: (n,), the labels of the training set of the full subset.
+  """
+  assert reduced.per_class is not None, 'only reduced subsets have draws'
+  counts = np.bincount(labels, minlength=reduced.num_classes)
+  return int(counts.min()) // reduced.per_class
+
+
 def draw_rows(reduced: Subset, labels: np.ndarray, draw: int) -> np.ndarray:
   """Returns the examples of a draw.
 

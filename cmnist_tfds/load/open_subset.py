@@ -81,7 +81,7 @@ def open_or_prepare(
   check_draw(subset, draw)
   if draw:
     full = open_or_prepare(subset.full, data_dir=data_dir, sample=sample)
-    return _take_draw(full, subset, draw)
+    return take_draw(full, subset, draw)
   found = open_subset(subset, data_dir=data_dir, sample=sample)
   if found is not None:
     return found
@@ -89,8 +89,17 @@ def open_or_prepare(
   return open_subset(subset, data_dir=data_dir, sample=sample) or fresh
 
 
-def _take_draw(full: Opened, reduced: Subset, draw: int) -> Cached:
-  """Returns a reduced subset with another training set than the published."""
+def take_draw(full: Opened, reduced: Subset, draw: int) -> Cached:
+  """Returns a reduced subset with another training set than the published.
+
+  Args:
+    full: The subset with all training examples.
+    reduced: Its reduced form.
+    draw: The number of the draw, from 1.
+
+  Raises:
+    SplitError: If there is no such draw.
+  """
   train, test = map(full.mapped, SPLITS)
   train = train.select(draw_rows(reduced, train.labels, draw))
   return Cached(
