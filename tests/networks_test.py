@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Baselines of networks: settings, weights, results that grow run by run."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from cmnist_tfds import cli, subsets
+from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.evaluate import predictions, protocols
+from cmnist_tfds.evaluate.protocols import PAPER, RANGE_STEPS, STEPS
+from cmnist_tfds.load.open_subset import open_or_prepare
+
+# Settings, without PyTorch ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+  ('name', 'steps'), [('2-FKd', 3000), ('2-FKd-r-1', 300), ('1-F-r-100', 300)]
+)
+def test_steps_do_not_depend_on_the_number_of_images(name, steps):
+  for examples in (1, 1000, 120_000):
+    found = STEPS.training_steps(subsets.subset(name), examples)
+    assert found == steps
+    assert STEPS.count_used(examples) == examples
+
+
+def test_epochs_of_the_paper_leave_out_a_fifth_and_the_last_batch():
+  subset = subsets.subset('2-FKd')
+  assert PAPER.count_used(120_000) == 96_000
+  assert PAPER.training_steps(subset, 120_000) == 20 * 93
+  assert PAPER.count_steps(subset, 120_000) == 20 * 93 + RANGE_STEPS
+  assert PAPER.training_steps(subset, 1280) == 20
+
+
+def test_the_paper_needs_a_whole_batch():
+  with pytest.raises(PreparationError) as caught:
+    PAPER.count_steps(subsets.subset('2-FKd-r-50'), 1000)
+  for told in (
+    '1,024',
+    'CMNIST-2-FKd-r-50',
+    '1,000',
+    '800',
+    '--protocol steps',
+  ):
+    assert told in str(caught.value)
+
+
+def test_results_tell_how_they_were_made():
+  full, reduced = map(subsets.subset, ('2-FKd', '2-FKd-r-10'))
+  about = protocols.describe('lenet', STEPS, full, None)
+  assert about['method'] == 'LeNet, 3,000 steps of 64'
+  assert about['pretraining'] == 'none'
+  assert 'net --net lenet --protocol steps' in about['code']
+  about = protocols.describe('lenet', STEPS, reduced, None)
+  assert about['method'] == 'LeNet, 300 steps of 64'
+  about = protocols.describe('resnet18', PAPER, full, 'r.pth, SHA-256 0123')
+  assert 'r.pth, SHA-256 0123' in about['pretraining']
+  assert '20 epochs in batches of 1,024' in about['method']
+  assert 'never unfrozen' in about['method']
+  about = protocols.describe('lenet', PAPER, full, None)
+  assert 'LeNet is not in the paper' in about['method']
+
+
+# The command -----------------------------------------------------------------
+
+
+def _run(capsys, *argv):
+  try:
+    status = cli.main([str(arg) for arg in argv])
+  except SystemExit as stopped:
+    status = stopped.code
+  printed = capsys.readouterr()
+  assert 'Traceback' not in printed.err
+  return status, printed.out, printed.err
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('data')
+  for name in ('2-FKd', '2-FKd-r-5'):
+    open_or_prepare(subsets.subset(name), data_dir=folder, sample=True)
+  return folder
+
+
+@pytest.fixture
+def baseline(capsys, data_dir, tmp_path):
+  """Returns what trains LeNet on subsets of the sample."""
+
+  def run(*argv):
+    return _run(
+      *(capsys, 'baseline', 'net', '--net', 'lenet', *argv),
+      *('--sample', '--data_dir', data_dir, '-o', tmp_path),
+    )
+
+  return run
+
+
+@pytest.mark.parametrize(
+  'argv',
+  [
+    ['--net', 'lenet'],
+    ['2-FKd'],
+    ['2-FKd', '--net', 'alexnet'],
+    ['2-FKd', '--net', 'lenet', '--seeds', '0'],
+    ['2-FKd', '--net', 'lenet', '--protocol', 'mine'],
+    ['2-FKd', '--net', 'lenet', '--all'],
+    ['2-Fxx', '--net', 'lenet'],
+  ],
+)
+def test_wrong_usage(capsys, argv):
+  assert _run(capsys, 'baseline', 'net', *argv)[0] == 2
+
+
+def test_without_pytorch_its_extra_is_named(baseline, monkeypatch):
+  for module in ('networks', 'training'):
+    monkeypatch.delitem(
+      sys.modules, f'cmnist_tfds.evaluate.{module}', raising=False
+    )
+  monkeypatch.setitem(sys.modules, 'torch', None)
+  status, _, err = baseline('2-FKd-r-5')
+  assert status == 1
+  assert 'cmnist_tfds[torch]' in err
+
+
+@pytest.fixture
+def torch():
+  return pytest.importorskip('torch', reason='PyTorch is not installed')
+
+
+@pytest.mark.usefixtures('torch')
+def test_the_command_trains_and_evaluate_agrees(
+  baseline, capsys, data_dir, tmp_path
+):
+  status, out, _ = baseline('2-FKd-r-5')
+  assert status == 0
+  assert '1 results' in out
+  place = tmp_path / '2-FKd-r-5/lenet-steps.npz'
+  scores = json.loads(place.with_suffix('.json').read_text('utf-8'))
+  # A guess is right once in twenty times.
+  assert scores['accuracy']['value'] > 0.7
+  status, out, _ = _run(
+    *(capsys, 'evaluate', '2-FKd-r-5', place, '--format', 'json'),
+    *('--sample', '--data_dir', data_dir),
+  )
+  assert status == 0
+  assert json.loads(out)['accuracy'] == pytest.approx(
+    scores['accuracy'], abs=1e-8
+  )
+  # The same seed gives the same predictions.
+  first = predictions.read_predictions(place)
+  place.unlink()
+  baseline('2-FKd-r-5')
+  again = predictions.read_predictions(place)
+  np.testing.assert_array_equal(first.predicted, again.predicted)
+  assert (again.seeds, again.draws) == ((1,), (0,))
+
+
+@pytest.fixture
+def quick_training(torch, monkeypatch):
+  """Replaces training; returns what was asked of it."""
+  from cmnist_tfds.evaluate import training
+
+  asked = []
+
+  def predict(opened, network, protocol, seed, weights, progress):
+    asked.append((opened.subset.name, getattr(opened, 'draw', 0), seed))
+    if len(asked) == 4:
+      raise KeyboardInterrupt
+    examples = len(opened.split('train'))
+    progress(protocol.count_steps(opened.subset, examples))
+    return np.full(len(opened.split('test')), seed)
+
+  monkeypatch.setattr(training, 'predict', predict)
+  return asked
+
+
+def test_a_run_that_was_stopped_goes_on(baseline, quick_training, tmp_path):
+  command = ('2-FKd-r-5', '--seeds', 2, '--draws', 2)
+  assert baseline(*command)[0] == 130
+  assert quick_training == [
+    ('2-FKd-r-5', draw, seed) for draw, seed in [(0, 1), (0, 2), (1, 1), (1, 2)]
+  ]
+  place = tmp_path / '2-FKd-r-5'
+  stopped = predictions.read_predictions(place / 'lenet-steps-draws.npz')
+  assert (stopped.draws, stopped.seeds) == ((1,), (1,))
+  status, out, _ = baseline(*command)
+  assert status == 0
+  assert [asked[1:] for asked in quick_training[4:]] == [(1, 2), (2, 1), (2, 2)]
+  assert out.count('was there') == 1
+  found = predictions.read_predictions(place / 'lenet-steps-draws.npz')
+  assert (found.draws, found.seeds) == ((1, 1, 2, 2), (1, 2, 1, 2))
+  np.testing.assert_array_equal(found.predicted[:, 0], [1, 2, 1, 2])
+  # More seeds are added, and what is there stays.
+  status, out, _ = baseline('2-FKd-r-5', '--seeds', 3)
+  assert [asked[1:] for asked in quick_training[7:]] == [(0, 3)]
+  status, out, _ = baseline(*command, '--seeds', 1)
+  assert len(quick_training) == 8
+  assert out.count('was there') == 2
+  # The scores were not written before a kill.
+  (place / 'lenet-steps.json').unlink()
+  assert baseline(*command)[1].count('was there') == 1
+  assert len(quick_training) == 8
+  assert (place / 'lenet-steps.json').exists()
+
+
+def test_other_files_among_the_results_stay(baseline, quick_training, tmp_path):
+  assert baseline('2-FKd-r-5')[0] == 0
+  place = tmp_path / '2-FKd-r-5/lenet-steps.npz'
+  before = place.read_bytes()
+  other = place.rename(place.with_name('squeezenet-steps.npz'))
+  status, _, err = baseline('2-FKd-r-5', '--net', 'squeezenet')
+  assert status == 1
+  assert "found some of 'LeNet, 300 steps of 64'" in err
+  assert other.read_bytes() == before
+
+
+# Networks and weights --------------------------------------------------------
+
+# Parameters of torchvision's networks with 1,000 classes, by its documentation.
+_PARAMETERS = {
+  'squeezenet': 1_235_496,
+  'resnet18': 11_689_512,
+  'resnet50': 25_557_032,
+}
+
+
+@pytest.mark.parametrize('name', protocols.NETWORKS)
+def test_networks_score_every_class(name, torch):
+  from cmnist_tfds.evaluate import networks
+
+  network = networks.make_network(name, 131)
+  assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 131)
+  if name in _PARAMETERS:
+    whole = networks.make_network(name, 1000)
+    count = sum(parameter.numel() for parameter in whole.parameters())
+    assert count == _PARAMETERS[name]
+
+
+def test_weights_go_into_all_layers_but_the_last(tmp_path, torch):
+  from cmnist_tfds.evaluate import networks
+
+  file = tmp_path / 'resnet18-f37072fd.pth'
+  torch.save(networks.make_network('resnet18', 1000).state_dict(), file)
+  weights, told = networks.read_weights(file, 'resnet18')
+  assert told.startswith('resnet18-f37072fd.pth, SHA-256 ')
+  made = networks.make_network('resnet18', 20, weights).state_dict()
+  for key, value in torch.load(file).items():
+    if key.startswith('fc.'):
+      assert made[key].shape[0] == 20
+    else:
+      assert torch.equal(made[key], value)
+
+
+class _Code:
+  def __reduce__(self):
+    return (sys.exit, ('executed',))
+
+
+def test_files_that_are_no_weights_are_refused(baseline, tmp_path, torch):
+  other = tmp_path / 'other.pth'
+  torch.save({'conv1.weight': torch.zeros(3)}, other)
+  cut = tmp_path / 'cut.pth'
+  cut.write_bytes(other.read_bytes()[:-100])
+  code = tmp_path / 'code.pth'
+  torch.save(_Code(), code)
+  text = tmp_path / 'text.pth'
+  text.write_text('root:x:0:0:root\n', 'utf-8')
+  tensor = tmp_path / 'tensor.pth'
+  torch.save(torch.zeros(3), tensor)
+  for file in (other, cut, code, text, tensor, tmp_path / 'none.pth', tmp_path):
+    status, _, err = baseline('2-FKd-r-5', '--weights', file)
+    assert status == 1
+    assert str(file) in err
+    assert err.count('\n') == 1
