@@ -2,7 +2,8 @@
 """Writes the files that follow from others.
 
 They are the checksums and citations of the sources in the formats of TFDS, the
-scores of the predictions in results/, and the table of results.
+scores of the predictions in results/, the table of results, and the difficulty
+of subsets.
 
     python scripts/write_derived_files.py
 
@@ -15,8 +16,8 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Iterator
 
-from cmnist_tfds import sources, subsets
-from cmnist_tfds.evaluate import report, results
+from cmnist_tfds import resources, sources, subsets
+from cmnist_tfds.evaluate import difficulty, report, results
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _RESULTS = _REPOSITORY / 'results'
@@ -30,10 +31,12 @@ All are of the test sets of CMNIST, none of the synthetic sample.
 [reporting.md](reporting.md) says what the columns mean and how to add a result.
 
 So far this is what could be run with the real files at hand, those of Fashion-MNIST
-and Kannada-MNIST: exact nearest neighbours (`cmnist baseline knn`) on 2-FKd, on its two
-sources, and on their reduced forms. Rows with 10 runs are 10 other draws of a reduced
-training set. The published draws of Kannada-MNIST hold the digits of a single writer,
-which is why other draws score so much higher.
+and Kannada-MNIST, on 2-FKd, on its two sources, and on their reduced forms: exact
+nearest neighbours (`cmnist baseline knn`), and LeNet trained from five seeds
+(`cmnist baseline net`). Other networks need a GPU to be scored on all of these, and are
+missing. Rows with 10 runs are 10 other draws of a reduced training set, for LeNet with
+one seed. The published draws of Kannada-MNIST hold the digits of a single writer, which
+is why other draws score so much higher.
 """
 
 
@@ -98,12 +101,24 @@ def table_of_results() -> dict[pathlib.Path, str]:
   return {pathlib.Path('docs/results.md'): text}
 
 
+def difficulties() -> dict[pathlib.Path, str]:
+  """Returns the text of the file with the difficulty of subsets, by its path."""
+  lines = ['\t'.join(difficulty.HEADER)] + [
+    f'{row.subset.name}\t{row.scores["accuracy"]["value"]:.4f}'
+    for row in results.read_results(_RESULTS)
+    if row.method == 'knn-1'
+  ]
+  path = resources.DIFFICULTY.relative_to(_REPOSITORY)
+  return {path: '\n'.join(lines) + '\n'}
+
+
 def main() -> None:
   """Writes them and prints their paths."""
   _write(derived_files())
   _write(scores())
-  # It is made from the scores.
+  # These are made from the scores.
   _write(table_of_results())
+  _write(difficulties())
 
 
 def _write(files: dict[pathlib.Path, str]) -> None:

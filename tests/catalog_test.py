@@ -236,8 +236,8 @@ def test_pages_list_the_results_on_their_subset(tmp_path):
     for name in ('subsets/2-FKd.html', 'subsets/2-FKm.html', 'sources/F.html')
   }
   assert '0.8756' in pages['subsets/2-FKd.html']
-  assert pages['subsets/2-FKd.html'].count('recomputed</td>') == 33
-  assert pages['sources/F.html'].count('recomputed</td>') == 33
+  assert pages['subsets/2-FKd.html'].count('recomputed</td>') == 44
+  assert pages['sources/F.html'].count('recomputed</td>') == 44
   assert 'recomputed' not in pages['subsets/2-FKm.html']
   # A folder of scores on the sample is refused.
   sample = tmp_path / 'results/2-FKd/knn-1.json'

@@ -24,7 +24,7 @@ _SCRIPT = runpy.run_path(
 
 def test_scores_are_recomputed_from_the_predictions():
   recomputed = _SCRIPT['scores']()
-  assert len(recomputed) == 99
+  assert len(recomputed) == 132
   for path, text in recomputed.items():
     assert (_REPOSITORY / path).read_text('utf-8') == text, path
 
@@ -32,7 +32,12 @@ def test_scores_are_recomputed_from_the_predictions():
 def test_the_table_tells_the_scores():
   for path, text in _SCRIPT['table_of_results']().items():
     assert (_REPOSITORY / path).read_text('utf-8') == text
-    assert text.count('recomputed |') == 99
+    assert text.count('recomputed |') == 132
+
+
+def test_the_difficulty_of_subsets_follows_from_the_scores():
+  for path, text in _SCRIPT['difficulties']().items():
+    assert (_REPOSITORY / path).read_text('utf-8') == text
 
 
 # Accuracies of k = 1, 3, 5.
