@@ -16,7 +16,7 @@ import cmnist_tfds
 from cmnist_tfds import subsets
 from cmnist_tfds.cache import split_sources
 from cmnist_tfds.cache.shuffle_order import shuffle_order
-from cmnist_tfds.errors import SplitError
+from cmnist_tfds.errors import PredictionsError, SplitError
 from cmnist_tfds.load import draws, hold_out
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.origin import Locations
@@ -149,6 +149,40 @@ def test_predictions_for_the_validation_set_are_scored(sample_dir, tmp_path):
   )
   scored = cmnist_tfds.evaluate('X-12', path, **where)
   assert (scored.accuracy.value, scored.examples) == (1, len(labels))
+
+
+def test_predictions_for_the_validation_sets_of_draws_are_scored(
+  sample_dir, tmp_path
+):
+  name = '2-FKd-r-20'
+  where = {'data_dir': sample_dir, 'sample': True}
+  paths = []
+  for draw in (1, 2):
+    _, labels = cmnist_tfds.load_data(
+      name, split='validation', draw=draw, **where
+    )
+    about = {'method': 'copy', 'split': 'validation', 'draw': draw}
+    paths.append(tmp_path / f'{draw}.npz')
+    saved = cmnist_tfds.save_predictions(
+      paths[-1], name, labels, labels, **about, **where
+    )
+    scored = cmnist_tfds.evaluate(name, paths[-1], **where)
+    assert (scored.accuracy.value, scored.examples) == (1, len(labels))
+    with pytest.raises(PredictionsError, match='are not those of'):
+      cmnist_tfds.evaluate(
+        name, dataclasses.replace(saved, draws=(3 - draw,)), **where
+      )
+  with pytest.raises(PredictionsError, match=r'draw 1.*draw 2.*draw alone'):
+    cmnist_tfds.evaluate(name, paths, **where)
+  with pytest.raises(PredictionsError, match=r'found \[1, 2\]'):
+    cmnist_tfds.save_predictions(
+      tmp_path / 'both.npz',
+      name,
+      np.stack([labels, labels]),
+      labels,
+      **about | {'draw': [1, 2]},
+      **where,
+    )
 
 
 # Blocks of writers ------------------------------------------------------------

@@ -21,6 +21,8 @@ from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
 
 if TYPE_CHECKING:
+  from cmnist_tfds.evaluate.predictions import OpenDraw
+
   Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _NAME_HELP = 'name of a subset, such as 3-EElKm, X-24, 2-FKd-r-10 or 1-Km'
@@ -221,29 +223,45 @@ def origin_locations(args: argparse.Namespace) -> origin.Locations:
   )
 
 
-def opened_subset(subset: Subset, args: argparse.Namespace) -> Opened:
+def opened_subset(
+  subset: Subset, args: argparse.Namespace, draw: int = 0
+) -> Opened:
   """Returns a subset opened for reading, from its shards or the cache.
 
   Raises:
+    SplitError: If it has no such draw.
     PreparationError: If there is nothing to read it from; says how to build it.
   """
-  opened = open_subset(subset, data_dir=args.data_dir, sample=args.sample)
+  opened = open_subset(
+    subset, data_dir=args.data_dir, sample=args.sample, draw=draw
+  )
   if opened is None:
-    raise _not_prepared(subset, args)
+    raise _not_prepared(subset.full if draw else subset, args)
   return opened
 
 
-def opened_or_sample(subset: Subset, args: argparse.Namespace) -> Opened:
+def labels_opener(subset: Subset, args: argparse.Namespace) -> OpenDraw | None:
+  """Returns what opens a draw of a subset; None if labels are trusted."""
+  if args.trust_labels:
+    return None
+  return lambda draw: opened_subset(subset, args, draw)
+
+
+def opened_or_sample(
+  subset: Subset, args: argparse.Namespace, draw: int = 0
+) -> Opened:
   """Returns a subset opened for reading.
 
   The sample is prepared if it is not: this takes a second and no download.
 
   Raises:
-    PreparationError: As `opened_subset` does.
+    SplitError, PreparationError: As `opened_subset` does.
   """
   if args.sample:
-    return open_or_prepare(subset, data_dir=args.data_dir, sample=True)
-  return opened_subset(subset, args)
+    return open_or_prepare(
+      subset, data_dir=args.data_dir, sample=True, draw=draw
+    )
+  return opened_subset(subset, args, draw)
 
 
 def opened_source(source: Source, args: argparse.Namespace) -> Opened:

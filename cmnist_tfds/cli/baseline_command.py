@@ -162,7 +162,7 @@ def _run_networks(args: argparse.Namespace) -> int:
       args.seeds,
       args.draws,
       folder,
-      lambda subset: arguments.opened_or_sample(subset, args),
+      lambda subset, draw: arguments.opened_or_sample(subset, args, draw),
       _dataset(args),
       args.weights,
       progress,

@@ -37,8 +37,9 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
   subset = subsets.subset(args.name)
-  opened = None if args.trust_labels else arguments.opened_subset(subset, args)
-  compared = comparison.compare_files(subset, args.first, args.second, opened)
+  compared = comparison.compare_files(
+    subset, args.first, args.second, arguments.labels_opener(subset, args)
+  )
   terminal.print_report(
     compared, report.comparison_sections(compared), args.format
   )

@@ -61,14 +61,18 @@ def run(args: argparse.Namespace) -> int:
   if args.confusion:
     pictures.check_picture(args.confusion)
   subset = subsets.subset(args.name)
-  opened = None if args.trust_labels else arguments.opened_subset(subset, args)
   runs = evaluation.read_runs(
-    subset, args.files, opened, assume_order=args.assume_order
+    subset,
+    args.files,
+    arguments.labels_opener(subset, args),
+    assume_order=args.assume_order,
   )
   copied = None
   if args.without:
     copied = evaluation.find_copied(
-      runs, opened, lambda source: arguments.opened_source(source, args)
+      runs,
+      lambda source: arguments.opened_source(source, args),
+      labels_trusted=args.trust_labels,
     )
   scored = evaluation.score(
     runs, labels_trusted=args.trust_labels, copied=copied

@@ -15,8 +15,7 @@ from cmnist_tfds.evaluate import evaluation, intervals
 from cmnist_tfds.evaluate import predictions as predictions_lib
 from cmnist_tfds.evaluate.evaluation import title_of
 from cmnist_tfds.evaluate.intervals import Estimate
-from cmnist_tfds.evaluate.predictions import Predictions
-from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.evaluate.predictions import OpenDraw, Predictions
 from cmnist_tfds.subsets import Subset
 
 _PathLike = str | os.PathLike[str]
@@ -77,7 +76,7 @@ def compare_files(
   subset: Subset,
   first: _PathLike | Predictions,
   second: _PathLike | Predictions,
-  opened: Opened | None,
+  open_draw: OpenDraw | None,
 ) -> Comparison:
   """Compares the predictions of two methods for the same test images.
 
@@ -88,7 +87,7 @@ def compare_files(
     subset: The subset.
     first: A file of predictions, or what `save_predictions` returned.
     second: Another one.
-    opened: The subset, for its labels; None to compare the labels of the two
+    open_draw: Opens the subset, for its labels; None to compare the labels of the two
       only with each other and with the known sizes of the classes.
 
   Returns:
@@ -98,7 +97,7 @@ def compare_files(
     PredictionsError: If a file cannot be read, or the two are not of the same
       test images.
   """
-  a, b = (_read(subset, file, opened) for file in (first, second))
+  a, b = (_read(subset, file, open_draw) for file in (first, second))
   if (
     (a.dataset, a.split) != (b.dataset, b.split)
     or len(a.labels) != len(b.labels)
@@ -128,12 +127,12 @@ def compare_files(
     only_first=only_first if single else None,
     only_second=only_second if single else None,
     p=intervals.mcnemar(only_first, only_second) if single else None,
-    notes=tuple(_notes(a, b, single, opened is None)),
+    notes=tuple(_notes(a, b, single, open_draw is None)),
   )
 
 
 def _read(
-  subset: Subset, file: _PathLike | Predictions, opened: Opened | None
+  subset: Subset, file: _PathLike | Predictions, open_draw: OpenDraw | None
 ) -> Predictions:
   read = (
     file
@@ -144,7 +143,7 @@ def _read(
     # Reduced forms have the same classes and the same test set.
     same = read.subset.full == subset.full and read.split == 'test'
     checked = dataclasses.replace(read, subset=subset) if same else read
-    predictions_lib.check_examples(checked, subset, opened)
+    predictions_lib.check_examples(checked, subset, open_draw)
   except PredictionsError as error:
     raise PredictionsError(f'{title_of(file)}: {error}') from error
   return read

@@ -17,7 +17,7 @@ from cmnist_tfds.errors import PredictionsError
 from cmnist_tfds.evaluate import duplicates, intervals
 from cmnist_tfds.evaluate import predictions as predictions_lib
 from cmnist_tfds.evaluate.intervals import Estimate
-from cmnist_tfds.evaluate.predictions import Predictions
+from cmnist_tfds.evaluate.predictions import OpenDraw, Predictions
 from cmnist_tfds.load import open_subset
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.sources import Source
@@ -223,44 +223,51 @@ def evaluate(
   given = (
     [files] if isinstance(files, str | os.PathLike | Predictions) else files
   )
-  opened = (
-    None
-    if trust_labels
-    else open_subset.open_or_prepare(subset, data_dir=data_dir, sample=sample)
+
+  def open_draw(draw: int) -> Opened:
+    return open_subset.open_or_prepare(
+      subset, data_dir=data_dir, sample=sample, draw=draw
+    )
+
+  read = read_runs(
+    subset,
+    given,
+    None if trust_labels else open_draw,
+    assume_order=assume_order,
   )
-  read = read_runs(subset, given, opened, assume_order=assume_order)
   copied = None
   if without_near_duplicates:
     copied = find_copied(
       read,
-      opened,
       lambda source: open_subset.open_or_prepare(
         subsets.combine([source]), data_dir=data_dir, sample=sample
       ),
+      labels_trusted=trust_labels,
     )
   return score(read, labels_trusted=trust_labels, copied=copied)
 
 
 def find_copied(
   scored: Predictions,
-  opened: Opened | None,
   open_source: Callable[[Source], Opened],
+  *,
+  labels_trusted: bool = False,
 ) -> np.ndarray:
   """Returns which predicted images have a copy or near-copy in train.
 
   Args:
     scored: The predictions.
-    opened: The subset; None if it is not there.
     open_source: Opens the subset that consists of a source alone.
+    labels_trusted: Whether their labels were not compared with the data.
 
   Returns:
     bool (n,).
 
   Raises:
-    PredictionsError: If the predictions are not of the test set, or the subset
-      is not there.
+    PredictionsError: If the predictions are not of the test set, or nothing
+      shows that they are in its order.
   """
-  if opened is None or scored.split != 'test':
+  if labels_trusted or scored.split != 'test':
     raise PredictionsError(
       'Near-duplicates are left out of the test set, for which its images are'
       ' needed. Score predictions of the test set, and do not trust labels.'
@@ -271,7 +278,7 @@ def find_copied(
 def read_runs(
   subset: Subset,
   files: Sequence[_PathLike | Predictions],
-  opened: Opened | None,
+  open_draw: OpenDraw | None,
   *,
   assume_order: bool = False,
 ) -> Predictions:
@@ -280,7 +287,8 @@ def read_runs(
   Args:
     subset: The subset.
     files: The files, or what they hold.
-    opened: The subset, for its labels; None to trust those in the files.
+    open_draw: Opens the subset, for its labels; None to trust those in the
+      files.
     assume_order: Whether the files are bare predictions.
 
   Returns:
@@ -294,7 +302,7 @@ def read_runs(
     raise PredictionsError('There are no predictions. Name at least one file.')
   if assume_order:
     _log.warning('%s', ORDER_ASSUMED)
-  if assume_order and opened is None:
+  if assume_order and open_draw is None:
     raise PredictionsError(
       'Files without labels need the data of the subset. Build it, and leave out'
       ' trust_labels.'
@@ -303,12 +311,12 @@ def read_runs(
   for file in files:
     if isinstance(file, Predictions):
       one = file
-    elif assume_order and opened is not None:
-      one = predictions_lib.read_bare_predictions(file, opened)
+    elif assume_order and open_draw is not None:
+      one = predictions_lib.read_bare_predictions(file, open_draw(0))
     else:
       one = predictions_lib.read_predictions(file)
     try:
-      predictions_lib.check_examples(one, subset, opened)
+      predictions_lib.check_examples(one, subset, open_draw)
       if read:
         _check_same_method(read[0], one)
     except PredictionsError as error:
@@ -492,6 +500,12 @@ def _check_same_method(first: Predictions, other: Predictions) -> None:
     raise PredictionsError(
       f'expected predictions of the split {first.split!r}, found'
       f' {other.split!r}. Score each split alone.'
+    )
+  draws = [predictions_lib.draw_of_examples(p) for p in (first, other)]
+  if draws[0] != draws[1]:
+    raise PredictionsError(
+      f'expected predictions for draw {draws[0]}, found some for draw {draws[1]},'
+      f' which has another {first.split} split. Score each draw alone.'
     )
   methods = [p.about.get('method', '') for p in (first, other)]
   if methods[0] != methods[1]:

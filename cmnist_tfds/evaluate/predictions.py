@@ -33,7 +33,7 @@ import os
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,9 @@ from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import PredictionsError, SubsetNameError
 from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.subsets import Subset
+
+# Opens a subset with a draw of its training set.
+OpenDraw = Callable[[int], Opened]
 
 FORMAT = 'cmnist predictions 1'
 
@@ -193,7 +196,9 @@ def save_predictions(
     about={field: text for field, text in texts.items() if text},
     sample=sample,
   )
-  opened = open_subset(subset, data_dir=data_dir, sample=sample)
+  opened = open_subset(
+    subset, data_dir=data_dir, sample=sample, draw=draw_of_examples(saved)
+  )
   if opened is not None:
     check_labels(saved, true_labels(opened, split))
   elif split == 'test' and not sample:
@@ -361,15 +366,35 @@ def true_labels(opened: Opened, split: str) -> np.ndarray:
   return view.read([schema.LABEL.name])[schema.LABEL.name]
 
 
+def draw_of_examples(checked: Predictions) -> int:
+  """Returns the draw that the predicted examples belong to.
+
+  All draws have the same test set, so its examples belong to draw 0 too.
+
+  Args:
+    checked: The predictions.
+
+  Raises:
+    PredictionsError: If their runs are of training sets with other examples.
+  """
+  draws = {*(checked.draws or (0,))} if checked.split != 'test' else {0}
+  if len(draws) > 1:
+    raise PredictionsError(
+      f'expected one draw, because each draw has another {checked.split} split,'
+      f' found {sorted(draws)}. Save and score the runs of each draw alone.'
+    )
+  return draws.pop()
+
+
 def check_examples(
-  checked: Predictions, subset: Subset, opened: Opened | None
+  checked: Predictions, subset: Subset, open_draw: OpenDraw | None
 ) -> None:
   """Checks that predictions are those of a subset and of its examples.
 
   Args:
     checked: The predictions.
     subset: The subset.
-    opened: The subset, for its labels; None to compare the labels of the
+    open_draw: Opens the subset, for its labels; None to compare the labels of the
       predictions with the known sizes of the classes only.
 
   Raises:
@@ -380,9 +405,10 @@ def check_examples(
       f'expected predictions for {subset.title}, found some for'
       f' {checked.subset.title}. Name that subset, or another file.'
     )
-  if opened is None:
+  if open_draw is None:
     _check_label_counts(checked)
     return
+  opened = open_draw(draw_of_examples(checked))
   if checked.dataset != opened.dataset:
     raise PredictionsError(
       f'expected predictions for {opened.dataset}, found some for'

@@ -31,7 +31,7 @@ from cmnist_tfds.evaluate.nearest_neighbors import Neighbors
 from cmnist_tfds.evaluate.predictions import Predictions
 from cmnist_tfds.evaluate.protocols import Protocol
 from cmnist_tfds.load.draws import count_draws
-from cmnist_tfds.load.open_subset import Opened, take_draw
+from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
 
@@ -380,7 +380,7 @@ def network_results(
   seeds: int,
   draws: int,
   folder: pathlib.Path,
-  open_subset: Callable[[Subset], Opened],
+  open_draw: Callable[[Subset, int], Opened],
   dataset: str = DATASET,
   weights: pathlib.Path | None = None,
   progress: Callable[[int, int], object] = lambda done, total: None,
@@ -399,7 +399,7 @@ def network_results(
       all seeds, as the runs of a result of its own; as many as there are if
       there are fewer.
     folder: The folder of results.
-    open_subset: Opens a subset.
+    open_draw: Opens a subset with a draw of its training set.
     dataset: 'cmnist' or 'cmnist_sample'.
     weights: A file of ImageNet weights to begin with.
     progress: Called with the number of steps that have been trained since the
@@ -424,12 +424,12 @@ def network_results(
   planned = []
   total = 0
   for subset in selected:
-    examples = len(open_subset(subset).split('train'))
+    examples = len(open_draw(subset, 0).split('train'))
     steps = protocol.count_steps(subset, examples)
     about = protocols.describe(network, protocol, subset, told)
     of_draws = [(method, range(1))]
     if draws and subset.per_class is not None:
-      labels = predictions.true_labels(open_subset(subset.full), 'train')
+      labels = predictions.true_labels(open_draw(subset.full, 0), 'train')
       possible = min(draws, count_draws(subset, labels))
       if possible:
         of_draws.append((f'{method}-draws', range(1, possible + 1)))
@@ -440,13 +440,13 @@ def network_results(
       total += steps * len(set(runs) - predicted.keys())
       planned.append((subset, name, about, runs, there, predicted))
   for subset, name, about, runs, there, predicted in planned:
-    labels = predictions.true_labels(open_subset(subset), 'test')
+    labels = predictions.true_labels(open_draw(subset, 0), 'test')
     result = None
     for draw, seed in runs:
       if (draw, seed) in predicted:
         continue
       predicted[draw, seed] = training.predict(
-        *(_open_draw(open_subset, subset, draw), network, protocol, seed, read),
+        *(open_draw(subset, draw), network, protocol, seed, read),
         progress=lambda done: progress(done, total),
       )
       ordered = sorted(predicted)
@@ -466,14 +466,6 @@ def network_results(
         folder, subset, name, dataset, about, len(runs)
       ) or write_result(folder, name, there)
     yield result
-
-
-def _open_draw(
-  open_subset: Callable[[Subset], Opened], subset: Subset, draw: int
-) -> Opened:
-  if not draw:
-    return open_subset(subset)
-  return take_draw(open_subset(subset.full), subset, draw)
 
 
 def _predicted_runs(

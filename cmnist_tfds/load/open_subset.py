@@ -21,6 +21,7 @@ def open_subset(
   *,
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
+  draw: int = 0,
 ) -> Opened | None:
   """Opens a subset for reading.
 
@@ -31,14 +32,22 @@ def open_subset(
     subset: The subset.
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether to open `cmnist_sample` instead of `cmnist`.
+    draw: The number of the draw of a reduced subset; 0 for the published
+      training set. Other draws are taken from the subset with all training
+      examples.
 
   Returns:
-    The subset; None if it is not prepared and the cache lacks one of its
-    sources.
+    The subset; None if what it is read from is not prepared and the cache lacks
+    one of its sources.
 
   Raises:
+    SplitError: If there is no such draw.
     PreparationError: If the prepared dataset is damaged.
   """
+  check_draw(subset, draw)
+  if draw:
+    full = open_subset(subset.full, data_dir=data_dir, sample=sample)
+    return None if full is None else _take_draw(full, subset, draw)
   found = prepared.find_prepared(subset, data_dir=data_dir, sample=sample)
   # No hash proves the files of the sample, so `find_cached` cannot find them.
   in_cache = None if sample else cached.find_cached(subset)
@@ -64,9 +73,7 @@ def open_or_prepare(
     subset: The subset.
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether to open `cmnist_sample` instead of `cmnist`.
-    draw: The number of the draw of a reduced subset; 0 for the published
-      training set. Other draws are taken from the subset with all training
-      examples.
+    draw: The number of the draw, as in `open_subset`.
 
   Returns:
     The subset.
@@ -81,7 +88,7 @@ def open_or_prepare(
   check_draw(subset, draw)
   if draw:
     full = open_or_prepare(subset.full, data_dir=data_dir, sample=sample)
-    return take_draw(full, subset, draw)
+    return _take_draw(full, subset, draw)
   found = open_subset(subset, data_dir=data_dir, sample=sample)
   if found is not None:
     return found
@@ -89,17 +96,8 @@ def open_or_prepare(
   return open_subset(subset, data_dir=data_dir, sample=sample) or fresh
 
 
-def take_draw(full: Opened, reduced: Subset, draw: int) -> Cached:
-  """Returns a reduced subset with another training set than the published.
-
-  Args:
-    full: The subset with all training examples.
-    reduced: Its reduced form.
-    draw: The number of the draw, from 1.
-
-  Raises:
-    SplitError: If there is no such draw.
-  """
+def _take_draw(full: Opened, reduced: Subset, draw: int) -> Cached:
+  """Returns a reduced subset with another training set than the published."""
   train, test = map(full.mapped, SPLITS)
   train = train.select(draw_rows(reduced, train.labels, draw))
   return Cached(
