@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from cmnist_tfds import streams
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.origin import audit, missing_files
 
@@ -37,9 +38,14 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
   locations = arguments.origin_locations(args)
+  sources = arguments.named_sources(args.names)
   findings = list(
-    audit.audit(
-      arguments.named_sources(args.names), locations, hashes=args.hashes
+    streams.progress_bar(
+      audit.audit(sources, locations, hashes=args.hashes),
+      desc='Checking',
+      unit=' files',
+      total=sum(len(source.origin_files) for source in sources),
+      leave=False,
     )
   )
   groups: dict[str, list[audit.Finding]] = {}
