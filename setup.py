@@ -16,6 +16,7 @@ setuptools.setup(
   package_data={
     'cmnist_tfds': ['py.typed'],
     'cmnist_tfds.sources': ['*.toml', 'extensions/*.toml'],
+    'cmnist_tfds.evaluate': ['*.tsv'],
     'cmnist_tfds.catalog': ['static/*', 'templates/*'],
     'cmnist_tfds.figures': ['*.woff', '*.txt'],
     'cmnist_tfds.tfds_pr': ['templates/*'],

@@ -11,6 +11,10 @@ _PACKAGE = pathlib.Path(__file__).resolve().parent
 # by scripts/make_font.py.
 CLASS_NAMES_FONT = _PACKAGE / 'figures/class_names.woff'
 
+# Accuracies of the nearest neighbour, where they were measured; made by
+# scripts/write_derived_files.py from the results.
+DIFFICULTY = _PACKAGE / 'evaluate/difficulty.tsv'
+
 
 def folder(name: str) -> pathlib.Path:
   """Returns a folder that stands beside the package in its repository.

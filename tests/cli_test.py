@@ -112,6 +112,24 @@ def test_list_by_examples(capsys, by):
   assert None not in sizes[: len(known)]
 
 
+def test_list_of_difficulty(capsys):
+  first, *others = _listed(capsys, '--difficulty', '--sort', 'difficulty')
+  assert first['name'] == '2-FKd'
+  assert (first['nearest_r-10'], first['nearest_full']) == (0.5905, 0.8756)
+  assert all(row['nearest_full'] is None for row in others)
+  rows = _listed(capsys, '--all', '--with', 'F,Kd', '--sort', 'difficulty')
+  assert [row['name'] for row in rows][:3] == [
+    *('2-FKd', '2-FKd-r-100', '2-FKd-r-50')
+  ]
+
+
+def test_info_tells_the_difficulty(capsys):
+  _, out, _ = _run(capsys, 'info', '2-FKd-r-5')
+  assert 'nearest neighbour: 0.5905 with 10 training examples of each' in out
+  for other in (['3-EElKm'], ['2-FKd', '--sample']):
+    assert 'nearest neighbour' not in _run(capsys, 'info', *other)[1]
+
+
 def test_list_of_imbalance(capsys):
   rows = _listed(capsys, '--imbalance', '--sort', 'imbalance')
   ratio = {row['name']: row['imbalance'] for row in rows}

@@ -54,4 +54,4 @@ def test_the_table_of_subsets_is_right():
     assert bool(figures) == known
     if known:
       expected = [scores[n, 'knn-1'] for n in (f'{name}-r-10', name)]
-      assert figures[0] == ' / '.join(f'{s:.3f}' for s in expected)
+      assert figures[0] == ' / '.join(f'{s:.4f}' for s in expected)

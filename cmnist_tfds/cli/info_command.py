@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments
 from cmnist_tfds.dataset_files import DATASET, SAMPLE
+from cmnist_tfds.evaluate import difficulty
 from cmnist_tfds.load import prepared
 from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.sample import NOTICE, sample_of
@@ -60,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
     f'classes   {subset.num_classes},'
     f' {"balanced" if balanced else "not balanced"}'
   )
+  if not args.sample:
+    _print_difficulty(subset)
   if found:
     print(f'prepared  {found.folder}')
     for row in found.metadata.get('sources', []):
@@ -75,6 +78,19 @@ def run(args: argparse.Namespace) -> int:
       print(f'  known issue: {issue}')
   print(f'\nWhat to cite: cmnist info {subset.name} --bibtex')
   return 0
+
+
+def _print_difficulty(subset: Subset) -> None:
+  measured = [
+    f'{right:.4f} with {training}'
+    for training, form in (
+      ('10 training examples of each class', subsets.reduce(subset.full, 10)),
+      ('all', subset.full),
+    )
+    if (right := difficulty.nearest_neighbor(form)) is not None
+  ]
+  if measured:
+    print(f'accuracy  of the nearest neighbour: {", ".join(measured)}')
 
 
 def _split_sizes(subset: Subset, found: Prepared | None) -> str:

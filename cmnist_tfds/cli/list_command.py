@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds import streams, subsets
 from cmnist_tfds.cli import arguments, terminal
+from cmnist_tfds.evaluate import difficulty
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
 
@@ -60,15 +61,22 @@ def register(subparsers: Subparsers) -> None:
   )
   parser.add_argument(
     '--sort',
-    choices=('classes', 'train', 'test', 'imbalance'),
-    help='sort by the number of classes, training or test examples, or by the'
-    ' imbalance, the smallest first; what is not known comes last',
+    choices=('classes', 'train', 'test', 'imbalance', 'difficulty'),
+    help='sort by the number of classes, training or test examples, by the'
+    ' imbalance, or by the errors of the nearest neighbour, the smallest first;'
+    ' what is not known comes last',
   )
   parser.add_argument(
     '--imbalance',
     action='store_true',
     help='print how many times as many training examples the largest class has'
     ' as the smallest',
+  )
+  parser.add_argument(
+    '--difficulty',
+    action='store_true',
+    help='print the accuracy of the nearest neighbour with 10 training examples'
+    ' of each class and with all, where it was measured',
   )
   parser.add_argument(
     '--format',
@@ -91,7 +99,9 @@ def run(args: argparse.Namespace) -> int:
   if args.sort:
     listed.sort(key=lambda subset: _place(subset, args.sort))
   rows = [
-    _row(s) | ({'imbalance': imbalance(s)} if args.imbalance else {})
+    _row(s)
+    | ({'imbalance': imbalance(s)} if args.imbalance else {})
+    | (_difficulty(s) if args.difficulty else {})
     for s in listed
   ]
   if not rows:
@@ -105,7 +115,10 @@ def run(args: argparse.Namespace) -> int:
     writer.writeheader()
     writer.writerows(rows)
   else:
-    lines = [tuple(row.values()) for row in rows]
+    lines = [
+      tuple('?' if value is None else value for value in row.values())
+      for row in rows
+    ]
     # Programs that count lines or cut columns do not want a header.
     header = [tuple(rows[0])] if streams.is_terminal(sys.stdout) else []
     terminal.print_table(header + lines, right_from=2)
@@ -124,6 +137,17 @@ def _row(subset: Subset) -> dict[str, Any]:
   }
 
 
+def _difficulty(subset: Subset) -> dict[str, float | None]:
+  measured = (subsets.reduce(subset.full, 10), subset.full)
+  return dict(
+    zip(
+      ('nearest_r-10', 'nearest_full'),
+      map(difficulty.nearest_neighbor, measured),
+      strict=True,
+    )
+  )
+
+
 def imbalance(subset: Subset) -> float | None:
   """Returns the ratio of the largest class to the smallest, in train.
 
@@ -139,11 +163,13 @@ def imbalance(subset: Subset) -> float | None:
 
 
 def _place(subset: Subset, by: str) -> tuple[bool, float]:
+  right = difficulty.nearest_neighbor(subset)
   number = {
     'classes': subset.num_classes,
     'train': subset.num_train,
     'test': subset.num_test,
     'imbalance': imbalance(subset),
+    'difficulty': None if right is None else 1 - right,
   }[by]
   return number is None, number or 0
 

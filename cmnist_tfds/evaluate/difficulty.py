@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How difficult subsets are, where it was measured.
+
+The measure is the accuracy of the nearest neighbour (k = 1) on the test set, by
+`cmnist baseline knn`.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+
+from cmnist_tfds import resources
+from cmnist_tfds.subsets import Subset
+
+# The columns of the file of figures.
+HEADER = ('subset', 'nearest_neighbor')
+
+
+def nearest_neighbor(subset: Subset) -> float | None:
+  """Returns the accuracy of the nearest neighbour; None if not measured."""
+  return _figures().get(subset.name)
+
+
+@functools.cache
+def _figures() -> dict[str, float]:
+  with resources.DIFFICULTY.open(encoding='utf-8', newline='') as file:
+    rows = csv.DictReader(file, delimiter='\t')
+    return {row[HEADER[0]]: float(row[HEADER[1]]) for row in rows}
