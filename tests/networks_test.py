@@ -137,7 +137,7 @@ def test_the_command_trains_and_evaluate_agrees(
 ):
   status, out, _ = baseline('2-FKd-r-5')
   assert status == 0
-  assert '1 results' in out
+  assert '1 result in' in out
   place = tmp_path / '2-FKd-r-5/lenet-steps.npz'
   scores = json.loads(place.with_suffix('.json').read_text('utf-8'))
   # A guess is right once in twenty times.

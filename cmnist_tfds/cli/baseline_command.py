@@ -222,7 +222,8 @@ def _run(
         header = ('subset', 'method', 'accuracy', '95 % interval', 'balanced')
         spreads = ('runs', 'between seeds', 'between draws')
         terminal.print_table([(*header, *spreads, ''), *rows])
-        print(f'{len(rows)} results in {folder}')
+        noun = 'result' if len(rows) == 1 else 'results'
+        print(f'{len(rows)} {noun} in {folder}')
   return 0
 
 

@@ -58,5 +58,6 @@ def run(args: argparse.Namespace) -> int:
     terminal.print_table(sorted(num_bytes.items()), right_from=1)
   done = 'deleted from' if args.action == 'clear' else 'in'
   total = sum(entry.num_bytes for entry in entries)
-  print(f'{len(entries)} entries, {total:,} bytes {done} {store.cache_dir()}')
+  noun = 'entry' if len(entries) == 1 else 'entries'
+  print(f'{len(entries)} {noun}, {total:,} bytes {done} {store.cache_dir()}')
   return 0

@@ -36,8 +36,10 @@ def run(args: argparse.Namespace) -> int:
   if not args.sample:
     print(hub.licences(selected), flush=True)
   hub.publish(published, args.output)
-  print(
-    f'{args.output}: {len(selected)} subsets. Before you share them, check the'
-    ' licence of each source; the dataset card lists them.'
-  )
+  print(f'{args.output}: {", ".join(subset.name for subset in selected)}')
+  if not args.sample:
+    print(
+      'Before you share this, check the licence of each source; the dataset card'
+      ' lists them.'
+    )
   return 0

@@ -291,9 +291,14 @@ def _text(published: Sequence[Prepared]) -> Iterator[str]:
   yield '## Licence\n'
   selected = [_described(prepared) for prepared in published]
   yield licences(selected)
-  yield '## Known issues\n'
-  for source in _sources_of(selected):
-    for issue in source.known_issues:
-      yield f'- {source.title}: {issue}'
-  yield '\n## Cite\n'
+  issues = [
+    f'- {source.title}: {issue}'
+    for source in _sources_of(selected)
+    for issue in source.known_issues
+  ]
+  if issues:
+    yield '## Known issues\n'
+    yield from issues
+    yield ''
+  yield '## Cite\n'
   yield f'```bibtex\n{subsets.citations(_sources_of(selected))}\n```\n'
