@@ -536,21 +536,24 @@ def _keep_group(item: _Item, read: _Read, progress: _Progress) -> store.Kept:
   return kept
 
 
-def _join(item: _Item, groups: Sequence[store.Kept]) -> store.Made:
-  """Joins the encoded images of all classes."""
+def _join(item: _Item, groups: list[store.Kept]) -> store.Made:
+  """Joins the encoded images of all classes, and empties the list."""
 
-  def chunks(name: str) -> list[np.ndarray]:
-    return [group.arrays[name] for group in groups]
+  def pngs() -> Iterator[np.ndarray]:
+    # A group that is written need not stay in memory.
+    while groups:
+      yield groups.pop(0).arrays['pngs'][:-MARGIN]
+    yield np.zeros(MARGIN, np.uint8)
 
-  pngs = [each[:-MARGIN] for each in chunks('pngs')]
   proofs: dict[str, str] = {}
   for group in groups:
     proofs |= group.note['proofs']
+  others = {
+    name: np.concatenate([group.arrays[name] for group in groups])
+    for name in ('lengths', 'crcs', 'labels')
+  }
   return store.Made(
-    {
-      'pngs': [*pngs, np.zeros(MARGIN, np.uint8)],
-      **{name: chunks(name) for name in ('lengths', 'crcs', 'labels')},
-    },
+    {'pngs': pngs(), **others},
     {'key': item.key, 'proofs': proofs},
     _description(item, 'PNG'),
   )

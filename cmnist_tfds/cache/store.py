@@ -61,6 +61,9 @@ _OLDER_PATTERN = 'encoded/*.store*'
 
 _SUPERUSER = 0
 
+# How many bytes are read at once to check a file.
+_BLOCK = 2**20
+
 _log = logging.getLogger('cmnist_tfds')
 
 # An array, or the chunks along its first axis, of which there is at least one.
@@ -517,8 +520,7 @@ def _write_array(path: pathlib.Path, chunks: Chunks) -> dict[str, int]:
       length += len(chunk)
     file.seek(0)
     _write_header(file, dtype, (length, *rest))
-  data = _map_bytes(path)
-  return {'size': len(data), 'crc32': zlib_ng.crc32(data)}
+  return _size_and_crc(path)
 
 
 def _write_header(
@@ -544,9 +546,7 @@ def _open(
   for name, facts in manifest['files'].items():
     path = folder / f'{name}.npy'
     paths.append(path)
-    data = _map_bytes(path)
-    found = {'size': len(data), 'crc32': zlib_ng.crc32(data)}
-    if found != facts:
+    if _size_and_crc(path) != facts:
       raise _UnusableError(f'{path.name} fails its checksum')
     try:
       mapped = np.lib.format.open_memmap(path, mode='r')
@@ -588,10 +588,17 @@ def _crc_of_json(contents: Mapping[str, Any]) -> int:
   return zlib_ng.crc32(json.dumps(contents, sort_keys=True).encode())
 
 
-def _map_bytes(path: pathlib.Path) -> np.ndarray:
-  if not file_size(path):
-    raise _UnusableError(f'{path.name} is empty')
-  return np.memmap(path, np.uint8, mode='r').view(np.ndarray)
+def _size_and_crc(path: pathlib.Path) -> dict[str, int]:
+  """Returns what a manifest says of a file."""
+  file_size(path)  # It refuses what is not a file.
+  size = crc = 0
+  # A map would count as memory of the process, and the file may be larger.
+  buffer = memoryview(bytearray(_BLOCK))
+  with path.open('rb', buffering=0) as file:
+    while count := file.readinto(buffer):
+      size += count
+      crc = zlib_ng.crc32(buffer[:count], crc)
+  return {'size': size, 'crc32': crc}
 
 
 def _whole(chunks: Chunks) -> np.ndarray:
