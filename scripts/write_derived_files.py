@@ -13,6 +13,7 @@ repository differ from those that this script writes.
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 from collections.abc import Iterator
 
@@ -94,10 +95,14 @@ def scores() -> dict[pathlib.Path, str]:
 
 def table_of_results() -> dict[pathlib.Path, str]:
   """Returns the text of the page with the table of results, by its path."""
-  rows = results.to_table(results.read_results(_RESULTS))
-  section = report.Section('All results', rows)
-  table = report.to_markdown([section]).replace('### ', '## ')
-  text = _INTRODUCTION + '\n' + table
+  sections = [
+    report.Section(full.name, results.to_table(list(rows)))
+    for full, rows in itertools.groupby(
+      results.read_results(_RESULTS), lambda row: row.subset.full
+    )
+  ]
+  text = _INTRODUCTION + '\n' + report.to_markdown(sections)
+  text = text.replace('### ', '## ')
   return {pathlib.Path('docs/results.md'): text}
 
 
