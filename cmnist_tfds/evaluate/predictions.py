@@ -621,8 +621,10 @@ def _about(given: Any) -> dict[str, str]:
     raise PredictionsError(
       f'about: expected texts for {", ".join(ABOUT)}, found {given!r}.'
     )
-  # Tables have one line for each.
-  texts = {field: ' '.join(text.split()) for field, text in given.items()}
+  # Tables have one line for each. The order is that of the file.
+  texts = {
+    field: ' '.join(text.split()) for field, text in sorted(given.items())
+  }
   for field, text in texts.items():
     if not text.isprintable():
       raise PredictionsError(
