@@ -60,6 +60,13 @@ def test_for_one_class_the_stratified_interval_is_wilsons(right):
   np.testing.assert_allclose(expected[1:], scipys, atol=1e-12)
 
 
+def test_limits_of_wilson_are_shares():
+  for total in range(1, 400):
+    for right in (0, total):
+      value, low, high = intervals.wilson(right, total)
+      assert 0 <= low <= value <= high <= 1
+
+
 @pytest.mark.parametrize('right', [0, 30])
 def test_limits_of_the_stratified_interval_are_shares(right):
   total = np.array([30, 30, 5])

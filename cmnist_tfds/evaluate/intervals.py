@@ -40,7 +40,12 @@ def wilson(right: float, total: int) -> Estimate:
   half = (_Z / (1 + _Z**2 / total)) * math.sqrt(
     share * (1 - share) / total + _Z**2 / (4 * total**2)
   )
-  return Estimate(share, max(center - half, 0.0), min(center + half, 1.0))
+  # Rounding must not put the limits on the wrong side of 0, 1 and the share.
+  return Estimate(
+    share,
+    min(max(center - half, 0.0), share),
+    max(min(center + half, 1.0), share),
+  )
 
 
 def mean_of_shares(
