@@ -66,9 +66,12 @@ def as_set(images):
 
 @pytest.mark.parametrize('reader', [batches, of_torch])
 @pytest.mark.parametrize('split', _SPLITS)
-def test_readers_hold_out_the_same(split, reader, sample_dir):
-  expected = load('X-12', split, sample_dir)
-  assert_equal(reader('X-12', split, sample_dir), expected)
+@pytest.mark.parametrize(
+  ('name', 'draw'), [('X-12', 0), ('2-FKd-r-20', 0), ('3-EElKm-r-12', 3)]
+)
+def test_readers_hold_out_the_same(name, draw, split, reader, sample_dir):
+  expected = load(name, split, sample_dir, draw=draw)
+  assert_equal(reader(name, split, sample_dir, draw=draw), expected)
 
 
 def test_tfds_takes_the_same_with_the_rows(sample_dir):
