@@ -418,6 +418,14 @@ def test_compare_prints_both_methods(capsys, files, data):
   assert 0 <= told['p'] <= 1
 
 
-def test_no_files_are_an_error():
-  with pytest.raises(PredictionsError, match='at least one file'):
-    cmnist_tfds.evaluate('2-FKd', [], trust_labels=True)
+def test_files_may_be_those_of_a_folder(files, sample_dir):
+  scored = cmnist_tfds.evaluate(
+    'X-12', files.glob('[01].npz'), data_dir=sample_dir, sample=True
+  )
+  assert {run.seed for run in scored.runs} == {0, 1}
+
+
+def test_no_files_are_an_error(tmp_path):
+  for none in ([], tmp_path.glob('*.npz')):
+    with pytest.raises(PredictionsError, match='at least one file'):
+      cmnist_tfds.evaluate('2-FKd', none, trust_labels=True)

@@ -7,7 +7,7 @@ import collections
 import dataclasses
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -181,7 +181,7 @@ class Evaluation:
 
 def evaluate(
   name: str,
-  files: _PathLike | Predictions | Sequence[_PathLike | Predictions],
+  files: _PathLike | Predictions | Iterable[_PathLike | Predictions],
   *,
   data_dir: _PathLike | None = None,
   sample: bool = False,
@@ -221,7 +221,9 @@ def evaluate(
   """
   subset = subsets.subset(name)
   given = (
-    [files] if isinstance(files, str | os.PathLike | Predictions) else files
+    [files]
+    if isinstance(files, str | os.PathLike | Predictions)
+    else list(files)
   )
 
   def open_draw(draw: int) -> Opened:
