@@ -17,6 +17,7 @@ from cmnist_tfds import subsets
 from cmnist_tfds.cache import split_sources
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.errors import PredictionsError, SplitError
+from cmnist_tfds.evaluate.comparison import compare_files
 from cmnist_tfds.load import draws, hold_out
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.origin import Locations
@@ -177,6 +178,12 @@ def test_predictions_for_the_validation_sets_of_draws_are_scored(
       )
   with pytest.raises(PredictionsError, match=r'draw 1.*draw 2.*draw alone'):
     cmnist_tfds.evaluate(name, paths, **where)
+  with pytest.raises(PredictionsError, match=r'of draw 1 against .* of draw 2'):
+    compare_files(
+      subsets.subset(name),
+      *paths,
+      lambda draw: open_or_prepare(subsets.subset(name), draw=draw, **where),
+    )
   with pytest.raises(PredictionsError, match=r'found \[1, 2\]'):
     cmnist_tfds.save_predictions(
       tmp_path / 'both.npz',

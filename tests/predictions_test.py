@@ -109,6 +109,13 @@ def test_another_numbering_is_mapped_by_class_names(save, labels, tmp_path):
   np.testing.assert_array_equal(read.scores[0].argmax(axis=1), labels)
 
 
+class _Unconvertible:
+  """Like a tensor of PyTorch that is not ready for NumPy."""
+
+  def __array__(self, *args, **kwargs):
+    raise RuntimeError('call detach')
+
+
 def _with_nan(labels):
   scores = np.eye(12, dtype=np.float32)[labels]
   scores[5, 3] = np.nan
@@ -144,6 +151,7 @@ def _with_nan(labels):
     (lambda y: {'class_names': ['0', *_CLASS_NAMES[:-1]]}, 'without'),
     (lambda y: {'class_names': _CLASS_NAMES[::-1]}, 'numbered otherwise'),
     (lambda y: {'prediction': [y, y[1:]]}, 'expected an array of numbers'),
+    (lambda y: {'scores': _Unconvertible()}, 'numbers: call detach'),
     (
       lambda y: {'prediction': np.stack([y, y]), 'scores': np.eye(12)[y]},
       r'floats of shape \(2, 288, 12\)',

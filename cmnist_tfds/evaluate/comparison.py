@@ -151,8 +151,10 @@ def _part(read: Predictions) -> tuple[str, str, int]:
 
 
 def _examples(read: Predictions) -> str:
+  dataset, split, draw = _part(read)
   return (
-    f'{len(read.labels):,} of {read.dataset}/{read.subset.name} {read.split}'
+    f'{len(read.labels):,} of {dataset}/{read.subset.name} {split}'
+    + f' of draw {draw}' * bool(draw)
   )
 
 

@@ -533,7 +533,8 @@ def _listed(names: Sequence[str], most: int = 5) -> str:
 def _to_array(given: npt.ArrayLike, what: str) -> np.ndarray:
   try:
     return np.asarray(given)
-  except ValueError as error:
+  # PyTorch raises the last two, and says what to do.
+  except (ValueError, TypeError, RuntimeError) as error:
     raise PredictionsError(
       f'{what}: expected an array of numbers: {error}'
     ) from error
