@@ -37,7 +37,7 @@ nearest neighbours (`cmnist baseline knn`), and LeNet trained from five seeds
 (`cmnist baseline net`). Other networks need a GPU to be scored on all of these, and are
 missing. Rows with 10 runs are 10 other draws of a reduced training set, for LeNet with
 one seed. The published draws of Kannada-MNIST hold the digits of a single writer, which
-is why other draws score so much higher.
+is why other draws of ten or more images a class score so much higher.
 """
 
 

@@ -236,7 +236,13 @@ def test_the_command_lists_pairs_by_their_rows(
 
 
 @pytest.mark.parametrize(
-  'argv', [['2-FxKd'], ['F', '--threshold', '0'], ['F', '--threshold', 'x']]
+  'argv',
+  [
+    ['2-FxKd'],
+    ['F', '--threshold', '0'],
+    ['F', '--threshold', 'x'],
+    ['F', '--threshold', '0.2'],
+  ],
 )
 def test_wrong_usage(capsys, argv):
   assert _run(capsys, 'audit', *argv)[0] == 2

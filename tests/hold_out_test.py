@@ -17,6 +17,7 @@ from cmnist_tfds import subsets
 from cmnist_tfds.cache import split_sources
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.errors import PredictionsError, SplitError
+from cmnist_tfds.evaluate.comparison import compare_files
 from cmnist_tfds.load import draws, hold_out
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.origin import Locations
@@ -66,9 +67,12 @@ def as_set(images):
 
 @pytest.mark.parametrize('reader', [batches, of_torch])
 @pytest.mark.parametrize('split', _SPLITS)
-def test_readers_hold_out_the_same(split, reader, sample_dir):
-  expected = load('X-12', split, sample_dir)
-  assert_equal(reader('X-12', split, sample_dir), expected)
+@pytest.mark.parametrize(
+  ('name', 'draw'), [('X-12', 0), ('2-FKd-r-20', 0), ('3-EElKm-r-12', 3)]
+)
+def test_readers_hold_out_the_same(name, draw, split, reader, sample_dir):
+  expected = load(name, split, sample_dir, draw=draw)
+  assert_equal(reader(name, split, sample_dir, draw=draw), expected)
 
 
 def test_tfds_takes_the_same_with_the_rows(sample_dir):
@@ -174,6 +178,12 @@ def test_predictions_for_the_validation_sets_of_draws_are_scored(
       )
   with pytest.raises(PredictionsError, match=r'draw 1.*draw 2.*draw alone'):
     cmnist_tfds.evaluate(name, paths, **where)
+  with pytest.raises(PredictionsError, match=r'of draw 1 against .* of draw 2'):
+    compare_files(
+      subsets.subset(name),
+      *paths,
+      lambda draw: open_or_prepare(subsets.subset(name), draw=draw, **where),
+    )
   with pytest.raises(PredictionsError, match=r'found \[1, 2\]'):
     cmnist_tfds.save_predictions(
       tmp_path / 'both.npz',

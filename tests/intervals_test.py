@@ -60,6 +60,13 @@ def test_for_one_class_the_stratified_interval_is_wilsons(right):
   np.testing.assert_allclose(expected[1:], scipys, atol=1e-12)
 
 
+def test_limits_of_wilson_are_shares():
+  for total in range(1, 400):
+    for right in (0, total):
+      value, low, high = intervals.wilson(right, total)
+      assert 0 <= low <= value <= high <= 1
+
+
 @pytest.mark.parametrize('right', [0, 30])
 def test_limits_of_the_stratified_interval_are_shares(right):
   total = np.array([30, 30, 5])
@@ -91,8 +98,8 @@ def test_the_paired_interval_covers_the_difference():
     )
     found = np.array(
       [
-        intervals.paired_difference(a, b, total)
-        for _, a, b, _ in drawn.tolist()
+        intervals.paired_difference(np.repeat([0, 1, -1, 0], counts))
+        for counts in drawn
       ]
     )
     assert 0.93 <= _covered(found[:, 1], found[:, 2], first - second) <= 0.97
@@ -104,7 +111,7 @@ def test_the_interval_of_mean_differences_covers_the_difference():
   covered = 0
   for _ in range(1000):
     right = [(rng.random((2000, 3)) < s).mean(axis=1) for s in shares]
-    _, low, high = intervals.mean_difference(right[0] - right[1])
+    _, low, high = intervals.paired_difference(right[0] - right[1])
     covered += low <= 0.05 <= high
   assert 0.93 <= covered / 1000 <= 0.97
 

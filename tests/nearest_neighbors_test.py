@@ -336,14 +336,16 @@ def test_results_that_are_there_are_kept(capsys, data_dir, tmp_path):
   command = ('baseline', 'knn', '2-FKd-r-1', '--draws', 1, *data)
   assert _run(capsys, *command)[0] == 0
   before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.*')}
-  # The scores of one result are missing, as after a kill.
+  contents = {p: p.read_bytes() for p in before}
+  # Scores are missing, as after a kill, or damaged.
   (tmp_path / '2-FKd-r-1/knn-3.json').unlink()
+  (tmp_path / '2-FKd-r-1/knn-5.json').write_text('{', 'utf-8')
   status, out, _ = _run(capsys, *command)
   assert status == 0
-  assert out.count('was there') == 5
-  after = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.*')}
-  assert before.keys() == after.keys()
-  assert sum(before[p] != after[p] for p in before) == 2
+  assert out.count('was there') == 6
+  assert {p: p.read_bytes() for p in tmp_path.rglob('*.*')} == contents
+  changed = [p.name for p in before if before[p] != p.stat().st_mtime_ns]
+  assert sorted(changed) == ['knn-3.json', 'knn-5.json']
   # More draws are computed.
   status, out, _ = _run(capsys, *command[:3], '--draws', 2, *data)
   assert out.count('was there') == 3
@@ -406,6 +408,7 @@ def test_there_are_as_many_draws_as_examples_allow(capsys, data_dir, tmp_path):
     ['--all', '--reduced'],
     ['2-FKd', '-k', '0'],
     ['2-FKd', '-k', 'x'],
+    ['2-FKd', '-k', '101'],
     ['2-FKd', '--draws', '0'],
     ['2-Fxx'],
   ],

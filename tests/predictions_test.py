@@ -58,6 +58,7 @@ def test_what_is_saved_is_read(save, labels, tmp_path):
   guesses = _guesses(3, len(labels))
   save(
     guesses,
+    name=f'{_NAME}-r-10',
     seed=[1, 1, 2],
     draw=[0, 1, 0],
     method='guess',
@@ -70,7 +71,7 @@ def test_what_is_saved_is_read(save, labels, tmp_path):
   read = predictions.read_predictions(tmp_path / 'p.npz')
   np.testing.assert_array_equal(read.predicted, guesses)
   np.testing.assert_array_equal(read.labels, labels)
-  assert read.subset is _SUBSET
+  assert read.subset is subsets.subset(f'{_NAME}-r-10')
   assert (read.dataset, read.split) == ('cmnist_sample', 'test')
   assert (read.seeds, read.draws) == ((1, 1, 2), (0, 1, 0))
   assert read.about.keys() == predictions.ABOUT.keys()
@@ -108,6 +109,13 @@ def test_another_numbering_is_mapped_by_class_names(save, labels, tmp_path):
   np.testing.assert_array_equal(read.scores[0].argmax(axis=1), labels)
 
 
+class _Unconvertible:
+  """Like a tensor of PyTorch that is not ready for NumPy."""
+
+  def __array__(self, *args, **kwargs):
+    raise RuntimeError('call detach')
+
+
 def _with_nan(labels):
   scores = np.eye(12, dtype=np.float32)[labels]
   scores[5, 3] = np.nan
@@ -142,6 +150,13 @@ def _with_nan(labels):
     (lambda y: {'class_names': _CLASS_NAMES[:-1]}, 'found 11 names, without'),
     (lambda y: {'class_names': ['0', *_CLASS_NAMES[:-1]]}, 'without'),
     (lambda y: {'class_names': _CLASS_NAMES[::-1]}, 'numbered otherwise'),
+    (lambda y: {'prediction': [y, y[1:]]}, 'expected an array of numbers'),
+    (lambda y: {'scores': _Unconvertible()}, 'numbers: call detach'),
+    (
+      lambda y: {'prediction': np.stack([y, y]), 'scores': np.eye(12)[y]},
+      r'floats of shape \(2, 288, 12\)',
+    ),
+    (lambda y: {'method': 'a\x1b[31m'}, 'without control characters'),
     (lambda y: {'seed': [1, 2]}, 'one integer for each of 1 runs'),
     (lambda y: {'draw': [0.5]}, 'one integer for each of 1 runs'),
     (lambda y: {'split': 'train'}, 'expected 1,440 examples'),
@@ -153,6 +168,21 @@ def test_what_does_not_fit_is_one_clear_error(
   with pytest.raises(PredictionsError, match=message):
     save(**change(labels))
   assert not (tmp_path / 'p.npz').exists()
+
+
+def test_texts_are_of_one_line(save, labels, sample_dir):
+  saved = save(method='nearest\n  mean', time='1\u00a0s')
+  assert saved.about == {'method': 'nearest mean', 'time': '1 s'}
+
+
+@pytest.mark.parametrize(('name', 'draw'), [(_NAME, 1), (f'{_NAME}-r-10', -1)])
+def test_there_must_be_such_a_draw(save, tmp_path, name, draw):
+  with pytest.raises(cmnist_tfds.SplitError, match='draw'):
+    save(name=name, draw=draw)
+  save(name=name, draw=0)
+  _rewrite(tmp_path / 'p.npz', draw=np.array([draw]))
+  with pytest.raises(PredictionsError, match=r'p\.npz.*draw'):
+    predictions.read_predictions(tmp_path / 'p.npz')
 
 
 def test_bad_names_and_places_are_errors(save, labels, tmp_path, sample_dir):
@@ -210,6 +240,7 @@ def _rewrite(path, **changes):
     ({'about': '[]'}, 'expected texts for method'),
     ({'class_names': np.arange(12)}, 'expected texts'),
     ({'prediction': np.array([None] * 288)}, 'not a file of predictions'),
+    ({'scores': np.zeros((3, 288, 12))}, r'\(288, 12\) or \(1, 288, 12\)'),
   ],
 )
 def test_a_wrong_file_is_one_clear_error(save, tmp_path, changes, message):
@@ -246,8 +277,28 @@ def test_a_missing_file_is_one_clear_error(tmp_path):
 
 def test_an_array_without_labels_is_refused(labels, tmp_path):
   np.save(tmp_path / 'p.npy', labels)
-  with pytest.raises(PredictionsError, match='--assume-order'):
+  with pytest.raises(PredictionsError, match=r'--assume-order\.$'):
     predictions.read_predictions(tmp_path / 'p.npy')
+
+
+@pytest.mark.parametrize('data', [b'not NumPy', b'\0' * 100])
+def test_nobody_is_advised_to_load_pickles(opened, tmp_path, data):
+  path = tmp_path / 'p.npz'
+  path.write_bytes(data)
+  for read in (
+    lambda: predictions.read_predictions(path),
+    lambda: predictions.read_bare_predictions(path, opened),
+  ):
+    with pytest.raises(PredictionsError) as caught:
+      read()
+    assert 'pickle' not in str(caught.value)
+
+
+def test_what_does_not_fit_into_memory_is_not_read(save, tmp_path, monkeypatch):
+  save()
+  monkeypatch.setattr(predictions, 'MOST_BYTES', 1000)
+  with pytest.raises(PredictionsError, match='Leave out scores'):
+    predictions.read_predictions(tmp_path / 'p.npz')
 
 
 @pytest.mark.parametrize('form', ['npy', 'numbers', 'names', 'header'])
@@ -257,8 +308,8 @@ def test_bare_predictions_are_read(opened, labels, tmp_path, form):
     np.save(path, labels)
   else:
     lines = [_CLASS_NAMES[i] if form == 'names' else str(i) for i in labels]
-    lines[:0] = ['prediction'] if form == 'header' else []
-    path.write_text('\n'.join(lines) + '\n', 'utf-8')
+    lines[:0] = ['', 'prediction '] if form == 'header' else []
+    path.write_text('\n'.join(lines) + '\n  \n', 'utf-8')
   read = predictions.read_bare_predictions(path, opened)
   np.testing.assert_array_equal(read.predicted[0], labels)
   assert read.order_assumed
@@ -270,6 +321,7 @@ def test_bare_predictions_are_read(opened, labels, tmp_path, form):
     ('0\n1\n', r'expected shape \(288,\)'),
     ('0,1\n' * 288, 'one prediction a line, found 2'),
     ('cat\n' * 288, "'cat'"),
+    ('label\n' + '1\n' * 287, "the line `prediction`.*found 'label'"),
     ('0.5\n' * 288, r"'0\.5'"),
     ('12\n' * 288, 'from 0 to 11'),
     ('9' * 40 + '\n', 'from 0 to 11'),

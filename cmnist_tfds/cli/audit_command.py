@@ -7,6 +7,7 @@ import argparse
 import csv
 import io
 import itertools
+import math
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 # Pairs up to this multiple of the threshold are listed.
 _LISTED = 2
+
+# The largest threshold. About 35 million pairs of Fashion-MNIST would be listed.
+_LARGEST = 0.1
 
 
 def register(subparsers: Subparsers) -> None:
@@ -47,7 +51,8 @@ def register(subparsers: Subparsers) -> None:
     default=duplicates.THRESHOLD,
     metavar='R',
     help='largest ratio |a-b|^2/(|a||b|) of near-copies (default:'
-    f' {duplicates.THRESHOLD}); pairs up to twice as much are listed',
+    f' {duplicates.THRESHOLD}, at most {_LARGEST}); pairs up to twice as much'
+    ' are listed',
   )
   parser.add_argument(
     '--pairs',
@@ -106,9 +111,14 @@ def _subset(name: str) -> Subset:
 
 
 def _ratio(text: str) -> float:
-  ratio = float(text)
-  if not 0 < ratio <= 1:
-    raise argparse.ArgumentTypeError(f'must be above 0, at most 1, not {text}')
+  try:
+    ratio = float(text)
+  except ValueError:
+    ratio = math.nan
+  if not 0 < ratio <= _LARGEST:
+    raise argparse.ArgumentTypeError(
+      f'expected a number above 0, at most {_LARGEST}, found {text!r}'
+    )
   return ratio
 
 

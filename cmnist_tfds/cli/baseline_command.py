@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _FOLDER = 'results'
 
+# The neighbours of every test image are kept in memory.
+_MOST_NEIGHBORS = 100
+
 # Called with how much has been done since the last call, and with all there is
 # to do.
 _Progress = Callable[[int, int], object]
@@ -54,7 +57,8 @@ def _register_neighbors(methods: Subparsers) -> None:
     type=_numbers,
     default=[1, 3, 5],
     metavar='K,...',
-    help='numbers of neighbours that vote (default: 1,3,5)',
+    help='numbers of neighbours that vote (default: 1,3,5; at most'
+    f' {_MOST_NEIGHBORS})',
   )
 
 
@@ -246,4 +250,9 @@ def _row(result: Result) -> tuple[str, ...]:
 
 def _numbers(text: str) -> list[int]:
   """Returns the numbers of neighbours that an argument lists."""
-  return sorted({arguments.at_least_one(part) for part in text.split(',')})
+  numbers = sorted({arguments.at_least_one(part) for part in text.split(',')})
+  if numbers[-1] > _MOST_NEIGHBORS:
+    raise argparse.ArgumentTypeError(
+      f'expected at most {_MOST_NEIGHBORS}, found {numbers[-1]}'
+    )
+  return numbers

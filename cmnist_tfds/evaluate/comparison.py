@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from cmnist_tfds.dataset_files import SAMPLE
-from cmnist_tfds.errors import PredictionsError
+from cmnist_tfds.errors import PredictionsError, SplitError
 from cmnist_tfds.evaluate import evaluation, intervals
 from cmnist_tfds.evaluate import predictions as predictions_lib
 from cmnist_tfds.evaluate.evaluation import title_of
@@ -99,7 +99,7 @@ def compare_files(
   """
   a, b = (_read(subset, file, open_draw) for file in (first, second))
   if (
-    (a.dataset, a.split) != (b.dataset, b.split)
+    _part(a) != _part(b)
     or len(a.labels) != len(b.labels)
     or (a.labels != b.labels).any()
   ):
@@ -119,11 +119,7 @@ def compare_files(
     examples=len(a.labels),
     first=_compared(a, right[0]),
     second=_compared(b, right[1]),
-    difference=intervals.paired_difference(
-      only_first, only_second, len(a.labels)
-    )
-    if single
-    else intervals.mean_difference(right[0] - right[1]),
+    difference=intervals.paired_difference(right[0] - right[1]),
     only_first=only_first if single else None,
     only_second=only_second if single else None,
     p=intervals.mcnemar(only_first, only_second) if single else None,
@@ -144,14 +140,21 @@ def _read(
     same = read.subset.full == subset.full and read.split == 'test'
     checked = dataclasses.replace(read, subset=subset) if same else read
     predictions_lib.check_examples(checked, subset, open_draw)
-  except PredictionsError as error:
+  except (PredictionsError, SplitError) as error:
     raise PredictionsError(f'{title_of(file)}: {error}') from error
   return read
 
 
+def _part(read: Predictions) -> tuple[str, str, int]:
+  """Returns what predictions of the same examples agree in."""
+  return read.dataset, read.split, predictions_lib.draw_of_examples(read)
+
+
 def _examples(read: Predictions) -> str:
+  dataset, split, draw = _part(read)
   return (
-    f'{len(read.labels):,} of {read.dataset}/{read.subset.name} {read.split}'
+    f'{len(read.labels):,} of {dataset}/{read.subset.name} {split}'
+    + f' of draw {draw}' * bool(draw)
   )
 
 

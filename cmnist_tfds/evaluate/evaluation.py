@@ -7,13 +7,13 @@ import collections
 import dataclasses
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from cmnist_tfds import subsets
 from cmnist_tfds.dataset_files import SAMPLE
-from cmnist_tfds.errors import PredictionsError
+from cmnist_tfds.errors import PredictionsError, SplitError
 from cmnist_tfds.evaluate import duplicates, intervals
 from cmnist_tfds.evaluate import predictions as predictions_lib
 from cmnist_tfds.evaluate.intervals import Estimate
@@ -181,7 +181,7 @@ class Evaluation:
 
 def evaluate(
   name: str,
-  files: _PathLike | Predictions | Sequence[_PathLike | Predictions],
+  files: _PathLike | Predictions | Iterable[_PathLike | Predictions],
   *,
   data_dir: _PathLike | None = None,
   sample: bool = False,
@@ -221,7 +221,9 @@ def evaluate(
   """
   subset = subsets.subset(name)
   given = (
-    [files] if isinstance(files, str | os.PathLike | Predictions) else files
+    [files]
+    if isinstance(files, str | os.PathLike | Predictions)
+    else list(files)
   )
 
   def open_draw(draw: int) -> Opened:
@@ -300,6 +302,13 @@ def read_runs(
   """
   if not files:
     raise PredictionsError('There are no predictions. Name at least one file.')
+  paths = [
+    os.path.realpath(file)
+    for file in files
+    if not isinstance(file, Predictions)
+  ]
+  if len(set(paths)) < len(paths):
+    raise PredictionsError('A file is named twice. Name each file once.')
   if assume_order:
     _log.warning('%s', ORDER_ASSUMED)
   if assume_order and open_draw is None:
@@ -319,7 +328,7 @@ def read_runs(
       predictions_lib.check_examples(one, subset, open_draw)
       if read:
         _check_same_method(read[0], one)
-    except PredictionsError as error:
+    except (PredictionsError, SplitError) as error:
       raise PredictionsError(f'{title_of(file)}: {error}') from error
     read.append(one)
   return _join(read)

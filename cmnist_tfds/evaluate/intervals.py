@@ -40,7 +40,12 @@ def wilson(right: float, total: int) -> Estimate:
   half = (_Z / (1 + _Z**2 / total)) * math.sqrt(
     share * (1 - share) / total + _Z**2 / (4 * total**2)
   )
-  return Estimate(share, max(center - half, 0.0), min(center + half, 1.0))
+  # Rounding must not put the limits on the wrong side of 0, 1 and the share.
+  return Estimate(
+    share,
+    min(max(center - half, 0.0), share),
+    max(min(center + half, 1.0), share),
+  )
 
 
 def mean_of_shares(
@@ -113,35 +118,21 @@ def mcnemar(only_first: int, only_second: int) -> float:
   return float(min(2 * np.exp(logs).sum(), 1.0))
 
 
-def paired_difference(
-  only_first: int, only_second: int, total: int
-) -> Estimate:
+def paired_difference(differences: np.ndarray) -> Estimate:
   """Returns the difference of two accuracies on the same examples.
 
-  The interval is that of Bonett and Price (2012), Wald's after one more example
-  has been added to both disagreements.
-
-  Args:
-    only_first: How many examples the first of two models alone recognises.
-    only_second: How many the second alone recognises.
-    total: How many examples there are.
-  """
-  first, second = ((n + 1) / (total + 2) for n in (only_first, only_second))
-  half = _Z * math.sqrt((first + second - (first - second) ** 2) / (total + 2))
-  return Estimate(
-    (only_first - only_second) / total,
-    max(first - second - half, -1.0),
-    min(first - second + half, 1.0),
-  )
-
-
-def mean_difference(differences: np.ndarray) -> Estimate:
-  """Returns the mean of differences with its interval, for several runs.
+  The interval is that of Bonett and Price (2012), Wald's after one example has
+  been added to those that either model alone recognises. It is applied to means
+  over runs as well.
 
   Args:
     differences: (n,), for each example, the share of runs of the first model
-      that recognise it minus the share of runs of the second.
+      that recognise it minus the share of runs of the second: -1, 0 or 1 for
+      single runs.
   """
-  mean = float(differences.mean())
-  half = _Z * float(differences.std()) / math.sqrt(len(differences))
-  return Estimate(mean, max(mean - half, -1.0), min(mean + half, 1.0))
+  added = np.append(differences, [1, -1])
+  mean = float(added.mean())
+  half = _Z * float(added.std()) / math.sqrt(len(added))
+  return Estimate(
+    float(differences.mean()), max(mean - half, -1.0), min(mean + half, 1.0)
+  )

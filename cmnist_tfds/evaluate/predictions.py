@@ -42,7 +42,8 @@ import numpy.typing as npt
 from cmnist_tfds import atomic, schema, subsets
 from cmnist_tfds.dataset_files import DATASET, SAMPLE
 from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.errors import PredictionsError, SubsetNameError
+from cmnist_tfds.errors import PredictionsError, SplitError, SubsetNameError
+from cmnist_tfds.load.draws import check_draw
 from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.subsets import Subset
 
@@ -76,6 +77,12 @@ _UNREADABLE = (
 _BEYOND = np.iinfo(np.int64).max
 
 _REQUIRED = ('dataset', 'subset', 'split', 'class_names', 'label', 'prediction')
+
+# Scores of 46 runs for the largest test set take as much.
+MOST_BYTES = 2**33
+
+# The first bytes of an array that numpy.save wrote.
+_NPY = b'\x93NUMPY'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -168,6 +175,7 @@ def save_predictions(
   Raises:
     SubsetNameError: If there is no such subset.
     PredictionsError: If the arrays do not fit together or are not of the split.
+    SplitError: If the subset has no such split or draw.
     PreparationError: If the file cannot be written.
   """
   path = pathlib.Path(path)
@@ -236,6 +244,7 @@ def make_predictions(
 
   Raises:
     PredictionsError: If the arrays do not fit together.
+    SplitError: If the subset has no such draw.
   """
   label_of = _label_of_number(subset, class_names)
   labels = _to_labels(label, 'label', subset, label_of)
@@ -254,6 +263,9 @@ def make_predictions(
   predicted = predicted.reshape(-1, len(labels))
   if not len(predicted):
     raise PredictionsError('prediction: expected at least one run, found none.')
+  draws = _of_runs(draw, len(predicted), 'draw')
+  for number in draws or ():
+    check_draw(subset, number)
   return Predictions(
     subset=subset,
     dataset=SAMPLE if sample else DATASET,
@@ -264,7 +276,7 @@ def make_predictions(
     if scores is None
     else _scores(scores, predicted, subset.num_classes, label_of),
     seeds=_of_runs(seed, len(predicted), 'seed'),
-    draws=_of_runs(draw, len(predicted), 'draw'),
+    draws=draws,
     about=_about({} if about is None else about),
   )
 
@@ -320,7 +332,7 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
   arrays = _load_npz(path)
   try:
     return _from_arrays(arrays)
-  except (PredictionsError, SubsetNameError) as error:
+  except (PredictionsError, SplitError, SubsetNameError) as error:
     raise PredictionsError(f'{path}: {error}') from error
 
 
@@ -518,6 +530,16 @@ def _listed(names: Sequence[str], most: int = 5) -> str:
   return ', '.join(map(repr, names[:most])) + more
 
 
+def _to_array(given: npt.ArrayLike, what: str) -> np.ndarray:
+  try:
+    return np.asarray(given)
+  # PyTorch raises the last two, and says what to do.
+  except (ValueError, TypeError, RuntimeError) as error:
+    raise PredictionsError(
+      f'{what}: expected an array of numbers: {error}'
+    ) from error
+
+
 def _to_labels(
   numbers: npt.ArrayLike,
   what: str,
@@ -525,7 +547,7 @@ def _to_labels(
   label_of: np.ndarray | None,
 ) -> np.ndarray:
   """Returns numbers of classes as labels of the subset, int64."""
-  array = np.asarray(numbers)
+  array = _to_array(numbers, what)
   if array.dtype.kind not in 'iu':
     raise PredictionsError(
       f'{what}: expected integers, found {array.dtype} of shape {array.shape}.'
@@ -548,11 +570,13 @@ def _scores(
   label_of: np.ndarray | None,
 ) -> np.ndarray:
   """Returns scores as (runs, n, classes), in the order of the labels."""
-  scores = np.asarray(given)
+  scores = _to_array(given, 'scores')
   shape = (*predicted.shape, num_classes)
-  if scores.dtype.kind != 'f' or scores.shape not in (shape, shape[1:]):
+  # Scores without runs are those of a single one.
+  shapes = [shape[1:], shape] if len(predicted) == 1 else [shape]
+  if scores.dtype.kind != 'f' or scores.shape not in shapes:
     raise PredictionsError(
-      f'scores: expected floats of shape {shape[1:]} or {shape}, found'
+      f'scores: expected floats of shape {" or ".join(map(str, shapes))}, found'
       f' {scores.dtype} of shape {scores.shape}.'
     )
   scores = scores.reshape(shape)
@@ -582,7 +606,7 @@ def _of_runs(
   """Returns the seed or the draw of each run."""
   if given is None:
     return None
-  numbers = np.atleast_1d(np.asarray(given))
+  numbers = np.atleast_1d(_to_array(given, what))
   if numbers.dtype.kind not in 'iu' or numbers.shape != (runs,):
     raise PredictionsError(
       f'{what}: expected one integer for each of {runs} runs, found'
@@ -598,26 +622,44 @@ def _about(given: Any) -> dict[str, str]:
     raise PredictionsError(
       f'about: expected texts for {", ".join(ABOUT)}, found {given!r}.'
     )
-  return dict(given)
+  # Tables have one line for each. The order is that of the file.
+  texts = {
+    field: ' '.join(text.split()) for field, text in sorted(given.items())
+  }
+  for field, text in texts.items():
+    if not text.isprintable():
+      raise PredictionsError(
+        f'about: expected text without control characters for {field}, found'
+        f' {text!r}.'
+      )
+  return texts
 
 
 def _load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
   with disk_errors(path, 'read', PredictionsError, 'name another file'):
-    try:
-      loaded = np.load(path, allow_pickle=False)
-      if isinstance(loaded, np.ndarray):
+    with path.open('rb') as file:
+      if file.read(len(_NPY)) == _NPY:
         raise PredictionsError(
           f'{path} is an array, without the labels it was predicted for. Write'
           ' it with cmnist_tfds.save_predictions, or score it with'
           ' --assume-order.'
         )
-      with loaded:
-        return {name: loaded[name] for name in loaded.files}
+    try:
+      with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+      # A file of a few megabytes can hold as many gigabytes of zeros.
+      if size <= MOST_BYTES:
+        with np.load(path, allow_pickle=False) as loaded:
+          return {name: loaded[name] for name in loaded.files}
     except _UNREADABLE as error:
       raise PredictionsError(
-        f'{path} is not a file of predictions: {error}. Write one with'
-        ' cmnist_tfds.save_predictions.'
+        f'{path} is not a file of predictions: {str(error).rstrip(".")}. Write'
+        ' one with cmnist_tfds.save_predictions.'
       ) from error
+  raise PredictionsError(
+    f'{path}: expected at most {MOST_BYTES:,} bytes of arrays, found {size:,}.'
+    ' Leave out scores, or write one file for each run.'
+  )
 
 
 def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Predictions:
@@ -672,28 +714,32 @@ def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Predictions:
 
 def _read_npy(path: pathlib.Path, subset: Subset) -> np.ndarray:
   del subset
-  with disk_errors(path, 'read', PredictionsError, 'name another file'):
+  with (
+    disk_errors(path, 'read', PredictionsError, 'name another file'),
+    path.open('rb') as file,
+  ):
     try:
-      loaded = np.load(path, allow_pickle=False)
+      return np.lib.format.read_array(file, allow_pickle=False)
     except _UNREADABLE as error:
+      if zipfile.is_zipfile(path):
+        raise PredictionsError(
+          'expected an array, found an archive of arrays. Score a file of'
+          ' predictions without --assume-order.'
+        ) from error
       raise PredictionsError(
-        f'expected an array that numpy.save wrote, or a .csv file: {error}.'
+        'expected an array that numpy.save wrote, or a .csv file:'
+        f' {str(error).rstrip(".")}.'
       ) from error
-  if not isinstance(loaded, np.ndarray):
-    raise PredictionsError(
-      'expected an array, found an archive of arrays. Score a file of'
-      ' predictions without --assume-order.'
-    )
-  return loaded
 
 
 def _read_csv(path: pathlib.Path, subset: Subset) -> np.ndarray:
   with disk_errors(path, 'read', PredictionsError, 'name another file'):
     try:
       with path.open(encoding='utf-8-sig', newline='') as file:
-        rows = [row for row in csv.reader(file) if row]
+        rows = [[cell.strip() for cell in row] for row in csv.reader(file)]
     except (UnicodeDecodeError, csv.Error) as error:
       raise PredictionsError(f'expected CSV in UTF-8: {error}.') from error
+  rows = [row for row in rows if row not in ([], [''])]
   if rows and rows[0] == ['prediction']:
     rows = rows[1:]
   wide = next((i for i, row in enumerate(rows) if len(row) != 1), None)
@@ -702,15 +748,17 @@ def _read_csv(path: pathlib.Path, subset: Subset) -> np.ndarray:
       f'expected one prediction a line, found {len(rows[wide])} values in line'
       f' {wide + 1} of the predictions.'
     )
-  texts = [row[0].strip() for row in rows]
+  texts = [row[0] for row in rows]
   # Python reads Kannada digits, which are class names, as numbers.
-  if all(text.isascii() and text.isdigit() for text in texts):
+  words = [text for text in texts if not (text.isascii() and text.isdigit())]
+  if not words:
     return np.array([min(int(text), _BEYOND) for text in texts], np.int64)
   label_of = {c.name: c.label for c in subset.classes}
-  unknown = [text for text in texts if text not in label_of]
+  # Where names and numbers are mixed, the words are told before the numbers.
+  unknown = [text for text in (*words, *texts) if text not in label_of]
   if unknown:
     raise PredictionsError(
-      f'expected numbers or names of classes of {subset.title}, found'
-      f' {_listed(unknown)}.'
+      f'expected all numbers or all names of classes of {subset.title}, below'
+      f' the line `prediction` if there is a headline, found {_listed(unknown)}.'
     )
   return np.array([label_of[text] for text in texts], np.int64)

@@ -158,9 +158,11 @@ def comparison_sections(compared: Comparison) -> list[Section]:
     f' 95 % interval [{low:+.4f}, {high:+.4f}].'
   ]
   if compared.p is not None:
+    # Smaller numbers than floats have are 0.
+    p = f'= {compared.p:.4g}' if compared.p else '< 1e-300'
     lines.append(
       f'A alone recognises {compared.only_first:,} examples and B alone'
-      f" {compared.only_second:,}. McNemar's exact test: p = {compared.p:.4g}."
+      f" {compared.only_second:,}. McNemar's exact test: p {p}."
     )
   return [
     Section(
@@ -192,7 +194,10 @@ def _markdown_parts(sections: Iterable[Section]) -> Iterator[str]:
     if section.rows:
       head, *rows = section.rows
       lines = [head, ['---'] * len(head), *rows]
-      yield '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
+      yield '\n'.join(
+        f'| {" | ".join(cell.replace("|", chr(92) + "|") for cell in cells)} |'
+        for cells in lines
+      )
     if section.lines:
       yield '\n'.join(f'- {line}' for line in section.lines)
 

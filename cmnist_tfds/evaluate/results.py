@@ -210,11 +210,11 @@ def write_result(
     place.mkdir(parents=True, exist_ok=True)
   scores = evaluation.score(found)
   predictions.write_predictions(place / f'{method}.npz', found)
-  atomic.write_file(place / f'{method}.json', scores_json(scores).encode())
+  _write_scores(place / f'{method}.json', scores)
   return Result(method, scores)
 
 
-def find_result(
+def resume_result(
   folder: pathlib.Path,
   subset: Subset,
   method: str,
@@ -222,7 +222,10 @@ def find_result(
   about: Mapping[str, str],
   runs: int,
 ) -> Result | None:
-  """Returns a result that is there.
+  """Returns a result whose predictions are there.
+
+  Its scores are written again if they are missing or not those of the
+  predictions.
 
   Args:
     folder: The folder of results.
@@ -233,18 +236,28 @@ def find_result(
     runs: How many runs it must have.
 
   Returns:
-    The result; None if it is missing, unfinished or has fewer runs.
+    The result; None if it is missing or has fewer runs.
 
   Raises:
     PredictionsError: If its predictions cannot be read, or are of another
       subset, dataset or method, so that they are not overwritten.
+    PreparationError: If the scores cannot be written.
   """
   found = _find_predictions(folder, subset, method, dataset, about)
   if found is None or len(found.predicted) < runs:
     return None
-  if not (folder / subset.name / f'{method}.json').exists():
-    return None
-  return Result(method, evaluation.score(found), kept=True)
+  scores = evaluation.score(found)
+  _write_scores(folder / subset.name / f'{method}.json', scores)
+  return Result(method, scores, kept=True)
+
+
+def _write_scores(path: pathlib.Path, scores: Evaluation) -> None:
+  """Writes scores, unless they are there."""
+  told = scores_json(scores).encode()
+  with disk_errors(path, 'read'):
+    there = path.exists() and path.read_bytes() == told
+  if not there:
+    atomic.write_file(path, told)
 
 
 def _find_predictions(
@@ -321,7 +334,7 @@ def neighbor_results(
   def find(subset: Subset, of_draws: int, k: int) -> Result | None:
     method = _method(k, of_draws)
     runs = max(of_draws, 1)
-    return find_result(folder, subset, method, dataset, _about(k), runs)
+    return resume_result(folder, subset, method, dataset, _about(k), runs)
 
   missing = {
     (subset, of_draws): [k for k in ks if find(subset, of_draws, k) is None]
@@ -438,8 +451,8 @@ def network_results(
       there = _find_predictions(folder, subset, name, dataset, about)
       predicted = _predicted_runs(there)
       total += steps * len(set(runs) - predicted.keys())
-      planned.append((subset, name, about, runs, there, predicted))
-  for subset, name, about, runs, there, predicted in planned:
+      planned.append((subset, name, about, runs, predicted))
+  for subset, name, about, runs, predicted in planned:
     labels = predictions.true_labels(open_draw(subset, 0), 'test')
     result = None
     for draw, seed in runs:
@@ -461,10 +474,8 @@ def network_results(
       )
       result = write_result(folder, name, of_runs)
     if result is None:
-      assert there is not None, 'no run is missing'
-      result = find_result(
-        folder, subset, name, dataset, about, len(runs)
-      ) or write_result(folder, name, there)
+      result = resume_result(folder, subset, name, dataset, about, len(runs))
+      assert result is not None, 'no run is missing'
     yield result
 
 
