@@ -159,6 +159,33 @@ def test_a_wrong_field_is_named(field, value, fault):
   assert fault in message
 
 
+@pytest.mark.parametrize(
+  'url',
+  [
+    'https://user:secret@lab/x',
+    'https://user:se/secret@lab/x',
+    'https://secret@lab/x',
+    'ftp://user:secret@lab/x',
+    'https://lab/x?download=1&access_token=secret',
+    'https://lab/x?X-Amz-Signature=secret',
+    'https://lab/x#key=secret',
+  ],
+)
+@pytest.mark.parametrize('as_list', [True, False])
+def test_an_address_with_a_secret_is_refused_without_showing_it(url, as_list):
+  wrong = _changed('test.labels.urls', [url] if as_list else url)
+  with pytest.raises(DeclarationError, match='urls') as raised:
+    declaration.parse(wrong, 'shapes.toml')
+  assert 'secret' not in str(raised.value)
+  assert not as_list or '~/.netrc' in str(raised.value)
+
+
+def test_other_queries_are_part_of_an_address():
+  urls = ['https://lab:80/@me/x?download=1', 'https://lab/x?id=3&author=me']
+  (shapes,) = declaration.parse(_changed('test.labels.urls', urls), 'shapes')
+  assert shapes.splits['test'].labels.urls == tuple(urls)
+
+
 def test_a_member_needs_an_archive():
   tables = {name: t for name, t in _SHAPES.items() if name != 'archive'}
   with pytest.raises(DeclarationError, match='there is no archive'):

@@ -443,7 +443,7 @@ class _Place:
 
   def expect(self, expected: str, found: object) -> NoReturn:
     """Raises the error that a value is not the expected one."""
-    shown = repr(found)
+    shown = '...' if _SECRET.search(repr(found)) else repr(found)
     self.fail(
       f'expected {expected}, found'
       f' {shown if len(shown) <= 200 else shown[:200] + "..."}'
@@ -540,11 +540,29 @@ _own_path = _matching(
   "'<file name>' or '<folder>/<file name>', relative to the declaration and with"
   ' no further folder',
 )
-_url = _matching(r'https?://\S+', 'an address with http:// or https://')
+_address = _matching(r'https?://\S+', 'an address with http:// or https://')
+# A user and a password, or a field of a query that has a secret for its value.
+_SECRET = re.compile(
+  r'//[^/?#]*(:(?!\d+/)\S*)?@|[?&;#][\w.-]*(auth|authorization|'
+  r'credential|key|pass|password|passwd|pwd|secret|sig|signature|token)=',
+  re.IGNORECASE,
+)
 _layout = _matching(
   '|'.join(LAYOUTS),
   ', '.join(map(repr, LAYOUTS[:-1])) + f' or {LAYOUTS[-1]!r}',
 )
+
+
+def _url(value: Any, place: _Place) -> str:
+  """Checks an address, which ends up in names of files and in metadata."""
+  if isinstance(value, str) and _SECRET.search(value):
+    place.fail(
+      'expected an address without a password or a token, because addresses'
+      ' are kept with the data; write user and password into ~/.netrc or into'
+      ' the address of a mirror, or fetch the file and put it beside the'
+      ' declaration'
+    )
+  return str(_address(value, place))
 
 
 def _name(value: Any, place: _Place) -> str:
