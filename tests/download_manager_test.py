@@ -218,8 +218,13 @@ def test_a_mirror_that_does_not_serve_a_file_is_named(
   plain, server, tmp_path, caplog
 ):
   made = plain
+  wrong = tmp_path / 'manual' / IMAGES
+  wrong.parent.mkdir(parents=True)
+  wrong.write_bytes(b'wrong')
   _read(_manager(tmp_path, made, server.home('404')), made)
   assert f'the mirror does not serve {IMAGES}: ' in caplog.text
+  # What is wrong with other copies is not the mirror's fault.
+  assert str(wrong) not in caplog.text
   assert 'HTTP 404 Not Found' in caplog.text
 
 

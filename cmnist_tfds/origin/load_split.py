@@ -602,15 +602,18 @@ def _downloads(
   if locations.download is None:
     return
   mirror = mirror_address.parse(locations.mirror) if locations.mirror else None
+  on_disk = len(faults)
   for fetched, url in locations_lib.urls(file, locations.mirror):
     try:
       path = pathlib.Path(locations.download(url))
     except OriginFileError as error:
       faults.append(str(error))
       continue
-    if isinstance(mirror, str) and not url.startswith(mirror):
+    if isinstance(mirror, str) and not url.startswith(f'{mirror}/'):
       _log.warning(
-        'the mirror does not serve %s: %s', file.path, '; '.join(faults)
+        'the mirror does not serve %s: %s',
+        file.path,
+        '; '.join(faults[on_disk:]),
       )
     forms = (file, *file.equivalents)
     if fetched in forms:
