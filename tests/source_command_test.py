@@ -97,6 +97,73 @@ def _write_dig(folder):
   return folder / 'manual'
 
 
+def _new_and_build(capsys, monkeypatch, name):
+  status, _, err = _run(capsys, 'source', 'new', name, '--key', 'Xy')
+  assert status == 0, err
+  monkeypatch.setenv('CMNIST_SOURCES', f'{name}.toml')
+  status, _, err = _run(capsys, 'build', '1-Xy', '--data_dir', 'data')
+  assert status == 0, err
+  return cmnist_tfds.load_data('1-Xy', data_dir='data')
+
+
+def test_links_are_followed_and_hidden_files_left_alone(
+  letters, capsys, monkeypatch
+):
+  os.rename('letters/alpha', 'elsewhere')
+  os.symlink('../elsewhere', 'letters/alpha')
+  os.symlink('.', 'letters/round')
+  os.symlink('nowhere', 'letters/.lock')
+  for hidden in ('.thumbnails', 'beta/.ipynb_checkpoints'):
+    os.mkdir(f'letters/{hidden}')
+    os.link('elsewhere/00.png', f'letters/{hidden}/00.png')
+  (_, y_train), (_, y_test) = _new_and_build(capsys, monkeypatch, 'letters')
+  assert np.bincount(y_train).tolist() == [12] * 3
+  assert np.bincount(y_test).tolist() == [2] * 3
+  os.symlink('nowhere.png', 'letters/beta/99.png')
+  os.remove('letters.toml')
+  status, _, err = _run(capsys, 'source', 'new', 'letters')
+  assert status == 1
+  assert 'letters/beta/99.png: cannot be read' in err
+
+
+def test_folders_of_splits_have_other_names_too(letters, capsys, monkeypatch):
+  os.makedirs('set/Training')
+  os.makedirs('set/valid')
+  os.rename('letters/alpha', 'set/Training/alpha')
+  os.rename('letters/beta', 'set/Training/beta')
+  # A class may be in one split alone.
+  os.rename('letters/gamma', 'set/valid/gamma')
+  (_, y_train), (_, y_test) = _new_and_build(capsys, monkeypatch, 'set')
+  assert np.bincount(y_train).tolist() == [14, 14]
+  assert y_test.tolist() == [2] * 14
+  os.makedirs('around')
+  os.rename('set', 'around/set')
+  status, _, err = _run(capsys, 'source', 'new', 'around')
+  assert status == 1
+  assert f'run: cmnist source new {letters}/around/set' in err
+
+
+def test_folders_are_found_in_any_unicode_form(letters, capsys, monkeypatch):
+  os.rename('letters/alpha', 'letters/\u0065\u0301')
+  before = _new_and_build(capsys, monkeypatch, 'letters')
+  declared = letters / 'letters.toml'
+  text = declared.read_text('utf-8')
+  declared.write_text(text.replace('\u0065\u0301', '\u00e9'), 'utf-8')
+  after = cmnist_tfds.load_data('1-Xy', data_dir='data')
+  np.testing.assert_array_equal(before[0][0], after[0][0])
+
+
+def test_pictures_are_upright(letters, capsys, monkeypatch):
+  pixels = np.zeros((28, 28), np.uint8)
+  pixels[:, :9] = 99
+  turned = Image.Exif()
+  turned[0x112] = 6
+  for number in range(14):
+    Image.fromarray(pixels).save(f'letters/beta/{number:02d}.png', exif=turned)
+  (x, y), _ = _new_and_build(capsys, monkeypatch, 'letters')
+  np.testing.assert_array_equal(x[y == 1][0], np.rot90(pixels, -1))
+
+
 def test_verify_reads_pictures(letters, capsys, monkeypatch):
   _run(capsys, 'source', 'new', 'letters', '--key', 'Xy')
   monkeypatch.setenv('CMNIST_SOURCES', 'letters.toml')

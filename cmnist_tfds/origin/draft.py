@@ -11,6 +11,7 @@ import io
 import json
 import pathlib
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,7 +24,11 @@ from cmnist_tfds.origin import picture_files, verification
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 
-# How files of a split are called, in names of files and of arrays.
+# How folders of a split are called, and files, in names and in names of arrays.
+_SPLIT_FOLDERS = {
+  'train': ('train', 'training'),
+  'test': ('test', 'testing', 'val', 'valid', 'validation'),
+}
 _SPLIT_WORDS = {'train': ('train',), 'test': ('test', 't10k', 'valid')}
 _IMAGE_WORDS = ('image', 'img', 'x_', 'x.', 'x-', 'data')
 _LABEL_WORDS = ('label', 'y_', 'y.', 'y-', 'target', 'class')
@@ -280,29 +285,41 @@ def _find_pictures(
       break
     prefix += f'{top}/'
     names = [n.removeprefix(f'{top}/') for n in names]
+  called = {n.partition('/')[0].lower(): n.partition('/')[0] for n in names}
+  of_split = {
+    called[folder]: split
+    for split, likely in _SPLIT_FOLDERS.items()
+    for folder in [f for f in likely if f in called][:1]
+  }
+  has_splits = len(of_split) == len(SPLITS)
   by_class: dict[str, dict[str, list[str]]] = {}
-  tops = {n.partition('/')[0] for n in names}
-  has_splits = {'train', 'test'} <= tops
   for n in names:
-    split, rest = 'examples', n
+    top, rest = '', n
     if has_splits:
-      split, _, rest = n.partition('/')
+      top, _, rest = n.partition('/')
     folder, slash, _ = rest.partition('/')
-    if slash and split in {'examples', *SPLITS}:
-      classes = by_class.setdefault(split, {})
+    # Hidden folders are those of other programs.
+    if slash and (top in of_split or not has_splits) and folder[0] != '.':
+      classes = by_class.setdefault(top, {})
       classes.setdefault(folder, []).append(prefix + n)
+  if prefix and has_splits and not in_archive:
+    inner = shlex.join(['cmnist', 'source', 'new', f'{root.where}/{prefix}'])
+    raise OriginFileError(
+      f'{root.where}: the folders of train and test lie deeper; run: {inner}'
+    )
   if not by_class:
     raise OriginFileError(
       f'{root.where}: expected a folder of pictures for each class'
     )
   found = {}
-  for split in sorted(by_class, key=['examples', *SPLITS].index):
-    inside = prefix + (f'{split}/' if has_splits else '')
+  for top in sorted(by_class, key=lambda t: of_split[t] == 'test' if t else 0):
+    inside = prefix + (f'{top}/' if top else '')
     kept = {
       c: sorted(files)
-      for c, files in sorted(by_class[split].items())
+      for c, files in sorted(by_class[top].items())
       if len(files) >= min_examples
     }
+    split = of_split[top] if top else 'examples'
     found[split] = _look_at(root, kept, inside)
     member = inside.rstrip('/') or '.'
     path = f'{name}/{member}' if member != '.' else name

@@ -9,6 +9,7 @@ import functools
 import io
 import itertools
 import posixpath
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -120,6 +121,11 @@ def pieces(
       yield from _of_parquet(source, split, file, reader.content(file))
 
 
+def _nfc(name: str) -> str:
+  """Returns a name in the form in which names are compared."""
+  return unicodedata.normalize('NFC', name)
+
+
 # Pictures ---------------------------------------------------------------------
 
 
@@ -129,12 +135,16 @@ def _of_folders(
   """Yields the pictures in the folder of each class."""
   of_folder: dict[str, list[str]] = {}
   for name in files.names:
-    of_folder.setdefault(name.partition('/')[0], []).append(name)
-  for folder, raw in zip(
-    source.folders or source.class_names, source.raw_labels, strict=True
+    of_folder.setdefault(_nfc(name.partition('/')[0]), []).append(name)
+  counts = split.class_counts or [1] * len(source.class_names)
+  for folder, raw, count in zip(
+    source.folders or source.class_names,
+    source.raw_labels,
+    counts,
+    strict=True,
   ):
-    names = of_folder.get(folder, [])
-    if not names:
+    names = of_folder.get(_nfc(folder), [])
+    if not names and count:
       raise OriginFileError(
         f'{files.where}: expected pictures in a folder {folder} for the class'
         f' {source.class_names[source.class_numbers[raw]]}, found none'
@@ -224,6 +234,7 @@ def _label_lookup(source: Source) -> Callable[[str, str], int]:
   known = dict(zip(source.class_names, source.raw_labels, strict=True))
   if source.folders:
     known |= dict(zip(source.folders, source.raw_labels, strict=True))
+  known = {_nfc(name): raw for name, raw in known.items()}
 
   def number_of(text: str, where: str) -> int:
     text = text.strip().strip('"')
@@ -232,11 +243,11 @@ def _label_lookup(source: Source) -> Callable[[str, str], int]:
       return int(text)
     except ValueError:
       pass
-    if text not in known:
+    if _nfc(text) not in known:
       raise OriginFileError(
         f'{where}: expected a raw label or the name of a class, found {text!r}'
       )
-    return known[text]
+    return known[_nfc(text)]
 
   return number_of
 
