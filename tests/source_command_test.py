@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -98,9 +101,11 @@ def _write_dig(folder):
 
 
 def _new_and_build(capsys, monkeypatch, name):
+  monkeypatch.delenv('CMNIST_SOURCES', raising=False)
   status, _, err = _run(capsys, 'source', 'new', name, '--key', 'Xy')
   assert status == 0, err
-  monkeypatch.setenv('CMNIST_SOURCES', f'{name}.toml')
+  declared = f'{name.partition(".")[0]}.toml'
+  monkeypatch.setenv('CMNIST_SOURCES', declared)
   status, _, err = _run(capsys, 'build', '1-Xy', '--data_dir', 'data')
   assert status == 0, err
   return cmnist_tfds.load_data('1-Xy', data_dir='data')
@@ -162,6 +167,132 @@ def test_pictures_are_upright(letters, capsys, monkeypatch):
     Image.fromarray(pixels).save(f'letters/beta/{number:02d}.png', exif=turned)
   (x, y), _ = _new_and_build(capsys, monkeypatch, 'letters')
   np.testing.assert_array_equal(x[y == 1][0], np.rot90(pixels, -1))
+
+
+_X = np.random.default_rng(0).integers(0, 200, (30, 28, 28), np.uint8)
+_Y = np.arange(30) % 3
+
+
+def _table(labels=_Y, header=(), **options):
+  """A CSV file of `_X`."""
+  text = io.StringIO()
+  writer = csv.writer(text, **options)
+  if header:
+    writer.writerow(['label', *header])
+  writer.writerows(
+    [label, *x.ravel()] for label, x in zip(labels, _X, strict=True)
+  )
+  return text.getvalue()
+
+
+def _npz(**arrays):
+  buffer = io.BytesIO()
+  np.savez(buffer, **arrays)
+  return buffer.getvalue()
+
+
+_PAIR = {'x_train': _X, 'y_train': _Y}
+
+
+@pytest.mark.parametrize(
+  ('name', 'data', 'classes'),
+  [
+    ('a.csv', _table(quoting=csv.QUOTE_ALL), '012'),
+    ('a.csv', _table(header=range(784)), '012'),
+    ('a.csv', _table(lineterminator='\r'), '012'),
+    ('a.csv', _table() + '\n' * 5000, '012'),
+    ('a.csv', _table(np.take(['a, "b"', '1', '9'], _Y)), ['a, "b"', '1', '9']),
+    ('a.npz', _npz(**_PAIR), '012'),
+    ('a.npz', _npz(my_images=_X, my_labels=_Y), '012'),
+    ('a.npz', _npz(**_PAIR, x_test=_X, x_valid=_X, y_valid=2 - _Y), '012'),
+  ],
+)
+def test_new_reads_what_others_write(
+  tmp_path, capsys, monkeypatch, name, data, classes
+):
+  monkeypatch.chdir(tmp_path)
+  path = tmp_path / name
+  path.write_bytes(data if isinstance(data, bytes) else data.encode())
+  (x, y), _ = _new_and_build(capsys, monkeypatch, name)
+  named = [c.name for c in subsets.subset('1-Xy').classes]
+  assert sorted(named) == sorted(classes)
+  written = {x.tobytes(): classes[y] for x, y in zip(_X, _Y, strict=True)}
+  assert [named[label] for label in y] == [written[i.tobytes()] for i in x]
+
+
+def test_new_reads_arrays_and_tables_in_a_folder(tmp_path, capsys, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  os.mkdir('arrays')
+  np.save('arrays/X_train.npy', _X)
+  np.save('arrays/y_train.npy', _Y)
+  np.save('arrays/X_test.npy', _X // 2)
+  np.save('arrays/y_test.npy', _Y)
+  train, test = _new_and_build(capsys, monkeypatch, 'arrays')
+  assert _pairs(*train) == _pairs(_X, _Y)
+  assert _pairs(*test) == _pairs(_X // 2, _Y)
+  os.mkdir('tables')
+  for split in ('train-1-of-2', 'train-2-of-2', 'test', 'sample_submission'):
+    pathlib.Path(f'tables/{split}.csv').write_text(_table())
+  train, test = _new_and_build(capsys, monkeypatch, 'tables')
+  assert _pairs(*train) == sorted(2 * _pairs(_X, _Y))
+  assert _pairs(*test) == _pairs(_X, _Y)
+
+
+def _pairs(images, labels):
+  pixels = (image.tobytes() for image in images)
+  return sorted(zip(pixels, labels.tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+  ('name', 'data', 'fault'),
+  [
+    ('a.csv', '', 'found one column; commas separate columns'),
+    ('a.csv', _table(delimiter=';'), 'found one column'),
+    ('a.csv', _table() + '1,2\n', 'line 31: expected a label and'),
+    ('a.csv', _table().replace(',199', ',256'), 'from 0 to 256'),
+    ('a.csv', _table() + '"' + '1' * 200_000, 'field limit'),
+    ('a.csv', _table(_Y - 1), 'labels of at least 0, found -1'),
+    ('a.npz', _npz(**_PAIR | {'x_train': _X / 255}), "of type '<f8'"),
+    ('a.npz', _npz(**_PAIR | {'x_train': _X[:, None]}), '1 or 3 channels at'),
+    ('a.npz', _npz(x=_X[:0], y=_Y[:0]), 'found (0, 28, 28)'),
+    ('a.npz', _npz(x=_X, y=_Y.astype(str)), 'whole numbers, found values of'),
+    ('a.npz', _npz(x=_X, y=np.eye(3, dtype=int)[_Y]), 'labels.argmax(1)'),
+  ],
+)
+def test_new_refuses_other_arrays_and_tables(
+  tmp_path, capsys, name, data, fault
+):
+  path = tmp_path / name
+  path.write_bytes(data if isinstance(data, bytes) else data.encode())
+  status, out, err = _run(capsys, 'source', 'new', path, '--key', 'Xy')
+  assert (status, out) == (1, '')
+  assert fault in err
+  assert len(err.splitlines()) == 1
+  assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize(
+  ('columns', 'fault'),
+  [
+    ({'image': list(_X.reshape(30, -1) / 255)}, 'row 0: .* found fractions'),
+    ({'image': [{'bytes': None}] * 30}, 'row 0: expected a picture'),
+    ({'label': [None, *_Y[1:].tolist()]}, "names in 'label', found None"),
+    ({'label': _Y / 1}, "names in 'label', found 0.0"),
+    ({'image': _Y}, 'one of pictures or lists of pixels; found id, image'),
+  ],
+)
+def test_new_refuses_other_parquet(tmp_path, capsys, columns, fault):
+  pa = pytest.importorskip('pyarrow')
+  pq = pytest.importorskip('pyarrow.parquet')
+  right = {'id': range(30), 'image': list(_X.reshape(30, -1)), 'label': _Y}
+  path = tmp_path / 'a.parquet'
+  pq.write_table(pa.table(right), path)
+  assert _run(capsys, 'source', 'new', path, '--key', 'Xy')[0] == 0
+  os.remove(tmp_path / 'a.toml')
+  pq.write_table(pa.table(right | columns), path)
+  status, _, err = _run(capsys, 'source', 'new', path, '--key', 'Xy')
+  assert status == 1
+  assert re.search(fault, err)
 
 
 def test_verify_reads_pictures(letters, capsys, monkeypatch):

@@ -34,7 +34,8 @@ def register(subparsers: Subparsers) -> None:
     metavar='FILE|FOLDER',
     type=pathlib.Path,
     help='folder of pictures, one folder for each class; an archive of them; a'
-    ' folder of IDX, NPZ or NPY files; or an NPZ, CSV or Parquet file',
+    ' folder of IDX, NPZ, NPY, CSV or Parquet files; or an NPZ, CSV or Parquet'
+    ' file',
   )
   new.add_argument('--key', metavar='KEY', help='key of the source, such as Xy')
   new.add_argument('--title', metavar='TITLE', help='title of the source')

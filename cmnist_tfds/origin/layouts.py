@@ -237,12 +237,10 @@ def _label_lookup(source: Source) -> Callable[[str, str], int]:
   known = {_nfc(name): raw for name, raw in known.items()}
 
   def number_of(text: str, where: str) -> int:
-    text = text.strip().strip('"')
-    try:
-      # A whole number is a raw label, even if a class has it for a name.
+    text = text.strip()
+    # A whole number is a raw label, even if a class has it for a name.
+    if text.lstrip('-').isdecimal():
       return int(text)
-    except ValueError:
-      pass
     if _nfc(text) not in known:
       raise OriginFileError(
         f'{where}: expected a raw label or the name of a class, found {text!r}'
@@ -256,7 +254,7 @@ def _of_csv(
   source: Source, split: Split, file: OriginFile, data: bytes
 ) -> Iterator[Piece]:
   """Yields the rows of a CSV file of pixels."""
-  text = io.StringIO(picture_files.as_text(data, file.path))
+  text = io.StringIO(picture_files.as_text(data, file.path), newline=None)
   column, lines = source.label_column, 0
   shape = split.shape or (IMAGE_SIZE, IMAGE_SIZE)
   width = int(np.prod(shape)) + 1
@@ -279,12 +277,15 @@ def _of_csv(
     rows = list(itertools.islice(text, _AT_ONCE))
     if not rows:
       return
+    if not any(map(str.strip, rows)):
+      continue
     try:
       table = np.loadtxt(
         rows,
         np.int32,
         comments=None,
         delimiter=',',
+        quotechar='"',
         converters=converters,
         encoding=None,
         ndmin=2,
@@ -302,19 +303,40 @@ def _of_csv(
         f'{file.path}: expected {width:,} columns, a label and {width - 1:,}'
         f' pixels, found {table.shape[1]:,} after line {lines:,}'
       )
-    pixels = np.delete(table, column, axis=1)
-    _check_pixels(pixels, file)
+    try:
+      pixels = whole_numbers(np.delete(table, column, axis=1))
+    except ValueError as error:
+      raise OriginFileError(
+        f'{file.path}: expected pixels from 0 to 255, {error} in the'
+        f' {len(rows):,} lines after line {lines:,}'
+      ) from error
     images = pixels.astype(np.uint8).reshape(-1, *shape)
     yield Piece(images, table[:, column], file.path)
     lines += len(rows)
 
 
-def _check_pixels(pixels: np.ndarray, file: OriginFile) -> None:
-  if pixels.size and not 0 <= pixels.min() <= pixels.max() <= 255:
-    raise OriginFileError(
-      f'{file.path}: expected pixels from 0 to 255, found {pixels.min()} to'
-      f' {pixels.max()}'
-    )
+def whole_numbers(pixels: Any) -> np.ndarray:
+  """Returns pixels as an array.
+
+  Args:
+    pixels: Numbers, an array or nested lists of them.
+
+  Returns:
+    int64 array of the same shape.
+
+  Raises:
+    ValueError: If they are no whole numbers from 0 to 255, or lists differ in
+      length.
+  """
+  found = np.array(pixels)
+  if found.dtype.kind not in 'iuf' or not found.size:
+    raise ValueError('found no numbers')
+  if not 0 <= found.min() <= found.max() <= 255:
+    raise ValueError(f'found {found.min()} to {found.max()}')
+  whole = found.astype(np.int64)
+  if (whole != found).any():
+    raise ValueError('found fractions')
+  return whole
 
 
 def _of_parquet(
@@ -372,10 +394,10 @@ def _parquet_images(
     return _stack(source, split, named), split.shape is None
   shape = split.shape or (IMAGE_SIZE, IMAGE_SIZE)
   try:
-    pixels = np.array(values, np.int64).reshape(-1, *shape)
+    pixels = whole_numbers(values).reshape(-1, *shape)
   except (ValueError, TypeError) as error:
     raise OriginFileError(
-      f'{file.path}, from row {row}: expected pixels of shape {shape}: {error}'
+      f'{file.path}, from row {row}: expected pixels from 0 to 255, of shape'
+      f' {shape}: {error}'
     ) from error
-  _check_pixels(pixels, file)
   return pixels.astype(np.uint8), False
