@@ -140,6 +140,11 @@ def test_unknown_class_counts_need_a_least_count():
     ('key', 'sh', "key: expected a capital letter, then letters or digits"),
     ('key', 'S-h', "found 'S-h'"),
     ('title', ' ', "title: expected text, found ' '"),
+    ('title', 'a\nb', 'title: expected text in one line'),
+    ('citation', 'a\x1b[31m', "without control characters, found 'a\\x1b[31m"),
+    ('k\x1b', 1, 'k\\x1b: unknown field'),
+    ('key', 'S\x1b', "source S\\x1b: key: expected a capital letter"),
+    ('test.labels.path', 'shapes/train-labels.gz', 'stands there twice'),
     ('classes', [], 'expected at least one class'),
     ('classes', 'abc', 'classes: expected a list'),
     ('classes', ['a', 'a', 'b'], "classes: 'a' stands there twice"),
@@ -189,6 +194,15 @@ def test_other_queries_are_part_of_an_address():
 def test_a_member_needs_an_archive():
   tables = {name: t for name, t in _SHAPES.items() if name != 'archive'}
   with pytest.raises(DeclarationError, match='there is no archive'):
+    declaration.parse(tables, 'shapes.toml')
+
+
+def test_arrays_of_a_file_have_one_size_and_hash():
+  tables = _changed('layout', 'npz')
+  test = tables['source'][0]['test']
+  test['labels'] |= {'path': 'shapes/test-images.npz', 'array': 'labels'}
+  test['images'] = {'path': 'shapes/test-images.npz', 'array': 'images'}
+  with pytest.raises(DeclarationError, match='different sizes or hashes'):
     declaration.parse(tables, 'shapes.toml')
 
 

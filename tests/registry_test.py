@@ -273,6 +273,9 @@ def test_an_installed_package_adds_a_source(tmp_path, target, code):
     ('import sys; sys.exit(3)', 'fails: SystemExit: 3'),
     ('import no_such_module', 'fails: ModuleNotFoundError'),
     ('', 'leads to no declaration'),
+    ('class E(BaseException): ...\nraise E("a\\nb\\x1b")', 'E: a b\n'),
+    ('import os, sys; sys.modules[__name__] = 42', 'returns them, found int'),
+    ('import sys; sys.modules[__name__] = "no/x.toml"', 'no/x.toml: cannot be'),
   ],
 )
 def test_a_package_that_fails_is_named_and_nothing_else_suffers(
@@ -289,7 +292,7 @@ def test_a_package_that_fails_is_named_and_nothing_else_suffers(
   )
   assert done.returncode == 0, done.stderr
   assert 'Sh (Shapes)' in done.stdout
-  assert 'package broken-source: its entry point broken-source' in done.stderr
+  assert 'package broken-source' in done.stderr
   assert fault in done.stderr
   assert 'Traceback' not in done.stderr
 

@@ -403,7 +403,8 @@ def _messages(error: _WrongError, text: str) -> Iterable[str]:
       file, comma, source = where.partition(', source ')
       line = toml_lines.nearest(lines, place.number, place.path)
       where = f'{file}, line {line}{comma}{source}'
-    yield f'{where}: {fault}'
+    message = f'{where}: {fault}'
+    yield ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
 
 
 class _WrongError(Exception):
@@ -479,6 +480,9 @@ def _table(value: Any, place: _Place) -> dict[str, Any]:
 def _text(value: Any, place: _Place) -> str:
   if not isinstance(value, str) or not value.strip():
     place.expect('text', value)
+  # Terminals obey control characters.
+  if any(unicodedata.category(c) == 'Cc' for c in value if c not in '\n\t'):
+    place.expect('text without control characters', value)
   return value
 
 
@@ -566,7 +570,7 @@ def _url(value: Any, place: _Place) -> str:
 
 
 def _name(value: Any, place: _Place) -> str:
-  """Checks the name of a class, which is a line in a file of TFDS."""
+  """Checks a name. That of a class is a line in a file of TFDS."""
   _text(value, place)
   if value != value.strip() or len(value.splitlines()) != 1:
     place.expect('text in one line, with no space at its ends', value)
@@ -816,7 +820,7 @@ def _mix_labels(value: Any, place: _Place) -> dict[int, tuple[int, ...]]:
 
 _SOURCE: dict[str, _Check] = {
   'key': _key,
-  'title': _text,
+  'title': _name,
   'classes': _class_names,
   'first_label': _at_least(0),
   'labels': _labels,
@@ -903,7 +907,7 @@ def _source(value: Any, place: _Place, beside: pathlib.Path | None) -> Source:
   )
   _check_layout(source, place)
   _check_labels(source, place)
-  _check_folder(source, place)
+  _check_files(source, place)
   return source
 
 
@@ -1076,8 +1080,20 @@ def _check_labels(source: Source, place: _Place) -> None:
       )
 
 
-def _check_folder(source: Source, place: _Place) -> None:
-  """Checks that all files of a source lie in one folder."""
+def _check_files(source: Source, place: _Place) -> None:
+  """Checks that files lie in one folder, and that none has two uses."""
+  taken: dict[tuple[str, str], OriginFile] = {}
+  hashes: dict[str, tuple[Any, ...]] = {}
+  for split in dict.fromkeys(s.whole or s for s in source.splits.values()):
+    for file in filter(None, (split.images, split.labels, *split.parts)):
+      if taken.setdefault((file.path, file.array), file) is not file:
+        place.fail(
+          f'{file.path!r} stands there twice; a file, or an array of an NPZ'
+          ' file, is for one use'
+        )
+      found = (file.size, file.md5, file.sha256, file.git_blob)
+      if hashes.setdefault(file.path, found) != found:
+        place.fail(f'{file.path!r} stands there with different sizes or hashes')
   for file in source.origin_files:
     for form in (file, *file.equivalents, *filter(None, [file.archive])):
       if form.path.rpartition('/')[0] != source.folder:

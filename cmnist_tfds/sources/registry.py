@@ -24,6 +24,7 @@ import functools
 import logging
 import os
 import pathlib
+import traceback
 import types
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -200,7 +201,13 @@ def _shipped() -> tuple[_Found, ...]:
 def _installed() -> tuple[_Found, ...]:
   import importlib.metadata
 
-  points = importlib.metadata.entry_points(group=ENTRY_POINTS)
+  try:
+    points = importlib.metadata.entry_points(group=ENTRY_POINTS)
+  except Exception as error:
+    owner = 'an installed package'
+    return (
+      Fault(owner, f'{owner}: one of its entry points {_failure(error)}'),
+    )
   return tuple(
     found
     for point in sorted(points, key=lambda p: (_package(p), p.name))
@@ -209,7 +216,7 @@ def _installed() -> tuple[_Found, ...]:
 
 
 def _package(point: EntryPoint) -> str:
-  return point.dist.name if point.dist else point.value
+  return (point.dist and point.dist.name) or point.value
 
 
 def _of_entry_point(point: EntryPoint) -> list[_Found]:
@@ -218,14 +225,23 @@ def _of_entry_point(point: EntryPoint) -> list[_Found]:
   where = f'{owner}: its entry point {point.name} = {point.value}'
   try:
     paths = list(_paths(point.load()))
+  except KeyboardInterrupt:
+    raise
   # It is the code of others, and may also try to end the process.
-  except (Exception, SystemExit) as error:
-    return [Fault(owner, f'{where} fails: {type(error).__name__}: {error}')]
+  except BaseException as error:
+    return [Fault(owner, f'{where} {_failure(error)}')]
   if not paths:
     return [Fault(owner, f'{where} leads to no declaration, a file *.toml')]
   return [
     _read(path, f'{owner} ({path.name})', beside=path.parent) for path in paths
   ]
+
+
+def _failure(error: BaseException) -> str:
+  """Returns, on one line, that the code of others fails, and how."""
+  # The text of an error may raise an error too.
+  shown = ' '.join(traceback.format_exception_only(error)[-1].split())
+  return 'fails: ' + ''.join(c for c in shown if c.isprintable())
 
 
 def _paths(named: Any) -> Iterator[pathlib.Path]:
@@ -237,9 +253,14 @@ def _paths(named: Any) -> Iterator[pathlib.Path]:
     yield pathlib.Path(named)
   elif callable(named):
     yield from _paths(named())
-  else:
+  elif isinstance(named, Iterable) and not isinstance(named, bytes):
     for each in named:
       yield from _paths(each)
+  else:
+    raise TypeError(
+      'expected a package, a path, a list of paths, or a function that returns'
+      f' them, found {type(named).__name__}'
+    )
 
 
 def _of_user(path: pathlib.Path) -> _Found:
@@ -270,7 +291,9 @@ def _read(
       beside=beside,
     )
   except DeclarationError as error:
-    return Fault(owner, str(error))
+    message = str(error)
+    named = message.startswith(owner)
+    return Fault(owner, message if named else f'{owner}: {message}')
   return tuple(Registered(source, owner) for source in found)
 
 
