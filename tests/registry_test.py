@@ -208,6 +208,16 @@ def test_a_file_that_is_wrong_is_named_and_nothing_else_suffers(
   assert fault in str(raised.value)
 
 
+def test_a_file_may_be_named_twice(declare, tmp_path, monkeypatch):
+  path = declare()
+  (tmp_path / 'link.toml').symlink_to(path)
+  spellings = (path, path.parent / f'../{tmp_path.name}' / path.name,
+               tmp_path / 'link.toml', '', ' ')  # fmt: skip
+  monkeypatch.setenv('CMNIST_SOURCES', os.pathsep.join(map(str, spellings)))
+  assert not registry.faults()
+  assert registry.files_of_user() == [path]
+
+
 def test_a_changed_file_is_read_again(declare):
   path = declare()
   before = subsets.subset('1-Sh').sources[0]

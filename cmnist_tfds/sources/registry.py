@@ -113,7 +113,10 @@ def registry() -> Registry:
 def files_of_user() -> list[pathlib.Path]:
   """Returns the files that CMNIST_SOURCES names, each once."""
   named = os.environ.get(SOURCES_VARIABLE, '').split(os.pathsep)
-  return list(dict.fromkeys(_resolved(name) for name in named if name.strip()))
+  files: dict[str, pathlib.Path] = {}
+  for path in (_resolved(name) for name in named if name.strip()):
+    files.setdefault(os.path.realpath(path), path)
+  return list(files.values())
 
 
 @contextlib.contextmanager
