@@ -208,6 +208,12 @@ def test_a_file_that_is_wrong_is_named_and_nothing_else_suffers(
   assert fault in str(raised.value)
 
 
+def test_an_unknown_key_suggests_near_ones(declare):
+  declare()
+  with pytest.raises(SubsetNameError, match=r'Did you mean 2-FSh-r-5\b'):
+    subsets.subset('2-FSg-r-5')
+
+
 def test_a_file_may_be_named_twice(declare, tmp_path, monkeypatch):
   path = declare()
   (tmp_path / 'link.toml').symlink_to(path)
