@@ -287,6 +287,11 @@ class Source:
     return 'uint8' if max(self.raw_labels) <= 255 else 'uint16'
 
   @property
+  def has_page(self) -> bool:
+    """Whether `homepage` is an address, which sources of users may not have."""
+    return self.homepage.startswith(('http://', 'https://'))
+
+  @property
   def steps(self) -> tuple[Step, ...]:
     """What is done to the images."""
     return ('transpose',) if self.transposed else self.convert
