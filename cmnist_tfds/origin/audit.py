@@ -8,7 +8,7 @@ import itertools
 import pathlib
 from collections.abc import Iterable, Iterator
 
-from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.errors import OriginFileError, PreparationError
 from cmnist_tfds.origin import load_split, packings, recreation, verification
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin.locations import Copy, Locations
@@ -146,7 +146,8 @@ def _examine(
     try:
       array, proof = load_split.read_copy(copy, shape, learnt=learnt)
       fingerprint = verification.fingerprint(array) if hashes else None
-    except OriginFileError as error:
+    # A table needs a library, which may not be installed.
+    except (OriginFileError, PreparationError) as error:
       fault = str(error)
   if hashes and fingerprint is None:
     fingerprint = _fingerprint(copy, shape)
@@ -156,6 +157,6 @@ def _examine(
 def _fingerprint(copy: Copy, shape: tuple[int, ...]) -> str | None:
   try:
     array, _ = load_split.read_copy(copy, shape, allow_unverified=True)
-  except OriginFileError:
+  except (OriginFileError, PreparationError):
     return None  # `Finding.fault` gives the reason.
   return verification.fingerprint(array)

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.errors import OriginFileError, PreparationError
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import (
   conversion,
@@ -589,6 +589,9 @@ def _read_packed(
       # Arrays of other sources have the same shape.
       if packings.is_namesake(copy):
         faults.append(str(error))
+      continue
+    except PreparationError as error:
+      faults.append(f'{copy}: {error}')
       continue
     _log.warning('Read %s from %s (proof: %s).', file.path, copy, proof.value)
     return found, proof

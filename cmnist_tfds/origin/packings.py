@@ -19,7 +19,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.errors import OriginFileError, PreparationError
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin import pixel_tables
@@ -136,7 +136,11 @@ def _copies_in(
     if not path.is_file():
       return
     if pixel_tables.is_table(path):
-      if pixel_tables.may_hold(path, shape):
+      try:
+        may_hold = pixel_tables.may_hold(path, shape)
+      except PreparationError:
+        may_hold = True  # Whoever needs it is told which library is missing.
+      if may_hold:
         yield Copy(file, path)
       return
     with path.open('rb') as stream:
