@@ -300,6 +300,7 @@ def test_verify_reads_pictures(letters, capsys, monkeypatch):
   monkeypatch.setenv('CMNIST_SOURCES', 'letters.toml')
   status, out, _ = _run(capsys, 'verify', '1-Xy', '--data_dir', 'data')
   assert status == 0
+  assert '1 of 1 files are right' in out
   assert 'fingerprint' in out
   assert str(letters / 'letters') in out
   (letters / 'letters/beta/03.png').unlink()

@@ -58,9 +58,14 @@ def audit(
     for file, shape in source.origin_files.items():
       if shape:
         yield _audit_file(file, shape, locations, hashes=hashes)
+    # Train and test may be chosen from the same files.
+    told = set()
     for split, declared in source.splits.items():
       if () in declared.files.values():
-        yield from _audit_split(source, split, locations)
+        for finding in _audit_split(source, split, locations):
+          if (found := (finding.file, finding.fault)) not in told:
+            told.add(found)
+            yield finding
 
 
 def _audit_split(
