@@ -237,6 +237,15 @@ def test_proxies_of_the_environment_are_used(server, tmp_path, monkeypatch):
   assert server.requests[0][0].startswith('http://nowhere.example/ok/toy/')
 
 
+def test_a_proxy_that_fails_is_blamed(server, tmp_path, monkeypatch):
+  monkeypatch.setenv('http_proxy', 'http://user:secret@127.0.0.1:9')
+  monkeypatch.delenv('no_proxy', raising=False)
+  made = synthetic.make(('http://nowhere.example/ok/',))
+  with pytest.raises(OriginFileError, match='by the proxy that the') as raised:
+    _read(_manager(tmp_path, made), made)
+  assert 'secret' not in str(raised.value)
+
+
 def test_forced_validation_of_checksums_knows_all_homes(server, tmp_path):
   made = synthetic.make((server.home('ok'),), form='zip')
   server.files.update(made.files)
