@@ -450,9 +450,12 @@ def subset(name: str) -> Subset:
   match = _match(name)
   base = _BASE.fullmatch(match['base'])
   # Extensions are looked for only if they can make a difference.
-  needless = base and _exact(base['keys'], sources_lib.SOURCES)
-  further = () if needless else registry.extensions()
-  return _resolve(name, (*sources_lib.SOURCES, *further))
+  if base and _exact(base['keys'], sources_lib.SOURCES):
+    return _resolve(name, sources_lib.SOURCES)
+  found = _resolve(name, (*sources_lib.SOURCES, *registry.extensions()))
+  # The error of a name that is wrong tells the faults itself.
+  registry.warn_of_faults()
+  return found
 
 
 def _match(name: str) -> re.Match[str]:

@@ -88,18 +88,18 @@ _Found = tuple[Registered, ...] | Fault
 
 
 def extensions() -> tuple[Source, ...]:
-  """Returns the extensions, which it loads at the first call.
-
-  What is wrong with other declarations is logged as a warning.
-  """
-  found = registry()
-  _warn(found.faults)
-  return tuple(each.source for each in found.registered)
+  """Returns the extensions, which it loads at the first call."""
+  return tuple(each.source for each in registry().registered)
 
 
 def faults() -> tuple[str, ...]:
   """Returns a message for each declaration that cannot be used."""
   return tuple(fault.message for fault in registry().faults)
+
+
+def warn_of_faults() -> None:
+  """Logs, once, what is wrong with declarations that cannot be used."""
+  _warn(registry().faults)
 
 
 def registry() -> Registry:
