@@ -636,7 +636,8 @@ def _describe_missing(
       f'- {fault}' for fault in dict.fromkeys(faults)
     )
   else:
-    looked = ', '.join(map(str, locations.folders)) or 'no folder'
+    folders = locations_lib.folders(file, locations)
+    looked = ', '.join(map(str, folders)) or 'no folder'
     found = f'{file.path} was not found (looked in: {looked})'
   if similar := similar_names.describe(file, locations):
     found += '\nFound under similar names:\n' + '\n'.join(

@@ -196,7 +196,11 @@ def how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
   """
   published = file.archive or file
   source = f'get it from {published.urls[0]} and ' if published.urls else ''
-  beside = f' or {file.beside / published.path}' if file.beside else ''
+  beside = (
+    f' or {file.beside / published.path}, or declare the file that you have'
+    if file.beside
+    else ''
+  )
   return (
     f'{source}put it at {folder or "<manual_dir>"}/{published.path}{beside}.'
   )
