@@ -416,10 +416,34 @@ def test_check_refuses_a_key_that_exists(letters, capsys):
   assert "the key 'Mn' is already that of a source declared by cmnist" in err
 
 
+def test_new_takes_a_path_in_any_form(letters, capsys, monkeypatch):
+  monkeypatch.chdir('letters')
+  assert _run(capsys, 'source', 'new', 'alpha/..')[0] == 0
+  os.rename('../letters.toml', '../other.toml')
+  assert _run(capsys, 'source', 'new', '.')[0] == 0
+  assert (letters / 'letters.toml').read_text() == (
+    letters / 'other.toml'
+  ).read_text()
+
+
 def test_new_proposes_a_key_that_is_free(letters, capsys):
   os.rename('letters', 'mnist')
   assert _run(capsys, 'source', 'new', 'mnist')[0] == 0
   assert 'key = "Mni"' in (letters / 'mnist.toml').read_text('utf-8')
+
+
+@pytest.mark.parametrize(
+  ('key', 'fault'),
+  [
+    ('xy', "key: expected a capital letter, then letters or digits, 32"),
+    ('Mn', "the key 'Mn' is already that of MNIST"),
+  ],
+)  # fmt: skip
+def test_new_writes_no_wrong_draft(letters, capsys, key, fault):
+  status, out, err = _run(capsys, 'source', 'new', 'letters', '--key', key)
+  assert (status, out) == (1, '')
+  assert fault in err
+  assert os.listdir(letters) == ['letters']
 
 
 def test_new_overwrites_nothing(letters, capsys):
