@@ -220,6 +220,21 @@ def test_new_reads_what_others_write(
   assert [named[label] for label in y] == [written[i.tobytes()] for i in x]
 
 
+def test_arrays_of_one_file_are_one_file(tmp_path, capsys, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'a.npz').write_bytes(_npz(**_PAIR, x_test=_X // 2, y_test=_Y))
+  _new_and_build(capsys, monkeypatch, 'a.npz')
+  status, out, _ = _run(capsys, 'verify', '1-Xy', '--data_dir', 'data')
+  assert status == 0
+  assert 'a.npz x_test ' in out
+  (tmp_path / 'mirror').mkdir()
+  status, out, _ = _run(capsys, 'mirror', 'mirror', '1-Xy')
+  assert (status, len(out.splitlines())) == (0, 1)
+  assert (tmp_path / 'mirror/a.npz').read_bytes() == (
+    tmp_path / 'a.npz'
+  ).read_bytes()
+
+
 def test_new_reads_arrays_and_tables_in_a_folder(tmp_path, capsys, monkeypatch):
   monkeypatch.chdir(tmp_path)
   os.mkdir('arrays')
