@@ -134,6 +134,7 @@ def test_unknown_class_counts_need_a_least_count():
     ('train.images.path', 'other/x', "in the folder 'other', found 'shapes/"),
     ('test.labels.path', 'other/x', "in the folder 'shapes', found 'other/x'"),
     ('test.labels.urls', ['ftp://x/y'], 'test.labels.urls.1: expected an'),
+    ('test.labels.urls', ['https://x/y#z'], 'test.labels.urls.1: expected an'),
     ('test.labels.urls', 'https://x/y', 'expected a list'),
     ('test.labels.urls', [], 'give urls, or its member of the archive'),
     ('test.images.equivalents', [{}], 'test.images.equivalents.1.path: this'),

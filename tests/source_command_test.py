@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -218,6 +219,21 @@ def test_new_reads_what_others_write(
   assert sorted(named) == sorted(classes)
   written = {x.tobytes(): classes[y] for x, y in zip(_X, _Y, strict=True)}
   assert [named[label] for label in y] == [written[i.tobytes()] for i in x]
+
+
+def test_what_to_do_about_missing_files_is_said_once(
+  tmp_path, capsys, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  os.mkdir('arrays')
+  for name in ('x_train', 'y_train', 'x_test', 'y_test'):
+    np.save(f'arrays/{name}.npy', _X if name[0] == 'x' else _Y)
+  _new_and_build(capsys, monkeypatch, 'arrays')
+  shutil.rmtree('arrays')
+  status, out, _ = _run(capsys, 'verify', '1-Xy', '--data_dir', 'none')
+  assert status == 1
+  assert out.count('put each at') == 1
+  assert f'{tmp_path}/arrays/<name>' in ''.join(out.split())
 
 
 def test_arrays_of_one_file_are_one_file(tmp_path, capsys, monkeypatch):

@@ -553,7 +553,9 @@ _own_path = _matching(
   "'<file name>' or '<folder>/<file name>', relative to the declaration and with"
   ' no further folder',
 )
-_address = _matching(r'https?://\S+', 'an address with http:// or https://')
+_address = _matching(
+  r'https?://[^\s#]+', 'an address with http:// or https://, and no #'
+)
 # A user and a password, or a field of a query that has a secret for its value.
 _SECRET = re.compile(
   r'//[^/?#]*(:(?!\d+/)\S*)?@|[?&;#][\w.-]*(auth|authorization|'
