@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 
 import numpy as np
 import pytest
@@ -147,6 +148,16 @@ def test_folders_of_splits_have_other_names_too(letters, capsys, monkeypatch):
   status, _, err = _run(capsys, 'source', 'new', 'around')
   assert status == 1
   assert f'run: cmnist source new {letters}/around/set' in err
+
+
+def test_a_tar_archive_may_have_absolute_names(letters, capsys, monkeypatch):
+  with tarfile.open('all.tar', 'w') as archive:
+    for path in (letters / 'letters').rglob('*.png'):
+      info = archive.gettarinfo(str(path))
+      info.name = str(path)
+      archive.addfile(info, io.BytesIO(path.read_bytes()))
+  (_, y), _ = _new_and_build(capsys, monkeypatch, 'all.tar')
+  assert np.bincount(y).tolist() == [12] * 3
 
 
 def test_folders_are_found_in_any_unicode_form(letters, capsys, monkeypatch):

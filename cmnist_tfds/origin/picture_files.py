@@ -245,7 +245,7 @@ def _untar(data: bytes, prefix: str) -> dict[str, bytes]:
   total = 0
   with tarfile.open(fileobj=io.BytesIO(data), mode='r:*') as archive:
     for info in archive:
-      name = posixpath.normpath(info.name)
+      name = posixpath.normpath(info.name).lstrip('/')
       if not info.isreg() or not name.startswith(prefix):
         continue
       total += info.size
