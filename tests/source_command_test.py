@@ -477,7 +477,7 @@ def test_new_proposes_a_key_that_is_free(letters, capsys):
 @pytest.mark.parametrize(
   ('key', 'fault'),
   [
-    ('xy', "key: expected a capital letter, then letters or digits, 32"),
+    ('xy', "key: expected a capital letter, then letters or digits"),
     ('Mn', "the key 'Mn' is already that of MNIST"),
   ],
 )  # fmt: skip

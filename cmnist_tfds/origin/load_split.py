@@ -309,6 +309,8 @@ class _Reader:
       yield from use(
         picture_files.open_archive(data, member, file.archive.path)
       )
+      # The metadata of a dataset has the proofs of the files of its sources.
+      self.proofs[file.path] = self.proofs.pop(file.archive.path)
       return
     if not folders:
       raise OriginFileError(_describe_missing(file, self._locations, []))

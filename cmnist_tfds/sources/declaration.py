@@ -537,10 +537,7 @@ def _list_of(item: _Check) -> _Check:
   return check
 
 
-_key = _matching(
-  '[A-Z][a-z0-9]{0,31}',
-  'a capital letter, then letters or digits, 32 characters at most',
-)
+_key = _matching('[A-Z][a-z0-9]*', 'a capital letter, then letters or digits')
 # A path cannot leave the folder it is joined to, and file systems limit names.
 _PART = r'(?!\.{1,2}(/|$))[^/\\:\x00-\x1f]{1,255}'
 _path = _matching(
