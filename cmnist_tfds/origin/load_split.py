@@ -202,11 +202,12 @@ def _pieces(
   if declared.whole is None:
     yield from layouts.pieces(source, declared, reader, classes)
     return
-  choose = (
-    _listed(reader.content(declared.listing), declared.listing)
-    if declared.listing
-    else _first(source, declared.first or 0)
-  )
+  unseen: set[str] = set()
+  if declared.listing:
+    unseen = _lines(reader.content(declared.listing), declared.listing)
+    choose = _listed(frozenset(unseen), unseen)
+  else:
+    choose = _first(source, declared.first or 0)
   for piece in layouts.pieces(source, declared.whole, reader, classes):
     for_test = choose(piece)
     rows = np.flatnonzero(for_test if split == 'test' else ~for_test)
@@ -216,6 +217,17 @@ def _pieces(
       images=piece.images[rows],
       labels=piece.labels[rows],
       names=[piece.names[row] for row in rows.tolist()] if piece.names else (),
+    )
+  # Of other folders, a list may name what a source leaves out.
+  folders = {*source.folders, *source.class_names}
+  if declared.listing and (
+    wrong := sorted(
+      n for n in unseen if '/' not in n or n.partition('/')[0] in folders
+    )
+  ):
+    raise OriginFileError(
+      f'{declared.listing.path}: expected numbers of examples from 0, or paths'
+      f' of pictures, found {", ".join(wrong[:_FEW])}'
     )
 
 
@@ -242,24 +254,29 @@ def _first(source: Source, count: int) -> _Choose:
   return choose
 
 
-def _listed(content: bytes, file: OriginFile) -> _Choose:
-  """Returns a function that chooses the examples that a file lists.
+def _lines(content: bytes, file: OriginFile) -> set[str]:
+  """Returns the lines of a list.
 
-  A line of the file is the number of an example, from 0, or the path of a
-  picture in its folder.
+  A line is the number of an example, from 0, or the path of a picture in its
+  folder.
   """
   try:
     lines = [line.strip() for line in content.decode('utf-8-sig').splitlines()]
   except UnicodeDecodeError as error:
     raise OriginFileError(f'{file.path}: is no text in UTF-8') from error
-  wanted = {line for line in lines if line}
+  return {line for line in lines if line}
+
+
+def _listed(wanted: frozenset[str], unseen: set[str]) -> _Choose:
+  """Returns a function that chooses listed examples, and notes them as seen."""
   begin = 0
 
   def choose(piece: Piece) -> np.ndarray:
     nonlocal begin
     numbers = range(begin, begin + len(piece.labels))
     begin = numbers.stop
-    names: Iterable[str] = piece.names or map(str, numbers)
+    names = piece.names or list(map(str, numbers))
+    unseen.difference_update(names)
     return np.fromiter((n in wanted for n in names), bool, len(numbers))
 
   return choose
