@@ -647,7 +647,7 @@ def _find_in_csv(path: pathlib.Path, name: str) -> _Found:
       rows = itertools.chain([list(head)], reader)
     for row in filter(None, rows):
       label = row.pop(number).strip()
-      labels[int(label) if label.lstrip('-').isdecimal() else label] += 1
+      labels[layouts.as_label(label)] += 1
       pixels = list(map(int, row))
       if len(row) != len(head) - 1 or min(pixels) < 0 or max(pixels) > 255:
         raise ValueError(

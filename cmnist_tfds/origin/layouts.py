@@ -9,6 +9,7 @@ import functools
 import io
 import itertools
 import posixpath
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -25,6 +26,9 @@ from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source, Split
 _AT_ONCE = 4096
 
 ALL_CLASSES = slice(None)
+
+# No label has more digits.
+_WHOLE_NUMBER = re.compile('-?[0-9]{1,18}')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,6 +233,12 @@ def _stack(
 # Tables -----------------------------------------------------------------------
 
 
+def as_label(text: str) -> int | str:
+  """Returns the raw label or the name of a class that a cell of a table has."""
+  text = text.strip()
+  return int(text) if _WHOLE_NUMBER.fullmatch(text) else text
+
+
 def _label_lookup(source: Source) -> Callable[[str, str], int]:
   """Returns a function that gives the raw label for the text in a table."""
   known = dict(zip(source.class_names, source.raw_labels, strict=True))
@@ -237,15 +247,15 @@ def _label_lookup(source: Source) -> Callable[[str, str], int]:
   known = {_nfc(name): raw for name, raw in known.items()}
 
   def number_of(text: str, where: str) -> int:
-    text = text.strip()
     # A whole number is a raw label, even if a class has it for a name.
-    if text.lstrip('-').isdecimal():
-      return int(text)
-    if _nfc(text) not in known:
+    label = as_label(text)
+    if isinstance(label, int):
+      return label
+    if _nfc(label) not in known:
       raise OriginFileError(
-        f'{where}: expected a raw label or the name of a class, found {text!r}'
+        f'{where}: expected a raw label or the name of a class, found {label!r}'
       )
-    return known[_nfc(text)]
+    return known[_nfc(label)]
 
   return number_of
 
