@@ -337,6 +337,19 @@ def test_new_refuses_other_parquet(tmp_path, capsys, columns, fault):
   assert re.search(fault, err)
 
 
+def test_numbers_as_text_are_raw_labels(tmp_path, capsys, monkeypatch):
+  pa = pytest.importorskip('pyarrow')
+  pq = pytest.importorskip('pyarrow.parquet')
+  monkeypatch.chdir(tmp_path)
+  classes = np.array(['2', '10', '9'])
+  columns = {'image': list(_X.reshape(30, -1)), 'label': classes[_Y]}
+  pq.write_table(pa.table(columns), 'a.parquet')
+  (x, y), _ = _new_and_build(capsys, monkeypatch, 'a.parquet')
+  named = [c.name for c in subsets.subset('1-Xy').classes]
+  written = {x.tobytes(): classes[y] for x, y in zip(_X, _Y, strict=True)}
+  assert [named[label] for label in y] == [written[i.tobytes()] for i in x]
+
+
 def test_verify_reads_pictures(letters, capsys, monkeypatch):
   _run(capsys, 'source', 'new', 'letters', '--key', 'Xy')
   monkeypatch.setenv('CMNIST_SOURCES', 'letters.toml')

@@ -715,12 +715,13 @@ def _find_in_parquet(path: pathlib.Path, name: str) -> _Found:
     shapes.add(pixels.shape)
     colours = colours or coloured
     bright += float(pixels.mean())
-  labels = collections.Counter(table.column(label).to_pylist())
-  for one in labels:
+  labels: collections.Counter[Any] = collections.Counter()
+  for one in table.column(label).to_pylist():
     if type(one) not in {int, str}:
       raise OriginFileError(
         f'{path}: expected whole numbers or names in {label!r}, found {one!r}'
       )
+    labels[layouts.as_label(str(one))] += 1
   columns = {'image_column': image, 'label_column': label}
   return _Found(
     [('[[{}.files]]', _facts(path, name) | {'columns': columns})],
