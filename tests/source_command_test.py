@@ -150,6 +150,17 @@ def test_folders_of_splits_have_other_names_too(letters, capsys, monkeypatch):
   assert f'run: cmnist source new {letters}/around/set' in err
 
 
+@pytest.mark.parametrize(
+  ('data', 'fault'), [(b'', 'it is empty'), (b'x', 'no format of pictures')]
+)
+def test_what_is_no_picture_is_named(letters, capsys, data, fault):
+  (letters / 'letters/beta/99.png').write_bytes(data)
+  status, _, err = _run(capsys, 'source', 'new', 'letters')
+  assert status == 1
+  assert 'letters/beta/99.png: is no picture: it ' in err
+  assert fault in err
+
+
 def test_a_tar_archive_may_have_absolute_names(letters, capsys, monkeypatch):
   with tarfile.open('all.tar', 'w') as archive:
     for path in (letters / 'letters').rglob('*.png'):

@@ -360,6 +360,11 @@ def _decode(data: bytes, name: str) -> np.ndarray:
       return np.asarray(picture.convert(mode))
   except OriginFileError:
     raise
+  except pillow.UnidentifiedImageError as error:
+    fault = (
+      'it has no format of pictures that is known' if data else 'it is empty'
+    )
+    raise OriginFileError(f'{name}: is no picture: {fault}') from error
   # Pillow raises errors of many kinds for damaged files.
   except Exception as error:
     raise OriginFileError(f'{name}: is no picture: {error}') from error
