@@ -258,6 +258,15 @@ def test_what_to_do_about_missing_files_is_said_once(
   assert f'{tmp_path}/arrays/<name>' in ''.join(out.split())
 
 
+def test_a_file_for_each_letter_is_no_pair(tmp_path, capsys, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  os.mkdir('letters')
+  for number, name in enumerate('wxyz'):
+    np.save(f'letters/{name}.npy', _X[_Y == number % 3])
+  (_, y), _ = _new_and_build(capsys, monkeypatch, 'letters')
+  assert np.bincount(y).tolist() == [9] * 4
+
+
 def test_arrays_of_one_file_are_one_file(tmp_path, capsys, monkeypatch):
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'a.npz').write_bytes(_npz(**_PAIR, x_test=_X // 2, y_test=_Y))

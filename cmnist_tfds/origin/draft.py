@@ -392,7 +392,9 @@ def _find_arrays(
     )
   by_name = {path.name: path for path in arrays}
   pairs = _pairs(list(by_name))
-  if not pairs and all(name.endswith('.npy') for name in by_name):
+  # Of files for each class, some may be called as pairs are, as x and y.
+  apart = not pairs or not all(map(_role_of, by_name))
+  if apart and all(name.endswith('.npy') for name in by_name):
     return 'npy', {'examples': _find_npy(arrays, folder)}
   if not pairs:
     raise OriginFileError(
