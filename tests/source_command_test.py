@@ -262,7 +262,7 @@ def test_a_file_for_each_letter_is_no_pair(tmp_path, capsys, monkeypatch):
   monkeypatch.chdir(tmp_path)
   os.mkdir('letters')
   for number, name in enumerate('wxyz'):
-    np.save(f'letters/{name}.npy', _X[_Y == number % 3])
+    np.save(f'letters/{name}.npy', _X[number % 3 == _Y])
   (_, y), _ = _new_and_build(capsys, monkeypatch, 'letters')
   assert np.bincount(y).tolist() == [9] * 4
 
