@@ -185,6 +185,9 @@ def test_an_address_with_a_secret_is_refused_without_showing_it(url, as_list):
     declaration.parse(wrong, 'shapes.toml')
   assert 'secret' not in str(raised.value)
   assert not as_list or '~/.netrc' in str(raised.value)
+  with pytest.raises(DeclarationError, match='homepage: expected') as raised:
+    declaration.parse(_changed('homepage', url), 'shapes.toml')
+  assert 'secret' not in str(raised.value)
 
 
 def test_other_queries_are_part_of_an_address():

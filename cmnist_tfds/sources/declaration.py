@@ -565,7 +565,7 @@ _layout = _matching(
 )
 
 
-def _url(value: Any, place: _Place) -> str:
+def _public(value: Any, place: _Place) -> str:
   """Checks an address, which ends up in names of files and in metadata."""
   if isinstance(value, str) and _SECRET.search(value):
     place.fail(
@@ -574,7 +574,11 @@ def _url(value: Any, place: _Place) -> str:
       ' the address of a mirror, or fetch the file and put it beside the'
       ' declaration'
     )
-  return str(_address(value, place))
+  return _text(value, place)
+
+
+def _url(value: Any, place: _Place) -> str:
+  return str(_address(_public(value, place), place))
 
 
 def _name(value: Any, place: _Place) -> str:
@@ -841,7 +845,7 @@ _SOURCE: dict[str, _Check] = {
   'image_column': _text,
   'label_column': _column,
   'writer_block': _at_least(1),
-  'homepage': _text,
+  'homepage': _public,
   'license': _text,
   'citation': _text,
   'known_issues': _list_of(_text),
