@@ -450,9 +450,12 @@ def subset(name: str) -> Subset:
   match = _match(name)
   base = _BASE.fullmatch(match['base'])
   # Extensions are looked for only if they can make a difference.
-  needless = base and _exact(base['keys'], sources_lib.SOURCES)
-  further = () if needless else registry.extensions()
-  return _resolve(name, (*sources_lib.SOURCES, *further))
+  if base and _exact(base['keys'], sources_lib.SOURCES):
+    return _resolve(name, sources_lib.SOURCES)
+  found = _resolve(name, (*sources_lib.SOURCES, *registry.extensions()))
+  # The error of a name that is wrong tells the faults itself.
+  registry.warn_of_faults()
+  return found
 
 
 def _match(name: str) -> re.Match[str]:
@@ -658,7 +661,22 @@ def _list(names: Sequence[str]) -> str:
 def _guess(name: str, known: tuple[Source, ...]) -> list[str]:
   """Returns names of full subsets that a user may have meant."""
   text, _ = _split_reduction(name)
-  return _same_letters(text, known) or _close_names(text)
+  return (
+    _same_letters(text, known) or _close_names(text) or _close_keys(name, known)
+  )
+
+
+def _close_keys(name: str, known: tuple[Source, ...]) -> list[str]:
+  """Returns names with other keys in place of one that no source has."""
+  by_key = {source.key: source for source in known}
+  keys = _KEY.findall(_match(name)['base'])
+  unknown = [key for key in keys if key not in by_key]
+  if len(unknown) != 1:
+    return []
+  kept = {by_key[key] for key in keys if key in by_key}
+  close = difflib.get_close_matches(unknown[0], by_key, cutoff=0.5)
+  meant = [sorted({*kept, by_key[key]}, key=_place) for key in close]
+  return [combine(m).name for m in meant if not shared_class_names(m)]
 
 
 def _split_reduction(name: str) -> tuple[str, str]:

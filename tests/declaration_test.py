@@ -134,12 +134,19 @@ def test_unknown_class_counts_need_a_least_count():
     ('train.images.path', 'other/x', "in the folder 'other', found 'shapes/"),
     ('test.labels.path', 'other/x', "in the folder 'shapes', found 'other/x'"),
     ('test.labels.urls', ['ftp://x/y'], 'test.labels.urls.1: expected an'),
+    ('test.labels.urls', ['https://x/y#z'], 'test.labels.urls.1: expected an'),
     ('test.labels.urls', 'https://x/y', 'expected a list'),
     ('test.labels.urls', [], 'give urls, or its member of the archive'),
     ('test.images.equivalents', [{}], 'test.images.equivalents.1.path: this'),
     ('key', 'sh', "key: expected a capital letter, then letters or digits"),
     ('key', 'S-h', "found 'S-h'"),
+    ('train.images.path', f'a/{"b" * 256}', "expected '<folder>/<file name>'"),
     ('title', ' ', "title: expected text, found ' '"),
+    ('title', 'a\nb', 'title: expected text in one line'),
+    ('citation', 'a\x1b[31m', "without control characters, found 'a\\x1b[31m"),
+    ('k\x1b', 1, 'k\\x1b: unknown field'),
+    ('key', 'S\x1b', "source S\\x1b: key: expected a capital letter"),
+    ('test.labels.path', 'shapes/train-labels.gz', 'stands there twice'),
     ('classes', [], 'expected at least one class'),
     ('classes', 'abc', 'classes: expected a list'),
     ('classes', ['a', 'a', 'b'], "classes: 'a' stands there twice"),
@@ -159,9 +166,48 @@ def test_a_wrong_field_is_named(field, value, fault):
   assert fault in message
 
 
+@pytest.mark.parametrize(
+  'url',
+  [
+    'https://user:secret@lab/x',
+    'https://user:se/secret@lab/x',
+    'https://secret@lab/x',
+    'ftp://user:secret@lab/x',
+    'https://lab/x?download=1&access_token=secret',
+    'https://lab/x?X-Amz-Signature=secret',
+    'https://lab/x#key=secret',
+  ],
+)
+@pytest.mark.parametrize('as_list', [True, False])
+def test_an_address_with_a_secret_is_refused_without_showing_it(url, as_list):
+  wrong = _changed('test.labels.urls', [url] if as_list else url)
+  with pytest.raises(DeclarationError, match='urls') as raised:
+    declaration.parse(wrong, 'shapes.toml')
+  assert 'secret' not in str(raised.value)
+  assert not as_list or '~/.netrc' in str(raised.value)
+  with pytest.raises(DeclarationError, match='homepage: expected') as raised:
+    declaration.parse(_changed('homepage', url), 'shapes.toml')
+  assert 'secret' not in str(raised.value)
+
+
+def test_other_queries_are_part_of_an_address():
+  urls = ['https://lab:80/@me/x?download=1', 'https://lab/x?id=3&author=me']
+  (shapes,) = declaration.parse(_changed('test.labels.urls', urls), 'shapes')
+  assert shapes.splits['test'].labels.urls == tuple(urls)
+
+
 def test_a_member_needs_an_archive():
   tables = {name: t for name, t in _SHAPES.items() if name != 'archive'}
   with pytest.raises(DeclarationError, match='there is no archive'):
+    declaration.parse(tables, 'shapes.toml')
+
+
+def test_arrays_of_a_file_have_one_size_and_hash():
+  tables = _changed('layout', 'npz')
+  test = tables['source'][0]['test']
+  test['labels'] |= {'path': 'shapes/test-images.npz', 'array': 'labels'}
+  test['images'] = {'path': 'shapes/test-images.npz', 'array': 'images'}
+  with pytest.raises(DeclarationError, match='different sizes or hashes'):
     declaration.parse(tables, 'shapes.toml')
 
 

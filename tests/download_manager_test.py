@@ -218,8 +218,13 @@ def test_a_mirror_that_does_not_serve_a_file_is_named(
   plain, server, tmp_path, caplog
 ):
   made = plain
+  wrong = tmp_path / 'manual' / IMAGES
+  wrong.parent.mkdir(parents=True)
+  wrong.write_bytes(b'wrong')
   _read(_manager(tmp_path, made, server.home('404')), made)
   assert f'the mirror does not serve {IMAGES}: ' in caplog.text
+  # What is wrong with other copies is not the mirror's fault.
+  assert str(wrong) not in caplog.text
   assert 'HTTP 404 Not Found' in caplog.text
 
 
@@ -230,6 +235,15 @@ def test_proxies_of_the_environment_are_used(server, tmp_path, monkeypatch):
   server.files.update(made.files)
   made.assert_read(_read(_manager(tmp_path, made), made))
   assert server.requests[0][0].startswith('http://nowhere.example/ok/toy/')
+
+
+def test_a_proxy_that_fails_is_blamed(server, tmp_path, monkeypatch):
+  monkeypatch.setenv('http_proxy', 'http://user:secret@127.0.0.1:9')
+  monkeypatch.delenv('no_proxy', raising=False)
+  made = synthetic.make(('http://nowhere.example/ok/',))
+  with pytest.raises(OriginFileError, match='by the proxy that the') as raised:
+    _read(_manager(tmp_path, made), made)
+  assert 'secret' not in str(raised.value)
 
 
 def test_forced_validation_of_checksums_knows_all_homes(server, tmp_path):

@@ -14,6 +14,8 @@ import pytest
 
 import cmnist_tfds
 from cmnist_tfds import subsets
+from cmnist_tfds.errors import PredictionsError
+from cmnist_tfds.evaluate import results
 from cmnist_tfds.origin import Locations, Proof, audit, load_split
 from cmnist_tfds.sources import registry, source
 
@@ -191,3 +193,9 @@ def test_a_test_set_alone(origin_files, tmp_path):
   assert (x.shape, y.shape) == ((0, 28, 28), (0,))
   assert x_test.shape == (10_240, 28, 28)
   assert np.bincount(y_test).tolist() == [1_024] * 10
+
+
+def test_test_images_alone_have_no_baseline(tmp_path):
+  selected = [subsets.subset('1-Dg')]
+  with pytest.raises(PredictionsError, match='1-Dg has no training images'):
+    list(results.neighbor_results(selected, [1], 0, tmp_path, lambda s: None))

@@ -358,6 +358,9 @@ def test_a_file_lists_the_examples_for_test(tmp_path):
   np.testing.assert_array_equal(
     read.images, np.delete(images, [1, 4, 10, 19], 0)
   )
+  (tmp_path / 'test.txt').write_text('1\n4\n19\n10\n20\n')
+  with pytest.raises(OriginFileError, match=r'paths of pictures, found 20$'):
+    _load(source, allow_unverified=True)
 
 
 # Tables ----------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 import synthetic
 
 from cmnist_tfds.origin import Locations, locations, mirror_of_user
-from cmnist_tfds.sources import SOURCES
+from cmnist_tfds.sources import SOURCES, OriginFile
 
 
 def _file(form='idx'):
@@ -25,6 +25,13 @@ def test_urls_are_in_order():
     (path, f'https://lab/mnist/{path}'),
     (path, f'http://origin/{path}'),
     (path, f'http://second/{path}'),
+  ]
+
+
+def test_names_of_files_are_quoted_in_addresses():
+  file = OriginFile(path='my files/#1 %41.npz')
+  assert [url for _, url in locations.urls(file, 'https://lab')] == [
+    'https://lab/my%20files/%231%20%2541.npz'
   ]
 
 

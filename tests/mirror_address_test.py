@@ -38,6 +38,7 @@ def test_a_mirror_is_a_folder_or_an_address(mirror, named):
     'http://user:secret@[::1',
     'http://user:secret@',
     'file://user:secret@lab/files',
+    'https://lab/files?token=secret',
   ],
 )
 def test_what_is_no_address_is_refused_without_its_password(mirror):

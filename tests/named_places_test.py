@@ -29,6 +29,12 @@ def test_a_folder_without_use_is_refused(kind, content, fault, tmp_path):
     named_places.check(**places)
 
 
+def test_what_a_folder_without_use_has_is_told(tmp_path):
+  (tmp_path / 'fashion_mnist.tar.xz').touch()
+  with pytest.raises(OriginFileError, match=r'but fashion_mnist\.tar\.xz\. '):
+    named_places.check(str(tmp_path), None)
+
+
 def test_one_file_of_any_source_is_of_use(tmp_path):
   (tmp_path / 'notmnist').mkdir()
   (tmp_path / 'notmnist/t10k-labels-idx1-ubyte.gz').touch()

@@ -13,6 +13,7 @@ import io
 import json
 import os
 import struct
+import sys
 import zipfile
 import zlib
 
@@ -295,6 +296,31 @@ def test_a_download_is_the_last_resort(tmp_path):
   made.assert_read(_load(made.source, 'train', tmp_path, download=download))
 
 
+def test_arrays_of_an_npz_file_may_have_any_name(tmp_path):
+  made = synthetic.make()
+  (images, labels), (x_test, y_test) = made.arrays['train'], made.arrays['test']
+  arrays = {'x_test': x_test, 'y_test': y_test, 'y_train': labels}
+  np.savez(tmp_path / 'toy.npz', x_train=images, **arrays)
+  made.assert_read(_load(made.source, 'train', tmp_path))
+  images[0, 0, 0] ^= 1
+  np.savez(tmp_path / 'toy.npz', x_train=images, **arrays)
+  with pytest.raises(OriginFileError):
+    _load(made.source, 'train', tmp_path)
+
+
+def test_a_table_that_no_library_reads_is_no_obstacle(tmp_path, monkeypatch):
+  monkeypatch.setitem(sys.modules, 'pyarrow', None)
+  made = synthetic.make()
+  (tmp_path / 'a.parquet').write_bytes(b'PAR1')
+  with pytest.raises(OriginFileError, match='Reading Parquet needs'):
+    _load(made.source, 'train', tmp_path)
+  found = audit.audit([made.source], Locations(manual_dir=tmp_path))
+  assert {finding.copy for finding in found} == {None}
+  files = made.source.splits['train'].files
+  _pack_zip(tmp_path, dict(zip(files, made.arrays['train'], strict=True)))
+  made.assert_read(_load(made.source, 'train', tmp_path))
+
+
 def test_odd_files_are_passed_over(tmp_path):
   made = synthetic.make()
   files = made.source.splits['train'].files
@@ -314,6 +340,10 @@ def test_odd_files_are_passed_over(tmp_path):
   (tmp_path / 'below').mkdir()
   _pack_zip(tmp_path / 'below', arrays)
   made.assert_read(_load(made.source, 'train', tmp_path))
+  # Users link to folders that they have elsewhere.
+  (tmp_path / 'manual').mkdir()
+  (tmp_path / 'manual/link').symlink_to(tmp_path / 'below')
+  made.assert_read(_load(made.source, 'train', tmp_path / 'manual'))
 
 
 # Proof by re-creation ---------------------------------------------------------

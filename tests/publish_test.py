@@ -133,6 +133,13 @@ def test_sources_without_a_licence_are_named():
   assert 'permission' in kannada
 
 
+def test_a_source_without_a_page_has_no_link():
+  (fashion,) = subsets.subset('1-F').sources
+  nowhere = dataclasses.replace(fashion, homepage='not published')
+  assert '- Fashion-MNIST: ' in hub.licences([subsets.combine([nowhere])])
+  assert '- [Fashion-MNIST](http' in hub.licences([subsets.combine([fashion])])
+
+
 def test_the_card_describes_each_feature(folder):
   text = (folder / 'README.md').read_text('utf-8')
   for feature in schema.FEATURES:

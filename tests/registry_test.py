@@ -167,6 +167,9 @@ def test_a_key_that_exists_is_refused_with_both_owners(declare, caplog):
     pytest.raises(SubsetNameError) as raised,
   ):
     subsets.subset('2-FShapes')
+  # It is told once: in the error, or where there is none, as a warning.
+  assert not caplog.text
+  assert subsets.subset('1-Mn')
   for message in (str(raised.value), caplog.text):
     assert f"{path}: the key 'Km' is already" in message
     assert 'declared by cmnist_tfds (kuzushiji.toml)' in message
@@ -206,6 +209,22 @@ def test_a_file_that_is_wrong_is_named_and_nothing_else_suffers(
     subsets.subset('2-FUnknown')
   assert str(wrong) in str(raised.value)
   assert fault in str(raised.value)
+
+
+def test_an_unknown_key_suggests_near_ones(declare):
+  declare()
+  with pytest.raises(SubsetNameError, match=r'Did you mean 2-FSh-r-5\b'):
+    subsets.subset('2-FSg-r-5')
+
+
+def test_a_file_may_be_named_twice(declare, tmp_path, monkeypatch):
+  path = declare()
+  (tmp_path / 'link.toml').symlink_to(path)
+  spellings = (path, path.parent / f'../{tmp_path.name}' / path.name,
+               tmp_path / 'link.toml', '', ' ')  # fmt: skip
+  monkeypatch.setenv('CMNIST_SOURCES', os.pathsep.join(map(str, spellings)))
+  assert not registry.faults()
+  assert registry.files_of_user() == [path]
 
 
 def test_a_changed_file_is_read_again(declare):
@@ -273,6 +292,9 @@ def test_an_installed_package_adds_a_source(tmp_path, target, code):
     ('import sys; sys.exit(3)', 'fails: SystemExit: 3'),
     ('import no_such_module', 'fails: ModuleNotFoundError'),
     ('', 'leads to no declaration'),
+    ('class E(BaseException): ...\nraise E("a\\nb\\x1b")', 'E: a b\n'),
+    ('import os, sys; sys.modules[__name__] = 42', 'returns them, found int'),
+    ('import sys; sys.modules[__name__] = "no/x.toml"', 'no/x.toml: cannot be'),
   ],
 )
 def test_a_package_that_fails_is_named_and_nothing_else_suffers(
@@ -289,7 +311,7 @@ def test_a_package_that_fails_is_named_and_nothing_else_suffers(
   )
   assert done.returncode == 0, done.stderr
   assert 'Sh (Shapes)' in done.stdout
-  assert 'package broken-source: its entry point broken-source' in done.stderr
+  assert 'package broken-source' in done.stderr
   assert fault in done.stderr
   assert 'Traceback' not in done.stderr
 

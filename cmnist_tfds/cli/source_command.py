@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
+import shlex
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import sources as sources_lib
@@ -34,7 +36,8 @@ def register(subparsers: Subparsers) -> None:
     metavar='FILE|FOLDER',
     type=pathlib.Path,
     help='folder of pictures, one folder for each class; an archive of them; a'
-    ' folder of IDX, NPZ or NPY files; or an NPZ, CSV or Parquet file',
+    ' folder of IDX, NPZ, NPY, CSV or Parquet files; or an NPZ, CSV or Parquet'
+    ' file',
   )
   new.add_argument('--key', metavar='KEY', help='key of the source, such as Xy')
   new.add_argument('--title', metavar='TITLE', help='title of the source')
@@ -72,10 +75,17 @@ def register(subparsers: Subparsers) -> None:
 def _new(args: argparse.Namespace) -> int:
   from cmnist_tfds.origin import draft
 
-  path = args.path.absolute()
-  used = [s.key for s in (*sources_lib.SOURCES, *registry.extensions())]
-  name = path.name.partition('.')[0]
-  output = args.output or path.with_name(f'{name}.toml')
+  # Without the `..` of a path, so that it has a name.
+  path = pathlib.Path(os.path.abspath(args.path))
+  used = {
+    s.key: s.title for s in (*sources_lib.SOURCES, *registry.extensions())
+  }
+  if args.key in used:
+    raise DeclarationError(
+      f'the key {args.key!r} is already that of {used[args.key]}; choose another'
+    )
+  name = path.name.partition('.')[0] or 'source'
+  output = args.output or path.parent / f'{name}.toml'
   if output.absolute().parent != path.parent:
     return terminal.fail(
       f'{output}: expected a file in {path.parent}, because paths in a'
@@ -84,11 +94,13 @@ def _new(args: argparse.Namespace) -> int:
     )
   text = draft.draft(
     path,
-    key=args.key or draft.unused_key(name, used),
+    key=args.key or draft.unused_key(name, list(used)),
     title=args.title or name,
     first=args.first,
     min_examples=args.min_examples,
   )
+  # A draft that is wrong is not written.
+  (source,) = _parse(text, f'the draft for {path}', path.parent)
   try:
     with output.open('x', encoding='utf-8') as file:
       file.write(text)
@@ -96,11 +108,10 @@ def _new(args: argparse.Namespace) -> int:
     return terminal.fail(
       f'{output} exists already; name another file with --output'
     )
-  (source,) = _sources(output)
   print(f'{output}: {_describe(source)}')
   print(
-    f'Now set {registry.SOURCES_VARIABLE}={output} and run: cmnist build'
-    f' 2-{_in_order("F", source.key)}'
+    f'Now set {registry.SOURCES_VARIABLE}={shlex.quote(str(output.absolute()))}'
+    f' and run: cmnist build 2-{_in_order("F", source.key)}'
   )
   return 0
 
@@ -124,13 +135,18 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _sources(path: pathlib.Path) -> tuple[declaration.Source, ...]:
-  text = tables.read_text(path)
+  return _parse(tables.read_text(path), str(path), path.absolute().parent)
+
+
+def _parse(
+  text: str, owner: str, beside: pathlib.Path
+) -> tuple[declaration.Source, ...]:
   return declaration.parse(
-    tables.parse_toml(text, str(path)),
-    str(path),
+    tables.parse_toml(text, owner),
+    owner,
     text=text,
     extension=True,
-    beside=path.absolute().parent,
+    beside=beside,
   )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cmnist_tfds import streams
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.origin import audit, missing_files
+from cmnist_tfds.sources import OriginFile
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_group(findings: list[audit.Finding]) -> None:
   """Prints a line for each file of a group, and what is wrong below it."""
-  width = max(len(finding.file.name) for finding in findings)
+  width = max(len(_name(finding.file)) for finding in findings)
   place = None
   for finding in findings:
     copy = finding.copy
@@ -82,13 +83,18 @@ def _print_group(findings: list[audit.Finding]) -> None:
       place = found_in
     size = finding.size if finding.copy else finding.file.size
     number = '-' if size is None else f'{size:,}'
-    print(f'  {finding.file.name:{width}}  {number:>11}  {_proof(finding)}')
+    print(f'  {_name(finding.file):{width}}  {number:>11}  {_proof(finding)}')
     if finding.fault and not _is_missing(finding):
       terminal.print_wrapped(finding.fault, indent=4)
     if finding.sha256:
       print(f'    sha256 {finding.sha256}')
     if finding.fingerprint:
       print(f'    fingerprint\n      {finding.fingerprint}')
+
+
+def _name(file: OriginFile) -> str:
+  """Returns the name of a file, with that of its array if it may have many."""
+  return file.name if file.array == 'arr_0' else f'{file.name} {file.array}'
 
 
 def _is_missing(finding: audit.Finding) -> bool:

@@ -285,6 +285,14 @@ def _find_predictions(
   return found
 
 
+def _check_has_train(subset: Subset) -> None:
+  # Dig-MNIST, and sources like it, have test images alone.
+  if not any(source.min_train_per_class for source in subset.sources):
+    raise PredictionsError(
+      f'{subset.title} has no training images, and so no nearest neighbours'
+    )
+
+
 def neighbor_results(
   selected: Sequence[Subset],
   ks: Sequence[int],
@@ -313,7 +321,8 @@ def neighbor_results(
     The results, as soon as they are written.
 
   Raises:
-    PredictionsError: If a file of the folder is in the way.
+    PredictionsError: If a file of the folder is in the way, or a subset has no
+      training images.
     PreparationError: If a result cannot be written.
   """
   total = 0
@@ -324,6 +333,7 @@ def neighbor_results(
     list
   )
   for subset in selected:
+    _check_has_train(subset)
     families[subset.full].append((subset, 0))
     if draws and subset.per_class is not None:
       labels = neighbors.labels(subset.full, 'train')

@@ -158,7 +158,10 @@ def licences(selected: Iterable[Subset]) -> str:
   """
   lines = ['Each source has its own licence, as stated by the source:\n']
   for source in _sources_of(selected):
-    line = f'- [{source.title}]({source.homepage}): {source.license}'
+    title = source.title
+    if source.has_page:
+      title = f'[{title}]({source.homepage})'
+    line = f'- {title}: {source.license}'
     if source.license.startswith('None stated'):
       line += '. To share its images, you need the permission of its authors'
     lines.append(line)

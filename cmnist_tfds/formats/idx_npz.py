@@ -324,8 +324,11 @@ def _read_npy_header(
       ' any code when loaded and are never loaded here'
     )
   if descr not in _UINT8 and not (integers and _INTEGER.fullmatch(descr)):
+    expected = (
+      'whole numbers' if integers else 'uint8 values (|u1) from 0 to 255'
+    )
     raise OriginFileError(
-      f'expected uint8 values (|u1), found values of type {descr[:80]!r}'
+      f'expected {expected}, found values of type {descr[:80]!r}'
     )
   shape = tuple(int(size) for size in re.findall(r'\d+', found['shape']))
   return shape, found['fortran_order'] == 'True', np.dtype(descr)

@@ -8,7 +8,7 @@ import itertools
 import pathlib
 from collections.abc import Iterable, Iterator
 
-from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.errors import OriginFileError, PreparationError
 from cmnist_tfds.origin import load_split, packings, recreation, verification
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin.locations import Copy, Locations
@@ -58,9 +58,14 @@ def audit(
     for file, shape in source.origin_files.items():
       if shape:
         yield _audit_file(file, shape, locations, hashes=hashes)
+    # Train and test may be chosen from the same files.
+    told = set()
     for split, declared in source.splits.items():
       if () in declared.files.values():
-        yield from _audit_split(source, split, locations)
+        for finding in _audit_split(source, split, locations):
+          if (found := (finding.file, finding.fault)) not in told:
+            told.add(found)
+            yield finding
 
 
 def _audit_split(
@@ -146,7 +151,8 @@ def _examine(
     try:
       array, proof = load_split.read_copy(copy, shape, learnt=learnt)
       fingerprint = verification.fingerprint(array) if hashes else None
-    except OriginFileError as error:
+    # A table needs a library, which may not be installed.
+    except (OriginFileError, PreparationError) as error:
       fault = str(error)
   if hashes and fingerprint is None:
     fingerprint = _fingerprint(copy, shape)
@@ -156,6 +162,6 @@ def _examine(
 def _fingerprint(copy: Copy, shape: tuple[int, ...]) -> str | None:
   try:
     array, _ = load_split.read_copy(copy, shape, allow_unverified=True)
-  except OriginFileError:
+  except (OriginFileError, PreparationError):
     return None  # `Finding.fault` gives the reason.
   return verification.fingerprint(array)

@@ -8,10 +8,12 @@ import csv
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import pathlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,14 +21,20 @@ import numpy as np
 from cmnist_tfds.errors import DeclarationError, OriginFileError
 from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.formats import idx_npz
-from cmnist_tfds.origin import picture_files, verification
+from cmnist_tfds.origin import layouts, picture_files, verification
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 
-# How files of a split are called, in names of files and of arrays.
-_SPLIT_WORDS = {'train': ('train',), 'test': ('test', 't10k', 'valid')}
-_IMAGE_WORDS = ('image', 'img', 'x_', 'x.', 'x-', 'data')
-_LABEL_WORDS = ('label', 'y_', 'y.', 'y-', 'target', 'class')
+# How folders of a split are called, and files, in names and in names of arrays.
+_SPLIT_FOLDERS = {
+  'train': ('train', 'training'),
+  'test': ('test', 'testing', 'val', 'valid', 'validation'),
+}
+_SPLIT_WORDS = {'train': ('train',), 'test': ('test', 't10k', 'valid', '_val')}
+_ROLES = {
+  'labels': re.compile('label|target|class|(?<![a-z])y(?=train|test|[^a-z]|$)'),
+  'images': re.compile('image|img|data|(?<![a-z])x(?=train|test|[^a-z]|$)'),
+}
 
 # The part of the examples that is for test, where nothing says which are.
 _TEST_PART = 7
@@ -70,8 +78,8 @@ def draft(
 
   Args:
     path: A folder of pictures, in a folder for each class, perhaps below
-      folders `train` and `test`; an archive of them; a folder of IDX, NPZ or
-      NPY files; or one NPZ, CSV or Parquet file.
+      folders `train` and `test`; an archive of them; a folder of IDX, NPZ,
+      NPY, CSV or Parquet files; or one NPZ, CSV or Parquet file.
     key: The key of the source.
     title: The title of the source.
     first: How many examples of each class are for test, where nothing says so.
@@ -88,6 +96,8 @@ def draft(
   if not path.exists():
     raise OriginFileError(f'{path}: there is no such file or folder')
   layout, splits, archive = _find(path, min_examples)
+  if splits.keys() == {'train'}:
+    splits = {'examples': splits['train']}
   names: Sequence[Any] = list(
     dict.fromkeys(name for found in splits.values() for name in found.counts)
   )
@@ -95,25 +105,38 @@ def draft(
     raise OriginFileError(
       f'{path}: expected at least one class with {min_examples:,} examples'
     )
+  # Numbers are raw labels. Names in the same column get those that follow.
+  numbers = sorted(name for name in names if isinstance(name, int))
+  if numbers and numbers[0] < 0:
+    raise OriginFileError(
+      f'{path}: expected labels of at least 0, found {numbers[0]}'
+    )
+  texts = [name for name in names if not isinstance(name, int)]
+  names = [*numbers, *texts]
+  after = numbers[-1] + 1 if numbers else 0
+  raw = [*numbers, *range(after, after + len(texts))]
   lines = _head(path, layout, splits, archive)
   lines += ['', '[[source]]', f'key = {_toml(key)}', f'title = {_toml(title)}']
-  if all(isinstance(name, int) for name in names):
-    names = sorted(names)
+  if numbers:
     lines += ['# Raw labels, for want of names. Write the name of each class.']
-    lines += [f'classes = {_toml([str(name) for name in names])}']
-    if list(names) != list(range(len(names))):
-      lines += [f'labels = {_toml(names)}']
-  else:
-    characters = [_character(name) for name in names]
-    lines += [f'classes = {_toml(characters)}']
-    if characters != list(names):
-      lines += [f'folders = {_toml(names)}']
+  called = list(map(str, names))
+  characters = list(map(_character, called))
+  lines += [f'classes = {_toml(characters)}']
+  if raw != list(range(len(raw))):
+    lines += [f'labels = {_toml(raw)}']
+  if characters != called:
+    lines += [f'folders = {_toml(called)}']
   if 'examples' in splits:
     smallest = min(splits['examples'].counts.values())
     if smallest < 2:
+      remedy = (
+        'leave such classes out with --min_examples 2'
+        if layout == 'folder'
+        else 'see whether the labels are what was taken for them'
+      )
       raise OriginFileError(
         f'{path}: a class has one example only, but train and test need one'
-        ' each; leave such classes out with --min_examples 2'
+        f' each; {remedy}'
       )
     test = first or max(1, smallest // _TEST_PART)
     lines += [
@@ -174,7 +197,7 @@ def _head(
     '# `cmnist source check`, and write down where the data are from.',
     '',
     "homepage = 'not published'",
-    "license = 'not stated'",
+    "license = 'None stated'",
     f"citation = '@misc{{{re.sub('[^a-z0-9]', '', path.name.lower())}}}'",
     f'layout = {_toml(layout)}',
   ]
@@ -187,10 +210,9 @@ def _head(
   if steps:
     lines.append(f'convert = {_toml(steps)}')
   if layout in {'csv', 'parquet'}:
-    columns = every[0].tables[0][1].pop('columns')
-    for found in every[1:]:
+    for found in every:
       for _, fields in found.tables:
-        fields.pop('columns', None)
+        columns = fields.pop('columns')
     lines += [f'{name} = {_toml(value)}' for name, value in columns.items()]
   if archive:
     lines += ['', '[archive]']
@@ -226,6 +248,9 @@ def _find(
     if not any(
       p.is_dir() and not p.name.startswith('.') for p in path.iterdir()
     ):
+      files = [p for p in files if not p.name.startswith('.')]
+      if tables := [p for p in files if p.name.lower().endswith(_TABLES)]:
+        return *_find_tables(tables, f'{path.name}/'), None
       return *_find_arrays(files, path), None
     root = picture_files.open_folder(path)
     splits = _find_pictures(root, path.name, min_examples)
@@ -243,9 +268,7 @@ def _find(
   if name.endswith('.npz'):
     return 'npz', _find_in_npz(path), None
   if name.endswith(_TABLES):
-    layout = 'parquet' if name.endswith('.parquet') else 'csv'
-    read = _find_in_parquet if layout == 'parquet' else _find_in_csv
-    return layout, {'examples': read(path)}, None
+    return *_find_tables([path], ''), None
   raise OriginFileError(
     f'{path}: expected a folder, an archive ({", ".join(_ARCHIVES)}), or a file'
     ' .npz, .csv, .csv.gz or .parquet'
@@ -280,29 +303,41 @@ def _find_pictures(
       break
     prefix += f'{top}/'
     names = [n.removeprefix(f'{top}/') for n in names]
+  called = {n.partition('/')[0].lower(): n.partition('/')[0] for n in names}
+  of_split = {
+    called[folder]: split
+    for split, likely in _SPLIT_FOLDERS.items()
+    for folder in [f for f in likely if f in called][:1]
+  }
+  has_splits = len(of_split) == len(SPLITS)
   by_class: dict[str, dict[str, list[str]]] = {}
-  tops = {n.partition('/')[0] for n in names}
-  has_splits = {'train', 'test'} <= tops
   for n in names:
-    split, rest = 'examples', n
+    top, rest = '', n
     if has_splits:
-      split, _, rest = n.partition('/')
+      top, _, rest = n.partition('/')
     folder, slash, _ = rest.partition('/')
-    if slash and split in {'examples', *SPLITS}:
-      classes = by_class.setdefault(split, {})
+    # Hidden folders are those of other programs.
+    if slash and (top in of_split or not has_splits) and folder[0] != '.':
+      classes = by_class.setdefault(top, {})
       classes.setdefault(folder, []).append(prefix + n)
+  if prefix and has_splits and not in_archive:
+    inner = shlex.join(['cmnist', 'source', 'new', f'{root.where}/{prefix}'])
+    raise OriginFileError(
+      f'{root.where}: the folders of train and test lie deeper; run: {inner}'
+    )
   if not by_class:
     raise OriginFileError(
       f'{root.where}: expected a folder of pictures for each class'
     )
   found = {}
-  for split in sorted(by_class, key=['examples', *SPLITS].index):
-    inside = prefix + (f'{split}/' if has_splits else '')
+  for top in sorted(by_class, key=lambda t: of_split[t] == 'test' if t else 0):
+    inside = prefix + (f'{top}/' if top else '')
     kept = {
       c: sorted(files)
-      for c, files in sorted(by_class[split].items())
+      for c, files in sorted(by_class[top].items())
       if len(files) >= min_examples
     }
+    split = of_split[top] if top else 'examples'
     found[split] = _look_at(root, kept, inside)
     member = inside.rstrip('/') or '.'
     path = f'{name}/{member}' if member != '.' else name
@@ -355,39 +390,29 @@ def _find_arrays(
     raise OriginFileError(
       f'{folder}: expected folders of pictures, or IDX, NPZ or NPY files'
     )
-  if all(p.name.endswith('.npy') for p in arrays):
+  by_name = {path.name: path for path in arrays}
+  pairs = _pairs(list(by_name))
+  # Of files for each class, some may be called as pairs are, as x and y.
+  apart = not pairs or not all(map(_role_of, by_name))
+  if apart and all(name.endswith('.npy') for name in by_name):
     return 'npy', {'examples': _find_npy(arrays, folder)}
-  roles: dict[tuple[str, str], pathlib.Path] = {}
-  for path in arrays:
-    roles.setdefault((_split_of(path.name), _role_of(path.name)), path)
-  splits = {}
-  for split in ('examples', *SPLITS):
-    if {(split, 'images'), (split, 'labels')} <= roles.keys():
-      parts = [
-        (
-          role,
-          roles[split, role],
-          f'{folder.name}/{roles[split, role].name}',
-          '',
-        )
-        for role in ('images', 'labels')
-      ]
-      splits[split] = _of_pair(parts)
-  splits = _without_examples(splits)
-  if not splits:
+  if not pairs:
     raise OriginFileError(
       f'{folder}: expected files of images and of labels, which their names say,'
       ' such as train-images.gz, train-labels.gz, test-images.gz and'
-      f' test-labels.gz; found {", ".join(p.name for p in arrays[:5])}'
+      f' test-labels.gz; found {", ".join(list(by_name)[:5])}'
     )
-  npz = all(p.name.endswith('.npz') for p in arrays)
-  return 'npz' if npz else 'idx', splits
-
-
-def _without_examples(splits: dict[str, _Found]) -> dict[str, _Found]:
-  if 'examples' in splits and len(splits) > 1:
-    del splits['examples']
-  return splits
+  splits = {
+    split: _of_pair(
+      [
+        (role, by_name[name], f'{folder.name}/{name}', '')
+        for role, name in pair.items()
+      ]
+    )
+    for split, pair in pairs.items()
+  }
+  numpy = all(p.name.endswith(('.npz', '.npy')) for p in arrays)
+  return 'npz' if numpy else 'idx', splits
 
 
 def _is_array(path: pathlib.Path) -> bool:
@@ -398,21 +423,36 @@ def _is_array(path: pathlib.Path) -> bool:
   )
 
 
-def _split_of(name: str) -> str:
+def _pairs(names: Sequence[str]) -> dict[str, dict[str, str]]:
+  """Returns the names of the images and the labels of each split.
+
+  Images and labels belong together if the same word says their split.
+  """
+  by_word: dict[str, dict[str, str]] = {}
+  for name in sorted(names):
+    role = _role_of(name)
+    if role:
+      by_word.setdefault(_split_word(name), {}).setdefault(role, name)
+  pairs: dict[str, dict[str, str]] = {}
+  for split, words in {**_SPLIT_WORDS, 'examples': ('',)}.items():
+    for word in words:
+      if (pair := by_word.get(word, {})).keys() == _ROLES.keys():
+        pairs.setdefault(split, pair)
+  if len(pairs) > 1:
+    pairs.pop('examples', None)
+  return pairs
+
+
+def _split_word(name: str) -> str:
+  """Returns the word in a name that says of which split it is; '' if none."""
   lower = name.lower()
-  for split, words in _SPLIT_WORDS.items():
-    if any(word in lower for word in words):
-      return split
-  return 'examples'
+  words = [word for words in _SPLIT_WORDS.values() for word in words]
+  return next((word for word in words if word in lower), '')
 
 
 def _role_of(name: str) -> str:
   lower = name.lower()
-  if any(word in lower for word in _LABEL_WORDS) or lower in {'y', 'labels'}:
-    return 'labels'
-  if any(word in lower for word in _IMAGE_WORDS) or lower == 'x':
-    return 'images'
-  return ''
+  return next((r for r, said in _ROLES.items() if said.search(lower)), '')
 
 
 def _read_any(
@@ -447,6 +487,7 @@ def _of_pair(
     fields |= {'array': array} if array else {}
     fields['fingerprint'] = verification.fingerprint(found)
     if role == 'labels' and found.ndim == 2:
+      _check_not_one_hot(found, path)
       fields['columns'] = found.shape[1]
       found = found[:, 0]
     tables.append((f'[{{}}.{role}]', fields))
@@ -460,12 +501,27 @@ def _of_pair(
   return _Found(
     tables,
     dict(sorted(collections.Counter(labels.tolist()).items())),
-    *_look(images),
+    *_look(images, parts[0][1]),
   )
 
 
-def _look(images: np.ndarray) -> tuple[tuple[int, ...], bool, bool]:
+def _check_not_one_hot(labels: np.ndarray, path: pathlib.Path) -> None:
+  if labels.shape[1] > 1 and (np.sort(labels)[:, -2:] == (0, 1)).all():
+    raise OriginFileError(
+      f'{path}: expected the number of a class for each image, found rows with'
+      ' a 1 at its place; save labels.argmax(1)'
+    )
+
+
+def _look(
+  images: np.ndarray, path: pathlib.Path
+) -> tuple[tuple[int, ...], bool, bool]:
   """Returns the shape of an image, whether it has colours, and is dark."""
+  if not images.size or (images.ndim == 4 and images.shape[3] not in {1, 3}):
+    raise OriginFileError(
+      f'{path}: expected images of shape (n, height, width), or with 1 or 3'
+      f' channels at the end, found {images.shape}; numpy.moveaxis moves channels'
+    )
   return images.shape[1:], images.ndim == 4, bool(images.mean() > 127)
 
 
@@ -476,7 +532,7 @@ def _find_npy(files: Sequence[pathlib.Path], folder: pathlib.Path) -> _Found:
     images = _read_any(path, integers=False)
     counts[path.stem] = len(images)
     tables.append(('[[{}.files]]', _facts(path, f'{folder.name}/{path.name}')))
-    looks.append(_look(images))
+    looks.append(_look(images, path))
   shapes = {shape for shape, _, _ in looks}
   if len(shapes) > 1:
     raise OriginFileError(
@@ -493,76 +549,135 @@ def _find_in_npz(path: pathlib.Path) -> dict[str, _Found]:
       names = [n.removesuffix('.npy') for n in archive.namelist()]
   except idx_npz.DAMAGE as error:
     raise OriginFileError(f'{path}: is no NPZ file: {error}') from error
-  roles = {(_split_of(name), _role_of(name)): name for name in names}
-  splits = {}
-  for split in ('examples', *SPLITS):
-    if {(split, 'images'), (split, 'labels')} <= roles.keys():
-      splits[split] = _of_pair(
-        [
-          (role, path, path.name, roles[split, role])
-          for role in ('images', 'labels')
-        ]
-      )
-  splits = _without_examples(splits)
-  if not splits:
+  pairs = _pairs(names)
+  if not pairs:
     raise OriginFileError(
       f'{path}: expected arrays of images and of labels, such as x_train,'
       f' y_train, x_test and y_test; found {", ".join(names)}'
     )
-  return splits
+  return {
+    split: _of_pair(
+      [(role, path, path.name, array) for role, array in pair.items()]
+    )
+    for split, pair in pairs.items()
+  }
 
 
 # Tables -----------------------------------------------------------------------
 
 
-def _label_column(names: Sequence[str]) -> str | None:
-  return next((n for n in names if _role_of(n) == 'labels'), None)
+def _find_tables(
+  paths: Sequence[pathlib.Path], folder: str
+) -> tuple[str, dict[str, _Found]]:
+  """Returns the layout of tables, and what each split has.
 
-
-def _count(labels: Iterator[Any]) -> dict[Any, int]:
-  counts = collections.Counter(labels)
-  return dict(sorted(counts.items(), key=lambda item: str(item[0])))
-
-
-def _find_in_csv(path: pathlib.Path) -> _Found:
-  """Returns what a CSV file of pixels holds."""
-  text = io.StringIO(picture_files.as_text(path.read_bytes(), str(path)))
-  rows = csv.reader(text)
-  head = next(rows, [])
-  labels: list[Any] = []
-  bright = 0.0
-  column: str | int = 0
-  if any(not cell.strip().lstrip('-').isdecimal() for cell in head[1:]):
-    column = _label_column(head) or head[0]
-    number = head.index(str(column))
-  else:
-    number = 0
-    rows = csv.reader(io.StringIO(text.getvalue()))
-  for row in rows:
-    label = row.pop(number)
-    labels.append(int(label) if label.strip().isdecimal() else label)
-    try:
-      bright += sum(map(int, row)) / max(1, len(row))
-    except ValueError as error:
-      raise OriginFileError(
-        f'{path}: expected a label and pixels in every row: {error}'
-      ) from error
-  width = len(head) - 1
-  shape = _square(width)
-  if shape[0] ** 2 != width:
+  Args:
+    paths: CSV files or Parquet files.
+    folder: What precedes their names in the declaration.
+  """
+  parquet = paths[0].name.lower().endswith('.parquet')
+  if any(p.name.lower().endswith('.parquet') != parquet for p in paths):
     raise OriginFileError(
-      f'{path}: expected a square number of pixels in a row, found {width:,}'
+      f'{paths[0].parent}: expected CSV files or Parquet files, found both'
     )
-  fields = _facts(path, path.name) | {'columns': {'label_column': column}}
+  by_word: dict[str, list[pathlib.Path]] = {}
+  for path in paths:
+    by_word.setdefault(_split_word(path.name), []).append(path)
+  splits: dict[str, list[pathlib.Path]] = {}
+  for split, words in _SPLIT_WORDS.items():
+    for word in words:
+      if word in by_word:
+        splits.setdefault(split, by_word[word])
+  if splits.keys() != _SPLIT_WORDS.keys():
+    splits = {'examples': list(paths)}
+  read = _find_in_parquet if parquet else _find_in_csv
+  return 'parquet' if parquet else 'csv', {
+    split: _join([read(p, f'{folder}{p.name}') for p in files])
+    for split, files in splits.items()
+  }
+
+
+def _join(parts: Sequence[_Found]) -> _Found:
+  """Returns what several files of a split hold."""
+  counts: collections.Counter[Any] = collections.Counter()
+  for part in parts:
+    counts.update(part.counts)
+  same = len({part.shape for part in parts}) == 1
   return _Found(
-    [('[[{}.files]]', fields)],
-    _count(iter(labels)),
-    shape,
-    dark=bright > 127 * len(labels),
+    [table for part in parts for table in part.tables],
+    _sorted(counts),
+    parts[0].shape if same else None,
+    any(part.colours for part in parts),
+    sum(part.dark for part in parts) * 2 > len(parts),
   )
 
 
-def _find_in_parquet(path: pathlib.Path) -> _Found:
+def _label_column(names: Sequence[str]) -> str | None:
+  named = [n for n in names if _role_of(n) == 'labels']
+  return next((n for n in named if n.lower() == 'label'), [*named, None][0])
+
+
+def _sorted(counts: Mapping[Any, int]) -> dict[Any, int]:
+  return dict(sorted(counts.items(), key=lambda item: str(item[0])))
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+  """Returns whether the first row of a table has no pixels but names."""
+  if not all(cell.strip().isdecimal() for cell in cells[1:]):
+    return True
+  # Columns may be called by their numbers, as pandas calls them.
+  numbers = list(map(int, cells[1:]))
+  return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def _find_in_csv(path: pathlib.Path, name: str) -> _Found:
+  """Returns what a CSV file of pixels holds."""
+  text = picture_files.as_text(path.read_bytes(), str(path))
+  reader = csv.reader(io.StringIO(text, newline=None))
+  column: str | int = 0
+  number, bright = 0, 0.0
+  labels: collections.Counter[Any] = collections.Counter()
+  try:
+    head = next(reader, [])
+    if len(head) < 2:
+      raise ValueError('found one column; commas separate columns')
+    rows: Iterable[list[str]] = reader
+    if _is_header(head):
+      column = _label_column(head) or head[0]
+      number = head.index(column)
+    else:
+      rows = itertools.chain([list(head)], reader)
+    for row in filter(None, rows):
+      label = row.pop(number).strip()
+      labels[layouts.as_label(label)] += 1
+      pixels = list(map(int, row))
+      if len(row) != len(head) - 1 or min(pixels) < 0 or max(pixels) > 255:
+        raise ValueError(
+          f'found {len(row):,} from {min(pixels)} to {max(pixels)}'
+        )
+      bright += sum(pixels) / len(pixels)
+  except (csv.Error, ValueError, IndexError) as error:
+    raise OriginFileError(
+      f'{path}, line {reader.line_num}: expected a label and, in each row as'
+      f' many, pixels from 0 to 255: {error}. Declare a table of paths of'
+      ' pictures by hand, with image_column'
+    ) from error
+  shape = _square(len(head) - 1)
+  if shape[0] ** 2 != len(head) - 1:
+    raise OriginFileError(
+      f'{path}: expected a square number of pixels in a row, found'
+      f' {len(head) - 1:,}'
+    )
+  fields = _facts(path, name) | {'columns': {'label_column': column}}
+  return _Found(
+    [('[[{}.files]]', fields)],
+    _sorted(labels),
+    shape,
+    dark=bright > 127 * labels.total(),
+  )
+
+
+def _find_in_parquet(path: pathlib.Path, name: str) -> _Found:
   """Returns what a Parquet file of pictures or pixels holds."""
   try:
     import pyarrow as pa
@@ -573,29 +688,60 @@ def _find_in_parquet(path: pathlib.Path) -> _Found:
     table = pq.read_table(path)
   except (pa.ArrowException, OSError) as error:
     raise OriginFileError(f'{path}: is no Parquet file: {error}') from error
+
+  def is_single(kind: Any) -> bool:
+    return (
+      pa.types.is_integer(kind)
+      or pa.types.is_floating(kind)
+      or (pa.types.is_string(kind) or pa.types.is_temporal(kind))
+    )
+
   label = _label_column(table.column_names)
-  image = next((n for n in table.column_names if n != label), None)
+  image = next(
+    (
+      field.name
+      for field in table.schema
+      if field.name != label and not is_single(field.type)
+    ),
+    None,
+  )
   if label is None or image is None:
     raise OriginFileError(
-      f'{path}: expected a column of labels, called label, and one of images;'
-      f' found {", ".join(table.column_names)}'
+      f'{path}: expected a column of labels, called label, and one of pictures'
+      f' or lists of pixels; found {", ".join(table.column_names[:10])}'
     )
   shapes: set[tuple[int, ...]] = set()
   colours, bright = False, 0.0
   for row, value in enumerate(table.column(image).to_pylist()):
-    encoded = value.get('bytes') if isinstance(value, dict) else value
-    if isinstance(encoded, bytes):
-      pixels, coloured = picture_files.decode_any(encoded, f'{path}, row {row}')
-    else:
-      pixels, coloured = np.array(encoded), False
+    pixels, coloured = _pixels(value, f'{path}, row {row}')
     shapes.add(pixels.shape)
     colours = colours or coloured
     bright += float(pixels.mean())
+  labels: collections.Counter[Any] = collections.Counter()
+  for one in table.column(label).to_pylist():
+    if type(one) not in {int, str}:
+      raise OriginFileError(
+        f'{path}: expected whole numbers or names in {label!r}, found {one!r}'
+      )
+    labels[layouts.as_label(str(one))] += 1
   columns = {'image_column': image, 'label_column': label}
   return _Found(
-    [('[[{}.files]]', _facts(path, path.name) | {'columns': columns})],
-    _count(iter(table.column(label).to_pylist())),
+    [('[[{}.files]]', _facts(path, name) | {'columns': columns})],
+    _sorted(labels),
     shapes.pop() if len(shapes) == 1 else None,
     colours,
     bright > 127 * len(table),
   )
+
+
+def _pixels(value: Any, where: str) -> tuple[np.ndarray, bool]:
+  """Returns the picture or the list of pixels in a cell, and if it has colours."""
+  encoded = value.get('bytes') if isinstance(value, dict) else value
+  if isinstance(encoded, bytes):
+    return picture_files.decode_any(encoded, where)
+  try:
+    return layouts.whole_numbers(encoded), False
+  except (TypeError, ValueError) as error:
+    raise OriginFileError(
+      f'{where}: expected a picture or pixels from 0 to 255: {error}'
+    ) from error

@@ -267,6 +267,10 @@ def _explained(error: Exception, url: str, redirected: str) -> Exception:
       for name in _CERTIFICATES
       if os.environ.get(name)
     )
+  if isinstance(error, requests.exceptions.ProxyError):
+    reason += (
+      ', by the proxy that the environment names (http_proxy, https_proxy)'
+    )
   if isinstance(error, OSError | urllib3.exceptions.HTTPError):
     return _DeadHostError(f'{redirected}cannot be reached: {reason}')
   return error

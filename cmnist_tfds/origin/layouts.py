@@ -9,6 +9,8 @@ import functools
 import io
 import itertools
 import posixpath
+import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -24,6 +26,9 @@ from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source, Split
 _AT_ONCE = 4096
 
 ALL_CLASSES = slice(None)
+
+# No label has more digits.
+_WHOLE_NUMBER = re.compile('-?[0-9]{1,18}')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +125,11 @@ def pieces(
       yield from _of_parquet(source, split, file, reader.content(file))
 
 
+def _nfc(name: str) -> str:
+  """Returns a name in the form in which names are compared."""
+  return unicodedata.normalize('NFC', name)
+
+
 # Pictures ---------------------------------------------------------------------
 
 
@@ -129,12 +139,16 @@ def _of_folders(
   """Yields the pictures in the folder of each class."""
   of_folder: dict[str, list[str]] = {}
   for name in files.names:
-    of_folder.setdefault(name.partition('/')[0], []).append(name)
-  for folder, raw in zip(
-    source.folders or source.class_names, source.raw_labels, strict=True
+    of_folder.setdefault(_nfc(name.partition('/')[0]), []).append(name)
+  counts = split.class_counts or [1] * len(source.class_names)
+  for folder, raw, count in zip(
+    source.folders or source.class_names,
+    source.raw_labels,
+    counts,
+    strict=True,
   ):
-    names = of_folder.get(folder, [])
-    if not names:
+    names = of_folder.get(_nfc(folder), [])
+    if not names and count:
       raise OriginFileError(
         f'{files.where}: expected pictures in a folder {folder} for the class'
         f' {source.class_names[source.class_numbers[raw]]}, found none'
@@ -219,24 +233,29 @@ def _stack(
 # Tables -----------------------------------------------------------------------
 
 
+def as_label(text: str) -> int | str:
+  """Returns the raw label or the name of a class that a cell of a table has."""
+  text = text.strip()
+  return int(text) if _WHOLE_NUMBER.fullmatch(text) else text
+
+
 def _label_lookup(source: Source) -> Callable[[str, str], int]:
   """Returns a function that gives the raw label for the text in a table."""
   known = dict(zip(source.class_names, source.raw_labels, strict=True))
   if source.folders:
     known |= dict(zip(source.folders, source.raw_labels, strict=True))
+  known = {_nfc(name): raw for name, raw in known.items()}
 
   def number_of(text: str, where: str) -> int:
-    text = text.strip().strip('"')
-    try:
-      # A whole number is a raw label, even if a class has it for a name.
-      return int(text)
-    except ValueError:
-      pass
-    if text not in known:
+    # A whole number is a raw label, even if a class has it for a name.
+    label = as_label(text)
+    if isinstance(label, int):
+      return label
+    if _nfc(label) not in known:
       raise OriginFileError(
-        f'{where}: expected a raw label or the name of a class, found {text!r}'
+        f'{where}: expected a raw label or the name of a class, found {label!r}'
       )
-    return known[text]
+    return known[_nfc(label)]
 
   return number_of
 
@@ -245,7 +264,7 @@ def _of_csv(
   source: Source, split: Split, file: OriginFile, data: bytes
 ) -> Iterator[Piece]:
   """Yields the rows of a CSV file of pixels."""
-  text = io.StringIO(picture_files.as_text(data, file.path))
+  text = io.StringIO(picture_files.as_text(data, file.path), newline=None)
   column, lines = source.label_column, 0
   shape = split.shape or (IMAGE_SIZE, IMAGE_SIZE)
   width = int(np.prod(shape)) + 1
@@ -268,12 +287,15 @@ def _of_csv(
     rows = list(itertools.islice(text, _AT_ONCE))
     if not rows:
       return
+    if not any(map(str.strip, rows)):
+      continue
     try:
       table = np.loadtxt(
         rows,
         np.int32,
         comments=None,
         delimiter=',',
+        quotechar='"',
         converters=converters,
         encoding=None,
         ndmin=2,
@@ -291,19 +313,40 @@ def _of_csv(
         f'{file.path}: expected {width:,} columns, a label and {width - 1:,}'
         f' pixels, found {table.shape[1]:,} after line {lines:,}'
       )
-    pixels = np.delete(table, column, axis=1)
-    _check_pixels(pixels, file)
+    try:
+      pixels = whole_numbers(np.delete(table, column, axis=1))
+    except ValueError as error:
+      raise OriginFileError(
+        f'{file.path}: expected pixels from 0 to 255, {error} in the'
+        f' {len(rows):,} lines after line {lines:,}'
+      ) from error
     images = pixels.astype(np.uint8).reshape(-1, *shape)
     yield Piece(images, table[:, column], file.path)
     lines += len(rows)
 
 
-def _check_pixels(pixels: np.ndarray, file: OriginFile) -> None:
-  if pixels.size and not 0 <= pixels.min() <= pixels.max() <= 255:
-    raise OriginFileError(
-      f'{file.path}: expected pixels from 0 to 255, found {pixels.min()} to'
-      f' {pixels.max()}'
-    )
+def whole_numbers(pixels: Any) -> np.ndarray:
+  """Returns pixels as an array.
+
+  Args:
+    pixels: Numbers, an array or nested lists of them.
+
+  Returns:
+    int64 array of the same shape.
+
+  Raises:
+    ValueError: If they are no whole numbers from 0 to 255, or lists differ in
+      length.
+  """
+  found = np.array(pixels)
+  if found.dtype.kind not in 'iuf' or not found.size:
+    raise ValueError('found no numbers')
+  if not 0 <= found.min() <= found.max() <= 255:
+    raise ValueError(f'found {found.min()} to {found.max()}')
+  whole = found.astype(np.int64)
+  if (whole != found).any():
+    raise ValueError('found fractions')
+  return whole
 
 
 def _of_parquet(
@@ -361,10 +404,10 @@ def _parquet_images(
     return _stack(source, split, named), split.shape is None
   shape = split.shape or (IMAGE_SIZE, IMAGE_SIZE)
   try:
-    pixels = np.array(values, np.int64).reshape(-1, *shape)
+    pixels = whole_numbers(values).reshape(-1, *shape)
   except (ValueError, TypeError) as error:
     raise OriginFileError(
-      f'{file.path}, from row {row}: expected pixels of shape {shape}: {error}'
+      f'{file.path}, from row {row}: expected pixels from 0 to 255, of shape'
+      f' {shape}: {error}'
     ) from error
-  _check_pixels(pixels, file)
   return pixels.astype(np.uint8), False

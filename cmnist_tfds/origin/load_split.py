@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.errors import OriginFileError, PreparationError
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import (
   conversion,
@@ -202,11 +202,12 @@ def _pieces(
   if declared.whole is None:
     yield from layouts.pieces(source, declared, reader, classes)
     return
-  choose = (
-    _listed(reader.content(declared.listing), declared.listing)
-    if declared.listing
-    else _first(source, declared.first or 0)
-  )
+  unseen: set[str] = set()
+  if declared.listing:
+    unseen = _lines(reader.content(declared.listing), declared.listing)
+    choose = _listed(frozenset(unseen), unseen)
+  else:
+    choose = _first(source, declared.first or 0)
   for piece in layouts.pieces(source, declared.whole, reader, classes):
     for_test = choose(piece)
     rows = np.flatnonzero(for_test if split == 'test' else ~for_test)
@@ -216,6 +217,17 @@ def _pieces(
       images=piece.images[rows],
       labels=piece.labels[rows],
       names=[piece.names[row] for row in rows.tolist()] if piece.names else (),
+    )
+  # Of other folders, a list may name what a source leaves out.
+  folders = {*source.folders, *source.class_names}
+  if declared.listing and (
+    wrong := sorted(
+      n for n in unseen if '/' not in n or n.partition('/')[0] in folders
+    )
+  ):
+    raise OriginFileError(
+      f'{declared.listing.path}: expected numbers of examples from 0, or paths'
+      f' of pictures, found {", ".join(wrong[:_FEW])}'
     )
 
 
@@ -242,24 +254,29 @@ def _first(source: Source, count: int) -> _Choose:
   return choose
 
 
-def _listed(content: bytes, file: OriginFile) -> _Choose:
-  """Returns a function that chooses the examples that a file lists.
+def _lines(content: bytes, file: OriginFile) -> set[str]:
+  """Returns the lines of a list.
 
-  A line of the file is the number of an example, from 0, or the path of a
-  picture in its folder.
+  A line is the number of an example, from 0, or the path of a picture in its
+  folder.
   """
   try:
     lines = [line.strip() for line in content.decode('utf-8-sig').splitlines()]
   except UnicodeDecodeError as error:
     raise OriginFileError(f'{file.path}: is no text in UTF-8') from error
-  wanted = {line for line in lines if line}
+  return {line for line in lines if line}
+
+
+def _listed(wanted: frozenset[str], unseen: set[str]) -> _Choose:
+  """Returns a function that chooses listed examples, and notes them as seen."""
   begin = 0
 
   def choose(piece: Piece) -> np.ndarray:
     nonlocal begin
     numbers = range(begin, begin + len(piece.labels))
     begin = numbers.stop
-    names: Iterable[str] = piece.names or map(str, numbers)
+    names = piece.names or list(map(str, numbers))
+    unseen.difference_update(names)
     return np.fromiter((n in wanted for n in names), bool, len(numbers))
 
   return choose
@@ -309,6 +326,8 @@ class _Reader:
       yield from use(
         picture_files.open_archive(data, member, file.archive.path)
       )
+      # The metadata of a dataset has the proofs of the files of its sources.
+      self.proofs[file.path] = self.proofs.pop(file.archive.path)
       return
     if not folders:
       raise OriginFileError(_describe_missing(file, self._locations, []))
@@ -590,6 +609,9 @@ def _read_packed(
       if packings.is_namesake(copy):
         faults.append(str(error))
       continue
+    except PreparationError as error:
+      faults.append(f'{copy}: {error}')
+      continue
     _log.warning('Read %s from %s (proof: %s).', file.path, copy, proof.value)
     return found, proof
   return None
@@ -602,15 +624,18 @@ def _downloads(
   if locations.download is None:
     return
   mirror = mirror_address.parse(locations.mirror) if locations.mirror else None
+  on_disk = len(faults)
   for fetched, url in locations_lib.urls(file, locations.mirror):
     try:
       path = pathlib.Path(locations.download(url))
     except OriginFileError as error:
       faults.append(str(error))
       continue
-    if isinstance(mirror, str) and not url.startswith(mirror):
+    if isinstance(mirror, str) and not url.startswith(f'{mirror}/'):
       _log.warning(
-        'the mirror does not serve %s: %s', file.path, '; '.join(faults)
+        'the mirror does not serve %s: %s',
+        file.path,
+        '; '.join(faults[on_disk:]),
       )
     forms = (file, *file.equivalents)
     if fetched in forms:
@@ -630,7 +655,8 @@ def _describe_missing(
       f'- {fault}' for fault in dict.fromkeys(faults)
     )
   else:
-    looked = ', '.join(map(str, locations.folders)) or 'no folder'
+    folders = locations_lib.folders(file, locations)
+    looked = ', '.join(map(str, folders)) or 'no folder'
     found = f'{file.path} was not found (looked in: {looked})'
   if similar := similar_names.describe(file, locations):
     found += '\nFound under similar names:\n' + '\n'.join(

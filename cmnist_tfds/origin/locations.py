@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
@@ -167,10 +168,12 @@ def urls(
   forms = (file, *file.equivalents)
   base = mirror_address.parse(mirror) if mirror else None
   if isinstance(base, str):
+    # Files of users may be called with characters that addresses reserve.
     for form in forms:
-      yield form, f'{base}/{form.path}'
+      yield form, f'{base}/{urllib.parse.quote(form.path)}'
       if form.archive:
-        yield from _urls_in_archive(form, f'{base}/{form.archive.path}')
+        path = urllib.parse.quote(form.archive.path)
+        yield from _urls_in_archive(form, f'{base}/{path}')
   for form in forms:
     archives = form.archive.urls if form.archive else ()
     # The whole archive, which is far larger, comes after every home of the
@@ -196,7 +199,11 @@ def how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
   """
   published = file.archive or file
   source = f'get it from {published.urls[0]} and ' if published.urls else ''
-  beside = f' or {file.beside / published.path}' if file.beside else ''
+  beside = (
+    f' or {file.beside / published.path}, or declare the file that you have'
+    if file.beside
+    else ''
+  )
   return (
     f'{source}put it at {folder or "<manual_dir>"}/{published.path}{beside}.'
   )

@@ -121,7 +121,13 @@ def _files_to_fetch(
     For each file, the files to fetch where it cannot be had: of an archive, the
     wanted members, if each has homes of its own.
   """
-  files = {f: s for source in sources for f, s in source.origin_files.items()}
+  # Arrays of one NPZ file are one file. Other sources may call a file alike.
+  by_path = {
+    (f.path, f.size, f.md5, f.sha256, f.beside): (f, s)
+    for source in sources
+    for f, s in source.origin_files.items()
+  }
+  files = dict(by_path.values())
   wanted: dict[OriginFile, list[OriginFile]] = {}
   for file, shape in files.items():
     if file.archive:

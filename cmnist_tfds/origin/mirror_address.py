@@ -37,7 +37,8 @@ def parse(mirror: str) -> str | pathlib.Path:
     return paths.expanded(mirror)
   try:
     parts = urllib.parse.urlsplit(mirror)
-    valid = parts.port != 0
+    # Paths are added at the end, where nothing can follow.
+    valid = parts.port != 0 and not (parts.query or parts.fragment)
   except ValueError:  # As of `http://[::1`.
     valid = False
   if valid and parts.scheme in ('http', 'https') and parts.hostname:
@@ -45,11 +46,12 @@ def parse(mirror: str) -> str | pathlib.Path:
     return address.rstrip('/')
   if valid and parts.scheme == 'file' and parts.netloc in ('', 'localhost'):
     return pathlib.Path(urllib.request.url2pathname(parts.path))
-  # What precedes the last @ may be a password, however wrong the rest is.
-  shown = re.sub(r'(?<=:).*@', '//', mirror)
+  # What precedes the last @ may be a password, however wrong the rest is, and
+  # a query a token.
+  shown = re.sub(r'(?<=:).*@', '//', mirror).partition('?')[0]
   raise OriginFileError(
-    f'the mirror {shown}: expected a folder or a URL with a host, such as'
-    ' https://example.org/files or file:///srv/files'
+    f'the mirror {shown}: expected a folder or a URL with a host and no query,'
+    ' such as https://example.org/files or file:///srv/files'
   )
 
 

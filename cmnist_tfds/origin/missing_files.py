@@ -31,15 +31,22 @@ def how_to_get(files: Iterable[OriginFile], folder: pathlib.Path | None) -> str:
     The end of a sentence, as `locations.how_to_get` returns it for one file.
   """
   published = list(dict.fromkeys(file.archive or file for file in files))
-  homes = {file.urls[0].rpartition('/')[0] for file in published if file.urls}
-  folders = {file.path.rpartition('/')[0] for file in published}
-  together = len(published) > 1 and len(folders) == 1 and len(homes) == 1
-  if not together or any(file.beside for file in published):
+  homes = {
+    file.urls[0].removesuffix(file.name) if file.urls else ''
+    for file in published
+  }
+  folders = {file.path.removesuffix(file.name) for file in published}
+  besides = {file.beside for file in published}
+  together = len(homes) == len(folders) == len(besides) == 1
+  if len(published) == 1 or not together:
     return ' '.join(locations_lib.how_to_get(f, folder) for f in published)
-  return (
-    f'get each from {homes.pop()}/<name> and put it at'
-    f' {folder or "<manual_dir>"}/{folders.pop()}/<name>.'
+  home = homes.pop()
+  each = OriginFile(
+    path=f'{folders.pop()}<name>',
+    urls=(f'{home}<name>',) if home else (),
+    beside=besides.pop(),
   )
+  return locations_lib.how_to_get(each, folder).replace(' it ', ' each ', 1)
 
 
 def describe(sources: Iterable[Source], locations: Locations) -> Iterator[str]:

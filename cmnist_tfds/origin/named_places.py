@@ -13,6 +13,9 @@ from cmnist_tfds.origin import locations, mirror_address, packings
 from cmnist_tfds.origin.locations import Locations
 from cmnist_tfds.sources import SOURCES, Source
 
+# A message lists no more files.
+_FEW = 5
+
 
 def check(
   manual_dir: str | None,
@@ -46,10 +49,13 @@ def check(
         f'the {name} {folder} {what}. Correct it, or leave it out'
       )
     if not any(_holds(folder, source) for source in wanted):
+      found = [path.name for path in packings.files_below(folder)]
       raise NamedPlaceError(
-        f'the {name} {folder} holds no origin file. Expected, for example,'
+        f'the {name} {folder} holds no origin file, but'
+        f' {", ".join(found[:_FEW]) or "nothing"}. Expected, for example,'
         f' {folder / "fashion_mnist/train-images-idx3-ubyte.gz"}. Put files'
-        ' there, correct the path, or leave it out'
+        ' there, unpack archives that are there, correct the path, or leave it'
+        ' out'
       )
 
 

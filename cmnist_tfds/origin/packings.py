@@ -19,7 +19,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.errors import OriginFileError, PreparationError
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin import pixel_tables
@@ -73,7 +73,7 @@ def packed_copies(
     for copy in locations_lib.copies_on_disk(file, locations)
   }
   for root in _roots(file, locations):
-    paths = _files_below(root)
+    paths = files_below(root)
     paths.sort(key=lambda path: not _is_namesake(path.name, file))
     for path in paths:
       for copy in _copies_in(path, file, shape):
@@ -110,10 +110,16 @@ def _roots(file: OriginFile, locations: Locations) -> Iterator[pathlib.Path]:
   yield from locations.known_caches
 
 
-def _files_below(root: pathlib.Path) -> list[pathlib.Path]:
+def files_below(root: pathlib.Path) -> list[pathlib.Path]:
   """Returns the files below a folder, in the order of their paths."""
   found: list[pathlib.Path] = []
-  for folder, folders, names in os.walk(root):
+  seen = set()
+  for folder, folders, names in os.walk(root, followlinks=True):
+    # Links may lead round.
+    if (here := os.path.realpath(folder)) in seen:
+      folders.clear()
+      continue
+    seen.add(here)
     depth = len(pathlib.Path(folder).relative_to(root).parts)
     folders[:] = sorted(folders) if depth < _DEEPEST else []
     found += (pathlib.Path(folder, name) for name in sorted(names))
@@ -130,7 +136,11 @@ def _copies_in(
     if not path.is_file():
       return
     if pixel_tables.is_table(path):
-      if pixel_tables.may_hold(path, shape):
+      try:
+        may_hold = pixel_tables.may_hold(path, shape)
+      except PreparationError:
+        may_hold = True  # Whoever needs it is told which library is missing.
+      if may_hold:
         yield Copy(file, path)
       return
     with path.open('rb') as stream:
@@ -183,6 +193,8 @@ def _members_of_zip(
     info.filename
     for info in infos
     if _is_namesake(info.filename.rpartition('/')[2], file)
+    # Keras, for one, calls arrays x_train and the like.
+    or (info.filename.endswith('.npy') and is_npy(info.file_size))
   ]
 
 

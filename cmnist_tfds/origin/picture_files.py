@@ -7,12 +7,12 @@ import abc
 import functools
 import hashlib
 import io
+import os
 import pathlib
 import posixpath
-import stat
 import zipfile
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
 
 import numpy as np
 from isal import igzip
@@ -120,23 +120,50 @@ def as_text(data: bytes, path: str) -> str:
 
 
 def is_picture(name: str) -> bool:
-  """Returns whether a file is a picture, by its name."""
-  base = name.rpartition('/')[2]
-  return base.lower().endswith(ENDINGS) and not base.startswith('.')
+  """Returns whether a file is a picture, by its name.
+
+  Args:
+    name: Its path. Hidden files are none, nor those in hidden folders below the
+      first, which may be that of a class.
+  """
+  first, *further = name.split('/')
+  hidden = any(part.startswith('.') for part in further or [first])
+  return name.lower().endswith(ENDINGS) and not hidden
 
 
 class _Folder(PictureFiles):
   def __init__(self, folder: pathlib.Path):
     self._folder = folder
-    files = (p for p in folder.rglob('*') if stat.S_ISREG(p.stat().st_mode))
-    names = [p.relative_to(folder).as_posix() for p in files]
-    super().__init__(names, str(folder))
+    super().__init__(list(_files_below(folder)), str(folder))
 
   def _read(self, name: str) -> bytes:
     path = self._folder / name
     if path.stat().st_size > _LARGEST_FILE:
       raise OSError(f'it has more than {_LARGEST_FILE:,} bytes')
     return path.read_bytes()
+
+
+def _files_below(folder: pathlib.Path) -> Iterator[str]:
+  """Yields the paths of the files below a folder, relative to it.
+
+  Links to folders are followed, each folder once. Links that lead nowhere are
+  among the files, so that who needs one is told.
+  """
+
+  def fail(error: OSError) -> NoReturn:
+    raise error
+
+  seen = set()
+  for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+    if (here := os.path.realpath(parent)) in seen:
+      folders.clear()
+      continue
+    seen.add(here)
+    folders.sort()
+    for name in names:
+      path = pathlib.Path(parent, name)
+      if path.is_file() or path.is_symlink():
+        yield path.relative_to(folder).as_posix()
 
 
 class _Loaded(PictureFiles):
@@ -178,7 +205,7 @@ def open_folder(folder: pathlib.Path) -> PictureFiles:
     return _Folder(folder)
   except OSError as error:
     raise OriginFileError(
-      f'{folder}: cannot be read: {error.strerror}'
+      f'{error.filename or folder}: cannot be read: {error.strerror}'
     ) from error
 
 
@@ -218,7 +245,7 @@ def _untar(data: bytes, prefix: str) -> dict[str, bytes]:
   total = 0
   with tarfile.open(fileobj=io.BytesIO(data), mode='r:*') as archive:
     for info in archive:
-      name = posixpath.normpath(info.name)
+      name = posixpath.normpath(info.name).lstrip('/')
       if not info.isreg() or not name.startswith(prefix):
         continue
       total += info.size
@@ -234,9 +261,10 @@ def _untar(data: bytes, prefix: str) -> dict[str, bytes]:
 def _pillow() -> Any:
   try:
     import PIL.Image
+    import PIL.ImageOps
   except ImportError as error:
     raise missing_extra('Reading pictures', error, 'pictures') from error
-  return PIL.Image
+  return PIL
 
 
 def decode(
@@ -307,20 +335,23 @@ def _has_colours(pixels: np.ndarray) -> bool:
 
 def _decode(data: bytes, name: str) -> np.ndarray:
   """Returns uint8 (height, width), or (height, width, 3) in colour modes."""
-  image = _pillow()
+  pillow = _pillow()
+  image = pillow.Image
   try:
     with image.open(io.BytesIO(data)) as opened:
-      picture = opened
-      width, height = picture.size
+      width, height = opened.size
       if max(width, height) > _LARGEST_SIDE:
         raise OriginFileError(
           f'{name}: expected a picture of at most'
           f' {_LARGEST_SIDE}x{_LARGEST_SIDE} pixels, found {height}x{width}'
         )
-      if picture.mode.startswith(('I', 'F')):
+      if opened.mode.startswith(('I', 'F')):
         raise OriginFileError(
-          f'{name}: expected pixels of 8 bits, found the mode {picture.mode}'
+          f'{name}: expected pixels of 8 bits, found the mode {opened.mode};'
+          ' save it with 8 bits'
         )
+      # Cameras note how a picture is to be turned.
+      picture = pillow.ImageOps.exif_transpose(opened)
       if 'transparency' in picture.info or picture.mode in {'LA', 'PA', 'RGBA'}:
         opaque = picture.convert('RGBA')
         white = image.new('RGBA', opaque.size, 'white')
@@ -329,6 +360,11 @@ def _decode(data: bytes, name: str) -> np.ndarray:
       return np.asarray(picture.convert(mode))
   except OriginFileError:
     raise
+  except pillow.UnidentifiedImageError as error:
+    fault = (
+      'it has no format of pictures that is known' if data else 'it is empty'
+    )
+    raise OriginFileError(f'{name}: is no picture: {fault}') from error
   # Pillow raises errors of many kinds for damaged files.
   except Exception as error:
     raise OriginFileError(f'{name}: is no picture: {error}') from error

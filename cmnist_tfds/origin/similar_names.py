@@ -67,7 +67,8 @@ def _similar(
       # "train" and "test" in a name tell its parts from each other.
       same_part = ('train' in stem) == ('train' in found)
       alike = stem in found or (same_part and ratio >= _ALIKE)
-      if alike and place / name != target:
+      # The declaration of a source may be called as its files are.
+      if alike and place / name != target and not name.endswith('.toml'):
         yield place / name
 
 

@@ -213,7 +213,7 @@ def mismatch(file: OriginFile, size: int) -> str:
     size_known = 'it has the right size, but not' if file.size else 'it has not'
     return f'{size_known} the SHA-256 {file.sha256}'
   if file.md5 is None:
-    return 'no hash of it is declared'
+    return 'no hash of it is declared; declare its sha256'
   return f'it does not have the MD5 {file.md5}'
 
 

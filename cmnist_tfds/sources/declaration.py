@@ -287,6 +287,11 @@ class Source:
     return 'uint8' if max(self.raw_labels) <= 255 else 'uint16'
 
   @property
+  def has_page(self) -> bool:
+    """Whether `homepage` is an address, which sources of users may not have."""
+    return self.homepage.startswith(('http://', 'https://'))
+
+  @property
   def steps(self) -> tuple[Step, ...]:
     """What is done to the images."""
     return ('transpose',) if self.transposed else self.convert
@@ -403,7 +408,8 @@ def _messages(error: _WrongError, text: str) -> Iterable[str]:
       file, comma, source = where.partition(', source ')
       line = toml_lines.nearest(lines, place.number, place.path)
       where = f'{file}, line {line}{comma}{source}'
-    yield f'{where}: {fault}'
+    message = f'{where}: {fault}'
+    yield ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
 
 
 class _WrongError(Exception):
@@ -443,7 +449,7 @@ class _Place:
 
   def expect(self, expected: str, found: object) -> NoReturn:
     """Raises the error that a value is not the expected one."""
-    shown = repr(found)
+    shown = '...' if _SECRET.search(repr(found)) else repr(found)
     self.fail(
       f'expected {expected}, found'
       f' {shown if len(shown) <= 200 else shown[:200] + "..."}'
@@ -479,6 +485,9 @@ def _table(value: Any, place: _Place) -> dict[str, Any]:
 def _text(value: Any, place: _Place) -> str:
   if not isinstance(value, str) or not value.strip():
     place.expect('text', value)
+  # Terminals obey control characters.
+  if any(unicodedata.category(c) == 'Cc' for c in value if c not in '\n\t'):
+    place.expect('text without control characters', value)
   return value
 
 
@@ -529,26 +538,51 @@ def _list_of(item: _Check) -> _Check:
 
 
 _key = _matching('[A-Z][a-z0-9]*', 'a capital letter, then letters or digits')
-# A path cannot leave the folder it is joined to.
+# A path cannot leave the folder it is joined to, and file systems limit names.
+_PART = r'(?!\.{1,2}(/|$))[^/\\:\x00-\x1f]{1,255}'
 _path = _matching(
-  r'(?!\.{1,2}/)[^/\\:\x00-\x1f]+/(?!\.{1,2}$)[^/\\:\x00-\x1f]+',
+  f'{_PART}/{_PART}',
   "'<folder>/<file name>', relative and with no further folder",
 )
 # Beside the declaration, files need no folder of their own.
 _own_path = _matching(
-  r'(?!\.{1,2}(/|$))[^/\\:\x00-\x1f]+(/(?!\.{1,2}$)[^/\\:\x00-\x1f]+)?',
+  f'{_PART}(/{_PART})?',
   "'<file name>' or '<folder>/<file name>', relative to the declaration and with"
   ' no further folder',
 )
-_url = _matching(r'https?://\S+', 'an address with http:// or https://')
+_address = _matching(
+  r'https?://[^\s#]+', 'an address with http:// or https://, and no #'
+)
+# A user and a password, or a field of a query that has a secret for its value.
+_SECRET = re.compile(
+  r'//[^/?#]*(:(?!\d+/)\S*)?@|[?&;#][\w.-]*(auth|authorization|'
+  r'credential|key|pass|password|passwd|pwd|secret|sig|signature|token)=',
+  re.IGNORECASE,
+)
 _layout = _matching(
   '|'.join(LAYOUTS),
   ', '.join(map(repr, LAYOUTS[:-1])) + f' or {LAYOUTS[-1]!r}',
 )
 
 
+def _public(value: Any, place: _Place) -> str:
+  """Checks an address, which ends up in names of files and in metadata."""
+  if isinstance(value, str) and _SECRET.search(value):
+    place.fail(
+      'expected an address without a password or a token, because addresses'
+      ' are kept with the data; write user and password into ~/.netrc or into'
+      ' the address of a mirror, or fetch the file and put it beside the'
+      ' declaration'
+    )
+  return _text(value, place)
+
+
+def _url(value: Any, place: _Place) -> str:
+  return str(_address(_public(value, place), place))
+
+
 def _name(value: Any, place: _Place) -> str:
-  """Checks the name of a class, which is a line in a file of TFDS."""
+  """Checks a name. That of a class is a line in a file of TFDS."""
   _text(value, place)
   if value != value.strip() or len(value.splitlines()) != 1:
     place.expect('text in one line, with no space at its ends', value)
@@ -798,7 +832,7 @@ def _mix_labels(value: Any, place: _Place) -> dict[int, tuple[int, ...]]:
 
 _SOURCE: dict[str, _Check] = {
   'key': _key,
-  'title': _text,
+  'title': _name,
   'classes': _class_names,
   'first_label': _at_least(0),
   'labels': _labels,
@@ -811,7 +845,7 @@ _SOURCE: dict[str, _Check] = {
   'image_column': _text,
   'label_column': _column,
   'writer_block': _at_least(1),
-  'homepage': _text,
+  'homepage': _public,
   'license': _text,
   'citation': _text,
   'known_issues': _list_of(_text),
@@ -885,7 +919,7 @@ def _source(value: Any, place: _Place, beside: pathlib.Path | None) -> Source:
   )
   _check_layout(source, place)
   _check_labels(source, place)
-  _check_folder(source, place)
+  _check_files(source, place)
   return source
 
 
@@ -1058,8 +1092,20 @@ def _check_labels(source: Source, place: _Place) -> None:
       )
 
 
-def _check_folder(source: Source, place: _Place) -> None:
-  """Checks that all files of a source lie in one folder."""
+def _check_files(source: Source, place: _Place) -> None:
+  """Checks that files lie in one folder, and that none has two uses."""
+  taken: dict[tuple[str, str], OriginFile] = {}
+  hashes: dict[str, tuple[Any, ...]] = {}
+  for split in dict.fromkeys(s.whole or s for s in source.splits.values()):
+    for file in filter(None, (split.images, split.labels, *split.parts)):
+      if taken.setdefault((file.path, file.array), file) is not file:
+        place.fail(
+          f'{file.path!r} stands there twice; a file, or an array of an NPZ'
+          ' file, is for one use'
+        )
+      found = (file.size, file.md5, file.sha256, file.git_blob)
+      if hashes.setdefault(file.path, found) != found:
+        place.fail(f'{file.path!r} stands there with different sizes or hashes')
   for file in source.origin_files:
     for form in (file, *file.equivalents, *filter(None, [file.archive])):
       if form.path.rpartition('/')[0] != source.folder:

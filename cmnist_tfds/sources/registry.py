@@ -24,6 +24,7 @@ import functools
 import logging
 import os
 import pathlib
+import traceback
 import types
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -87,18 +88,18 @@ _Found = tuple[Registered, ...] | Fault
 
 
 def extensions() -> tuple[Source, ...]:
-  """Returns the extensions, which it loads at the first call.
-
-  What is wrong with other declarations is logged as a warning.
-  """
-  found = registry()
-  _warn(found.faults)
-  return tuple(each.source for each in found.registered)
+  """Returns the extensions, which it loads at the first call."""
+  return tuple(each.source for each in registry().registered)
 
 
 def faults() -> tuple[str, ...]:
   """Returns a message for each declaration that cannot be used."""
   return tuple(fault.message for fault in registry().faults)
+
+
+def warn_of_faults() -> None:
+  """Logs, once, what is wrong with declarations that cannot be used."""
+  _warn(registry().faults)
 
 
 def registry() -> Registry:
@@ -112,7 +113,10 @@ def registry() -> Registry:
 def files_of_user() -> list[pathlib.Path]:
   """Returns the files that CMNIST_SOURCES names, each once."""
   named = os.environ.get(SOURCES_VARIABLE, '').split(os.pathsep)
-  return list(dict.fromkeys(_resolved(name) for name in named if name.strip()))
+  files: dict[str, pathlib.Path] = {}
+  for path in (_resolved(name) for name in named if name.strip()):
+    files.setdefault(os.path.realpath(path), path)
+  return list(files.values())
 
 
 @contextlib.contextmanager
@@ -200,7 +204,13 @@ def _shipped() -> tuple[_Found, ...]:
 def _installed() -> tuple[_Found, ...]:
   import importlib.metadata
 
-  points = importlib.metadata.entry_points(group=ENTRY_POINTS)
+  try:
+    points = importlib.metadata.entry_points(group=ENTRY_POINTS)
+  except Exception as error:
+    owner = 'an installed package'
+    return (
+      Fault(owner, f'{owner}: one of its entry points {_failure(error)}'),
+    )
   return tuple(
     found
     for point in sorted(points, key=lambda p: (_package(p), p.name))
@@ -209,7 +219,7 @@ def _installed() -> tuple[_Found, ...]:
 
 
 def _package(point: EntryPoint) -> str:
-  return point.dist.name if point.dist else point.value
+  return (point.dist and point.dist.name) or point.value
 
 
 def _of_entry_point(point: EntryPoint) -> list[_Found]:
@@ -218,14 +228,23 @@ def _of_entry_point(point: EntryPoint) -> list[_Found]:
   where = f'{owner}: its entry point {point.name} = {point.value}'
   try:
     paths = list(_paths(point.load()))
+  except KeyboardInterrupt:
+    raise
   # It is the code of others, and may also try to end the process.
-  except (Exception, SystemExit) as error:
-    return [Fault(owner, f'{where} fails: {type(error).__name__}: {error}')]
+  except BaseException as error:
+    return [Fault(owner, f'{where} {_failure(error)}')]
   if not paths:
     return [Fault(owner, f'{where} leads to no declaration, a file *.toml')]
   return [
     _read(path, f'{owner} ({path.name})', beside=path.parent) for path in paths
   ]
+
+
+def _failure(error: BaseException) -> str:
+  """Returns, on one line, that the code of others fails, and how."""
+  # The text of an error may raise an error too.
+  shown = ' '.join(traceback.format_exception_only(error)[-1].split())
+  return 'fails: ' + ''.join(c for c in shown if c.isprintable())
 
 
 def _paths(named: Any) -> Iterator[pathlib.Path]:
@@ -237,9 +256,14 @@ def _paths(named: Any) -> Iterator[pathlib.Path]:
     yield pathlib.Path(named)
   elif callable(named):
     yield from _paths(named())
-  else:
+  elif isinstance(named, Iterable) and not isinstance(named, bytes):
     for each in named:
       yield from _paths(each)
+  else:
+    raise TypeError(
+      'expected a package, a path, a list of paths, or a function that returns'
+      f' them, found {type(named).__name__}'
+    )
 
 
 def _of_user(path: pathlib.Path) -> _Found:
@@ -270,7 +294,9 @@ def _read(
       beside=beside,
     )
   except DeclarationError as error:
-    return Fault(owner, str(error))
+    message = str(error)
+    named = message.startswith(owner)
+    return Fault(owner, message if named else f'{owner}: {message}')
   return tuple(Registered(source, owner) for source in found)
 
 

@@ -32,17 +32,18 @@ def read_text(path: pathlib.Path) -> str:
     DeclarationError: If it cannot be read or is not UTF-8.
   """
   try:
-    return path.read_text('utf-8')
-  except OSError as error:
-    raise DeclarationError(
-      f'{path}: cannot be read: {error.strerror}'
-    ) from error
+    # Some editors of Windows begin a file with a byte order mark.
+    return path.read_text('utf-8-sig')
   except UnicodeDecodeError as error:
     line = error.object[: error.start].count(b'\n') + 1
     raise DeclarationError(
       f'{path}, line {line}: expected UTF-8, found other bytes; save the file as'
       ' UTF-8'
     ) from error
+  # A path with a null character is no OSError.
+  except (OSError, ValueError) as error:
+    reason = error.strerror if isinstance(error, OSError) else error
+    raise DeclarationError(f'{path}: cannot be read: {reason}') from error
 
 
 def parse_toml(text: str, owner: str) -> dict[str, Any]:
@@ -57,7 +58,8 @@ def parse_toml(text: str, owner: str) -> dict[str, Any]:
   """
   try:
     return tomllib.loads(text)
-  except (tomllib.TOMLDecodeError, RecursionError) as error:
+  # Numbers of thousands of digits are errors of Python, not of the parser.
+  except (ValueError, RecursionError) as error:
     # The parser names the line in words, or the end of the file.
     found = re.search(r'line (\d+)', str(error))
     line = found[1] if found else len(text.splitlines()) or 1
