@@ -158,7 +158,8 @@ def licences(selected: Iterable[Subset]) -> str:
   """
   lines = ['Each source has its own licence, as stated by the source:\n']
   for source in _sources_of(selected):
-    line = f'- [{source.title}]({source.homepage}): {source.license}'
+    title = f'[{source.title}]({source.url})' if source.url else source.title
+    line = f'- {title}: {source.license}'
     if source.license.startswith('None stated'):
       line += '. To share its images, you need the permission of its authors'
     lines.append(line)

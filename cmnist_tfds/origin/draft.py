@@ -176,7 +176,7 @@ def _head(
     '# `cmnist source check`, and write down where the data are from.',
     '',
     "homepage = 'not published'",
-    "license = 'not stated'",
+    "license = 'None stated'",
     f"citation = '@misc{{{re.sub('[^a-z0-9]', '', path.name.lower())}}}'",
     f'layout = {_toml(layout)}',
   ]
