@@ -29,6 +29,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent import futures
 from typing import Any, NamedTuple
 
+from cmnist_tfds import streams
 from cmnist_tfds.disk_errors import disk_errors
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.locks import lock_folder
@@ -378,10 +379,19 @@ def _sync_and_record(stage: pathlib.Path) -> dict[str, _Record]:
       raise PreparationError(
         f'{path} is no name of a file that cmnist writes. Rename the file.'
       )
-  sync_tree(stage)
-  with futures.ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
-    records = list(pool.map(_record, files))
-  return dict(zip(paths, records, strict=True))
+  with (
+    # It shows before the sync, which may take as long as the rest.
+    streams.progress_bar(
+      desc='Saving', total=len(files), unit=' files', leave=False
+    ) as progress,
+    futures.ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool,
+  ):
+    sync_tree(stage)
+    records = {}
+    for path, record in zip(paths, pool.map(_record, files), strict=True):
+      records[path] = record
+      progress.update()
+  return records
 
 
 def sync_tree(folder: pathlib.Path) -> None:

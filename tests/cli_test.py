@@ -147,7 +147,15 @@ def test_list_of_nothing_and_of_unknown_sources(capsys):
   )
   status, _, err = _run(capsys, 'list', '--with', 'Q')
   assert status == 2
-  assert "there is no source 'q'; the keys are E, Ed" in err
+  assert "there is no source 'Q'; the keys are E, Ed" in err
+
+
+def test_list_with_and_without_a_source(capsys):
+  status, _, err = _run(capsys, 'list', '--with', 'Kd,f', '--without', 'F')
+  assert (status, err) == (
+    2,
+    'cmnist: F is in --with and in --without; take it out of one\n',
+  )
 
 
 def test_list_into_a_closed_pipe():

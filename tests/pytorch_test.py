@@ -232,6 +232,7 @@ def test_arguments_of_torchvision(sample_dir, split):
   [
     {},
     {'split': 'train', 'train': True},
+    {'train': 'test'},
     {'train': True, 'root': 'a', 'data_dir': 'b'},
   ],
 )

@@ -19,6 +19,7 @@ import pytest
 
 import cmnist_tfds
 from cmnist_tfds import cli, subsets
+from cmnist_tfds.export import hub
 from cmnist_tfds.load.prepared import find_prepared
 
 Image = pytest.importorskip('PIL.Image')
@@ -90,6 +91,10 @@ def test_from_a_folder_of_pictures_to_a_dataset(letters, capsys, monkeypatch):
   found = _arrays('1-Xy', letters / 'data')
   assert found['names'] == ['alpha', 'beta', 'gamma']
   assert np.bincount(found['labels']).tolist() == [12] * 3
+  said = hub.licences([subsets.subset('1-Xy')]).splitlines()[-1]
+  assert said.startswith(
+    '- letters: None stated. To share its images, you need'
+  )
 
 
 def _write_dig(folder):

@@ -10,12 +10,14 @@ import pty
 import subprocess
 import sys
 
+import numpy as np
 import odd_streams
 import preparing
 import pytest
 
 import cmnist_tfds
 from cmnist_tfds import cli, streams
+from cmnist_tfds.formats import png
 
 _PROGRAMS = pathlib.Path(__file__).with_name('programs')
 _COMMAND = f'{sys.executable} -m cmnist_tfds'
@@ -262,6 +264,49 @@ def test_files_never_get_the_number_of_a_closed_stream(tmp_path):
     env={**os.environ, 'PYTHONPATH': os.path.dirname(cmnist_tfds.__path__[0])},
   )
   assert done.returncode > 2
+
+
+_SAMPLE_DIR = ['--sample', '--data_dir', '{sample_dir}']
+
+_WITH_PROGRESS = {
+  'audit': (['audit', 'X-12', *_SAMPLE_DIR], ['Comparing']),
+  'build': (
+    ['build', '1-Km-r-2', '--sample', '--data_dir', '{out}'],
+    ['Building'],
+  ),
+  'export': (
+    ['export', 'X-12', '--format', 'png', '-o', '{out}/png', *_SAMPLE_DIR],
+    ['Writing', 'Saving'],
+  ),
+  'source new': (['source', 'new', '{out}/pictures'], ['Reading']),
+  'verify': (['verify', '1-Km', '--data_dir', '{out}'], ['Checking']),
+}
+
+
+@pytest.mark.parametrize('command', _WITH_PROGRESS)
+def test_progress_is_shown_on_terminals_alone(
+  command, sample_dir, tmp_path, monkeypatch
+):
+  class Terminal(io.StringIO):
+    def isatty(self):
+      return True
+
+  for name in ('a', 'b'):
+    folder = tmp_path / 'pictures' / name
+    folder.mkdir(parents=True)
+    for number in range(2):
+      (image,) = png.encode(np.full((1, 28, 28), number, np.uint8))
+      (folder / f'{number}.png').write_bytes(image)
+  argv, shown = _WITH_PROGRESS[command]
+  argv = [arg.format(out=tmp_path, sample_dir=sample_dir) for arg in argv]
+  for stream in (Terminal(), io.StringIO()):
+    with monkeypatch.context() as patch:
+      patch.setattr(sys, 'stderr', stream)
+      assert _run(argv) == (command == 'verify')
+    (tmp_path / 'pictures.toml').unlink(missing_ok=True)
+    for doing in shown:
+      assert (f'{doing}:' in stream.getvalue()) == stream.isatty()
+    assert stream.isatty() or not stream.getvalue()
 
 
 # Encodings -------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cmnist_tfds import atomic, streams, subsets
+from cmnist_tfds import atomic, subsets
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.evaluate import duplicates
@@ -82,16 +82,7 @@ def run(args: argparse.Namespace) -> int:
     subset, lambda source: arguments.opened_source(source, args)
   )
   limit = _LISTED * args.threshold
-  with streams.progress_bar(
-    desc='Comparing',
-    unit=' images',
-  ) as bar:
-
-    def progress(compared: int, total: int) -> None:
-      bar.total = total
-      bar.update(compared)
-
-    found = duplicates.find_duplicates(parts, limit, progress)
+  found = duplicates.find_duplicates(parts, limit)
   if args.pairs:
     atomic.write_file(args.pairs, _tsv(found).encode())
   if args.picture:

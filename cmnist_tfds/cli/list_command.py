@@ -88,6 +88,12 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
+  for source in args.with_sources:
+    if source in args.without:
+      return terminal.fail(
+        f'{source.key} is in --with and in --without; take it out of one',
+        terminal.USAGE,
+      )
   listed = [
     subset
     for subset in (subsets.declared() if args.all else subsets.published())
@@ -177,11 +183,11 @@ def _place(subset: Subset, by: str) -> tuple[bool, float]:
 def _sources(text: str) -> list[Source]:
   """Returns the sources of some keys, as 'F,Kd'."""
   by_key = {s.key.casefold(): s for s in sources_lib.SOURCES}
-  keys = [key.strip().casefold() for key in text.split(',')]
-  unknown = [key for key in keys if key not in by_key]
+  keys = [key.strip() for key in text.split(',')]
+  unknown = [key for key in keys if key.casefold() not in by_key]
   if unknown:
     raise argparse.ArgumentTypeError(
       f'there is no source {unknown[0]!r}; the keys are'
       f' {", ".join(s.key for s in sources_lib.SOURCES)}'
     )
-  return [by_key[key] for key in keys]
+  return [by_key[key.casefold()] for key in keys]

@@ -46,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
   client = http_client.Client(
     limits.of_user(args.timeout, args.min_speed), mirror=locations.mirror
   )
-  with streams.progress_bar(unit='B', unit_scale=True) as progress:
+  with streams.progress_bar(
+    desc='Fetching', unit='B', unit_scale=True
+  ) as progress:
     for filled in mirror.fill(
       args.folder,
       arguments.named_sources(args.names),

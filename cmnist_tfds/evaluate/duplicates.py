@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from cmnist_tfds import subsets
+from cmnist_tfds import streams, subsets
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.load.file_order import FileOrderSplit
 from cmnist_tfds.load.open_subset import Opened
@@ -161,16 +161,15 @@ def audited_images(
 def find_duplicates(
   parts: Sequence[AuditedImages],
   limit: float = 2 * THRESHOLD,
-  progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Duplicates:
   """Finds all pairs of images up to a ratio.
+
+  A progress bar shows on terminals how far the comparison is.
 
   Args:
     parts: The images.
     limit: The largest ratio of the pairs. If no pair has it, the nearest pair is
       found.
-    progress: Called with the number of images that have been compared since the
-      last call, and with the number of all.
 
   Returns:
     The pairs.
@@ -182,10 +181,10 @@ def find_duplicates(
   copies = np.flatnonzero(firsts != np.arange(len(firsts)))
   exact = np.stack([firsts[copies], copies], axis=1)
   unique = np.sort(first)
-  found = _near_pairs(images, unique, limit, progress)
+  found = _near_pairs(images, unique, limit)
   while not len(exact) and not len(found[0]) and limit < 4:
     limit *= 4
-    found = _near_pairs(images, unique, limit, progress)
+    found = _near_pairs(images, unique, limit)
     if len(found[0]):
       # Only the nearest is told: the others are far.
       nearest = found[1].argmin()
@@ -228,7 +227,6 @@ def _near_pairs(
   images: np.ndarray,
   numbers: np.ndarray,
   limit: float,
-  progress: Callable[[int, int], object],
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns the pairs of different images up to a ratio, and their ratios.
 
@@ -236,7 +234,6 @@ def _near_pairs(
     images: uint8 (n, 784).
     numbers: The images that are compared, no two of which are equal.
     limit: The largest ratio.
-    progress: As in `find_duplicates`.
   """
   norms, averages = _describe(images, numbers)
   # A black image is near to no other.
@@ -248,7 +245,12 @@ def _near_pairs(
   # Norms differ by at most this factor, which solves f + 1 / f - 2 = limit.
   factor = 1 + limit / 2 + math.sqrt(limit + limit**2 / 4)
   pairs, ratios = [np.empty((0, 2), np.int64)], [np.empty(0)]
-  for start in range(0, len(numbers), _ROWS):
+  for start in streams.progress_bar(
+    range(0, len(numbers), _ROWS),
+    desc='Comparing',
+    unit=' blocks',
+    leave=False,
+  ):
     stop = min(start + _ROWS, len(numbers))
     end = int(np.searchsorted(-norms, -norms[stop - 1] / factor, 'right'))
     for begin in range(start, end, _COLUMNS):
@@ -268,7 +270,6 @@ def _near_pairs(
         )
       )
       ratios.append(exact[within])
-    progress(stop - start, len(numbers))
   return np.concatenate(pairs), np.concatenate(ratios)
 
 

@@ -82,10 +82,10 @@ class CMNIST(torch.utils.data.Dataset):
     Raises:
       CmnistError: In the same cases as `cmnist_tfds.load_data`, or if the
         subset is not prepared and `download` is False.
-      TypeError: If not one of `split` and `train` is given, or both `root` and
-        `data_dir` are.
+      TypeError: If not one of `split` and `train` is given, `train` is neither
+        True nor False, or both `root` and `data_dir` are given.
     """
-    if (split is None) == (train is None):
+    if (split is None) == (train is None) or train not in (True, False, None):
       raise TypeError(
         "CMNIST takes either a split, such as 'train[:10%]', or train=True or"
         f' train=False; found split={split!r} and train={train!r}'

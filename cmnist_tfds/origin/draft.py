@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from cmnist_tfds import streams
 from cmnist_tfds.errors import DeclarationError, OriginFileError
 from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.formats import idx_npz
@@ -360,15 +361,19 @@ def _look_at(
   colours = False
   total = pixels = 0
   hashes = {}
-  for names in classes.values():
-    for name in names:
-      data = root.read(name)
-      hashes[name.removeprefix(inside)] = hashlib.sha256(data).hexdigest()
-      image, coloured = picture_files.decode_any(data, f'{root.where}/{name}')
-      shapes.add(image.shape)
-      colours = colours or coloured
-      total += int(image.sum())
-      pixels += image.size
+  for name in streams.progress_bar(
+    list(itertools.chain.from_iterable(classes.values())),
+    desc='Reading',
+    unit=' pictures',
+    leave=False,
+  ):
+    data = root.read(name)
+    hashes[name.removeprefix(inside)] = hashlib.sha256(data).hexdigest()
+    image, coloured = picture_files.decode_any(data, f'{root.where}/{name}')
+    shapes.add(image.shape)
+    colours = colours or coloured
+    total += int(image.sum())
+    pixels += image.size
   return _Found(
     [('', {'fingerprint': picture_files.fingerprint(hashes)})],
     {c: len(names) for c, names in classes.items()},

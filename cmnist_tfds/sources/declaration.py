@@ -233,7 +233,7 @@ class Source:
     writer_block: How many training examples of a class, from the start of the
       file, are by one writer, then by the next one and so on; 1 where writers
       are not known.
-    homepage: Page of the source.
+    homepage: Address of the source's page, or a text that says there is none.
     license: Licence, as the source's own files state it.
     citation: BibTeX entry.
     known_issues: What a user should know of the data.
