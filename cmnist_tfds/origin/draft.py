@@ -76,7 +76,8 @@ def draft(
     title: The title of the source.
     first: How many examples of each class are for test, where nothing says so.
       About a seventh of the smallest class if None.
-    min_examples: Classes with fewer examples are left out, in pictures.
+    min_examples: Classes with fewer examples are left out, of pictures and of
+      NPY files.
 
   Returns:
     The declaration, in TOML. It is for a file beside `path`.
@@ -92,9 +93,7 @@ def draft(
     dict.fromkeys(name for found in splits.values() for name in found.counts)
   )
   if not names:
-    raise OriginFileError(
-      f'{path}: expected at least one class with {min_examples:,} examples'
-    )
+    raise _too_few(path, min_examples)
   lines = _head(path, layout, splits, archive)
   lines += ['', '[[source]]', f'key = {_toml(key)}', f'title = {_toml(title)}']
   if all(isinstance(name, int) for name in names):
@@ -113,7 +112,8 @@ def draft(
     if smallest < 2:
       raise OriginFileError(
         f'{path}: a class has one example only, but train and test need one'
-        ' each; leave such classes out with --min_examples 2'
+        ' each; leave such classes out (--min_examples 2 does so with pictures'
+        ' and NPY files)'
       )
     test = first or max(1, smallest // _TEST_PART)
     lines += [
@@ -216,6 +216,12 @@ def _character(name: str) -> str:
 # What there is ----------------------------------------------------------------
 
 
+def _too_few(path: pathlib.Path, min_examples: int) -> OriginFileError:
+  return OriginFileError(
+    f'{path}: expected at least one class with {min_examples:,} examples'
+  )
+
+
 def _find(
   path: pathlib.Path, min_examples: int
 ) -> tuple[str, dict[str, _Found], dict[str, Any] | None]:
@@ -226,7 +232,7 @@ def _find(
     if not any(
       p.is_dir() and not p.name.startswith('.') for p in path.iterdir()
     ):
-      return *_find_arrays(files, path), None
+      return *_find_arrays(files, path, min_examples), None
     root = picture_files.open_folder(path)
     splits = _find_pictures(root, path.name, min_examples)
     for found in splits.values():
@@ -347,7 +353,7 @@ def _look_at(
 
 
 def _find_arrays(
-  files: Sequence[pathlib.Path], folder: pathlib.Path
+  files: Sequence[pathlib.Path], folder: pathlib.Path, min_examples: int
 ) -> tuple[str, dict[str, _Found]]:
   """Returns the layout of a folder of array files, and what each split has."""
   arrays = [p for p in files if _is_array(p)]
@@ -356,7 +362,7 @@ def _find_arrays(
       f'{folder}: expected folders of pictures, or IDX, NPZ or NPY files'
     )
   if all(p.name.endswith('.npy') for p in arrays):
-    return 'npy', {'examples': _find_npy(arrays, folder)}
+    return 'npy', {'examples': _find_npy(arrays, folder, min_examples)}
   roles: dict[tuple[str, str], pathlib.Path] = {}
   for path in arrays:
     roles.setdefault((_split_of(path.name), _role_of(path.name)), path)
@@ -469,14 +475,20 @@ def _look(images: np.ndarray) -> tuple[tuple[int, ...], bool, bool]:
   return images.shape[1:], images.ndim == 4, bool(images.mean() > 127)
 
 
-def _find_npy(files: Sequence[pathlib.Path], folder: pathlib.Path) -> _Found:
+def _find_npy(
+  files: Sequence[pathlib.Path], folder: pathlib.Path, min_examples: int
+) -> _Found:
   """Returns what a folder with a file for each class holds."""
   counts, tables, looks = {}, [], []
   for path in files:
     images = _read_any(path, integers=False)
+    if len(images) < min_examples:
+      continue
     counts[path.stem] = len(images)
     tables.append(('[[{}.files]]', _facts(path, f'{folder.name}/{path.name}')))
     looks.append(_look(images))
+  if not looks:
+    raise _too_few(folder, min_examples)
   shapes = {shape for shape, _, _ in looks}
   if len(shapes) > 1:
     raise OriginFileError(
