@@ -306,6 +306,19 @@ def test_a_file_for_each_class(tmp_path):
   np.testing.assert_array_equal(_load(source, 'test').labels, [0] * 4 + [1] * 4)
 
 
+def test_files_of_classes_with_too_few_examples_are_left_out(tmp_path):
+  folder = tmp_path / 'draw'
+  folder.mkdir()
+  for name, count in (('ax', 9), ('bat', 0), ('cat', 1), ('dog', 9)):
+    np.save(folder / f'{name}.npy', _images(count, 784))
+  with pytest.raises(OriginFileError, match='--min_examples 2'):
+    _draft(folder)
+  source = _draft(folder, min_examples=2)
+  assert source.class_names == ('ax', 'dog')
+  with pytest.raises(OriginFileError, match='one class with 10 examples'):
+    _draft(folder, min_examples=10)
+
+
 def test_65_536_classes(tmp_path):
   labels = np.repeat(np.arange(65_536, dtype=np.uint16), 2)
   np.random.default_rng(1).shuffle(labels)

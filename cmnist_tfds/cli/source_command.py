@@ -53,7 +53,8 @@ def register(subparsers: Subparsers) -> None:
     type=arguments.at_least_one,
     default=1,
     metavar='N',
-    help='leave out classes with fewer pictures (default: 1)',
+    help='leave out classes with fewer pictures, or with fewer images in their'
+    ' NPY file (default: 1)',
   )
   new.add_argument(
     '-o',

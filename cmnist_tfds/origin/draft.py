@@ -85,7 +85,8 @@ def draft(
     title: The title of the source.
     first: How many examples of each class are for test, where nothing says so.
       About a seventh of the smallest class if None.
-    min_examples: Classes with fewer examples are left out, in pictures.
+    min_examples: Classes with fewer examples are left out, of pictures and of
+      NPY files.
 
   Returns:
     The declaration, in TOML. It is for a file beside `path`.
@@ -103,9 +104,7 @@ def draft(
     dict.fromkeys(name for found in splits.values() for name in found.counts)
   )
   if not names:
-    raise OriginFileError(
-      f'{path}: expected at least one class with {min_examples:,} examples'
-    )
+    raise _too_few(path, min_examples)
   # Numbers are raw labels. Names in the same column get those that follow.
   numbers = sorted(name for name in names if isinstance(name, int))
   if numbers and numbers[0] < 0:
@@ -132,7 +131,7 @@ def draft(
     if smallest < 2:
       remedy = (
         'leave such classes out with --min_examples 2'
-        if layout == 'folder'
+        if layout in {'folder', 'npy'}
         else 'see whether the labels are what was taken for them'
       )
       raise OriginFileError(
@@ -239,6 +238,12 @@ def _character(name: str) -> str:
 # What there is ----------------------------------------------------------------
 
 
+def _too_few(path: pathlib.Path, min_examples: int) -> OriginFileError:
+  return OriginFileError(
+    f'{path}: expected at least one class with {min_examples:,} examples'
+  )
+
+
 def _find(
   path: pathlib.Path, min_examples: int
 ) -> tuple[str, dict[str, _Found], dict[str, Any] | None]:
@@ -252,7 +257,7 @@ def _find(
       files = [p for p in files if not p.name.startswith('.')]
       if tables := [p for p in files if p.name.lower().endswith(_TABLES)]:
         return *_find_tables(tables, f'{path.name}/'), None
-      return *_find_arrays(files, path), None
+      return *_find_arrays(files, path, min_examples), None
     root = picture_files.open_folder(path)
     splits = _find_pictures(root, path.name, min_examples)
     for found in splits.values():
@@ -387,7 +392,7 @@ def _look_at(
 
 
 def _find_arrays(
-  files: Sequence[pathlib.Path], folder: pathlib.Path
+  files: Sequence[pathlib.Path], folder: pathlib.Path, min_examples: int
 ) -> tuple[str, dict[str, _Found]]:
   """Returns the layout of a folder of array files, and what each split has."""
   arrays = [p for p in files if _is_array(p)]
@@ -400,7 +405,7 @@ def _find_arrays(
   # Of files for each class, some may be called as pairs are, as x and y.
   apart = not pairs or not all(map(_role_of, by_name))
   if apart and all(name.endswith('.npy') for name in by_name):
-    return 'npy', {'examples': _find_npy(arrays, folder)}
+    return 'npy', {'examples': _find_npy(arrays, folder, min_examples)}
   if not pairs:
     raise OriginFileError(
       f'{folder}: expected files of images and of labels, which their names say,'
@@ -530,14 +535,20 @@ def _look(
   return images.shape[1:], images.ndim == 4, bool(images.mean() > 127)
 
 
-def _find_npy(files: Sequence[pathlib.Path], folder: pathlib.Path) -> _Found:
+def _find_npy(
+  files: Sequence[pathlib.Path], folder: pathlib.Path, min_examples: int
+) -> _Found:
   """Returns what a folder with a file for each class holds."""
   counts, tables, looks = {}, [], []
   for path in files:
     images = _read_any(path, integers=False)
+    if len(images) < min_examples:
+      continue
     counts[path.stem] = len(images)
     tables.append(('[[{}.files]]', _facts(path, f'{folder.name}/{path.name}')))
     looks.append(_look(images, path))
+  if not looks:
+    raise _too_few(folder, min_examples)
   shapes = {shape for shape, _, _ in looks}
   if len(shapes) > 1:
     raise OriginFileError(
