@@ -341,6 +341,8 @@ def test_results_that_are_there_are_kept(capsys, data_dir, tmp_path):
   status, out, _ = _run(capsys, *command)
   assert status == 0
   assert out.count('was there') == 5
+  assert 'says nothing about the benchmark' in out
+  assert max(map(len, out.splitlines())) <= 80
   after = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.*')}
   assert before.keys() == after.keys()
   assert sum(before[p] != after[p] for p in before) == 2
