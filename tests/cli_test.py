@@ -130,6 +130,12 @@ def test_info_tells_the_difficulty(capsys):
     assert 'nearest neighbour' not in _run(capsys, 'info', *other)[1]
 
 
+def test_info_fits_the_terminal(capsys, monkeypatch):
+  monkeypatch.setenv('COLUMNS', '80')
+  _, out, _ = _run(capsys, 'info', '4-EcFKdKm')
+  assert [x for x in out.splitlines() if len(x) > 80 and '://' not in x] == []
+
+
 def test_list_of_imbalance(capsys):
   rows = _listed(capsys, '--imbalance', '--sort', 'imbalance')
   ratio = {row['name']: row['imbalance'] for row in rows}

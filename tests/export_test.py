@@ -102,7 +102,9 @@ def test_idx_has_the_bytes_of_the_format(export, splits):
 
 
 def test_npz_is_that_of_keras(export, splits):
-  with np.load(export('npz') / 'CMNIST-X-12.npz', allow_pickle=False) as file:
+  with np.load(
+    export('npz') / 'cmnist_sample-X-12.npz', allow_pickle=False
+  ) as file:
     assert file['class_names'].tolist() == NAMES
     for split, (images, labels, _) in splits.items():
       np.testing.assert_array_equal(file[f'x_{split}'], images)
@@ -127,7 +129,7 @@ def test_an_empty_folder_is_filled_a_full_one_kept(export, tmp_path, capsys):
   folder = tmp_path / 'made/npz'
   folder.mkdir(parents=True)
   export('npz')
-  names = ['.cmnist_tfds.json', 'CMNIST-X-12.npz']
+  names = ['.cmnist_tfds.json', 'cmnist_sample-X-12.npz']
   assert sorted(p.name for p in folder.iterdir()) == names
   assert 'X-12' in capsys.readouterr().out
   (folder / '.cmnist_tfds.json').unlink()

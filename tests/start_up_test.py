@@ -12,6 +12,8 @@ import venv
 import pytest
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+_INSTALLED = 'import sysconfig; print(sysconfig.get_path("purelib"))'
+
 _LIGHT = """
 import sys
 heavy = {'cmnist_tfds', 'numpy', 'tensorflow_datasets', 'wrapt'}
@@ -37,7 +39,12 @@ def python(tmp_path_factory):
   def run(*argv, **kwargs):
     return subprocess.run(
       [folder / name, *map(str, argv)],
-      env={**os.environ, 'PYTHONPATH': os.pathsep.join(path)},
+      env={
+        **os.environ,
+        'PYTHONPATH': os.pathsep.join(path),
+        'PYTHONDONTWRITEBYTECODE': '',
+        'PYTHONPYCACHEPREFIX': '',
+      },
       capture_output=True,
       text=True,
       check=False,
@@ -49,6 +56,8 @@ def python(tmp_path_factory):
 
 def test_datasets_are_found_until_it_is_undone(python, tmp_path):
   assert python('-c', _READ, tmp_path).returncode != 0
+  folder = pathlib.Path(python('-c', _INSTALLED).stdout.strip())
+  before = sorted(folder.rglob('cmnist_tfds*'))
   done = python('-m', 'cmnist_tfds', 'register')
   assert done.returncode == 0, done.stderr
   assert 'cmnist register --undo' in done.stdout
@@ -60,3 +69,4 @@ def test_datasets_are_found_until_it_is_undone(python, tmp_path):
     done = python('-m', 'cmnist_tfds', 'register', '--undo')
     assert done.returncode == 0, done.stderr
   assert python('-c', _READ, tmp_path).returncode != 0
+  assert sorted(folder.rglob('cmnist_tfds*')) == before

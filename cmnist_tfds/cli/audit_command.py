@@ -161,8 +161,9 @@ def _print(found: Duplicates, threshold: float, limit: float) -> None:
   print()
   terminal.print_table(rows, right_from=2)
   copied, listed = (found.with_copy(most).sum() for most in (threshold, limit))
-  print(
-    f'\n{copied:,} test images have a copy or a near-copy in train (ratio at most'
+  print()
+  terminal.print_wrapped(
+    f'{copied:,} test images have a copy or a near-copy in train (ratio at most'
     f' {threshold:g}), {listed:,} within {limit:g}.'
   )
   if len(found.pairs):

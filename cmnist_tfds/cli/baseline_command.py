@@ -13,6 +13,7 @@ from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.dataset_files import DATASET, SAMPLE
 from cmnist_tfds.evaluate import protocols, report, results
 from cmnist_tfds.evaluate.results import Result
+from cmnist_tfds.sample import NOTICE
 from cmnist_tfds.subsets import Subset
 
 if TYPE_CHECKING:
@@ -225,9 +226,13 @@ def _run(
       if rows:
         header = ('subset', 'method', 'accuracy', '95 % interval', 'balanced')
         spreads = ('runs', 'between seeds', 'between draws')
-        terminal.print_table([(*header, *spreads, ''), *rows])
+        table = zip((*header, *spreads, ''), *rows, strict=True)
+        filled = [column for column in table if any(column[1:])]
+        terminal.print_table([*zip(*filled, strict=True)])
         noun = 'result' if len(rows) == 1 else 'results'
         print(f'{len(rows)} {noun} in {folder}')
+        if args.sample:
+          print(NOTICE)
   return 0
 
 

@@ -8,7 +8,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cli import arguments
+from cmnist_tfds.cli import arguments, terminal
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
@@ -59,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
   count = len(subsets.published()) + len(further)
   print(f'{args.output / "index.html"}: {count} subsets')
   if missing:
-    print(
-      f'no pictures of {", ".join(missing)}: no prepared subset contains them'
+    terminal.print_wrapped(
+      f'no pictures of {", ".join(missing)}: no prepared subset has all their'
+      ' classes'
     )
   return 0

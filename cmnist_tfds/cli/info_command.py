@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cli import arguments
+from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.dataset_files import DATASET, SAMPLE
 from cmnist_tfds.evaluate import difficulty
 from cmnist_tfds.load import prepared
@@ -73,9 +73,9 @@ def run(args: argparse.Namespace) -> int:
   _print_classes(subset, counts)
   for source in described.sources:
     print(f'\n{source.key}: {source.title}, {source.homepage}')
-    print(f'  licence: {source.license}')
+    terminal.print_wrapped(f'licence: {source.license}', indent=2)
     for issue in source.known_issues:
-      print(f'  known issue: {issue}')
+      terminal.print_wrapped(f'known issue: {issue}', indent=2)
   print(f'\nWhat to cite: cmnist info {subset.name} --bibtex')
   return 0
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import pathlib
 import sysconfig
 from typing import TYPE_CHECKING
@@ -41,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     folder, alternative='use the Python of a virtual environment'
   ):
     if args.undo:
-      for file in (hook, module):
+      compiled = importlib.util.cache_from_source(str(module))
+      for file in (hook, module, pathlib.Path(compiled)):
         file.unlink(missing_ok=True)
       print(f'{folder}: programs no longer find the datasets by themselves.')
       return 0

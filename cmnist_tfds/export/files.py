@@ -14,6 +14,7 @@ import numpy as np
 
 from cmnist_tfds import atomic
 from cmnist_tfds.cache import store
+from cmnist_tfds.dataset_files import SAMPLE
 from cmnist_tfds.export.batches import in_batches
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.open_subset import Opened
@@ -40,8 +41,9 @@ def export_files(
       'png': `<split>/<label>-<class name>/<number>.png`, the layout of
       ImageNet; the folders sort by label. `classes.txt` lists the class names.
       'idx': the four files of MNIST with their usual names, not compressed.
-      'npz': `CMNIST-<name>.npz` with x_train, y_train, x_test and y_test, as in
-      `keras.datasets`, and class_names.
+      'npz': `CMNIST-<name>.npz`, of the sample `cmnist_sample-<name>.npz`, with
+      x_train, y_train, x_test and y_test, as in `keras.datasets`, and
+      class_names.
       'csv': the layout of the published generator: the images, and for each
       split `<split>.csv` with the columns file, label, decoded_label (the class
       name) and source.
@@ -164,7 +166,9 @@ def _write_npz(opened: Opened, folder: pathlib.Path) -> None:
 
 
 def _npz_name(opened: Opened) -> str:
-  return f'{opened.subset.title}.npz'
+  # The file may be copied away from the folder that says what it holds.
+  dataset = SAMPLE if opened.dataset == SAMPLE else 'CMNIST'
+  return f'{dataset}-{opened.subset.name}.npz'
 
 
 FORMATS: dict[str, Callable[[Opened, pathlib.Path], None]] = {
