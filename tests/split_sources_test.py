@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import pickle
@@ -307,6 +308,17 @@ def test_unverified_files_are_kept_by_their_content(locations, origin_dir):
   TOY.write(origin_dir)
   (raw,) = open_raw(ONE, 'train', locations)
   assert_whole(raw, TOY, 'train')
+
+
+def test_unverified_files_are_those_of_their_declaration(locations, origin_dir):
+  write_other(origin_dir, 5)
+  keys = set()
+  for declared in ('a', 'b'):
+    source = dataclasses.replace(TOY.source, digest=declared)
+    subset = Subset('1-T', ((source, (0, 1)),))
+    (raw,) = open_raw(subset, 'train', locations, allow_unverified=True)
+    keys.add(raw.key)
+  assert len(keys) == len(store.entries('arrays')) == 2
 
 
 def test_fewer_unverified_examples(locations, origin_dir):

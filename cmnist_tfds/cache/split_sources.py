@@ -332,7 +332,9 @@ def _open(
         found = prints[0]
         if len(prints) > 1:
           found = hashlib.sha256(' '.join(prints).encode()).hexdigest()
-        key = f'unverified {source.key} {split}: {found}'
+        # What an extension declares may change while its pixels stay the same.
+        declared = f'{source.digest} ' if source.digest else ''
+        key = f'unverified {source.key} {split}: {declared}{found}'
         if source.layout not in PAIRS:
           read = functools.partial(_reread, read, prints)
     opened.append((key, keep(_Item(source, split, key), read)))
