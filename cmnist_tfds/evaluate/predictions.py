@@ -31,6 +31,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -389,7 +390,8 @@ def draw_of_examples(checked: Predictions) -> int:
   Raises:
     PredictionsError: If their runs are of training sets with other examples.
   """
-  draws = {*(checked.draws or (0,))} if checked.split != 'test' else {0}
+  of_test = re.fullmatch(r'test(\[[^][]*\])?', checked.split)
+  draws = {0} if of_test else {*(checked.draws or (0,))}
   if len(draws) > 1:
     raise PredictionsError(
       f'expected one draw, because each draw has another {checked.split} split,'
