@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
   if not args.sample:
     print(hub.licences(selected), flush=True)
   hub.publish(published, args.output)
-  print(f'{args.output}: {", ".join(subset.name for subset in selected)}')
+  noun = 'subset' if len(selected) == 1 else 'subsets'
+  print(f'{args.output}: {len(selected)} {noun}')
   if not args.sample:
     print(
       'Before you share this, check the licence of each source; the dataset card'
