@@ -700,7 +700,8 @@ def _split_reduction(name: str) -> tuple[str, str]:
   if full:
     return full, digits if _PER_CLASS.fullmatch(digits) else ''
   match = re.fullmatch(f'(.+?)[^a-z0-9]*({_PER_CLASS.pattern})', text)
-  if match and _same_letters(match[1], known):
+  # With extensions, too many letters before a K49 would have such a reading.
+  if match and _same_letters(match[1], sources_lib.SOURCES):
     return match[1], match[2]
   return text, ''
 
