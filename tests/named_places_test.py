@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import tensorflow_datasets as tfds
 
@@ -10,6 +12,7 @@ from cmnist_tfds import cli
 from cmnist_tfds.datasets.get_builder import get_builder
 from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.origin import named_places
+from cmnist_tfds.sources import source
 from cmnist_tfds.subsets import subset
 
 
@@ -33,6 +36,15 @@ def test_what_a_folder_without_use_has_is_told(tmp_path):
   (tmp_path / 'fashion_mnist.tar.xz').touch()
   with pytest.raises(OriginFileError, match=r'but fashion_mnist\.tar\.xz\. '):
     named_places.check(str(tmp_path), None)
+
+
+@pytest.mark.parametrize(
+  ('key', 'example'),
+  [('K49', 'kuzushiji49/k49-train-imgs.npz'), ('Hy', 'hasyv2/HASYv2.tar.bz2')],
+)
+def test_a_file_that_is_wanted_is_the_example(key, example, tmp_path):
+  with pytest.raises(OriginFileError, match=re.escape(f'{tmp_path}/{example}')):
+    named_places.check(str(tmp_path), None, [source(key)])
 
 
 def test_one_file_of_any_source_is_of_use(tmp_path):

@@ -29,19 +29,21 @@ def check(
   Args:
     manual_dir: The manual folder if the user has named one.
     mirror: The user's mirror.
-    sources: Sources whose files are of use, besides those of the paper.
+    sources: Sources whose files are wanted. Those of other sources of the paper
+      are of use as well.
 
   Raises:
     NamedPlaceError: If a mirror is no address, or a folder does not exist or
       holds no origin file.
   """
-  wanted = dict.fromkeys([*SOURCES, *sources])
+  named = [*sources]
+  wanted = dict.fromkeys([*SOURCES, *named])
   folders: dict[str, pathlib.Path] = {}
   if manual_dir:
     folders['manual_dir'] = paths.expanded(manual_dir)
-  named = mirror_address.parse(mirror) if mirror else None
-  if isinstance(named, pathlib.Path):
-    folders['mirror'] = named
+  address = mirror_address.parse(mirror) if mirror else None
+  if isinstance(address, pathlib.Path):
+    folders['mirror'] = address
   for name, folder in folders.items():
     if not folder.is_dir():
       what = 'is no folder' if folder.exists() else 'does not exist'
@@ -50,12 +52,13 @@ def check(
       )
     if not any(_holds(folder, source) for source in wanted):
       found = [path.name for path in packings.files_below(folder)]
+      file = next(iter([*named, *SOURCES][0].origin_files))
+      likely = folder / (file.archive or file).path
       raise NamedPlaceError(
         f'the {name} {folder} holds no origin file, but'
         f' {", ".join(found[:_FEW]) or "nothing"}. Expected, for example,'
-        f' {folder / "fashion_mnist/train-images-idx3-ubyte.gz"}. Put files'
-        ' there, unpack archives that are there, correct the path, or leave it'
-        ' out'
+        f' {likely}. Put files there, unpack archives that are there, correct'
+        ' the path, or leave it out'
       )
 
 
