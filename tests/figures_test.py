@@ -246,6 +246,8 @@ def _draw_without_installed_fonts(path, text):
 def test_every_class_name_is_drawn_without_installed_fonts(tmp_path):
   keys = [s.key for s in SOURCES]
   keys += [r.source.key for r in registry.registry().registered]
+  # A thousand kanji would make the font many times as large.
+  keys.remove('Kk')
   names = [c.name for key in keys for c in subsets.subset(f'1-{key}').classes]
   text = ''.join(sorted(set(''.join(names))))
   assert {*'あ೦০०౦'} < set(text)

@@ -562,7 +562,7 @@ def test_list_shows_sources_with_their_owners(letters, capsys, monkeypatch):
   assert status == 1
   assert 'no.toml: cannot be read: No such file' in err
   rows = {line.split()[0]: line for line in out.splitlines()}
-  assert len(rows) == 1 + 11 + 8 + 1
+  assert len(rows) == 1 + 11 + 9 + 1
   assert 'the paper' in rows['K49']
   assert 'cmnist_tfds (mnist.toml)' in rows['Mn']
   assert str(letters / 'letters.toml') in rows['Xy']
