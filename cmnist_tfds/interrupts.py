@@ -8,8 +8,10 @@ itself, whoever ends it.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
+import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,6 +22,9 @@ _TERMINATING = tuple(
   if hasattr(signal, name)
 )
 _INTERRUPTING = (signal.SIGINT, *_TERMINATING)
+
+# Seconds after which a signal that came at a bad moment comes again.
+_SOON = 0.01
 
 
 def exit_status(interrupted: KeyboardInterrupt) -> int:
@@ -39,16 +44,29 @@ def terminations_interrupt() -> Iterator[None]:
   """
   interrupted = False
 
-  def interrupt(number: int, frame: object) -> None:
+  def interrupt(number: int, frame: types.FrameType | None) -> None:
     nonlocal interrupted
-    del frame
     # Later ones must not disturb the cleaning up.
-    if not interrupted:
-      interrupted = True
-      raise KeyboardInterrupt(number)
+    if interrupted:
+      return
+    if _is_finalizing(frame):
+      # Python ignores what a finalizer raises, so the signal comes again.
+      threading.Timer(_SOON, os.kill, [os.getpid(), number]).start()
+      return
+    interrupted = True
+    raise KeyboardInterrupt(number)
 
   with handling(_TERMINATING, interrupt, only_default=True):
     yield
+
+
+def _is_finalizing(frame: types.FrameType | None) -> bool:
+  """Returns whether a frame belongs to the finalizer of an object."""
+  while frame is not None:
+    if frame.f_code.co_name == '__del__':
+      return True
+    frame = frame.f_back
+  return False
 
 
 @contextlib.contextmanager

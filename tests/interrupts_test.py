@@ -156,6 +156,22 @@ def test_handlers_are_put_back():
   assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_a_signal_while_an_object_is_finalized_is_not_lost(capfd):
+  class Finalized:
+    def __del__(self):
+      os.kill(os.getpid(), signal.SIGTERM)
+      time.sleep(0.01)  # The handler runs here.
+
+  with (
+    pytest.raises(KeyboardInterrupt) as raised,
+    interrupts.terminations_interrupt(),
+  ):
+    Finalized()
+    time.sleep(10)
+  assert interrupts.exit_status(raised.value) == 143
+  assert capfd.readouterr().err == ''
+
+
 def test_interrupts_are_deferred():
   done = False
   with pytest.raises(KeyboardInterrupt), interrupts.deferred():
