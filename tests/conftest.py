@@ -8,11 +8,15 @@ import os
 import pathlib
 import tempfile
 
+import hypothesis
 import preparing
 import pytest
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
+# A busy machine is no fault.
+hypothesis.settings.register_profile('no deadline', deadline=None)
+hypothesis.settings.load_profile('no deadline')
 
 # What tests count: how it is called in the summary.
 _COUNTED = {

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
@@ -38,7 +38,6 @@ def smooth_images(seed, count):
   return np.cumsum(np.cumsum(steps, 1), 2).astype(np.uint8)
 
 
-@settings(deadline=None)  # TensorFlow's first call takes long.
 @given(IMAGES)
 def test_tensorflow_decodes_what_is_encoded(images):
   decoded = [tf.io.decode_png(p, channels=1) for p in png.encode(images)]

@@ -37,7 +37,7 @@ ROWS = st.none() | st.lists(
 ).map(sorted)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.data())
 def test_records_are_examples_in_frames(data):
   sources = [

@@ -9,7 +9,7 @@ import google_crc32c
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cmnist_tfds import errors
@@ -33,7 +33,6 @@ def by_tensorflow(path, records):
       writer.write(record)
 
 
-@settings(deadline=None)  # TensorFlow's first call takes long.
 @given(RECORDS)
 def test_files_are_those_of_tensorflow(records):
   with tempfile.TemporaryDirectory() as folder:
