@@ -115,6 +115,12 @@ def test_wrong_usage(capsys, argv):
   assert _run(capsys, 'baseline', 'net', *argv)[0] == 2
 
 
+def test_a_subset_without_training_images_is_refused(baseline):
+  status, _, err = baseline('2-FKd-r-5', '1-Dg')
+  assert status == 1
+  assert 'CMNIST-1-Dg has no training images' in err
+
+
 def test_without_pytorch_its_extra_is_named(baseline, monkeypatch):
   for module in ('networks', 'training'):
     monkeypatch.delitem(

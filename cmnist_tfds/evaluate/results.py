@@ -289,7 +289,8 @@ def _check_has_train(subset: Subset) -> None:
   # Dig-MNIST, and sources like it, have test images alone.
   if not any(source.min_train_per_class for source in subset.sources):
     raise PredictionsError(
-      f'{subset.title} has no training images, and so no nearest neighbours'
+      f'{subset.title} has no training images to learn from. Name a subset with'
+      ' another source.'
     )
 
 
@@ -433,10 +434,13 @@ def network_results(
 
   Raises:
     MissingExtraError: If PyTorch cannot be imported.
-    PredictionsError: If a file of the folder is in the way.
+    PredictionsError: If a file of the folder is in the way, or a subset has no
+      training images.
     PreparationError: If the file of weights does not fit, a training set is too
       small for the protocol, or a result cannot be written.
   """
+  for subset in selected:
+    _check_has_train(subset)
   # Only networks need PyTorch.
   from cmnist_tfds.evaluate import networks, training
 
