@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from command_line import run as _run
 
 import cmnist_tfds
 from cmnist_tfds import cli, origin, subsets
@@ -181,16 +182,6 @@ def data_dir(tmp_path_factory) -> pathlib.Path:
   arguments = ['build', *names, '--sample', '--data_dir', str(folder)]
   assert cli.main(arguments) == 0
   return folder
-
-
-def _run(capsys, *argv):
-  try:
-    status = cli.main([str(arg) for arg in argv])
-  except SystemExit as stopped:
-    status = stopped.code
-  printed = capsys.readouterr()
-  assert 'Traceback' not in printed.err
-  return status, printed.out, printed.err
 
 
 @pytest.mark.parametrize('name', ['F', '1-F', '2-FKd'])

@@ -10,6 +10,7 @@ import re
 import numpy as np
 import pytest
 import synthetic
+from command_line import run as _run
 from sklearn import neighbors as sklearn_neighbors
 
 from cmnist_tfds import cli, subsets
@@ -288,16 +289,6 @@ def data_dir(tmp_path_factory):
   arguments = ['build', *names, '--sample', '--data_dir', str(folder)]
   assert cli.main(arguments) == 0
   return folder
-
-
-def _run(capsys, *argv):
-  try:
-    status = cli.main([str(arg) for arg in argv])
-  except SystemExit as stopped:
-    status = stopped.code
-  printed = capsys.readouterr()
-  assert 'Traceback' not in printed.err
-  return status, printed.out, printed.err
 
 
 def test_the_command_writes_results_that_evaluate_agrees_with(

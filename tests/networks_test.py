@@ -8,8 +8,9 @@ import sys
 
 import numpy as np
 import pytest
+from command_line import run as _run
 
-from cmnist_tfds import cli, subsets
+from cmnist_tfds import subsets
 from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.evaluate import predictions, protocols
 from cmnist_tfds.evaluate.protocols import PAPER, RANGE_STEPS, STEPS
@@ -66,16 +67,6 @@ def test_results_tell_how_they_were_made():
 
 
 # The command -----------------------------------------------------------------
-
-
-def _run(capsys, *argv):
-  try:
-    status = cli.main([str(arg) for arg in argv])
-  except SystemExit as stopped:
-    status = stopped.code
-  printed = capsys.readouterr()
-  assert 'Traceback' not in printed.err
-  return status, printed.out, printed.err
 
 
 @pytest.fixture(scope='module')

@@ -14,9 +14,10 @@ import subprocess
 import sys
 
 import pytest
+from command_line import run as _run
 
 import cmnist_tfds
-from cmnist_tfds import cli, subsets
+from cmnist_tfds import subsets
 from cmnist_tfds.figures import pictures
 from cmnist_tfds.sources import SOURCES
 
@@ -26,16 +27,6 @@ _PROGRAMS = pathlib.Path(__file__).with_name('programs')
 @pytest.fixture(autouse=True)
 def _count(record_property):
   record_property('surroundings', 'survived')
-
-
-def _run(capsys, *argv):
-  """Runs the command line; returns status, what it printed, and its errors."""
-  try:
-    status = cli.main([str(arg) for arg in argv])
-  except SystemExit as stopped:
-    status = stopped.code
-  printed = capsys.readouterr()
-  return status, printed.out, printed.err
 
 
 def _lines(err):
