@@ -4,7 +4,7 @@
 import setuptools
 
 # checksums/ and dummy_data/ stand at the top level of the repository and are
-# folders of the installed package; `cmnist_tfds.resources` finds them in both.
+# folders of the installed package; `cmnist_tfds.system.resources` finds them in both.
 _BESIDE = ('checksums', 'dummy_data')
 
 setuptools.setup(
@@ -16,7 +16,7 @@ setuptools.setup(
   package_data={
     'cmnist_tfds': ['py.typed'],
     'cmnist_tfds.sources': ['*.toml', 'extensions/*.toml'],
-    'cmnist_tfds.evaluate': ['*.tsv'],
+    'cmnist_tfds.scoring': ['*.tsv'],
     'cmnist_tfds.catalog': ['static/*', 'templates/*'],
     'cmnist_tfds.figures': ['*.woff', '*.txt'],
     'cmnist_tfds.tfds_pr': ['templates/*'],

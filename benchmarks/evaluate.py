@@ -81,7 +81,7 @@ def _score(scratch: pathlib.Path) -> None:
   import numpy as np
 
   from cmnist_tfds import subsets
-  from cmnist_tfds.evaluate import evaluation, predictions
+  from cmnist_tfds.scoring import evaluation, predictions
 
   rng = np.random.default_rng(0)
   labels = rng.integers(0, 131, _PREDICTIONS)
@@ -101,12 +101,12 @@ def _cases(
   from cmnist_tfds import subsets
   from cmnist_tfds.build import Options, build
   from cmnist_tfds.cache import store
-  from cmnist_tfds.evaluate import (
+  from cmnist_tfds.load.open_subset import Opened, open_subset
+  from cmnist_tfds.scoring import (
     duplicates,
     nearest_neighbors,
     results,
   )
-  from cmnist_tfds.load.open_subset import Opened, open_subset
   from cmnist_tfds.sources import Source
 
   subset = subsets.subset(args.name)

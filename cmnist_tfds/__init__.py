@@ -12,15 +12,18 @@ Neither TensorFlow nor TensorFlow Datasets is imported before it is needed.
 
 from __future__ import annotations
 
-import importlib
 import logging
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import wrapt
 
-from cmnist_tfds import streams
-from cmnist_tfds.errors import (
+from cmnist_tfds.load.numpy_arrays import load_data, training_rows
+from cmnist_tfds.load.tf_data import as_batches
+from cmnist_tfds.scoring.evaluation import evaluate
+from cmnist_tfds.scoring.predictions import save_predictions
+from cmnist_tfds.subsets import Subset, SubsetClass, subset
+from cmnist_tfds.system import streams
+from cmnist_tfds.system.errors import (
   CmnistError,
   MemoryShortageError,
   OriginFileError,
@@ -29,11 +32,6 @@ from cmnist_tfds.errors import (
   SplitError,
   SubsetNameError,
 )
-from cmnist_tfds.evaluate.evaluation import evaluate
-from cmnist_tfds.evaluate.predictions import save_predictions
-from cmnist_tfds.load.numpy_arrays import load_data, training_rows
-from cmnist_tfds.load.tf_data import as_batches
-from cmnist_tfds.subsets import Subset, SubsetClass, subset
 
 __all__ = [
   'CmnistError',
@@ -59,15 +57,6 @@ logging.getLogger(__name__).addFilter(streams.passes_log)
 
 def __dir__() -> list[str]:
   return [*__all__, '__version__']
-
-
-if not TYPE_CHECKING:
-
-  def __getattr__(name: str) -> ModuleType:
-    """Imports the deprecated `cmnist_tfds.read` when it is first used."""
-    if name == 'read':
-      return importlib.import_module(f'{__name__}.{name}')
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 @wrapt.when_imported('tensorflow_datasets')

@@ -17,18 +17,18 @@ import time
 from collections.abc import Iterator, Sequence
 from multiprocessing import connection
 
-from cmnist_tfds import interrupts, paths, streams
-from cmnist_tfds.disk_errors import format_size
-from cmnist_tfds.errors import (
+from cmnist_tfds.load import prepared
+from cmnist_tfds.origin import mirror_of_user, missing_files
+from cmnist_tfds.origin.limits import Limits
+from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import interrupts, paths, streams
+from cmnist_tfds.system.disk_errors import format_size
+from cmnist_tfds.system.errors import (
   CmnistError,
   NamedPlaceError,
   OriginFileError,
   PreparationError,
 )
-from cmnist_tfds.load import prepared
-from cmnist_tfds.origin import mirror_of_user, missing_files
-from cmnist_tfds.origin.limits import Limits
-from cmnist_tfds.subsets import Subset
 
 # The average size of an example on disk, over all subsets.
 _BYTES_PER_EXAMPLE = 450

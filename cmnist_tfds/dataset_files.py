@@ -18,11 +18,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.disk_errors import file_size
-from cmnist_tfds.errors import OutdatedError, PreparationError
 from cmnist_tfds.origin import Proof
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system.disk_errors import file_size
+from cmnist_tfds.system.errors import OutdatedError, PreparationError
 
 DATASET = 'cmnist'
 SAMPLE = 'cmnist_sample'

@@ -8,10 +8,11 @@ import functools
 
 import numpy as np
 
-from cmnist_tfds import origin, resources
+from cmnist_tfds import origin
 from cmnist_tfds.origin import load_split
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import resources
 
 LICENSE = 'Apache-2.0'
 NOTICE = (

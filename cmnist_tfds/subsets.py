@@ -29,8 +29,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cmnist_tfds import sources as sources_lib
-from cmnist_tfds.errors import SubsetNameError
 from cmnist_tfds.sources import Source, registry
+from cmnist_tfds.system.errors import SubsetNameError
 
 if TYPE_CHECKING:
   import numpy as np

@@ -17,8 +17,9 @@ import itertools
 import pathlib
 from collections.abc import Iterator
 
-from cmnist_tfds import resources, sources, subsets
-from cmnist_tfds.evaluate import difficulty, report, results
+from cmnist_tfds import sources, subsets
+from cmnist_tfds.scoring import difficulty, report, results
+from cmnist_tfds.system import resources
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _RESULTS = _REPOSITORY / 'results'

@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from cmnist_tfds import atomic
-from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.system import atomic
+from cmnist_tfds.system.errors import PreparationError
 
 _MINE = 'years of work'
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import cmnist_tfds
-from cmnist_tfds import errors
+from cmnist_tfds.system import errors
 
 FEATURES = ('image', 'label', 'source', 'source_label')
 

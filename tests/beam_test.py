@@ -20,7 +20,7 @@ import tensorflow_datasets as tfds
 from cmnist_tfds import subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.datasets.get_builder import get_builder
-from cmnist_tfds.errors import MissingExtraError, PreparationError
+from cmnist_tfds.system.errors import MissingExtraError, PreparationError
 
 _PROCESSES = (
   '--direct_running_mode=multi_processing',

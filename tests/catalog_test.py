@@ -24,10 +24,10 @@ import running
 from cmnist_tfds import cli, subsets
 from cmnist_tfds.catalog import characters, site, snippets
 from cmnist_tfds.catalog.gallery import Gallery
-from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.figures import similarity
 from cmnist_tfds.figures.histogram import Counts
 from cmnist_tfds.sources import SOURCES
+from cmnist_tfds.system.errors import PreparationError
 
 _DOCS = pathlib.Path(__file__).resolve().parent.parent / 'docs'
 

@@ -481,7 +481,7 @@ def test_version(capsys):
 _COMMANDS = (
   *('list', 'info', 'build', 'show', 'verify', 'mirror', 'cache', 'export'),
   *('evaluate', 'compare', 'baseline', 'audit', 'catalog'),
-  *('croissant', 'publish', 'register', 'tfds-pr', 'source'),
+  *('croissant', 'publish', 'tfds-pr', 'source'),
 )
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import tensorflow_datasets as tfds
 
 import cmnist_tfds  # noqa: F401
-from cmnist_tfds import build, origin, resources, subsets
+from cmnist_tfds import build, origin, subsets
+from cmnist_tfds.system import resources
 
 
 def test_tfds_finds_the_collection():

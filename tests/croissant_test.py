@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from cmnist_tfds import cli, subsets
-from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.export import croissant
 from cmnist_tfds.load.prepared import find_prepared
 from cmnist_tfds.sources import SOURCES
+from cmnist_tfds.system.errors import PreparationError
 
 mlc = pytest.importorskip('mlcroissant')
 

@@ -16,7 +16,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 import cmnist_tfds
-from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.system.errors import PreparationError
 
 _NAME = 'X-12-r-1'
 _PROGRAMS = pathlib.Path(__file__).parent / 'programs'

@@ -16,10 +16,11 @@ import tensorflow_datasets as tfds
 from etils.epath import gpath
 
 import cmnist_tfds
-from cmnist_tfds import build, cli, paths, subsets
+from cmnist_tfds import build, cli, subsets
 from cmnist_tfds.datasets.get_builder import get_builder
-from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.load import prepared
+from cmnist_tfds.system import paths
+from cmnist_tfds.system.errors import PreparationError
 
 _SUBSET = subsets.subset('X-12')
 _INSIDE = 'cmnist_sample/X-12/1.0.0/dataset_info.json'

@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from cmnist_tfds import origin, resources, subsets
+from cmnist_tfds import origin, subsets
 from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
 from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
-from cmnist_tfds.errors import (
+from cmnist_tfds.origin import locations
+from cmnist_tfds.sources import SOURCES
+from cmnist_tfds.system import resources
+from cmnist_tfds.system.errors import (
   OriginFileError,
   PreparationError,
   SubsetNameError,
 )
-from cmnist_tfds.origin import locations
-from cmnist_tfds.sources import SOURCES
 
 _SAMPLE = resources.folder('dummy_data')
 

@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from cmnist_tfds import subsets
-from cmnist_tfds.errors import DeclarationError
 from cmnist_tfds.sources import SOURCES, declaration
+from cmnist_tfds.system.errors import DeclarationError
 
 if sys.version_info >= (3, 11):
   import tomllib

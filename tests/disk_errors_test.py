@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.errors import OriginFileError, PreparationError
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.errors import OriginFileError, PreparationError
 
 
 def _raise(number):

@@ -19,8 +19,8 @@ import tensorflow_datasets as tfds
 
 from cmnist_tfds import origin
 from cmnist_tfds.datasets import download_manager
-from cmnist_tfds.errors import OriginFileError, PreparationError
 from cmnist_tfds.origin import limits
+from cmnist_tfds.system.errors import OriginFileError, PreparationError
 
 LIMITS = limits.Limits(silence=5.0, attempts=2, pause=0.01)
 IMAGES = 'toy/train-images.gz'

@@ -15,10 +15,10 @@ from command_line import run as _run
 import cmnist_tfds
 from cmnist_tfds import cli, origin, subsets
 from cmnist_tfds import sources as sources_lib
-from cmnist_tfds.errors import PredictionsError
-from cmnist_tfds.evaluate import duplicates, predictions
-from cmnist_tfds.evaluate.duplicates import AuditedImages
 from cmnist_tfds.load.open_subset import open_subset
+from cmnist_tfds.scoring import duplicates, predictions
+from cmnist_tfds.scoring.duplicates import AuditedImages
+from cmnist_tfds.system.errors import PredictionsError
 
 
 def _parts(train, test, key='F'):
@@ -207,7 +207,7 @@ def test_the_command_lists_pairs_by_their_rows(
           sources_lib.source(key),
           split,
           origin.Locations(
-            manual_dir=cmnist_tfds.resources.folder('dummy_data')
+            manual_dir=cmnist_tfds.system.resources.folder('dummy_data')
           ),
           allow_unverified=True,
         )

@@ -11,7 +11,7 @@ import running
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cli.list_command import imbalance
-from cmnist_tfds.evaluate import predictions, results
+from cmnist_tfds.scoring import predictions, results
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _TEXT = (_REPOSITORY / 'docs/evaluating.md').read_text('utf-8')

@@ -13,16 +13,16 @@ from sklearn import metrics
 
 import cmnist_tfds
 from cmnist_tfds import cli, subsets
-from cmnist_tfds.errors import PredictionsError
-from cmnist_tfds.evaluate import (
+from cmnist_tfds.figures import confusion_matrix, svg
+from cmnist_tfds.figures.drawing import LIGHT
+from cmnist_tfds.load.open_subset import open_subset
+from cmnist_tfds.scoring import (
   comparison,
   evaluation,
   predictions,
   report,
 )
-from cmnist_tfds.figures import confusion_matrix, svg
-from cmnist_tfds.figures.drawing import LIGHT
-from cmnist_tfds.load.open_subset import open_subset
+from cmnist_tfds.system.errors import PredictionsError
 
 # Its classes are of very different sizes: 62 and 10 and 49 of them.
 _SUBSET = subsets.subset('3-EcFK49')

@@ -11,8 +11,8 @@ import tensorflow_datasets as tfds
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.formats import example, png
+from cmnist_tfds.system.errors import PreparationError
 
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 300)
 

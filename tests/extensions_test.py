@@ -17,10 +17,10 @@ from PIL import Image
 
 import cmnist_tfds
 from cmnist_tfds import subsets
-from cmnist_tfds.errors import OriginFileError, PredictionsError
-from cmnist_tfds.evaluate import results
 from cmnist_tfds.origin import Locations, Proof, audit, load_split
+from cmnist_tfds.scoring import results
 from cmnist_tfds.sources import registry, source
+from cmnist_tfds.system.errors import OriginFileError, PredictionsError
 
 _PACKAGE = pathlib.Path(cmnist_tfds.__file__).parent.parent
 _KEYS = ['Bn', 'Dv', 'Te', 'Dg', 'Hy', 'Kk', 'Mn', 'Qm', 'Qd']

@@ -19,8 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageFont
 
-from cmnist_tfds import cli, origin, resources, subsets
-from cmnist_tfds.errors import PreparationError
+from cmnist_tfds import cli, origin, subsets
 from cmnist_tfds.figures import (
   histogram,
   montage,
@@ -32,6 +31,8 @@ from cmnist_tfds.figures import (
 )
 from cmnist_tfds.figures.drawing import DARK, LIGHT, Drawing, Text, Tile
 from cmnist_tfds.sources import SOURCES, registry
+from cmnist_tfds.system import resources
+from cmnist_tfds.system.errors import PreparationError
 
 _PROGRAMS = pathlib.Path(__file__).parent / 'programs'
 _SVG = '{http://www.w3.org/2000/svg}'

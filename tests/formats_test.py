@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import idx_npz
+from cmnist_tfds.system.errors import OriginFileError
 
 _ARRAY = np.arange(3 * 28 * 28, dtype=np.uint8).reshape(3, 28, 28)
 

@@ -16,13 +16,13 @@ import cmnist_tfds
 from cmnist_tfds import subsets
 from cmnist_tfds.cache import split_sources
 from cmnist_tfds.cache.shuffle_order import shuffle_order
-from cmnist_tfds.errors import PredictionsError, SplitError
-from cmnist_tfds.evaluate.comparison import compare_files
 from cmnist_tfds.load import draws, hold_out
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.origin import Locations
+from cmnist_tfds.scoring.comparison import compare_files
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system.errors import PredictionsError, SplitError
 
 _DUMMY_DATA = pathlib.Path(__file__).resolve().parent.parent / 'dummy_data'
 _SPLITS = ('validation', 'fit', 'validation[:50%]', 'fit[10:20]+test')

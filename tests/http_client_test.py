@@ -25,10 +25,10 @@ import tensorflow_datasets as tfds
 
 from cmnist_tfds import origin
 from cmnist_tfds.datasets import download_manager
-from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.origin import http_client, locations
 from cmnist_tfds.origin import limits as limits_lib
 from cmnist_tfds.sources import SOURCES
+from cmnist_tfds.system.errors import OriginFileError
 
 LIMITS = limits_lib.Limits(
   silence=1.0, attempts=2, pause=0.01, slowest=30.0, window=0.8

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from cmnist_tfds import interrupts
+from cmnist_tfds.system import interrupts
 
 _BUILD = ['build', '--all', '--sample', '--jobs', '2']
 

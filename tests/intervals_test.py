@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from cmnist_tfds import subsets
-from cmnist_tfds.evaluate import intervals
+from cmnist_tfds.scoring import intervals
 
 # Simulated test sets. With so many, a coverage of .95 is seen as .943 to .957.
 _TIMES = 4000

@@ -14,7 +14,8 @@ import sys
 import pytest
 import synthetic
 
-from cmnist_tfds import atomic, cli
+from cmnist_tfds import cli
+from cmnist_tfds.system import atomic
 
 pytest.importorskip('mlcroissant')
 pytest.importorskip('jinja2')

@@ -14,10 +14,10 @@ import pytest
 
 from cmnist_tfds import origin, subsets
 from cmnist_tfds.cache import split_sources, store
-from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import png
 from cmnist_tfds.origin import draft, load_split
 from cmnist_tfds.sources import SPLITS
+from cmnist_tfds.system.errors import OriginFileError
 
 _PROGRAM = pathlib.Path(__file__).with_name('programs') / 'encode_killed.py'
 

@@ -13,7 +13,6 @@ import zipfile
 import numpy as np
 import pytest
 
-from cmnist_tfds.errors import DeclarationError, OriginFileError
 from cmnist_tfds.origin import (
   Locations,
   Proof,
@@ -24,6 +23,7 @@ from cmnist_tfds.origin import (
 )
 from cmnist_tfds.origin.conversion import convert
 from cmnist_tfds.sources import declaration, tables
+from cmnist_tfds.system.errors import DeclarationError, OriginFileError
 
 Image = pytest.importorskip('PIL.Image')
 

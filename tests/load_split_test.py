@@ -14,7 +14,6 @@ import pytest
 import synthetic
 
 from cmnist_tfds import origin
-from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.origin import (
   Locations,
   Proof,
@@ -23,6 +22,7 @@ from cmnist_tfds.origin import (
   verification,
 )
 from cmnist_tfds.sources import SOURCES
+from cmnist_tfds.system.errors import OriginFileError
 
 TRAIN_IMAGES = 'toy/train-images.gz'
 TRAIN_LABELS = 'toy/train-labels.gz'

@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.locks import lock
+from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.locks import lock
 
 _not_as_root = pytest.mark.skipif(
   os.geteuid() == 0, reason='the superuser may write to every folder'

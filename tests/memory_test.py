@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import cmnist_tfds
-from cmnist_tfds import errors, process_limits
 from cmnist_tfds.load import memory
+from cmnist_tfds.system import errors, process_limits
 
 
 def leave(monkeypatch, num_bytes):
@@ -42,7 +42,7 @@ def test_a_limit_of_the_process_counts(sample_dir):
   code = f"""
 import resource, sys
 import cmnist_tfds
-from cmnist_tfds import process_limits
+from cmnist_tfds.system import process_limits
 def load():
   return cmnist_tfds.load_data('X-12', data_dir={str(sample_dir)!r}, sample=True)
 load()
@@ -51,7 +51,7 @@ resource.setrlimit(resource.RLIMIT_AS, (size + 1_000_000,) * 2)
 assert process_limits.free_memory() <= 1_000_000
 try:
   load()
-except cmnist_tfds.errors.MemoryShortageError as error:
+except cmnist_tfds.system.errors.MemoryShortageError as error:
   print(error)
 """
   done = subprocess.run(

@@ -5,8 +5,8 @@ import pathlib
 
 import pytest
 
-from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.origin import mirror_address
+from cmnist_tfds.system.errors import OriginFileError
 
 
 @pytest.mark.parametrize(

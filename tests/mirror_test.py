@@ -9,8 +9,8 @@ import pytest
 import synthetic
 
 from cmnist_tfds import origin
-from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.origin import Locations, http_client, limits, mirror
+from cmnist_tfds.system.errors import OriginFileError
 
 _PART = 'toy/.cmnist_tfds.train-images.gz.part'
 LIMITS = limits.Limits(silence=1.0, attempts=2, pause=0.01)

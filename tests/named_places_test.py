@@ -10,10 +10,10 @@ import tensorflow_datasets as tfds
 
 from cmnist_tfds import cli
 from cmnist_tfds.datasets.get_builder import get_builder
-from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.origin import named_places
 from cmnist_tfds.sources import source
 from cmnist_tfds.subsets import subset
+from cmnist_tfds.system.errors import OriginFileError
 
 
 @pytest.mark.parametrize('kind', ['manual_dir', 'mirror'])

@@ -16,10 +16,10 @@ from sklearn import neighbors as sklearn_neighbors
 from cmnist_tfds import cli, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.cache.shuffle_order import shuffle_order
-from cmnist_tfds.errors import SplitError
-from cmnist_tfds.evaluate import nearest_neighbors, predictions, results
-from cmnist_tfds.evaluate.nearest_neighbors import Neighbors
 from cmnist_tfds.load.open_subset import open_subset
+from cmnist_tfds.scoring import nearest_neighbors, predictions, results
+from cmnist_tfds.scoring.nearest_neighbors import Neighbors
+from cmnist_tfds.system.errors import SplitError
 
 
 class _Opened:

@@ -11,10 +11,10 @@ import pytest
 from command_line import run as _run
 
 from cmnist_tfds import subsets
-from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.evaluate import predictions, protocols
-from cmnist_tfds.evaluate.protocols import PAPER, RANGE_STEPS, STEPS
 from cmnist_tfds.load.open_subset import open_or_prepare
+from cmnist_tfds.scoring import predictions, protocols
+from cmnist_tfds.scoring.protocols import PAPER, RANGE_STEPS, STEPS
+from cmnist_tfds.system.errors import PreparationError
 
 # Settings, without PyTorch ---------------------------------------------------
 
@@ -115,7 +115,7 @@ def test_a_subset_without_training_images_is_refused(baseline):
 def test_without_pytorch_its_extra_is_named(baseline, monkeypatch):
   for module in ('networks', 'training'):
     monkeypatch.delitem(
-      sys.modules, f'cmnist_tfds.evaluate.{module}', raising=False
+      sys.modules, f'cmnist_tfds.scoring.{module}', raising=False
     )
   monkeypatch.setitem(sys.modules, 'torch', None)
   status, _, err = baseline('2-FKd-r-5')
@@ -159,7 +159,7 @@ def test_the_command_trains_and_evaluate_agrees(
 @pytest.fixture
 def quick_training(torch, monkeypatch):
   """Replaces training; returns what was asked of it."""
-  from cmnist_tfds.evaluate import training
+  from cmnist_tfds.scoring import training
 
   asked = []
 
@@ -227,7 +227,7 @@ _PARAMETERS = {
 
 @pytest.mark.parametrize('name', protocols.NETWORKS)
 def test_networks_score_every_class(name, torch):
-  from cmnist_tfds.evaluate import networks
+  from cmnist_tfds.scoring import networks
 
   network = networks.make_network(name, 131)
   assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 131)
@@ -238,7 +238,7 @@ def test_networks_score_every_class(name, torch):
 
 
 def test_weights_go_into_all_layers_but_the_last(tmp_path, torch):
-  from cmnist_tfds.evaluate import networks
+  from cmnist_tfds.scoring import networks
 
   file = tmp_path / 'resnet18-f37072fd.pth'
   torch.save(networks.make_network('resnet18', 1000).state_dict(), file)

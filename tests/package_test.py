@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from cmnist_tfds import resources
 from cmnist_tfds.sources import SOURCES
+from cmnist_tfds.system import resources
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 

@@ -21,7 +21,6 @@ import numpy as np
 import pytest
 import synthetic
 
-from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.origin import (
   Copy,
   Locations,
@@ -33,6 +32,7 @@ from cmnist_tfds.origin import (
   recreation,
 )
 from cmnist_tfds.sources import SOURCES
+from cmnist_tfds.system.errors import OriginFileError
 
 _ALL = bool(os.environ.get('CMNIST_ALL_PACKINGS'))
 

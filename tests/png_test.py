@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from cmnist_tfds import errors
 from cmnist_tfds.formats import png
+from cmnist_tfds.system import errors
 
 IMAGES = hnp.arrays(
   np.uint8, st.tuples(st.integers(1, 3), st.just(28), st.just(28))

@@ -10,9 +10,9 @@ import pytest
 
 import cmnist_tfds
 from cmnist_tfds import subsets
-from cmnist_tfds.errors import PredictionsError, PreparationError
-from cmnist_tfds.evaluate import predictions
 from cmnist_tfds.load.open_subset import open_subset
+from cmnist_tfds.scoring import predictions
+from cmnist_tfds.system.errors import PredictionsError, PreparationError
 
 _NAME = 'X-12'
 _SUBSET = subsets.subset(_NAME)

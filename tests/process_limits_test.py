@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from cmnist_tfds import process_limits
+from cmnist_tfds.system import process_limits
 
 _MIB = 1 << 20
 
@@ -528,7 +528,7 @@ def test_surrounding_number_of_cores_is_unknown(system, monkeypatch):
 _LOAD = """
 import sys
 import cmnist_tfds
-from cmnist_tfds import errors, process_limits
+from cmnist_tfds.system import errors, process_limits
 print(process_limits.free_memory(), process_limits.usable_cores())
 """
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from cmnist_tfds import cli, schema, subsets
-from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.export import hub
 from cmnist_tfds.load.prepared import Prepared, find_prepared
+from cmnist_tfds.system.errors import PreparationError
 
 pytest.importorskip('mlcroissant')
 

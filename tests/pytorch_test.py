@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import cmnist_tfds
-from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.system.errors import PreparationError
 
 torch = pytest.importorskip('torch', reason='PyTorch is not installed')
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorflow_datasets.core import splits as tfds_splits
 
-from cmnist_tfds.errors import SplitError
 from cmnist_tfds.load import split_spec
+from cmnist_tfds.system.errors import SplitError
 
 LENGTHS = {'train': [40, 41, 39], 'test': [13]}
 INFOS = {

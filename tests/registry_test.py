@@ -17,9 +17,9 @@ import pytest
 
 import cmnist_tfds
 from cmnist_tfds import cli, sources, subsets
-from cmnist_tfds.errors import DeclarationError, SubsetNameError
 from cmnist_tfds.origin import draft
 from cmnist_tfds.sources import registry
+from cmnist_tfds.system.errors import DeclarationError, SubsetNameError
 
 _SHAPES = pathlib.Path(__file__).with_name('shapes.toml').read_text('utf-8')
 _PACKAGE = pathlib.Path(cmnist_tfds.__file__).parent.parent

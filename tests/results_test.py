@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from cmnist_tfds import cli, subsets
-from cmnist_tfds.errors import PredictionsError
-from cmnist_tfds.evaluate import evaluation, predictions, results
 from cmnist_tfds.load.open_subset import open_subset
+from cmnist_tfds.scoring import evaluation, predictions, results
+from cmnist_tfds.system.errors import PredictionsError
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _RESULTS = _REPOSITORY / 'results'

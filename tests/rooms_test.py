@@ -5,12 +5,9 @@ from __future__ import annotations
 
 import ast
 import collections
-import importlib
 import pathlib
 import subprocess
 import sys
-
-import pytest
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _PACKAGE = _REPOSITORY / 'cmnist_tfds'
@@ -60,14 +57,3 @@ def test_no_two_classes_and_no_two_functions_find_share_a_name():
   shared = {name for name, count in classes.items() if count > 1}
   assert shared <= _SHARED_NAMES
   assert functions['find'] == 0
-
-
-@pytest.mark.parametrize('old', ['read', 'read.pytorch'])
-def test_old_names_warn(old):
-  if old == 'read.pytorch':
-    pytest.importorskip('torch', reason='PyTorch is not installed')
-  for name in ('cmnist_tfds.read', 'cmnist_tfds.read.pytorch'):
-    sys.modules.pop(name, None)
-  with pytest.warns(DeprecationWarning, match='torch_dataset'):
-    module = importlib.import_module(f'cmnist_tfds.{old}')
-  assert module.__all__

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 
-from cmnist_tfds import resources
+from cmnist_tfds.system import resources
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _PROGRAM = pathlib.Path(__file__).parent / 'programs/use_added_feature.py'

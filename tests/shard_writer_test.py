@@ -17,11 +17,11 @@ from tensorflow_datasets.core import (
 from tensorflow_datasets.core import writer as writer_lib
 from tensorflow_datasets.core.utils import shard_utils
 
-from cmnist_tfds import errors
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.datasets.fast_path import shard_writer
 from cmnist_tfds.datasets.fast_path.records import SplitRecords
 from cmnist_tfds.formats import tfrecord
+from cmnist_tfds.system import errors
 
 COUNTS = (300, 200)
 FEATURES = tfds.features.FeaturesDict(

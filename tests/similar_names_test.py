@@ -9,9 +9,9 @@ import pytest
 import synthetic
 
 from cmnist_tfds import origin
-from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.origin import Locations, similar_names
 from cmnist_tfds.sources import SOURCES
+from cmnist_tfds.system.errors import OriginFileError
 
 
 @pytest.mark.parametrize(

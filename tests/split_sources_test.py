@@ -14,11 +14,11 @@ import synthetic
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cache import split_sources, store
-from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import png
 from cmnist_tfds.origin import Locations
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system.errors import OriginFileError
 
 TOY = synthetic.make()
 # Its labels begin at one class's; more images than are encoded in one go.

@@ -16,8 +16,9 @@ import preparing
 import pytest
 
 import cmnist_tfds
-from cmnist_tfds import cli, streams
+from cmnist_tfds import cli
 from cmnist_tfds.formats import png
+from cmnist_tfds.system import streams
 
 _PROGRAMS = pathlib.Path(__file__).with_name('programs')
 _COMMAND = f'{sys.executable} -m cmnist_tfds'
@@ -137,7 +138,7 @@ def test_the_root_logger_is_left_alone(tmp_path):
 
 
 _WARN = (
-  'import sys, cmnist_tfds.locks, odd_streams, logging\n'
+  'import sys, cmnist_tfds.system.locks, odd_streams, logging\n'
   'def warn():\n'
   '  logging.getLogger("cmnist_tfds").warning("no %s", "locks")\n'
 )

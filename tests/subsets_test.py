@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmnist_tfds import subsets
-from cmnist_tfds.errors import SubsetNameError
 from cmnist_tfds.sources import SOURCES
+from cmnist_tfds.system.errors import SubsetNameError
 
 _TABLE = pathlib.Path(__file__).with_name('subsets.tsv')
 _KEYS = [s.key for s in SOURCES]

@@ -319,9 +319,6 @@ def _python(code):
 @pytest.mark.parametrize(
   'use',
   [
-    'import cmnist_tfds; cmnist_tfds.read.pytorch',
-    'import cmnist_tfds.read.pytorch',
-    'from cmnist_tfds.read import pytorch',
     'import cmnist_tfds.load.torch_dataset',
     'from cmnist_tfds.load.torch_dataset import CMNIST',
   ],
@@ -336,17 +333,6 @@ def test_without_torch_the_extra_is_named(use):
   done = _python(
     'import sys\nsys.modules["torch"] = None\n'
     f'try:\n  {use.replace("; ", chr(10) + "  ")}\nexcept ImportError:\n  pass'
-  )
-  assert done.returncode == 0, done.stderr
-
-
-def test_deprecated_modules_are_attributes():
-  pytest.importorskip('torch', reason='PyTorch is not installed')
-  done = _python(
-    'import cmnist_tfds\n'
-    'assert cmnist_tfds.read.pytorch.CMNIST\n'
-    'assert not hasattr(cmnist_tfds, "reed")\n'
-    'assert not hasattr(cmnist_tfds.read, "jax")'
   )
   assert done.returncode == 0, done.stderr
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from cmnist_tfds.datasets import tfds_internals
-from cmnist_tfds.errors import TfdsVersionError
+from cmnist_tfds.system.errors import TfdsVersionError
 
 _PACKAGE = pathlib.Path(tfds_internals.__file__).parent.parent
 
@@ -51,7 +51,7 @@ def test_a_function_that_tfds_has_renamed_is_named():
   )
   assert "cannot import name 'get_dl_fname'" in done.stderr
   assert done.stderr.splitlines()[-1].startswith(
-    'cmnist_tfds.errors.TfdsVersionError: TensorFlow Datasets'
+    'cmnist_tfds.system.errors.TfdsVersionError: TensorFlow Datasets'
   )
 
 

@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 
 import cmnist_tfds
 from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
-from cmnist_tfds.errors import PreparationError, SplitError
+from cmnist_tfds.system.errors import PreparationError, SplitError
 
 _NAME = 'cmnist_sample/X-12'
 _PROGRAMS = pathlib.Path(__file__).parent / 'programs'

@@ -12,8 +12,8 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmnist_tfds import errors
 from cmnist_tfds.formats import tfrecord
+from cmnist_tfds.system import errors
 
 RECORDS = st.lists(st.binary(max_size=200), max_size=8)
 

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from cmnist_tfds.errors import CmnistError
-from cmnist_tfds.extras import missing_extra
+from cmnist_tfds.system.errors import CmnistError
+from cmnist_tfds.system.extras import missing_extra
 
 _NEED_IT = {
   'as_batches',

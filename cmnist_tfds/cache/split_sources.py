@@ -26,15 +26,16 @@ from typing import TYPE_CHECKING, Any
 import google_crc32c
 import numpy as np
 
-from cmnist_tfds import origin, streams, subsets
+from cmnist_tfds import origin, subsets
 from cmnist_tfds.cache import store
-from cmnist_tfds.errors import OriginFileError, PreparationError
 from cmnist_tfds.formats import png
 from cmnist_tfds.origin.layouts import ALL_CLASSES
-from cmnist_tfds.prefetch import prefetch
 from cmnist_tfds.sources import IMAGE_SIZE, Source
 from cmnist_tfds.sources.declaration import PAIRS
 from cmnist_tfds.subsets import Subset, SubsetClass
+from cmnist_tfds.system import streams
+from cmnist_tfds.system.errors import OriginFileError, PreparationError
+from cmnist_tfds.system.prefetch import prefetch
 
 if TYPE_CHECKING:
   import tqdm

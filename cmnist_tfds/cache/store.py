@@ -34,10 +34,10 @@ from typing import Any
 import numpy as np
 from zlib_ng import zlib_ng
 
-from cmnist_tfds import locks
-from cmnist_tfds.disk_errors import disk_errors, file_size, format_size
-from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.shared_folders import OTHERS_MAY_WRITE, make_folder
+from cmnist_tfds.system import locks
+from cmnist_tfds.system.disk_errors import disk_errors, file_size, format_size
+from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.shared_folders import OTHERS_MAY_WRITE, make_folder
 
 # The kinds of entries. Older versions of this package wrote files of other
 # kinds.

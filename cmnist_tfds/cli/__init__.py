@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 
 import cmnist_tfds
-from cmnist_tfds import disk_errors, interrupts, streams
 from cmnist_tfds.cli import (
   audit_command,
   baseline_command,
@@ -24,7 +23,6 @@ from cmnist_tfds.cli import (
   list_command,
   mirror_command,
   publish_command,
-  register_command,
   show_command,
   source_command,
   terminal,
@@ -32,8 +30,9 @@ from cmnist_tfds.cli import (
   verify_command,
 )
 from cmnist_tfds.cli.command_parser import CommandParser
-from cmnist_tfds.errors import CmnistError, SubsetNameError
 from cmnist_tfds.sources import registry
+from cmnist_tfds.system import disk_errors, interrupts, streams
+from cmnist_tfds.system.errors import CmnistError, SubsetNameError
 
 # In the order of `cmnist --help`.
 _COMMANDS = (
@@ -52,7 +51,6 @@ _COMMANDS = (
   catalog_command,
   croissant_command,
   publish_command,
-  register_command,
   tfds_pr_command,
   source_command,
 )

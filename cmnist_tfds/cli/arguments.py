@@ -10,18 +10,19 @@ import shlex
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
-from cmnist_tfds import origin, paths, subsets
+from cmnist_tfds import origin, subsets
 from cmnist_tfds import sources as sources_lib
-from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.load import prepared
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare, open_subset
 from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.origin import limits, named_places
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import paths
+from cmnist_tfds.system.errors import PreparationError
 
 if TYPE_CHECKING:
-  from cmnist_tfds.evaluate.predictions import OpenDraw
+  from cmnist_tfds.scoring.predictions import OpenDraw
 
   Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 

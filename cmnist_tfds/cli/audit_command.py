@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cmnist_tfds import atomic, subsets
 from cmnist_tfds import sources as sources_lib
+from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.evaluate import duplicates
-from cmnist_tfds.evaluate.duplicates import Duplicates
+from cmnist_tfds.scoring import duplicates
+from cmnist_tfds.scoring.duplicates import Duplicates
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import atomic
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers

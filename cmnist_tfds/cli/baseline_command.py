@@ -8,13 +8,14 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from cmnist_tfds import streams, subsets
+from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.dataset_files import DATASET, SAMPLE
-from cmnist_tfds.evaluate import protocols, report, results
-from cmnist_tfds.evaluate.results import Result
 from cmnist_tfds.sample import NOTICE
+from cmnist_tfds.scoring import protocols, report, results
+from cmnist_tfds.scoring.results import Result
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import streams
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers

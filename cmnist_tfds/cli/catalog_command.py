@@ -39,7 +39,7 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
   from cmnist_tfds.catalog import site
-  from cmnist_tfds.evaluate.results import read_results
+  from cmnist_tfds.scoring.results import read_results
 
   further = [
     s

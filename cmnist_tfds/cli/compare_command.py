@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.evaluate import comparison, report
+from cmnist_tfds.scoring import comparison, report
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.dataset_files import DATASET, SAMPLE
-from cmnist_tfds.evaluate import difficulty
 from cmnist_tfds.load import prepared
 from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.sample import NOTICE, sample_of
+from cmnist_tfds.scoring import difficulty
 from cmnist_tfds.subsets import Subset
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cmnist_tfds import sources as sources_lib
-from cmnist_tfds import streams, subsets
+from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.evaluate import difficulty
+from cmnist_tfds.scoring import difficulty
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import streams
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers

@@ -7,8 +7,8 @@ import argparse
 import pathlib
 from typing import TYPE_CHECKING
 
-from cmnist_tfds import streams
 from cmnist_tfds.cli import arguments, terminal
+from cmnist_tfds.system import streams
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers

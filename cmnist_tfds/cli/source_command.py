@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.errors import DeclarationError
 from cmnist_tfds.sources import declaration, registry, tables
+from cmnist_tfds.system.errors import DeclarationError
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers

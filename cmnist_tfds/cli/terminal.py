@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-  from cmnist_tfds.evaluate.comparison import Comparison
-  from cmnist_tfds.evaluate.evaluation import Evaluation
-  from cmnist_tfds.evaluate.report import Section
+  from cmnist_tfds.scoring.comparison import Comparison
+  from cmnist_tfds.scoring.evaluation import Evaluation
+  from cmnist_tfds.scoring.report import Section
 
 FAILED = 1
 USAGE = 2
@@ -58,7 +58,7 @@ def print_report(
     sections: What people read.
     format_: 'text', 'markdown' or 'json'.
   """
-  from cmnist_tfds.evaluate import report
+  from cmnist_tfds.scoring import report
 
   if format_ == 'json':
     print(report.to_json(reported))

@@ -6,10 +6,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from cmnist_tfds import streams
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.origin import audit, missing_files
 from cmnist_tfds.sources import OriginFile
+from cmnist_tfds.system import streams
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers

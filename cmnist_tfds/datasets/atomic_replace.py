@@ -23,9 +23,9 @@ import time
 from collections.abc import Iterator
 
 from cmnist_tfds.datasets import tfds_internals
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.locks import lock
-from cmnist_tfds.shared_folders import make_folder
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.locks import lock
+from cmnist_tfds.system.shared_folders import make_folder
 
 # TFDS keeps its own files about all configs of a dataset in this folder.
 _NOTES = '.config'

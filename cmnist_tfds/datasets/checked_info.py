@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import tensorflow_datasets.public_api as tfds
 from etils import epath
 
-from cmnist_tfds import paths
-from cmnist_tfds.atomic import sync_tree
 from cmnist_tfds.dataset_files import (
   check_shards,
   how_to_rebuild,
   read_dataset_files,
 )
-from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.system import paths
+from cmnist_tfds.system.atomic import sync_tree
+from cmnist_tfds.system.errors import PreparationError
 
 if TYPE_CHECKING:
   from cmnist_tfds.datasets.dataset_builder import CmnistBuilder

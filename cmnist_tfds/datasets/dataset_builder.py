@@ -17,8 +17,7 @@ import numpy as np
 import tensorflow_datasets.public_api as tfds
 from etils import epath
 
-from cmnist_tfds import origin, paths, resources, schema, streams, subsets
-from cmnist_tfds.atomic import sync_folder
+from cmnist_tfds import origin, schema, subsets
 from cmnist_tfds.cache import split_sources
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets import (
@@ -31,13 +30,15 @@ from cmnist_tfds.datasets import (
 )
 from cmnist_tfds.datasets.fast_path import write
 from cmnist_tfds.datasets.tfds_messages import restrained_messages
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.errors import PreparationError, SubsetNameError
-from cmnist_tfds.extras import require_tensorflow
 from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.sample import sample_of
 from cmnist_tfds.sources import SOURCES, SPLITS
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import paths, resources, streams
+from cmnist_tfds.system.atomic import sync_folder
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.errors import PreparationError, SubsetNameError
+from cmnist_tfds.system.extras import require_tensorflow
 
 # TFDS 4.9.10 loses rows when it writes Parquet.
 _REFUSED_FORMATS = ('parquet',)

@@ -21,16 +21,17 @@ import promise
 import tensorflow_datasets.public_api as tfds
 from etils import epath
 
-from cmnist_tfds import origin, paths
+from cmnist_tfds import origin
 from cmnist_tfds.cache import store
 from cmnist_tfds.datasets import tfds_internals
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.errors import OriginFileError
-from cmnist_tfds.locks import lock
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin import named_places, packings, recreation
 from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.sources import SOURCES, OriginFile, Source
+from cmnist_tfds.system import paths
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.errors import OriginFileError
+from cmnist_tfds.system.locks import lock
 
 # Importing it imports an HTTP library, so it is imported to fetch a file.
 if TYPE_CHECKING:

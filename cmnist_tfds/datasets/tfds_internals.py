@@ -27,7 +27,7 @@ import logging
 
 import tensorflow_datasets.public_api as tfds
 
-from cmnist_tfds.errors import TfdsVersionError
+from cmnist_tfds.system.errors import TfdsVersionError
 
 # The versions of TFDS with which the package was tried.
 TRIED = ('4.9.10',)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import tensorflow_datasets.public_api as tfds
 
-from cmnist_tfds import streams
 from cmnist_tfds.datasets.tfds_internals import tqdm_utils
+from cmnist_tfds.system import streams
 
 
 @contextlib.contextmanager

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cmnist_tfds import streams
 from cmnist_tfds.load.split_view import SplitView
+from cmnist_tfds.system import streams
 
 _BATCH_SIZE = 4096
 

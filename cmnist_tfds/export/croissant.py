@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cmnist_tfds import atomic, schema, subsets
+from cmnist_tfds import schema, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.dataset_files import DATASET, SAMPLE
 from cmnist_tfds.export.batches import in_batches
-from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.load.split_view import SplitView
@@ -30,6 +29,8 @@ from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
 from cmnist_tfds.schema import Feature
 from cmnist_tfds.sources import SPLITS, OriginFile
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import atomic
+from cmnist_tfds.system.extras import missing_extra
 
 if TYPE_CHECKING:
   import mlcroissant as mlc

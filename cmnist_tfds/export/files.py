@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from cmnist_tfds import atomic
 from cmnist_tfds.cache import store
 from cmnist_tfds.dataset_files import SAMPLE
 from cmnist_tfds.export.batches import in_batches
@@ -21,6 +20,7 @@ from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.schema import IMAGE, LABEL, SOURCE
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
+from cmnist_tfds.system import atomic
 
 # The names of the splits in the files of MNIST.
 _IDX_SPLITS = {'train': 'train', 'test': 't10k'}

@@ -20,7 +20,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from cmnist_tfds import atomic, schema, subsets
+from cmnist_tfds import schema, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.dataset_files import SAMPLE
 from cmnist_tfds.export import croissant
@@ -29,6 +29,7 @@ from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
 from cmnist_tfds.schema import ClassFeature, Feature
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import atomic
 
 _CARD = 'README.md'
 _LICENCES = 'LICENSE.md'

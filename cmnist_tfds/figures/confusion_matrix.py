@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cmnist_tfds.evaluate.evaluation import Evaluation
 from cmnist_tfds.figures.drawing import Bar, Color, Drawing, Mark, Text
+from cmnist_tfds.scoring.evaluation import Evaluation
 
 _MARGIN = 16
 _TITLE_SIZE = 22

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from PIL import ImageFont
 
-from cmnist_tfds.resources import CLASS_NAMES_FONT
+from cmnist_tfds.system.resources import CLASS_NAMES_FONT
 
 # Further fonts for the class names of users' own sources: files that Pillow
 # looks up in the font folders of Linux, macOS and Windows. A text is drawn with

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmnist_tfds.evaluate.duplicates import Duplicates
 from cmnist_tfds.figures.drawing import Drawing, Mark, Text, Tile
 from cmnist_tfds.figures.similarity import Pair
+from cmnist_tfds.scoring.duplicates import Duplicates
 from cmnist_tfds.sources import IMAGE_SIZE
 from cmnist_tfds.subsets import Subset
 

@@ -7,9 +7,6 @@ import io
 import pathlib
 from typing import Literal
 
-from cmnist_tfds import atomic
-from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.figures import (
   histogram,
   montage,
@@ -20,7 +17,10 @@ from cmnist_tfds.figures import (
 from cmnist_tfds.figures.drawing import DARK, LIGHT, Drawing
 from cmnist_tfds.load.numpy_arrays import first_of_each_class
 from cmnist_tfds.load.open_subset import Opened
-from cmnist_tfds.resources import CLASS_NAMES_FONT
+from cmnist_tfds.system import atomic
+from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.extras import missing_extra
+from cmnist_tfds.system.resources import CLASS_NAMES_FONT
 
 Kind = Literal['montage', 'histogram', 'confusable']
 

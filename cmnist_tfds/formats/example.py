@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from cmnist_tfds import schema
-from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.system.errors import PreparationError
 
 _LENGTH_DELIMITED = 2
 _NAMES = sorted(feature.name for feature in schema.INTEGERS)

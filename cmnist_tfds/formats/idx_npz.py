@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from isal import igzip, igzip_lib, isal_zlib
 
-from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.system.errors import OriginFileError
 
 GZIP_MAGIC = b'\x1f\x8b'
 ZIP_MAGIC = b'PK\x03\x04'

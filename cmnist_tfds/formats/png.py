@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import numpy as np
 from zlib_ng import zlib_ng
 
-from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.sources import IMAGE_SIZE as _SIZE
+from cmnist_tfds.system.errors import PreparationError
 
 # A row has the number of its filter, then its pixels.
 _ROW = _SIZE + 1

@@ -9,9 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
-from cmnist_tfds.disk_errors import file_size
-from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.formats import tfrecord
+from cmnist_tfds.system.disk_errors import file_size
+from cmnist_tfds.system.errors import PreparationError
 
 
 class ShardRecords(Protocol):

@@ -18,8 +18,8 @@ from typing import TypeVar
 import google_crc32c
 import numpy as np
 
-from cmnist_tfds import errors
 from cmnist_tfds.formats.byte_ranges import take
+from cmnist_tfds.system import errors
 
 # Number of bytes in a frame before and after the record.
 HEADER_SIZE = 12

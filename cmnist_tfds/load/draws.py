@@ -13,8 +13,8 @@ import numbers
 
 import numpy as np
 
-from cmnist_tfds.errors import SplitError
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system.errors import SplitError
 
 
 def class_ranks(labels: np.ndarray) -> np.ndarray:

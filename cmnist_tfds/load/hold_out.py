@@ -28,10 +28,10 @@ import numpy as np
 
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.dataset_files import SAMPLE
-from cmnist_tfds.errors import SplitError
 from cmnist_tfds.load.draws import class_ranks
 from cmnist_tfds.load.split_spec import FIT, VALIDATION
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system.errors import SplitError
 
 _SEED = 0
 _ONE_IN = 10

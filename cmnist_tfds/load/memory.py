@@ -6,9 +6,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from cmnist_tfds import process_limits
-from cmnist_tfds.disk_errors import format_size
-from cmnist_tfds.errors import MemoryShortageError
+from cmnist_tfds.system import process_limits
+from cmnist_tfds.system.disk_errors import format_size
+from cmnist_tfds.system.errors import MemoryShortageError
 
 
 def check(num_bytes: int, what: str) -> None:

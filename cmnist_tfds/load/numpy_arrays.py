@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.errors import SplitError
 from cmnist_tfds.load import memory, split_spec
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare
 from cmnist_tfds.load.split_view import (
@@ -19,6 +18,7 @@ from cmnist_tfds.load.split_view import (
   check_features,
 )
 from cmnist_tfds.sources import SPLITS
+from cmnist_tfds.system.errors import SplitError
 
 # Examples do not have this feature: it follows from the label.
 _CLASS_NAME = 'class_name'

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from cmnist_tfds import paths, schema, subsets
+from cmnist_tfds import schema, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.dataset_files import (
   DATASET,
@@ -27,7 +27,6 @@ from cmnist_tfds.dataset_files import (
   how_to_rebuild,
   read_dataset_files,
 )
-from cmnist_tfds.errors import OutdatedError, PreparationError
 from cmnist_tfds.load import hold_out, memory, split_spec
 from cmnist_tfds.load.mapped_split import MappedSplit
 from cmnist_tfds.load.shard_split import ShardSplit
@@ -35,6 +34,8 @@ from cmnist_tfds.load.split_view import SplitView, Stretch
 from cmnist_tfds.origin import Proof
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import paths
+from cmnist_tfds.system.errors import OutdatedError, PreparationError
 
 # The folders in which TFDS builds datasets.
 _UNFINISHED = 'incomplete.*'

@@ -11,9 +11,9 @@ import numpy as np
 
 from cmnist_tfds import schema
 from cmnist_tfds.dataset_files import Shard
-from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.formats import example, png, shard_reader
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system.errors import PreparationError
 
 # How many records are read together.
 _AT_ONCE = 1024

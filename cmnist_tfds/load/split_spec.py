@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from cmnist_tfds.errors import SplitError
+from cmnist_tfds.system.errors import SplitError
 
 # A boundary counts examples, percent of the split, or shards.
 _BOUNDARY = r'(-?\d[\d_]*(?:\.\d+)?)(%|shard)?'

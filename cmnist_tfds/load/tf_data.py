@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cmnist_tfds import process_limits, schema, subsets
-from cmnist_tfds.errors import SplitError
-from cmnist_tfds.extras import require_tensorflow
+from cmnist_tfds import schema, subsets
 from cmnist_tfds.load import split_spec
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.load.split_view import (
@@ -19,6 +17,9 @@ from cmnist_tfds.load.split_view import (
   SplitView,
   check_features,
 )
+from cmnist_tfds.system import process_limits
+from cmnist_tfds.system.errors import SplitError
+from cmnist_tfds.system.extras import require_tensorflow
 
 if TYPE_CHECKING:
   import tensorflow as tf

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.load import split_spec
 from cmnist_tfds.load.open_subset import open_or_prepare, open_subset
 from cmnist_tfds.load.prepared import dataset_dir
-from cmnist_tfds.paths import data_root
+from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.extras import missing_extra
+from cmnist_tfds.system.paths import data_root
 
 try:
   import torch

@@ -8,12 +8,12 @@ import itertools
 import pathlib
 from collections.abc import Iterable, Iterator
 
-from cmnist_tfds.errors import OriginFileError, PreparationError
 from cmnist_tfds.origin import load_split, packings, recreation, verification
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.origin.verification import Proof
 from cmnist_tfds.sources import OriginFile, Source
+from cmnist_tfds.system.errors import OriginFileError, PreparationError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from cmnist_tfds import streams
-from cmnist_tfds.errors import DeclarationError, OriginFileError
-from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import layouts, picture_files, verification
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
+from cmnist_tfds.system import streams
+from cmnist_tfds.system.errors import DeclarationError, OriginFileError
+from cmnist_tfds.system.extras import missing_extra
 
 # How folders of a split are called, and files, in names and in names of arrays.
 _SPLIT_FOLDERS = {

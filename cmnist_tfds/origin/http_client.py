@@ -35,14 +35,14 @@ import requests
 import urllib3
 from requests.exceptions import InvalidHeader
 
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import limits as limits_lib
 from cmnist_tfds.origin import mirror_address, verification
 from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.origin.mirror_address import without_password
 from cmnist_tfds.sources import OriginFile
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.errors import OriginFileError
 
 _BLOCK = 1 << 16
 

@@ -16,11 +16,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cmnist_tfds.errors import OriginFileError
-from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.origin import conversion, picture_files
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source, Split
+from cmnist_tfds.system.errors import OriginFileError
+from cmnist_tfds.system.extras import missing_extra
 
 # Rows of tables and pictures that are read together.
 _AT_ONCE = 4096

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import os
 
-from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.system.errors import OriginFileError
 
 # Environment variables that hold the user's limits.
 TIMEOUT_VARIABLE = 'CMNIST_TIMEOUT'

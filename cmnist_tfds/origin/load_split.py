@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from cmnist_tfds.errors import OriginFileError, PreparationError
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import (
   conversion,
@@ -45,6 +44,7 @@ from cmnist_tfds.sources import (
   Source,
   registry,
 )
+from cmnist_tfds.system.errors import OriginFileError, PreparationError
 
 _log = logging.getLogger('cmnist_tfds')
 

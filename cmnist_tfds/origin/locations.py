@@ -15,10 +15,10 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
-from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import mirror_address, verification
 from cmnist_tfds.sources import OriginFile
+from cmnist_tfds.system.errors import OriginFileError
 
 # Environment variable that holds the user's mirror.
 MIRROR_VARIABLE = 'CMNIST_MIRROR'

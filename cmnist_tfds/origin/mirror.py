@@ -9,14 +9,14 @@ import pathlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 
-from cmnist_tfds import atomic
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.errors import OriginFileError
-from cmnist_tfds.locks import lock
 from cmnist_tfds.origin import http_client, load_split, verification
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.sources import OriginFile, Source
+from cmnist_tfds.system import atomic
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.errors import OriginFileError
+from cmnist_tfds.system.locks import lock
 
 _LOCK = '.filling.lock'
 

@@ -8,8 +8,8 @@ import re
 import urllib.parse
 import urllib.request
 
-from cmnist_tfds import paths
-from cmnist_tfds.errors import OriginFileError
+from cmnist_tfds.system import paths
+from cmnist_tfds.system.errors import OriginFileError
 
 # A folder's name may have a colon too, but no scheme of ours or slashes after.
 _ADDRESS = re.compile(r'(https?|file):|[^/]*://', re.IGNORECASE)

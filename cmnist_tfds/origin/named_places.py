@@ -7,11 +7,11 @@ import dataclasses
 import pathlib
 from collections.abc import Iterable
 
-from cmnist_tfds import paths
-from cmnist_tfds.errors import NamedPlaceError
 from cmnist_tfds.origin import locations, mirror_address, packings
 from cmnist_tfds.origin.locations import Locations
 from cmnist_tfds.sources import SOURCES, Source
+from cmnist_tfds.system import paths
+from cmnist_tfds.system.errors import NamedPlaceError
 
 # A message lists no more files.
 _FEW = 5

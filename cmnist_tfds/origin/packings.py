@@ -19,12 +19,12 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from cmnist_tfds.errors import OriginFileError, PreparationError
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin import pixel_tables
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.sources import OriginFile
+from cmnist_tfds.system.errors import OriginFileError, PreparationError
 
 # A folder that the user named may be a home directory.
 _MOST_FILES = 20_000

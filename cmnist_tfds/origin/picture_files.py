@@ -17,10 +17,10 @@ from typing import Any, NoReturn
 import numpy as np
 from isal import igzip
 
-from cmnist_tfds.errors import OriginFileError
-from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import conversion
+from cmnist_tfds.system.errors import OriginFileError
+from cmnist_tfds.system.extras import missing_extra
 
 # Endings of the names of pictures. Other files in a folder are no examples.
 ENDINGS = (

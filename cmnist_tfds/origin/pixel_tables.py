@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from cmnist_tfds.errors import OriginFileError
-from cmnist_tfds.extras import missing_extra
 from cmnist_tfds.origin import picture_files
 from cmnist_tfds.sources import IMAGE_SIZE
+from cmnist_tfds.system.errors import OriginFileError
+from cmnist_tfds.system.extras import missing_extra
 
 _LABELS = ('label', 'class', 'character')
 _WIDTH = IMAGE_SIZE * IMAGE_SIZE

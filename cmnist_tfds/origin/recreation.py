@@ -24,11 +24,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cmnist_tfds import atomic
-from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.origin import verification
 from cmnist_tfds.origin.verification import Proof
 from cmnist_tfds.sources import OriginFile
+from cmnist_tfds.system import atomic
+from cmnist_tfds.system.errors import PreparationError
 
 # Name of the file in the cache in which is kept what proofs have taught.
 LEARNT = 'learnt.json'

@@ -7,12 +7,12 @@ import difflib
 import pathlib
 from collections.abc import Iterator
 
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.errors import OriginFileError
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin import verification
 from cmnist_tfds.origin.locations import Locations
 from cmnist_tfds.sources import SOURCES, OriginFile
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.errors import OriginFileError
 
 # The least likeness of names, from 0 to 1. One wrong letter leaves more.
 _ALIKE = 0.9

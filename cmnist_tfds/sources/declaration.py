@@ -65,7 +65,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from cmnist_tfds.errors import DeclarationError
+from cmnist_tfds.system.errors import DeclarationError
 
 SPLITS = ('train', 'test')
 

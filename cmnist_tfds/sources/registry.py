@@ -29,9 +29,9 @@ import types
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from cmnist_tfds.errors import DeclarationError
 from cmnist_tfds.sources import declaration, tables
 from cmnist_tfds.sources.declaration import Source
+from cmnist_tfds.system.errors import DeclarationError
 
 if TYPE_CHECKING:
   from importlib.metadata import EntryPoint

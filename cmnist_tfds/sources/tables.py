@@ -13,7 +13,7 @@ if sys.version_info >= (3, 11):
 else:
   import tomli as tomllib
 
-from cmnist_tfds.errors import DeclarationError
+from cmnist_tfds.system.errors import DeclarationError
 
 # What each file holds, by its name, in alphabetical order.
 TABLES: dict[str, dict[str, Any]] = {

@@ -13,10 +13,10 @@ import pathlib
 import shutil
 import tempfile
 
-from cmnist_tfds import atomic, resources
 from cmnist_tfds.cache import store
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.system import atomic, resources
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.errors import PreparationError
 
 _TEMPLATES = pathlib.Path(__file__).resolve().parent / 'templates'
 _DATASET = _TEMPLATES.parents[1] / 'datasets/cmnist'

@@ -31,9 +31,10 @@ import tensorflow_datasets as tfds  # noqa: E402
 import trials  # noqa: E402
 
 import cmnist_tfds  # noqa: E402
-from cmnist_tfds import atomic, cli  # noqa: E402
+from cmnist_tfds import cli  # noqa: E402
 from cmnist_tfds.cache import store  # noqa: E402
-from cmnist_tfds.errors import PreparationError  # noqa: E402
+from cmnist_tfds.system import atomic  # noqa: E402
+from cmnist_tfds.system.errors import PreparationError  # noqa: E402
 
 _NAME = 'X-12-r-1'
 _PLACE = f'cmnist_sample/{_NAME}/1.0.0'

@@ -12,7 +12,7 @@ from PIL import ImageFont
 
 from cmnist_tfds.figures import fonts, pictures
 from cmnist_tfds.figures.drawing import Drawing, Text
-from cmnist_tfds.resources import CLASS_NAMES_FONT
+from cmnist_tfds.system.resources import CLASS_NAMES_FONT
 
 load_font = ImageFont.truetype
 

@@ -29,9 +29,9 @@ import trials  # noqa: E402
 import cmnist_tfds  # noqa: E402
 from cmnist_tfds.cache import split_sources, store  # noqa: E402
 from cmnist_tfds.cache.shuffle_order import shuffle_order  # noqa: E402
-from cmnist_tfds.errors import PreparationError  # noqa: E402
 from cmnist_tfds.origin import Locations  # noqa: E402
 from cmnist_tfds.subsets import Subset  # noqa: E402
+from cmnist_tfds.system.errors import PreparationError  # noqa: E402
 
 _NAME = 'X-12-r-1'
 _NPY_HEADER = 128

@@ -14,7 +14,8 @@ warnings.filterwarnings(
   'error', category=EncodingWarning, module=r'cmnist_tfds\b'
 )
 
-from cmnist_tfds import cli, resources  # noqa: E402
+from cmnist_tfds import cli  # noqa: E402
+from cmnist_tfds.system import resources  # noqa: E402
 
 folder = pathlib.Path(sys.argv[1])
 sample = ['--sample', '--data_dir', str(folder / 'data')]

@@ -20,7 +20,7 @@ import synthetic  # noqa: E402
 import trials  # noqa: E402
 
 from cmnist_tfds import origin  # noqa: E402
-from cmnist_tfds.errors import OriginFileError  # noqa: E402
+from cmnist_tfds.system.errors import OriginFileError  # noqa: E402
 
 _FORMS = ('idx', 'npz', 'zip')
 _WORDS = (

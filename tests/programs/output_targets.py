@@ -28,7 +28,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 import synthetic
 
-from cmnist_tfds import atomic, cli, sources
+from cmnist_tfds import cli, sources
+from cmnist_tfds.system import atomic
 
 _NAME = '2-FKd'
 _DATASET = f'data/cmnist_sample/{_NAME}/1.0.0'

@@ -12,7 +12,7 @@ from cmnist_tfds.datasets import (
   download_manager,
   tfds_internals,
 )
-from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.system.errors import PreparationError
 
 
 class Builder(dataset_builder.CmnistBuilder, skip_registration=True):  # type: ignore[call-arg]

@@ -28,8 +28,8 @@ from cmnist_tfds.cache import shuffle_order, store
 from cmnist_tfds.cache.split_sources import share
 from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.datasets.fast_path.records import SplitRecords
-from cmnist_tfds.errors import CmnistError, PreparationError
-from cmnist_tfds.extras import missing_extra
+from cmnist_tfds.system.errors import CmnistError, PreparationError
+from cmnist_tfds.system.extras import missing_extra
 
 _log = logging.getLogger('cmnist_tfds')
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from cmnist_tfds.datasets.fast_path import records as records_lib
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.formats import shard_reader
-from cmnist_tfds.prefetch import prefetch
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.prefetch import prefetch
 
 # How many records are joined and written together: few enough for their bytes
 # to stay in the processor's cache.

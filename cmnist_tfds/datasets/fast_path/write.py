@@ -19,11 +19,11 @@ from concurrent import futures
 import numpy as np
 import tensorflow_datasets.public_api as tfds
 
-from cmnist_tfds.atomic import sync_file
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.datasets.fast_path import beam_pipeline, records, shard_writer
+from cmnist_tfds.system.atomic import sync_file
 
 _log = logging.getLogger('cmnist_tfds')
 

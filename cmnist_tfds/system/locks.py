@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import filelock
 
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.shared_folders import make_folder
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.shared_folders import make_folder
 
 # Whoever may write to a shared folder may take its locks.
 _MODE = 0o666

@@ -11,8 +11,8 @@ import os
 import pathlib
 import re
 
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.errors import PreparationError
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.errors import PreparationError
 
 PathLike = str | os.PathLike[str]
 

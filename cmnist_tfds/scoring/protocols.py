@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from cmnist_tfds.errors import PreparationError
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system.errors import PreparationError
 
 # The networks, as results name and describe them.
 NETWORKS = {

@@ -13,9 +13,9 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.extras import missing_extra
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.extras import missing_extra
 
 try:
   import torch

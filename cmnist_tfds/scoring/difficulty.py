@@ -10,8 +10,8 @@ from __future__ import annotations
 import csv
 import functools
 
-from cmnist_tfds import resources
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import resources
 
 # The columns of the file of figures.
 HEADER = ('subset', 'nearest_neighbor')

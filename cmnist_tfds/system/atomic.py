@@ -29,10 +29,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent import futures
 from typing import Any, NamedTuple
 
-from cmnist_tfds import streams
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.errors import PreparationError
-from cmnist_tfds.locks import lock_folder
+from cmnist_tfds.system import streams
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.locks import lock_folder
 
 # Lists the files of a folder that this package wrote.
 MANIFEST = '.cmnist_tfds.json'

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cmnist_tfds.evaluate.comparison import Comparison
-from cmnist_tfds.evaluate.evaluation import Evaluation, Spread
-from cmnist_tfds.evaluate.intervals import Estimate
+from cmnist_tfds.scoring.comparison import Comparison
+from cmnist_tfds.scoring.evaluation import Evaluation, Spread
+from cmnist_tfds.scoring.intervals import Estimate
 from cmnist_tfds.subsets import Subset
 
 

@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from cmnist_tfds.errors import CmnistError, PreparationError
+from cmnist_tfds.system.errors import CmnistError, PreparationError
 
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _ACCESS_IS_DENIED = (errno.EACCES, errno.EPERM)

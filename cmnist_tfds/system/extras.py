@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from cmnist_tfds.errors import MissingExtraError
+from cmnist_tfds.system.errors import MissingExtraError
 
 
 def missing_extra(

@@ -40,13 +40,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cmnist_tfds import atomic, schema, subsets
+from cmnist_tfds import schema, subsets
 from cmnist_tfds.dataset_files import DATASET, SAMPLE
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.errors import PredictionsError, SplitError, SubsetNameError
 from cmnist_tfds.load.draws import check_draw
 from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import atomic
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.errors import (
+  PredictionsError,
+  SplitError,
+  SubsetNameError,
+)
 
 # Opens a subset with a draw of its training set.
 OpenDraw = Callable[[int], Opened]

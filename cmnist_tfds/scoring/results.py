@@ -21,19 +21,20 @@ from typing import Any
 
 import numpy as np
 
-from cmnist_tfds import atomic, subsets
+from cmnist_tfds import subsets
 from cmnist_tfds.dataset_files import DATASET, SAMPLE
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.errors import PredictionsError
-from cmnist_tfds.evaluate import evaluation, predictions, protocols, report
-from cmnist_tfds.evaluate.evaluation import Evaluation
-from cmnist_tfds.evaluate.nearest_neighbors import Neighbors
-from cmnist_tfds.evaluate.predictions import Predictions
-from cmnist_tfds.evaluate.protocols import Protocol
 from cmnist_tfds.load.draws import count_draws
 from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.scoring import evaluation, predictions, protocols, report
+from cmnist_tfds.scoring.evaluation import Evaluation
+from cmnist_tfds.scoring.nearest_neighbors import Neighbors
+from cmnist_tfds.scoring.predictions import Predictions
+from cmnist_tfds.scoring.protocols import Protocol
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import atomic
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.errors import PredictionsError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -442,7 +443,7 @@ def network_results(
   for subset in selected:
     _check_has_train(subset)
   # Only networks need PyTorch.
-  from cmnist_tfds.evaluate import networks, training
+  from cmnist_tfds.scoring import networks, training
 
   read, told = None, None
   if weights is not None:

@@ -18,8 +18,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from cmnist_tfds.disk_errors import disk_errors
-from cmnist_tfds.errors import OutputError
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.errors import OutputError
 
 
 def is_terminal(stream: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pathlib
 
-_PACKAGE = pathlib.Path(__file__).resolve().parent
+_PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 
 # Latin letters, kana, and the digits of all scripts that the sources have; made
 # by scripts/make_font.py.
@@ -13,7 +13,7 @@ CLASS_NAMES_FONT = _PACKAGE / 'figures/class_names.woff'
 
 # Accuracies of the nearest neighbour, where they were measured; made by
 # scripts/write_derived_files.py from the results.
-DIFFICULTY = _PACKAGE / 'evaluate/difficulty.tsv'
+DIFFICULTY = _PACKAGE / 'scoring/difficulty.tsv'
 
 
 def folder(name: str) -> pathlib.Path:

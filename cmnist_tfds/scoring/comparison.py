@@ -10,13 +10,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from cmnist_tfds.dataset_files import SAMPLE
-from cmnist_tfds.errors import PredictionsError, SplitError
-from cmnist_tfds.evaluate import evaluation, intervals
-from cmnist_tfds.evaluate import predictions as predictions_lib
-from cmnist_tfds.evaluate.evaluation import title_of
-from cmnist_tfds.evaluate.intervals import Estimate
-from cmnist_tfds.evaluate.predictions import OpenDraw, Predictions
+from cmnist_tfds.scoring import evaluation, intervals
+from cmnist_tfds.scoring import predictions as predictions_lib
+from cmnist_tfds.scoring.evaluation import title_of
+from cmnist_tfds.scoring.intervals import Estimate
+from cmnist_tfds.scoring.predictions import OpenDraw, Predictions
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system.errors import PredictionsError, SplitError
 
 _PathLike = str | os.PathLike[str]
 

@@ -31,9 +31,9 @@ from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.load.draws import class_ranks, draw_rows
 from cmnist_tfds.load.file_order import FileOrderSplit
 from cmnist_tfds.load.open_subset import Opened
-from cmnist_tfds.prefetch import prefetch
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system.prefetch import prefetch
 
 # Change it when neighbours change.
 _VERSION = 1

@@ -13,15 +13,15 @@ import numpy as np
 
 from cmnist_tfds import subsets
 from cmnist_tfds.dataset_files import SAMPLE
-from cmnist_tfds.errors import PredictionsError, SplitError
-from cmnist_tfds.evaluate import duplicates, intervals
-from cmnist_tfds.evaluate import predictions as predictions_lib
-from cmnist_tfds.evaluate.intervals import Estimate
-from cmnist_tfds.evaluate.predictions import OpenDraw, Predictions
 from cmnist_tfds.load import open_subset
 from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.scoring import duplicates, intervals
+from cmnist_tfds.scoring import predictions as predictions_lib
+from cmnist_tfds.scoring.intervals import Estimate
+from cmnist_tfds.scoring.predictions import OpenDraw, Predictions
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system.errors import PredictionsError, SplitError
 
 _log = logging.getLogger('cmnist_tfds')
 

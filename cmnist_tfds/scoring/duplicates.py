@@ -19,12 +19,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from cmnist_tfds import streams, subsets
+from cmnist_tfds import subsets
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.load.file_order import FileOrderSplit
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.sources import IMAGE_SIZE, Source
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import streams
 
 # Pairs with at most this ratio count as near-copies; those with at most twice as
 # much are listed.

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from cmnist_tfds.evaluate import networks
-from cmnist_tfds.evaluate.networks import Weights
-from cmnist_tfds.evaluate.protocols import RANGE_STEPS, Protocol
 from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.scoring import networks
+from cmnist_tfds.scoring.networks import Weights
+from cmnist_tfds.scoring.protocols import RANGE_STEPS, Protocol
 
 # The range test ends early where the loss is this many times the lowest.
 _DIVERGED = 4
