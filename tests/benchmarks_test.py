@@ -8,6 +8,10 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 _BENCHMARKS = pathlib.Path(__file__).resolve().parent.parent / 'benchmarks'
 _BENCHMARK = _BENCHMARKS / 'build.py'
 

@@ -1,18 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What several tests need: real origin files, and a count of faults tried."""
+"""What several tests need: a home, real origin files, a count of faults."""
 
 from __future__ import annotations
 
 import collections
 import os
 import pathlib
+import shutil
 import tempfile
 
 import hypothesis
-import preparing
 import pytest
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
+# A home of its own for this process and those it starts: tests neither read
+# nor write what the user has. It is set here, since TFDS reads it on import.
+_HOME = pathlib.Path(tempfile.mkdtemp(prefix='home-of-tests-'))
+for _name in list(os.environ):
+  if _name.startswith(('CMNIST_', 'TFDS_', 'XDG_', 'KERAS_', 'HF_')):
+    if _name != 'CMNIST_ORIGIN_FILES':
+      del os.environ[_name]
+  elif _name.lower() in {'all_proxy', 'http_proxy', 'https_proxy', 'netrc'}:
+    del os.environ[_name]
+for _name, _folder in (
+  ('HOME', '.'),
+  ('XDG_CACHE_HOME', '.cache'),
+  ('CMNIST_CACHE_DIR', 'cmnist'),
+  ('TMPDIR', 'tmp'),
+):
+  (_HOME / _folder).mkdir(exist_ok=True)
+  os.environ[_name] = str(_HOME / _folder)
 
 # A busy machine is no fault.
 hypothesis.settings.register_profile('no deadline', deadline=None)
@@ -43,14 +61,8 @@ def pytest_terminal_summary(terminalreporter):
     )
 
 
-@pytest.fixture(scope='session', autouse=True)
-def _cache_dir(tmp_path_factory):
-  """Keeps the user's cache out of the tests, and the tests out of it."""
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setenv('CMNIST_CACHE_DIR', str(tmp_path_factory.mktemp('cache')))
-    # A cache that cannot be written is there instead.
-    patch.setenv('TMPDIR', str(tmp_path_factory.mktemp('temp')))
-    yield
+def pytest_unconfigure():
+  shutil.rmtree(_HOME, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +84,8 @@ def empty_cache(tmp_path_factory, monkeypatch) -> pathlib.Path:
 @pytest.fixture(scope='session')
 def sample_dir(tmp_path_factory) -> pathlib.Path:
   """Data folder with X-12 of the sample, prepared. Not to be changed."""
+  import preparing  # it imports TFDS
+
   folder = tmp_path_factory.mktemp('sample')
   preparing.prepare(folder)
   return folder
