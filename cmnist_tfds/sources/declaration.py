@@ -61,7 +61,7 @@ import re
 import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -219,9 +219,7 @@ class Source:
     mix_labels: Raw labels this source gives to CMNIST-X, by number of classes of
       the mix: those of X-12 and of X-24.
     layout: Format of the files of `splits`, one of `LAYOUTS`.
-    transposed: Whether the files store rows and columns of images swapped, and
-      nothing else is to be converted.
-    convert: What is done to the images, if not that alone.
+    steps: What is done to the images.
     folders: Name of the folder of each class, in the layout 'folder', and the
       text that stands for the class in tables.
     image_column: The column of tables that holds images, or in a CSV file the
@@ -248,8 +246,7 @@ class Source:
   min_train_per_class: int
   mix_labels: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
   layout: str = 'idx'
-  transposed: bool = False
-  convert: tuple[Step, ...] = ()
+  steps: tuple[Step, ...] = ()
   folders: tuple[str, ...] = ()
   image_column: str = ''
   label_column: str | int = 'label'
@@ -288,11 +285,6 @@ class Source:
   def has_page(self) -> bool:
     """Whether `homepage` is an address, which sources of users may not have."""
     return self.homepage.startswith(('http://', 'https://'))
-
-  @property
-  def steps(self) -> tuple[Step, ...]:
-    """What is done to the images."""
-    return ('transpose',) if self.transposed else self.convert
 
   @functools.cached_property
   def folder(self) -> str:
@@ -528,43 +520,31 @@ def _source(form: _Source, digest: str, beside: pathlib.Path | None) -> Source:
   for number, name in enumerate(names):
     if name in names[:number]:
       raise ValueError(f'classes: {name!r} appears twice')
-  convert = tuple(s.crop if isinstance(s, _Crop) else s for s in form.convert)
   splits = _splits(form, beside)
   counts = splits['train'].class_counts if 'train' in splits else (0,)
   least = min(counts) if counts else form.min_train_per_class
-  if least is None:
+  if least is None or form.min_train_per_class not in {None, least}:
     raise ValueError(
-      'min_train_per_class: missing. Add it, or the class_counts of train'
+      'min_train_per_class: expected the least of class_counts, or no such'
+      ' field; where the counts are unknown, a number that no class is below'
     )
-  if form.min_train_per_class not in {None, least}:
-    raise ValueError(
-      f'min_train_per_class: expected {least}, the least of class_counts, or no'
-      ' such field'
-    )
+  shared = {f.name for f in fields(Source)}.intersection(form.__struct_fields__)
+  values = {name: getattr(form, name) for name in shared}
   source = Source(
-    key=form.key,
-    title=form.title,
-    class_names=form.classes,
-    first_label=form.first_label,
-    listed_labels=form.labels,
-    splits=splits,
-    min_train_per_class=least,
-    mix_labels=form.mix_labels,
-    layout=form.layout,
-    transposed=convert == ('transpose',),
-    convert=() if convert == ('transpose',) else convert,
-    folders=form.folders,
-    image_column=form.image_column,
-    label_column=form.label_column,
-    digest=digest,
-    writer_block=form.writer_block,
-    homepage=form.homepage,
-    license=form.license,
-    citation=form.citation,
-    known_issues=form.known_issues,
+    **values
+    | {
+      'class_names': form.classes,
+      'listed_labels': form.labels,
+      'splits': splits,
+      'min_train_per_class': least,
+      'steps': tuple(
+        s.crop if isinstance(s, _Crop) else s for s in form.convert
+      ),
+      'digest': digest,
+    }
   )
   _check_labels(source)
-  _check_shape(_shape(form), convert)
+  _check_shape(_shape(form), source.steps)
   _check_layout(source)
   _check_files(source)
   return source
@@ -664,11 +644,12 @@ def _file(
     if not form.archive:
       raise ValueError(f'{declared.path}: member: needs the table [archive]')
     archive = _file(form, form.archive, beside)
-  fields = msgspec.structs.asdict(declared) | {
+  values = msgspec.structs.asdict(declared) | {
     'archive': archive,
+    'beside': beside,
     'equivalents': tuple(_file(form, e, beside) for e in declared.equivalents),
   }
-  return OriginFile(**fields, beside=beside)
+  return OriginFile(**values)
 
 
 def _divide(
@@ -729,7 +710,8 @@ def _check_shape(shape: tuple[int, ...] | None, steps: Sequence[Step]) -> None:
   if shape is None:
     return
   if len(shape) == 1:
-    shape = (math.isqrt(shape[0]),) * 2 if _is_square(shape[0]) else ()
+    side = math.isqrt(shape[0])
+    shape = (side, side) if side * side == shape[0] else ()
   if len(shape) not in {2, 3} or shape[2:] not in {(), (1,), (3,)}:
     raise ValueError(
       'shape: expected [height, width], [height, width, 3] or a square number'
@@ -756,10 +738,6 @@ def _check_shape(shape: tuple[int, ...] | None, steps: Sequence[Step]) -> None:
     )
   if shape[2:] == (3,):
     raise ValueError("convert: the images have colors. Add 'grey'")
-
-
-def _is_square(number: int) -> bool:
-  return math.isqrt(number) ** 2 == number
 
 
 def _check_layout(source: Source) -> None:
