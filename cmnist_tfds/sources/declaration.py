@@ -39,7 +39,8 @@ Where names differ:
     test_counts = 100 }` takes those that a file lists.
 *   `shape`: `Split.shape`.
 *   `convert`: what is done to the images, in this order: a list of 'transpose',
-    'invert', 'grey', 'resize', and `{ crop = [top, left, height, width] }`.
+    'invert', 'grey', 'resize', `{ crop = [top, left, height, width] }`, and
+    `{ scale = 16 }` for pixels from 0 to 16 in place of 255.
 *   `class_counts`: one number where all classes have as many examples, else a
     list; left out where nobody has published the counts.
 *   `min_train_per_class`: follows from `class_counts` and is declared only where
@@ -82,9 +83,10 @@ LAYOUTS = (*PAIRS, 'npy', 'folder', 'csv', 'parquet')
 # The largest raw label, and so the largest number of classes, less one.
 LARGEST_LABEL = 65_535
 
-# What may be done to images: the name of a step, or the rectangle to cut out.
+# What may be done to images: the name of a step, the brightest pixel that is to
+# become 255, or the rectangle to cut out.
 _STEPS = ('transpose', 'invert', 'grey', 'resize')
-Step = str | tuple[int, int, int, int]
+Step = str | int | tuple[int, int, int, int]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -590,6 +592,9 @@ def _name(value: Any, place: _Place) -> str:
 
 
 def _step(value: Any, place: _Place) -> Step:
+  if isinstance(value, dict) and value.keys() == {'scale'}:
+    brightest: int = _at_least(1)(value['scale'], place.inside('scale'))
+    return brightest
   if isinstance(value, dict):
     crop = _fields(
       value, place, {'crop': _list_of(_at_least(0))}, optional=set()
