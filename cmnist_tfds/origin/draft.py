@@ -83,8 +83,8 @@ class Options(NamedTuple):
 _Chunk = tuple[Sequence[int | str], np.ndarray, object]
 
 
-# A TOML table: its header, and its fields.
-_Table = tuple[str, dict[str, Any]]
+# What a table of TOML has.
+_Table = dict[str, Any]
 
 
 class _Split(NamedTuple):
@@ -92,11 +92,11 @@ class _Split(NamedTuple):
 
   Attributes:
     what: What they are, for messages.
-    read: Yields the examples, and adds the TOML tables of the files to a list.
+    read: Yields the examples, and adds the files to the table of the split.
   """
 
   what: str
-  read: Callable[[list[_Table]], Iterator[_Chunk]]
+  read: Callable[[_Table], Iterator[_Chunk]]
 
 
 @dataclasses.dataclass
@@ -181,31 +181,30 @@ def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
   if not path.exists():
     raise OriginFileError(f'{path}: there is no such file or folder')
   found = _find(path, asked)
-  chosen = _choose(path, found, asked)
   images, notes = _Images(), []
   counts: dict[str, collections.Counter[Any]] = {}
-  tables: dict[str, list[_Table]] = {split: [] for split in chosen}
-  for split, part in chosen.items():
+  source: dict[str, Any] = {'key': key, 'title': title}
+  for split, part in _choose(path, found, asked).items():
     counts[split] = collections.Counter()
-    for labels, pixels, where in part.read(tables[split]):
+    files: _Table = {}
+    for labels, pixels, where in part.read(files):
       counts[split].update(labels)
       images.add(pixels, where)
+    source[split] = {'num_examples': counts[split].total()} | files
     notes.append(f'{split}: {counts[split].total():,} images, {part.what}')
   names = sorted({n for count in counts.values() for n in count}, key=_order)
   for split, count in counts.items():
+    source[split]['class_counts'] = [count[name] for name in names]
     if missing := [name for name in names if not count[name]]:
       notes.append(f'not in {split}: {_few(missing)}')
   # Numbers are raw labels. Names in the same column get those that follow.
   raw = [name for name in names if isinstance(name, int)]
   while len(raw) < len(names):
     raw.append(raw[-1] + 1 if raw else 0)
-  called = list(map(str, names))
-  classes = list(map(_character, called))
-  source: dict[str, Any] = {'key': key, 'title': title, 'classes': classes}
-  if raw != list(range(len(raw))):
-    source['labels'] = raw
-  if classes != called:
-    source['folders'] = called
+  source |= {'labels': raw, 'folders': list(map(str, names))}
+  source['classes'] = list(map(_character, source['folders']))
+  if source['classes'] == source['folders']:
+    del source['folders']
   if 'examples' in counts:
     least = min(counts['examples'].values(), default=0)
     first = asked.first or max(1, least // _TEST_PART)
@@ -227,24 +226,23 @@ def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
     'citation': f'@misc{{{re.sub("[^a-z0-9]", "", path.name.lower())}}}',
     'layout': found.layout,
   }
-  archive = found.fields.pop('archive', None)
-  written = [('', head | common | found.fields)]
-  written += [('[archive]', archive)] if archive else []
-  written.append(('[[source]]', source))
-  for split, each in tables.items():
-    of_classes = [counts[split][name] for name in names]
-    same = len(set(of_classes)) == 1
-    numbers = {
-      'num_examples': sum(of_classes),
-      'class_counts': of_classes[0] if same else of_classes,
-    }
-    prefix = f'source.{split}'
-    written.append((f'[{prefix}]', numbers))
-    written += [(header.format(prefix), fields) for header, fields in each]
   lines = [f'# {"".join(c for c in n if c.isprintable())}' for n in notes]
-  for header, fields in written:
-    lines += ['', header, *(f'{n} = {_toml(v)}' for n, v in fields.items())]
+  lines += _lines(head | common | found.fields | {'source': [source]})
   return '\n'.join(lines) + '\n'
+
+
+def _lines(table: _Table, inside: str = '') -> list[str]:
+  """Returns a table as TOML writes it."""
+  lines, tables = [], []
+  for name, value in table.items():
+    if name in {'source', 'files'}:
+      for each in value:
+        tables += ['', f'[[{inside}{name}]]', *_lines(each, f'{inside}{name}.')]
+    elif isinstance(value, dict):
+      tables += ['', f'[{inside}{name}]', *_lines(value, f'{inside}{name}.')]
+    else:
+      lines.append(f'{name} = {_toml(value)}')
+  return lines + tables
 
 
 def unused_key(name: str, used: Sequence[str]) -> str:
@@ -286,7 +284,7 @@ def _choose(
   for part in splits.values():
     size = 0
     with contextlib.suppress(OriginFileError):
-      size = sum(len(labels) for labels, _, _ in part.read([]))
+      size = sum(len(labels) for labels, _, _ in part.read({}))
     found.left.append(f'{size:,} images, {part.what}' if size else part.what)
   if not chosen:
     raise OriginFileError(
@@ -429,7 +427,7 @@ def _read_pictures(
   files: PictureFiles,
   classes: Mapping[str, Sequence[str]],
   fields: dict[str, Any],
-  tables: list[_Table],
+  table: _Table,
 ) -> Iterator[_Chunk]:
   names = [(c, name) for c, names in classes.items() for name in names]
   for folder, name in streams.progress_bar(
@@ -439,7 +437,7 @@ def _read_pictures(
     yield [folder], _decode(files.read(name), where), where
   # The hash of its archive proves a member.
   proof = {} if 'member' in fields else {'fingerprint': files.fingerprint()}
-  tables.append(('[{}.pictures]', fields | proof))
+  table['pictures'] = fields | proof
 
 
 def _decode(data: Any, where: str) -> np.ndarray:
@@ -515,7 +513,7 @@ def _read_pair(
   pair: Mapping[str, tuple[pathlib.Path, str]],
   folder: str,
   column: str | None,
-  tables: list[_Table],
+  table: _Table,
 ) -> Iterator[_Chunk]:
   found = {role: _read_array(*array, role) for role, array in pair.items()}
   images, labels = found['images'], found['labels']
@@ -537,20 +535,20 @@ def _read_pair(
   for role, (file, name) in pair.items():
     array = {'array': name} if name else {}
     more = columns if role == 'labels' else {}
-    tables.append((f'[{{}}.{role}]', _facts(file, folder) | array | more))
+    table[role] = _facts(file, folder) | array | more
 
 
 def _read_npy(
   files: Sequence[pathlib.Path],
   folder: str,
   min_examples: int,
-  tables: list[_Table],
+  table: _Table,
 ) -> Iterator[_Chunk]:
   for path in files:
     images = _read_array(path, '', 'images')
     if len(images) >= min_examples:
       yield [path.stem] * len(images), images, path
-      tables.append(('[[{}.files]]', _facts(path, folder)))
+      table.setdefault('files', []).append(_facts(path, folder))
 
 
 def _find_tables(
@@ -594,7 +592,7 @@ def _read_tables(
   files: Sequence[pathlib.Path],
   folder: str,
   columns: Mapping[str, Any],
-  tables: list[_Table],
+  table: _Table,
 ) -> Iterator[_Chunk]:
   for path in files:
     with path.open('rb') as stream:
@@ -605,4 +603,4 @@ def _read_tables(
           for n, label in enumerate(part.labels):
             where = f'{path}, row {part.first + n:,}'
             yield [label], _decode(part.images[n], where), where
-    tables.append(('[[{}.files]]', _facts(path, folder)))
+    table.setdefault('files', []).append(_facts(path, folder))
