@@ -8,18 +8,20 @@ import dataclasses
 import os
 import pathlib
 import re
-import struct
 import urllib.parse
 import urllib.request
 import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.sources import OriginFile
 from cmnist_tfds.system import paths
-from cmnist_tfds.system.errors import NamedPlaceError, OriginFileError
+from cmnist_tfds.system.errors import (
+  CmnistError,
+  NamedPlaceError,
+  OriginFileError,
+)
 
 # Environment variable that holds the user's mirror.
 MIRROR_VARIABLE = 'CMNIST_MIRROR'
@@ -29,17 +31,6 @@ FETCHED = 'cmnist'
 
 # A folder's name may have a colon too, but no such scheme or slashes after.
 _ADDRESS = re.compile(r'(https?|file):|[^/]*://', re.IGNORECASE)
-
-# What reading a file raises where it is damaged, encrypted or out of reach.
-UNREADABLE = (
-  EOFError,
-  OSError,
-  RuntimeError,
-  ValueError,
-  struct.error,
-  zipfile.BadZipFile,
-  zlib.error,
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +46,8 @@ class Locations:
       in it. With None, nothing is fetched.
     manual_dir: Folder in which the user has put files, each at
       `<folder>/<file name>`.
-    mirror: Folder or HTTP base URL that holds files in the same layout.
+    mirror: Folder, or HTTP base URL without a last slash, that holds files in
+      the same layout.
     timeout: Seconds that a host may take to be reached, or send next to
       nothing.
     verify_ssl: Whether to check the certificates of hosts.
@@ -66,7 +58,9 @@ class Locations:
 
   download_dir: pathlib.Path | None = None
   manual_dir: pathlib.Path | None = None
-  mirror: str | None = dataclasses.field(default=None, repr=False)
+  mirror: str | pathlib.Path | None = dataclasses.field(
+    default=None, repr=False
+  )
   timeout: float = 20.0
   verify_ssl: bool = True
   offline: bool = False
@@ -74,15 +68,12 @@ class Locations:
     default_factory=dict, compare=False, repr=False
   )
 
-  @property
-  def folders(self) -> list[pathlib.Path]:
-    """The folders with the layout of a mirror, in the order they are tried."""
-    mirror = parse_mirror(self.mirror) if self.mirror else None
-    return [
-      *([self.manual_dir] if self.manual_dir else []),
-      *([mirror] if isinstance(mirror, pathlib.Path) else []),
-      *([self.download_dir / FETCHED] if self.download_dir else []),
-    ]
+  def folders(self, file: OriginFile) -> list[pathlib.Path]:
+    """Returns the folders that may hold a file, in the order they are tried."""
+    mirror = self.mirror if isinstance(self.mirror, pathlib.Path) else None
+    fetched = self.download_dir / FETCHED if self.download_dir else None
+    found = (file.beside, self.manual_dir, mirror, fetched)
+    return [folder for folder in found if folder]
 
 
 def default_locations(
@@ -106,18 +97,14 @@ def default_locations(
     NamedPlaceError: If a folder that the user named does not exist, or the
       mirror is not an address that can be used.
   """
-  folder = (
-    paths.expanded(download_dir)
-    if download_dir
-    else paths.data_root(data_dir) / 'downloads'
-  )
-  mirror = mirror_of_user(mirror)
-  named: dict[str, str | pathlib.Path] = {}
-  if manual_dir:
-    named['manual_dir'] = paths.expanded(manual_dir)
-  if mirror:
-    named['mirror'] = parse_mirror(mirror)
-  for name, place in named.items():
+  if download_dir:
+    folder = paths.expanded(download_dir)
+  else:
+    folder = paths.data_root(data_dir) / 'downloads'
+  manual = paths.expanded(manual_dir) if manual_dir else None
+  named = mirror_of_user(mirror)
+  base = parse_mirror(named) if named else None
+  for name, place in (('manual_dir', manual), ('mirror', base)):
     if isinstance(place, pathlib.Path) and not place.is_dir():
       fault = 'is not a directory' if place.exists() else 'does not exist'
       raise NamedPlaceError(
@@ -125,8 +112,8 @@ def default_locations(
       )
   return Locations(
     download_dir=folder,
-    manual_dir=paths.expanded(manual_dir) if manual_dir else folder / 'manual',
-    mirror=mirror,
+    manual_dir=manual or folder / 'manual',
+    mirror=base,
     timeout=timeout or Locations.timeout,
   )
 
@@ -206,13 +193,11 @@ class Copy:
           info = idx_npz.find_member(archive, self.member)
           with archive.open(info) as member:
             yield cast(BinaryIO, member), info.file_size
-    except UNREADABLE as error:
+    except (CmnistError, MemoryError):
+      raise
+    # A damaged zip file raises errors of many kinds.
+    except Exception as error:
       raise OriginFileError(f'cannot be read: {error}') from error
-
-
-def folders(file: OriginFile, locations: Locations) -> list[pathlib.Path]:
-  """Returns the folders that may hold a file, in the order they are tried."""
-  return [*([file.beside] if file.beside else []), *locations.folders]
 
 
 def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
@@ -220,7 +205,7 @@ def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
 
   They exist, and are not verified. They come in the order they are tried.
   """
-  for folder in folders(file, locations):
+  for folder in locations.folders(file):
     for form in (file, *file.equivalents):
       if (folder / form.path).is_file():
         yield Copy(form, folder / form.path)
@@ -229,7 +214,7 @@ def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
 
 
 def addresses(
-  file: OriginFile, mirror: str | None = None
+  file: OriginFile, mirror: str | pathlib.Path | None = None
 ) -> Iterator[tuple[OriginFile, str, str]]:
   """Yields the URLs of a file, in the order they are tried.
 
@@ -243,22 +228,18 @@ def addresses(
     the name of the file in it.
   """
   forms = (file, *file.equivalents)
-  base = parse_mirror(mirror) if mirror else None
-  if isinstance(base, str):
-    for form in forms:
-      yield form, f'{base}/{urllib.parse.quote(form.path)}', ''
-      if form.archive:
-        url = f'{base}/{urllib.parse.quote(form.archive.path)}'
-        yield form, url, form.member
-        yield form.archive, url, ''
+  for form in forms if isinstance(mirror, str) else ():
+    yield form, f'{mirror}/{urllib.parse.quote(form.path)}', ''
+    if archive := form.archive:
+      url = f'{mirror}/{urllib.parse.quote(archive.path)}'
+      yield from ((form, url, form.member), (archive, url, ''))
   for form in forms:
+    archive = form.archive or OriginFile(path='')
     # The whole archive, which is far larger, comes after every home of the
     # member on its own.
-    if form.archive:
-      yield from ((form, url, form.member) for url in form.archive.urls)
+    yield from ((form, url, form.member) for url in archive.urls)
     yield from ((form, url, '') for url in form.urls)
-    if form.archive:
-      yield from ((form.archive, url, '') for url in form.archive.urls)
+    yield from ((archive, url, '') for url in archive.urls)
 
 
 def how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
@@ -271,10 +252,8 @@ def how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
   published = file.archive or file
   places = [f'{folder or "<manual_dir>"}/{published.path}']
   if file.beside:
-    places.append(f'{file.beside / published.path}')
-  get = (
-    f'Download it from {published.urls[0]} and save'
-    if published.urls
-    else 'Save'
-  )
-  return f'{get} it as {" or ".join(places)}'
+    places.append(f'{file.beside}/{published.path}')
+  get = 'Save it'
+  if published.urls:
+    get = f'Download it from {published.urls[0]} and save it'
+  return f'{get} as {" or ".join(places)}'

@@ -85,7 +85,7 @@ def _fill_one(
         )
       os.replace(part, target)
     return str(copy)
-  return fetch.fetch(file, folder, locations)[1]
+  return fetch.fetch(file, folder, locations)
 
 
 def _proved(file: OriginFile, locations: Locations) -> Copy | None:
