@@ -22,7 +22,7 @@ from cmnist_tfds.origin import (
   mirror,
 )
 from cmnist_tfds.origin.conversion import convert
-from cmnist_tfds.sources import declaration, tables
+from cmnist_tfds.sources import declaration
 from cmnist_tfds.system.errors import DeclarationError, OriginFileError
 
 Image = pytest.importorskip('PIL.Image')
@@ -31,14 +31,7 @@ _RNG = np.random.default_rng(0)
 
 
 def _parse(path: pathlib.Path) -> declaration.Source:
-  text = path.read_text('utf-8')
-  (source,) = declaration.parse(
-    tables.parse_toml(text, str(path)),
-    str(path),
-    text=text,
-    extension=True,
-    beside=path.parent,
-  )
+  (source,) = declaration.read(path, beside=path.parent)
   return source
 
 

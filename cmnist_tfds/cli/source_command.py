@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.sources import declaration, registry, tables
+from cmnist_tfds.sources import declaration, registry
 from cmnist_tfds.system.errors import DeclarationError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def register(subparsers: Subparsers) -> None:
     ' (default: <name of the files>.toml)',
   )
   check = arguments.add_command(
-    actions, 'check', _check, 'say all that is wrong with a declaration'
+    actions, 'check', _check, 'say what is wrong with a declaration'
   )
   check.add_argument('path', metavar='FILE', type=pathlib.Path)
   arguments.add_command(
@@ -123,7 +123,9 @@ def _new(args: argparse.Namespace) -> int:
     **given,
   )
   # A draft that is wrong is not written.
-  (source,) = _parse(text, str(path), path.parent)
+  (source,) = declaration.parse(
+    text, str(path), extension=True, beside=path.parent
+  )
   try:
     with output.open('x', encoding='utf-8') as file:
       file.write(text)
@@ -148,33 +150,12 @@ def _in_order(*keys: str) -> str:
 
 
 def _check(args: argparse.Namespace) -> int:
-  try:
-    found = _sources(args.path)
-  except DeclarationError as error:
-    for fault in error.faults:
-      terminal.fail(fault)
-    return terminal.FAILED
+  found = declaration.read(args.path, beside=args.path.absolute().parent)
   # A key may be taken: of another declaration than this one.
   with registry.with_files([str(args.path)]):
     for source in found:
       print(f'{args.path}: {_describe(source)}')
   return 0
-
-
-def _sources(path: pathlib.Path) -> tuple[declaration.Source, ...]:
-  return _parse(tables.read_text(path), str(path), path.absolute().parent)
-
-
-def _parse(
-  text: str, owner: str, beside: pathlib.Path
-) -> tuple[declaration.Source, ...]:
-  return declaration.parse(
-    tables.parse_toml(text, owner),
-    owner,
-    text=text,
-    extension=True,
-    beside=beside,
-  )
 
 
 def _describe(source: declaration.Source) -> str:
@@ -212,5 +193,5 @@ def _list(args: argparse.Namespace) -> int:
     [('key', 'classes', 'train', 'test', 'owner', 'title'), *rows]
   )
   for fault in known.faults:
-    terminal.fail(fault.message)
+    terminal.fail(fault)
   return terminal.FAILED if known.faults else 0

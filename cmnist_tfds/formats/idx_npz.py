@@ -155,30 +155,3 @@ def _check_type(dtype: np.dtype[Any], integers: bool) -> None:
   if dtype != np.uint8 and not (integers and dtype.kind in 'iu'):
     expected = 'whole numbers' if integers else 'uint8 values from 0 to 255'
     raise OriginFileError(f'expected {expected}, found values of type {dtype}')
-
-
-# TEMP ---- until origin is merged
-import zlib  # noqa: E402
-
-from isal import igzip_lib  # noqa: E402
-
-DAMAGE = (
-  EOFError,
-  OSError,
-  OverflowError,
-  RuntimeError,
-  ValueError,
-  struct.error,
-  igzip_lib.IsalError,
-  zipfile.BadZipFile,
-  zlib.error,
-)
-open_zip = zipfile.ZipFile
-MEMBER_HEADER = 30
-LARGEST_ZIP_TAIL = (1 << 18) + 22 + 65535
-
-
-def member_at(head, member):
-  if not head.startswith(ZIP_MAGIC) or len(head) < MEMBER_HEADER:
-    raise zipfile.BadZipFile(f'no member begins where {member.filename} should')
-  return MEMBER_HEADER + sum(struct.unpack_from('<HH', head, 26))

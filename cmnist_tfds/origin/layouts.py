@@ -22,8 +22,6 @@ from cmnist_tfds.system.errors import OriginFileError
 # Pictures that are read together.
 _CHUNK = 4096
 
-ALL_CLASSES = slice(None)  # TEMP
-
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
@@ -63,9 +61,7 @@ class Reader(Protocol):
     """Yields what a function reads from a folder of pictures, or a table in it."""
 
 
-def pieces(
-  source: Source, split: Split, reader: Reader, classes: slice = slice(None)
-) -> Iterator[Piece]:
+def pieces(source: Source, split: Split, reader: Reader) -> Iterator[Piece]:
   """Yields the examples of a split.
 
   Args:
@@ -92,8 +88,8 @@ def pieces(
     yield Piece(images, labels, split.labels.path)
   elif split.per_class:
     for (file, shape), raw in zip(
-      list(split.files.items())[classes],
-      source.raw_labels[classes],
+      split.files.items(),
+      source.raw_labels,
       strict=True,
     ):
       images = reader.array(file, shape)
