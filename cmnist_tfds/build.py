@@ -17,9 +17,9 @@ import time
 from collections.abc import Iterator, Sequence
 from multiprocessing import connection
 
+from cmnist_tfds import origin
 from cmnist_tfds.load import prepared
-from cmnist_tfds.origin import mirror_of_user, missing_files
-from cmnist_tfds.origin.limits import Limits
+from cmnist_tfds.origin import audit
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import interrupts, paths, streams
 from cmnist_tfds.system.disk_errors import format_size
@@ -48,7 +48,7 @@ class Options:
     manual_dir: Folder of origin files; TFDS's default if None.
     mirror: Folder or HTTP address of origin files, tried before the original
       hosts.
-    limits: When to give up on a host; the user's limits if None.
+    timeout: Seconds after which a host is given up; the default if None.
     allow_unverified: Whether to accept origin files that cannot be verified.
     overwrite: Whether to rebuild subsets that are already prepared.
   """
@@ -58,7 +58,7 @@ class Options:
   download_dir: str | None = None
   manual_dir: str | None = None
   mirror: str | None = None
-  limits: Limits | None = None
+  timeout: float | None = None
   allow_unverified: bool = False
   overwrite: bool = False
 
@@ -244,7 +244,6 @@ def _build_one(subset: Subset, options: Options) -> Outcome:
   with interrupts.deferred():
     import tensorflow_datasets as tfds
 
-    from cmnist_tfds.datasets import download_manager
     from cmnist_tfds.datasets.get_builder import get_builder
 
   if not streams.is_terminal(sys.stderr) or multiprocessing.parent_process():
@@ -258,7 +257,7 @@ def _build_one(subset: Subset, options: Options) -> Outcome:
       sample=options.sample,
       allow_unverified=options.allow_unverified,
       mirror=options.mirror,
-      limits=options.limits,
+      timeout=options.timeout,
     )
     builder.download_and_prepare(
       download_dir=options.download_dir,
@@ -280,12 +279,13 @@ def _build_one(subset: Subset, options: Options) -> Outcome:
   except NamedPlaceError as error:
     return Outcome(subset, error=str(error))
   except OriginFileError as error:
-    found_in = download_manager.locations_on_disk(
-      options.download_dir or paths.data_root(options.data_dir) / 'downloads',
-      options.manual_dir,
-      mirror_of_user(options.mirror),
+    where = origin.default_locations(
+      options.data_dir,
+      download_dir=options.download_dir,
+      manual_dir=options.manual_dir,
+      mirror=options.mirror,
     )
-    missing = list(missing_files.describe(subset.sources, found_in))
+    missing = audit.missing(subset.sources, where)
     if missing:
       missing.insert(
         0, f'Files of {subset.name} that are not on this computer:'

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from cmnist_tfds import build, subsets
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.origin import limits
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
@@ -27,7 +26,7 @@ def register(subparsers: Subparsers) -> None:
   )
   arguments.add_dataset(parser)
   arguments.add_locations(parser)
-  arguments.add_limits(parser)
+  arguments.add_timeout(parser)
   parser.add_argument(
     '--allow_unverified',
     action='store_true',
@@ -64,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     download_dir=args.download_dir,
     manual_dir=args.manual_dir,
     mirror=args.mirror,
-    limits=limits.of_user(args.timeout, args.min_speed),
+    timeout=args.timeout,
     allow_unverified=args.allow_unverified,
     overwrite=args.overwrite,
   )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import pathlib
 import shlex
@@ -16,6 +17,20 @@ from cmnist_tfds.system.errors import DeclarationError
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
+
+
+# The options of `cmnist source new` that decide what is ambiguous.
+_NAMED = {
+  '--images': 'arrays, or the column of a Parquet file, that have the images',
+  '--labels': 'arrays that have the labels',
+}
+_NUMBERS = {
+  '--first': 'how many examples of each class are for test, where the files have'
+  ' no split (default: a seventh of the smallest class)',
+  '--min_examples': 'leave out classes with fewer pictures, or with fewer images'
+  ' in their NPY file (default: 1)',
+  '--scale': 'pixels of N are white; 255 takes pixels as they are',
+}
 
 
 def register(subparsers: Subparsers) -> None:
@@ -41,28 +56,30 @@ def register(subparsers: Subparsers) -> None:
   )
   new.add_argument('--key', metavar='KEY', help='key of the source, such as Xy')
   new.add_argument('--title', metavar='TITLE', help='title of the source')
+  for name, summary in _NAMED.items():
+    new.add_argument(
+      name, metavar='NAME', nargs='+', default=[], action='extend', help=summary
+    )
   new.add_argument(
-    '--first',
-    type=arguments.at_least_one,
-    metavar='N',
-    help='how many examples of each class are for test, where the files have no'
-    ' split (default: a seventh of the smallest class)',
+    '--label_column',
+    metavar='NAME|NUMBER',
+    help='column of a table that has the labels: its name, or its number from 0'
+    ' where columns have no names',
   )
   new.add_argument(
-    '--min_examples',
-    type=arguments.at_least_one,
-    default=1,
-    metavar='N',
-    help='leave out classes with fewer pictures, or with fewer images in their'
-    ' NPY file (default: 1)',
+    '--test', choices=('test', 'val'), help='what is for test (default: test)'
   )
+  for name, summary in _NUMBERS.items():
+    new.add_argument(
+      name, metavar='N', type=arguments.at_least_one, help=summary
+    )
   new.add_argument(
     '-o',
     '--output',
     type=pathlib.Path,
     metavar='FILE',
-    help='declaration to write, beside the files; must not exist (default:'
-    ' <name of the files>.toml)',
+    help='declaration to write, in the folder of the files; must not exist'
+    ' (default: <name of the files>.toml)',
   )
   check = arguments.add_command(
     actions, 'check', _check, 'say what is wrong with a declaration'
@@ -87,22 +104,27 @@ def _new(args: argparse.Namespace) -> int:
     )
   name = path.name.partition('.')[0] or 'source'
   output = args.output or path.parent / f'{name}.toml'
-  if output.absolute().parent != path.parent:
+  if output.parent.resolve() != path.parent.resolve():
     return terminal.fail(
       f'{output}: expected a file in {path.parent}, because paths in a'
-      ' declaration start beside it',
+      ' declaration start in its folder',
       terminal.USAGE,
     )
+  options = ('first', 'min_examples', 'images', 'labels', 'label_column')
+  given = {
+    name: value
+    for name in (*options, 'test', 'scale')
+    if (value := getattr(args, name))
+  }
   text = draft.draft(
     path,
     key=args.key or draft.unused_key(name, list(used)),
     title=args.title or name,
-    first=args.first,
-    min_examples=args.min_examples,
+    **given,
   )
   # A draft that is wrong is not written.
   (source,) = declaration.parse(
-    text, f'the draft for {path}', extension=True, beside=path.parent
+    text, str(path), extension=True, beside=path.parent
   )
   try:
     with output.open('x', encoding='utf-8') as file:
@@ -112,6 +134,10 @@ def _new(args: argparse.Namespace) -> int:
       f'{output} exists already; name another file with --output'
     )
   print(f'{output}: {_describe(source)}')
+  for note in itertools.takewhile(
+    lambda li: li.startswith('#'), text.splitlines()
+  ):
+    print(note.removeprefix('# '))
   print(
     f'Now set {registry.SOURCES_VARIABLE}={shlex.quote(str(output.absolute()))}'
     f' and run: cmnist build 2-{_in_order("F", source.key)}'

@@ -30,9 +30,8 @@ from cmnist_tfds.datasets import (
 )
 from cmnist_tfds.datasets.fast_path import write
 from cmnist_tfds.datasets.tfds_messages import restrained_messages
-from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.sample import sample_of
-from cmnist_tfds.sources import SOURCES, SPLITS
+from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import paths, resources, streams
 from cmnist_tfds.system.atomic import sync_folder
@@ -118,7 +117,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     *,
     allow_unverified: bool = False,
     mirror: str | None = None,
-    limits: Limits | None = None,
+    timeout: float | None = None,
     **kwargs: Any,
   ):
     """Constructs the builder.
@@ -129,13 +128,13 @@ class CmnistBuilder(  # type: ignore[call-arg]
       mirror: Folder or HTTP address with the origin files, which is tried
         before their origins. If None, the environment variable CMNIST_MIRROR
         names it.
-      limits: When to give up on a host. If None, the environment variables
-        CMNIST_TIMEOUT and CMNIST_MIN_SPEED set the limits.
+      timeout: Seconds that a host may take to be reached, or send next to
+        nothing; 20 if None.
       **kwargs: Arguments of `tfds.core.GeneratorBasedBuilder`.
     """
     self._allow_unverified = allow_unverified
     self._mirror = origin.mirror_of_user(mirror)
-    self._limits = limits
+    self._timeout = timeout
     with restrained_messages():
       super().__init__(**kwargs)
     tfds_internals.check_instance(self)
@@ -144,7 +143,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     self._original_state |= {
       'allow_unverified': allow_unverified,
       'mirror': mirror,
-      'limits': limits,
+      'timeout': timeout,
       'data_dir': os.fspath(self.data_dir_root),
     }
     if not self._exists():
@@ -238,8 +237,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       extract_dir=download_config.extract_dir,
       manual_dir=download_config.manual_dir,
       mirror=self._mirror,
-      limits=self._limits,
-      sources=dict.fromkeys((*SOURCES, *self.subset.sources)),
+      timeout=self._timeout,
       url_infos=type(self).url_infos,
       dataset_name=self.name,
       force_download=force,
@@ -257,7 +255,6 @@ class CmnistBuilder(  # type: ignore[call-arg]
     self, dl_manager: download_manager.OriginDownloadManager
   ) -> origin.Locations:
     """Returns the locations of origin files."""
-    dl_manager.check_named_places(self.subset.sources)
     return dl_manager.locations
 
   # Preparation -------------------------------------------------------------

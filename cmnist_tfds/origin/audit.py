@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
-import itertools
-import pathlib
 from collections.abc import Iterable, Iterator
 
-from cmnist_tfds.origin import load_split, packings, recreation, verification
+from cmnist_tfds.origin import load_split, verification
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.origin.verification import Proof
@@ -22,9 +22,8 @@ class Finding:
 
   Attributes:
     file: The file.
-    copy: The first right copy, else the first wrong one, else None.
-    size: The size of the copy in bytes, None if there is no readable copy.
-    proof: The proof of the copy, None if there is none.
+    copy: The right copy, else the first wrong one at its place, else None.
+    proof: The proof of the copy, None if it is not the right one.
     fault: What is wrong and what to do about it, empty if nothing is wrong.
     sha256: SHA-256 of the copy, if hashes were requested.
     fingerprint: Fingerprint of the array in the copy, if hashes were requested
@@ -33,17 +32,21 @@ class Finding:
 
   file: OriginFile
   copy: Copy | None = None
-  size: int | None = None
   proof: Proof | None = None
   fault: str = ''
-  sha256: str | None = None
-  fingerprint: str | None = None
+  sha256: str = ''
+  fingerprint: str = ''
+
+  @property
+  def is_missing(self) -> bool:
+    """Whether there is no copy, right or wrong."""
+    return self.copy is None
 
 
 def audit(
   sources: Iterable[Source], locations: Locations, *, hashes: bool = False
 ) -> Iterator[Finding]:
-  """Examines all files of some sources. Downloads nothing.
+  """Examines all files of some sources. Fetches nothing.
 
   Args:
     sources: The sources.
@@ -54,114 +57,53 @@ def audit(
   Yields:
     One finding per file.
   """
+  locations = dataclasses.replace(locations, offline=True)
   for source in sources:
-    for file, shape in source.origin_files.items():
-      if shape:
-        yield _audit_file(file, shape, locations, hashes=hashes)
-    # Train and test may be chosen from the same files.
-    told = set()
+    found: dict[OriginFile, Finding] = {}
     for split, declared in source.splits.items():
-      if () in declared.files.values():
-        for finding in _audit_split(source, split, locations):
-          if (found := (finding.file, finding.fault)) not in told:
-            told.add(found)
-            yield finding
+      reader = load_split.Reader(locations)
+      for file, shape in declared.files.items():
+        fault = ''
+        try:
+          if shape:
+            reader.array(file, shape)
+          elif file.path not in reader.copies:
+            # Tables and pictures are only told by reading all of them.
+            collections.deque(
+              load_split.read_split(source, split, reader), maxlen=0
+            )
+        # A table needs a library, which may not be installed.
+        except (OriginFileError, PreparationError) as error:
+          fault = str(error)
+        copy, proof = reader.copies.get(file.path), reader.proofs.get(file.path)
+        finding = Finding(file, copy, proof, '' if proof else fault)
+        found[file] = _with_hashes(finding, shape) if hashes else finding
+    yield from found.values()
 
 
-def _audit_split(
-  source: Source, split: str, locations: Locations
-) -> Iterator[Finding]:
-  """Examines tables or pictures of a split, by reading all of them."""
-  files = source.splits[split].files
-  found_at = {
-    file: path
-    for file in files
-    for folder in reversed(locations_lib.folders(file, locations))
-    for form in (file.archive, file)
-    if form and (path := folder / form.path).exists()
-  }
-  try:
-    for piece in load_split.load_pieces(source, split, locations):
-      proofs = piece.proofs
-  except OriginFileError as error:
-    file = next(iter(files))
-    copy = Copy(file, found_at[file]) if file in found_at else None
-    yield Finding(file, copy, fault=str(error))
-    return
-  for file, path in found_at.items():
-    proof = proofs.get(file.path) or (
-      proofs.get(file.archive.path) if file.archive else None
-    )
-    size = path.stat().st_size if path.is_file() else None
-    yield Finding(file, Copy(file, path, file.member), size, proof)
+def _with_hashes(finding: Finding, shape: tuple[int, ...]) -> Finding:
+  file, copy, sha256, fingerprint = finding.file, finding.copy, '', ''
+  # `Finding.fault` says why a copy cannot be read.
+  with contextlib.suppress(OriginFileError, PreparationError):
+    if copy and copy.path.is_file():
+      with copy.open() as (stream, _):
+        sha256 = verification.sha256(stream)
+      if shape:
+        read = load_split.read_copy(copy, file, shape, allow_unverified=True)
+        fingerprint = verification.fingerprint(read[0])
+  return dataclasses.replace(finding, sha256=sha256, fingerprint=fingerprint)
 
 
-def _audit_file(
-  file: OriginFile,
-  shape: tuple[int, ...],
-  locations: Locations,
-  *,
-  hashes: bool,
-) -> Finding:
-  """Examines the copies of a file until one is right."""
-  wrong = None
-  copies = itertools.chain(
-    locations_lib.copies_on_disk(file, locations),
-    packings.packed_copies(file, shape, locations),
-  )
-  for copy in copies:
-    finding = _examine(
-      file, copy, shape, hashes=hashes, learnt=locations.learnt
-    )
-    if not finding.fault:
-      return finding
-    # Arrays of other sources have the same shape.
-    if packings.is_namesake(copy):
-      wrong = wrong or finding
-  missing = 'missing: ' + locations_lib.how_to_get(file, locations.manual_dir)
-  learnt = recreation.read_learnt(locations.learnt).get(file.path, {})
-  return wrong or Finding(
-    file,
-    fault=missing,
-    fingerprint=str(learnt['fingerprint'])
-    if hashes and 'fingerprint' in learnt
-    else None,
-  )
+def missing(sources: Iterable[Source], locations: Locations) -> list[str]:
+  """Returns a line for each file of sources that is not on disk.
 
-
-def _examine(
-  file: OriginFile,
-  copy: Copy,
-  shape: tuple[int, ...],
-  *,
-  hashes: bool,
-  learnt: pathlib.Path | None,
-) -> Finding:
-  try:
-    with copy.open() as (stream, size):
-      proof = verification.prove(copy.file, stream, size)
-      sha256 = None
-      if hashes:
-        stream.seek(0)
-        sha256 = verification.hashes(stream, size, ('sha256',))['sha256']
-  except OriginFileError as error:
-    return Finding(file, copy, fault=f'{copy}: {error}')
-  fault, fingerprint = '', None
-  if proof is None:
-    try:
-      array, proof = load_split.read_copy(copy, shape, learnt=learnt)
-      fingerprint = verification.fingerprint(array) if hashes else None
-    # A table needs a library, which may not be installed.
-    except (OriginFileError, PreparationError) as error:
-      fault = str(error)
-  if hashes and fingerprint is None:
-    fingerprint = _fingerprint(copy, shape)
-  return Finding(file, copy, size, proof, fault, sha256, fingerprint)
-
-
-def _fingerprint(copy: Copy, shape: tuple[int, ...]) -> str | None:
-  try:
-    array, _ = load_split.read_copy(copy, shape, allow_unverified=True)
-  except (OriginFileError, PreparationError):
-    return None  # `Finding.fault` gives the reason.
-  return verification.fingerprint(array)
+  Args:
+    sources: The sources.
+    locations: The locations to look in. Nothing is fetched.
+  """
+  lines = []
+  for file in (f.file for f in audit(sources, locations) if f.is_missing):
+    size = f', {file.size:,} bytes' if file.size else ''
+    remedy = locations_lib.how_to_get(file, locations.manual_dir)
+    lines.append(f'- {file.path}{size}. {remedy}.')
+  return lines

@@ -50,6 +50,8 @@ def _convert(images: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
     if isinstance(step, tuple):
       top, left, height, width = step
       images = images[:, top : top + height, left : left + width]
+    elif isinstance(step, int):
+      images = _scales(step)[images]
     elif step == 'transpose':
       # A copy, because the result may overwrite what it is a view of.
       images = images.swapaxes(1, 2).copy()
@@ -69,6 +71,12 @@ def to_grey(images: np.ndarray) -> np.ndarray:
   red, green, blue = (images[..., i].astype(np.uint32) for i in range(3))
   luma = red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2]
   return ((luma + (1 << 15)) >> 16).astype(np.uint8)
+
+
+def _scales(brightest: int) -> np.ndarray:
+  """Returns what each pixel becomes if the brightest one is to be 255."""
+  scaled = (np.arange(256) * 2 * 255 + brightest) // (2 * brightest)
+  return np.minimum(scaled, 255).astype(np.uint8)
 
 
 def _resize_by_area(images: np.ndarray) -> np.ndarray:

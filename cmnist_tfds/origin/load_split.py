@@ -1,22 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loads a split of a source: verified arrays from its origin files.
 
-A source may be larger than memory, so its arrays come in pieces. A piece is a
+A source may be larger than memory, so its arrays come in chunks. A chunk is a
 file with the images of a class, or some rows of a table or some pictures. The
-layouts 'idx' and 'npz' have one piece, because each has one pair of files.
+layouts 'idx' and 'npz' have one chunk, because each has one pair of files.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import functools
 import io
 import logging
-import math
-import pathlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -24,58 +20,38 @@ from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import (
   conversion,
   layouts,
-  mirror_address,
   packings,
-  picture_files,
   pixel_tables,
-  recreation,
-  similar_names,
   verification,
 )
 from cmnist_tfds.origin import locations as locations_lib
+from cmnist_tfds.origin import picture_files as pictures
 from cmnist_tfds.origin.layouts import Piece
 from cmnist_tfds.origin.locations import Copy, Locations
-from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.origin.verification import Proof
-from cmnist_tfds.sources import (
-  IMAGE_SIZE,
-  SOURCES,
-  OriginFile,
-  Source,
-  registry,
-)
-from cmnist_tfds.system.errors import OriginFileError, PreparationError
+from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source
+from cmnist_tfds.system.errors import MissingExtraError, OriginFileError
 
 _log = logging.getLogger('cmnist_tfds')
-
-# A file may take as many bytes as twice its array and this. An array that was
-# saved without compression takes little more than itself. Labels may take eight
-# bytes each.
-_OVERHEAD = 1 << 20
-_LABEL_SIZE = 8
-
-# A file that is not one array, and whose size is not declared, may take this.
-_LARGEST_FILE = 1 << 36
-
-# Classes are read together until their files have so many bytes.
-GROUP_BYTES = 1 << 27
-
-# Counts that a message lists.
-_FEW = 100
 
 # Bytes that are read at a time.
 _BLOCK = 1 << 19
 
+# Characters of a message that list what was found.
+_LONGEST_LIST = 800
+
+_ALLOW = 'To use it anyway, allow unverified files (--allow_unverified)'
+
 
 @dataclasses.dataclass(frozen=True)
 class SplitArrays:
-  """The arrays of a split of a source, or of a piece of it.
+  """The arrays of a split of a source, or of a chunk of it.
 
   Attributes:
     images: uint8 (n, 28, 28), C-contiguous, upright.
     labels: uint8 (n,), the raw labels; uint16 if the source has any over 255.
     proofs: The proof of each origin file, by the path of the file, for example
-      'emnist/emnist-mnist-train-images-idx3-ubyte.gz'. All pieces share it,
+      'emnist/emnist-mnist-train-images-idx3-ubyte.gz'. All chunks share it,
       and it is complete when the last one was read.
   """
 
@@ -91,6 +67,23 @@ def load_split(
   *,
   allow_unverified: bool = False,
 ) -> SplitArrays:
+  """Loads a split as `load_pieces` does, in one chunk."""
+  reader = Reader(locations, allow_unverified=allow_unverified)
+  chunks = list(read_split(source, split, reader))
+  return SplitArrays(
+    images=np.concatenate([chunk.images for chunk in chunks]),
+    labels=np.concatenate([chunk.labels for chunk in chunks]),
+    proofs=reader.proofs,
+  )
+
+
+def load_pieces(
+  source: Source,
+  split: str,
+  locations: Locations,
+  *,
+  allow_unverified: bool = False,
+) -> Iterator[SplitArrays]:
   """Finds the files of a split, verifies them, and reads and converts them.
 
   Args:
@@ -101,213 +94,109 @@ def load_split(
       even if they have fewer examples than the source has.
 
   Returns:
-    Images, labels and the proofs of their files. There are no examples if the
-    source does not have the split.
+    The arrays of each chunk, at least one. Nothing of a split may be used
+    before the last chunk was read: only then are all files known to be right.
+    There are no examples if the source does not have the split.
 
   Raises:
-    OriginFileError: If no location holds the right file. The message lists the
-      locations and what is wrong at each of them.
+    OriginFileError: If no location holds the right file. The message says what
+      is wrong at each of them, and how to get the file.
   """
-  pieces = list(
-    load_pieces(source, split, locations, allow_unverified=allow_unverified)
-  )
-  if len(pieces) == 1:
-    return pieces[0]
-  return SplitArrays(
-    images=np.concatenate([piece.images for piece in pieces]),
-    labels=np.concatenate([piece.labels for piece in pieces]),
-    proofs=pieces[-1].proofs,
-  )
+  reader = Reader(locations, allow_unverified=allow_unverified)
+  return read_split(source, split, reader)
 
 
-def load_pieces(
-  source: Source,
-  split: str,
-  locations: Locations,
-  *,
-  allow_unverified: bool = False,
-  classes: slice = layouts.ALL_CLASSES,
+def read_split(
+  source: Source, split: str, reader: Reader
 ) -> Iterator[SplitArrays]:
-  """Loads a split as `load_split` does, piece by piece.
-
-  Args:
-    source: The source.
-    split: 'train' or 'test'.
-    locations: The locations to look in.
-    allow_unverified: See `load_split`.
-    classes: One of `class_groups`, or all classes.
-
-  Yields:
-    The arrays of each piece, at least one. Nothing of a split may be used
-    before the last piece was read: only then are all files known to be right.
-
-  Raises:
-    OriginFileError: See `load_split`.
-  """
-  reader = _Reader(locations, allow_unverified=allow_unverified)
+  """Yields what `load_pieces` returns, with files that a reader finds."""
   if split not in source.splits:
-    yield SplitArrays(
-      np.empty((0, IMAGE_SIZE, IMAGE_SIZE), np.uint8),
-      np.empty(0, source.label_dtype),
-      reader.proofs,
-    )
+    images = np.empty((0, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+    labels = np.empty(0, source.label_dtype)
+    yield SplitArrays(images, labels, reader.proofs)
     return
   counts = np.zeros(max(source.raw_labels) + 1, np.int64)
-  for piece in _pieces(source, split, reader, classes):
-    images = piece.images
-    if not piece.converted:
+  for chunk in _chosen(source, split, reader):
+    images, labels = chunk.images, _checked_labels(source, chunk)
+    if not chunk.converted:
       images = conversion.convert(images, source.steps)
-    labels = _checked_labels(source, piece)
     counts += np.bincount(labels, minlength=len(counts))
     yield SplitArrays(images, labels, reader.proofs)
-  if not allow_unverified:
-    _check_counts(source, split, counts, classes)
+  # Unverified files may have fewer examples.
+  if Proof.NONE not in reader.proofs.values():
+    _check_counts(source, split, counts[list(source.raw_labels)])
 
 
-def class_groups(source: Source, split: str) -> list[slice]:
-  """Divides the classes of a split into groups that are read one by one.
-
-  Args:
-    source: The source.
-    split: 'train' or 'test'.
-
-  Returns:
-    The groups, as numbers of classes in the source. Each but the last has
-    files of 128 MiB or more. There is one of all classes if files have examples
-    of several classes, or if a list chooses examples by their numbers in all
-    files.
-  """
-  declared = source.splits.get(split)
-  files = declared and (declared.whole or declared)
-  if (
-    not (declared and files and files.per_class)
-    or declared.listing
-    or declared.class_counts is None
-  ):
-    return [layouts.ALL_CLASSES]
-  groups, begin, num_bytes = [], 0, 0
-  for number, shape in enumerate(files.files.values(), 1):
-    num_bytes += math.prod(shape)
-    if num_bytes >= GROUP_BYTES or number == len(files.files):
-      groups.append(slice(begin, number))
-      begin, num_bytes = number, 0
-  return groups if len(groups) > 1 else [layouts.ALL_CLASSES]
-
-
-def _pieces(
-  source: Source, split: str, reader: _Reader, classes: slice
-) -> Iterator[Piece]:
+def _chosen(source: Source, split: str, reader: Reader) -> Iterator[Piece]:
   """Yields the examples of a split, chosen from its files."""
   declared = source.splits[split]
   if declared.whole is None:
-    yield from layouts.pieces(source, declared, reader, classes)
+    yield from layouts.pieces(source, declared, reader)
     return
-  unseen: set[str] = set()
-  if declared.listing:
-    unseen = _lines(reader.content(declared.listing), declared.listing)
-    choose = _listed(frozenset(unseen), unseen)
-  else:
-    choose = _first(source, declared.first or 0)
-  for piece in layouts.pieces(source, declared.whole, reader, classes):
-    for_test = choose(piece)
+  listing, listed = declared.listing, set[str]()
+  if listing:
+    # A line is the number of an example, from 0, or the path of a picture.
+    text = reader.content(listing).decode('utf-8-sig', 'replace')
+    listed = {line.strip() for line in text.splitlines()} - {''}
+  unseen, begin = set(listed), 0
+  seen = np.zeros(max(source.raw_labels) + 1, np.int64)
+  for chunk in layouts.pieces(source, declared.whole, reader):
+    labels = _checked_labels(source, chunk)
+    for_test = np.zeros(len(labels), bool)
+    if listing:
+      names = chunk.names or [str(begin + n) for n in range(len(labels))]
+      for_test[:] = [name in listed for name in names]
+      unseen.difference_update(names)
+    else:
+      for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        for_test[rows[: max(0, (declared.first or 0) - seen[label])]] = True
+        seen[label] += len(rows)
+    begin += len(labels)
+    # A class that is taken in full, or not at all, may fill a whole chunk.
     rows = np.flatnonzero(for_test if split == 'test' else ~for_test)
-    # A class that is taken in full, or not at all, may fill a whole piece.
     yield dataclasses.replace(
-      piece,
-      images=piece.images[rows],
-      labels=piece.labels[rows],
-      names=[piece.names[row] for row in rows.tolist()] if piece.names else (),
+      chunk, images=chunk.images[rows], labels=chunk.labels[rows]
     )
   # Of other folders, a list may name what a source leaves out.
-  folders = {*source.folders, *source.class_names}
-  if declared.listing and (
-    wrong := sorted(
-      n for n in unseen if '/' not in n or n.partition('/')[0] in folders
-    )
-  ):
+  folders = {'', *source.folders, *source.class_names}
+  wrong = [n for n in unseen if n.rpartition('/')[0].split('/')[0] in folders]
+  if listing and wrong:
     raise OriginFileError(
-      f'{declared.listing.path}: expected numbers of examples from 0, or paths'
-      f' of pictures, found {", ".join(wrong[:_FEW])}'
+      f'{listing.path}: expected numbers of examples from 0, or paths of'
+      f' pictures, found {", ".join(sorted(wrong))[:_LONGEST_LIST]}'
     )
 
 
-# Returns for each example of a piece, in order, whether it is for test.
-_Choose = Callable[[Piece], np.ndarray]
-
-
-def _first(source: Source, count: int) -> _Choose:
-  """Returns a function that chooses the first examples of each class."""
-  seen = np.zeros(max(source.raw_labels) + 1, np.int64)
-
-  def choose(piece: Piece) -> np.ndarray:
-    labels = _checked_labels(source, piece)
-    # The rank of an example among those of its class, in the piece.
-    order = np.argsort(labels, kind='stable')
-    counts = np.bincount(labels, minlength=len(seen))
-    begins = np.cumsum(counts) - counts
-    rank = np.empty(len(labels), np.int64)
-    rank[order] = np.arange(len(labels)) - begins[labels[order]]
-    chosen: np.ndarray = rank + seen[labels] < count
-    seen[:] += counts
-    return chosen
-
-  return choose
-
-
-def _lines(content: bytes, file: OriginFile) -> set[str]:
-  """Returns the lines of a list.
-
-  A line is the number of an example, from 0, or the path of a picture in its
-  folder.
-  """
-  try:
-    lines = [line.strip() for line in content.decode('utf-8-sig').splitlines()]
-  except UnicodeDecodeError as error:
-    raise OriginFileError(f'{file.path}: is no text in UTF-8') from error
-  return {line for line in lines if line}
-
-
-def _listed(wanted: frozenset[str], unseen: set[str]) -> _Choose:
-  """Returns a function that chooses listed examples, and notes them as seen."""
-  begin = 0
-
-  def choose(piece: Piece) -> np.ndarray:
-    nonlocal begin
-    numbers = range(begin, begin + len(piece.labels))
-    begin = numbers.stop
-    names = piece.names or list(map(str, numbers))
-    unseen.difference_update(names)
-    return np.fromiter((n in wanted for n in names), bool, len(numbers))
-
-  return choose
-
-
-class _Reader:
+class Reader:
   """Reads files of a split from the first location that has the right one.
 
   Attributes:
     proofs: The proof of each file that was read, by its path.
+    copies: Where each file was read, or is wrong, by its path.
   """
 
-  def __init__(self, locations: Locations, *, allow_unverified: bool):
+  def __init__(self, locations: Locations, *, allow_unverified: bool = False):
+    """Constructs a reader of the files at some locations."""
     self._locations = locations
     self._allow_unverified = allow_unverified
     self.proofs: dict[str, Proof] = {}
+    self.copies: dict[str, Copy] = {}
 
   def array(self, file: OriginFile, shape: tuple[int, ...]) -> np.ndarray:
     """Returns the array in a file."""
-    learnt = self._locations.learnt
-    read = functools.partial(read_copy, shape=shape, learnt=learnt)
-    return self._read(file, read, shape)
+    found: np.ndarray = self._read(file, shape)
+    return found
 
   def content(self, file: OriginFile) -> bytes:
     """Returns the bytes of a file."""
-    return self._read(file, _read_content)
+    found: bytes = self._read(file, ())
+    return found
 
   def picture_files(
     self,
     file: OriginFile,
-    use: Callable[[PictureFiles], Iterator[Piece]],
+    use: Callable[[pictures.PictureFiles], Iterator[Piece]],
     *,
     table: bool = False,
   ) -> Iterator[Piece]:
@@ -315,396 +204,188 @@ class _Reader:
 
     A folder on disk is tried before the archive.
     """
-    folders = [
-      path.parent if table else path
-      for folder in locations_lib.folders(file, self._locations)
-      if (path := folder / file.path).exists()
-    ]
-    if not folders and file.archive:
+    folders = self._locations.folders(file)
+    path = next((p for f in folders if (p := f / file.path).exists()), None)
+    if path is None and file.archive:
       data = self.content(file.archive)
       member = '.' if table else file.member
-      yield from use(
-        picture_files.open_archive(data, member, file.archive.path)
-      )
+      yield from use(pictures.open_archive(data, member, file.archive.path))
       # The metadata of a dataset has the proofs of the files of its sources.
       self.proofs[file.path] = self.proofs.pop(file.archive.path)
+      self.copies[file.path] = self.copies.pop(file.archive.path)
       return
-    if not folders:
-      raise OriginFileError(_describe_missing(file, self._locations, []))
-    found = picture_files.open_folder(folders[0])
-    yield from use(found)
-    proof = Proof.NONE
-    if found.fingerprint() == file.fingerprint:
-      proof = Proof.FINGERPRINT
-    if proof is Proof.NONE and not self._allow_unverified:
-      known = (
-        'its files are not the declared ones'
-        if file.fingerprint
-        else 'no fingerprint of it is declared'
-      )
-      raise OriginFileError(
-        f'{folders[0]}: {known}; its fingerprint is {found.fingerprint()}. To'
-        ' use it anyway, allow unverified files (--allow_unverified)'
-      )
+    if path is None:
+      raise self._missing(file, [])
+    self.copies[file.path] = Copy(file, path)
+    files = pictures.open_folder(path.parent if table else path)
+    yield from use(files)
+    proof, found = Proof.FINGERPRINT, files.fingerprint()
+    if found != file.fingerprint:
+      proof = Proof.NONE
+      if not self._allow_unverified:
+        raise OriginFileError(
+          f'{path}: expected the fingerprint {file.fingerprint or "declared"},'
+          f' found {found}. {_ALLOW}'
+        )
     self.proofs[file.path] = proof
 
-  def _read(
-    self,
-    file: OriginFile,
-    read: Callable[..., tuple[_T, Proof]],
-    shape: tuple[int, ...] = (),
-  ) -> _T:
-    found, proof = _read_file(
-      file,
-      read,
-      self._locations,
-      shape,
-      allow_unverified=self._allow_unverified,
-    )
-    self.proofs[file.path] = proof
+  def _read(self, file: OriginFile, shape: tuple[int, ...]) -> Any:
+    """Returns the array in a file, or its bytes if it has no shape."""
+    faults: dict[str, None] = {}
+    unproved: list[tuple[Copy, Any]] = []
+    packed = packings.packed_copies(file, shape, self._locations)
+    for copies in (
+      locations_lib.copies_on_disk(file, self._locations),
+      packed if shape else (),
+      self._fetched(file, unproved, faults),
+    ):
+      allow = self._allow_unverified and copies is not packed
+      for copy in copies:
+        try:
+          found, proof = read_copy(copy, file, shape, allow_unverified=allow)
+        except (OriginFileError, MissingExtraError) as error:
+          # Arrays of other sources have the same shape.
+          if copies is not packed or isinstance(error, MissingExtraError):
+            faults[f'{copy}: {error}'] = None
+            self.copies.setdefault(file.path, copy)
+          continue
+        if proof is Proof.NONE:
+          unproved.append((copy, found))
+          continue
+        if copies is packed:
+          _log.warning('Read %s from %s (%s).', file.path, copy, proof.value)
+        self.proofs[file.path], self.copies[file.path] = proof, copy
+        return found
+    if not unproved:
+      raise self._missing(file, faults)
+    self.copies[file.path], found = unproved[0]
+    self.proofs[file.path] = Proof.NONE
     return found
 
+  def _fetched(
+    self, file: OriginFile, unproved: list[Any], faults: dict[str, None]
+  ) -> Iterator[Copy]:
+    """Yields what can be fetched, unless an unproved file will do."""
+    folder = self._locations.download_dir
+    if folder is None or self._locations.offline or unproved:
+      return
+    # It imports an HTTP library.
+    from cmnist_tfds.origin import fetch
 
-def find_proved_copy(file: OriginFile, locations: Locations) -> Copy | None:
-  """Finds a copy on disk that is proved by its hash.
+    folder /= locations_lib.FETCHED
+    try:
+      fetch.fetch(file, folder, self._locations)
+    except OriginFileError as error:
+      faults[str(error)] = None
+    else:
+      where = Locations(manual_dir=folder)
+      yield from locations_lib.copies_on_disk(file, where)
 
-  Args:
-    file: The file that is wanted. Copies of its equivalents count too.
-    locations: The locations to look in. Nothing is downloaded.
-
-  Returns:
-    The first copy with the published hash, or None if there is none.
-  """
-  for copy in locations_lib.copies_on_disk(file, locations):
-    with contextlib.suppress(OriginFileError), copy.open() as (stream, size):
-      if verification.prove(copy.file, stream, size):
-        return copy
-  return None
+  def _missing(
+    self, file: OriginFile, faults: Iterable[str]
+  ) -> OriginFileError:
+    """Returns the error that says what is wrong, and what to do."""
+    folders = ', '.join(map(str, self._locations.folders(file))) or 'no folder'
+    fault = '; '.join(faults) or f'not found in {folders}'
+    remedy = locations_lib.how_to_get(file, self._locations.manual_dir)
+    return OriginFileError(f'{file.path}: {fault}. {remedy}')
 
 
 def read_copy(
   copy: Copy,
+  file: OriginFile,
   shape: tuple[int, ...],
   *,
   allow_unverified: bool = False,
-  learnt: pathlib.Path | None = None,
-) -> tuple[np.ndarray, Proof]:
-  """Verifies a copy of an origin file and reads the array in it.
+) -> tuple[Any, Proof]:
+  """Reads a copy of an origin file and proves it.
 
   The copy is read once: what is hashed is what is decoded, even if another
   process writes to the file.
 
   Args:
     copy: The copy.
-    shape: The expected shape of the array.
-    allow_unverified: Whether to accept an array that nothing proves, even if
-      its first axis is shorter. Nothing but the right array is accepted from a
-      table of pixels.
-    learnt: JSON file for what `recreation` learns.
+    file: The file that is wanted.
+    shape: The shape of the array in it; () for the bytes of the file.
+    allow_unverified: Whether nothing need prove it, and the first axis may be
+      shorter.
 
   Returns:
-    The array as it is in the file, and its proof.
+    The array as it is in the file, or the bytes; and the proof.
 
   Raises:
-    OriginFileError: If the copy is damaged or not the right file.
+    OriginFileError: If the copy is damaged or not the right file. The message
+      does not name the copy.
   """
-  if pixel_tables.is_table(copy.path):
-    return _read_table(copy, shape, learnt)
 
   def check_shape(found: tuple[int, ...]) -> None:
-    shorter_allowed = allow_unverified and len(found) == len(shape)
-    if found[1:] != shape[1:] or (
-      found[:1] > shape[:1] if shorter_allowed else found != shape
-    ):
+    shorter = allow_unverified and found[:1] < shape[:1]
+    if found != shape and not (shorter and found[1:] == shape[1:]):
       raise OriginFileError(
         f'expected an array of shape {shape}, found {found}'
       )
 
-  values = math.prod(shape) * (1 if len(shape) > 2 else _LABEL_SIZE)
-  # Another array may be in the same file, whose size is then declared.
-  largest = max(2 * values + _OVERHEAD, copy.file.size or 0)
-
-  def decode(stream: io.BufferedReader[Any], size: int) -> np.ndarray:
-    return idx_npz.read_array(
-      stream,
-      size,
-      check_shape,
-      name=copy.file.array,
-      integers=len(shape) <= 2,
-    )
-
-  return _decode(
-    copy,
-    decode,
-    largest,
-    allow_unverified=allow_unverified,
-    shape=shape,
-    learnt=learnt,
-  )
-
-
-def _read_table(
-  copy: Copy, shape: tuple[int, ...], learnt: pathlib.Path | None
-) -> tuple[np.ndarray, Proof]:
-  """Reads the array of an origin file from a table of its pixels."""
   try:
-    for array in pixel_tables.arrays(copy.path, shape):
-      if proof := _prove_array(copy.file, array, learnt):
-        return array, proof
+    if shape and pixel_tables.is_table(copy.path):
+      for array in pixel_tables.arrays(copy.path, shape):
+        if _is_published(file, array):
+          return array, Proof.FINGERPRINT
+      raise OriginFileError(f'its content is not that of {file.path}')
+    found: Any
+    with copy.open() as (stream, size):
+      reader = verification.ProvingReader(copy.file, stream, size)
+      buffered = io.BufferedReader(reader, _BLOCK)
+      if shape:
+        form, labels = copy.file.array, len(shape) <= 2
+        found = idx_npz.read_array(
+          buffered, size, check_shape, name=form, integers=labels
+        )
+      else:
+        found = buffered.read()
+      proof = reader.proof()
+    if proof is None and shape and _is_published(file, found):
+      proof = Proof.FINGERPRINT
+    if proof is None and not allow_unverified:
+      fault = verification.mismatch(copy.file, size)
+      raise OriginFileError(f'{fault}. {_ALLOW}')
+    return found, proof or Proof.NONE
   except OriginFileError as error:
-    raise OriginFileError(f'{copy}: {error}') from error
-  raise OriginFileError(f'{copy}: its content is not that of {copy.file.path}')
+    wrong = verification.recognize(copy.file, copy.path)
+    raise OriginFileError(wrong or str(error)) from error
 
 
-def _prove_array(
-  file: OriginFile, array: np.ndarray, learnt: pathlib.Path | None
-) -> Proof | None:
-  """Proves that an array is the one in a published file."""
+def _is_published(file: OriginFile, array: np.ndarray) -> bool:
+  """Returns whether an array is the one in a published file."""
+  known = {form.fingerprint for form in (file, *file.equivalents)}
   # Others save labels as integers of eight bytes.
   narrow = array.astype(np.uint8) if array.ndim == 1 else array
-  for form in (array, narrow) if (narrow == array).all() else (array,):
-    found = verification.fingerprint(form)
-    if file.fingerprint is not None:
-      if found == file.fingerprint:
-        return Proof.FINGERPRINT
-    elif found not in _fingerprints() and (
-      proof := recreation.recreate(file, form, learnt)
-    ):
-      return proof
-  return None
+  forms = (array, narrow) if (narrow == array).all() else (array,)
+  return any(verification.fingerprint(form) in known for form in forms)
 
 
-@functools.cache
-def _fingerprints() -> frozenset[str]:
-  """Returns the fingerprints of known files, which are no others."""
-  return frozenset(
-    file.fingerprint
-    for source in (*SOURCES, *registry.extensions())
-    for file in source.origin_files
-    if file.fingerprint
-  )
-
-
-def _read_content(
-  copy: Copy, *, allow_unverified: bool = False
-) -> tuple[bytes, Proof]:
-  """Verifies a copy of an origin file and reads its bytes."""
-  largest = None if allow_unverified else copy.file.size
-  return _decode(
-    copy,
-    lambda stream, size: stream.read(),
-    largest or _LARGEST_FILE,
-    allow_unverified=allow_unverified,
-  )
-
-
-_T = TypeVar('_T')
-
-
-def _decode(
-  copy: Copy,
-  decode: Callable[[io.BufferedReader[Any], int], _T],
-  largest: int,
-  *,
-  allow_unverified: bool,
-  shape: tuple[int, ...] = (),
-  learnt: pathlib.Path | None = None,
-) -> tuple[_T, Proof]:
-  """Verifies a copy of an origin file while a function decodes it."""
-  file, wrong = copy.file, None
-  try:
-    with copy.open() as (stream, size):
-      reader = verification.ProvingReader(file, stream, size)
-      try:
-        if size > largest:
-          raise OriginFileError(
-            f'expected at most {largest:,} bytes, found {size:,}'
-          )
-        found = decode(io.BufferedReader(reader, _BLOCK), size)
-        proof = reader.proof()
-      except OriginFileError as error:
-        # A damaged file is not the published one; `mismatch` describes how.
-        stream.seek(0)
-        wrong = verification.recognize_wrong_file(file, stream, size)
-        mismatch = verification.mismatch(file, size)
-        raise OriginFileError(wrong or f'{error}; {mismatch}') from error
-      if proof is None:
-        stream.seek(0)
-        wrong = verification.recognize_wrong_file(file, stream, size)
-  except OriginFileError as error:
-    raise OriginFileError(f'{copy}: {error}') from error
-  # A shorter array, if allowed, is none that is published.
-  if proof is None and isinstance(found, np.ndarray) and found.shape == shape:
-    proof = _prove_array(file, found, learnt)
-  if proof is None:
-    if not allow_unverified:
-      raise OriginFileError(
-        f'{copy}: {wrong or _why_unverified(file, size)}. To use it anyway,'
-        ' allow unverified files (--allow_unverified)'
-      )
-    proof = Proof.NONE
-  return found, proof
-
-
-def _why_unverified(file: OriginFile, size: int) -> str:
-  return verification.mismatch(file, size) + (
-    ', and no fingerprint of its content is known'
-    if file.fingerprint is None
-    else ', and its content is not the published one'
-  )
-
-
-def _read_file(
-  file: OriginFile,
-  read: Callable[..., tuple[_T, Proof]],
-  locations: Locations,
-  shape: tuple[int, ...],
-  *,
-  allow_unverified: bool,
-) -> tuple[_T, Proof]:
-  """Reads a file from the first location that holds the right one."""
-  # A proved copy is better than an unverified one that comes first.
-  if allow_unverified and (proved := find_proved_copy(file, locations)):
-    return read(proved)
-  faults: list[str] = []
-  on_disk = locations_lib.copies_on_disk(file, locations)
-  if (found := _read_first(on_disk, read, allow_unverified, faults)) is None:
-    found = _read_packed(file, read, locations, shape, faults)
-  if found is None:
-    downloads = _downloads(file, locations, faults)
-    found = _read_first(downloads, read, allow_unverified, faults)
-  if found is not None:
-    return found
-  raise OriginFileError(_describe_missing(file, locations, faults))
-
-
-def _read_first(
-  copies: Iterable[Copy],
-  read: Callable[..., tuple[_T, Proof]],
-  allow_unverified: bool,
-  faults: list[str],
-) -> tuple[_T, Proof] | None:
-  for copy in copies:
-    try:
-      return read(copy, allow_unverified=allow_unverified)
-    except OriginFileError as error:
-      remedy = '. Delete it to fetch it anew' if copy.cached else ''
-      faults.append(f'{error}{remedy}')
-  return None
-
-
-def _read_packed(
-  file: OriginFile,
-  read: Callable[..., tuple[_T, Proof]],
-  locations: Locations,
-  shape: tuple[int, ...],
-  faults: list[str],
-) -> tuple[_T, Proof] | None:
-  """Reads the array of a file from another packing, only if it is proved."""
-  for copy in packings.packed_copies(file, shape, locations) if shape else ():
-    try:
-      found, proof = read(copy)
-    except OriginFileError as error:
-      # Arrays of other sources have the same shape.
-      if packings.is_namesake(copy):
-        faults.append(str(error))
-      continue
-    except PreparationError as error:
-      faults.append(f'{copy}: {error}')
-      continue
-    _log.warning('Read %s from %s (proof: %s).', file.path, copy, proof.value)
-    return found, proof
-  return None
-
-
-def _downloads(
-  file: OriginFile, locations: Locations, faults: list[str]
-) -> Iterator[Copy]:
-  """Yields downloads; appends failures to `faults`."""
-  if locations.download is None:
-    return
-  mirror = mirror_address.parse(locations.mirror) if locations.mirror else None
-  on_disk = len(faults)
-  for fetched, url in locations_lib.urls(file, locations.mirror):
-    try:
-      path = pathlib.Path(locations.download(url))
-    except OriginFileError as error:
-      faults.append(str(error))
-      continue
-    if isinstance(mirror, str) and not url.startswith(f'{mirror}/'):
-      _log.warning(
-        'the mirror does not serve %s: %s',
-        file.path,
-        '; '.join(faults[on_disk:]),
-      )
-    forms = (file, *file.equivalents)
-    if fetched in forms:
-      yield Copy(fetched, path, cached=True)
-    else:
-      form = next(form for form in forms if form.archive == fetched)
-      yield Copy(form, path, form.member, cached=True)
-
-
-def _describe_missing(
-  file: OriginFile, locations: Locations, faults: list[str]
-) -> str:
-  """Describes what is wrong at each location, and what to do."""
-  if faults:
-    # All URLs of an unreachable host have the same fault.
-    found = f'no right copy of {file.path}:\n' + '\n'.join(
-      f'- {fault}' for fault in dict.fromkeys(faults)
+def _checked_labels(source: Source, chunk: Piece) -> np.ndarray:
+  """Returns the labels of a chunk in the type of the source's labels."""
+  labels, known = chunk.labels, source.raw_labels
+  wrong = labels[~np.isin(labels, list(known))]
+  if wrong.size:
+    raise OriginFileError(
+      f'{chunk.path}: expected labels from {known[0]} to {known[-1]}, found'
+      f' {labels.min()} to {labels.max()}, {wrong[0]} among them. This is not'
+      f' the file of {source.title}: fetch it again'
     )
-  else:
-    folders = locations_lib.folders(file, locations)
-    looked = ', '.join(map(str, folders)) or 'no folder'
-    found = f'{file.path} was not found (looked in: {looked})'
-  if similar := similar_names.describe(file, locations):
-    found += '\nFound under similar names:\n' + '\n'.join(
-      f'- {line}' for line in similar
-    )
-  remedy = locations_lib.how_to_get(file, locations.manual_dir)
-  return f'{found}\nTo go on, {remedy}'
-
-
-def _checked_labels(source: Source, piece: Piece) -> np.ndarray:
-  """Returns the labels of a piece in the type of the source's labels."""
-  labels = piece.labels
-  known = np.zeros(max(source.raw_labels) + 2, bool)
-  known[list(source.raw_labels)] = True
-  if labels.size:
-    inside = np.clip(labels, -1, len(known) - 1)
-    if not known[inside].all():
-      first, last = source.raw_labels[0], source.raw_labels[-1]
-      wrong = labels[~known[inside]][0]
-      raise OriginFileError(
-        f'{piece.path}: expected labels from {first} to {last}, found'
-        f' {labels.min()} to {labels.max()}, {wrong} among them. This is not the'
-        f' file of {source.title}: fetch it anew.'
-      )
   return labels.astype(source.label_dtype, copy=False)
 
 
-def _check_counts(
-  source: Source, split: str, counts: np.ndarray, classes: slice
-) -> None:
+def _check_counts(source: Source, split: str, counts: np.ndarray) -> None:
   """Checks how many examples of each class verified files have."""
   declared = source.splits[split]
-  path = (declared.labels or next(iter(declared.files))).path
-  found = tuple(counts[list(source.raw_labels[classes])].tolist())
-  expected = declared.class_counts and declared.class_counts[classes]
-  num_examples = sum(expected) if expected else declared.num_examples
-  if sum(found) != num_examples:
+  expected, found = declared.class_counts, tuple(counts.tolist())
+  if expected is None:
+    expected, found = (declared.num_examples,), (sum(found),)
+  if found != expected:
+    path = (declared.labels or next(iter(declared.files))).path
     raise OriginFileError(
-      f'{path}: expected {num_examples:,} examples, found'
-      f' {sum(found):,}. This is not the file of {source.title}: fetch it anew.'
+      f'{path}: expected {str(expected)[:_LONGEST_LIST]} examples of the'
+      f' classes, found {str(found)[:_LONGEST_LIST]}. This is not the file of'
+      f' {source.title}: fetch it again'
     )
-  if expected is not None and found != expected:
-    raise OriginFileError(
-      f'{path}: expected {_few(expected)} labels of the classes, found'
-      f' {_few(found)}. This is not the file of {source.title}: fetch it anew.'
-    )
-
-
-def _few(counts: tuple[int, ...]) -> str:
-  shown = ', '.join(map(str, counts[:_FEW]))
-  return f'({shown}{", ..." if len(counts) > _FEW else ""})'

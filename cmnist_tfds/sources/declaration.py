@@ -39,7 +39,8 @@ Where names differ:
     test_counts = 100 }` takes those that a file lists.
 *   `shape`: `Split.shape`.
 *   `convert`: what is done to the images, in this order: a list of 'transpose',
-    'invert', 'grey', 'resize', and `{ crop = [top, left, height, width] }`.
+    'invert', 'grey', 'resize', `{ crop = [top, left, height, width] }`, and
+    `{ scale = 16 }` for pixels from 0 to 16 in place of 255.
 *   `class_counts`: one number where all classes have as many examples, else a
     list; left out where nobody has published the counts.
 *   `min_train_per_class`: follows from `class_counts` and is declared only where
@@ -52,6 +53,7 @@ Where names differ:
 
 from __future__ import annotations
 
+import collections
 import functools
 import hashlib
 import json
@@ -83,8 +85,9 @@ LAYOUTS = (*PAIRS, 'npy', 'folder', 'csv', 'parquet')
 # The largest raw label, and so the largest number of classes, less one.
 LARGEST_LABEL = 65_535
 
-# What may be done to images: the name of a step, or the rectangle to cut out.
-Step = str | tuple[int, int, int, int]
+# What may be done to images: the name of a step, the brightest pixel, which is to
+# become 255, or the rectangle to cut out.
+Step = str | int | tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -390,8 +393,9 @@ class _Rule(_Table):
   test_counts: _Natural | tuple[_Natural, ...] | None = None
 
 
-class _Crop(_Table):
-  crop: tuple[_Natural, _Natural, _Positive, _Positive]
+class _Step(_Table):
+  crop: tuple[_Natural, _Natural, _Positive, _Positive] | None = None
+  scale: _Positive | None = None
 
 
 class _Source(_Table, kw_only=True):
@@ -409,7 +413,7 @@ class _Source(_Table, kw_only=True):
   layout: Literal['idx', 'npz', 'npy', 'folder', 'csv', 'parquet']
   shape: tuple[_Positive, ...] | None = None
   convert: tuple[
-    Literal['transpose', 'invert', 'grey', 'resize'] | _Crop, ...
+    Literal['transpose', 'invert', 'grey', 'resize'] | _Step, ...
   ] = ()
   folders: tuple[_Name, ...] = ()
   image_column: str = ''
@@ -517,8 +521,8 @@ def _digest(declared: Mapping[str, Any]) -> str:
 def _source(form: _Source, digest: str, beside: pathlib.Path | None) -> Source:
   """Returns the record of a source; raises ValueError if it is wrong."""
   names = [unicodedata.normalize('NFC', name) for name in form.classes]
-  for number, name in enumerate(names):
-    if name in names[:number]:
+  for name, count in collections.Counter(names).items():
+    if count > 1:
       raise ValueError(f'classes: {name!r} appears twice')
   splits = _splits(form, beside)
   counts = splits['train'].class_counts if 'train' in splits else (0,)
@@ -537,9 +541,7 @@ def _source(form: _Source, digest: str, beside: pathlib.Path | None) -> Source:
       'listed_labels': form.labels,
       'splits': splits,
       'min_train_per_class': least,
-      'steps': tuple(
-        s.crop if isinstance(s, _Crop) else s for s in form.convert
-      ),
+      'steps': tuple(_step(s) for s in form.convert),
       'digest': digest,
     }
   )
@@ -548,6 +550,14 @@ def _source(form: _Source, digest: str, beside: pathlib.Path | None) -> Source:
   _check_layout(source)
   _check_files(source)
   return source
+
+
+def _step(form: str | _Step) -> Step:
+  if isinstance(form, str):
+    return form
+  if (form.crop is None) == (form.scale is None):
+    raise ValueError('convert: expected { crop = [...] } or { scale = ... }')
+  return form.crop or form.scale or 0
 
 
 def _shape(form: _Source) -> tuple[int, ...] | None:
