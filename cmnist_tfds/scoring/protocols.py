@@ -17,10 +17,6 @@ NETWORKS = {
 }
 
 
-# How many learning rates the range test tries, each for a step.
-RANGE_STEPS = 100
-
-
 @dataclasses.dataclass(frozen=True)
 class Protocol:
   """How a network is trained.
@@ -40,7 +36,7 @@ class Protocol:
       take what the test says.
     held_out: The share of the training images that is left unused.
     drops_last: Whether the last, incomplete batch of an epoch is dropped.
-    freezes: Whether pre-trained layers other than batch normalisation stay as
+    freezes: Whether pre-trained layers other than batch normalization stay as
       they are, but for the last one.
     augments: Whether images are turned, enlarged and brightened at random.
   """
@@ -55,18 +51,6 @@ class Protocol:
   drops_last: bool = False
   freezes: bool = False
   augments: bool = False
-
-  def count_steps(self, subset: Subset, examples: int) -> int:
-    """Returns how many steps a run takes, those of the range test included.
-
-    Args:
-      subset: The subset.
-      examples: The size of its training set.
-
-    Raises:
-      PreparationError: If the training set has no whole batch.
-    """
-    return RANGE_STEPS + self.training_steps(subset, examples)
 
   def training_steps(self, subset: Subset, examples: int) -> int:
     """Returns how many steps the training takes.
@@ -110,30 +94,6 @@ PAPER = Protocol(
 PROTOCOLS = {protocol.name: protocol for protocol in (PAPER, STEPS)}
 
 
-def deviations(network: str, pretrained: bool) -> list[str]:
-  """Returns how `PAPER` differs from what the paper prints.
-
-  Args:
-    network: A key of `NETWORKS`.
-    pretrained: Whether the network has ImageNet weights.
-  """
-  found = [
-    "a fifth of train is held out and unused (as in the authors' code, which"
-    ' sets no seed for it; here the seed of the run)',
-    'the last batch of an epoch is dropped (as in their code)',
-    'images are turned, enlarged and brightened, not warped',
-    'one new last layer in place of the two of fastai',
-    'PyTorch in place of fastai v1',
-  ]
-  if network == 'lenet':
-    found.append('LeNet is not in the paper')
-  if pretrained:
-    found.append('the body is never unfrozen (as in their code)')
-  else:
-    found.append('no ImageNet weights, so all layers are trained')
-  return found
-
-
 def describe(
   network: str, protocol: Protocol, subset: Subset, weights: str | None
 ) -> dict[str, str]:
@@ -143,23 +103,31 @@ def describe(
     network: A key of `NETWORKS`.
     protocol: The protocol.
     subset: The subset.
-    weights: What is told of the pre-trained weights; None without them.
+    weights: Which pre-trained weights it begins with; None for random ones.
   """
-  parts = [NETWORKS[network]]
-  if weights is not None:
-    parts.append(f'pre-trained ({weights})')
+  method = NETWORKS[network] + f', pre-trained ({weights})' * bool(weights)
   if protocol.steps is None:
-    parts.append(f'{protocol.epochs} epochs in batches of {protocol.batch:,}')
+    # How it differs from what the paper prints.
+    method += (
+      f', {protocol.epochs} epochs in batches of {protocol.batch:,}; settings of'
+      ' the paper, except: a fifth of train is held out and unused (as in the'
+      " authors' code, which sets no seed for it; here the seed of the run); the"
+      ' last batch of an epoch is dropped (as in their code); images are turned,'
+      ' enlarged and brightened, not warped; one new last layer in place of the'
+      ' two of fastai; PyTorch in place of fastai v1; '
+    )
+    method += 'LeNet is not in the paper; ' * (network == 'lenet')
+    method += (
+      'the body is never unfrozen (as in their code)'
+      if weights
+      else 'no ImageNet weights, so all layers are trained'
+    )
   else:
     steps = protocol.training_steps(subset, 0)
-    parts.append(f'{steps:,} steps of {protocol.batch}')
-  method = ', '.join(parts)
-  if protocol.name == PAPER.name:
-    method += '; settings of the paper, except: '
-    method += '; '.join(deviations(network, weights is not None))
+    method += f', {steps:,} steps of {protocol.batch}'
   return {
     'method': method,
     'code': f'cmnist baseline net --net {network} --protocol {protocol.name}',
-    'pretraining': 'none' if weights is None else f'ImageNet, {weights}',
+    'pretraining': f'ImageNet, {weights}' if weights else 'none',
     'validation': 'none; the learning rate is found on training images',
   }
