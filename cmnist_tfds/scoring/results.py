@@ -64,14 +64,14 @@ class _Plan:
     method: Name of its files.
     about: What the method says of itself.
     runs: Its runs.
-    predict: Returns the predictions of a run, int64 (n,).
+    k: How many neighbors vote, if it is a result of these.
   """
 
   subset: Subset
   method: str
   about: Mapping[str, str]
   runs: Sequence[_Run]
-  predict: Callable[[int, int | None], np.ndarray]
+  k: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,7 +262,7 @@ def neighbor_results(
 
   # The votes of all k follow from one search.
   @functools.lru_cache(maxsize=draws + 1)
-  def predict(subset: Subset, draw: int) -> dict[int, np.ndarray]:
+  def votes(subset: Subset, draw: int) -> dict[int, np.ndarray]:
     return neighbors.predict(subset, ks, draw)
 
   plans = [
@@ -277,15 +277,17 @@ def neighbor_results(
         'validation': 'none',
       },
       [(draw, None) for draw in drawn],
-      lambda draw, seed, k=k, subset=subset: predict(subset, draw)[k],
+      k,
     )
-    for subset, suffix, drawn in _draws(
-      selected, draws, lambda full: neighbors.labels(full, 'train')
-    )
+    for subset, suffix, drawn in _draws(selected, draws, neighbors.labels)
     for k in ks
   ]
   return _complete(
-    plans, folder, dataset, lambda subset: neighbors.labels(subset, 'test')
+    plans,
+    folder,
+    dataset,
+    neighbors.labels,
+    lambda plan, draw, seed: votes(plan.subset, draw)[plan.k],
   )
 
 
@@ -348,16 +350,17 @@ def network_results(
       f'{network}-{protocol.name}{"-pretrained" if weights else ""}{suffix}',
       protocols.describe(network, protocol, subset, origin),
       [(draw, seed) for draw in drawn for seed in range(1, seeds + 1)],
-      lambda draw, seed, subset=subset: training.predict(
-        open_draw(subset, draw), network, protocol, seed, start
-      ),
     )
-    for subset, suffix, drawn in _draws(
-      selected, draws, lambda full: labels(full, 'train')
-    )
+    for subset, suffix, drawn in _draws(selected, draws, labels)
   ]
   return _complete(
-    plans, folder, dataset, lambda subset: labels(subset, 'test')
+    plans,
+    folder,
+    dataset,
+    labels,
+    lambda plan, draw, seed: training.predict(
+      open_draw(plan.subset, draw), network, protocol, seed or 0, start
+    ),
   )
 
 
@@ -374,13 +377,13 @@ def _check_have_train(selected: Sequence[Subset]) -> None:
 def _draws(
   selected: Sequence[Subset],
   draws: int,
-  train_labels: Callable[[Subset], np.ndarray],
+  labels: Callable[[Subset, str], np.ndarray],
 ) -> Iterator[tuple[Subset, str, range]]:
   """Yields subsets, ends of names of results, and the draws of their runs."""
   for subset in selected:
     yield subset, '', range(1)
     if draws and subset.per_class is not None:
-      possible = min(draws, count_draws(subset, train_labels(subset.full)))
+      possible = min(draws, count_draws(subset, labels(subset.full, 'train')))
       if possible:
         yield subset, '-draws', range(1, possible + 1)
 
@@ -389,7 +392,8 @@ def _complete(
   plans: Sequence[_Plan],
   folder: pathlib.Path,
   dataset: str,
-  test_labels: Callable[[Subset], np.ndarray],
+  labels: Callable[[Subset, str], np.ndarray],
+  predict: Callable[[_Plan, int, int | None], np.ndarray],
 ) -> Iterator[Result]:
   """Computes the runs that a folder lacks, and writes the results."""
   # A file that is in the way is found before anything is computed.
@@ -401,7 +405,7 @@ def _complete(
       predicted = _predicted_runs(saved)
       missing = [run for run in plan.runs if run not in predicted]
       for run in missing:
-        predicted[run] = plan.predict(*run)
+        predicted[run] = predict(plan, *run)
         runs = sorted(predicted, key=lambda run: (run[0], run[1] or 0))
         seeds = [seed for _, seed in runs if seed is not None]
         scores = write_result(
@@ -410,7 +414,7 @@ def _complete(
           predictions.make_predictions(
             plan.subset,
             np.stack([predicted[run] for run in runs]),
-            test_labels(plan.subset),
+            labels(plan.subset, 'test'),
             seed=seeds or None,
             draw=[draw for draw, _ in runs],
             about=plan.about,
