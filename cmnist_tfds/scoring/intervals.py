@@ -7,8 +7,8 @@ the choice of the test images. They say nothing about seeds or training sets.
 
 from __future__ import annotations
 
-import dataclasses
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,7 @@ _Z = 1.959963984540054
 _BISECTIONS = 80
 
 
-@dataclasses.dataclass(frozen=True)
-class Estimate:
+class Estimate(NamedTuple):
   """A figure and the limits of its interval."""
 
   value: float

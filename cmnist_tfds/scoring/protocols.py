@@ -16,6 +16,9 @@ NETWORKS = {
   'resnet50': 'ResNet50',
 }
 
+# How often the authors' code sees every image.
+EPOCHS = 20
+
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
@@ -28,29 +31,22 @@ class Protocol:
     name: What the command calls it.
     batch: How many images a batch has.
     rates: The lowest and the highest learning rate of the range test.
-    steps: The steps of training on a reduced training set and on a full one;
-      None to train for `epochs`.
-    epochs: How often every image is seen.
+    steps: The steps of training on a reduced training set and on a full one.
+      None for what the authors' code does: it sees every image in `EPOCHS`
+      epochs, but leaves a fifth of them out, and the last, incomplete batch of
+      each epoch; it turns, enlarges and brightens images at random; and it
+      leaves pre-trained layers as they are, but for batch normalization and the
+      last one.
     fallback: The learning rate to take where the loss of the range test falls
       nowhere. The one found is taken to within a factor of three of it. None to
       take what the test says.
-    held_out: The share of the training images that is left unused.
-    drops_last: Whether the last, incomplete batch of an epoch is dropped.
-    freezes: Whether pre-trained layers other than batch normalization stay as
-      they are, but for the last one.
-    augments: Whether images are turned, enlarged and brightened at random.
   """
 
   name: str
   batch: int
   rates: tuple[float, float]
   steps: tuple[int, int] | None = None
-  epochs: int = 0
   fallback: float | None = None
-  held_out: float = 0
-  drops_last: bool = False
-  freezes: bool = False
-  augments: bool = False
 
   def training_steps(self, subset: Subset, examples: int) -> int:
     """Returns how many steps the training takes.
@@ -71,26 +67,15 @@ class Protocol:
         f' one batch. {subset.title} has {examples:,}, of which {used:,} remain'
         ' after the hold-out. Take --protocol steps or a larger subset.'
       )
-    return self.epochs * (used // self.batch)
+    return EPOCHS * (used // self.batch)
 
   def count_used(self, examples: int) -> int:
     """Returns how many training images are not held out."""
-    return examples - round(examples * self.held_out)
+    return examples - (round(examples / 5) if self.steps is None else 0)
 
 
-STEPS = Protocol(
-  'steps', batch=64, steps=(300, 3000), rates=(1e-5, 1), fallback=3e-3
-)
-PAPER = Protocol(
-  'paper',
-  batch=1024,
-  epochs=20,
-  rates=(1e-6, 10),
-  held_out=0.2,
-  drops_last=True,
-  freezes=True,
-  augments=True,
-)
+STEPS = Protocol('steps', 64, (1e-5, 1), steps=(300, 3000), fallback=3e-3)
+PAPER = Protocol('paper', 1024, (1e-6, 10))
 PROTOCOLS = {protocol.name: protocol for protocol in (PAPER, STEPS)}
 
 
@@ -109,7 +94,7 @@ def describe(
   if protocol.steps is None:
     # How it differs from what the paper prints.
     method += (
-      f', {protocol.epochs} epochs in batches of {protocol.batch:,}; settings of'
+      f', {EPOCHS} epochs in batches of {protocol.batch:,}; settings of'
       ' the paper, except: a fifth of train is held out and unused (as in the'
       " authors' code, which sets no seed for it; here the seed of the run); the"
       ' last batch of an epoch is dropped (as in their code); images are turned,'

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -119,10 +120,10 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
 
 def comparison_sections(compared: Comparison) -> list[Section]:
   """Returns the report of a comparison."""
-  difference = compared.difference
+  value, low, high = compared.difference
   lines = [
-    f'Accuracy of A minus that of B: {difference.value:+.4f}, paired 95 %'
-    f' interval [{difference.low:+.4f}, {difference.high:+.4f}].'
+    f'Accuracy of A minus that of B: {value:+.4f}, paired 95 % interval'
+    f' [{low:+.4f}, {high:+.4f}].'
   ]
   if compared.p is not None:
     # Smaller numbers than floats have are 0.
@@ -174,13 +175,22 @@ def to_json(reported: Evaluation | Comparison) -> str:
   Its fields are the attributes of the record. An `Estimate` is an object with
   `value`, `low` and `high`; a subset is its name.
   """
+  return json.dumps(_plain(reported), indent=1, ensure_ascii=False)
 
-  def plain(value: Any) -> Any:
-    if isinstance(value, Subset):
-      return value.name
-    return value.tolist() if isinstance(value, np.ndarray) else vars(value)
 
-  return json.dumps(reported, default=plain, indent=1, ensure_ascii=False)
+def _plain(value: Any) -> Any:
+  """Returns a value in the types that JSON has."""
+  if isinstance(value, Subset):
+    return value.name
+  if isinstance(value, np.ndarray):
+    return value.tolist()
+  if isinstance(value, Estimate):
+    return value._asdict()
+  if isinstance(value, tuple):
+    return [_plain(item) for item in value]
+  if dataclasses.is_dataclass(value):
+    return {field: _plain(item) for field, item in vars(value).items()}
+  return value
 
 
 def figure(share: float) -> str:

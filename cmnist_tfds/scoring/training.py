@@ -55,6 +55,7 @@ def predict(
   Raises:
     PreparationError: If the training set is too small for the protocol.
   """
+  paper = protocol.steps is None
   device = 'cuda' if torch.cuda.is_available() else 'cpu'
   train = opened.split('train').read(['image', 'label'])
   images = torch.from_numpy(train['image'])[:, None]
@@ -70,15 +71,15 @@ def predict(
   mean = (share @ levels).item()
   scale = math.sqrt(max((share @ (levels - mean) ** 2).item(), 1))
   network = networks.make_network(name, opened.subset.num_classes, weights)
-  if protocol.freezes and weights is not None:
+  if paper and weights is not None:
     _freeze(network, networks.LAST_LAYERS[name])
   network = network.to(device)
 
   def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    for at in _batches(len(labels), protocol.batch, protocol.drops_last):
+    for at in _batches(len(labels), protocol.batch, paper):
       chosen = at.to(device)
       batch = (images[chosen].float() - mean) / scale
-      yield _augmented(batch) if protocol.augments else batch, labels[chosen]
+      yield _augmented(batch) if paper else batch, labels[chosen]
 
   rate = _find_rate(copy.deepcopy(network), batches(), protocol)
   optimizer = _optimizer(network, rate)
