@@ -13,7 +13,7 @@ from command_line import run as _run
 from cmnist_tfds import subsets
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.scoring import predictions, protocols
-from cmnist_tfds.scoring.protocols import PAPER, RANGE_STEPS, STEPS
+from cmnist_tfds.scoring.protocols import PAPER, STEPS
 from cmnist_tfds.system.errors import PreparationError
 
 # Settings, without PyTorch ---------------------------------------------------
@@ -33,13 +33,12 @@ def test_epochs_of_the_paper_leave_out_a_fifth_and_the_last_batch():
   subset = subsets.subset('2-FKd')
   assert PAPER.count_used(120_000) == 96_000
   assert PAPER.training_steps(subset, 120_000) == 20 * 93
-  assert PAPER.count_steps(subset, 120_000) == 20 * 93 + RANGE_STEPS
   assert PAPER.training_steps(subset, 1280) == 20
 
 
 def test_the_paper_needs_a_whole_batch():
   with pytest.raises(PreparationError) as caught:
-    PAPER.count_steps(subsets.subset('2-FKd-r-50'), 1000)
+    PAPER.training_steps(subsets.subset('2-FKd-r-50'), 1000)
   for told in (
     '1,024',
     'CMNIST-2-FKd-r-50',

@@ -20,8 +20,6 @@ from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PreparationError
 
 if TYPE_CHECKING:
-  from cmnist_tfds.scoring.predictions import OpenDraw
-
   Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _NAME_HELP = 'name of a subset, such as 3-EElKm, X-24, 2-FKd-r-10 or 1-Km'
@@ -228,13 +226,6 @@ def opened_subset(
   if opened is None:
     raise _not_prepared(subset.full if draw else subset, args)
   return opened
-
-
-def labels_opener(subset: Subset, args: argparse.Namespace) -> OpenDraw | None:
-  """Returns what opens a draw of a subset; None if labels are trusted."""
-  if args.trust_labels:
-    return None
-  return lambda draw: opened_subset(subset, args, draw)
 
 
 def opened_or_sample(

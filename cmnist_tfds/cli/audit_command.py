@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import io
-import itertools
-import math
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -23,9 +22,6 @@ from cmnist_tfds.system import atomic
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
-
-# Pairs up to this multiple of the threshold are listed.
-_LISTED = 2
 
 # The largest threshold. About 35 million pairs of Fashion-MNIST would be listed.
 _LARGEST = 0.1
@@ -82,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
   parts = duplicates.audited_images(
     subset, lambda source: arguments.opened_source(source, args)
   )
-  limit = _LISTED * args.threshold
+  limit = 2 * args.threshold
   found = duplicates.find_duplicates(parts, limit)
   if args.pairs:
     atomic.write_file(args.pairs, _tsv(found).encode())
@@ -103,62 +99,46 @@ def _subset(name: str) -> Subset:
 
 
 def _ratio(text: str) -> float:
-  try:
-    ratio = float(text)
-  except ValueError:
-    ratio = math.nan
-  if not 0 < ratio <= _LARGEST:
-    raise argparse.ArgumentTypeError(
-      f'expected a number above 0, at most {_LARGEST}, found {text!r}'
-    )
-  return ratio
+  with contextlib.suppress(ValueError):
+    if 0 < float(text) <= _LARGEST:
+      return float(text)
+  raise argparse.ArgumentTypeError(
+    f'expected a number above 0, at most {_LARGEST}, found {text!r}'
+  )
 
 
 def _tsv(found: Duplicates) -> str:
   out = io.StringIO()
   writer = csv.writer(out, delimiter='\t', lineterminator='\n')
   fields = ('source', 'split', 'row', 'class')
-  writer.writerow(
-    ['ratio', *(f'{field}_{n}' for n in (1, 2) for field in fields)]
-  )
+  writer.writerow(['ratio', *(f'{f}_{n}' for n in (1, 2) for f in fields)])
   for pair, ratio in zip(
     found.pairs.tolist(), found.ratios.tolist(), strict=True
   ):
-    of_pair = [found.find(number) for number in pair]
-    writer.writerow(
-      [
-        f'{ratio:.6f}',
-        *itertools.chain.from_iterable(
-          (p.source.key, p.split, p.rows[n], p.class_name(n))
-          for p, n in of_pair
-        ),
-      ]
-    )
+    cells = [f'{ratio:.6f}']
+    for part, number in map(found.find, pair):
+      row, name = part.rows[number], part.class_name(number)
+      cells += [part.source.key, part.split, str(row), name]
+    writer.writerow(cells)
   return out.getvalue()
 
 
 def _print(found: Duplicates, threshold: float, limit: float) -> None:
   titles = [part.title for part in found.parts]
   ends = np.cumsum([len(part.rows) for part in found.parts])
-  terminal.print_table(
-    [
-      ('images', 'number', 'different'),
-      *(
-        (title, len(firsts), len(np.unique(firsts)))
-        for title, firsts in zip(
-          titles, np.split(found.firsts, ends[:-1]), strict=True
-        )
-      ),
-    ],
-    right_from=1,
-  )
-  near = found.ratios <= limit
-  parts, ratios = found.part_of(found.pairs[near]), found.ratios[near]
+  images: list[tuple[str | int, ...]] = [('images', 'number', 'different')]
+  for title, firsts in zip(
+    titles, np.split(found.firsts, ends[:-1]), strict=True
+  ):
+    images.append((title, len(firsts), len(np.unique(firsts))))
+  terminal.print_table(images, right_from=1)
+  parts = np.searchsorted(ends, found.pairs, side='right')
   rows = [('pairs', '', 'equal', f'<= {threshold:g}', f'<= {limit:g}')]
-  for of_pair in np.unique(parts, axis=0).tolist():
-    within = ratios[(parts == of_pair).all(axis=1)]
-    counts = [int((within <= most).sum()) for most in (0, threshold, limit)]
-    rows.append((*(titles[part] for part in of_pair), *map(str, counts)))
+  # A pair beyond the limit is the only one.
+  for one, other in np.unique(parts[found.ratios <= limit], axis=0).tolist():
+    ratios = found.ratios[(parts == (one, other)).all(axis=1)]
+    counts = [str((ratios <= most).sum()) for most in (0, threshold, limit)]
+    rows.append((titles[one], titles[other], *counts))
   print()
   terminal.print_table(rows, right_from=2)
   copied, listed = (found.with_copy(most).sum() for most in (threshold, limit))
@@ -168,9 +148,8 @@ def _print(found: Duplicates, threshold: float, limit: float) -> None:
     f' {threshold:g}), {listed:,} within {limit:g}.'
   )
   if len(found.pairs):
-    one, other = (found.find(number) for number in found.pairs[0].tolist())
-    print(
-      f'Nearest pair: ratio {found.ratios[0]:.2g},'
-      f' {one[0].title} row {one[0].rows[one[1]]} and'
-      f' {other[0].title} row {other[0].rows[other[1]]}.'
+    one, other = (
+      f'{part.title} row {part.rows[number]}'
+      for part, number in map(found.find, found.pairs[0].tolist())
     )
+    print(f'Nearest pair: ratio {found.ratios[0]:.2g}, {one} and {other}.')

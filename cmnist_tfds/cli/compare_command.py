@@ -36,9 +36,13 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
-  subset = subsets.subset(args.name)
   compared = comparison.compare_files(
-    subset, args.first, args.second, arguments.labels_opener(subset, args)
+    subsets.subset(args.name),
+    args.first,
+    args.second,
+    None
+    if args.trust_labels
+    else lambda subset, draw: arguments.opened_or_sample(subset, args, draw),
   )
   terminal.print_report(
     compared, report.comparison_sections(compared), args.format

@@ -60,22 +60,13 @@ def run(args: argparse.Namespace) -> int:
 
   if args.confusion:
     pictures.check_picture(args.confusion)
-  subset = subsets.subset(args.name)
-  runs = evaluation.read_runs(
-    subset,
+  scored = evaluation.evaluate_files(
+    subsets.subset(args.name),
     args.files,
-    arguments.labels_opener(subset, args),
+    lambda subset, draw: arguments.opened_or_sample(subset, args, draw),
     assume_order=args.assume_order,
-  )
-  copied = None
-  if args.without:
-    copied = evaluation.find_copied(
-      runs,
-      lambda source: arguments.opened_source(source, args),
-      labels_trusted=args.trust_labels,
-    )
-  scored = evaluation.score(
-    runs, labels_trusted=args.trust_labels, copied=copied
+    trust_labels=args.trust_labels,
+    without_near_duplicates=args.without is not None,
   )
   if args.confusion:
     pictures.save(

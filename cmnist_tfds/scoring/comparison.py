@@ -4,21 +4,17 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Iterator
 
 import numpy as np
 
 from cmnist_tfds.dataset_files import SAMPLE
 from cmnist_tfds.scoring import evaluation, intervals
 from cmnist_tfds.scoring import predictions as predictions_lib
-from cmnist_tfds.scoring.evaluation import title_of
+from cmnist_tfds.scoring.evaluation import File, Open
 from cmnist_tfds.scoring.intervals import Estimate
-from cmnist_tfds.scoring.predictions import OpenDraw, Predictions
+from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system.errors import PredictionsError, SplitError
-
-_PathLike = str | os.PathLike[str]
+from cmnist_tfds.system.errors import PredictionsError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +24,7 @@ class Compared:
   Attributes:
     trained_on: The name of the subset that it was trained on.
     runs: How many runs there are.
-    accuracy: The share of examples that it recognises, a mean over runs, with
+    accuracy: The share of examples that it recognizes, a mean over runs, with
       Wilson's interval.
     about: What it says of itself.
   """
@@ -52,9 +48,9 @@ class Comparison:
     second: The second method.
     difference: The accuracy of the first minus that of the second, with its
       paired interval.
-    only_first: How many examples the first alone recognises; None if a method
+    only_first: How many examples the first alone recognizes; None if a method
       has several runs.
-    only_second: How many examples the second alone recognises; None likewise.
+    only_second: How many examples the second alone recognizes; None likewise.
     p: The p of McNemar's exact test, two-sided; None likewise.
     notes: What a reader must know of the way the comparison was made.
   """
@@ -73,10 +69,7 @@ class Comparison:
 
 
 def compare_files(
-  subset: Subset,
-  first: _PathLike | Predictions,
-  second: _PathLike | Predictions,
-  open_draw: OpenDraw | None,
+  subset: Subset, first: File, second: File, open_: Open | None
 ) -> Comparison:
   """Compares the predictions of two methods for the same test images.
 
@@ -87,8 +80,8 @@ def compare_files(
     subset: The subset.
     first: A file of predictions, or what `save_predictions` returned.
     second: Another one.
-    open_draw: Opens the subset, for its labels; None to compare the labels of the two
-      only with each other and with the known sizes of the classes.
+    open_: Opens the subset, for its labels; None to compare the labels of the
+      two only with each other and with the known sizes of the classes.
 
   Returns:
     The comparison.
@@ -97,21 +90,34 @@ def compare_files(
     PredictionsError: If a file cannot be read, or the two are not of the same
       test images.
   """
-  a, b = (_read(subset, file, open_draw) for file in (first, second))
-  if (
-    _part(a) != _part(b)
-    or len(a.labels) != len(b.labels)
-    or (a.labels != b.labels).any()
-  ):
+  a, b = (
+    evaluation.read_checked(subset, file, open_, reduced_too=True)
+    for file in (first, second)
+  )
+  examples = [_examples(p) for p in (a, b)]
+  if examples[0] != examples[1] or (a.labels != b.labels).any():
     raise PredictionsError(
-      f'{title_of(first)} and {title_of(second)} are not of the same test'
-      f' images: {_examples(a)} against {_examples(b)}, in the same order.'
-      ' Predict one split with both methods.'
+      f'{evaluation.title_of(first)} and {evaluation.title_of(second)} are not of'
+      f' the same test images: {examples[0]} against {examples[1]}, in the same'
+      ' order. Predict one split with both methods.'
     )
   right = [(p.predicted == p.labels).mean(axis=0) for p in (a, b)]
   single = len(a.predicted) == len(b.predicted) == 1
   only_first = int((right[0] > right[1]).sum())
   only_second = int((right[0] < right[1]).sum())
+  notes = []
+  if not single:
+    notes.append(
+      "The accuracies are means over runs. McNemar's test compares single runs"
+      ' and is left out; the interval covers the choice of the images only.'
+    )
+  if a.subset != b.subset:
+    notes.append(
+      f'The methods were trained on {a.subset.name} and on {b.subset.name}, which'
+      ' have the same test images.'
+    )
+  notes += [evaluation.LABELS_TRUSTED] * (open_ is None)
+  notes += [evaluation.SAMPLE_SCORED] * (a.dataset == SAMPLE)
   return Comparison(
     dataset=a.dataset,
     subset=subset.name,
@@ -123,64 +129,20 @@ def compare_files(
     only_first=only_first if single else None,
     only_second=only_second if single else None,
     p=intervals.mcnemar(only_first, only_second) if single else None,
-    notes=tuple(_notes(a, b, single, open_draw is None)),
+    notes=tuple(notes),
   )
 
 
-def _read(
-  subset: Subset, file: _PathLike | Predictions, open_draw: OpenDraw | None
-) -> Predictions:
-  read = (
-    file
-    if isinstance(file, Predictions)
-    else predictions_lib.read_predictions(file)
-  )
-  try:
-    # Reduced forms have the same classes and the same test set.
-    same = read.subset.full == subset.full and read.split == 'test'
-    checked = dataclasses.replace(read, subset=subset) if same else read
-    predictions_lib.check_examples(checked, subset, open_draw)
-  except (PredictionsError, SplitError) as error:
-    raise PredictionsError(f'{title_of(file)}: {error}') from error
-  return read
+def _examples(found: Predictions) -> str:
+  draw = predictions_lib.draw_of_examples(found)
+  name = f'{found.dataset}/{found.subset.full.name} {found.split}'
+  return f'{len(found.labels):,} of {name}' + f' of draw {draw}' * bool(draw)
 
 
-def _part(read: Predictions) -> tuple[str, str, int]:
-  """Returns what predictions of the same examples agree in."""
-  return read.dataset, read.split, predictions_lib.draw_of_examples(read)
-
-
-def _examples(read: Predictions) -> str:
-  dataset, split, draw = _part(read)
-  return (
-    f'{len(read.labels):,} of {dataset}/{read.subset.name} {split}'
-    + f' of draw {draw}' * bool(draw)
-  )
-
-
-def _compared(read: Predictions, right: np.ndarray) -> Compared:
+def _compared(found: Predictions, right: np.ndarray) -> Compared:
   return Compared(
-    trained_on=read.subset.name,
-    runs=len(read.predicted),
+    trained_on=found.subset.name,
+    runs=len(found.predicted),
     accuracy=intervals.wilson(float(right.sum()), len(right)),
-    about=dict(read.about),
+    about=dict(found.about),
   )
-
-
-def _notes(
-  a: Predictions, b: Predictions, single: bool, labels_trusted: bool
-) -> Iterator[str]:
-  if not single:
-    yield (
-      "The accuracies are means over runs. McNemar's test compares single runs"
-      ' and is left out; the interval covers the choice of the images only.'
-    )
-  if a.subset != b.subset:
-    yield (
-      f'The methods were trained on {a.subset.name} and on {b.subset.name}, which'
-      ' have the same test images.'
-    )
-  if labels_trusted:
-    yield evaluation.LABELS_TRUSTED
-  if a.dataset == SAMPLE:
-    yield evaluation.SAMPLE_SCORED

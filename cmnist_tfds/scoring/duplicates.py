@@ -34,7 +34,7 @@ THRESHOLD = 0.005
 # Side of the squares that are averaged.
 _SQUARE = 4
 # How many images are averaged, and how many pairs compared, at once.
-_AT_ONCE = 2**13
+_BATCH = 2**13
 _ROWS = 1024
 _COLUMNS = 4096
 # Bounds are computed in float32, with errors below this part of |a| |b|.
@@ -93,11 +93,6 @@ class Duplicates:
   ratios: np.ndarray
   limit: float
 
-  def part_of(self, numbers: np.ndarray) -> np.ndarray:
-    """Returns the numbers of the parts that images are in."""
-    ends = np.cumsum([len(part.rows) for part in self.parts])
-    return np.searchsorted(ends, numbers, side='right')
-
   def find(self, number: int) -> tuple[AuditedImages, int]:
     """Returns the part that an image is in, and its number there."""
     for part in self.parts:
@@ -106,31 +101,27 @@ class Duplicates:
       number -= len(part.rows)
     raise IndexError(number)
 
-  def with_copy(
-    self, threshold: float, of: str = 'test', among: str = 'train'
-  ) -> np.ndarray:
-    """Returns which images have a copy or a near-copy in a split.
+  def with_copy(self, threshold: float) -> np.ndarray:
+    """Returns which test images have a copy or a near-copy in train.
 
     Args:
       threshold: The largest ratio of a near-copy, at most `limit`.
-      of: The split of the images.
-      among: The split in which copies are looked for.
 
     Returns:
-      bool (n,), for all images; false for those of other splits than `of`.
+      bool (n,), for all images; false for those in train.
     """
     split = np.repeat(
       [part.split for part in self.parts],
       [len(part.rows) for part in self.parts],
     )
-    # Whether an image, or one that is equal to it, is among those of the split.
+    # Whether an image, or one that is equal to it, is in train.
     group = np.zeros(len(split), bool)
-    group[self.firsts[split == among]] = True
+    group[self.firsts[split == 'train']] = True
     near = group.copy()
     pairs = self.pairs[(self.ratios > 0) & (self.ratios <= threshold)]
     for one, other in (pairs.T, pairs.T[::-1]):
       near[one[group[other]]] = True
-    return near[self.firsts] & (split == of)
+    return near[self.firsts] & (split == 'test')
 
 
 def audited_images(
@@ -149,11 +140,11 @@ def audited_images(
   for source, taken in subset.members:
     opened = open_source(source)
     for split in source.splits:
-      of_files = FileOrderSplit(opened, split)
-      rows = subsets.rows(of_files.raw_labels, taken, subset.train_limit(split))
+      in_files = FileOrderSplit(opened, split)
+      rows = subsets.rows(in_files.raw_labels, taken, subset.train_limit(split))
       parts.append(
         AuditedImages(
-          source, split, rows, of_files.raw_labels[rows], of_files.images(rows)
+          source, split, rows, in_files.raw_labels[rows], in_files.images(rows)
         )
       )
   return parts
@@ -187,7 +178,7 @@ def find_duplicates(
     limit *= 4
     found = _near_pairs(images, unique, limit)
     if len(found[0]):
-      # Only the nearest is told: the others are far.
+      # Only the nearest is kept: the others are far.
       nearest = found[1].argmin()
       found = found[0][[nearest]], found[1][[nearest]]
   near, ratios = found
@@ -285,8 +276,8 @@ def _describe(
   """
   norms, averages = [np.empty(0)], []
   squares = IMAGE_SIZE // _SQUARE
-  for start in range(0, len(numbers), _AT_ONCE):
-    batch = images[numbers[start : start + _AT_ONCE]].astype(np.float32)
+  for start in range(0, len(numbers), _BATCH):
+    batch = images[numbers[start : start + _BATCH]].astype(np.float32)
     # Sums of squares exceed the integers that float32 has.
     norms.append(np.sqrt(np.einsum('ij,ij->i', batch, batch, dtype=np.float64)))
     sums = batch.reshape(-1, squares, _SQUARE, squares, _SQUARE).sum((2, 4))
@@ -318,8 +309,8 @@ def _ratios(
 ) -> np.ndarray:
   """Returns the exact ratios of pairs, float64 (m,)."""
   squares = np.empty(len(one))
-  for start in range(0, len(one), _AT_ONCE):
-    batch = slice(start, start + _AT_ONCE)
+  for start in range(0, len(one), _BATCH):
+    batch = slice(start, start + _BATCH)
     apart = images[one[batch]].astype(np.int32) - images[other[batch]]
     squares[batch] = np.einsum('ij,ij->i', apart, apart)
   return squares / norms

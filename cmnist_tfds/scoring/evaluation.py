@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -18,8 +19,7 @@ from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.scoring import duplicates, intervals
 from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.intervals import Estimate
-from cmnist_tfds.scoring.predictions import OpenDraw, Predictions
-from cmnist_tfds.sources import Source
+from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PredictionsError, SplitError
 
@@ -43,6 +43,12 @@ _PAIRS = 10
 
 _PathLike = str | os.PathLike[str]
 
+# A file of predictions, or what it holds.
+File = _PathLike | Predictions
+
+# Opens a subset with a draw of its training set.
+Open = Callable[[Subset, int], Opened]
+
 
 @dataclasses.dataclass(frozen=True)
 class RunScore:
@@ -51,7 +57,7 @@ class RunScore:
   Attributes:
     seed: Its seed; None if it is not known.
     draw: Its draw of the reduced training set; None if it is not known.
-    accuracy: The share of examples that it recognises.
+    accuracy: The share of examples that it recognizes.
     balanced_accuracy: The mean of these shares over the classes.
   """
 
@@ -84,7 +90,7 @@ class ClassScore:
     name: Its name.
     source: The key of its source.
     examples: How many examples it has.
-    accuracy: The share of them that is recognised, with Wilson's interval; None
+    accuracy: The share of them that is recognized, with Wilson's interval; None
       if it has none.
     precision: The share of the predictions of this class that is right; None
       if it is never predicted.
@@ -105,7 +111,7 @@ class SourceScore:
   Attributes:
     key: The key of the source.
     examples: How many examples it has.
-    accuracy: The share that is recognised, with Wilson's interval.
+    accuracy: The share that is recognized, with Wilson's interval.
     balanced_accuracy: The mean over its classes, with a stratified interval.
     predicted: The share of its examples that is predicted as a class of each
       source of the subset, in order.
@@ -146,7 +152,7 @@ class Evaluation:
     dataset: 'cmnist' or 'cmnist_sample'.
     split: The split.
     examples: How many examples were scored.
-    accuracy: The share that is recognised, a mean over runs, with Wilson's
+    accuracy: The share that is recognized, a mean over runs, with Wilson's
       interval.
     balanced_accuracy: The mean of the classes' shares, with a stratified
       interval.
@@ -181,7 +187,7 @@ class Evaluation:
 
 def evaluate(
   name: str,
-  files: _PathLike | Predictions | Iterable[_PathLike | Predictions],
+  files: File | Iterable[File],
   *,
   data_dir: _PathLike | None = None,
   sample: bool = False,
@@ -219,122 +225,128 @@ def evaluate(
       missing or wrong.
     PreparationError: If the subset must be prepared first and cannot be.
   """
-  subset = subsets.subset(name)
-  given = (
+  return evaluate_files(
+    subsets.subset(name),
     [files]
     if isinstance(files, str | os.PathLike | Predictions)
-    else list(files)
-  )
-
-  def open_draw(draw: int) -> Opened:
-    return open_subset.open_or_prepare(
+    else list(files),
+    lambda subset, draw: open_subset.open_or_prepare(
       subset, data_dir=data_dir, sample=sample, draw=draw
-    )
-
-  read = read_runs(
-    subset,
-    given,
-    None if trust_labels else open_draw,
+    ),
     assume_order=assume_order,
+    trust_labels=trust_labels,
+    without_near_duplicates=without_near_duplicates,
   )
-  copied = None
-  if without_near_duplicates:
-    copied = find_copied(
-      read,
-      lambda source: open_subset.open_or_prepare(
-        subsets.combine([source]), data_dir=data_dir, sample=sample
-      ),
-      labels_trusted=trust_labels,
-    )
-  return score(read, labels_trusted=trust_labels, copied=copied)
 
 
-def find_copied(
-  scored: Predictions,
-  open_source: Callable[[Source], Opened],
-  *,
-  labels_trusted: bool = False,
-) -> np.ndarray:
-  """Returns which predicted images have a copy or near-copy in train.
-
-  Args:
-    scored: The predictions.
-    open_source: Opens the subset that consists of a source alone.
-    labels_trusted: Whether their labels were not compared with the data.
-
-  Returns:
-    bool (n,).
-
-  Raises:
-    PredictionsError: If the predictions are not of the test set, or nothing
-      shows that they are in its order.
-  """
-  if labels_trusted or scored.split != 'test':
-    raise PredictionsError(
-      'Near-duplicates are left out of the test set, for which its images are'
-      ' needed. Score predictions of the test set, and do not trust labels.'
-    )
-  return duplicates.copies_in_train(scored.subset, open_source)
-
-
-def read_runs(
+def evaluate_files(
   subset: Subset,
-  files: Sequence[_PathLike | Predictions],
-  open_draw: OpenDraw | None,
+  files: Sequence[File],
+  open_: Open,
   *,
   assume_order: bool = False,
-) -> Predictions:
-  """Reads and checks files of predictions, the runs of one method.
+  trust_labels: bool = False,
+  without_near_duplicates: bool = False,
+) -> Evaluation:
+  """Scores the predictions of a method, as `evaluate`.
 
   Args:
     subset: The subset.
-    files: The files, or what they hold.
-    open_draw: Opens the subset, for its labels; None to trust those in the
-      files.
-    assume_order: Whether the files are bare predictions.
+    files: The runs of one method.
+    open_: Opens the subset, and those of its sources.
+    assume_order: As in `evaluate`, as are the others.
+    trust_labels: Whether to score with the labels in the files.
+    without_near_duplicates: Whether to leave out near-copies.
 
   Returns:
-    All runs, in order.
+    The scores.
 
   Raises:
     PredictionsError: If a file cannot be read, does not belong to the examples
-      of the subset, or is of another method or split than the first.
+      of the subset, or is for another method or split than the first.
   """
-  if not files:
-    raise PredictionsError('There are no predictions. Name at least one file.')
-  paths = [
-    os.path.realpath(file)
-    for file in files
-    if not isinstance(file, Predictions)
-  ]
-  if len(set(paths)) < len(paths):
-    raise PredictionsError('A file is named twice. Name each file once.')
+  paths = [os.path.realpath(f) for f in files if not isinstance(f, Predictions)]
+  if not files or len({*paths}) < len(paths):
+    raise PredictionsError(
+      'Name at least one file of predictions, and each file once, not twice.'
+    )
   if assume_order:
     _log.warning('%s', ORDER_ASSUMED)
-  if assume_order and open_draw is None:
-    raise PredictionsError(
-      'Files without labels need the data of the subset. Build it, and leave out'
-      ' trust_labels.'
-    )
+    if trust_labels:
+      raise PredictionsError(
+        'Files without labels need the data of the subset. Build it, and leave'
+        ' out trust_labels.'
+      )
   read: list[Predictions] = []
   for file in files:
-    if isinstance(file, Predictions):
-      one = file
-    elif assume_order and open_draw is not None:
-      one = predictions_lib.read_bare_predictions(file, open_draw(0))
+    if assume_order and not isinstance(file, Predictions):
+      found = predictions_lib.read_bare_predictions(file, open_(subset, 0))
     else:
-      one = predictions_lib.read_predictions(file)
-    try:
-      predictions_lib.check_examples(one, subset, open_draw)
-      if read:
-        _check_same_method(read[0], one)
-    except (PredictionsError, SplitError) as error:
-      raise PredictionsError(f'{title_of(file)}: {error}') from error
-    read.append(one)
-  return _join(read)
+      found = read_checked(subset, file, None if trust_labels else open_)
+    if read and _common(read[0]) != _common(found):
+      raise PredictionsError(
+        f'{title_of(file)}: expected {_common(read[0])}, found {_common(found)}.'
+        ' Score each method, split and draw alone, or compare two methods with'
+        ' cmnist compare.'
+      )
+    read.append(found)
+  joined = _join(read)
+  notes = [LABELS_TRUSTED] if trust_labels else []
+  if without_near_duplicates:
+    if trust_labels or joined.split != 'test':
+      raise PredictionsError(
+        'Near-duplicates are left out of the test set, for which its images are'
+        ' needed. Score predictions of the test set, and do not trust labels.'
+      )
+    copied = duplicates.copies_in_train(
+      subset, lambda source: open_(subsets.combine([source]), 0)
+    )
+    notes.append(
+      f'{copied.sum():,} test images with a copy or a near-copy in the full'
+      f' training set (ratio at most {duplicates.THRESHOLD}) are left out.'
+    )
+    joined = dataclasses.replace(
+      joined,
+      labels=joined.labels[~copied],
+      predicted=joined.predicted[:, ~copied],
+    )
+  return score(joined, notes)
 
 
-def title_of(file: _PathLike | Predictions) -> str:
+def read_checked(
+  subset: Subset, file: File, open_: Open | None, *, reduced_too: bool = False
+) -> Predictions:
+  """Reads a file of predictions, and checks that they belong to a subset.
+
+  Args:
+    subset: The subset.
+    file: The file, or what it holds.
+    open_: Opens the subset, for its labels; None to compare the labels in the
+      file with the known sizes of the classes only.
+    reduced_too: Whether predictions of the test set may be those of a method
+      that was trained on another reduced form, which has the same test set.
+
+  Raises:
+    PredictionsError: If it cannot be read, or does not belong to the subset.
+  """
+  found = (
+    file
+    if isinstance(file, Predictions)
+    else predictions_lib.read_predictions(file)
+  )
+  checked = found
+  if reduced_too and (found.subset.full, found.split) == (subset.full, 'test'):
+    checked = dataclasses.replace(found, subset=subset)
+  try:
+    predictions_lib.check_examples(
+      checked, subset, open_ and functools.partial(open_, subset)
+    )
+  except (PredictionsError, SplitError) as error:
+    raise PredictionsError(f'{title_of(file)}: {error}') from error
+  return found
+
+
+def title_of(file: File) -> str:
   """Returns what messages call a file of predictions, or what it holds."""
   return (
     file.about.get('method', 'Predictions')
@@ -343,76 +355,65 @@ def title_of(file: _PathLike | Predictions) -> str:
   )
 
 
-def score(
-  scored: Predictions,
-  *,
-  labels_trusted: bool = False,
-  copied: np.ndarray | None = None,
-) -> Evaluation:
+def _common(found: Predictions) -> str:
+  """Returns what files of one method have in common."""
+  return (
+    f'runs of one method, {found.about.get("method", "")!r}, for the split'
+    f' {found.split!r} of draw {predictions_lib.draw_of_examples(found)}'
+  )
+
+
+def score(scored: Predictions, notes: Sequence[str] = ()) -> Evaluation:
   """Scores predictions that have been checked.
 
   Args:
     scored: The predictions of all runs.
-    labels_trusted: Whether their labels were not compared with the data.
-    copied: bool (n,), the images to leave out because the training set has
-      copies of them; None to score all.
+    notes: What else a reader must know of the way the scores were made.
 
   Returns:
     The scores.
   """
-  notes = list(_notes(scored, labels_trusted))
-  if copied is not None:
-    notes.append(
-      f'{copied.sum():,} test images with a copy or a near-copy in the full'
-      f' training set (ratio at most {duplicates.THRESHOLD}) are left out.'
-    )
-    scored = dataclasses.replace(
-      scored,
-      labels=scored.labels[~copied],
-      predicted=scored.predicted[:, ~copied],
-      scores=None,
-    )
-  subset = scored.subset
-  count = subset.num_classes
-  runs = len(scored.predicted)
-  codes = scored.labels * count + scored.predicted
+  subset, labels = scored.subset, scored.labels
+  count, runs = subset.num_classes, len(scored.predicted)
   confusions = np.stack(
     [
-      np.bincount(run, minlength=count**2).reshape(count, count)
-      for run in codes
+      np.bincount(codes, minlength=count**2).reshape(count, count)
+      for codes in labels * count + scored.predicted
     ]
   )
-  total = np.bincount(scored.labels, minlength=count)
-  present = np.flatnonzero(total)
-  # Of each run, and the mean of these, which may be a fraction.
-  right_of_run = np.diagonal(confusions, axis1=1, axis2=2)
-  right = right_of_run.mean(axis=0)
-  confusion = confusions.sum(axis=0)
-  accuracies = right_of_run.sum(axis=1) / len(scored.labels)
-  balanced = (right_of_run[:, present] / total[present]).mean(axis=1)
-  unknown = (None,) * runs
-  seeds, draws = scored.seeds or unknown, scored.draws or unknown
+  total = np.bincount(labels, minlength=count)
+  present = total > 0
+  right_by_run = np.diagonal(confusions, axis1=1, axis2=2)
+  # A mean over runs, which may be a fraction.
+  mean = confusions.mean(axis=0)
+  right = np.diagonal(mean)
+  accuracies = right_by_run.sum(axis=1) / len(labels)
+  balanced = (right_by_run / np.maximum(total, 1))[:, present].mean(axis=1)
+  seeds, draws = (
+    known or (None,) * runs for known in (scored.seeds, scored.draws)
+  )
   return Evaluation(
     subset=subset,
     dataset=scored.dataset,
     split=scored.split,
-    examples=len(scored.labels),
-    accuracy=intervals.wilson(float(right.sum()), len(scored.labels)),
+    examples=len(labels),
+    accuracy=intervals.wilson(float(right.sum()), len(labels)),
     balanced_accuracy=_balanced(right[present], total[present]),
     runs=tuple(
-      RunScore(seed, draw, *figures)
-      for seed, draw, *figures in zip(
-        seeds, draws, accuracies.tolist(), balanced.tolist(), strict=True
-      )
+      map(RunScore, seeds, draws, accuracies.tolist(), balanced.tolist())
     ),
     accuracy_spread=_spread(accuracies, draws),
     balanced_accuracy_spread=_spread(balanced, draws),
-    sources=_score_sources(subset, confusion / runs, total),
-    classes=_score_classes(subset, confusion / runs, total),
-    worst_pairs=_worst_pairs(confusion / runs, total),
-    confusion=confusion,
+    sources=_score_sources(subset, mean, total),
+    classes=_score_classes(subset, mean, total),
+    worst_pairs=_worst_pairs(mean, total),
+    confusion=confusions.sum(axis=0),
     about=dict(scored.about),
-    notes=tuple(notes),
+    notes=(
+      *[ORDER_ASSUMED] * scored.order_assumed,
+      *[SAMPLE_SCORED] * (scored.dataset == SAMPLE),
+      *notes,
+    ),
   )
 
 
@@ -427,13 +428,13 @@ def _score_sources(
   belongs = number == np.arange(len(subset.sources))[:, None]
   between = belongs @ confusion @ belongs.T
   scores = []
-  for source, of_source, row in zip(
+  for source, classes, row in zip(
     subset.sources, belongs, between, strict=True
   ):
-    tested = of_source & (total > 0)
-    examples = int(total[tested].sum())
-    if not examples:
+    tested = classes & (total > 0)
+    if not tested.any():
       continue
+    examples = int(total[tested].sum())
     right = np.diagonal(confusion)[tested]
     scores.append(
       SourceScore(
@@ -450,28 +451,29 @@ def _score_sources(
 def _score_classes(
   subset: Subset, confusion: np.ndarray, total: np.ndarray
 ) -> tuple[ClassScore, ...]:
-  predicted = confusion.sum(axis=0).tolist()
-  right = np.diagonal(confusion).tolist()
   return tuple(
     ClassScore(
       label=c.label,
       name=c.name,
       source=c.source.key,
       examples=examples,
-      accuracy=intervals.wilson(right[c.label], examples) if examples else None,
-      precision=right[c.label] / predicted[c.label]
-      if predicted[c.label]
-      else None,
+      accuracy=intervals.wilson(right, examples) if examples else None,
+      precision=right / predicted if predicted else None,
     )
-    for c, examples in zip(subset.classes, total.tolist(), strict=True)
+    for c, examples, right, predicted in zip(
+      subset.classes,
+      total.tolist(),
+      np.diagonal(confusion).tolist(),
+      confusion.sum(axis=0).tolist(),
+      strict=True,
+    )
   )
 
 
 def _worst_pairs(
   confusion: np.ndarray, total: np.ndarray
 ) -> tuple[Confusion, ...]:
-  wrong = confusion.copy()
-  np.fill_diagonal(wrong, 0)
+  wrong = confusion * (1 - np.eye(len(total)))
   shares = wrong / np.maximum(total, 1)[:, None]
   largest = np.argsort(-shares, axis=None, kind='stable')[:_PAIRS]
   pairs = zip(*np.unravel_index(largest, shares.shape), strict=True)
@@ -483,59 +485,31 @@ def _worst_pairs(
 
 
 def _spread(figures: np.ndarray, draws: Sequence[int | None]) -> Spread:
-  of_draw: dict[int | None, list[float]] = collections.defaultdict(list)
+  by_draw: dict[int | None, list[float]] = collections.defaultdict(list)
   for figure, draw in zip(figures.tolist(), draws, strict=True):
-    of_draw[draw].append(figure)
-  degrees = len(figures) - len(of_draw)
-  squares = sum(np.var(group) * len(group) for group in of_draw.values())
-  means = [np.mean(group) for group in of_draw.values()]
+    by_draw[draw].append(figure)
+  degrees = len(figures) - len(by_draw)
+  squares = sum(np.var(group) * len(group) for group in by_draw.values())
+  means = [np.mean(group) for group in by_draw.values()]
   return Spread(
     seeds=float(np.sqrt(squares / degrees)) if degrees else None,
     draws=float(np.std(means, ddof=1)) if len(means) > 1 else None,
   )
 
 
-def _notes(scored: Predictions, labels_trusted: bool) -> Iterator[str]:
-  if scored.order_assumed:
-    yield ORDER_ASSUMED
-  if labels_trusted:
-    yield LABELS_TRUSTED
-  if scored.dataset == SAMPLE:
-    yield SAMPLE_SCORED
-
-
-def _check_same_method(first: Predictions, other: Predictions) -> None:
-  if first.split != other.split:
-    raise PredictionsError(
-      f'expected predictions of the split {first.split!r}, found'
-      f' {other.split!r}. Score each split alone.'
-    )
-  draws = [predictions_lib.draw_of_examples(p) for p in (first, other)]
-  if draws[0] != draws[1]:
-    raise PredictionsError(
-      f'expected predictions for draw {draws[0]}, found some for draw {draws[1]},'
-      f' which has another {first.split} split. Score each draw alone.'
-    )
-  methods = [p.about.get('method', '') for p in (first, other)]
-  if methods[0] != methods[1]:
-    raise PredictionsError(
-      f'expected runs of one method, {methods[0]!r}, found {methods[1]!r}. Score'
-      ' each method alone, or compare two with cmnist compare.'
-    )
-
-
 def _join(read: Sequence[Predictions]) -> Predictions:
   """Returns the runs of all files as one record."""
+  # They are known for all runs, or taken as unknown.
   seeds, draws = (
-    _of_all([p.seeds for p in read]),
-    _of_all([p.draws for p in read]),
+    None
+    if None in known
+    else tuple(number for ns in known for number in ns or ())
+    for known in ([p.seeds for p in read], [p.draws for p in read])
   )
-  if seeds:
-    same_draw = (0,) * len(seeds)
-    if len(set(zip(seeds, draws or same_draw, strict=True))) < len(seeds):
-      raise PredictionsError(
-        'Two runs have the same seed and draw. Name each file once.'
-      )
+  if seeds and len({*zip(seeds, draws or seeds, strict=True)}) < len(seeds):
+    raise PredictionsError(
+      'Two runs have the same seed and draw. Name each file once.'
+    )
   return dataclasses.replace(
     read[0],
     predicted=np.concatenate([p.predicted for p in read]),
@@ -543,13 +517,3 @@ def _join(read: Sequence[Predictions]) -> Predictions:
     seeds=seeds,
     draws=draws,
   )
-
-
-def _of_all(known: Sequence[tuple[int, ...] | None]) -> tuple[int, ...] | None:
-  """Joins the seeds or the draws of files; None if one has none."""
-  joined: list[int] = []
-  for of_file in known:
-    if of_file is None:
-      return None
-    joined += of_file
-  return tuple(joined)

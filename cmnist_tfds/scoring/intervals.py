@@ -32,7 +32,7 @@ def wilson(right: float, total: int) -> Estimate:
   """Returns a share with its Wilson interval.
 
   Args:
-    right: How many examples were recognised. It may be a mean over runs.
+    right: How many examples were recognized. It may be a mean over runs.
     total: How many examples there are, at least 1.
   """
   share = right / total
@@ -58,7 +58,7 @@ def mean_of_shares(
   the most likely ones with that mean. For one class it is Wilson's interval.
 
   Args:
-    right: (..., classes), how many examples of each class were recognised.
+    right: (..., classes), how many examples of each class were recognized.
     total: (classes,), how many examples each class has, at least 1.
 
   Returns:
@@ -104,8 +104,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
   """Returns the two-sided p of McNemar's exact test.
 
   Args:
-    only_first: How many examples the first of two models alone recognises.
-    only_second: How many the second alone recognises.
+    only_first: How many examples the first of two models alone recognizes.
+    only_second: How many the second alone recognizes.
   """
   count = only_first + only_second
   fewer = min(only_first, only_second)
@@ -122,12 +122,12 @@ def paired_difference(differences: np.ndarray) -> Estimate:
   """Returns the difference of two accuracies on the same examples.
 
   The interval is that of Bonett and Price (2012), Wald's after one example has
-  been added to those that either model alone recognises. It is applied to means
+  been added to those that either model alone recognizes. It is applied to means
   over runs as well.
 
   Args:
     differences: (n,), for each example, the share of runs of the first model
-      that recognise it minus the share of runs of the second: -1, 0 or 1 for
+      that recognize it minus the share of runs of the second: -1, 0 or 1 for
       single runs.
   """
   added = np.append(differences, [1, -1])

@@ -17,7 +17,7 @@ pickles. It holds these arrays:
 *   `seed`, optional: integers (runs,), the random seed of each run.
 *   `draw`, optional: integers (runs,), which draw of a reduced training set each
     run was trained on; 0 is the published one.
-*   `about`: a JSON object of strings, whose fields `ABOUT` describes.
+*   `about`: a JSON object of strings, with the fields of `ABOUT`.
 
 `label` and `prediction` use the numbers of `class_names`, which may be in any
 order. Examples are in the order of the prepared dataset.
@@ -33,7 +33,6 @@ import os
 import pathlib
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -58,37 +57,14 @@ OpenDraw = Callable[[int], Opened]
 
 FORMAT = 'cmnist predictions 1'
 
-# What a method says of itself.
-ABOUT = {
-  'method': 'what was trained, in a few words',
-  'code': 'where the code is, with its version',
-  'data': 'what was trained on, if not only the training split',
-  'pretraining': 'what the weights were before',
-  'validation': 'how settings were chosen, and on which data',
-  'time': 'how long a run took, and on which machine',
-}
+# What a method says of itself; `save_predictions` describes the fields.
+ABOUT = ('method', 'code', 'data', 'pretraining', 'validation', 'time')
 
-_UNREADABLE = (
-  ValueError,
-  EOFError,
-  KeyError,
-  NotImplementedError,
-  RuntimeError,
-  MemoryError,
-  zipfile.BadZipFile,
-  zlib.error,
-)
-
-# Stands for numbers that are too large for any class.
-_BEYOND = np.iinfo(np.int64).max
-
-_REQUIRED = ('dataset', 'subset', 'split', 'class_names', 'label', 'prediction')
+_REQUIRED = {'dataset', 'subset', 'split', 'class_names', 'label', 'prediction'}
+_OPTIONAL = {'format', 'scores', 'seed', 'draw', 'about'}
 
 # Scores of 46 runs for the largest test set take as much.
 MOST_BYTES = 2**33
-
-# The first bytes of an array that numpy.save wrote.
-_NPY = b'\x93NUMPY'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -190,14 +166,7 @@ def save_predictions(
       f'{path}: expected a name that ends in .npz. Choose another name.'
     )
   subset = subsets.subset(name)
-  texts = {
-    'method': method,
-    'code': code,
-    'data': data,
-    'pretraining': pretraining,
-    'validation': validation,
-    'time': time,
-  }
+  about = (method, code, data, pretraining, validation, time)
   saved = make_predictions(
     subset,
     prediction,
@@ -207,14 +176,14 @@ def save_predictions(
     class_names=class_names,
     seed=seed,
     draw=draw,
-    about={field: text for field, text in texts.items() if text},
+    about={f: text for f, text in zip(ABOUT, about, strict=True) if text},
     sample=sample,
   )
   opened = open_subset(
     subset, data_dir=data_dir, sample=sample, draw=draw_of_examples(saved)
   )
   if opened is not None:
-    check_labels(saved, true_labels(opened, split))
+    _check_labels(saved, true_labels(opened, split))
   elif split == 'test' and not sample:
     _check_label_counts(saved)
   write_predictions(path, saved)
@@ -252,24 +221,22 @@ def make_predictions(
     PredictionsError: If the arrays do not fit together.
     SplitError: If the subset has no such draw.
   """
-  label_of = _label_of_number(subset, class_names)
-  labels = _to_labels(label, 'label', subset, label_of)
-  predicted = _to_labels(prediction, 'prediction', subset, label_of)
-  if labels.ndim != 1 or not len(labels):
-    raise PredictionsError(
-      f'label: expected shape (n,) with at least one example, found'
-      f' {labels.shape}.'
-    )
-  if predicted.ndim not in (1, 2) or predicted.shape[-1] != len(labels):
-    raise PredictionsError(
-      f'prediction: expected shape ({len(labels)},) or (runs, {len(labels)}), as'
-      f' there are {len(labels):,} labels, found {predicted.shape}. Predict the'
-      ' whole split, each example once.'
-    )
-  predicted = predicted.reshape(-1, len(labels))
-  if not len(predicted):
-    raise PredictionsError('prediction: expected at least one run, found none.')
-  draws = _of_runs(draw, len(predicted), 'draw')
+  numbering = _numbering(subset, class_names)
+  labels = _labels(label, 'label', [('n',)], numbering)
+  n = len(labels)
+  predicted = _labels(prediction, 'prediction', [(n,), ('runs', n)], numbering)
+  predicted = predicted.reshape(-1, n)
+  runs = len(predicted)
+  if scores is not None:
+    scores = _scores(scores, predicted, numbering)
+  # One number may stand for one run.
+  shapes = [(runs,), ()] if runs == 1 else [(runs,)]
+  seeds, draws = (
+    None
+    if given is None
+    else tuple(_array(given, what, 'iu', shapes).reshape(runs).tolist())
+    for given, what in ((seed, 'seed'), (draw, 'draw'))
+  )
   for number in draws or ():
     check_draw(subset, number)
   return Predictions(
@@ -278,10 +245,8 @@ def make_predictions(
     split=split,
     labels=labels,
     predicted=predicted,
-    scores=None
-    if scores is None
-    else _scores(scores, predicted, subset.num_classes, label_of),
-    seeds=_of_runs(seed, len(predicted), 'seed'),
+    scores=scores,
+    seeds=seeds,
     draws=draws,
     about=_about({} if about is None else about),
   )
@@ -303,21 +268,18 @@ def write_predictions(path: pathlib.Path, saved: Predictions) -> None:
     'dataset': saved.dataset,
     'subset': saved.subset.name,
     'split': saved.split,
-    'class_names': [c.name for c in saved.subset.classes],
+    'class_names': saved.subset.class_names,
     'label': saved.labels.astype(smallest),
     # Runs mostly agree. Their predictions for one example lie side by side, so
     # that they compress well.
     'prediction': np.asfortranarray(saved.predicted.astype(smallest)),
     'about': json.dumps(dict(saved.about), ensure_ascii=False, sort_keys=True),
+    'scores': saved.scores,
+    'seed': saved.seeds,
+    'draw': saved.draws,
   }
-  if saved.scores is not None:
-    arrays['scores'] = saved.scores
-  if saved.seeds is not None:
-    arrays['seed'] = saved.seeds
-  if saved.draws is not None:
-    arrays['draw'] = saved.draws
   out = io.BytesIO()
-  np.savez_compressed(out, **arrays)
+  np.savez_compressed(out, **{n: a for n, a in arrays.items() if a is not None})
   atomic.write_file(path, out.getvalue())
 
 
@@ -331,8 +293,8 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     The predictions, checked, in the numbers of their subset.
 
   Raises:
-    PredictionsError: If the file is not one of predictions, or its arrays do
-      not fit together. The message names the file.
+    PredictionsError: If the file does not hold predictions, or its arrays do not
+      fit together. The message names the file.
   """
   path = pathlib.Path(path)
   arrays = _load_npz(path)
@@ -363,12 +325,17 @@ def read_bare_predictions(
     PredictionsError: If the file cannot be read or does not fit the split.
   """
   path = pathlib.Path(path)
-  read = _read_csv if path.suffix.lower() == '.csv' else _read_npy
   labels = true_labels(opened, split)
   try:
+    with disk_errors(path, 'read', PredictionsError, 'name another file'):
+      prediction = (
+        _read_csv(path, opened.subset)
+        if path.suffix.lower() == '.csv'
+        else _read_npy(path)
+      )
     made = make_predictions(
       opened.subset,
-      read(path, opened.subset),
+      prediction,
       labels,
       split=split,
       sample=opened.dataset == SAMPLE,
@@ -380,8 +347,7 @@ def read_bare_predictions(
 
 def true_labels(opened: Opened, split: str) -> np.ndarray:
   """Returns the labels of a split, int64 (n,), in the prepared order."""
-  view = opened.split(split)
-  return view.read([schema.LABEL.name])[schema.LABEL.name]
+  return opened.split(split).read([schema.LABEL.name])[schema.LABEL.name]
 
 
 def draw_of_examples(checked: Predictions) -> int:
@@ -395,8 +361,8 @@ def draw_of_examples(checked: Predictions) -> int:
   Raises:
     PredictionsError: If their runs are of training sets with other examples.
   """
-  of_test = re.fullmatch(r'test(\[[^][]*\])?', checked.split)
-  draws = {0} if of_test else {*(checked.draws or (0,))}
+  is_test = re.fullmatch(r'test(\[[^][]*\])?', checked.split)
+  draws = {0} if is_test else {*(checked.draws or (0,))}
   if len(draws) > 1:
     raise PredictionsError(
       f'expected one draw, because each draw has another {checked.split} split,'
@@ -413,8 +379,8 @@ def check_examples(
   Args:
     checked: The predictions.
     subset: The subset.
-    open_draw: Opens the subset, for its labels; None to compare the labels of the
-      predictions with the known sizes of the classes only.
+    open_draw: Opens the subset, for its labels; None to compare the labels of
+      the predictions with the known sizes of the classes only.
 
   Raises:
     PredictionsError: If they are not.
@@ -433,54 +399,39 @@ def check_examples(
       f'expected predictions for {opened.dataset}, found some for'
       f' {checked.dataset}, which has other examples.'
     )
-  check_labels(checked, true_labels(opened, checked.split))
+  _check_labels(checked, true_labels(opened, checked.split))
 
 
-def check_labels(checked: Predictions, labels: np.ndarray) -> None:
-  """Checks that predictions belong to the examples of a split.
-
-  Args:
-    checked: The predictions.
-    labels: (n,) the labels of the split.
-
-  Raises:
-    PredictionsError: If their labels are not those of the split. The message
-      says what is likely wrong.
-  """
+def _check_labels(checked: Predictions, labels: np.ndarray) -> None:
+  """Checks that predictions belong to the examples that have some labels."""
   found = checked.labels
-  of_split = f'{checked.dataset}/{checked.subset.name} {checked.split}'
+  title = f'{checked.dataset}/{checked.subset.name} {checked.split}'
   if len(found) != len(labels):
     raise PredictionsError(
-      f'expected {len(labels):,} examples of {of_split}, found {len(found):,}.'
+      f'expected {len(labels):,} examples of {title}, found {len(found):,}.'
       ' Predict the whole split, without dropping the last batch.'
     )
   wrong = np.flatnonzero(found != labels)
   if not len(wrong):
     return
-  names = [c.name for c in checked.subset.classes]
-  first = wrong[0]
-  where = (
-    f'{len(wrong):,} of {len(labels):,} labels are not those of {of_split}, the'
-    f' first at example {first}: expected {names[labels[first]]!r}, found'
-    f' {names[found[first]]!r}.'
-  )
   pairs = np.unique(np.stack([found, labels]), axis=1)
   if pairs.shape[1] == len(np.unique(found)) == len(np.unique(labels)):
-    raise PredictionsError(
-      f'{where} The classes are numbered otherwise. Give class_names in the'
-      ' order of your numbers.'
+    likely = (
+      'The classes are numbered in another order. Give class_names in the order'
+      ' of your numbers.'
     )
-  count = len(names)
-  if (
-    np.bincount(found, None, count) == np.bincount(labels, None, count)
-  ).all():
-    raise PredictionsError(
-      f'{where} The examples are in another order. Predict the split in its'
-      ' prepared order, without shuffling.'
+  elif (np.sort(found) == np.sort(labels)).all():
+    likely = (
+      'The examples are in another order. Predict the split in its prepared'
+      ' order, without shuffling.'
     )
+  else:
+    likely = f'These are other examples. Predict the split of {title}.'
+  names, first = checked.subset.class_names, wrong[0]
   raise PredictionsError(
-    f'{where} These are other examples. Predict the {checked.split} split of'
-    f' {checked.dataset}/{checked.subset.name}.'
+    f'{len(wrong):,} of {len(labels):,} labels are not those of {title}, the'
+    f' first at example {first}: expected {names[labels[first]]!r}, found'
+    f' {names[found[first]]!r}. {likely}'
   )
 
 
@@ -491,281 +442,214 @@ def _check_label_counts(checked: Predictions) -> None:
       f'the labels of {checked.dataset} {checked.split} can only be compared'
       ' with those of the prepared data.'
     )
-  counts = np.bincount(checked.labels, minlength=checked.subset.num_classes)
-  for described, found in zip(
-    checked.subset.classes, counts.tolist(), strict=True
+  subset = checked.subset
+  counts = np.bincount(checked.labels, minlength=subset.num_classes).tolist()
+  sizes = [(repr(c.name), c.test, counts[c.label]) for c in subset.classes]
+  for what, expected, found in (
+    *sizes,
+    ('all classes', subset.num_test, len(checked.labels)),
   ):
-    if described.test not in (None, found):
+    if expected not in (None, found):
       raise PredictionsError(
-        f'expected {described.test:,} test examples of {described.name!r}, found'
-        f' {found:,}. Predict the whole test split of {checked.subset.title}, or'
-        ' say that the examples are those of the sample.'
+        f'expected {expected:,} test examples of {what}, found {found:,}.'
+        f' Predict the whole test split of {subset.title}, or say that the'
+        ' examples are those of the sample.'
       )
-  if checked.subset.num_test not in (None, len(checked.labels)):
-    raise PredictionsError(
-      f'expected {checked.subset.num_test:,} test examples of'
-      f' {checked.subset.title}, found {len(checked.labels):,}.'
-    )
 
 
-def _label_of_number(
-  subset: Subset, class_names: Sequence[str] | None
-) -> np.ndarray | None:
-  """Returns the label of each number of another numbering; None for ours."""
-  names = [c.name for c in subset.classes]
+def _numbering(subset: Subset, class_names: Sequence[str] | None) -> np.ndarray:
+  """Returns the label of each number that predictions use."""
+  names = subset.class_names
   given = names if class_names is None else [str(n) for n in class_names]
-  if given == names:
-    return None
   label_of = {name: label for label, name in enumerate(names)}
-  unknown = [name for name in given if name not in label_of]
-  if unknown:
-    raise PredictionsError(
-      f'class_names: {subset.title} has no classes {_listed(unknown)}. Its'
-      f' classes are {_listed(names, len(names))}.'
-    )
   if sorted(given) != sorted(names):
-    missing = [name for name in names if name not in given]
+    differing = sorted({*given} ^ {*names}) or given
     raise PredictionsError(
       f'class_names: expected each of the {len(names)} classes of {subset.title}'
-      f' once, found {len(given)} names, without {_listed(missing)}.'
+      f' once, found {len(given)} names. They differ in {_listed(differing)}.'
     )
   return np.array([label_of[name] for name in given])
 
 
-def _listed(names: Sequence[str], most: int = 5) -> str:
-  more = f' and {len(names) - most} more' if len(names) > most else ''
-  return ', '.join(map(repr, names[:most])) + more
+def _listed(names: Sequence[str]) -> str:
+  more = f' and {len(names) - 5} more' if len(names) > 5 else ''
+  return ', '.join(map(repr, names[:5])) + more
 
 
-def _to_array(given: npt.ArrayLike, what: str) -> np.ndarray:
+def _array(
+  given: npt.ArrayLike,
+  what: str,
+  kinds: str,
+  shapes: Sequence[tuple[int | str, ...]],
+) -> np.ndarray:
+  """Returns an array of one of some shapes, in which words stand for sizes."""
   try:
-    return np.asarray(given)
+    array = np.asarray(given)
   # PyTorch raises the last two, and says what to do.
   except (ValueError, TypeError, RuntimeError) as error:
     raise PredictionsError(
       f'{what}: expected an array of numbers: {error}'
     ) from error
+  fits = any(
+    len(shape) == array.ndim
+    and all(
+      size > 0 if isinstance(expected, str) else size == expected
+      for expected, size in zip(shape, array.shape, strict=True)
+    )
+    for shape in shapes
+  )
+  if array.dtype.kind not in kinds or not fits:
+    expected = ' or '.join(f'({", ".join(map(str, s))})' for s in shapes)
+    raise PredictionsError(
+      f'{what}: expected {"floats" if kinds == "f" else "integers"} of shape'
+      f' {expected}, found {array.dtype} of shape {array.shape}. Predict the'
+      ' whole split, each example once, and give the numbers of classes.'
+    )
+  return array
 
 
-def _to_labels(
+def _labels(
   numbers: npt.ArrayLike,
   what: str,
-  subset: Subset,
-  label_of: np.ndarray | None,
+  shapes: Sequence[tuple[int | str, ...]],
+  numbering: np.ndarray,
 ) -> np.ndarray:
   """Returns numbers of classes as labels of the subset, int64."""
-  array = _to_array(numbers, what)
-  if array.dtype.kind not in 'iu':
+  array = _array(numbers, what, 'iu', shapes)
+  if not 0 <= array.min() <= array.max() < len(numbering):
     raise PredictionsError(
-      f'{what}: expected integers, found {array.dtype} of shape {array.shape}.'
-      ' Give the number of the class of each example; of scores, the argmax.'
+      f'{what}: expected numbers from 0 to {len(numbering) - 1}, one for each'
+      f' class, found {array.min()} to {array.max()}.'
     )
-  count = subset.num_classes
-  if array.size and not 0 <= array.min() <= array.max() < count:
-    raise PredictionsError(
-      f'{what}: expected numbers from 0 to {count - 1}, as {subset.title} has'
-      f' {count} classes, found {array.min()} to {array.max()}.'
-    )
-  labels = array.astype(np.int64)
-  return labels if label_of is None else label_of[labels]
+  return numbering[array]
 
 
 def _scores(
-  given: npt.ArrayLike,
-  predicted: np.ndarray,
-  num_classes: int,
-  label_of: np.ndarray | None,
+  given: npt.ArrayLike, predicted: np.ndarray, numbering: np.ndarray
 ) -> np.ndarray:
   """Returns scores as (runs, n, classes), in the order of the labels."""
-  scores = _to_array(given, 'scores')
-  shape = (*predicted.shape, num_classes)
+  shape = (*predicted.shape, len(numbering))
   # Scores without runs are those of a single one.
   shapes = [shape[1:], shape] if len(predicted) == 1 else [shape]
-  if scores.dtype.kind != 'f' or scores.shape not in shapes:
+  scores = _array(given, 'scores', 'f', shapes).reshape(shape)
+  scores = scores[..., np.argsort(numbering)]
+  chosen = np.take_along_axis(scores, predicted[..., None], axis=-1)[..., 0]
+  right = np.isfinite(scores).all(axis=-1) & (chosen >= scores.max(axis=-1))
+  if not right.all():
+    run, example = np.argwhere(~right)[0]
     raise PredictionsError(
-      f'scores: expected floats of shape {" or ".join(map(str, shapes))}, found'
-      f' {scores.dtype} of shape {scores.shape}.'
-    )
-  scores = scores.reshape(shape)
-  if not np.isfinite(scores).all():
-    run, example, _ = np.argwhere(~np.isfinite(scores))[0]
-    raise PredictionsError(
-      f'scores: those of example {example} in run {run} are not all finite.'
-      ' Look for a division by zero or an overflow in the model.'
-    )
-  if label_of is not None:
-    scores = scores[..., np.argsort(label_of)]
-  of_predicted = np.take_along_axis(scores, predicted[..., None], axis=-1)
-  lower = of_predicted[..., 0] < scores.max(axis=-1)
-  if lower.any():
-    run, example = np.argwhere(lower)[0]
-    raise PredictionsError(
-      f'scores: the class predicted for example {example} in run {run} does not'
-      ' have the highest score. Order the columns as class_names, and predict'
-      ' the argmax.'
+      f'scores: those of example {example} in run {run} are not all finite, or'
+      ' the class that is predicted does not have the highest one. Order the'
+      ' columns as class_names, and predict the argmax.'
     )
   return scores
 
 
-def _of_runs(
-  given: npt.ArrayLike | None, runs: int, what: str
-) -> tuple[int, ...] | None:
-  """Returns the seed or the draw of each run."""
-  if given is None:
-    return None
-  numbers = np.atleast_1d(_to_array(given, what))
-  if numbers.dtype.kind not in 'iu' or numbers.shape != (runs,):
-    raise PredictionsError(
-      f'{what}: expected one integer for each of {runs} runs, found'
-      f' {numbers.dtype} of shape {numbers.shape}.'
-    )
-  return tuple(numbers.tolist())
-
-
 def _about(given: Any) -> dict[str, str]:
-  if not isinstance(given, Mapping) or not all(
+  """Returns the fields of `ABOUT`, each a line, in the order of the file."""
+  if isinstance(given, Mapping) and all(
     field in ABOUT and isinstance(text, str) for field, text in given.items()
   ):
-    raise PredictionsError(
-      f'about: expected texts for {", ".join(ABOUT)}, found {given!r}.'
-    )
-  # Tables have one line for each. The order is that of the file.
-  texts = {
-    field: ' '.join(text.split()) for field, text in sorted(given.items())
-  }
-  for field, text in texts.items():
-    if not text.isprintable():
-      raise PredictionsError(
-        f'about: expected text without control characters for {field}, found'
-        f' {text!r}.'
-      )
-  return texts
+    about = {f: ' '.join(text.split()) for f, text in sorted(given.items())}
+    if ''.join(about.values()).isprintable():
+      return about
+  raise PredictionsError(
+    f'about: expected texts without control characters for {", ".join(ABOUT)},'
+    f' found {given!r}.'
+  )
 
 
 def _load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
   with disk_errors(path, 'read', PredictionsError, 'name another file'):
-    with path.open('rb') as file:
-      if file.read(len(_NPY)) == _NPY:
-        raise PredictionsError(
-          f'{path} is an array, without the labels it was predicted for. Write'
-          ' it with cmnist_tfds.save_predictions, or score it with'
-          ' --assume-order.'
-        )
     try:
       with zipfile.ZipFile(path) as archive:
         size = sum(member.file_size for member in archive.infolist())
       # A file of a few megabytes can hold as many gigabytes of zeros.
-      if size <= MOST_BYTES:
-        with np.load(path, allow_pickle=False) as loaded:
-          return {name: loaded[name] for name in loaded.files}
-    except _UNREADABLE as error:
+      if size > MOST_BYTES:
+        raise ValueError(
+          f'it has {size:,} bytes of arrays, more than {MOST_BYTES:,}; leave out'
+          ' scores, or write one file for each run'
+        )
+      with np.load(path, allow_pickle=False) as loaded:
+        names = (_REQUIRED | _OPTIONAL).intersection(loaded.files)
+        return {name: loaded[name] for name in names}
+    except OSError:
+      raise
+    except Exception as error:  # Foreign bytes make it raise any.
       raise PredictionsError(
-        f'{path} is not a file of predictions: {str(error).rstrip(".")}. Write'
-        ' one with cmnist_tfds.save_predictions.'
+        f'{path} does not hold predictions with their labels:'
+        f' {str(error).rstrip(".")}. Write it with cmnist_tfds.save_predictions,'
+        ' or score an array or a .csv file with --assume-order.'
       ) from error
-  raise PredictionsError(
-    f'{path}: expected at most {MOST_BYTES:,} bytes of arrays, found {size:,}.'
-    ' Leave out scores, or write one file for each run.'
-  )
 
 
 def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Predictions:
-  missing = [name for name in _REQUIRED if name not in arrays]
-  if missing:
-    raise PredictionsError(
-      f'expected the arrays {", ".join(_REQUIRED)}, found no'
-      f' {", ".join(missing)}. Write the file with cmnist_tfds.save_predictions.'
-    )
-  format_, dataset, subset, split, about = (
-    str(arrays.get(name, default))
-    for name, default in (
-      ('format', FORMAT),
-      ('dataset', ''),
-      ('subset', ''),
-      ('split', ''),
-      ('about', '{}'),
-    )
-  )
-  if format_ != FORMAT:
-    raise PredictionsError(
-      f'expected the format {FORMAT!r}, found {format_!r}. Use the version of'
-      ' cmnist_tfds that wrote the file, or write it again.'
-    )
-  if dataset not in (DATASET, SAMPLE):
-    raise PredictionsError(
-      f'dataset: expected {DATASET} or {SAMPLE}, found {dataset!r}.'
-    )
-  class_names = arrays['class_names']
-  if class_names.dtype.kind != 'U' or class_names.ndim != 1:
-    raise PredictionsError(
-      'class_names: expected texts in one dimension, found'
-      f' {class_names.dtype} of shape {class_names.shape}.'
-    )
+  texts = {n: str(a) for n, a in arrays.items() if a.shape == ()}
+  texts = {'format': FORMAT, 'about': '{}', **texts}
   try:
-    described = json.loads(about)
+    about = json.loads(texts['about'])
   except (ValueError, RecursionError) as error:
     raise PredictionsError(f'about: expected JSON: {error}.') from error
+  if (
+    not arrays.keys() >= _REQUIRED
+    or texts['format'] != FORMAT
+    or texts.get('dataset') not in (DATASET, SAMPLE)
+  ):
+    raise PredictionsError(
+      f'expected the arrays {", ".join(sorted(_REQUIRED))}, format {FORMAT!r} and'
+      f' dataset {DATASET} or {SAMPLE}, found the arrays'
+      f' {", ".join(sorted(arrays))}, format {texts["format"]!r} and dataset'
+      f' {texts.get("dataset")}. Write the file with'
+      ' cmnist_tfds.save_predictions.'
+    )
   return make_predictions(
-    subsets.subset(subset),
+    subsets.subset(str(arrays['subset'])),
     arrays['prediction'],
     arrays['label'],
-    split=split,
+    split=str(arrays['split']),
     scores=arrays.get('scores'),
-    class_names=class_names.tolist(),
+    class_names=np.ravel(arrays['class_names']).tolist(),
     seed=arrays.get('seed'),
     draw=arrays.get('draw'),
-    about=described,
-    sample=dataset == SAMPLE,
+    about=about,
+    sample=texts['dataset'] == SAMPLE,
   )
 
 
-def _read_npy(path: pathlib.Path, subset: Subset) -> np.ndarray:
-  del subset
-  with (
-    disk_errors(path, 'read', PredictionsError, 'name another file'),
-    path.open('rb') as file,
-  ):
+def _read_npy(path: pathlib.Path) -> np.ndarray:
+  with path.open('rb') as file:
     try:
       return np.lib.format.read_array(file, allow_pickle=False)
-    except _UNREADABLE as error:
-      if zipfile.is_zipfile(path):
-        raise PredictionsError(
-          'expected an array, found an archive of arrays. Score a file of'
-          ' predictions without --assume-order.'
-        ) from error
+    except OSError:
+      raise
+    except Exception as error:  # Foreign bytes make it raise any.
       raise PredictionsError(
         'expected an array that numpy.save wrote, or a .csv file:'
-        f' {str(error).rstrip(".")}.'
+        f' {str(error).rstrip(".")}. Score a file that save_predictions wrote'
+        ' without --assume-order.'
       ) from error
 
 
 def _read_csv(path: pathlib.Path, subset: Subset) -> np.ndarray:
-  with disk_errors(path, 'read', PredictionsError, 'name another file'):
-    try:
-      with path.open(encoding='utf-8-sig', newline='') as file:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(file)]
-    except (UnicodeDecodeError, csv.Error) as error:
-      raise PredictionsError(f'expected CSV in UTF-8: {error}.') from error
-  rows = [row for row in rows if row not in ([], [''])]
-  if rows and rows[0] == ['prediction']:
-    rows = rows[1:]
-  wide = next((i for i, row in enumerate(rows) if len(row) != 1), None)
-  if wide is not None:
-    raise PredictionsError(
-      f'expected one prediction a line, found {len(rows[wide])} values in line'
-      f' {wide + 1} of the predictions.'
-    )
-  texts = [row[0] for row in rows]
+  try:
+    with path.open(encoding='utf-8-sig', newline='') as file:
+      rows = [[cell.strip() for cell in row] for row in csv.reader(file)]
+  except (UnicodeDecodeError, csv.Error) as error:
+    raise PredictionsError(f'expected CSV in UTF-8: {error}.') from error
+  texts = [','.join(row) for row in rows if any(row)]
+  if texts[:1] == ['prediction']:
+    del texts[0]
   # Python reads Kannada digits, which are class names, as numbers.
   words = [text for text in texts if not (text.isascii() and text.isdigit())]
   if not words:
-    return np.array([min(int(text), _BEYOND) for text in texts], np.int64)
-  label_of = {c.name: c.label for c in subset.classes}
-  # Where names and numbers are mixed, the words are told before the numbers.
+    return np.array([int(text) for text in texts], dtype=None if texts else int)
+  label_of = {name: label for label, name in enumerate(subset.class_names)}
+  # Where names and numbers are mixed, the words are named before the numbers.
   unknown = [text for text in (*words, *texts) if text not in label_of]
   if unknown:
     raise PredictionsError(
-      f'expected all numbers or all names of classes of {subset.title}, below'
-      f' the line `prediction` if there is a headline, found {_listed(unknown)}.'
+      f'expected one prediction a line, all numbers or all names of classes of'
+      f' {subset.title}, below the line `prediction` if there is a header, found'
+      f' {_listed(unknown)}.'
     )
-  return np.array([label_of[text] for text in texts], np.int64)
+  return np.array([label_of[text] for text in texts])

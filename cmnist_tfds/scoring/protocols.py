@@ -16,9 +16,8 @@ NETWORKS = {
   'resnet50': 'ResNet50',
 }
 
-
-# How many learning rates the range test tries, each for a step.
-RANGE_STEPS = 100
+# How often the authors' code sees every image.
+EPOCHS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,41 +31,22 @@ class Protocol:
     name: What the command calls it.
     batch: How many images a batch has.
     rates: The lowest and the highest learning rate of the range test.
-    steps: The steps of training on a reduced training set and on a full one;
-      None to train for `epochs`.
-    epochs: How often every image is seen.
+    steps: The steps of training on a reduced training set and on a full one.
+      None for what the authors' code does: it sees every image in `EPOCHS`
+      epochs, but leaves a fifth of them out, and the last, incomplete batch of
+      each epoch; it turns, enlarges and brightens images at random; and it
+      leaves pre-trained layers as they are, but for batch normalization and the
+      last one.
     fallback: The learning rate to take where the loss of the range test falls
       nowhere. The one found is taken to within a factor of three of it. None to
       take what the test says.
-    held_out: The share of the training images that is left unused.
-    drops_last: Whether the last, incomplete batch of an epoch is dropped.
-    freezes: Whether pre-trained layers other than batch normalisation stay as
-      they are, but for the last one.
-    augments: Whether images are turned, enlarged and brightened at random.
   """
 
   name: str
   batch: int
   rates: tuple[float, float]
   steps: tuple[int, int] | None = None
-  epochs: int = 0
   fallback: float | None = None
-  held_out: float = 0
-  drops_last: bool = False
-  freezes: bool = False
-  augments: bool = False
-
-  def count_steps(self, subset: Subset, examples: int) -> int:
-    """Returns how many steps a run takes, those of the range test included.
-
-    Args:
-      subset: The subset.
-      examples: The size of its training set.
-
-    Raises:
-      PreparationError: If the training set has no whole batch.
-    """
-    return RANGE_STEPS + self.training_steps(subset, examples)
 
   def training_steps(self, subset: Subset, examples: int) -> int:
     """Returns how many steps the training takes.
@@ -87,51 +67,16 @@ class Protocol:
         f' one batch. {subset.title} has {examples:,}, of which {used:,} remain'
         ' after the hold-out. Take --protocol steps or a larger subset.'
       )
-    return self.epochs * (used // self.batch)
+    return EPOCHS * (used // self.batch)
 
   def count_used(self, examples: int) -> int:
     """Returns how many training images are not held out."""
-    return examples - round(examples * self.held_out)
+    return examples - (round(examples / 5) if self.steps is None else 0)
 
 
-STEPS = Protocol(
-  'steps', batch=64, steps=(300, 3000), rates=(1e-5, 1), fallback=3e-3
-)
-PAPER = Protocol(
-  'paper',
-  batch=1024,
-  epochs=20,
-  rates=(1e-6, 10),
-  held_out=0.2,
-  drops_last=True,
-  freezes=True,
-  augments=True,
-)
+STEPS = Protocol('steps', 64, (1e-5, 1), steps=(300, 3000), fallback=3e-3)
+PAPER = Protocol('paper', 1024, (1e-6, 10))
 PROTOCOLS = {protocol.name: protocol for protocol in (PAPER, STEPS)}
-
-
-def deviations(network: str, pretrained: bool) -> list[str]:
-  """Returns how `PAPER` differs from what the paper prints.
-
-  Args:
-    network: A key of `NETWORKS`.
-    pretrained: Whether the network has ImageNet weights.
-  """
-  found = [
-    "a fifth of train is held out and unused (as in the authors' code, which"
-    ' sets no seed for it; here the seed of the run)',
-    'the last batch of an epoch is dropped (as in their code)',
-    'images are turned, enlarged and brightened, not warped',
-    'one new last layer in place of the two of fastai',
-    'PyTorch in place of fastai v1',
-  ]
-  if network == 'lenet':
-    found.append('LeNet is not in the paper')
-  if pretrained:
-    found.append('the body is never unfrozen (as in their code)')
-  else:
-    found.append('no ImageNet weights, so all layers are trained')
-  return found
 
 
 def describe(
@@ -143,23 +88,31 @@ def describe(
     network: A key of `NETWORKS`.
     protocol: The protocol.
     subset: The subset.
-    weights: What is told of the pre-trained weights; None without them.
+    weights: Which pre-trained weights it begins with; None for random ones.
   """
-  parts = [NETWORKS[network]]
-  if weights is not None:
-    parts.append(f'pre-trained ({weights})')
+  method = NETWORKS[network] + f', pre-trained ({weights})' * bool(weights)
   if protocol.steps is None:
-    parts.append(f'{protocol.epochs} epochs in batches of {protocol.batch:,}')
+    # How it differs from what the paper prints.
+    method += (
+      f', {EPOCHS} epochs in batches of {protocol.batch:,}; settings of'
+      ' the paper, except: a fifth of train is held out and unused (as in the'
+      " authors' code, which sets no seed for it; here the seed of the run); the"
+      ' last batch of an epoch is dropped (as in their code); images are turned,'
+      ' enlarged and brightened, not warped; one new last layer in place of the'
+      ' two of fastai; PyTorch in place of fastai v1; '
+    )
+    method += 'LeNet is not in the paper; ' * (network == 'lenet')
+    method += (
+      'the body is never unfrozen (as in their code)'
+      if weights
+      else 'no ImageNet weights, so all layers are trained'
+    )
   else:
     steps = protocol.training_steps(subset, 0)
-    parts.append(f'{steps:,} steps of {protocol.batch}')
-  method = ', '.join(parts)
-  if protocol.name == PAPER.name:
-    method += '; settings of the paper, except: '
-    method += '; '.join(deviations(network, weights is not None))
+    method += f', {steps:,} steps of {protocol.batch}'
   return {
     'method': method,
     'code': f'cmnist baseline net --net {network} --protocol {protocol.name}',
-    'pretraining': 'none' if weights is None else f'ImageNet, {weights}',
+    'pretraining': f'ImageNet, {weights}' if weights else 'none',
     'validation': 'none; the learning rate is found on training images',
   }

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cmnist_tfds.scoring.comparison import Comparison
-from cmnist_tfds.scoring.evaluation import Evaluation, Spread
+from cmnist_tfds.scoring.evaluation import Evaluation
 from cmnist_tfds.scoring.intervals import Estimate
 from cmnist_tfds.subsets import Subset
 
@@ -21,7 +21,7 @@ class Section(NamedTuple):
 
   Attributes:
     title: Its headline.
-    rows: The cells of a table, the header first; empty for no table.
+    rows: The cells of a table, the header first.
     lines: Sentences below the table.
   """
 
@@ -32,143 +32,121 @@ class Section(NamedTuple):
 
 def evaluation_sections(scored: Evaluation) -> list[Section]:
   """Returns the report of an evaluation."""
-  names = [c.name for c in scored.subset.classes]
+  names = scored.subset.class_names
+  several = len(scored.runs) > 1
+  head = f'{"mean" if several else "score"}, 95 % interval'
+  figures = [
+    ['', *head.split(', '), *['between seeds', 'between draws'] * several]
+  ]
+  for title, found, spread in (
+    ('accuracy', scored.accuracy, scored.accuracy_spread),
+    (
+      'balanced accuracy',
+      scored.balanced_accuracy,
+      scored.balanced_accuracy_spread,
+    ),
+  ):
+    deviations = [deviation(spread.seeds, '-'), deviation(spread.draws, '-')]
+    figures.append([title, *estimate(found), *deviations * several])
   sections = [
     Section(
       f'{scored.dataset}/{scored.subset.name} {scored.split}:'
-      f' {scored.examples:,} examples, {len(names)} classes, {_runs(scored)}',
-      [
-        ['', 'mean' if len(scored.runs) > 1 else 'score', '95 % interval']
-        + ['between seeds', 'between draws'] * (len(scored.runs) > 1),
-        [
-          'accuracy',
-          *estimate(scored.accuracy),
-          *_spread(scored.accuracy_spread, len(scored.runs)),
-        ],
-        [
-          'balanced accuracy',
-          *estimate(scored.balanced_accuracy),
-          *_spread(scored.balanced_accuracy_spread, len(scored.runs)),
-        ],
-      ],
-      _lines(scored.about, scored.notes),
+      f' {scored.examples:,} examples, {len(names)} classes,'
+      f' {len(scored.runs)} run{"s" * several}',
+      figures,
+      [*scored.notes, *(f'{f}: {text}' for f, text in scored.about.items())],
     )
   ]
-  if len(scored.runs) > 1:
-    sections.append(
-      Section(
-        'Runs',
-        [
-          ['seed', 'draw', 'accuracy', 'balanced accuracy'],
-          *(
-            [
-              *('-' if n is None else str(n) for n in (run.seed, run.draw)),
-              figure(run.accuracy),
-              figure(run.balanced_accuracy),
-            ]
-            for run in scored.runs
-          ),
-        ],
-      )
-    )
-  keys = [source.key for source in scored.subset.sources]
-  sections.append(
-    Section(
+  keys = ', '.join(source.key for source in scored.subset.sources)
+  tables: list[tuple[str, str, Iterable[Sequence[str]]]] = [
+    (
+      'Runs',
+      'seed, draw, accuracy, balanced accuracy',
+      (
+        (
+          *('-' if n is None else str(n) for n in (run.seed, run.draw)),
+          figure(run.accuracy),
+          figure(run.balanced_accuracy),
+        )
+        for run in scored.runs
+        if several
+      ),
+    ),
+    (
       'Sources, and the share predicted as a class of each source',
-      [
-        [
-          'source',
-          'examples',
-          'accuracy',
-          '95 % interval',
-          'balanced',
-          '95 % interval',
-          *keys,
-        ],
-        *(
-          [s.key, f'{s.examples:,}', *estimate(s.accuracy)]
-          + [*estimate(s.balanced_accuracy)]
-          + [figure(share) for share in s.predicted]
-          for s in scored.sources
-        ),
-      ],
-    )
-  )
-  sections.append(
-    Section(
+      f'source, examples, accuracy, 95 % interval, balanced, 95 % interval, {keys}',
+      (
+        (
+          s.key,
+          f'{s.examples:,}',
+          *estimate(s.accuracy),
+          *estimate(s.balanced_accuracy),
+          *map(figure, s.predicted),
+        )
+        for s in scored.sources
+      ),
+    ),
+    (
       'Classes',
-      [
-        [
-          'label',
-          'class',
-          'source',
-          'examples',
-          'accuracy',
-          '95 % interval',
-          'precision',
-        ],
-        *(
-          [str(c.label), c.name, c.source, f'{c.examples:,}']
-          + (['-', '-'] if c.accuracy is None else [*estimate(c.accuracy)])
-          + ['-' if c.precision is None else figure(c.precision)]
-          for c in scored.classes
-        ),
-      ],
-    )
-  )
-  if scored.worst_pairs:
-    sections.append(
-      Section(
-        'Classes confused most often',
-        [
-          ['class', 'predicted as', 'examples', 'share of the class'],
-          *(
-            [
-              names[pair.label],
-              names[pair.predicted],
-              f'{pair.examples:,g}',
-              figure(pair.share),
-            ]
-            for pair in scored.worst_pairs
-          ),
-        ],
-      )
-    )
+      'label, class, source, examples, accuracy, 95 % interval, precision',
+      (
+        (
+          *(str(c.label), c.name, c.source, f'{c.examples:,}'),
+          *(('-', '-') if c.accuracy is None else estimate(c.accuracy)),
+          '-' if c.precision is None else figure(c.precision),
+        )
+        for c in scored.classes
+      ),
+    ),
+    (
+      'Classes confused most often',
+      'class, predicted as, examples, share of the class',
+      (
+        (
+          *(names[pair.label], names[pair.predicted]),
+          f'{pair.examples:,g}',
+          figure(pair.share),
+        )
+        for pair in scored.worst_pairs
+      ),
+    ),
+  ]
+  for title, header, rows in tables:
+    table = [header.split(', '), *rows]
+    if len(table) > 1:
+      sections.append(Section(title, table))
   return sections
 
 
 def comparison_sections(compared: Comparison) -> list[Section]:
   """Returns the report of a comparison."""
-  rows = [
-    ['', 'trained on', 'runs', 'accuracy', '95 % interval', 'method'],
-    *(
-      [
-        title,
-        one.trained_on,
-        str(one.runs),
-        *estimate(one.accuracy),
-        one.about.get('method', '-'),
-      ]
-      for title, one in (('A', compared.first), ('B', compared.second))
-    ),
-  ]
-  low, high = compared.difference[1:]
+  value, low, high = compared.difference
   lines = [
-    f'Accuracy of A minus that of B: {compared.difference.value:+.4f}, paired'
-    f' 95 % interval [{low:+.4f}, {high:+.4f}].'
+    f'Accuracy of A minus that of B: {value:+.4f}, paired 95 % interval'
+    f' [{low:+.4f}, {high:+.4f}].'
   ]
   if compared.p is not None:
     # Smaller numbers than floats have are 0.
     p = f'= {compared.p:.4g}' if compared.p else '< 1e-300'
     lines.append(
-      f'A alone recognises {compared.only_first:,} examples and B alone'
+      f'A alone recognizes {compared.only_first:,} examples and B alone'
       f" {compared.only_second:,}. McNemar's exact test: p {p}."
     )
   return [
     Section(
       f'{compared.dataset}/{compared.subset} {compared.split}:'
       f' {compared.examples:,} examples',
-      rows,
+      [
+        ('', 'trained on', 'runs', 'accuracy', '95 % interval', 'method'),
+        *(
+          (
+            *(title, one.trained_on, str(one.runs)),
+            *estimate(one.accuracy),
+            one.about.get('method', '-'),
+          )
+          for title, one in (('A', compared.first), ('B', compared.second))
+        ),
+      ],
       [*lines, *compared.notes],
     )
   ]
@@ -176,7 +154,19 @@ def comparison_sections(compared: Comparison) -> list[Section]:
 
 def to_markdown(sections: Iterable[Section]) -> str:
   """Returns a report in Markdown."""
-  return '\n\n'.join(_markdown_parts(sections)) + '\n'
+  parts = []
+  for section in sections:
+    head, *rows = section.rows
+    parts += [
+      f'### {section.title}',
+      '\n'.join(
+        f'| {" | ".join(cell.replace("|", chr(92) + "|") for cell in cells)} |'
+        for cells in (head, ['---'] * len(head), *rows)
+      ),
+    ]
+    if section.lines:
+      parts.append('\n'.join(f'- {line}' for line in section.lines))
+  return '\n\n'.join(parts) + '\n'
 
 
 def to_json(reported: Evaluation | Comparison) -> str:
@@ -188,35 +178,18 @@ def to_json(reported: Evaluation | Comparison) -> str:
   return json.dumps(_plain(reported), indent=1, ensure_ascii=False)
 
 
-def _markdown_parts(sections: Iterable[Section]) -> Iterator[str]:
-  for section in sections:
-    yield f'### {section.title}'
-    if section.rows:
-      head, *rows = section.rows
-      lines = [head, ['---'] * len(head), *rows]
-      yield '\n'.join(
-        f'| {" | ".join(cell.replace("|", chr(92) + "|") for cell in cells)} |'
-        for cells in lines
-      )
-    if section.lines:
-      yield '\n'.join(f'- {line}' for line in section.lines)
-
-
 def _plain(value: Any) -> Any:
   """Returns a value in the types that JSON has."""
   if isinstance(value, Subset):
     return value.name
-  if isinstance(value, Estimate):
-    return value._asdict()
   if isinstance(value, np.ndarray):
     return value.tolist()
+  if isinstance(value, Estimate):
+    return value._asdict()
   if isinstance(value, tuple):
     return [_plain(item) for item in value]
   if dataclasses.is_dataclass(value):
-    return {
-      field.name: _plain(getattr(value, field.name))
-      for field in dataclasses.fields(value)
-    }
+    return {field: _plain(item) for field, item in vars(value).items()}
   return value
 
 
@@ -226,26 +199,11 @@ def figure(share: float) -> str:
   return f'{round(share, 9):.4f}'
 
 
-def estimate(told: Estimate) -> tuple[str, str]:
+def deviation(spread: float | None, unknown: str = '') -> str:
+  """Returns a standard deviation, or another text if it is not known."""
+  return unknown if spread is None else f'± {figure(spread)}'
+
+
+def estimate(found: Estimate) -> tuple[str, str]:
   """Returns a figure, and its interval."""
-  return (
-    figure(told.value),
-    f'[{figure(told.low)}, {figure(told.high)}]',
-  )
-
-
-def _runs(scored: Evaluation) -> str:
-  return f'{len(scored.runs)} run{"s" if len(scored.runs) > 1 else ""}'
-
-
-def _spread(spread: Spread, runs: int) -> list[str]:
-  if runs == 1:
-    return []
-  return [
-    '-' if deviation is None else f'± {figure(deviation)}'
-    for deviation in (spread.seeds, spread.draws)
-  ]
-
-
-def _lines(about: dict[str, str], notes: Sequence[str]) -> list[str]:
-  return [*notes, *(f'{field}: {text}' for field, text in about.items())]
+  return figure(found.value), f'[{figure(found.low)}, {figure(found.high)}]'

@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -15,8 +15,11 @@ from torch import nn
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.scoring import networks
 from cmnist_tfds.scoring.networks import Weights
-from cmnist_tfds.scoring.protocols import RANGE_STEPS, Protocol
+from cmnist_tfds.scoring.protocols import Protocol
+from cmnist_tfds.system import streams
 
+# How many learning rates the range test tries, each for a step.
+_RANGE_STEPS = 100
 # The range test ends early where the loss is this many times the lowest.
 _DIVERGED = 4
 # How far the guard lets the learning rate go from the fallback.
@@ -24,7 +27,7 @@ _FACTOR = 3
 # How much earlier losses count in the mean that the range test looks at.
 _SMOOTHING = 0.9
 # How many test images are predicted at once.
-_AT_ONCE = 2000
+_TESTED = 2000
 
 
 def predict(
@@ -33,12 +36,11 @@ def predict(
   protocol: Protocol,
   seed: int,
   weights: Weights | None = None,
-  progress: Callable[[int], object] = lambda steps: None,
 ) -> np.ndarray:
   """Trains a network and predicts the test set.
 
   On a CPU, a seed gives the same predictions again on the same machine with the
-  same PyTorch. Other machines round otherwise.
+  same PyTorch. Other machines round differently.
 
   Args:
     opened: The subset, with the training set of the wanted draw.
@@ -46,8 +48,6 @@ def predict(
     protocol: How it is trained.
     seed: The random seed.
     weights: Pre-trained weights to begin with.
-    progress: Called with the number of steps done since the last call. They add
-      up to `protocol.count_steps`.
 
   Returns:
     int64 (n,), the predicted labels, in the prepared order.
@@ -55,7 +55,8 @@ def predict(
   Raises:
     PreparationError: If the training set is too small for the protocol.
   """
-  device = device_name()
+  paper = protocol.steps is None
+  device = 'cuda' if torch.cuda.is_available() else 'cpu'
   train = opened.split('train').read(['image', 'label'])
   images = torch.from_numpy(train['image'])[:, None]
   labels = torch.from_numpy(train['label'])
@@ -63,53 +64,51 @@ def predict(
   torch.manual_seed(seed)
   used = torch.randperm(len(labels))[: protocol.count_used(len(labels))]
   images, labels = images[used].to(device), labels[used].to(device)
-  # From how often each level of grey occurs, so that no float copy of all
+  # From how often each gray level occurs, so that no float copy of all
   # images is made.
   levels = torch.arange(256.0)
   share = torch.bincount(images.flatten(), minlength=256).cpu() / images.numel()
   mean = (share @ levels).item()
   scale = math.sqrt(max((share @ (levels - mean) ** 2).item(), 1))
   network = networks.make_network(name, opened.subset.num_classes, weights)
-  if protocol.freezes and weights is not None:
-    _freeze(network)
+  if paper and weights is not None:
+    _freeze(network, networks.LAST_LAYERS[name])
   network = network.to(device)
 
   def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    for at in _batches(len(labels), protocol.batch, protocol.drops_last):
+    for at in _batches(len(labels), protocol.batch, paper):
       chosen = at.to(device)
       batch = (images[chosen].float() - mean) / scale
-      yield _augmented(batch) if protocol.augments else batch, labels[chosen]
+      yield _augmented(batch) if paper else batch, labels[chosen]
 
   rate = _find_rate(copy.deepcopy(network), batches(), protocol)
-  progress(RANGE_STEPS)
   optimizer = _optimizer(network, rate)
   schedule = torch.optim.lr_scheduler.OneCycleLR(
     optimizer, rate, steps, base_momentum=0.85, max_momentum=0.95
   )
   network.train()
-  for batch, of_batch in itertools.islice(batches(), steps):
-    _step(network, optimizer, batch, of_batch)
+  for batch, truth in streams.progress_bar(
+    itertools.islice(batches(), steps),
+    total=steps,
+    desc=f'{opened.subset.name}, seed {seed}',
+    leave=False,
+  ):
+    _step(network, optimizer, batch, truth)
     schedule.step()
-    progress(1)
   network.eval()
   test = torch.from_numpy(opened.split('test').read(['image'])['image'])
   with torch.no_grad():
     predicted = [
       network((part[:, None].to(device).float() - mean) / scale).argmax(1)
-      for part in test.split(_AT_ONCE)
+      for part in test.split(_TESTED)
     ]
   return torch.cat(predicted).cpu().numpy()
 
 
-def device_name() -> str:
-  """Returns where networks are trained: on a GPU if there is one."""
-  return 'cuda' if torch.cuda.is_available() else 'cpu'
-
-
-def _freeze(network: nn.Module) -> None:
-  """Freezes all layers but the last one and batch normalisation."""
+def _freeze(network: nn.Module, last: str) -> None:
+  """Freezes all layers but the last one and batch normalization."""
   for name, module in network.named_modules():
-    if name != network.last and not isinstance(module, nn.BatchNorm2d):
+    if name != last and not isinstance(module, nn.BatchNorm2d):
       for parameter in module.parameters(recurse=False):
         parameter.requires_grad = False
 
@@ -183,7 +182,7 @@ def _find_rate(
     batches: Endless batches.
     protocol: The range of rates, and the guard.
   """
-  rates = np.geomspace(*protocol.rates, RANGE_STEPS)
+  rates = np.geomspace(*protocol.rates, _RANGE_STEPS)
   optimizer = _optimizer(network, float(rates[0]))
   network.train()
   losses: list[float] = []
