@@ -25,7 +25,6 @@ from cmnist_tfds.formats import png
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset, SubsetClass
 from cmnist_tfds.system import streams
-from cmnist_tfds.system.errors import OriginFileError
 
 if TYPE_CHECKING:
   import pathlib
@@ -38,8 +37,6 @@ _CHUNK = 1024
 
 # Work that takes less seconds shows no progress.
 _QUICK = 2
-
-_Chunks = Iterable[origin.SplitArrays]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -143,24 +140,24 @@ def share(sources: Sequence[SplitSource]) -> tuple[SharedSource, ...] | None:
   Returns:
     One record per source; None if only this process has some of the arrays.
   """
-  shared = []
-  for source in sources:
-    if source.entry.folder is None:
-      return None
-    # A registered source is pickled as its key, which other machines may not
-    # know. A copy is pickled with all it declares.
-    declared = dataclasses.replace(source.classes[0].source)
-    classes = [dataclasses.replace(c, source=declared) for c in source.classes]
-    shared.append(
-      SharedSource(
-        tuple(classes),
-        source.entry.folder,
-        source.rows is None,
-        source.key,
-        source.limit,
-      )
+  if any(source.entry.folder is None for source in sources):
+    return None
+  return tuple(
+    SharedSource(
+      _by_value(s.classes), s.entry.folder, s.rows is None, s.key, s.limit
     )
-  return tuple(shared)
+    for s in sources
+    if s.entry.folder is not None
+  )
+
+
+def _by_value(classes: tuple[SubsetClass, ...]) -> tuple[SubsetClass, ...]:
+  """Returns classes of a source that is pickled with all it declares.
+
+  A registered source is pickled as its key, which other machines may not know.
+  """
+  source = dataclasses.replace(classes[0].source)
+  return tuple(dataclasses.replace(c, source=source) for c in classes)
 
 
 def open_raw(
@@ -224,11 +221,11 @@ def find_raw(subset: Subset, split: str) -> list[SplitSource] | None:
   """
   found = []
   for source in subset.sources:
-    part = _Part(source, split, _verified_key(source, split))
-    entry = store.find('arrays', part.name)
+    key = _verified_key(source, split)
+    entry = store.find('arrays', _entry_name(source, split, key))
     if entry is None:
       return None
-    found.append((part.key, entry))
+    found.append((key, entry))
   return _split_sources(subset, split, found)
 
 
@@ -257,40 +254,11 @@ def digest(sources: Sequence[SplitSource], num_examples: int) -> str:
   return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclasses.dataclass(frozen=True)
-class _Part:
-  """A split of a source, with the key of its arrays."""
-
-  source: Source
-  split: str
-  key: str
-
-  @property
-  def name(self) -> str:
-    """The name of its entries in the cache."""
-    hashed = hashlib.sha256(self.key.encode()).hexdigest()
-    return f'{self.source.key}-{self.split}-{hashed[:16]}'
-
-  @property
-  def title(self) -> str:
-    """What the cache says of it."""
-    return self.key.partition(':')[0]  # Hashes follow the colon.
-
-  def progress(self, doing: str) -> Any:
-    """Returns a progress bar, which is shown if the work takes long."""
-    files = self.source.splits.get(self.split)
-    return streams.progress_bar(
-      desc=f'{self.source.key} {self.split}: {doing}',
-      total=files.num_examples if files else 0,
-      unit=' images',
-      unit_scale=True,
-      delay=_QUICK,
-      leave=False,
-    )
+_Read = Callable[[], Iterable[origin.SplitArrays]]
 
 
 def _open(
-  open_part: Callable[[_Part, Callable[[], _Chunks]], store.Entry],
+  make: Callable[[Source, str, str, _Read], store.Entry],
   subset: Subset,
   split: str,
   locations: origin.Locations,
@@ -298,7 +266,7 @@ def _open(
 ) -> list[SplitSource]:
   opened = []
   for source in subset.sources:
-    read: Callable[[], _Chunks] = functools.partial(
+    read: _Read = functools.partial(
       origin.load_split.load_pieces,
       source,
       split,
@@ -307,12 +275,8 @@ def _open(
     )
     key = _verified_key(source, split)
     if allow_unverified:
-      prints, proofs = _prints_and_proofs(read())
-      if origin.Proof.NONE in proofs.values():
-        key = _unverified_key(source, split, prints)
-        read = functools.partial(_reread, read, prints)
-    part = _Part(source, split, key)
-    opened.append((key, open_part(part, read)))
+      key = _unverified_key(source, split, read) or key
+    opened.append((key, make(source, split, key, read)))
   return _split_sources(subset, split, opened)
 
 
@@ -326,7 +290,16 @@ def _verified_key(source: Source, split: str) -> str:
   )
 
 
-def _unverified_key(source: Source, split: str, prints: Sequence[str]) -> str:
+def _unverified_key(source: Source, split: str, read: _Read) -> str | None:
+  """Returns the key of what is read; None if all origin files are verified."""
+  prints = []
+  for chunk in read():
+    prints.append(
+      f'{origin.fingerprint(chunk.images)} {origin.fingerprint(chunk.labels)}'
+    )
+    proofs = chunk.proofs
+  if origin.Proof.NONE not in proofs.values():
+    return None
   found = prints[0]
   if len(prints) > 1:
     found = hashlib.sha256(' '.join(prints).encode()).hexdigest()
@@ -335,41 +308,21 @@ def _unverified_key(source: Source, split: str, prints: Sequence[str]) -> str:
   return f'unverified {source.key} {split}: {declared}{found}'
 
 
-def _prints_and_proofs(
-  chunks: _Chunks,
-) -> tuple[list[str], dict[str, origin.Proof]]:
-  prints = []
-  for chunk in chunks:
-    prints.append(_print(chunk))
-    proofs = chunk.proofs
-  return prints, proofs
+def _entry_name(source: Source, split: str, key: str) -> str:
+  hashed = hashlib.sha256(key.encode()).hexdigest()
+  return f'{source.key}-{split}-{hashed[:16]}'
 
 
-def _print(chunk: origin.SplitArrays) -> str:
-  return ' '.join(map(origin.fingerprint, (chunk.images, chunk.labels)))
-
-
-def _reread(
-  read: Callable[[], _Chunks], prints: Sequence[str]
-) -> Iterator[origin.SplitArrays]:
-  """Reads unverified chunks a second time, and yields those read before."""
-  for number, chunk in enumerate(read()):
-    if prints[number : number + 1] != [_print(chunk)]:
-      raise OriginFileError(
-        f'{", ".join(chunk.proofs)}: changed while being read. Try again.'
-      )
-    yield chunk
-
-
-def _raw(part: _Part, read: Callable[[], _Chunks]) -> store.Entry:
+def _raw(source: Source, split: str, key: str, read: _Read) -> store.Entry:
   """Returns raw pixels."""
-  note: dict[str, Any] = {'what': f'{part.title}, pixels'}
+  # Hashes follow the colon.
+  note: dict[str, Any] = {'what': f'{key.partition(":")[0]}, pixels'}
 
   def make() -> dict[str, store.Chunks]:
     labels: list[np.ndarray] = []
 
     def images() -> Iterator[np.ndarray]:
-      with part.progress('reading') as progress:
+      with _progress(source, split, 'reading') as progress:
         for chunk in read():
           labels.append(chunk.labels)
           yield chunk.images
@@ -379,26 +332,26 @@ def _raw(part: _Part, read: Callable[[], _Chunks]) -> store.Entry:
 
     return {'images': images(), 'labels': labels}
 
-  return store.get_or_create('arrays', part.name, make, note)
+  name = _entry_name(source, split, key)
+  return store.get_or_create('arrays', name, make, note)
 
 
-def _encoded(part: _Part, read: Callable[[], _Chunks]) -> store.Entry:
+def _encoded(source: Source, split: str, key: str, read: _Read) -> store.Entry:
   """Returns encoded images."""
-  if (found := store.find('encoded', part.name)) is not None:
+  name = _entry_name(source, split, key)
+  if (found := store.find('encoded', name)) is not None:
     return found
-  raw = _raw(part, read)
+  raw = _raw(source, split, key, read)
 
   def make() -> dict[str, store.Chunks]:
     lengths: list[np.ndarray] = []
     crcs: list[np.ndarray] = []
 
     def pngs() -> Iterator[np.ndarray]:
-      with part.progress('encoding') as progress:
+      with _progress(source, split, 'encoding') as progress:
         for encoded in _encode_ahead(raw.chunks('images', _CHUNK)):
-          sizes = map(len, encoded)
-          lengths.append(np.fromiter(sizes, np.uint16, len(encoded)))
-          checksums = map(google_crc32c.value, encoded)
-          crcs.append(np.fromiter(checksums, np.uint32, len(encoded)))
+          lengths.append(np.array([len(png) for png in encoded], np.uint16))
+          crcs.append(np.array([*map(google_crc32c.value, encoded)], np.uint32))
           yield np.frombuffer(b''.join(encoded), np.uint8)
           progress.update(len(encoded))
       yield np.zeros(MARGIN, np.uint8)
@@ -406,8 +359,8 @@ def _encoded(part: _Part, read: Callable[[], _Chunks]) -> store.Entry:
     labels = raw.arrays['labels']
     return {'pngs': pngs(), 'lengths': lengths, 'crcs': crcs, 'labels': labels}
 
-  note = {**raw.note, 'what': f'{part.title}, PNG'}
-  return store.get_or_create('encoded', part.name, make, note)
+  note = {**raw.note, 'what': f'{key.partition(":")[0]}, PNG'}
+  return store.get_or_create('encoded', name, make, note)
 
 
 def _encode_ahead(chunks: Iterable[np.ndarray]) -> Iterator[list[bytes]]:
@@ -422,6 +375,19 @@ def _encode_ahead(chunks: Iterable[np.ndarray]) -> Iterator[list[bytes]]:
         yield ready.result()
     if running:
       yield running.result()
+
+
+def _progress(source: Source, split: str, doing: str) -> Any:
+  """Returns a progress bar, which is shown if the work takes long."""
+  files = source.splits.get(split)
+  return streams.progress_bar(
+    desc=f'{source.key} {split}: {doing}',
+    total=files.num_examples if files else 0,
+    unit=' images',
+    unit_scale=True,
+    delay=_QUICK,
+    leave=False,
+  )
 
 
 def _split_sources(

@@ -25,9 +25,8 @@ import os
 import pathlib
 import platform
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from zlib_ng import zlib_ng
@@ -44,11 +43,13 @@ KINDS = {
   'neighbors': 'nearest neighbors of test images',
 }
 
-# Change the number when the form of an entry changes.
-_FORMAT_NAME = 'cmnist_tfds cache'
-_FORMAT = f'{_FORMAT_NAME} 5'
+# Change it when the form of an entry changes.
+_FORMAT = 'cmnist_tfds cache 5'
 _MANIFEST = 'manifest.json'
 _INCOMPLETE = '.incomplete'
+
+# The bytes before the data of a .npy file.
+_HEADER_SIZE = 128
 
 # How many bytes of a file are checked at a time.
 _BLOCK = 2**20
@@ -86,18 +87,17 @@ class Entry:
       shorter.
     """
     whole = self.arrays[name]
-    starts = range(0, max(len(whole), 1), length)
-    if self.folder is None:
-      for start in starts:
-        yield whole[start : start + length]
-      return
-    with (self.folder / f'{name}.npy').open('rb') as file:
-      np.lib.format.read_magic(file)
-      np.lib.format.read_array_header_1_0(file)
-      for start in starts:
-        shape = (min(length, len(whole) - start), *whole.shape[1:])
-        chunk = np.fromfile(file, whole.dtype, math.prod(shape))
-        yield chunk.reshape(shape)
+    values = math.prod(whole.shape[1:])
+    for start in range(0, max(len(whole), 1), length):
+      chunk = whole[start : start + length]
+      if self.folder is not None:
+        chunk = np.fromfile(
+          self.folder / f'{name}.npy',
+          whole.dtype,
+          len(chunk) * values,
+          offset=_HEADER_SIZE + start * values * whole.itemsize,
+        ).reshape(chunk.shape)
+      yield chunk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,16 +147,16 @@ def find(kind: str, name: str) -> Entry | None:
     cache folder cannot be used. A warning tells of damage and of a folder that
     cannot be used.
   """
-  root = cache_dir()
+  folder = cache_dir() / kind / name
   try:
-    _check_owner(root)
-    return _open(root / kind / name)
+    _check_owner()
+    return _open(folder)
   except FileNotFoundError:
     return None
   except _DamagedError as error:
-    warn_once(f'{root / kind / name} is damaged ({error}). It is made again.')
+    warn_once(f'{folder} is damaged ({error}). It is made again.')
   except OSError as error:
-    _warn_of_folder(root, error)
+    _warn_of_folder(error)
   return None
 
 
@@ -181,12 +181,10 @@ def get_or_create(
   """
   if (found := find(kind, name)) is not None:
     return found
-  root = cache_dir()
-  folder = root / kind / name
+  folder = cache_dir() / kind / name
   try:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _check_owner(root)
-    _remove_remains(root)
+    _check_owner()
     with _lock(folder):
       # Another process may have made it in the meantime.
       if (found := find(kind, name)) is not None:
@@ -194,8 +192,8 @@ def get_or_create(
       _write(folder, make(), note)
       return _open(folder)
   except (OSError, NotImplementedError) as error:  # The latter: no locks.
-    _warn_of_folder(root, error)
-  arrays = {name: _whole(chunks) for name, chunks in make().items()}
+    _warn_of_folder(error)
+  arrays = {k: np.concatenate([*_parts(v)]) for k, v in make().items()}
   return Entry(arrays, note)
 
 
@@ -220,29 +218,30 @@ def reopen(folder: pathlib.Path) -> Entry:
 
 
 def entries(kind: str | None = None) -> list[ListedEntry]:
-  """Lists the entries of the cache.
+  """Lists the entries of the cache, including what killed processes left.
 
   Args:
     kind: One of `KINDS`; all if None.
 
   Returns:
-    The entries, sorted by kind and name. Entries that a process is making are
-    among them.
+    The entries, sorted by kind and name.
   """
-  root = cache_dir()
   try:
-    _check_owner(root)
-  except FileNotFoundError:
-    return []
+    _check_owner()
   except OSError as error:
-    _warn_of_folder(root, error)
+    if not isinstance(error, FileNotFoundError):
+      _warn_of_folder(error)
     return []
-  _remove_remains(root)
   return [
-    ListedEntry(path, each, _num_bytes(path), _describe(path))
+    ListedEntry(
+      path,
+      each,
+      sum(file.stat().st_size for file in path.iterdir()),
+      _describe(path),
+    )
     for each in ([kind] if kind else KINDS)
-    for path in sorted((root / each).glob('*'))
-    if path.is_dir() and (path.name[0] != '.' or _is_incomplete(path))
+    for path in sorted((cache_dir() / each).glob('*'))
+    if path.is_dir()
   ]
 
 
@@ -274,7 +273,7 @@ def check(kind: str | None = None) -> list[ListedEntry]:
   damaged = []
   for entry in entries(kind):
     try:
-      with contextlib.suppress(FileNotFoundError):  # Deleted meanwhile.
+      with contextlib.suppress(FileNotFoundError):  # It is unfinished.
         _open(entry.path, thorough=True)
     except _DamagedError:
       damaged.append(entry)
@@ -283,12 +282,18 @@ def check(kind: str | None = None) -> list[ListedEntry]:
   return damaged
 
 
+@functools.cache
+def warn_once(message: str) -> None:
+  """Logs a warning, the first time this process has it."""
+  logging.getLogger('cmnist_tfds').warning('%s', message)
+
+
 def _open(folder: pathlib.Path, *, thorough: bool = False) -> Entry:
   """Maps the arrays of an entry, checking files that have changed, or all."""
-  contents = _read_manifest(folder)
+  manifest = _read_manifest(folder)
   arrays = {}
-  rewrite = False
-  for name, facts in contents['files'].items():
+  checked = False
+  for name, facts in manifest['files'].items():
     path = folder / f'{name}.npy'
     try:
       state = _state(path)
@@ -296,83 +301,80 @@ def _open(folder: pathlib.Path, *, thorough: bool = False) -> Entry:
         if _crc32(path) != facts['crc32']:
           raise _DamagedError(f'{path.name} fails its checksum')
         facts['state'] = state
-        rewrite = True
+        checked = True
       mapped = np.lib.format.open_memmap(path, mode='r')
     except FileNotFoundError as error:
       raise _DamagedError(f'{path.name} is missing') from error
     # Indexing a plain array is faster than indexing a memmap.
     arrays[name] = mapped.view(np.ndarray)
-  if rewrite:
+  if checked:
     # In a folder that cannot be written, files are checked each time.
     with contextlib.suppress(OSError):
-      _write_manifest(folder, contents)
-  return Entry(arrays, contents['note'], folder)
+      _write_manifest(folder, manifest)
+  return Entry(arrays, manifest['note'], folder)
 
 
 def _read_manifest(folder: pathlib.Path) -> dict[str, Any]:
-  text = (folder / _MANIFEST).read_bytes()
+  path = folder / _MANIFEST
   try:
-    contents: dict[str, Any] = json.loads(text)
-    crc = contents.pop('crc32')
-    if contents['format'] != _FORMAT:
-      raise FileNotFoundError(errno.ENOENT, 'It is of another format')
+    manifest: dict[str, Any] = json.loads(path.read_bytes())
+    crc = manifest.pop('crc32')
+    is_older = manifest['format'] != _FORMAT
   except (ValueError, TypeError, KeyError, AttributeError) as error:
     raise _DamagedError(f'{_MANIFEST} cannot be read') from error
-  if crc != _crc32_of_json(contents):
+  if is_older:
+    _delete(folder)
+    raise FileNotFoundError(errno.ENOENT, 'it was of an older format')
+  if crc != _crc32_of_json(manifest):
     raise _DamagedError(f'{_MANIFEST} fails its checksum')
-  return contents
+  return manifest
 
 
 def _write(
   folder: pathlib.Path, arrays: Mapping[str, Chunks], note: Mapping[str, Any]
 ) -> None:
-  """Writes an entry into a temporary folder, which it then renames."""
-  new = pathlib.Path(
-    tempfile.mkdtemp(_INCOMPLETE, f'.{folder.name}.', folder.parent)
-  )
+  """Writes an entry, whose lock is held, into a folder that is then renamed."""
+  new = folder.with_name(f'.{folder.name}{_INCOMPLETE}')
   try:
+    _delete(new)  # A killed process may have left it.
+    new.mkdir()
     files = {}
     for name, chunks in arrays.items():
       path = new / f'{name}.npy'
       _write_array(path, chunks)
       files[name] = {'crc32': _crc32(path), 'state': _state(path)}
-    contents = {'format': _FORMAT, 'files': files, 'note': note}
-    _write_manifest(new, contents)
-    _delete(folder)  # It may be damaged, or of an older format.
+    manifest = {'format': _FORMAT, 'files': files, 'note': note}
+    _write_manifest(new, manifest)
+    _delete(folder)  # It may be damaged.
     new.rename(folder)
   finally:
     shutil.rmtree(new, ignore_errors=True)
 
 
 def _write_array(path: pathlib.Path, chunks: Chunks) -> None:
-  """Writes a .npy file."""
   length = 0
   with path.open('xb') as file:
-    for chunk in [chunks] if isinstance(chunks, np.ndarray) else chunks:
-      if not file.tell():
-        # NumPy leaves room in the header for the first axis to grow.
-        dtype, rest = chunk.dtype, chunk.shape[1:]
-        _write_header(file, dtype, (0, *rest))
-      file.write(np.ascontiguousarray(chunk).data)
+    file.seek(_HEADER_SIZE)
+    for chunk in _parts(chunks):
+      written = np.ascontiguousarray(chunk)
+      file.write(written.data)
       length += len(chunk)
     file.seek(0)
-    _write_header(file, dtype, (length, *rest))
+    header = np.lib.format.header_data_from_array_1_0(written)
+    header['shape'] = (length, *written.shape[1:])
+    np.lib.format.write_array_header_1_0(file, header)
+    assert file.tell() == _HEADER_SIZE
 
 
-def _write_header(
-  file: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...]
-) -> None:
-  descr = np.lib.format.dtype_to_descr(dtype)
-  header = {'descr': descr, 'fortran_order': False, 'shape': shape}
-  np.lib.format.write_array_header_1_0(file, header)
+def _write_manifest(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
+  text = json.dumps({**manifest, 'crc32': _crc32_of_json(manifest)})
+  new = folder / f'.{os.getpid()}.json'
+  new.write_text(text, 'utf-8')
+  new.replace(folder / _MANIFEST)
 
 
-def _write_manifest(folder: pathlib.Path, contents: dict[str, Any]) -> None:
-  manifest = {**contents, 'crc32': _crc32_of_json(contents)}
-  descriptor, path = tempfile.mkstemp(dir=folder)
-  with os.fdopen(descriptor, 'w', encoding='utf-8') as file:
-    json.dump(manifest, file)
-  os.replace(path, folder / _MANIFEST)
+def _parts(chunks: Chunks) -> Iterable[np.ndarray]:
+  return [chunks] if isinstance(chunks, np.ndarray) else chunks
 
 
 def _state(path: pathlib.Path) -> list[int]:
@@ -390,99 +392,48 @@ def _crc32(path: pathlib.Path) -> int:
   return crc
 
 
-def _crc32_of_json(contents: Mapping[str, Any]) -> int:
-  return zlib_ng.crc32(json.dumps(contents, sort_keys=True).encode())
+def _crc32_of_json(manifest: Mapping[str, Any]) -> int:
+  return zlib_ng.crc32(json.dumps(manifest, sort_keys=True).encode())
 
 
-def _whole(chunks: Chunks) -> np.ndarray:
-  """Returns an array that is whole already or comes in chunks."""
-  return (
-    chunks if isinstance(chunks, np.ndarray) else np.concatenate(list(chunks))
-  )
-
-
-def _check_owner(root: pathlib.Path) -> None:
+def _check_owner() -> None:
   """Refuses a folder whose owner could put wrong entries into it."""
-  if hasattr(os, 'getuid') and root.stat().st_uid != os.getuid():
+  if hasattr(os, 'getuid') and cache_dir().stat().st_uid != os.getuid():
     raise PermissionError(errno.EPERM, 'it belongs to another user')
 
 
-def _lock(path: pathlib.Path, timeout: float = -1) -> Any:
-  """Returns the lock of an entry, or of the entry that a remain is of."""
+def _lock(folder: pathlib.Path) -> Any:
+  """Returns the lock of an entry."""
   import filelock  # Reading needs no lock, and the import takes time.
 
-  name = path.name
-  if _is_incomplete(path):
-    name = name[1:].removesuffix(_INCOMPLETE).rpartition('.')[0]
-  return filelock.FileLock(path.with_name(f'.{name}.lock'), timeout)
+  name = folder.name.removesuffix(_INCOMPLETE).removeprefix('.')
+  return filelock.FileLock(folder.with_name(f'.{name}.lock'))
 
 
-def _remove_remains(root: pathlib.Path) -> None:
-  """Removes what killed processes and older versions of the package left."""
-  for kind in KINDS:
-    for path in (root / kind).glob('*'):
-      if _is_incomplete(path) or _is_older(path):
-        # A process that is writing has the lock.
-        with contextlib.suppress(OSError), _lock(path, timeout=0):
-          _delete(path)
+def _delete(folder: pathlib.Path) -> None:
+  if folder.exists():
+    # Without a manifest, readers take the entry for missing.
+    (folder / _MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(folder)
 
 
-def _is_incomplete(path: pathlib.Path) -> bool:
-  return path.name.endswith(_INCOMPLETE)
-
-
-def _is_older(path: pathlib.Path) -> bool:
-  if path.is_file():
-    return '.store' in path.name
+def _describe(folder: pathlib.Path) -> str:
   try:
-    with (path / _MANIFEST).open(encoding='utf-8') as file:
-      # The format comes first in every manifest.
-      found = file.read(2 * len(_FORMAT)).partition(_FORMAT_NAME)
-  except (OSError, ValueError):
-    return False
-  return bool(found[1]) and not _FORMAT.endswith(found[2].partition('"')[0])
+    return str(_read_manifest(folder)['note']['what'])
+  except FileNotFoundError:
+    return 'unfinished: a process is writing it, or was killed'
+  except _DamagedError as error:
+    return f'damaged: {error}'
 
 
-def _delete(path: pathlib.Path) -> None:
-  if path.is_symlink() or not path.is_dir():
-    path.unlink(missing_ok=True)
-    return
-  # Without a manifest, readers take the entry for missing.
-  (path / _MANIFEST).unlink(missing_ok=True)
-  shutil.rmtree(path)
-
-
-def _num_bytes(path: pathlib.Path) -> int:
-  total = 0
-  for file in path.iterdir():
-    with contextlib.suppress(FileNotFoundError):  # Deleted meanwhile.
-      total += file.stat().st_size
-  return total
-
-
-def _describe(path: pathlib.Path) -> str:
-  if _is_incomplete(path):
-    return 'unfinished: a process is writing it'
-  try:
-    return str(_read_manifest(path)['note']['what'])
-  except (_DamagedError, OSError) as error:
-    return f'damaged: {_reason(error)}'
-
-
-def _warn_of_folder(root: pathlib.Path, error: Exception) -> None:
+def _warn_of_folder(error: Exception) -> None:
   warn_once(
-    f'The cache folder {root} cannot be used ({_reason(error)}), so arrays are'
-    ' kept in memory. Make the folder writable and free some space, or name'
-    f' another folder in {CACHE_DIR_VARIABLE}.'
+    f'The cache folder {cache_dir()} cannot be used ({_reason(error)}), so'
+    ' arrays are kept in memory. Make the folder writable and free some space,'
+    f' or name another folder in {CACHE_DIR_VARIABLE}.'
   )
 
 
 def _reason(error: Exception) -> str:
   """Returns the reason of an error, without the path that the system adds."""
   return getattr(error, 'strerror', None) or str(error)
-
-
-@functools.cache
-def warn_once(message: str) -> None:
-  """Logs a warning, the first time this process has it."""
-  logging.getLogger('cmnist_tfds').warning('%s', message)

@@ -75,14 +75,11 @@ class CheckedInfo(tfds.core.DatasetInfo):
       self.fault = error
 
   def _read_local(self, folder: pathlib.Path) -> None:
-    try:
-      found = prepared.read_prepared(self._subset, self.name, folder)
-    except FileNotFoundError as error:
-      raise PreparationError(
-        f'{folder} is not a finished dataset: dataset_info.json is missing.'
-        ' Run `cmnist build --overwrite`.'
-      ) from error
-    found.check_shards()
+    found = prepared.read_prepared(self._subset, folder)
+    if found is None:
+      return
+    for split in found.shard_lengths:
+      found.shards(split)
     try:
       super().read_from_directory(folder)
     # TFDS and protocol buffers raise many classes of errors.
@@ -90,7 +87,7 @@ class CheckedInfo(tfds.core.DatasetInfo):
       reason = textwrap.shorten(str(error), _LONGEST_REASON)
       raise PreparationError(
         f'{folder / "dataset_info.json"} is damaged: TFDS cannot read it:'
-        f' {reason}. {found.remedy}'
+        f' {reason}. '
       ) from error
     if found.metadata:
       # TFDS loads it at the first use of [], but not of .get().

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, overload
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from cmnist_tfds import schema, subsets
 from cmnist_tfds.load import split_spec
 from cmnist_tfds.load.draws import class_ranks
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare
+from cmnist_tfds.load.split_spec import Split, Splits
 from cmnist_tfds.load.split_view import (
   FEATURE_NAMES,
   SplitView,
@@ -21,14 +22,53 @@ from cmnist_tfds.load.split_view import (
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.system.errors import SplitError
 
+if TYPE_CHECKING:
+  from typing_extensions import Unpack
+
+_Key = TypeVar('_Key')
+
 # Examples do not have this feature: it follows from the label.
 _CLASS_NAME = 'class_name'
 
 
+Arrays: TypeAlias = tuple[np.ndarray, ...]
+
+
+class _Options(TypedDict, total=False):
+  features: Sequence[str]
+  data_dir: str | os.PathLike[str] | None
+  sample: bool
+  draw: int
+
+
+@overload
+def load_data(
+  name: str, *, split: None = None, **options: Unpack[_Options]
+) -> tuple[Arrays, Arrays]: ...
+@overload
+def load_data(
+  name: str, *, split: Split, **options: Unpack[_Options]
+) -> Arrays: ...
+@overload
+def load_data(
+  name: str, *, split: list[Split], **options: Unpack[_Options]
+) -> list[Arrays]: ...
+@overload
+def load_data(
+  name: str, *, split: tuple[Split, ...], **options: Unpack[_Options]
+) -> tuple[Arrays, ...]: ...
+@overload
+def load_data(
+  name: str, *, split: Mapping[_Key, Split], **options: Unpack[_Options]
+) -> dict[_Key, Arrays]: ...
+@overload
+def load_data(
+  name: str, *, split: Splits, **options: Unpack[_Options]
+) -> Any: ...
 def load_data(
   name: str,
   *,
-  split: split_spec.Splits | None = None,
+  split: Splits | None = None,
   features: Sequence[str] = ('image', 'label'),
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
@@ -103,7 +143,7 @@ def load_data(
 
 def training_rows(
   name: str,
-  split: split_spec.Split,
+  split: Split,
   *,
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,

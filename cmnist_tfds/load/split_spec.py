@@ -11,7 +11,7 @@ import dataclasses
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from cmnist_tfds.system.errors import SplitError
 
@@ -27,12 +27,22 @@ VALIDATION = 'validation'
 FIT = 'fit'
 _PARTS = (VALIDATION, FIT)
 
-# A string, or an instruction of TFDS: `tfds.core.ReadInstruction`, a result of
-# `tfds.even_splits` or of `tfds.split_for_jax_process`, or a sum of these.
-Split: TypeAlias = Any
+
+class Instruction(Protocol):
+  """An instruction of TFDS.
+
+  That is a `tfds.core.ReadInstruction`, a result of `tfds.even_splits` or of
+  `tfds.split_for_jax_process`, or a sum of these.
+  """
+
+  def to_absolute(self, split_infos: Any, /) -> Any:
+    """Returns the instruction in numbers of examples."""
+
+
+Split: TypeAlias = str | Instruction
 
 # A split; or a list, tuple or dictionary of such structures.
-Splits: TypeAlias = Any
+Splits: TypeAlias = 'Split | Sequence[Splits] | Mapping[Any, Splits]'
 
 _EXAMPLES = 'train, train[:10%], train[5000:]+test, validation'
 
@@ -66,7 +76,7 @@ class _SplitSize:
     return sum(self.shard_lengths)
 
 
-def map_splits(function: Callable[[Split], Any], splits: Splits) -> Any:
+def map_splits(function: Callable[[Any], Any], splits: Any) -> Any:
   """Calls a function with each split of a structure.
 
   Args:

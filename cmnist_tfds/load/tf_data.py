@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 
 import numpy as np
 
 from cmnist_tfds import schema, subsets
 from cmnist_tfds.load import split_spec
 from cmnist_tfds.load.open_subset import open_or_prepare
+from cmnist_tfds.load.split_spec import Split, Splits
 from cmnist_tfds.load.split_view import (
   FEATURE_NAMES,
   SplitView,
@@ -22,11 +23,49 @@ from cmnist_tfds.system.extras import require_tensorflow
 
 if TYPE_CHECKING:
   import tensorflow as tf
+  from typing_extensions import Unpack
+
+_Key = TypeVar('_Key')
 
 
+class _Options(TypedDict, total=False):
+  shuffle: bool
+  seed: int | None
+  features: Sequence[str]
+  data_dir: str | os.PathLike[str] | None
+  sample: bool
+  draw: int
+
+
+@overload
+def as_batches(
+  name: str, split: Split, batch_size: int, **options: Unpack[_Options]
+) -> tf.data.Dataset: ...
+@overload
+def as_batches(
+  name: str, split: list[Split], batch_size: int, **options: Unpack[_Options]
+) -> list[tf.data.Dataset]: ...
+@overload
 def as_batches(
   name: str,
-  split: split_spec.Splits,
+  split: tuple[Split, ...],
+  batch_size: int,
+  **options: Unpack[_Options],
+) -> tuple[tf.data.Dataset, ...]: ...
+@overload
+def as_batches(
+  name: str,
+  split: Mapping[_Key, Split],
+  batch_size: int,
+  **options: Unpack[_Options],
+) -> dict[_Key, tf.data.Dataset]: ...
+@overload
+def as_batches(
+  name: str, split: Splits, batch_size: int, **options: Unpack[_Options]
+) -> Any: ...
+def as_batches(
+  name: str,
+  split: Splits,
   batch_size: int,
   *,
   shuffle: bool = False,
@@ -91,7 +130,7 @@ def as_batches(
     subsets.subset(name), data_dir=data_dir, sample=sample, draw=draw
   )
 
-  def open_split(each: split_spec.Split) -> SplitView:
+  def open_split(each: Split) -> SplitView:
     view = opened.split(each)
     if not len(view):
       raise SplitError(f'There are no examples in {each!r}.')
