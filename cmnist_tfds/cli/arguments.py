@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cmnist_tfds import origin, subsets
 from cmnist_tfds import sources as sources_lib
-from cmnist_tfds.load import prepared
+from cmnist_tfds.cache import prepared
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare, open_subset
-from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PreparationError

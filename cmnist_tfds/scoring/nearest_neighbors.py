@@ -182,17 +182,16 @@ class Neighbors:
       return search()
     key = repr((_VERSION, digests, test[1], train[1], per_class, self._count))
     name = hashlib.sha256(key.encode()).hexdigest()[:16]
-    return store.keep(
+    entry = store.get_or_create(
       'neighbors',
       f'{test[0].key}-{train[0].key}-{name}',
-      lambda: store.Made(
-        {'neighbors': search()},
-        note={},
-        description=f'{self._count} nearest of {train[0].key} to the test'
-        f' images of {test[0].key}',
-      ),
-      lambda kept: None,
-    ).arrays['neighbors']
+      lambda: {'neighbors': search()},
+      {
+        'what': f'{self._count} nearest of {train[0].key} to the test images of'
+        f' {test[0].key}'
+      },
+    )
+    return entry.arrays['neighbors']
 
   def _search(
     self, test: _Member, train: _Member, rows: np.ndarray
