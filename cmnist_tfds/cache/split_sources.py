@@ -456,7 +456,11 @@ def _decode(item: _Item, encoded: store.Kept) -> store.Made:
     with _progress(item, 'decoding') as progress:
       for batch in _batches(len(ends)):
         bounds = zip(begins[batch].tolist(), ends[batch].tolist(), strict=True)
-        yield png.decode([pngs[begin:end].tobytes() for begin, end in bounds])
+        yield png.decode(
+          [pngs[begin:end].tobytes() for begin, end in bounds],
+          IMAGE_SIZE,
+          IMAGE_SIZE,
+        )
         progress.update(len(ends[batch]))
 
   return store.Made(

@@ -213,14 +213,13 @@ def named_sources(names: Iterable[str]) -> list[Source]:
 
 def origin_locations(args: argparse.Namespace) -> origin.Locations:
   """Returns the locations that a build with these arguments would search."""
-  from cmnist_tfds.datasets import download_manager
-
   mirror = origin.mirror_of_user(args.mirror)
   named_places.check(args.manual_dir, mirror, named_sources(args.names))
-  return download_manager.locations_on_disk(
-    args.download_dir or paths.data_root(args.data_dir) / 'downloads',
-    args.manual_dir,
-    mirror,
+  folder = paths.expanded(
+    args.download_dir or paths.data_root(args.data_dir) / 'downloads'
+  )
+  return origin.Locations(
+    paths.expanded(args.manual_dir or folder / 'manual'), mirror
   )
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from cmnist_tfds import build, subsets
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.origin import limits
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
@@ -58,20 +57,22 @@ def run(args: argparse.Namespace) -> int:
   selected = (
     subsets.declared() if args.all else arguments.named_subsets(args.names)
   )
-  options = build.Options(
-    sample=args.sample,
-    data_dir=args.data_dir,
+  outcomes = build.build(
+    selected,
+    jobs=args.jobs,
+    overwrite=args.overwrite,
     download_dir=args.download_dir,
     manual_dir=args.manual_dir,
+    sample=args.sample,
+    data_dir=args.data_dir,
     mirror=args.mirror,
-    limits=limits.of_user(args.timeout, args.min_speed),
+    timeout=args.timeout,
     allow_unverified=args.allow_unverified,
-    overwrite=args.overwrite,
   )
   rows = []
   status = 0
   try:
-    for outcome in build.build(selected, options, args.jobs):
+    for outcome in outcomes:
       if outcome.error:
         status = terminal.fail(f'{outcome.subset.name}: {outcome.error}')
       else:

@@ -18,7 +18,6 @@ from typing import TypeVar
 import google_crc32c
 import numpy as np
 
-from cmnist_tfds.formats.byte_ranges import take
 from cmnist_tfds.system import errors
 
 # Number of bytes in a frame before and after the record.
@@ -42,9 +41,9 @@ def footers(crcs: np.ndarray) -> np.ndarray:
     crcs: uint32 (n,), the CRC-32C of each record.
 
   Returns:
-    uint8 (n, 4).
+    Void of four bytes, (n,).
   """
-  return _mask(crcs).astype('<u4')[:, None].view(np.uint8)
+  return _mask(crcs).astype('<u4').view('V4')
 
 
 class File:
@@ -99,8 +98,8 @@ class File:
     crcs = np.fromiter(
       map(google_crc32c.value, found), np.uint32, count=len(found)
     )
-    written = take(self._bytes, ends, FOOTER_SIZE)
-    wrong = (written != footers(crcs)).any(axis=1)
+    written = _take(self._bytes, ends, FOOTER_SIZE)
+    wrong = (written != footers(crcs).view(np.uint8).reshape(-1, 4)).any(axis=1)
     if wrong.any():
       number = int(numbers[wrong.argmax()])
       raise self._damaged(number, 'it fails its checksum')
@@ -117,7 +116,7 @@ class File:
       begin += HEADER_SIZE + length_at(data, begin)[0] + FOOTER_SIZE
     # All frames after a wrong length are wrong, so only the first one counts.
     self._bounds = np.array([*begins, size])
-    headers = take(self._bytes, self._bounds[:-1], HEADER_SIZE)
+    headers = _take(self._bytes, self._bounds[:-1], HEADER_SIZE)
     lengths, which = np.unique(
       headers[:, :8].copy().view('<u8')[:, 0], return_inverse=True
     )
@@ -142,3 +141,10 @@ def _mask(crc: _Crc) -> _Crc:
   """Masks a CRC, or an array of CRCs, as TFRecord does."""
   rotated = crc >> 15 | crc << 17 & 0xFFFFFFFF
   return rotated + 0xA282EAD8 & 0xFFFFFFFF
+
+
+def _take(data: np.ndarray, at: np.ndarray, width: int) -> np.ndarray:
+  if not at.size:
+    return np.empty((0, width), np.uint8)
+  places = np.ndarray(len(data) - width + 1, f'V{width}', data, strides=(1,))
+  return places[at].view(np.uint8).reshape(-1, width)

@@ -159,4 +159,4 @@ class ShardSplit:
         raise PreparationError(
           f'its {feature.name} does not belong to the class of its label.'
         )
-    return png.decode(pngs), labels
+    return png.decode(pngs, 28, 28), labels
