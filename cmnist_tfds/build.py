@@ -101,7 +101,7 @@ def _build_in_processes(
         # A terminal sends Ctrl-C to every process. New ones inherit that it is
         # ignored, and end when this one tells them to.
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        pending = [pool.submit(build_one, subset) for subset in group]
+        pending = [pool.submit(_work, build_one, subset) for subset in group]
         signal.signal(signal.SIGINT, handler)
         for future in futures.as_completed(pending):
           yield future.result()
@@ -122,6 +122,13 @@ def _start_worker() -> None:
   # TERM lets a build remove its temporary files.
   signal.signal(signal.SIGTERM, lambda *_: sys.exit())
   threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _work(build_one: Callable[[Subset], Outcome], subset: Subset) -> Outcome:
+  try:
+    return build_one(subset)
+  except SystemExit:
+    os._exit(1)  # The pool would give this process another subset.
 
 
 def _end_with_parent() -> None:
