@@ -13,13 +13,12 @@ import numpy as np
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cache import store
+from cmnist_tfds.cache.prepared import DATASET, SAMPLE, dataset_dir
 from cmnist_tfds.catalog import characters, snippets
 from cmnist_tfds.catalog.gallery import Gallery, collect
-from cmnist_tfds.dataset_files import DATASET, SAMPLE
 from cmnist_tfds.figures import histogram, montage, similarity, svg
 from cmnist_tfds.figures.drawing import Theme
 from cmnist_tfds.formats import png
-from cmnist_tfds.load.prepared import dataset_dir
 from cmnist_tfds.scoring.results import ResultRow, to_table
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
 from cmnist_tfds.subsets import Subset

@@ -8,7 +8,8 @@ import pathlib
 import tensorflow_datasets.public_api as tfds
 from etils import epath
 
-from cmnist_tfds import dataset_files, subsets
+from cmnist_tfds import subsets
+from cmnist_tfds.cache import prepared
 from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import PreparationError
 
@@ -40,7 +41,7 @@ class CheckedInfo(tfds.core.DatasetInfo):
     return super().splits
 
   def read_from_directory(self, dataset_info_dir: epath.PathLike) -> None:
-    """Reads what TFDS wrote beside the shards, and notes if it is damaged.
+    """Reads what describes a prepared dataset, and notes if it is damaged.
 
     Args:
       dataset_info_dir: The folder of the dataset.
@@ -50,10 +51,14 @@ class CheckedInfo(tfds.core.DatasetInfo):
       if not paths.is_remote(dataset_info_dir):
         subset = subsets.subset(self.config_name)
         folder = pathlib.Path(dataset_info_dir)
-        files = dataset_files.read_dataset_files(subset, self.name, folder)
-        dataset_files.check_shards(files, subset, self.name, folder)
+        prepared.read_prepared(subset, self.name, folder).check_shards()
       super().read_from_directory(dataset_info_dir)
-      # Without this, `metadata.get` would not read the file.
-      self.metadata.load_metadata(dataset_info_dir)
     except PreparationError as error:
       self.fault = error
+    # TFDS and protocol buffers raise many classes of errors.
+    except Exception as error:
+      reason = ' '.join(str(error).split())
+      self.fault = PreparationError(
+        f'{dataset_info_dir} is damaged: {reason}. Build it again with'
+        ' `cmnist build --overwrite`.'
+      )

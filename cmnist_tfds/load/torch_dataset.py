@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from cmnist_tfds import schema, subsets
+from cmnist_tfds.cache.prepared import dataset_dir
 from cmnist_tfds.load import split_spec
 from cmnist_tfds.load.open_subset import open_or_prepare, open_subset
-from cmnist_tfds.load.prepared import dataset_dir
 from cmnist_tfds.system.errors import PreparationError
 from cmnist_tfds.system.extras import missing_extra
 from cmnist_tfds.system.paths import data_root
@@ -107,7 +107,7 @@ class CMNIST(torch.utils.data.Dataset):
     self._open()
     self.classes = [c.name for c in self._opening[0].classes]
     self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
-    labels = self._view.read([schema.LABEL.name])[schema.LABEL.name]
+    labels = self._view.labels
     self.targets = torch.from_numpy(labels)
 
   def _check_prepared(self) -> None:
@@ -125,7 +125,7 @@ class CMNIST(torch.utils.data.Dataset):
     opened = open_or_prepare(
       subset, data_dir=data_dir, sample=sample, draw=draw
     )
-    self._view = opened.split(split, keep=True)
+    self._view = opened.split(split)
 
   def __getstate__(self) -> dict[str, Any]:
     # Pickle would copy the mapped arrays, so they are mapped again instead.

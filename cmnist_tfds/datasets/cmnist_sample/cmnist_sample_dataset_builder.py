@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from cmnist_tfds import origin, sample
 from cmnist_tfds.datasets import config, dataset_builder
-from cmnist_tfds.system.errors import PreparationError
 
 
 class Builder(dataset_builder.CmnistBuilder):
@@ -23,9 +22,4 @@ class Builder(dataset_builder.CmnistBuilder):
     super().__init__(**{**kwargs, 'allow_unverified': True})
 
   def _find_locations(self, *_: Any) -> origin.Locations:
-    if extensions := ', '.join(self.subset.declarations):
-      raise PreparationError(
-        f'The sample has no files of {extensions}. Build'
-        f' cmnist/{self.subset.name} instead.'
-      )
-    return sample.locations()
+    return sample.locations(self.subset)

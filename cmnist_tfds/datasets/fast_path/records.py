@@ -144,7 +144,7 @@ class SplitRecords:
     self, joined: memoryview, png_at: np.ndarray, rows: np.ndarray
   ) -> None:
     source = np.searchsorted(self._source_ends, rows, side='right')
-    pngs = [source.kept.arrays['pngs'].data for source in self.sources]
+    pngs = [source.arrays['pngs'].data for source in self.sources]
     for number, at, start, length in zip(
       source.tolist(),
       png_at.tolist(),
@@ -157,7 +157,7 @@ class SplitRecords:
 
 def _starts(source: SplitSource) -> np.ndarray:
   """Returns the start of the PNG of each row: int64 (m,)."""
-  lengths = source.kept.arrays['lengths']
+  lengths = source.arrays['lengths']
   starts = np.cumsum(lengths, dtype=np.int64) - lengths
   return starts if source.rows is None else starts[source.rows]
 

@@ -1,0 +1,417 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Datasets that TFDS has prepared: finds them, and reads them into the cache.
+
+A prepared dataset is read from the cache. Its shards are parsed only if they
+have other examples than the origin files in the cache, or if there are no
+origin files; they then enter the cache once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import itertools
+import json
+import os
+import pathlib
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import google_crc32c
+import numpy as np
+
+from cmnist_tfds import schema, subsets
+from cmnist_tfds.cache import store
+from cmnist_tfds.cache.split_sources import SplitSource
+from cmnist_tfds.formats import png, tfrecord
+from cmnist_tfds.origin import Proof
+from cmnist_tfds.sources import SPLITS
+from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import paths
+from cmnist_tfds.system.errors import PreparationError
+
+DATASET = 'cmnist'
+SAMPLE = 'cmnist_sample'
+
+# How many records are parsed together.
+_CHUNK = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+  """A prepared dataset on disk.
+
+  Attributes:
+    subset: The subset.
+    dataset: 'cmnist' or 'cmnist_sample'.
+    folder: The folder of the dataset.
+    file_format: Format of the shards, such as 'tfrecord'.
+    shard_lengths: For each split, the number of examples in each shard. A split
+      without examples, which TFDS does not record, has no shards.
+    num_bytes: For each split, bytes of all examples without frames.
+    metadata: The metadata that the builder wrote: classes, counts, proofs,
+      digests. It is empty if another package built the dataset.
+  """
+
+  subset: Subset
+  dataset: str
+  folder: pathlib.Path
+  file_format: str
+  shard_lengths: Mapping[str, Sequence[int]]
+  num_bytes: Mapping[str, int]
+  metadata: Mapping[str, Any]
+
+  @property
+  def digests(self) -> Mapping[str, str]:
+    """For each split, a hash of everything that determines its examples.
+
+    It is empty if the metadata lacks them.
+    """
+    return dict(self.metadata.get('digests', {}))
+
+  @property
+  def remedy(self) -> str:
+    """The sentence that says how to replace the dataset if it is damaged."""
+    return _how_to_rebuild(self.subset, self.dataset, self.folder)
+
+  def shards(self, split: str) -> list[pathlib.Path]:
+    """Returns the shards of a split."""
+    count = len(self.shard_lengths[split])
+    name = f'{self.dataset}-{split}.{self.file_format}'
+    return [
+      self.folder / f'{name}-{number:05d}-of-{count:05d}'
+      for number in range(count)
+    ]
+
+  def check_shards(self) -> None:
+    """Checks that all shards are there and have the size of their examples.
+
+    Raises:
+      PreparationError: If a shard is missing, or the shards of a split have
+        another size.
+    """
+    for split, num_bytes in self.num_bytes.items():
+      frames = sum(self.shard_lengths[split]) * (
+        tfrecord.HEADER_SIZE + tfrecord.FOOTER_SIZE
+      )
+      found = sum(self._status(path).st_size for path in self.shards(split))
+      if self.file_format == 'tfrecord' and found != num_bytes + frames:
+        raise PreparationError(
+          f'{self.folder}: the shards of {split} are damaged: they have'
+          f' {found:,} bytes instead of {num_bytes + frames:,}. {self.remedy}'
+        )
+
+  def open(self, split: str) -> SplitSource:
+    """Returns the examples of a split, which enter the cache first.
+
+    Args:
+      split: 'train' or 'test'.
+
+    Returns:
+      The examples, in the order of the shards, as one source of which the raw
+      labels are the labels in the subset.
+
+    Raises:
+      PreparationError: If a shard is missing or damaged.
+    """
+    # The name changes when a shard does.
+    changing = hashlib.sha256(os.fsencode(self.folder.resolve()))
+    for path in self.shards(split):
+      status = self._status(path)
+      changing.update(f'{status.st_size} {status.st_mtime_ns} '.encode())
+    title = f'{self.dataset}/{self.subset.name} {split}'
+    key = (
+      f'{self.dataset}-{self.subset.name}-{split}-{changing.hexdigest()[:16]}'
+    )
+    entry = store.get_or_create(
+      'arrays',
+      key,
+      lambda: self._arrays(split),
+      {'what': f'{title} in {self.folder}, pixels'},
+    )
+    classes = tuple(
+      dataclasses.replace(c, raw_label=c.label) for c in self.subset.classes
+    )
+    return SplitSource(classes, entry, None, key)
+
+  def _status(self, path: pathlib.Path) -> os.stat_result:
+    try:
+      return path.stat()
+    except FileNotFoundError as error:
+      raise PreparationError(f'{path} is missing. {self.remedy}') from error
+
+  def _arrays(self, split: str) -> dict[str, store.Chunks]:
+    labels = [np.empty(0, np.int64)]
+
+    def images() -> Iterator[np.ndarray]:
+      yield np.empty((0, *schema.IMAGE.shape[:2]), np.uint8)
+      for path, length in zip(
+        self.shards(split), self.shard_lengths[split], strict=True
+      ):
+        count = 0
+        for pixels, parsed in self._read(path):
+          labels.append(parsed)
+          yield pixels
+          count += len(parsed)
+        if count != length:
+          raise PreparationError(
+            f'{path} is damaged: it has {count:,} records instead of'
+            f' {length:,}. {self.remedy}'
+          )
+
+    return {'images': images(), 'labels': labels}
+
+  def _read(
+    self, path: pathlib.Path
+  ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields images and labels of a shard."""
+    if self.file_format not in _READERS:
+      raise PreparationError(
+        f'{self.folder}: the shards have the format {self.file_format!r}.'
+        f' Expected {" or ".join(_READERS)}. tfds.load may read other formats.'
+        f' {self.remedy}'
+      )
+    count = 0
+    try:
+      records = _READERS[self.file_format](path)
+      while chunk := list(itertools.islice(records, _CHUNK)):
+        yield _parse(chunk, self.subset, count)
+        count += len(chunk)
+    except OSError as error:
+      # It must not be taken for a fault of the cache folder.
+      raise PreparationError(f'{path}: {error.strerror or error}.') from error
+    except ValueError as error:
+      raise PreparationError(
+        f'{path} is damaged: {error}. {self.remedy}'
+      ) from error
+
+
+def dataset_dir(
+  subset: Subset,
+  *,
+  data_dir: paths.PathLike | None = None,
+  sample: bool = False,
+) -> pathlib.Path:
+  """Returns the folder of a prepared subset, without importing TFDS.
+
+  Args:
+    subset: The subset.
+    data_dir: Where prepared datasets are; TFDS's default if None.
+    sample: Whether the subset is one of `cmnist_sample` instead of `cmnist`.
+
+  Returns:
+    `<data_dir>/<dataset>/<config>/<version>`, the layout of TFDS.
+
+  Raises:
+    PreparationError: If `data_dir` is not a local folder.
+  """
+  dataset = SAMPLE if sample else DATASET
+  root = paths.data_root(data_dir)
+  return root / dataset / subset.name / subsets.VERSION
+
+
+def find_prepared(
+  subset: Subset,
+  *,
+  data_dir: paths.PathLike | None = None,
+  sample: bool = False,
+) -> Prepared | None:
+  """Finds a prepared subset.
+
+  Args:
+    subset: The subset.
+    data_dir: Where prepared datasets are; TFDS's default if None.
+    sample: Whether to look for `cmnist_sample` instead of `cmnist`.
+
+  Returns:
+    The dataset; None if it is not prepared, or an extension in it has been
+    declared differently since.
+
+  Raises:
+    PreparationError: If the files that describe it are damaged.
+  """
+  folder = dataset_dir(subset, data_dir=data_dir, sample=sample)
+  try:
+    found = read_prepared(subset, SAMPLE if sample else DATASET, folder)
+  except FileNotFoundError:
+    return None
+  return found if subset.is_described_by(found.metadata) else None
+
+
+def read_prepared(
+  subset: Subset, dataset: str, folder: pathlib.Path
+) -> Prepared:
+  """Reads what describes a prepared dataset. The shards are not looked at.
+
+  Args:
+    subset: The subset.
+    dataset: 'cmnist' or 'cmnist_sample'.
+    folder: The folder of the dataset.
+
+  Raises:
+    FileNotFoundError: If there is no dataset_info.json, which TFDS writes last.
+    PreparationError: If a file is damaged, or describes another subset.
+  """
+  with _parsing(folder / 'dataset_info.json', subset, dataset) as path:
+    info = json.loads(path.read_bytes())
+    found = (info['name'], info['configName'], info['version'])
+    if found != (dataset, subset.name, subsets.VERSION):
+      raise ValueError(f'it describes {found[0]}/{found[1]} {found[2]}')
+    lengths, num_bytes = {}, {}
+    for split in info['splits']:
+      # Protocol buffers write counts as text, and leave out zeros.
+      lengths[split['name']] = [int(n) for n in split.get('shardLengths', [])]
+      num_bytes[split['name']] = int(split.get('numBytes', 0))
+    if not lengths.keys() <= set(SPLITS) or min(map(min, lengths.values())) < 0:
+      raise ValueError(f'its splits are {lengths}')
+    file_format = str(info['fileFormat'])
+  metadata: dict[str, Any] = {}
+  with (
+    contextlib.suppress(FileNotFoundError),  # Another package built it.
+    _parsing(folder / 'metadata.json', subset, dataset) as path,
+  ):
+    metadata = json.loads(path.read_bytes())
+    classes = [
+      (row['label'], row['name'], row['source'], row['source_label'])
+      for row in metadata['classes']
+    ]
+    if classes != [
+      (c.label, c.name, c.source.key, c.raw_label) for c in subset.classes
+    ]:
+      raise ValueError(f'its classes are not those of {subset.title}')
+    for row in metadata['sources']:
+      for proof in row['verified'].values():
+        Proof(proof)
+    if [row['key'] for row in metadata['sources']] != [
+      source.key for source in subset.sources
+    ]:
+      raise ValueError(f'its sources are not those of {subset.title}')
+    dict(metadata.get('digests', {}))
+  return Prepared(
+    subset,
+    dataset,
+    folder,
+    file_format,
+    {split: lengths.get(split, []) for split in SPLITS},
+    num_bytes,
+    metadata,
+  )
+
+
+def warn(found: Prepared) -> None:
+  """Logs, once, reasons not to trust a prepared dataset."""
+  if found.dataset == SAMPLE:
+    return  # The name of the dataset says that it is not CMNIST.
+  if not found.metadata:
+    store.warn_once(
+      f'{found.folder} was not built by this package: it does not say how its'
+      ' origin files were verified.'
+    )
+  unproved = [
+    path
+    for row in found.metadata.get('sources', [])
+    for path, proof in row['verified'].items()
+    if proof == Proof.NONE.value
+  ]
+  if unproved:
+    store.warn_once(
+      f'{found.folder} was built from unverified origin files:'
+      f' {", ".join(unproved)}.'
+    )
+
+
+@contextlib.contextmanager
+def _parsing(
+  path: pathlib.Path, subset: Subset, dataset: str
+) -> Iterator[pathlib.Path]:
+  """Turns the errors of parsing a file into one clear error."""
+  try:
+    yield path
+  except (ValueError, LookupError, TypeError, AttributeError) as error:
+    reason = f'it has no {error}' if isinstance(error, KeyError) else error
+    remedy = _how_to_rebuild(subset, dataset, path.parent)
+    raise PreparationError(f'{path} is damaged: {reason}. {remedy}') from error
+
+
+def _how_to_rebuild(subset: Subset, dataset: str, folder: pathlib.Path) -> str:
+  command = [
+    *('cmnist', 'build', subset.name, '--overwrite'),
+    *(['--sample'] if dataset == SAMPLE else []),
+    *('--data_dir', str(folder.parents[2])),
+  ]
+  return f'Run `{shlex.join(command)}`, which builds the dataset again.'
+
+
+def _tfrecords(path: pathlib.Path) -> Iterator[bytes]:
+  """Yields the records of a TFRecord file."""
+  with path.open('rb') as file:
+    for number in itertools.count():
+      head = file.read(tfrecord.HEADER_SIZE)
+      if not head:
+        return
+      length = int.from_bytes(head[:8], 'little')
+      if head != tfrecord.header(length):
+        raise ValueError(f'the length of record {number} fails its checksum')
+      record = file.read(length)
+      crc = np.array([google_crc32c.value(record)], np.uint32)
+      footer = file.read(tfrecord.FOOTER_SIZE)
+      if footer != tfrecord.footers(crc).tobytes():
+        raise ValueError(f'record {number} fails its checksum')
+      yield record
+
+
+def _array_records(path: pathlib.Path) -> Iterator[bytes]:
+  """Yields the records of an ArrayRecord file."""
+  # Only readers of ArrayRecord need this library.
+  from array_record.python import array_record_module  # type: ignore[import-untyped]
+
+  path.open('rb').close()  # The library does not raise an OSError.
+  try:
+    reader = array_record_module.ArrayRecordReader(os.fspath(path))
+    for number in range(reader.num_records()):
+      yield reader.read([number])[0]
+  except RuntimeError as error:
+    raise ValueError(' '.join(str(error).split())) from error
+
+
+_READERS: dict[str, Callable[[pathlib.Path], Iterator[bytes]]] = {
+  'tfrecord': _tfrecords,
+  'array_record': _array_records,
+}
+
+
+def _parse(
+  records: Sequence[bytes], subset: Subset, first: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the images and the labels of some records, from the first on."""
+  # Only this needs TFDS, which takes a third of a second to import.
+  from google.protobuf import message  # type: ignore[import-untyped]
+  from tensorflow_datasets.proto import tf_example_generated_pb2
+
+  numbers = [
+    [feature.of_class(c) for feature in schema.INTEGERS] for c in subset.classes
+  ]
+  pngs, labels = [], []
+  for number, record in enumerate(records, first):
+    try:
+      parsed = tf_example_generated_pb2.Example.FromString(record)
+      features = parsed.features.feature
+      found = [features[f.name].int64_list.value[0] for f in schema.INTEGERS]
+      label = features[schema.LABEL.name].int64_list.value[0]
+      pngs.append(features[schema.IMAGE.name].bytes_list.value[0])
+    except (message.DecodeError, IndexError) as error:
+      raise ValueError(f'record {number} is not an example') from error
+    if not 0 <= label < len(numbers) or found != numbers[label]:
+      raise ValueError(
+        f'record {number} is not an example of {subset.title}: its integers'
+        f' are {found}'
+      )
+    labels.append(label)
+  try:
+    images = png.decode(pngs, *schema.IMAGE.shape[:2])
+    return images, np.array(labels, np.int64)
+  except PreparationError as error:
+    last = first + len(records) - 1
+    raise ValueError(f'records {first} to {last}: {error}') from error
