@@ -26,7 +26,7 @@ def register(subparsers: Subparsers) -> None:
   )
   arguments.add_dataset(parser)
   arguments.add_locations(parser)
-  arguments.add_limits(parser)
+  arguments.add_timeout(parser)
   parser.add_argument(
     '--allow_unverified',
     action='store_true',

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import pathlib
@@ -23,11 +24,13 @@ from cmnist_tfds.datasets import (
 )
 from cmnist_tfds.datasets.fast_path import write
 from cmnist_tfds.formats import png
+from cmnist_tfds.origin import audit
 from cmnist_tfds.sample import sample_of
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import paths, resources
 from cmnist_tfds.system.errors import (
+  OriginFileError,
   OutdatedError,
   PreparationError,
   SubsetNameError,
@@ -84,7 +87,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
       mirror: Folder or HTTP address with the origin files, which is tried
         before their origins. If None, the environment variable CMNIST_MIRROR
         names it.
-      timeout: Seconds after which to give up on a host; the default if None.
+      timeout: Seconds that a host may take to be reached, or send next to
+        nothing; 20 if None.
       **kwargs: Arguments of `tfds.core.GeneratorBasedBuilder`.
     """
     options = {
@@ -181,12 +185,13 @@ class CmnistBuilder(  # type: ignore[call-arg]
     download_config: tfds.download.DownloadConfig,
   ) -> origin.Locations:
     """Returns where to find the origin files."""
-    return origin.Locations(
-      manual_dir=paths.expanded(
-        download_config.manual_dir or dl_manager.download_dir / 'manual'
-      ),
-      mirror=origin.mirror_of_user(self._mirror),
+    found = origin.default_locations(
+      download_dir=dl_manager.download_dir,
+      manual_dir=download_config.manual_dir,
+      mirror=self._mirror,
+      timeout=self._timeout,
     )
+    return dataclasses.replace(found, verify_ssl=download_config.verify_ssl)
 
   # Description -------------------------------------------------------------
 
@@ -300,15 +305,25 @@ class CmnistBuilder(  # type: ignore[call-arg]
     self, open_split: Callable[..., list[SplitSource]]
   ) -> dict[str, list[SplitSource]]:
     """Returns the examples of each source, for each split."""
-    return {
-      split: open_split(
-        self.subset,
-        split,
-        self._locations,
-        allow_unverified=self._allow_unverified,
-      )
-      for split in SPLITS
-    }
+    try:
+      return {
+        split: open_split(
+          self.subset,
+          split,
+          self._locations,
+          allow_unverified=self._allow_unverified,
+        )
+        for split in SPLITS
+      }
+    except OriginFileError as error:
+      if not (missing := audit.missing(self.subset.sources, self._locations)):
+        raise
+      lines = [
+        str(error),
+        f'Files of {self.subset.name} that are not on this computer:',
+        *missing,
+      ]
+      raise OriginFileError('\n'.join(lines)) from error
 
   def _same_split(
     self, split: str, sources: Sequence[SplitSource]
