@@ -25,19 +25,19 @@ class Outcome:
   """The result of building one subset.
 
   Attributes:
-    subset: The subset.
-    folder: The folder of the prepared subset; empty if it failed.
+    name: The subset.
     num_examples: Number of examples in both splits.
     num_bytes: Bytes of the examples in both splits.
-    seconds: How long the build took.
+    seconds: How long the build took, to a tenth.
+    folder: The folder of the prepared subset; empty if it failed.
     error: Why the build failed; empty if it did not.
   """
 
-  subset: Subset
-  folder: str = ''
+  name: str
   num_examples: int = 0
   num_bytes: int = 0
   seconds: float = 0.0
+  folder: str = ''
   error: str = ''
 
 
@@ -163,12 +163,14 @@ def _build_one(
       ),
     )
   except (CmnistError, OSError, MemoryError) as error:
-    return Outcome(subset, error=str(error) or 'There is not enough memory.')
+    return Outcome(
+      subset.name, error=str(error) or 'There is not enough memory.'
+    )
   splits = builder.info.splits.values()
   return Outcome(
-    subset,
-    folder=builder.data_dir,
-    num_examples=sum(split.num_examples for split in splits),
-    num_bytes=sum(split.num_bytes for split in splits),
-    seconds=time.monotonic() - start,
+    subset.name,
+    sum(split.num_examples for split in splits),
+    sum(split.num_bytes for split in splits),
+    round(time.monotonic() - start, 1),
+    builder.data_dir,
   )

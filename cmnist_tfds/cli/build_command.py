@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import build, subsets
@@ -74,17 +75,9 @@ def run(args: argparse.Namespace) -> int:
   try:
     for outcome in outcomes:
       if outcome.error:
-        status = terminal.fail(f'{outcome.subset.name}: {outcome.error}')
+        status = terminal.fail(f'{outcome.name}: {outcome.error}')
       else:
-        rows.append(
-          (
-            outcome.subset.name,
-            outcome.num_examples,
-            outcome.num_bytes,
-            f'{outcome.seconds:.1f}',
-            outcome.folder,
-          )
-        )
+        rows.append(dataclasses.astuple(outcome)[:-1])
   finally:
     # Subsets that were finished before Ctrl-C are kept, so they are listed.
     if rows:

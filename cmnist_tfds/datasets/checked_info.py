@@ -9,7 +9,7 @@ import tensorflow_datasets.public_api as tfds
 from etils import epath
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cache import prepared
+from cmnist_tfds.cache.prepared import Prepared, read_prepared
 from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import PreparationError
 
@@ -21,9 +21,13 @@ class CheckedInfo(tfds.core.DatasetInfo):
   dataset is damaged; using the splits does.
 
   Attributes:
-    fault: What is wrong with the dataset that was read; None if nothing is.
+    prepared: The dataset that was read, if it is a local one.
+    is_outdated: Whether an extension in it is declared differently now.
+    fault: What is wrong with it; None if nothing is.
   """
 
+  prepared: Prepared | None = None
+  is_outdated = False
   fault: PreparationError | None = None
 
   def initialize_from_bucket(self) -> None:
@@ -49,9 +53,7 @@ class CheckedInfo(tfds.core.DatasetInfo):
     self.fault = None
     try:
       if not paths.is_remote(dataset_info_dir):
-        subset = subsets.subset(self.config_name)
-        folder = pathlib.Path(dataset_info_dir)
-        prepared.read_prepared(subset, self.name, folder).check_shards()
+        self._check(pathlib.Path(dataset_info_dir))
       super().read_from_directory(dataset_info_dir)
     except PreparationError as error:
       self.fault = error
@@ -62,3 +64,14 @@ class CheckedInfo(tfds.core.DatasetInfo):
         f'{dataset_info_dir} is damaged: {reason}. Build it again with'
         ' `cmnist build --overwrite`.'
       )
+
+  def _check(self, folder: pathlib.Path) -> None:
+    subset = subsets.subset(self.config_name)
+    found = self.prepared = read_prepared(subset, self.name, folder)
+    self.is_outdated = not subset.is_described_by(found.metadata)
+    if self.is_outdated:
+      raise PreparationError(
+        f'{folder} was built when {", ".join(subset.declarations)} was declared'
+        f' differently. {found.remedy}'
+      )
+    found.check_shards()

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import logging
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
@@ -13,12 +13,11 @@ from typing import Any, ClassVar
 import tensorflow_datasets.public_api as tfds
 
 from cmnist_tfds import origin, schema, subsets
-from cmnist_tfds.cache import split_sources
+from cmnist_tfds.cache import prepared, split_sources
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets import (
   atomic_replace,
   build_report,
-  checked_info,
   config,
   tfds_internals,
 )
@@ -31,13 +30,10 @@ from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import paths, resources
 from cmnist_tfds.system.errors import (
   OriginFileError,
-  OutdatedError,
   PreparationError,
   SubsetNameError,
 )
 from cmnist_tfds.system.extras import require_tensorflow
-
-_log = logging.getLogger('cmnist_tfds')
 
 
 class _Configs(dict[str, config.CmnistConfig]):
@@ -103,18 +99,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
     # TFDS pickles a builder as these arguments. The process that reads them may
     # run in another folder.
     self._original_state |= {**options, 'data_dir': str(self.data_dir_root)}
-    unverified = [
-      row['key']
-      for row in self.info.metadata.get('sources', [])
-      if origin.Proof.NONE.value in row['verified'].values()
-    ]
-    if unverified and not allow_unverified:
-      _log.warning(
-        '%s was built from unverified files of %s. Overwrite it to build it'
-        ' from verified files.',
-        self.data_dir,
-        ', '.join(unverified),
-      )
+    if self.info.prepared and not allow_unverified:
+      prepared.warn(self.info.prepared)
 
   # Names -------------------------------------------------------------------
 
@@ -197,7 +183,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   def _info(self) -> tfds.core.DatasetInfo:
     described = sample_of(self.subset) if self.is_sample else self.subset
-    return config.dataset_info(self, described, checked_info.CheckedInfo)
+    return config.dataset_info(self, described)
 
   # TFDS prints these messages to standard output.
   def _log_download_bytes(self) -> None: ...
@@ -248,7 +234,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
         return
       # Another process may have built it meanwhile.
       self.info.read_from_directory(data_path)
-      if overwrites or isinstance(self.info.fault, OutdatedError):
+      if overwrites or self.info.is_outdated:
         with atomic_replace.replacing(data_path) as folder:
           fresh = type(self)(**self._original_state | {'data_dir': folder})
           fresh.download_and_prepare(**arguments)
@@ -277,7 +263,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
             of_split,
             self._get_filename_template(split),
             download_config.get_shard_config(),
-            self._same_split(split, of_split),
+            self._same_shards(split, of_split),
             write_shard,
           )
           for split, of_split in sources.items()
@@ -325,28 +311,27 @@ class CmnistBuilder(  # type: ignore[call-arg]
       ]
       raise OriginFileError('\n'.join(lines)) from error
 
-  def _same_split(
+  def _same_shards(
     self, split: str, sources: Sequence[SplitSource]
-  ) -> tfds.core.SplitInfo | None:
-    """Returns the split of the full subset if it is prepared and equal.
+  ) -> list[pathlib.Path]:
+    """Returns the shards of the full subset if they have the same examples.
 
     A reduced subset has the same test split as the full one.
     """
-    if self.subset.per_class is None:
-      return None
-    full = type(self)(
-      config=config.config_of(self.subset.full, sample=self.is_sample),
-      data_dir=self.data_dir_root,
-      allow_unverified=self._allow_unverified,
-    )
-    digest = split_sources.digest(sources, sum(map(len, sources)))
-    if (
-      not full.is_prepared()
-      or full.info.file_format != self.info.file_format
-      or full.info.metadata.get('digests', {}).get(split) != digest
-    ):
-      return None
-    return full.info.splits[split]
+    # The full subset is of no use if it is damaged.
+    with contextlib.suppress(PreparationError):
+      full = prepared.find_prepared(
+        self.subset.full, data_dir=self.data_dir_root, sample=self.is_sample
+      )
+      digest = split_sources.digest(sources, sum(map(len, sources)))
+      if (
+        full
+        and full.file_format == self.info.file_format.value
+        and full.digests.get(split) == digest
+      ):
+        full.check_shards()
+        return full.shards(split)
+    return []
 
   # TFDS's own way to write a split ---
 

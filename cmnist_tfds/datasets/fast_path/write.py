@@ -105,7 +105,7 @@ def write_split(
   sources: Sequence[SplitSource],
   filename_template: tfds.core.ShardedFileTemplate,
   shard_config: tfds_internals.ShardConfig,
-  same: tfds.core.SplitInfo | None,
+  same: Sequence[pathlib.Path],
   write_shard: beam_pipeline.WriteShard,
 ) -> tfds.core.SplitInfo:
   """Writes the shards of a split.
@@ -114,8 +114,8 @@ def write_split(
     sources: The examples of each source, as encoded images.
     filename_template: The paths of the shards, and the name of the split.
     shard_config: Determines the number of shards.
-    same: A prepared split with the same examples in the same format, to whose
-      shards to link; None if there is none.
+    same: The shards of a prepared split with the same examples, to which to
+      link if there are as many; empty if there is none.
     write_shard: See `shard_writer`.
 
   Returns:
@@ -127,8 +127,8 @@ def write_split(
   num_shards = shard_config.get_number_shards(records.num_bytes, num_examples)
   ends = tfds_internals.get_shard_boundaries(num_examples, num_shards)
   paths = filename_template.sharded_filepaths(num_shards)
-  if same and same.num_shards == num_shards:
-    for old, new in zip(same.filepaths, paths, strict=True):
+  if len(same) == num_shards:
+    for old, new in zip(same, paths, strict=True):
       _link(old, new)
   else:
     for path, start, stop in zip(paths, [0, *ends[:-1]], ends, strict=True):
