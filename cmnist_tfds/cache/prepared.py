@@ -340,7 +340,8 @@ def _parse(
       raise ValueError(f'record {number} has {found}, expected {expected}')
     labels.append(label)
   try:
-    return png.decode(pngs), np.array(labels, np.int64)
+    images = png.decode(pngs, *schema.IMAGE.shape[:2])
+    return images, np.array(labels, np.int64)
   except PreparationError as error:
     last = first + len(records) - 1
     raise ValueError(f'records {first} to {last}: {error}') from error

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import build, subsets
@@ -57,32 +58,26 @@ def run(args: argparse.Namespace) -> int:
   selected = (
     subsets.declared() if args.all else arguments.named_subsets(args.names)
   )
-  options = build.Options(
-    sample=args.sample,
-    data_dir=args.data_dir,
+  outcomes = build.build(
+    selected,
+    jobs=args.jobs,
+    overwrite=args.overwrite,
     download_dir=args.download_dir,
     manual_dir=args.manual_dir,
+    sample=args.sample,
+    data_dir=args.data_dir,
     mirror=args.mirror,
     timeout=args.timeout,
     allow_unverified=args.allow_unverified,
-    overwrite=args.overwrite,
   )
   rows = []
   status = 0
   try:
-    for outcome in build.build(selected, options, args.jobs):
+    for outcome in outcomes:
       if outcome.error:
-        status = terminal.fail(f'{outcome.subset.name}: {outcome.error}')
+        status = terminal.fail(f'{outcome.name}: {outcome.error}')
       else:
-        rows.append(
-          (
-            outcome.subset.name,
-            outcome.num_examples,
-            outcome.num_bytes,
-            f'{outcome.seconds:.1f}',
-            outcome.folder,
-          )
-        )
+        rows.append(dataclasses.astuple(outcome)[:-1])
   finally:
     # Subsets that were finished before Ctrl-C are kept, so they are listed.
     if rows:
