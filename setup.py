@@ -18,7 +18,7 @@ setuptools.setup(
     'cmnist_tfds.sources': ['*.toml', 'extensions/*.toml'],
     'cmnist_tfds.scoring': ['*.tsv'],
     'cmnist_tfds.catalog': ['static/*', 'templates/*'],
-    'cmnist_tfds.figures': ['*.woff', '*.txt'],
+    'cmnist_tfds.figures': ['*.ttf', '*.txt'],
     'cmnist_tfds.tfds_pr': ['templates/*'],
     'cmnist_tfds.checksums': ['*.tsv'],
     'cmnist_tfds.dummy_data': ['README.md', '*/*'],
