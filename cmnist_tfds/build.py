@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from multiprocessing import connection
 
-from cmnist_tfds.load import prepared
+from cmnist_tfds.cache import prepared
 from cmnist_tfds.origin import mirror_of_user, missing_files
 from cmnist_tfds.origin.limits import Limits
 from cmnist_tfds.subsets import Subset

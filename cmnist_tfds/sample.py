@@ -13,6 +13,7 @@ from cmnist_tfds.origin import load_split
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import resources
+from cmnist_tfds.system.errors import PreparationError
 
 LICENSE = 'Apache-2.0'
 NOTICE = (
@@ -21,8 +22,20 @@ NOTICE = (
 )
 
 
-def locations() -> origin.Locations:
-  """Returns the locations of the files of the sample, in the package."""
+def locations(subset: Subset | None = None) -> origin.Locations:
+  """Returns the locations of the files of the sample, in the package.
+
+  Args:
+    subset: The subset that is to be read, if it is known.
+
+  Raises:
+    PreparationError: If the subset has extensions, of which there are no files.
+  """
+  if subset and subset.declarations:
+    raise PreparationError(
+      f'The sample has no files of {", ".join(subset.declarations)}. Build'
+      f' cmnist/{subset.name} instead.'
+    )
   return origin.Locations(manual_dir=resources.folder('dummy_data'))
 
 

@@ -18,25 +18,29 @@ from cmnist_tfds.cache import store
 # The least number of keys of an order in the cache.
 _FEWEST = 2**15
 
-# Digests that are Python objects at a time.
-_AT_ONCE = 2**16
+# How many keys are handled at a time.
+_CHUNK = 2**16
 
 
 @functools.lru_cache(maxsize=8)
-def shuffle_order(split: str, num_examples: int) -> np.ndarray:
+def shuffle_order(
+  split: str, num_examples: int, stop: int | None = None
+) -> np.ndarray:
   """Returns the keys 0, 1, ... in the order in which TFDS writes examples.
 
   Args:
     split: Name of the split.
     num_examples: Number of examples.
+    stop: How many keys to return, from the first on; all if None. Few take the
+      same time whatever the number of examples.
 
   Returns:
-    uint32 (num_examples,), a permutation of the keys; read-only.
+    uint32 (stop,); read-only. All of them are a permutation of the keys.
   """
-  return shorten(keep_order(split, num_examples), num_examples)
+  return shorten(longer_order(split, num_examples), num_examples, stop)
 
 
-def keep_order(split: str, num_examples: int) -> store.Kept:
+def longer_order(split: str, num_examples: int) -> store.Entry:
   """Returns an order in the cache that has at least a number of keys.
 
   Args:
@@ -44,35 +48,40 @@ def keep_order(split: str, num_examples: int) -> store.Kept:
     num_examples: Number of examples.
 
   Returns:
-    The order, which `shorten` shortens to that number.
+    The entry, which `shorten` shortens to that number.
   """
   # Without its greater keys, a longer order is the order of fewer keys. So one
   # order in the cache serves all splits up to the next power of two.
   length = max(_FEWEST, 1 << (num_examples - 1).bit_length())
-  return store.keep(
+  return store.get_or_create(
     'order',
     f'{split}-{length}',
-    lambda: store.Made(
-      {'order': _sort_keys(split, length)},
-      note={},
-      description=f'order of {length:,} examples of {split}',
-    ),
-    lambda kept: _check(kept, length),
+    lambda: {'order': _sort_keys(split, length)},
+    {'what': f'order of {length:,} examples of {split}'},
   )
 
 
-def shorten(kept: store.Kept, num_examples: int) -> np.ndarray:
+def shorten(
+  longer: store.Entry, num_examples: int, stop: int | None = None
+) -> np.ndarray:
   """Returns the order of the first examples.
 
   Args:
-    kept: An order of at least as many examples.
+    longer: An order of at least as many examples.
     num_examples: Number of examples.
+    stop: See `shuffle_order`.
 
   Returns:
     See `shuffle_order`.
   """
-  longest = kept.arrays['order']
-  order = longest[longest < num_examples]
+  wanted = num_examples if stop is None else stop
+  found, count = [], 0
+  for keys in longer.chunks('order', _CHUNK):
+    found.append(keys[keys < num_examples])
+    count += len(found[-1])
+    if count >= wanted:
+      break
+  order = np.concatenate(found)[:wanted]
   order.flags.writeable = False
   return order
 
@@ -82,18 +91,9 @@ def _sort_keys(split: str, count: int) -> np.ndarray:
   md5 = functools.partial(hashlib.md5, usedforsecurity=False)
   # TFDS compares digests as big-endian numbers of 16 bytes.
   low, high = np.empty((2, count), np.uint64)
-  for start in range(0, count, _AT_ONCE):
-    keys = range(start, min(start + _AT_ONCE, count))
+  for start in range(0, count, _CHUNK):
+    keys = range(start, min(start + _CHUNK, count))
     digests = b''.join([md5(b'%b%d' % (salt, n)).digest() for n in keys])
     halves = np.frombuffer(digests, '>u8').reshape(-1, 2).T
     high[start : keys.stop], low[start : keys.stop] = halves
   return np.lexsort((low, high)).astype(np.uint32)
-
-
-def _check(kept: store.Kept, length: int) -> str | None:
-  order = kept.arrays.get('order')
-  if order is None or order.dtype != np.uint32 or order.shape != (length,):
-    return f'expected {length:,} keys in uint32, found other data'
-  if not kept.is_trusted:
-    return 'it belongs to another user'
-  return None

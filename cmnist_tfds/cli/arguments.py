@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cmnist_tfds import origin, subsets
 from cmnist_tfds import sources as sources_lib
-from cmnist_tfds.load import prepared
+from cmnist_tfds.cache import prepared
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare, open_subset
-from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.origin import limits, named_places
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
@@ -270,16 +269,14 @@ def opened_source(source: Source, args: argparse.Namespace) -> Opened:
   return opened_or_sample(subsets.combine([source]), args)
 
 
-def prepared_subset(subset: Subset, args: argparse.Namespace) -> Prepared:
+def prepared_subset(subset: Subset, args: argparse.Namespace) -> Opened:
   """Returns a subset as TFDS prepared it.
 
   Raises:
     PreparationError: If it is not prepared; says how to build it.
   """
-  found = prepared.find_prepared(
-    subset, data_dir=args.data_dir, sample=args.sample
-  )
-  if found is None:
+  found = open_subset(subset, data_dir=args.data_dir, sample=args.sample)
+  if found is None or found.prepared is None:
     raise _not_prepared(subset, args)
   return found
 

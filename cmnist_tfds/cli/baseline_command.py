@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import subsets
+from cmnist_tfds.cache.prepared import DATASET, SAMPLE
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.dataset_files import DATASET, SAMPLE
 from cmnist_tfds.sample import NOTICE
 from cmnist_tfds.scoring import protocols, report, results
 from cmnist_tfds.scoring.results import Result

@@ -13,6 +13,14 @@ from cmnist_tfds.cli import arguments, terminal
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
 
+# What each action does, and what it says of the entries it has found.
+_ACTIONS = {
+  'list': (store.entries, 'in'),
+  'size': (store.entries, 'in'),
+  'check': (store.check, 'damaged and deleted from'),
+  'clear': (store.clear, 'deleted from'),
+}
+
 
 def register(subparsers: Subparsers) -> None:
   """Adds the command."""
@@ -20,15 +28,16 @@ def register(subparsers: Subparsers) -> None:
     subparsers,
     'cache',
     run,
-    'list, measure or clear the cache, which all subsets share',
+    'list, measure, check or clear the cache, which all subsets share',
   )
   parser.add_argument(
     'action',
     nargs='?',
-    choices=('list', 'size', 'clear'),
+    choices=tuple(_ACTIONS),
     default='list',
-    help='list the entries (the default), print the bytes of each kind, or'
-    ' delete the entries; what is deleted is made again when it is needed',
+    help='list the entries (the default), print the bytes of each kind, delete'
+    ' the entries that are damaged, or delete all; what is deleted is made again'
+    ' when it is needed',
   )
   parser.add_argument(
     '--kind',
@@ -41,9 +50,9 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
-  find = store.clear if args.action == 'clear' else store.entries
-  entries = find(kind=args.kind)
-  if args.action == 'list' and entries:
+  find, done = _ACTIONS[args.action]
+  entries = find(args.kind)
+  if args.action in ('list', 'check') and entries:
     # What an entry holds can be long, so it comes last.
     terminal.print_table(
       [
@@ -56,8 +65,7 @@ def run(args: argparse.Namespace) -> int:
     for entry in entries:
       num_bytes[entry.kind] += entry.num_bytes
     terminal.print_table(sorted(num_bytes.items()), right_from=1)
-  done = 'deleted from' if args.action == 'clear' else 'in'
   total = sum(entry.num_bytes for entry in entries)
   noun = 'entry' if len(entries) == 1 else 'entries'
   print(f'{len(entries)} {noun}, {total:,} bytes {done} {store.cache_dir()}')
-  return 0
+  return int(args.action == 'check' and bool(entries))

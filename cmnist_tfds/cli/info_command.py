@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import subsets
+from cmnist_tfds.cache.prepared import DATASET, SAMPLE
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.dataset_files import DATASET, SAMPLE
-from cmnist_tfds.load import prepared
-from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.sample import NOTICE, sample_of
 from cmnist_tfds.scoring import difficulty
 from cmnist_tfds.subsets import Subset
@@ -43,9 +42,9 @@ def run(args: argparse.Namespace) -> int:
   if args.bibtex:
     print(subset.citation)
     return 0
-  found = prepared.find_prepared(
-    subset, data_dir=args.data_dir, sample=args.sample
-  )
+  found = open_subset(subset, data_dir=args.data_dir, sample=args.sample)
+  if found and not found.prepared:
+    found = None
   dataset = SAMPLE if args.sample else DATASET
   described = sample_of(subset) if args.sample else subset
   balanced = described.balanced
@@ -93,7 +92,7 @@ def _print_difficulty(subset: Subset) -> None:
     print(f'accuracy  of the nearest neighbour: {", ".join(measured)}')
 
 
-def _split_sizes(subset: Subset, found: Prepared | None) -> str:
+def _split_sizes(subset: Subset, found: Opened | None) -> str:
   sizes: dict[str, int | None] = {
     'train': subset.num_train,
     'test': subset.num_test,

@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow_datasets.public_api as tfds
 from etils import epath
 
-from cmnist_tfds.dataset_files import (
-  check_shards,
-  how_to_rebuild,
-  read_dataset_files,
-)
+from cmnist_tfds.cache import prepared
 from cmnist_tfds.system import paths
 from cmnist_tfds.system.atomic import sync_tree
 from cmnist_tfds.system.errors import PreparationError
@@ -79,8 +75,11 @@ class CheckedInfo(tfds.core.DatasetInfo):
       self.fault = error
 
   def _read_local(self, folder: pathlib.Path) -> None:
-    files = read_dataset_files(self._subset, self.name, folder)
-    check_shards(files, self._subset, self.name, folder)
+    found = prepared.read_prepared(self._subset, folder)
+    if found is None:
+      return
+    for split in found.shard_lengths:
+      found.shards(split)
     try:
       super().read_from_directory(folder)
     # TFDS and protocol buffers raise many classes of errors.
@@ -88,9 +87,9 @@ class CheckedInfo(tfds.core.DatasetInfo):
       reason = textwrap.shorten(str(error), _LONGEST_REASON)
       raise PreparationError(
         f'{folder / "dataset_info.json"} is damaged: TFDS cannot read it:'
-        f' {reason}. {how_to_rebuild(self._subset, self.name, folder)}'
+        f' {reason}. '
       ) from error
-    if files.metadata:
+    if found.metadata:
       # TFDS loads it at the first use of [], but not of .get().
       self.metadata.load_metadata(folder)
 

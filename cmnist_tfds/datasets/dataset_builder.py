@@ -489,7 +489,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     integers = [schema.integers_of(c) for c in self.subset.classes]
     key = 0
     for source in sources:
-      images = source.kept.arrays['images']
+      images = source.arrays['images']
       rows = range(len(source)) if source.rows is None else source.rows
       for row, label in zip(rows, source.labels(), strict=True):
         image = images[row, :, :, np.newaxis]

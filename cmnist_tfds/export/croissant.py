@@ -20,10 +20,10 @@ import numpy as np
 
 from cmnist_tfds import schema, subsets
 from cmnist_tfds.cache import store
-from cmnist_tfds.dataset_files import DATASET, SAMPLE
+from cmnist_tfds.cache.prepared import DATASET, SAMPLE
 from cmnist_tfds.export.batches import in_batches
 from cmnist_tfds.formats import png
-from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
 from cmnist_tfds.schema import Feature
@@ -77,7 +77,7 @@ def describe(subset: Subset, *, sample: bool = False) -> str:
   return _describe(subset, SAMPLE if sample else DATASET, [])
 
 
-def export_croissant(prepared: Prepared, folder: pathlib.Path) -> int:
+def export_croissant(prepared: Opened, folder: pathlib.Path) -> int:
   """Writes the examples of a prepared subset and its description.
 
   Args:
@@ -104,7 +104,7 @@ def export_croissant(prepared: Prepared, folder: pathlib.Path) -> int:
     return write_croissant(prepared, unfinished)
 
 
-def write_croissant(prepared: Prepared, folder: pathlib.Path) -> int:
+def write_croissant(prepared: Opened, folder: pathlib.Path) -> int:
   """Writes the files of `export_croissant` to an empty folder.
 
   Args:

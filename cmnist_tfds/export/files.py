@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from cmnist_tfds.cache import store
-from cmnist_tfds.dataset_files import SAMPLE
+from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.export.batches import in_batches
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.open_subset import Opened
-from cmnist_tfds.load.prepared import Prepared
 from cmnist_tfds.schema import IMAGE, LABEL, SOURCE
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 from cmnist_tfds.system import atomic
@@ -59,7 +58,7 @@ def export_files(
       the subset is damaged.
   """
   apart_from = [store.cache_dir()]
-  if isinstance(opened, Prepared):
+  if opened.prepared:
     apart_from.append(opened.folder.parents[1])
   title = f'{opened.dataset}/{opened.subset.name}'
   with atomic.write_folder(

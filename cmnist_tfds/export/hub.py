@@ -22,9 +22,9 @@ from typing import Any
 
 from cmnist_tfds import schema, subsets
 from cmnist_tfds.cache import store
-from cmnist_tfds.dataset_files import SAMPLE
+from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.export import croissant
-from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
 from cmnist_tfds.schema import ClassFeature, Feature
 from cmnist_tfds.sources import Source
@@ -56,7 +56,7 @@ _OF_SAMPLE = {
 }
 
 
-def publish(published: Sequence[Prepared], folder: pathlib.Path) -> None:
+def publish(published: Sequence[Opened], folder: pathlib.Path) -> None:
   """Writes prepared subsets, Croissant descriptions and a dataset card.
 
   Args:
@@ -98,7 +98,7 @@ def publish(published: Sequence[Prepared], folder: pathlib.Path) -> None:
       path.write_text(text, encoding='utf-8')
 
 
-def _names(published: Sequence[Prepared]) -> Iterator[str]:
+def _names(published: Sequence[Opened]) -> Iterator[str]:
   """Yields the paths of all files of a publication."""
   yield from (_CARD, _LICENCES, str(_default_path(published)))
   for prepared in published:
@@ -108,7 +108,7 @@ def _names(published: Sequence[Prepared]) -> Iterator[str]:
       yield f'{_croissant_path(prepared)}/{name}'
 
 
-def _prepared_files(prepared: Prepared) -> list[pathlib.Path]:
+def _prepared_files(prepared: Opened) -> list[pathlib.Path]:
   """Returns the files that TFDS prepared; those of desktops are hidden."""
   return [
     path
@@ -117,28 +117,28 @@ def _prepared_files(prepared: Prepared) -> list[pathlib.Path]:
   ]
 
 
-def _default_path(published: Sequence[Prepared]) -> pathlib.PurePosixPath:
+def _default_path(published: Sequence[Opened]) -> pathlib.PurePosixPath:
   return pathlib.PurePosixPath(published[0].dataset, '.config/metadata.json')
 
 
-def _default(published: Sequence[Prepared]) -> str:
+def _default(published: Sequence[Opened]) -> str:
   """Returns what tells TFDS which config a name without one means."""
   names = [prepared.subset.name for prepared in published]
   default = subsets.DEFAULT if subsets.DEFAULT in names else names[0]
   return json.dumps({'default_config_name': default})
 
 
-def _croissant_path(prepared: Prepared) -> pathlib.PurePosixPath:
+def _croissant_path(prepared: Opened) -> pathlib.PurePosixPath:
   return pathlib.PurePosixPath('croissant', prepared.subset.name)
 
 
-def _tfds_path(prepared: Prepared) -> pathlib.PurePosixPath:
+def _tfds_path(prepared: Opened) -> pathlib.PurePosixPath:
   return pathlib.PurePosixPath(
     prepared.dataset, prepared.subset.name, subsets.VERSION
   )
 
 
-def dataset_card(published: Sequence[Prepared], folder: pathlib.Path) -> str:
+def dataset_card(published: Sequence[Opened], folder: pathlib.Path) -> str:
   """Returns the dataset card of prepared subsets.
 
   Args:
@@ -174,7 +174,7 @@ def _sources_of(selected: Iterable[Subset]) -> list[Source]:
 
 
 def _metadata(
-  published: Sequence[Prepared], folder: pathlib.Path
+  published: Sequence[Opened], folder: pathlib.Path
 ) -> Iterator[str]:
   """Yields lines of YAML; the values are JSON, which YAML includes."""
   described = [_describe(prepared, folder) for prepared in published]
@@ -196,7 +196,7 @@ def _metadata(
 
 
 def _describe(
-  prepared: Prepared, folder: pathlib.Path
+  prepared: Opened, folder: pathlib.Path
 ) -> tuple[dict[str, Any], dict[str, Any]]:
   """Returns the entries of a subset in `dataset_info` and in `configs`."""
   # Sources that are a further test set give no training examples.
@@ -242,18 +242,18 @@ def _hub_type(feature: Feature, subset: Subset) -> Any:
   return {'class_label': {'names': {str(i): n for i, n in enumerate(names)}}}
 
 
-def _is_sample(published: Sequence[Prepared]) -> bool:
+def _is_sample(published: Sequence[Opened]) -> bool:
   return published[0].dataset == SAMPLE
 
 
-def _described(prepared: Prepared) -> Subset:
+def _described(prepared: Opened) -> Subset:
   """Returns the subset, or what the sample has of it."""
   if prepared.dataset == SAMPLE:
     return sample_of(prepared.subset)
   return prepared.subset
 
 
-def _text(published: Sequence[Prepared]) -> Iterator[str]:
+def _text(published: Sequence[Opened]) -> Iterator[str]:
   if _is_sample(published):
     yield '# A synthetic sample of CMNIST\n'
     yield f'{NOTICE}\n'

@@ -26,7 +26,7 @@ class FileOrderSplit:
       opened: The subset that consists of the source alone.
       split: 'train' or 'test'.
     """
-    self._view = opened.split(split, keep=True)
+    self._view = opened.split(split)
     count = len(self._view)
     # The keys in the prepared order number the examples along the files.
     self._places = np.empty(count, np.int64)

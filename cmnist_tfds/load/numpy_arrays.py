@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, overload
 
 import numpy as np
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.load import memory, split_spec
+from cmnist_tfds.load import split_spec
+from cmnist_tfds.load.draws import class_ranks
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare
+from cmnist_tfds.load.split_spec import Split, Splits
 from cmnist_tfds.load.split_view import (
   FEATURE_NAMES,
   SplitView,
@@ -20,17 +22,53 @@ from cmnist_tfds.load.split_view import (
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.system.errors import SplitError
 
+if TYPE_CHECKING:
+  from typing_extensions import Unpack
+
+_Key = TypeVar('_Key')
+
 # Examples do not have this feature: it follows from the label.
 _CLASS_NAME = 'class_name'
 
-# How many examples are read together.
-_AT_ONCE = 1024
+
+Arrays: TypeAlias = tuple[np.ndarray, ...]
 
 
+class _Options(TypedDict, total=False):
+  features: Sequence[str]
+  data_dir: str | os.PathLike[str] | None
+  sample: bool
+  draw: int
+
+
+@overload
+def load_data(
+  name: str, *, split: None = None, **options: Unpack[_Options]
+) -> tuple[Arrays, Arrays]: ...
+@overload
+def load_data(
+  name: str, *, split: Split, **options: Unpack[_Options]
+) -> Arrays: ...
+@overload
+def load_data(
+  name: str, *, split: list[Split], **options: Unpack[_Options]
+) -> list[Arrays]: ...
+@overload
+def load_data(
+  name: str, *, split: tuple[Split, ...], **options: Unpack[_Options]
+) -> tuple[Arrays, ...]: ...
+@overload
+def load_data(
+  name: str, *, split: Mapping[_Key, Split], **options: Unpack[_Options]
+) -> dict[_Key, Arrays]: ...
+@overload
+def load_data(
+  name: str, *, split: Splits, **options: Unpack[_Options]
+) -> Any: ...
 def load_data(
   name: str,
   *,
-  split: split_spec.Splits | None = None,
+  split: Splits | None = None,
   features: Sequence[str] = ('image', 'label'),
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
@@ -42,9 +80,9 @@ def load_data(
       x, y = load_data('2-FKd', split='train[:10%]')
       (x, y), (x_val, y_val) = load_data('2-FKd', split=['fit', 'validation'])
 
-  The subset is read from the cache if that has all its sources, else from its
-  shards. If there are no shards, the subset is prepared first; only this
-  imports TFDS.
+  The subset is read from the cache. What the cache lacks enters it first: from
+  the shards of a prepared dataset, else from origin files, which are fetched
+  and verified.
 
   Args:
     name: Name of a subset.
@@ -75,12 +113,9 @@ def load_data(
   Raises:
     SubsetNameError: If there is no such subset.
     SplitError: If there is no such split or draw.
-    OriginFileError: If the subset must be prepared and an origin file is
-      missing or wrong.
-    PreparationError: If the subset must be prepared and cannot be written, or a
-      shard is damaged. The message names the record.
-    MemoryShortageError: If the arrays do not fit into memory. Nothing was
-      allocated.
+    OriginFileError: If an origin file is needed and is missing or wrong.
+    PreparationError: If a shard is needed and is missing or damaged.
+    MemoryError: If the arrays do not fit into memory.
     ValueError: If there is no such feature.
   """
   check_features(features, (*FEATURE_NAMES, _CLASS_NAME))
@@ -96,22 +131,19 @@ def load_data(
 
   def read(view: SplitView) -> tuple[np.ndarray, ...]:
     examples = view.read(stored)
-    with memory.allocating(
-      len(view) * names.itemsize, f'{len(view):,} class names'
-    ):
-      return tuple(
-        names[examples[stored_as]]
-        if feature == _CLASS_NAME
-        else examples[stored_as]
-        for feature, stored_as in zip(features, stored, strict=True)
-      )
+    return tuple(
+      names[examples[stored_as]]
+      if feature == _CLASS_NAME
+      else examples[stored_as]
+      for feature, stored_as in zip(features, stored, strict=True)
+    )
 
   return split_spec.map_splits(read, views)
 
 
 def training_rows(
   name: str,
-  split: split_spec.Split,
+  split: Split,
   *,
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
@@ -143,14 +175,14 @@ def training_rows(
   parts = opened.training_parts() if split_spec.names_part(split) else {}
   lengths = {part: [len(rows)] for part, rows in parts.items()}
   found = [np.arange(0)]
-  for run in split_spec.runs(split, {**opened.shard_lengths, **lengths}):
-    if run.split == 'test':
+  for each in split_spec.ranges(split, {**opened.shard_lengths, **lengths}):
+    if each.split == 'test':
       raise SplitError(
         f'{split!r} has test examples. Name a split of training examples, such'
         ' as validation or fit.'
       )
-    rows = np.arange(run.start, run.stop)
-    found.append(parts[run.split][rows] if run.split in parts else rows)
+    rows = np.arange(each.start, each.stop)
+    found.append(parts[each.split][rows] if each.split in parts else rows)
   return np.concatenate(found)
 
 
@@ -163,19 +195,12 @@ def first_of_each_class(opened: Opened, count: int) -> list[list[np.ndarray]]:
 
   Returns:
     For each label, its images, uint8 (28, 28).
-
-  Raises:
-    PreparationError: If a shard is damaged. The message names the record.
   """
   view = opened.split('train')
+  ranks = class_ranks(labels := view.labels)
   first: list[list[np.ndarray]] = [[] for _ in opened.class_names]
-  for start in range(0, len(view), _AT_ONCE):
-    batch = view.take(np.arange(start, min(start + _AT_ONCE, len(view))))
-    for image, label in zip(
-      batch[schema.IMAGE.name], batch[schema.LABEL.name], strict=True
-    ):
-      if len(first[label]) < count:
-        first[label].append(image)
-    if all(len(images) == count for images in first):
-      break
+  rows = np.flatnonzero(ranks < count)
+  images = view.take(rows, [schema.IMAGE.name])[schema.IMAGE.name]
+  for image, label in zip(images, labels[rows], strict=True):
+    first[label].append(image)
   return first

@@ -1,32 +1,129 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens subsets from the cache or from shards."""
+"""Opens subsets for reading."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from cmnist_tfds.load import cached, prepared
-from cmnist_tfds.load.cached import Cached
+import numpy as np
+
+from cmnist_tfds import origin
+from cmnist_tfds import sample as sample_lib
+from cmnist_tfds.cache import prepared, split_sources
+from cmnist_tfds.cache.prepared import DATASET, SAMPLE, Prepared
+from cmnist_tfds.cache.shuffle_order import shuffle_order
+from cmnist_tfds.cache.split_sources import SplitSource
+from cmnist_tfds.load import hold_out, split_spec
 from cmnist_tfds.load.draws import check_draw, draw_rows
-from cmnist_tfds.load.prepared import Prepared
+from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import paths
 
-Opened = Prepared | Cached
+_PathLike = str | os.PathLike[str]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Opened:
+  """A subset that is open for reading.
+
+  Attributes:
+    subset: The subset.
+    dataset: 'cmnist' or 'cmnist_sample'.
+    digests: For each split, a hash of everything that determines its examples.
+      It is empty if nobody knows them.
+    shard_lengths: For each split, the number of examples in each shard of the
+      prepared dataset; if there is none, one number for each split.
+    folder: The folder of the prepared dataset, which need not exist.
+    prepared: The prepared dataset; None if there is none.
+    draw: The number of the draw that the training set is; 0 for the published
+      one.
+  """
+
+  subset: Subset
+  dataset: str
+  digests: Mapping[str, str]
+  shard_lengths: Mapping[str, Sequence[int]]
+  folder: pathlib.Path
+  prepared: Prepared | None
+  # Returns at least the first examples of a whole split.
+  _first: Callable[[str, int], SplitView]
+  draw: int = 0
+
+  @property
+  def class_names(self) -> tuple[str, ...]:
+    """The class name of each label."""
+    return self.subset.class_names
+
+  @property
+  def class_counts(self) -> list[tuple[int, int]]:
+    """For each label, the number of its examples in train and in test."""
+    if self.metadata:
+      return [(row['train'], row['test']) for row in self.metadata['classes']]
+    train, test = (
+      np.bincount(self.split(s).labels, minlength=self.subset.num_classes)
+      for s in SPLITS
+    )
+    return list(zip(train.tolist(), test.tolist(), strict=True))
+
+  @property
+  def metadata(self) -> Mapping[str, Any]:
+    """What the builder wrote of the prepared dataset; empty if there is none."""
+    return self.prepared.metadata if self.prepared else {}
+
+  def training_parts(self) -> dict[str, np.ndarray]:
+    """Returns the numbers of the examples of each part of 'train'.
+
+    Raises:
+      SplitError: If a class has too few examples or writers to hold out any.
+    """
+    return hold_out.part_rows(
+      self.subset,
+      self.split('train').labels,
+      dataset=self.dataset,
+      draw=self.draw,
+    )
+
+  def split(self, spec: split_spec.Split) -> SplitView:
+    """Returns the examples of a split.
+
+    Args:
+      spec: The split, as `tfds.load` accepts it: 'train', 'train[:10%]'.
+
+    Raises:
+      SplitError: If there is no such split.
+      PreparationError: If a shard must be read and is damaged.
+    """
+    parts = self.training_parts() if split_spec.names_part(spec) else {}
+    lengths = {part: [len(rows)] for part, rows in parts.items()}
+    views = []
+    for each in split_spec.ranges(spec, {**self.shard_lengths, **lengths}):
+      numbers: np.ndarray | slice = slice(each.start, each.stop)
+      if each.split in parts:
+        view = self._first('train', sum(self.shard_lengths['train']))
+        numbers = parts[each.split][numbers]
+      else:
+        view = self._first(each.split, each.stop)
+      views.append(view.select(numbers))
+    return SplitView.concatenate(self.subset, views)
 
 
 def open_subset(
   subset: Subset,
   *,
-  data_dir: str | os.PathLike[str] | None = None,
+  data_dir: _PathLike | None = None,
   sample: bool = False,
   draw: int = 0,
 ) -> Opened | None:
-  """Opens a subset for reading.
+  """Opens a subset that is here.
 
-  The cache is by far the fastest. It is used if it has the same examples as the
-  prepared dataset, or if there is no prepared dataset.
+  It is read from the cache. A prepared dataset with other examples than those
+  of the origin files in the cache enters the cache first.
 
   Args:
     subset: The subset.
@@ -44,30 +141,17 @@ def open_subset(
     SplitError: If there is no such draw.
     PreparationError: If the prepared dataset is damaged.
   """
-  check_draw(subset, draw)
-  if draw:
-    full = open_subset(subset.full, data_dir=data_dir, sample=sample)
-    return None if full is None else _take_draw(full, subset, draw)
-  found = prepared.find_prepared(subset, data_dir=data_dir, sample=sample)
-  # No hash proves the files of the sample, so `find_cached` cannot find them.
-  in_cache = None if sample else cached.find_cached(subset)
-  if found is None:
-    return in_cache
-  prepared.warn(found)
-  if in_cache is not None and found.digests == in_cache.digests:
-    # The cache has no shards, but 'train[0shard]' asks for one.
-    return dataclasses.replace(in_cache, shard_lengths=found.shard_lengths)
-  return found
+  return _open(subset, data_dir, sample, draw, split_sources.find_raw)
 
 
 def open_or_prepare(
   subset: Subset,
   *,
-  data_dir: str | os.PathLike[str] | None = None,
+  data_dir: _PathLike | None = None,
   sample: bool = False,
   draw: int = 0,
 ) -> Opened:
-  """Opens a subset for reading, and prepares it first if necessary.
+  """Opens a subset; files of its sources that are not here are fetched.
 
   Args:
     subset: The subset.
@@ -80,31 +164,106 @@ def open_or_prepare(
 
   Raises:
     SplitError: If there is no such draw.
-    OriginFileError: If the subset must be prepared and an origin file is
-      missing or wrong.
-    PreparationError: If the subset must be prepared and cannot be written, or
-      the prepared dataset is damaged.
+    OriginFileError: If an origin file is needed and is missing or wrong.
+    PreparationError: If the prepared dataset is damaged.
   """
+
+  def fetch(needed: Subset, split: str) -> list[SplitSource]:
+    return split_sources.open_raw(
+      needed, split, _locations(data_dir), allow_unverified=False
+    )
+
+  opened = open_subset(subset, data_dir=data_dir, sample=sample, draw=draw)
+  opened = opened or _open(subset, data_dir, sample, draw, fetch)
+  assert opened, 'all sources were fetched'
+  return opened
+
+
+def _locations(data_dir: _PathLike | None) -> origin.Locations:
+  """Returns the locations of origin files."""
+  return origin.Locations(
+    manual_dir=paths.data_root(data_dir) / 'downloads/manual',
+    mirror=origin.mirror_of_user(),
+  )
+
+
+def _open(
+  subset: Subset,
+  data_dir: _PathLike | None,
+  sample: bool,
+  draw: int,
+  find: Callable[[Subset, str], list[SplitSource] | None],
+) -> Opened | None:
   check_draw(subset, draw)
   if draw:
-    full = open_or_prepare(subset.full, data_dir=data_dir, sample=sample)
-    return _take_draw(full, subset, draw)
-  found = open_subset(subset, data_dir=data_dir, sample=sample)
+    full = _open(subset.full, data_dir, sample, 0, find)
+    return full and _take_draw(full, subset, draw)
+  if sample:
+    find = _find_sample
+  found = prepared.find_prepared(subset, data_dir=data_dir, sample=sample)
+  sources: dict[str, Sequence[SplitSource]] = {}
+  for split in SPLITS:
+    if (opened := find(subset, split)) is not None:
+      sources[split] = opened
+  if found is None and len(sources) < len(SPLITS):
+    return None
+  counts = {
+    split: sum(map(len, of_split)) for split, of_split in sources.items()
+  }
+  digests: Mapping[str, str] = {
+    split: split_sources.digest(sources[split], counts[split])
+    for split in sources
+  }
+  first = functools.partial(_first_of_sources, subset, sources, counts)
+  lengths: Mapping[str, Sequence[int]] = {
+    split: [count] for split, count in counts.items()
+  }
   if found is not None:
-    return found
-  fresh = prepared.prepare(subset, data_dir=data_dir, sample=sample)
-  return open_subset(subset, data_dir=data_dir, sample=sample) or fresh
+    prepared.warn(found)
+    lengths = found.shard_lengths
+    if found.digests != digests:
+      digests = found.digests
+      first = functools.partial(_first_of_shards, found)
+  dataset = SAMPLE if sample else DATASET
+  folder = prepared.dataset_dir(subset, data_dir=data_dir, sample=sample)
+  return Opened(subset, dataset, digests, lengths, folder, found, first)
 
 
-def _take_draw(full: Opened, reduced: Subset, draw: int) -> Cached:
+def _find_sample(subset: Subset, split: str) -> list[SplitSource]:
+  """Returns the examples of the sample, whose files are in the package."""
+  return split_sources.open_raw(
+    subset, split, sample_lib.locations(subset), allow_unverified=True
+  )
+
+
+def _first_of_sources(
+  subset: Subset,
+  sources: Mapping[str, Sequence[SplitSource]],
+  counts: Mapping[str, int],
+  split: str,
+  stop: int,
+) -> SplitView:
+  order = shuffle_order(split, counts[split], stop)
+  return SplitView(subset, sources[split], order)
+
+
+def _first_of_shards(found: Prepared, split: str, stop: int) -> SplitView:
+  order = np.arange(stop, dtype=np.uint32)
+  return SplitView(found.subset, [found.open(split)], order)
+
+
+def _take_draw(full: Opened, reduced: Subset, draw: int) -> Opened:
   """Returns a reduced subset with another training set than the published."""
-  train, test = map(full.mapped, SPLITS)
-  train = train.select(draw_rows(reduced, train.labels, draw))
-  return Cached(
+  views = {split: full.split(split) for split in SPLITS}
+  rows = draw_rows(reduced, views['train'].labels, draw)
+  views['train'] = views['train'].select(rows)
+  return Opened(
     reduced,
-    splits={'train': train, 'test': test},
+    full.dataset,
     digests={},
-    shard_lengths={'train': [len(train)], 'test': [len(test)]},
-    dataset=full.dataset,
+    shard_lengths={split: [len(view)] for split, view in views.items()},
+    folder=full.folder,
+    prepared=None,
+    _first=lambda split, stop: views[split],
     draw=draw,
   )

@@ -11,7 +11,7 @@ import dataclasses
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from cmnist_tfds.system.errors import SplitError
 
@@ -27,24 +27,34 @@ VALIDATION = 'validation'
 FIT = 'fit'
 _PARTS = (VALIDATION, FIT)
 
-# A string, or an instruction of TFDS: `tfds.core.ReadInstruction`, a result of
-# `tfds.even_splits` or of `tfds.split_for_jax_process`, or a sum of these.
-Split: TypeAlias = Any
+
+class Instruction(Protocol):
+  """An instruction of TFDS.
+
+  That is a `tfds.core.ReadInstruction`, a result of `tfds.even_splits` or of
+  `tfds.split_for_jax_process`, or a sum of these.
+  """
+
+  def to_absolute(self, split_infos: Any, /) -> Any:
+    """Returns the instruction in numbers of examples."""
+
+
+Split: TypeAlias = str | Instruction
 
 # A split; or a list, tuple or dictionary of such structures.
-Splits: TypeAlias = Any
+Splits: TypeAlias = 'Split | Sequence[Splits] | Mapping[Any, Splits]'
 
 _EXAMPLES = 'train, train[:10%], train[5000:]+test, validation'
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class SplitRange:
   """Consecutive examples of a split.
 
   Attributes:
     split: Name of the split.
     start: Number of the first example.
-    stop: Number of the first example after the run.
+    stop: Number of the first example after them.
   """
 
   split: str
@@ -66,7 +76,7 @@ class _SplitSize:
     return sum(self.shard_lengths)
 
 
-def map_splits(function: Callable[[Split], Any], splits: Splits) -> Any:
+def map_splits(function: Callable[[Any], Any], splits: Any) -> Any:
   """Calls a function with each split of a structure.
 
   Args:
@@ -95,7 +105,9 @@ def names_part(split: Split) -> bool:
   return any(part in str(split) for part in _PARTS)
 
 
-def runs(split: Split, shard_lengths: Mapping[str, Sequence[int]]) -> list[Run]:
+def ranges(
+  split: Split, shard_lengths: Mapping[str, Sequence[int]]
+) -> list[SplitRange]:
   """Returns the examples that a split stands for.
 
   Args:
@@ -106,24 +118,26 @@ def runs(split: Split, shard_lengths: Mapping[str, Sequence[int]]) -> list[Run]:
       here too.
 
   Returns:
-    The runs in order, without empty ones.
+    The ranges in order, without empty ones.
 
   Raises:
     SplitError: If the split is none of these, is malformed, names an unknown
       split, or goes beyond the end of a split.
   """
-  found: list[Run] = []
+  found: list[SplitRange] = []
   if isinstance(split, str):
     expression = str(split)  # `tfds.Split` is a subclass with its own repr.
     for part in re.split(r'\s*\+\s*', expression.strip()):
       if part == _ALL:
         found += [
-          Run(s, 0, sum(n)) for s, n in shard_lengths.items() if s not in _PARTS
+          SplitRange(s, 0, sum(n))
+          for s, n in shard_lengths.items()
+          if s not in _PARTS
         ]
       else:
-        found.append(_run(part, expression, shard_lengths))
+        found.append(_range(part, expression, shard_lengths))
   elif hasattr(split, 'to_absolute'):
-    found += _runs_of_instruction(split, shard_lengths)
+    found += _ranges_of_instruction(split, shard_lengths)
   else:
     raise SplitError(
       f'{split!r} is not a split. A split is a string in the notation of TFDS'
@@ -131,13 +145,13 @@ def runs(split: Split, shard_lengths: Mapping[str, Sequence[int]]) -> list[Run]:
       ' tfds.even_splits. load_data and as_batches also take lists, tuples and'
       ' dictionaries of splits.'
     )
-  return [run for run in found if len(run)]
+  return [each for each in found if len(each)]
 
 
-def _runs_of_instruction(
+def _ranges_of_instruction(
   instruction: Any, shard_lengths: Mapping[str, Sequence[int]]
-) -> list[Run]:
-  """Returns the runs that an instruction of TFDS stands for."""
+) -> list[SplitRange]:
+  """Returns the ranges that an instruction of TFDS stands for."""
   sizes = {name: _SplitSize(n) for name, n in shard_lengths.items()}
   found = []
   try:
@@ -146,7 +160,7 @@ def _runs_of_instruction(
       # An end of 0 is before all examples; no end is behind all.
       total = sizes[each.splitname].num_examples
       stop = total if each.to is None else operator.index(each.to)
-      found.append(Run(each.splitname, start, max(start, stop)))
+      found.append(SplitRange(each.splitname, start, max(start, stop)))
   except (ValueError, TypeError, AssertionError) as error:
     splits = ', '.join(f'{s} ({n.num_examples:,})' for s, n in sizes.items())
     raise SplitError(
@@ -156,10 +170,10 @@ def _runs_of_instruction(
   return found
 
 
-def _run(
+def _range(
   part: str, expression: str, shard_lengths: Mapping[str, Sequence[int]]
-) -> Run:
-  """Returns the run that one summand of an expression stands for."""
+) -> SplitRange:
+  """Returns the range that one summand of an expression stands for."""
   match = _SPLIT.fullmatch(part)
   if match is None:
     raise _unreadable(expression)
@@ -172,7 +186,7 @@ def _run(
     )
   lengths = shard_lengths[split]
   if part == split:
-    return Run(split, 0, sum(lengths))
+    return SplitRange(split, 0, sum(lengths))
   # As in TFDS, a unit on one side of the colon applies to both.
   unit = first_unit or last_unit
   # `[0shard]` without a colon is one shard.
@@ -193,7 +207,7 @@ def _run(
       f'{expression!r} goes beyond {split}, which has {sum(lengths):,} examples'
       f' in {len(lengths)} shards.'
     )
-  return Run(split, start, max(start, stop))
+  return SplitRange(split, start, max(start, stop))
 
 
 def _example(

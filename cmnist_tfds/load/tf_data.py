@@ -4,35 +4,72 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 
 import numpy as np
 
 from cmnist_tfds import schema, subsets
 from cmnist_tfds.load import split_spec
 from cmnist_tfds.load.open_subset import open_or_prepare
+from cmnist_tfds.load.split_spec import Split, Splits
 from cmnist_tfds.load.split_view import (
   FEATURE_NAMES,
   SplitView,
   check_features,
 )
-from cmnist_tfds.system import process_limits
 from cmnist_tfds.system.errors import SplitError
 from cmnist_tfds.system.extras import require_tensorflow
 
 if TYPE_CHECKING:
   import tensorflow as tf
+  from typing_extensions import Unpack
+
+_Key = TypeVar('_Key')
 
 
+class _Options(TypedDict, total=False):
+  shuffle: bool
+  seed: int | None
+  features: Sequence[str]
+  data_dir: str | os.PathLike[str] | None
+  sample: bool
+  draw: int
+
+
+@overload
+def as_batches(
+  name: str, split: Split, batch_size: int, **options: Unpack[_Options]
+) -> tf.data.Dataset: ...
+@overload
+def as_batches(
+  name: str, split: list[Split], batch_size: int, **options: Unpack[_Options]
+) -> list[tf.data.Dataset]: ...
+@overload
 def as_batches(
   name: str,
-  split: split_spec.Splits,
+  split: tuple[Split, ...],
+  batch_size: int,
+  **options: Unpack[_Options],
+) -> tuple[tf.data.Dataset, ...]: ...
+@overload
+def as_batches(
+  name: str,
+  split: Mapping[_Key, Split],
+  batch_size: int,
+  **options: Unpack[_Options],
+) -> dict[_Key, tf.data.Dataset]: ...
+@overload
+def as_batches(
+  name: str, split: Splits, batch_size: int, **options: Unpack[_Options]
+) -> Any: ...
+def as_batches(
+  name: str,
+  split: Splits,
   batch_size: int,
   *,
   shuffle: bool = False,
   seed: int | None = None,
-  cache: bool = True,
   features: Sequence[str] = ('image', 'label'),
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
@@ -63,8 +100,6 @@ def as_batches(
       are equally likely.
     seed: Seed of the orders, which are the same in each run; if None, they
       differ.
-    cache: Has no effect any more. Batches are taken from mapped files as fast
-      as from a copy in memory.
     features: The features in a batch, any of
       'image', uint8 (batch, 28, 28, 1);
       'label', int64 (batch,);
@@ -82,17 +117,12 @@ def as_batches(
   Raises:
     SubsetNameError: If there is no such subset.
     SplitError: If there is no such split or draw, or if it is empty.
-    OriginFileError: If the subset must be prepared and an origin file is
-      missing or wrong.
-    PreparationError: If the subset must be prepared and cannot be written, or a
-      shard is damaged. The message names the record.
+    OriginFileError: If an origin file is needed and is missing or wrong.
+    PreparationError: If a shard is needed and is missing or damaged.
     MissingExtraError: If TensorFlow, the extra `tensorflow`, is not installed.
     ValueError: If there is no such feature, or if the batch size is below 1.
   """
-  require_tensorflow('as_batches')
-  import tensorflow as tf
-
-  del cache, tf  # Without TensorFlow, nothing must be built.
+  require_tensorflow('as_batches')  # Without it, nothing must be fetched.
   check_features(features, FEATURE_NAMES)
   if batch_size < 1:
     raise ValueError(f'batch_size must be at least 1, not {batch_size}.')
@@ -100,8 +130,8 @@ def as_batches(
     subsets.subset(name), data_dir=data_dir, sample=sample, draw=draw
   )
 
-  def open_split(each: split_spec.Split) -> SplitView:
-    view = opened.split(each, keep=True)
+  def open_split(each: Split) -> SplitView:
+    view = opened.split(each)
     if not len(view):
       raise SplitError(f'There are no examples in {each!r}.')
     return view
@@ -147,10 +177,6 @@ def _batches(
   count = len(view)
   numbers = _numbers(count, batch_size, seed, shuffle=shuffle)
   options = tf.data.Options()
-  # TensorFlow does not know how much CPU time a container grants.
-  cores = process_limits.usable_cores()
-  options.autotune.cpu_budget = cores
-  options.threading.private_threadpool_size = cores
   # TensorFlow cannot distribute files here, so it distributes batches.
   options.experimental_distribute.auto_shard_policy = (
     tf.data.experimental.AutoShardPolicy.DATA

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from cmnist_tfds import schema, subsets
+from cmnist_tfds.cache.prepared import dataset_dir
 from cmnist_tfds.load import split_spec
 from cmnist_tfds.load.open_subset import open_or_prepare, open_subset
-from cmnist_tfds.load.prepared import dataset_dir
 from cmnist_tfds.system.errors import PreparationError
 from cmnist_tfds.system.extras import missing_extra
 from cmnist_tfds.system.paths import data_root
@@ -70,8 +70,8 @@ class CMNIST(torch.utils.data.Dataset):
       root: What torchvision calls `data_dir`.
       train: In place of `split`, as in torchvision: True for 'train', False for
         'test'.
-      download: Whether to prepare a subset that is not prepared, which downloads
-        what it needs. Unlike in torchvision, it is by default.
+      download: Whether to fetch origin files that are needed. Unlike in
+        torchvision, it is by default.
       transform: Transforms each image, which it gets as a PIL image.
       target_transform: Transforms each label, which it gets as an int.
       data_dir: Where prepared datasets are; TFDS's default if None.
@@ -81,7 +81,7 @@ class CMNIST(torch.utils.data.Dataset):
 
     Raises:
       CmnistError: In the same cases as `cmnist_tfds.load_data`, or if the
-        subset is not prepared and `download` is False.
+        subset is not here and `download` is False.
       TypeError: If not one of `split` and `train` is given, `train` is neither
         True nor False, or both `root` and `data_dir` are given.
     """
@@ -99,33 +99,26 @@ class CMNIST(torch.utils.data.Dataset):
       split = 'train' if train else 'test'
     where = data_dir if root is None else root
     self._opening = subsets.subset(name), split, where, sample, draw
-    if not download:
-      self._check_prepared()
     self.transform = transform
     self.target_transform = target_transform
     self._data: torch.Tensor | None = None
-    self._open()
+    self._open(download=download)
     self.classes = [c.name for c in self._opening[0].classes]
     self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
-    labels = self._view.read([schema.LABEL.name])[schema.LABEL.name]
+    labels = self._view.labels
     self.targets = torch.from_numpy(labels)
 
-  def _check_prepared(self) -> None:
-    subset, _, data_dir, sample, draw = self._opening
-    opened = subset.full if draw else subset
-    if open_subset(opened, data_dir=data_dir, sample=sample) is None:
-      folder = dataset_dir(opened, data_dir=data_dir, sample=sample)
-      raise PreparationError(
-        f'{opened.title} is not prepared in {folder}. Use download=True to'
-        ' prepare it.'
-      )
-
-  def _open(self) -> None:
+  def _open(self, *, download: bool = True) -> None:
     subset, split, data_dir, sample, draw = self._opening
-    opened = open_or_prepare(
-      subset, data_dir=data_dir, sample=sample, draw=draw
-    )
-    self._view = opened.split(split, keep=True)
+    find = open_or_prepare if download else open_subset
+    opened = find(subset, data_dir=data_dir, sample=sample, draw=draw)
+    if opened is None:
+      folder = dataset_dir(subset, data_dir=data_dir, sample=sample)
+      raise PreparationError(
+        f'{subset.title} is neither prepared in {folder} nor in the cache. Use'
+        ' download=True to fetch its files.'
+      )
+    self._view = opened.split(split)
 
   def __getstate__(self) -> dict[str, Any]:
     # Pickle would copy the mapped arrays, so they are mapped again instead.
@@ -179,7 +172,7 @@ class CMNIST(torch.utils.data.Dataset):
       image = self.transform(Image.fromarray(image[0].numpy()))
     if self.target_transform is not None:
       label = self.target_transform(label)
-    return _Sample((image, label))
+    return image, label
 
   def __getitems__(self, indices: Sequence[int]) -> Sequence[tuple[Any, Any]]:
     if self.transform or self.target_transform:
@@ -200,7 +193,7 @@ class CMNIST(torch.utils.data.Dataset):
 
 
 class _Sample(tuple[Any, Any]):
-  """A sample. By its type, `default_collate` finds our `_collate`."""
+  """A sample of a batch, by which `default_collate` finds our `_collate`."""
 
   __slots__ = ()
 

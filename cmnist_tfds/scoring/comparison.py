@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cmnist_tfds.dataset_files import SAMPLE
+from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.scoring import evaluation, intervals
 from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import title_of

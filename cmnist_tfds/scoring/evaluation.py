@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from cmnist_tfds import subsets
-from cmnist_tfds.dataset_files import SAMPLE
+from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.load import open_subset
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.scoring import duplicates, intervals

@@ -244,7 +244,6 @@ class Neighbors:
     """
     groups = self._groups(train, ordered)
     num_test = len(self._rows(test, 'test'))
-    shape = (len(ordered), num_test, self._count)
     digests = [
       self._split(test[0], 'test').digest,
       self._split(train[0], 'train').digest,
@@ -258,25 +257,14 @@ class Neighbors:
     def search() -> np.ndarray:
       return self._search(test, train, groups)
 
-    def make() -> store.Made:
-      return store.Made(
-        {'neighbors': search()},
-        note={},
-        description=f'{self._count} nearest of {train[0].key} to the test images'
-        f' of {test[0].key}',
-      )
-
-    def check(kept: store.Kept) -> str | None:
-      found = kept.arrays.get('neighbors')
-      if found is None or found.dtype != np.int64 or found.shape != shape:
-        return f'expected neighbours int64 {shape}'
-      return None
-
-    kept = store.keep(
+    kept = store.get_or_create(
       'neighbors',
       f'{test[0].key}-{train[0].key}-{_hash(key)}',
-      make,
-      check,
+      lambda: {'neighbors': search()},
+      {
+        'what': f'{self._count} nearest of {train[0].key} to the test images of'
+        f' {test[0].key}'
+      },
     )
     if not search.cache_info().misses:
       self._progress(num_test * sum(map(len, groups)))

@@ -41,7 +41,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.dataset_files import DATASET, SAMPLE
+from cmnist_tfds.cache.prepared import DATASET, SAMPLE
 from cmnist_tfds.load.draws import check_draw
 from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.subsets import Subset

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from cmnist_tfds import subsets
-from cmnist_tfds.dataset_files import DATASET, SAMPLE
+from cmnist_tfds.cache.prepared import DATASET, SAMPLE
 from cmnist_tfds.load.draws import count_draws
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.scoring import evaluation, predictions, protocols, report

@@ -12,7 +12,6 @@ from cmnist_tfds.datasets import (
   download_manager,
   tfds_internals,
 )
-from cmnist_tfds.system.errors import PreparationError
 
 
 class Builder(dataset_builder.CmnistBuilder, skip_registration=True):  # type: ignore[call-arg]
@@ -36,12 +35,7 @@ class Builder(dataset_builder.CmnistBuilder, skip_registration=True):  # type: i
       PreparationError: If the subset has extensions, of which there are none.
     """
     del dl_manager
-    if extensions := ', '.join(self.subset.declarations):
-      raise PreparationError(
-        f'The sample has no files of {extensions}. Build'
-        f' cmnist/{self.subset.name} instead.'
-      )
-    return sample.locations()
+    return sample.locations(self.subset)
 
 
 tfds_internals.register(Builder)

@@ -51,7 +51,7 @@ class _SharedSplit:
     name: 'train' or 'test'.
     sources: Pickled `share(...)`. A worker opens a split once, which it
       recognises by equal bytes, because sources compare by identity.
-    order: Where the order of the examples is.
+    order: The folder of the order of the examples in the cache.
     num_examples: Number of examples.
     num_bytes: `SplitRecords.num_bytes`.
     write: Function of `shard_writer` that writes the shards.
@@ -59,7 +59,7 @@ class _SharedSplit:
 
   name: str
   sources: bytes
-  order: store.Place
+  order: pathlib.Path
   num_examples: int
   num_bytes: int
   write: Callable[..., None]
@@ -156,12 +156,8 @@ def _share(
 ) -> _SharedSplit | None:
   """Returns what workers need; None if they would not find it."""
   sources = share(records.sources)
-  order = shuffle_order.keep_order(split, len(records)).place
+  order = shuffle_order.longer_order(split, len(records)).folder
   if sources is None or order is None:
-    return None
-  # Entries may be in a temporary folder, which is that of one machine.
-  places = [order, *(source.place for source in sources)]
-  if any(place.cache_dir != store.cache_dir().absolute() for place in places):
     return None
   return _SharedSplit(
     split, pickle.dumps(sources), order, len(records), records.num_bytes, write

@@ -59,7 +59,7 @@ class SplitRecords:
       ]
     )
     self._heads = _tabulate_heads(self._length, self._tails.different_lengths)
-    self._pngs = [source.kept.arrays['pngs'] for source in sources]
+    self._pngs = [source.arrays['pngs'] for source in sources]
     self._source_ends = np.cumsum([len(source) for source in sources])
     self._order = order
 
@@ -136,7 +136,7 @@ class SplitRecords:
 
 def _starts(source: SplitSource) -> np.ndarray:
   """Returns the start of the PNG of each row: int64 (m,)."""
-  lengths = source.kept.arrays['lengths']
+  lengths = source.arrays['lengths']
   starts = np.cumsum(lengths, dtype=np.int64) - lengths
   return starts if source.rows is None else starts[source.rows]
 

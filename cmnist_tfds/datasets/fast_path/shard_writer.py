@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from cmnist_tfds.datasets.fast_path import records as records_lib
-from cmnist_tfds.formats import shard_reader
 from cmnist_tfds.system.disk_errors import disk_errors
-from cmnist_tfds.system.errors import PreparationError
 from cmnist_tfds.system.prefetch import prefetch
 
 # How many records are joined and written together: few enough for their bytes
@@ -127,16 +124,19 @@ def hold_array_records(
   Raises:
     OSError: If a file is missing or cannot be read.
   """
+  from array_record.python import array_record_module
+
   for path, start, stop in _shards(paths, ends):
+    os.stat(path)
     try:
-      shard = shard_reader.open_shard(
-        pathlib.Path(path), 'array_record', stop - start
-      )
+      shard = array_record_module.ArrayRecordReader(os.fspath(path))
+      if shard.num_records() != stop - start:
+        return False
       for first, last in _runs(start, stop):
-        found = shard.records(np.arange(first, last) - start)
+        found = shard.read(list(range(first - start, last - start)))
         if found != list(records.examples(first, last)):
           return False
-    except PreparationError:
+    except RuntimeError:
       return False
   return True
 

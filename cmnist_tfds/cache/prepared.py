@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Datasets that TFDS has prepared: finds them, and reads them into the cache.
+
+A prepared dataset is read from the cache. Its shards are parsed only if they
+have other examples than the origin files in the cache, or if there are no
+origin files; they then enter the cache once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import os
+import pathlib
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import google_crc32c
+import numpy as np
+
+from cmnist_tfds import schema, subsets
+from cmnist_tfds.cache import store
+from cmnist_tfds.cache.split_sources import SplitSource
+from cmnist_tfds.formats import png, tfrecord
+from cmnist_tfds.origin import Proof
+from cmnist_tfds.sources import SPLITS
+from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system import paths
+from cmnist_tfds.system.errors import PreparationError
+
+DATASET = 'cmnist'
+SAMPLE = 'cmnist_sample'
+
+# How many records are parsed together.
+_CHUNK = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+  """A prepared dataset on disk.
+
+  Attributes:
+    subset: The subset.
+    folder: The folder of the dataset: <data_dir>/<dataset>/<config>/<version>.
+    file_format: Format of the shards, such as 'tfrecord'.
+    shard_lengths: For each split, the number of examples in each shard. A split
+      without examples, which TFDS does not record, has no shards.
+    metadata: The metadata that the builder wrote: classes, counts, proofs,
+      digests. It is empty if another package built the dataset.
+  """
+
+  subset: Subset
+  folder: pathlib.Path
+  file_format: str
+  shard_lengths: Mapping[str, Sequence[int]]
+  metadata: Mapping[str, Any]
+
+  @property
+  def dataset(self) -> str:
+    """The name of the dataset, 'cmnist' or 'cmnist_sample'."""
+    return self.folder.parents[1].name
+
+  @property
+  def digests(self) -> Mapping[str, str]:
+    """For each split, a hash of everything that determines its examples.
+
+    It is empty if the metadata lacks them.
+    """
+    return dict(self.metadata.get('digests', {}))
+
+  def shards(self, split: str) -> dict[pathlib.Path, int]:
+    """Returns the shards of a split, each with its number of examples.
+
+    Raises:
+      PreparationError: If one is missing.
+    """
+    lengths = self.shard_lengths[split]
+    name = f'{self.dataset}-{split}.{self.file_format}'
+    found = {
+      self.folder / f'{name}-{number:05d}-of-{len(lengths):05d}': length
+      for number, length in enumerate(lengths)
+    }
+    for path in found:
+      if not path.exists():
+        raise PreparationError(f'{path} is missing. {_remedy(self.folder)}')
+    return found
+
+  def open(self, split: str) -> SplitSource:
+    """Returns the examples of a split, which enter the cache first.
+
+    Args:
+      split: 'train' or 'test'.
+
+    Returns:
+      The examples, in the order of the shards, as one source of which the raw
+      labels are the labels in the subset.
+
+    Raises:
+      PreparationError: If a shard is missing or damaged.
+    """
+    # The name of the entry changes when a shard does.
+    facts = [os.fsencode(self.folder.resolve())]
+    for path in self.shards(split):
+      status = path.stat()
+      facts.append(b'%d %d' % (status.st_size, status.st_mtime_ns))
+    title = f'{self.dataset}-{self.subset.name}-{split}'
+    key = f'{title}-{hashlib.sha256(b" ".join(facts)).hexdigest()[:16]}'
+    note = {'what': f'{title} in {self.folder}, pixels'}
+    make = functools.partial(self._arrays, split)
+    classes = tuple(
+      dataclasses.replace(c, raw_label=c.label) for c in self.subset.classes
+    )
+    entry = store.get_or_create('arrays', key, make, note)
+    return SplitSource(classes, entry, None, key)
+
+  def _arrays(self, split: str) -> dict[str, store.Chunks]:
+    labels = [np.empty(0, np.int64)]
+
+    def images() -> Iterator[np.ndarray]:
+      yield np.empty((0, *schema.IMAGE.shape[:2]), np.uint8)
+      for path, length in self.shards(split).items():
+        count = 0
+        with _parsing(path):
+          records = _reader(self.file_format)(path)
+          while chunk := list(itertools.islice(records, _CHUNK)):
+            pixels, parsed = _parse(chunk, self.subset, count)
+            labels.append(parsed)
+            yield pixels
+            count += len(chunk)
+          if count != length:
+            raise ValueError(f'it has {count:,} records, not {length:,}')
+
+    return {'images': images(), 'labels': labels}
+
+
+def dataset_dir(
+  subset: Subset,
+  *,
+  data_dir: paths.PathLike | None = None,
+  sample: bool = False,
+) -> pathlib.Path:
+  """Returns the folder of a prepared subset, without importing TFDS.
+
+  Args:
+    subset: The subset.
+    data_dir: Where prepared datasets are; TFDS's default if None.
+    sample: Whether the subset is one of `cmnist_sample` instead of `cmnist`.
+
+  Returns:
+    `<data_dir>/<dataset>/<config>/<version>`, the layout of TFDS.
+
+  Raises:
+    PreparationError: If `data_dir` is not a local folder.
+  """
+  dataset = SAMPLE if sample else DATASET
+  root = paths.data_root(data_dir)
+  return root / dataset / subset.name / subsets.VERSION
+
+
+def find_prepared(
+  subset: Subset,
+  *,
+  data_dir: paths.PathLike | None = None,
+  sample: bool = False,
+) -> Prepared | None:
+  """Finds a prepared subset; arguments and errors are those of two functions.
+
+  Args:
+    subset: The subset.
+    data_dir: See `dataset_dir`.
+    sample: See `dataset_dir`.
+
+  Returns:
+    See `read_prepared`.
+  """
+  folder = dataset_dir(subset, data_dir=data_dir, sample=sample)
+  return read_prepared(subset, folder)
+
+
+def read_prepared(subset: Subset, folder: pathlib.Path) -> Prepared | None:
+  """Reads what describes a prepared subset. The shards are not looked at.
+
+  Args:
+    subset: The subset.
+    folder: The folder of the dataset.
+
+  Returns:
+    The dataset; None if it is not prepared, or an extension in it has been
+    declared differently since.
+
+  Raises:
+    PreparationError: If a file is damaged, or describes another subset.
+  """
+  path = folder / 'dataset_info.json'
+  if not path.exists():  # TFDS writes it last.
+    return None
+  with _parsing(path):
+    info = json.loads(path.read_bytes())
+    file_format = str(info['fileFormat'])
+    lengths: dict[str, list[int]] = {split: [] for split in SPLITS}
+    for split in info['splits']:
+      # Protocol buffers write numbers as text, and leave out empty lists.
+      lengths[split['name']] = [*map(int, split.get('shardLengths', []))]
+    if len(lengths) != len(SPLITS):
+      raise ValueError(f'its splits are {", ".join(lengths)}')
+  path = folder / 'metadata.json'
+  metadata: dict[str, Any] = {}
+  with _parsing(path):
+    if path.exists():
+      metadata = json.loads(path.read_bytes())
+      _check_metadata(metadata, subset)
+    is_current = subset.is_described_by(metadata)
+  found = Prepared(subset, folder, file_format, lengths, metadata)
+  return found if is_current else None
+
+
+def _check_metadata(metadata: Mapping[str, Any], subset: Subset) -> None:
+  classes = [
+    (row['label'], row['name'], row['source'], row['source_label'])
+    for row in metadata['classes']
+  ]
+  expected = [
+    (c.label, c.name, c.source.key, c.raw_label) for c in subset.classes
+  ]
+  sources = {row['key']: dict(row['verified']) for row in metadata['sources']}
+  if classes != expected or [*sources] != [s.key for s in subset.sources]:
+    raise ValueError(f'it does not describe {subset.title}')
+
+
+def warn(found: Prepared) -> None:
+  """Logs, once, reasons not to trust a prepared dataset."""
+  unproved = [
+    path
+    for row in found.metadata.get('sources', [])
+    for path, proof in row['verified'].items()
+    if proof == Proof.NONE.value
+  ]
+  if found.dataset == SAMPLE:
+    return  # The name of the dataset says that it is not CMNIST.
+  if not found.metadata:
+    store.warn_once(
+      f'{found.folder} was not built by this package: it does not say how its'
+      ' origin files were verified.'
+    )
+  if unproved:
+    store.warn_once(
+      f'{found.folder} was built from unverified origin files:'
+      f' {", ".join(unproved)}.'
+    )
+
+
+@contextlib.contextmanager
+def _parsing(path: pathlib.Path) -> Iterator[None]:
+  """Turns the errors of reading a file of a dataset into one clear error."""
+  try:
+    yield
+  except OSError as error:
+    # The store would take it for a fault of the cache folder.
+    raise PreparationError(f'{path}: {error.strerror or error}.') from error
+  except (ValueError, LookupError, TypeError, AttributeError) as error:
+    reason = f'it has no {error}' if isinstance(error, KeyError) else error
+    raise PreparationError(
+      f'{path} is damaged: {reason}. {_remedy(path.parent)}'
+    ) from error
+
+
+def _remedy(folder: pathlib.Path) -> str:
+  command = ['cmnist', 'build', folder.parent.name, '--overwrite']
+  if folder.parents[1].name == SAMPLE:
+    command.append('--sample')
+  command += ['--data_dir', str(folder.parents[2])]
+  return f'Run `{shlex.join(command)}`, which builds the dataset again.'
+
+
+def _tfrecords(path: pathlib.Path) -> Iterator[bytes]:
+  with path.open('rb') as file:
+    for number in itertools.count():
+      header = file.read(tfrecord.HEADER_SIZE)
+      if not header:
+        return
+      length = int.from_bytes(header[:8], 'little')
+      if header != tfrecord.header(length):
+        raise ValueError(f'the length of record {number} fails its checksum')
+      record = file.read(length)
+      crc = np.array([google_crc32c.value(record)], np.uint32)
+      if file.read(tfrecord.FOOTER_SIZE) != tfrecord.footers(crc).tobytes():
+        raise ValueError(f'record {number} fails its checksum')
+      yield record
+
+
+def _array_records(path: pathlib.Path) -> Iterator[bytes]:
+  # Only readers of ArrayRecord need this library.
+  from array_record.python import array_record_module  # type: ignore[import-untyped]
+
+  path.open('rb').close()  # The library does not raise an OSError.
+  try:
+    reader = array_record_module.ArrayRecordReader(os.fspath(path))
+    for number in range(reader.num_records()):
+      yield reader.read([number])[0]
+  except RuntimeError as error:
+    raise ValueError(' '.join(str(error).split())) from error
+
+
+def _reader(file_format: str) -> Callable[[pathlib.Path], Iterator[bytes]]:
+  readers = {'tfrecord': _tfrecords, 'array_record': _array_records}
+  if file_format not in readers:
+    raise ValueError(
+      f'its format is {file_format}, and {" or ".join(readers)} was expected'
+    )
+  return readers[file_format]
+
+
+def _parse(
+  records: Sequence[bytes], subset: Subset, first: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the images and labels of records, the first of which has a number."""
+  # Only this needs TFDS, which takes a third of a second to import.
+  from google.protobuf import message  # type: ignore[import-untyped]
+  from tensorflow_datasets.proto import tf_example_generated_pb2
+
+  pngs, labels = [], []
+  for number, record in enumerate(records, first):
+    try:
+      example = tf_example_generated_pb2.Example.FromString(record)
+      features = example.features.feature
+      pngs.append(features[schema.IMAGE.name].bytes_list.value[0])
+      found = {
+        f.name: features[f.name].int64_list.value[0] for f in schema.INTEGERS
+      }
+      label = found[schema.LABEL.name]
+      expected = schema.integers_of(subset.classes[max(label, 0)])
+    except (message.DecodeError, IndexError) as error:
+      raise ValueError(f'record {number} is no example') from error
+    if found != expected:
+      raise ValueError(f'record {number} has {found}, expected {expected}')
+    labels.append(label)
+  try:
+    return png.decode(pngs), np.array(labels, np.int64)
+  except PreparationError as error:
+    last = first + len(records) - 1
+    raise ValueError(f'records {first} to {last}: {error}') from error
