@@ -22,7 +22,7 @@ from fontTools import merge, subset, ttLib
 
 _FONT = (
   pathlib.Path(__file__).resolve().parent.parent
-  / 'cmnist_tfds/figures/class_names.woff'
+  / 'cmnist_tfds/figures/class_names.ttf'
 )
 
 # Latin-1, dashes, quotes and dots, kana, and the digits of Devanagari, Bengali,
@@ -89,7 +89,7 @@ def main(folders: list[str]) -> None:
     _LICENSE_URL: 'https://openfontlicense.org',
   }.items():
     names.setName(text, number, 3, 1, 0x409)
-  merged.flavor = 'woff'
+  merged.recalcTimestamp = False
   merged.save(_FONT)
   print(f'{_FONT}: {_FONT.stat().st_size:,} bytes')
 

@@ -22,10 +22,9 @@ import pytest
 import running
 
 from cmnist_tfds import cli, subsets
-from cmnist_tfds.catalog import characters, site, snippets
+from cmnist_tfds.catalog import characters, site
 from cmnist_tfds.catalog.gallery import Gallery
 from cmnist_tfds.figures import similarity
-from cmnist_tfds.figures.histogram import Counts
 from cmnist_tfds.sources import SOURCES
 from cmnist_tfds.system.errors import PreparationError
 
@@ -128,7 +127,7 @@ def test_a_page_says_what_the_records_say(folder):
     subset.citation,
     *(s.license for s in subset.sources),
     *(issue for s in subset.sources for issue in s.known_issues),
-    *(s.code.strip() for s in snippets.snippets_of(subset)),
+    '<span class="bar train" style="width: 100.0%">',
     '4-EcFKdK49-r-50',
     # The counts are those of CMNIST even if the pictures are the sample's.
     '6,000 / 1,000',
@@ -163,28 +162,27 @@ def test_a_page_shows_look_alikes_if_all_its_sources_have_pictures(folder):
   assert 'figcaption' not in (folder / 'subsets/X-12.html').read_text('utf-8')
 
 
-def test_pairs_of_many_subsets_are_those_of_each_subset():
+def test_look_alikes_are_those_of_each_subset_alone():
   random = np.random.default_rng(7)
   chosen = [subsets.subset(n) for n in ('3-EElKd', '4-EElFKm', 'X-24', '1-Km')]
-  classes = {
-    (source.key, raw)
-    for subset in chosen
-    for source in subset.sources
+  sources = {source for subset in chosen for source in subset.sources}
+  images = {
+    (source.key, raw): list(random.integers(0, 256, (2, 28, 28), np.uint8))
+    for source in SOURCES
     for raw in source.raw_labels
   }
-  images = {
-    c: list(random.integers(0, 256, (2, 28, 28), np.uint8))
-    for c in sorted(classes)
-  }
-  gallery = Gallery(images, {})
-  found = similarity.find_pairs_of_many(chosen, gallery.images_of, 12)
-  assert list(found) == chosen
+  pairs_of = Gallery(images, {}).look_alikes(s for s in SOURCES if s in sources)
   for subset in chosen:
-    expected = similarity.find_pairs(subset, gallery.images_of(subset), 12)
-    for pair, other in zip(found[subset], expected, strict=True):
-      assert pair.classes == other.classes
-      assert pair.similarity == pytest.approx(other.similarity)
+    own = [images[c.source.key, c.raw_label] for c in subset.classes]
+    expected = similarity.find_pairs(subset, own, 12)
+    for pair, other in zip(pairs_of(subset, 12), expected, strict=True):
+      assert [(c.source, c.name) for c in pair.classes] == [
+        (c.source, c.name) for c in other.classes
+      ]
+      assert pair.similarity == other.similarity
       np.testing.assert_array_equal(pair.images, other.images)
+  assert pairs_of(subsets.subset('2-FKd'), 12)
+  assert pairs_of(subsets.subset('2-FK49'), 12) == []
 
 
 def test_nothing_prepared_gives_a_whole_site_without_pictures(tmp_path, capsys):
@@ -251,10 +249,10 @@ def test_pages_list_the_results_on_their_subset(tmp_path):
 def test_counts_of_prepared_data_fill_in_what_the_records_lack():
   subset = subsets.subset('2-EcF')
   first, last = subset.classes[0], subset.classes[-1]
-  gallery = Gallery({}, {('Ec', 0): Counts(5778, 958)})
-  assert gallery.counts_of(first) == Counts(5778, 958)
-  assert gallery.counts_of(last) == Counts(6000, 1000)
-  assert gallery.counts_of(subset.classes[1]) == Counts(None, None)
+  gallery = Gallery({}, {('Ec', 0): (5778, 958)})
+  assert gallery.counts_of(first) == (5778, 958)
+  assert gallery.counts_of(last) == (6000, 1000)
+  assert gallery.counts_of(subset.classes[1]) == (None, None)
 
 
 def test_another_folder_is_left_alone(tmp_path):
@@ -310,14 +308,22 @@ def _on_the_sample(code: str) -> str:
   return code
 
 
+def _snippets(folder: pathlib.Path, name: str) -> dict[str, str]:
+  """Returns the code that the page of a subset shows, by framework."""
+  text = (folder / f'subsets/{name}.html').read_text('utf-8')
+  load = text.partition('<h2 id="load">')[2].partition('<h2')[0]
+  found = re.findall('<h3>(.*?)</h3>.*?<code>(.*?)</code>', load, re.S)
+  return {framework: html.unescape(code) for framework, code in found}
+
+
 @pytest.mark.parametrize('framework', _AFTERWARDS)
-def test_snippets_run(framework, tmp_path):
+def test_snippets_run(framework, folder, tmp_path):
   """The code on the page runs, here with the sample in place of CMNIST."""
-  shown = {s.framework: s for s in snippets.snippets_of(subsets.subset('X-12'))}
+  shown = _snippets(folder, 'X-12')
   assert shown.keys() == _AFTERWARDS.keys()
-  snippet = shown[framework]
-  code = f'{_on_the_sample(snippet.code)}\n{_AFTERWARDS[framework]}\n'
-  running.run(snippet.language, code, tmp_path)
+  code = f'{_on_the_sample(shown[framework])}\n{_AFTERWARDS[framework]}\n'
+  language = 'sh' if framework == 'Command line' else 'python'
+  running.run(language, code, tmp_path)
 
 
 # In a browser ----------------------------------------------------------------
@@ -588,6 +594,10 @@ def test_the_index_by_keyboard_alone(driver, visit):
   assert focused().text == 'Skip to the content'
   press(Keys.ENTER)
   press(Keys.TAB)
+  # The first link of the content, which is advice.
+  assert focused().text == site.ADVICE[0][0]
+  while focused().tag_name == 'a':
+    press(Keys.TAB)
   assert focused().get_attribute('name') == 'q'
   press('Sneaker')
   press(Keys.TAB)
@@ -649,7 +659,7 @@ def test_the_browser_composes_as_the_package_does(driver, visit):
   assert len(set(found)) == len(published) + 1
 
 
-def test_copy(driver, visit):
+def test_copy(driver, visit, folder):
   visit('subsets/3-EElKm.html')
   # The test pastes the copied code into this field.
   driver.execute_script(
@@ -661,9 +671,7 @@ def test_copy(driver, visit):
   _until(lambda: _find(driver, '#load ~ .code .copy').text == 'Copied')
   _find(driver, 'textarea').send_keys(Keys.CONTROL, 'v')
   pasted = _find(driver, 'textarea').get_attribute('value')
-  assert (
-    pasted == snippets.snippets_of(subsets.subset('3-EElKm'))[0].code.strip()
-  )
+  assert pasted == _snippets(folder, '3-EElKm')['TensorFlow Datasets']
 
 
 @contextlib.contextmanager

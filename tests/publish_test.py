@@ -127,7 +127,7 @@ def test_the_card_tells_features_and_sizes(folder):
 
 
 def test_sources_without_a_licence_are_named():
-  lines = hub.licences([subsets.subset('2-FKd')]).splitlines()
+  lines = hub.licenses([subsets.subset('2-FKd')]).splitlines()
   fashion, kannada = (line for line in lines if line.startswith('- '))
   assert 'permission' not in fashion
   assert 'permission' in kannada
@@ -136,8 +136,8 @@ def test_sources_without_a_licence_are_named():
 def test_a_source_without_a_page_has_no_link():
   (fashion,) = subsets.subset('1-F').sources
   nowhere = dataclasses.replace(fashion, homepage='not published')
-  assert '- Fashion-MNIST: ' in hub.licences([subsets.combine([nowhere])])
-  assert '- [Fashion-MNIST](http' in hub.licences([subsets.combine([fashion])])
+  assert '- Fashion-MNIST: ' in hub.licenses([subsets.combine([nowhere])])
+  assert '- [Fashion-MNIST](http' in hub.licenses([subsets.combine([fashion])])
 
 
 def test_the_card_describes_each_feature(folder):

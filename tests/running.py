@@ -23,7 +23,7 @@ def _needs(language: str, code: str) -> set[str]:
   if 'as_dataframe' in code:
     named |= {'pandas', 'matplotlib', 'jinja2'}
   if language == 'sh' and '.png' in code:
-    named.add('PIL')
+    named.add('matplotlib')
   return named & _OPTIONAL
 
 

@@ -91,7 +91,7 @@ def test_from_a_folder_of_pictures_to_a_dataset(letters, capsys, monkeypatch):
   found = _arrays('1-Xy', letters / 'data')
   assert found['names'] == ['alpha', 'beta', 'gamma']
   assert np.bincount(found['labels']).tolist() == [12] * 3
-  said = hub.licences([subsets.subset('1-Xy')]).splitlines()[-1]
+  said = hub.licenses([subsets.subset('1-Xy')]).splitlines()[-1]
   assert said.startswith(
     '- letters: None stated. To share its images, you need'
   )

@@ -124,10 +124,10 @@ def test_folders_that_are_not_there_are_named(
 def test_too_little_memory_is_one_line(
   said, sample_dir, tmp_path, capsys, monkeypatch
 ):
-  def fail(*_):
+  def fail(*_, **__):
     raise MemoryError(*[said] if said else [])
 
-  monkeypatch.setattr(pictures, 'draw', fail)
+  monkeypatch.setattr(pictures, 'save', fail)
   status, _, err = _run(capsys, *_writer('show', tmp_path, sample_dir))
   assert status == 1
   (line,) = _lines(err)

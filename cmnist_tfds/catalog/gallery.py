@@ -8,13 +8,14 @@ of a class hold for every other subset too, prepared or not.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from cmnist_tfds import subsets
 from cmnist_tfds.figures import similarity
-from cmnist_tfds.figures.histogram import Counts
+from cmnist_tfds.figures.similarity import Pair
 from cmnist_tfds.load.numpy_arrays import first_of_each_class
 from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.sources import SOURCES, Source
@@ -22,6 +23,8 @@ from cmnist_tfds.subsets import Subset, SubsetClass
 
 # A class of a source: the key of the source and the raw label.
 _ClassKey = tuple[str, int]
+# Numbers of training and test examples; None where they are not known.
+_Counts = tuple[int | None, int | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,15 +37,15 @@ class Gallery:
   """
 
   images: dict[_ClassKey, list[np.ndarray]]
-  counts: dict[_ClassKey, Counts]
+  counts: dict[_ClassKey, _Counts]
 
-  def counts_of(self, of_subset: SubsetClass) -> Counts:
+  def counts_of(self, of_subset: SubsetClass) -> _Counts:
     """Returns the numbers of examples of a class of a subset.
 
     Args:
       of_subset: The class, of a subset with all training examples.
     """
-    recorded = Counts(of_subset.train, of_subset.test)
+    recorded = of_subset.train, of_subset.test
     if None not in recorded:
       return recorded
     return self.counts.get(_key(of_subset), recorded)
@@ -55,9 +58,31 @@ class Gallery:
     """Returns whether every class of a source has images."""
     return all(self.images.get((source.key, raw)) for raw in source.raw_labels)
 
-  def images_of(self, subset: Subset) -> list[list[np.ndarray]]:
-    """Returns for each label of a subset the images of its class."""
-    return [self.images[_key(c)] for c in subset.classes]
+  def look_alikes(
+    self, sources: Iterable[Source]
+  ) -> Callable[[Subset, int], list[Pair]]:
+    """Compares the classes of sources, each two once.
+
+    Returns:
+      A function of a subset and a number, which returns so many pairs of
+      classes that look most alike; none if a source of it has no pictures.
+    """
+    pictured = [s for s in sources if self.has_pictures_of(s)]
+    classes = subsets.combine(pictured).classes if pictured else ()
+    images = [self.images[_key(c)] for c in classes]
+    compared = similarity.compare(classes, images)
+
+    def pairs_of(subset: Subset, count: int) -> list[Pair]:
+      if not {*subset.sources} <= {*pictured}:
+        return []
+      keys = {_key(c) for c in subset.classes}
+      chosen = (p for p in compared if {_key(p[0]), _key(p[1])} <= keys)
+      return [
+        similarity.to_pair(found, images)
+        for found in itertools.islice(chosen, count)
+      ]
+
+    return pairs_of
 
 
 def _key(of_subset: SubsetClass) -> _ClassKey:
@@ -96,7 +121,7 @@ def collect(
       if of_subset.source in missing:
         gallery.images[_key(of_subset)] = of_class
         if not sample:
-          gallery.counts[_key(of_subset)] = Counts(*count)
+          gallery.counts[_key(of_subset)] = count
   return gallery
 
 

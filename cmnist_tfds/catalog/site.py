@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import pathlib
 import shutil
@@ -12,12 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cache import store
-from cmnist_tfds.cache.prepared import DATASET, SAMPLE, dataset_dir
-from cmnist_tfds.catalog import characters, snippets
+from cmnist_tfds.catalog import characters
 from cmnist_tfds.catalog.gallery import Gallery, collect
-from cmnist_tfds.figures import histogram, montage, similarity, svg
-from cmnist_tfds.figures.drawing import Theme
+from cmnist_tfds.figures import montage, similarity
 from cmnist_tfds.formats import png
 from cmnist_tfds.scoring.results import ResultRow, to_table
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
   import jinja2
 
 _HERE = pathlib.Path(__file__).parent
+# The files that are copied as they are.
+_STATIC = (*sorted((_HERE / 'static').iterdir()), CLASS_NAMES_FONT)
 
 # A few subsets that cover all kinds of sources, and why one would take them; the
 # documentation says more about each.
@@ -49,16 +49,6 @@ PAIRS = 12
 
 # Images are shown at twice their size.
 _SCALE = 2
-
-# The colours of the page, which follow the light or dark mode of the browser.
-_THEME = Theme(
-  paper='',
-  ink='var(--ink)',
-  faint='var(--faint)',
-  rule='var(--rule)',
-  train='var(--train)',
-  test='var(--test)',
-)
 
 
 def write_site(
@@ -90,44 +80,31 @@ def write_site(
   """
   templates = _templates()
   shown = tuple(dict.fromkeys((*subsets.published(), *further)))
-  datasets = dataset_dir(subsets.subset(subsets.DEFAULT), data_dir=data_dir)
+  listed = sources_of(further)
   with atomic.write_folder(
-    folder,
-    'cmnist catalog',
-    _names(shown),
-    apart_from=(
-      *(datasets.parents[2] / name for name in (DATASET, SAMPLE)),
-      store.cache_dir(),
-    ),
+    folder, 'cmnist catalog', _names(shown)
   ) as unfinished:
     gallery = collect(data_dir, sample=sample, further=further)
-    (unfinished / 'static').mkdir()
-    for asset in _static_files():
+    for name in ('static', 'pictures', 'subsets', 'sources'):
+      (unfinished / name).mkdir()
+    for asset in _STATIC:
       # Not the mode: an installed package may be read-only.
       shutil.copyfile(asset, unfinished / 'static' / asset.name)
-    _write_pictures(unfinished / 'pictures', gallery, sources_of(further))
-    common = {
-      'sample': sample,
-      'gallery': gallery,
-      'subsets': shown,
-      'sources': sources_of(further),
-      'citation': subsets.CITATION,
-      'homepage': subsets.HOMEPAGE,
-    }
-    pages = _pages(gallery, shown, results)
+    _write_pictures(unfinished / 'pictures', gallery, listed)
     for path, template, facts in streams.progress_bar(
-      pages,
+      _pages(gallery, shown, results),
       desc='Writing',
       unit=' pages',
       leave=False,
     ):
-      file = unfinished / path
-      file.parent.mkdir(exist_ok=True)
-      root = '../' * path.count('/')
       text = templates.get_template(template).render(
-        **{**common, **facts, 'root': root}
+        sample=sample,
+        gallery=gallery,
+        subsets=shown,
+        root='../' * path.count('/'),
+        **{'sources': listed, **facts},
       )
-      file.write_text(text, encoding='utf-8')
+      (unfinished / path).write_text(text, encoding='utf-8')
   return gallery
 
 
@@ -137,16 +114,10 @@ def sources_of(further: Sequence[Subset]) -> tuple[Source, ...]:
   return tuple(dict.fromkeys((*SOURCES, *others)))
 
 
-def _static_files() -> Iterator[pathlib.Path]:
-  """Yields the files that are copied as they are."""
-  yield from (_HERE / 'static').iterdir()
-  yield CLASS_NAMES_FONT
-
-
 def _names(shown: Sequence[Subset]) -> Iterator[str]:
   """Yields the paths of all files of a catalogue."""
   yield from ('index.html', 'compose.html', 'pictures/pictures.css')
-  for path in _static_files():
+  for path in _STATIC:
     yield f'static/{path.name}'
   for subset in shown:
     yield f'subsets/{subset.name}.html'
@@ -178,6 +149,8 @@ def _templates() -> jinja2.Environment:
     'splits': SPLITS,
     'scale': IMAGE_SIZE * _SCALE,
     'compared': similarity.EXAMPLES,
+    'citation': subsets.CITATION,
+    'homepage': subsets.HOMEPAGE,
     'zip': zip,
   }
   return environment
@@ -185,7 +158,8 @@ def _templates() -> jinja2.Environment:
 
 def _data_url(image: np.ndarray) -> str:
   """Returns an image, uint8 (28, 28), as a `data:` URL."""
-  return svg.data_url(png.encode(image[None])[0])
+  encoded = base64.b64encode(png.encode(image[None])[0])
+  return f'data:image/png;base64,{encoded.decode()}'
 
 
 def _pages(
@@ -199,20 +173,14 @@ def _pages(
     'compose.html',
     {'sources': SOURCES, 'facts': _sources_as_json()},
   )
-  pairs = similarity.find_pairs_of_many(
-    [s for s in shown if _has_pictures(s, gallery)],
-    gallery.images_of,
-    PAIRS,
-  )
+  pairs_of = gallery.look_alikes(sources_of(shown))
   for subset in shown:
     yield (
       f'subsets/{subset.name}.html',
       'subset.html',
       {
         'subset': subset,
-        'histogram': _histogram(subset, gallery),
-        'snippets': snippets.snippets_of(subset),
-        'pairs': pairs.get(subset, []),
+        'pairs': pairs_of(subset, PAIRS),
         'reductions': [
           subsets.reduce(subset.full, size) for size in subsets.REDUCED_SIZES
         ],
@@ -225,8 +193,8 @@ def _pages(
       'source.html',
       {
         'source': source,
-        'single': subsets.combine([source]),
-        'results': _results_of(subsets.combine([source]), results),
+        'single': (single := subsets.combine([source])),
+        'results': _results_of(single, results),
         'members': [s for s in shown if source in s.sources],
       },
     )
@@ -238,16 +206,6 @@ def _results_of(
   """Returns the table of results on a subset and its reduced forms."""
   rows = [row for row in results if row.subset.full == subset]
   return to_table(rows) if rows else []
-
-
-def _has_pictures(subset: Subset, gallery: Gallery) -> bool:
-  return all(map(gallery.has_pictures_of, subset.sources))
-
-
-def _histogram(subset: Subset, gallery: Gallery) -> str:
-  counts = [gallery.counts_of(c) for c in subset.classes]
-  drawing = histogram.draw_histogram(subset, counts, subset.title)
-  return svg.to_svg(drawing, _THEME)
 
 
 def _sources_as_json() -> str:
@@ -265,7 +223,6 @@ def _write_pictures(
   """Writes a sheet of pictures for each source, and the CSS that shows them."""
   from PIL import Image
 
-  folder.mkdir()
   rules = []
   for source in of:
     if not gallery.has_pictures_of(source):

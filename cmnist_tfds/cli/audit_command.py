@@ -68,7 +68,7 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
-  from cmnist_tfds.figures import pair_grid, pictures
+  from cmnist_tfds.figures import montage, pictures
 
   if args.picture:
     pictures.check_picture(args.picture)
@@ -84,9 +84,7 @@ def run(args: argparse.Namespace) -> int:
     atomic.write_file(args.pairs, _tsv(found).encode())
   if args.picture:
     title = f'{"cmnist_sample" if args.sample else "cmnist"}/{subset.name}'
-    pictures.save(
-      pair_grid.draw_duplicates(found, title), args.picture, dark=False
-    )
+    pictures.save(args.picture, lambda: montage.draw_duplicates(found, title))
   _print(found, args.threshold, limit)
   return 0
 

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
   )
   if args.confusion:
     pictures.save(
-      confusion_matrix.draw_confusion(scored), args.confusion, dark=False
+      args.confusion, lambda: confusion_matrix.draw_confusion(scored)
     )
   terminal.print_report(scored, report.evaluation_sections(scored), args.format)
   return 0

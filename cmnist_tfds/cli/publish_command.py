@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
   published = [arguments.prepared_subset(subset, args) for subset in selected]
   # The images of the sample are nobody else's.
   if not args.sample:
-    print(hub.licences(selected), flush=True)
+    print(hub.licenses(selected), flush=True)
   hub.publish(published, args.output)
   noun = 'subset' if len(selected) == 1 else 'subsets'
   print(f'{args.output}: {len(selected)} {noun}')

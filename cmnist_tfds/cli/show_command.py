@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments
-from cmnist_tfds.figures import pictures
 
 if TYPE_CHECKING:
+  from matplotlib.figure import Figure
+
   from cmnist_tfds.cli.arguments import Subparsers
+  from cmnist_tfds.load.open_subset import Opened
 
 
 def register(subparsers: Subparsers) -> None:
@@ -61,12 +63,31 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
+  from cmnist_tfds.figures import pictures
+
   pictures.check_picture(args.output)
   opened = arguments.opened_subset(subsets.subset(args.name), args)
-  drawing = pictures.draw(opened, args.kind, args.examples)
-  pictures.save(drawing, args.output, dark=args.dark)
+  pictures.save(
+    args.output, lambda: _draw(opened, args.kind, args.examples), dark=args.dark
+  )
   print(
     f'{opened.dataset}/{opened.subset.name}: {opened.subset.num_classes} classes'
     f' drawn to {args.output}'
   )
   return 0
+
+
+def _draw(opened: Opened, kind: str, examples: int | None) -> Figure:
+  from cmnist_tfds.figures import histogram, montage, similarity
+  from cmnist_tfds.load.numpy_arrays import first_of_each_class
+
+  subset = opened.subset
+  title = f'{opened.dataset}/{subset.name}'
+  if kind == 'histogram':
+    return histogram.draw_histogram(subset, opened.class_counts, title)
+  if kind == 'confusable':
+    images = first_of_each_class(opened, examples or similarity.EXAMPLES)
+    pairs = similarity.find_pairs(subset, images, montage.PAIRS)
+    return montage.draw_pairs(subset, pairs, title)
+  images = first_of_each_class(opened, examples or montage.EXAMPLES)
+  return montage.draw_montage(subset, images, title)

@@ -2,13 +2,12 @@
 """Subsets as Croissant, the JSON-LD that dataset search engines and tools read.
 
 The description of a subset lists its classes and its origin files with their
-hashes. The export of a prepared subset also has its examples. Tools for
-Croissant cannot read TFRecord files, so the export has Parquet files.
+hashes. The export of a subset also has its examples. Tools for Croissant cannot
+read TFRecord files, so the export has Parquet files.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import hashlib
 import json
@@ -19,14 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.cache import store
 from cmnist_tfds.cache.prepared import DATASET, SAMPLE
 from cmnist_tfds.export.batches import in_batches
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.open_subset import Opened
-from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
-from cmnist_tfds.schema import Feature
 from cmnist_tfds.sources import SPLITS, OriginFile
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic
@@ -42,22 +38,16 @@ FILES = (FILE, *(f'{split}.parquet' for split in SPLITS))
 
 _VERSION = 'http://mlcommons.org/croissant/1.1'
 
-
-@dataclasses.dataclass(frozen=True)
-class _Table:
-  """A Parquet file with the examples of one split.
-
-  Attributes:
-    split: The split.
-    name: Name of the file in the folder of the export.
-    size: Size in bytes.
-    sha256: SHA-256 of the file, in hexadecimal.
-  """
-
-  split: str
-  name: str
-  size: int
-  sha256: str
+# Media types of files, by the endings of their names.
+_MEDIA_TYPES = {
+  'gz': 'application/gzip',
+  'zip': 'application/zip',
+  'npz': 'application/zip',
+  'tar': 'application/x-tar',
+  'csv': 'text/csv',
+  'parquet': 'application/x-parquet',
+}
+_UNKNOWN = 'application/octet-stream'
 
 
 def describe(subset: Subset, *, sample: bool = False) -> str:
@@ -68,20 +58,20 @@ def describe(subset: Subset, *, sample: bool = False) -> str:
     sample: Whether to describe what the synthetic sample has of it.
 
   Returns:
-    JSON-LD that conforms to Croissant 1.1: origin files, licences, citation and
+    JSON-LD that conforms to Croissant 1.1: origin files, licenses, citation and
     the record set `classes`.
 
   Raises:
     PreparationError: If mlcroissant is not installed.
   """
-  return _describe(subset, SAMPLE if sample else DATASET, [])
+  return _describe(subset, SAMPLE if sample else DATASET, None)
 
 
-def export_croissant(prepared: Opened, folder: pathlib.Path) -> int:
-  """Writes the examples of a prepared subset and its description.
+def export_croissant(opened: Opened, folder: pathlib.Path) -> int:
+  """Writes the examples of a subset and its description.
 
   Args:
-    prepared: The subset.
+    opened: The subset.
     folder: The folder to write `croissant.json` and a Parquet file for each
       split to. An earlier export there is replaced; `atomic.write_folder` says
       which other files it may hold.
@@ -95,20 +85,15 @@ def export_croissant(prepared: Opened, folder: pathlib.Path) -> int:
   """
   # Without the library, fail before the examples are written.
   import_mlcroissant()
-  with atomic.write_folder(
-    folder,
-    'cmnist croissant',
-    FILES,
-    apart_from=(prepared.folder.parents[1], store.cache_dir()),
-  ) as unfinished:
-    return write_croissant(prepared, unfinished)
+  with atomic.write_folder(folder, 'cmnist croissant', FILES) as unfinished:
+    return write_croissant(opened, unfinished)
 
 
-def write_croissant(prepared: Opened, folder: pathlib.Path) -> int:
+def write_croissant(opened: Opened, folder: pathlib.Path) -> int:
   """Writes the files of `export_croissant` to an empty folder.
 
   Args:
-    prepared: The subset.
+    opened: The subset.
     folder: The folder.
 
   Returns:
@@ -119,11 +104,11 @@ def write_croissant(prepared: Opened, folder: pathlib.Path) -> int:
       library is not installed.
     OSError: If a file cannot be written.
   """
-  views = {split: prepared.split(split) for split in SPLITS}
-  tables = [_write_table(folder, split, view) for split, view in views.items()]
-  text = _describe(prepared.subset, prepared.dataset, tables)
+  for split in SPLITS:
+    _write_table(opened, split, folder / f'{split}.parquet')
+  text = _describe(opened.subset, opened.dataset, folder)
   (folder / FILE).write_text(text, encoding='utf-8')
-  return sum(map(len, views.values()))
+  return sum(len(opened.split(split)) for split in SPLITS)
 
 
 def import_mlcroissant() -> Any:
@@ -140,47 +125,39 @@ def import_mlcroissant() -> Any:
   return mlcroissant
 
 
-def _write_table(folder: pathlib.Path, split: str, view: SplitView) -> _Table:
+def _write_table(opened: Opened, split: str, path: pathlib.Path) -> None:
   import pyarrow as pa
   from pyarrow import parquet
 
-  # Dataset hubs recognise images by this struct. `path` stays empty because the
+  # Dataset hubs recognize images by this struct. `path` stays empty because the
   # images are stored in the table itself.
+  types = {f.name: pa.from_numpy_dtype(f.dtype) for f in schema.FEATURES}
   image_type = pa.struct([('bytes', pa.binary()), ('path', pa.string())])
-  columns = pa.schema(
-    [
-      (
-        feature.name,
-        image_type
-        if feature is schema.IMAGE
-        else pa.from_numpy_dtype(feature.dtype),
-      )
-      for feature in schema.FEATURES
-    ]
-  )
-  path = folder / f'{split}.parquet'  # One of FILES.
-  # The images are compressed already.
-  # pyarrow itself opens no path that is not valid UTF-8.
+  columns = pa.schema(types | {schema.IMAGE.name: image_type})
+  # The images are compressed already. pyarrow itself opens no path that is not
+  # valid UTF-8.
   with (
     path.open('wb') as file,
     parquet.ParquetWriter(file, columns, compression='none') as writer,
   ):
-    for batch in in_batches(view):
+    for batch in in_batches(opened.split(split)):
       pngs = png.encode(batch[schema.IMAGE.name])
       images = [{'bytes': data, 'path': None} for data in pngs]
       writer.write_table(
         pa.table({**batch, schema.IMAGE.name: images}, columns)
       )
-  sha256 = hashlib.sha256(np.memmap(path, np.uint8, mode='r').data).hexdigest()
-  return _Table(split, path.name, path.stat().st_size, sha256)
 
 
-def _describe(subset: Subset, dataset: str, tables: list[_Table]) -> str:
+def _describe(subset: Subset, dataset: str, folder: pathlib.Path | None) -> str:
+  """Returns the description, with the examples if they are in a folder."""
   mlc = import_mlcroissant()
   is_sample = dataset == SAMPLE
   if is_sample:
     subset = sample_of(subset)
   notice = f'{NOTICE} ' if is_sample else ''
+  splits = SPLITS if folder else ()
+  # The files of the sample travel with the package.
+  files = [] if is_sample else _origin_files(subset)
   described = mlc.Metadata(
     ctx=mlc.Context(conforms_to=_VERSION),
     name=f'{dataset}/{subset.name}',
@@ -196,24 +173,18 @@ def _describe(subset: Subset, dataset: str, tables: list[_Table]) -> str:
       f'{s.title}: {issue}' for s in subset.sources for issue in s.known_issues
     ],
     distribution=[
-      # The files of the sample travel with the package.
-      *(
-        _describe_origin_file(mlc, file)
-        for file in ([] if is_sample else _origin_files(subset))
-      ),
-      *(_describe_table(mlc, table) for table in tables),
+      *(_describe_origin_file(mlc, file) for file in files),
+      *(_describe_table(mlc, folder / f'{split}.parquet') for split in splits),
     ],
     record_sets=[
       _describe_classes(mlc, subset),
-      *(_describe_examples(mlc, table) for table in tables),
+      *(_describe_examples(mlc, split) for split in splits),
     ],
   )
-  return (
-    json.dumps(
-      described.to_json(), indent=2, ensure_ascii=False, default=_to_text
-    )
-    + '\n'
+  text = json.dumps(
+    described.to_json(), indent=2, ensure_ascii=False, default=_to_text
   )
+  return f'{text}\n'
 
 
 def _to_text(value: Any) -> str:
@@ -222,18 +193,6 @@ def _to_text(value: Any) -> str:
   if isinstance(value, datetime.datetime):
     return value.date().isoformat()
   return str(value)
-
-
-# Media types of origin files, by the endings of their names.
-_FORMATS = {
-  'gz': 'application/gzip',
-  'zip': 'application/zip',
-  'npz': 'application/zip',
-  'tar': 'application/x-tar',
-  'csv': 'text/csv',
-  'parquet': 'application/x-parquet',
-}
-_UNKNOWN = 'application/octet-stream'
 
 
 def _origin_files(subset: Subset) -> Iterator[OriginFile]:
@@ -256,20 +215,20 @@ def _describe_origin_file(mlc: Any, file: OriginFile) -> mlc.FileObject:
     content_url=file.urls[0],
     content_size=None if file.size is None else f'{file.size} B',
     same_as=list(file.urls[1:]) or None,
-    encoding_formats=[_FORMATS.get(file.name.rpartition('.')[2], _UNKNOWN)],
+    encoding_formats=[_MEDIA_TYPES.get(file.name.rpartition('.')[2], _UNKNOWN)],
     sha256=file.sha256,
     md5=file.md5,
   )
 
 
-def _describe_table(mlc: Any, table: _Table) -> mlc.FileObject:
+def _describe_table(mlc: Any, path: pathlib.Path) -> mlc.FileObject:
   return mlc.FileObject(
-    id=table.name,
-    name=table.name,
-    content_url=table.name,
-    content_size=f'{table.size} B',
-    encoding_formats=['application/x-parquet'],
-    sha256=table.sha256,
+    id=path.name,
+    name=path.name,
+    content_url=path.name,
+    content_size=f'{path.stat().st_size} B',
+    encoding_formats=[_MEDIA_TYPES['parquet']],
+    sha256=hashlib.sha256(np.memmap(path, mode='r').data).hexdigest(),
   )
 
 
@@ -310,42 +269,39 @@ def _class_columns(subset: Subset) -> dict[str, list[Any]]:
     'name': [c.name for c in subset.classes],
   }
   for feature in schema.INTEGERS:
-    if feature is schema.LABEL:
-      continue
-    values = [feature.of_class(c) for c in subset.classes]
-    if feature.names is None:
-      columns[feature.name] = values
-    else:
-      names = feature.names(subset)
-      columns[feature.name] = [names[value] for value in values]
+    if feature is not schema.LABEL:
+      values = [feature.of_class(c) for c in subset.classes]
+      names = feature.names(subset) if feature.names else None
+      columns[feature.name] = [names[v] for v in values] if names else values
   return columns
 
 
-def _describe_examples(mlc: Any, table: _Table) -> mlc.RecordSet:
+def _describe_examples(mlc: Any, split: str) -> mlc.RecordSet:
   """Returns the record set with a record for each example of a split."""
-
-  def field(feature: Feature) -> mlc.Field:
+  fields = []
+  for feature in schema.FEATURES:
     is_image = feature is schema.IMAGE
-    return mlc.Field(
-      id=f'{table.split}/{feature.name}',
-      name=feature.name,
-      description=feature.description,
-      data_types=[
-        mlc.DataType.IMAGE_OBJECT if is_image else mlc.DataType.INTEGER
-      ],
-      source=mlc.Source(
-        file_object=table.name,
-        extract=mlc.Extract(column=feature.name),
-        transforms=[mlc.Transform(json_path='bytes')] if is_image else [],
-      ),
-      references=mlc.Source(field=f'classes/{feature.name}')
-      if feature is schema.LABEL
-      else mlc.Source(),
+    fields.append(
+      mlc.Field(
+        id=f'{split}/{feature.name}',
+        name=feature.name,
+        description=feature.description,
+        data_types=[
+          mlc.DataType.IMAGE_OBJECT if is_image else mlc.DataType.INTEGER
+        ],
+        source=mlc.Source(
+          file_object=f'{split}.parquet',
+          extract=mlc.Extract(column=feature.name),
+          transforms=[mlc.Transform(json_path='bytes')] if is_image else [],
+        ),
+        references=mlc.Source(field=f'classes/{feature.name}')
+        if feature is schema.LABEL
+        else mlc.Source(),
+      )
     )
-
   return mlc.RecordSet(
-    id=table.split,
-    name=table.split,
-    description=f'The examples of the {table.split} split.',
-    fields=[field(feature) for feature in schema.FEATURES],
+    id=split,
+    name=split,
+    description=f'The examples of the {split} split.',
+    fields=fields,
   )

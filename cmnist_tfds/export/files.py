@@ -7,12 +7,11 @@ import csv
 import pathlib
 import re
 import struct
-import zipfile
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
-from cmnist_tfds.cache import store
 from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.export.batches import in_batches
 from cmnist_tfds.formats import png
@@ -57,15 +56,11 @@ def export_files(
     PreparationError: If the folder may not or cannot be written, or the data of
       the subset is damaged.
   """
-  apart_from = [store.cache_dir()]
-  if opened.prepared:
-    apart_from.append(opened.folder.parents[1])
   title = f'{opened.dataset}/{opened.subset.name}'
   with atomic.write_folder(
     folder,
     f'cmnist export of {title} as {file_format}',
     _names(opened, file_format),
-    apart_from,
   ) as unfinished:
     FORMATS[file_format](opened, unfinished)
   return folder
@@ -137,31 +132,14 @@ def _idx_header(*shape: int, dtype: str = '>u1') -> bytes:
 
 
 def _write_npz(opened: Opened, folder: pathlib.Path) -> None:
-  # `np.savez_compressed` would need the whole subset in memory.
-  path = folder / _npz_name(opened)
-  with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
-
-    def write(name: str, array: np.ndarray) -> None:
-      with archive.open(f'{name}.npy', 'w') as file:
-        np.lib.format.write_array(file, array, allow_pickle=False)
-
-    for split in SPLITS:
-      view = opened.split(split)
-      labels = []
-      with archive.open(f'x_{split}.npy', 'w', force_zip64=True) as file:
-        np.lib.format.write_array_header_1_0(
-          file,
-          {
-            'descr': np.dtype(IMAGE.dtype).str,
-            'fortran_order': False,
-            'shape': (len(view), IMAGE_SIZE, IMAGE_SIZE),
-          },
-        )
-        for batch in in_batches(view):
-          file.write(batch[IMAGE.name].tobytes())
-          labels.append(batch[LABEL.name])
-      write(f'y_{split}', np.concatenate(labels))
-    write('class_names', np.array(opened.class_names))
+  arrays: dict[str, Any] = {}
+  for split in SPLITS:
+    examples = opened.split(split).read()
+    arrays[f'x_{split}'] = examples[IMAGE.name]
+    arrays[f'y_{split}'] = examples[LABEL.name]
+  np.savez_compressed(
+    folder / _npz_name(opened), class_names=opened.class_names, **arrays
+  )
 
 
 def _npz_name(opened: Opened) -> str:

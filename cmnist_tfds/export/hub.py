@@ -2,10 +2,10 @@
 """Publishes prepared subsets for readers who do not have this package.
 
     DIR/README.md                        dataset card with metadata for hubs
-    DIR/LICENSE.md                       the licence of each source
+    DIR/LICENSE.md                       the license of each source
     DIR/cmnist/.config/metadata.json     the name of the default config
     DIR/cmnist/<name>/<version>/         the files that TFDS prepared
-    DIR/croissant/<name>/croissant.json  Croissant, with Parquet files beside it
+    DIR/croissant/<name>/croissant.json  Croissant, with Parquet files next to it
 
 TFDS reads DIR/cmnist with `tfds.builder_from_directory`, or by name if DIR is
 the `data_dir` or the path of a community namespace. Dataset hubs read the Parquet
@@ -17,11 +17,11 @@ from __future__ import annotations
 import json
 import pathlib
 import shutil
+import string
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.cache import store
 from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.export import croissant
 from cmnist_tfds.load.open_subset import Opened
@@ -32,7 +32,8 @@ from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic
 
 _CARD = 'README.md'
-_LICENCES = 'LICENSE.md'
+_LICENSES = 'LICENSE.md'
+_TEMPLATE = pathlib.Path(__file__).with_name('card.md')
 
 # What the Hugging Face hub calls datasets of at least so many examples.
 _SIZE_CATEGORIES = (
@@ -43,17 +44,6 @@ _SIZE_CATEGORIES = (
   (1_000, '1K<n<10K'),
   (0, 'n<1K'),
 )
-
-# What the metadata of a card say of the two datasets.
-_OF_CMNIST = {
-  'pretty_name': 'CMNIST',
-  'license': 'other',
-  'license_name': 'that-of-each-source',
-}
-_OF_SAMPLE = {
-  'pretty_name': 'CMNIST, synthetic sample',
-  'license': LICENSE.lower(),
-}
 
 
 def publish(published: Sequence[Opened], folder: pathlib.Path) -> None:
@@ -70,72 +60,51 @@ def publish(published: Sequence[Opened], folder: pathlib.Path) -> None:
   """
   # Without the library, fail before anything is written.
   croissant.import_mlcroissant()
+  copied = {
+    f'{_tfds_path(opened)}/{file.name}': file
+    for opened in published
+    for file in sorted(opened.folder.iterdir())
+    # Desktops leave hidden files.
+    if file.is_file() and not file.name.startswith('.')
+  }
+  default = f'{published[0].dataset}/.config/metadata.json'
+  tables = (
+    f'{_croissant_path(opened)}/{name}'
+    for opened in published
+    for name in croissant.FILES
+  )
   with atomic.write_folder(
-    folder,
-    'cmnist publish',
-    _names(published),
-    apart_from=(
-      *(prepared.folder.parents[1] for prepared in published),
-      store.cache_dir(),
-    ),
+    folder, 'cmnist publish', [_CARD, _LICENSES, default, *copied, *tables]
   ) as unfinished:
-    for prepared in published:
-      copied = unfinished / _tfds_path(prepared)
-      copied.mkdir(parents=True)
-      for file in _prepared_files(prepared):
-        shutil.copyfile(file, copied / file.name)
-      exported = unfinished / _croissant_path(prepared)
+    for path, file in copied.items():
+      (unfinished / path).parent.mkdir(parents=True, exist_ok=True)
+      shutil.copyfile(file, unfinished / path)
+    for opened in published:
+      exported = unfinished / _croissant_path(opened)
       exported.mkdir(parents=True)
-      croissant.write_croissant(prepared, exported)
-    default = unfinished / _default_path(published)
-    default.parent.mkdir()
-    described = map(_described, published)
+      croissant.write_croissant(opened, exported)
+    (unfinished / default).parent.mkdir()
     for path, text in (
       (default, _default(published)),
-      (unfinished / _CARD, dataset_card(published, unfinished)),
-      (unfinished / _LICENCES, licences(described)),
+      (_CARD, dataset_card(published, unfinished)),
+      (_LICENSES, licenses(map(_described, published))),
     ):
-      path.write_text(text, encoding='utf-8')
+      (unfinished / path).write_text(text, encoding='utf-8')
 
 
-def _names(published: Sequence[Opened]) -> Iterator[str]:
-  """Yields the paths of all files of a publication."""
-  yield from (_CARD, _LICENCES, str(_default_path(published)))
-  for prepared in published:
-    for file in _prepared_files(prepared):
-      yield f'{_tfds_path(prepared)}/{file.name}'
-    for name in croissant.FILES:
-      yield f'{_croissant_path(prepared)}/{name}'
+def _croissant_path(opened: Opened) -> str:
+  return f'croissant/{opened.subset.name}'
 
 
-def _prepared_files(prepared: Opened) -> list[pathlib.Path]:
-  """Returns the files that TFDS prepared; those of desktops are hidden."""
-  return [
-    path
-    for path in sorted(prepared.folder.iterdir())
-    if path.is_file() and not path.name.startswith('.')
-  ]
-
-
-def _default_path(published: Sequence[Opened]) -> pathlib.PurePosixPath:
-  return pathlib.PurePosixPath(published[0].dataset, '.config/metadata.json')
+def _tfds_path(opened: Opened) -> str:
+  return f'{opened.dataset}/{opened.subset.name}/{subsets.VERSION}'
 
 
 def _default(published: Sequence[Opened]) -> str:
   """Returns what tells TFDS which config a name without one means."""
-  names = [prepared.subset.name for prepared in published]
+  names = [opened.subset.name for opened in published]
   default = subsets.DEFAULT if subsets.DEFAULT in names else names[0]
   return json.dumps({'default_config_name': default})
-
-
-def _croissant_path(prepared: Opened) -> pathlib.PurePosixPath:
-  return pathlib.PurePosixPath('croissant', prepared.subset.name)
-
-
-def _tfds_path(prepared: Opened) -> pathlib.PurePosixPath:
-  return pathlib.PurePosixPath(
-    prepared.dataset, prepared.subset.name, subsets.VERSION
-  )
 
 
 def dataset_card(published: Sequence[Opened], folder: pathlib.Path) -> str:
@@ -148,16 +117,36 @@ def dataset_card(published: Sequence[Opened], folder: pathlib.Path) -> str:
   Returns:
     Markdown that begins with the metadata that dataset hubs read.
   """
-  metadata = _metadata(published, folder)
-  return '\n'.join(['---', *metadata, '---', '', *_text(published)])
+  is_sample = published[0].dataset == SAMPLE
+  described = list(map(_described, published))
+  sources = _sources_of(described)
+  issues = [
+    f'- {s.title}: {issue}\n' for s in sources for issue in s.known_issues
+  ]
+  return string.Template(_TEMPLATE.read_text('utf-8')).substitute(
+    metadata='\n'.join(_metadata(published, folder)),
+    title='A synthetic sample of CMNIST' if is_sample else 'CMNIST',
+    notice=f'{NOTICE}\n\n' if is_sample else '',
+    homepage=subsets.HOMEPAGE,
+    subsets='\n'.join(f'- {subset.description}' for subset in described),
+    dataset=published[0].dataset,
+    name=described[0].name,
+    version=subsets.VERSION,
+    features='\n'.join(
+      f'- `{f.name}` ({f.dtype}): {f.description}' for f in schema.FEATURES
+    ),
+    licenses=licenses(described),
+    issues=f'## Known issues\n\n{"".join(issues)}\n' if issues else '',
+    citation=subsets.citations(sources),
+  )
 
 
-def licences(selected: Iterable[Subset]) -> str:
-  """Returns Markdown with the licence of each source of some subsets.
+def licenses(selected: Iterable[Subset]) -> str:
+  """Returns Markdown with the license of each source of some subsets.
 
   It names the sources whose images nobody is allowed to share.
   """
-  lines = ['Each source has its own licence, as stated by the source:\n']
+  lines = ['Each source has its own license, as stated by the source:\n']
   for source in _sources_of(selected):
     title = source.title
     if source.has_page:
@@ -173,63 +162,80 @@ def _sources_of(selected: Iterable[Subset]) -> list[Source]:
   return list(dict.fromkeys(s for subset in selected for s in subset.sources))
 
 
+def _described(opened: Opened) -> Subset:
+  """Returns the subset, or what the sample has of it."""
+  is_sample = opened.dataset == SAMPLE
+  return sample_of(opened.subset) if is_sample else opened.subset
+
+
 def _metadata(
   published: Sequence[Opened], folder: pathlib.Path
 ) -> Iterator[str]:
   """Yields lines of YAML; the values are JSON, which YAML includes."""
-  described = [_describe(prepared, folder) for prepared in published]
-  total = sum(
-    split['num_examples'] for info, _ in described for split in info['splits']
-  )
+  infos = [_info(opened, folder) for opened in published]
+  total = sum(s['num_examples'] for info in infos for s in info['splits'])
+  if published[0].dataset == SAMPLE:
+    of_dataset = {
+      'pretty_name': 'CMNIST, synthetic sample',
+      'license': LICENSE.lower(),
+    }
+  else:
+    of_dataset = {
+      'pretty_name': 'CMNIST',
+      'license': 'other',
+      'license_name': 'that-of-each-source',
+    }
   for key, value in {
-    **(_OF_SAMPLE if _is_sample(published) else _OF_CMNIST),
-    'license_link': _LICENCES,
+    **of_dataset,
+    'license_link': _LICENSES,
     'task_categories': ['image-classification'],
     'size_categories': [
       next(name for least, name in _SIZE_CATEGORIES if total >= least)
     ],
     'tags': ['mnist', 'cmnist', 'tfds'],
-    'dataset_info': [info for info, _ in described],
-    'configs': [config for _, config in described],
+    'dataset_info': infos,
+    'configs': [
+      {
+        'config_name': info['config_name'],
+        'data_files': [
+          {'split': s['name'], 'path': _table(opened, s['name'])}
+          for s in info['splits']
+        ],
+      }
+      for opened, info in zip(published, infos, strict=True)
+    ],
   }.items():
     yield f'{key}: {json.dumps(value, ensure_ascii=False)}'
 
 
-def _describe(
-  prepared: Opened, folder: pathlib.Path
-) -> tuple[dict[str, Any], dict[str, Any]]:
-  """Returns the entries of a subset in `dataset_info` and in `configs`."""
-  # Sources that are a further test set give no training examples.
-  counts = {
-    split: sum(lengths)
-    for split, lengths in prepared.shard_lengths.items()
-    if lengths
-  }
-  tables = {
-    split: f'{_croissant_path(prepared)}/{split}.parquet' for split in counts
-  }
-  sizes = {split: (folder / tables[split]).stat().st_size for split in counts}
-  info = {
-    'config_name': prepared.subset.name,
+def _table(opened: Opened, split: str) -> str:
+  return f'{_croissant_path(opened)}/{split}.parquet'
+
+
+def _info(opened: Opened, folder: pathlib.Path) -> dict[str, Any]:
+  """Returns the entry of a subset in `dataset_info`."""
+  splits: list[dict[str, Any]] = [
+    {
+      'name': split,
+      'num_bytes': (folder / _table(opened, split)).stat().st_size,
+      'num_examples': sum(lengths),
+    }
+    for split, lengths in opened.shard_lengths.items()
+    # Sources that are a further test set give no training examples.
+    if sum(lengths)
+  ]
+  # The tables are not compressed, so both sizes are theirs.
+  size = sum(split['num_bytes'] for split in splits)
+  return {
+    'config_name': opened.subset.name,
     'features': [
-      {'name': feature.name, 'dtype': _hub_type(feature, prepared.subset)}
+      {'name': feature.name, 'dtype': _hub_type(feature, opened.subset)}
       for feature in schema.FEATURES
     ],
-    # The tables are not compressed, so both sizes are theirs.
-    'splits': [
-      {'name': split, 'num_bytes': sizes[split], 'num_examples': count}
-      for split, count in counts.items()
-    ],
-    'download_size': sum(sizes.values()),
-    'dataset_size': sum(sizes.values()),
+    'splits': splits,
+    'download_size': size,
+    'dataset_size': size,
   }
-  config = {
-    'config_name': prepared.subset.name,
-    'data_files': [
-      {'split': split, 'path': path} for split, path in tables.items()
-    ],
-  }
-  return info, config
 
 
 def _hub_type(feature: Feature, subset: Subset) -> Any:
@@ -240,69 +246,3 @@ def _hub_type(feature: Feature, subset: Subset) -> Any:
     return feature.dtype
   names = feature.names(subset)
   return {'class_label': {'names': {str(i): n for i, n in enumerate(names)}}}
-
-
-def _is_sample(published: Sequence[Opened]) -> bool:
-  return published[0].dataset == SAMPLE
-
-
-def _described(prepared: Opened) -> Subset:
-  """Returns the subset, or what the sample has of it."""
-  if prepared.dataset == SAMPLE:
-    return sample_of(prepared.subset)
-  return prepared.subset
-
-
-def _text(published: Sequence[Opened]) -> Iterator[str]:
-  if _is_sample(published):
-    yield '# A synthetic sample of CMNIST\n'
-    yield f'{NOTICE}\n'
-  else:
-    yield '# CMNIST\n'
-  yield f'Subsets of [CMNIST]({subsets.HOMEPAGE}), prepared by cmnist_tfds:\n'
-  for prepared in published:
-    yield f'- {_described(prepared).description}'
-  yield '\n## Load\n'
-  name = published[0].subset.name
-  dataset = f'{published[0].dataset}/{name}'
-  yield 'TensorFlow Datasets reads this folder without further packages:\n'
-  yield '```python'
-  yield 'import tensorflow_datasets as tfds\n'
-  yield '# data_dir is the path of this folder.'
-  yield 'train, info = tfds.load('
-  yield f"  '{dataset}', split='train', data_dir='.', with_info=True"
-  yield ')'
-  yield '```\n'
-  yield (
-    f"`tfds.builder_from_directory('{_tfds_path(published[0])}')` returns its"
-    ' builder. If this folder is the path of a TFDS community namespace,'
-    f" `tfds.load('<namespace>:{dataset}')` loads it too.\n"
-  )
-  yield 'The library `datasets` of Hugging Face reads its Parquet files:\n'
-  yield '```python'
-  yield 'import datasets\n'
-  yield '# In place of the path of this folder, give its name on the hub.'
-  yield f"train = datasets.load_dataset('.', '{name}', split='train')"
-  yield '```\n'
-  yield '## Examples\n'
-  yield 'An example has these features:\n'
-  for feature in schema.FEATURES:
-    yield f'- `{feature.name}` ({feature.dtype}): {feature.description}'
-  yield (
-    '\n`croissant/` has the same examples as Parquet files, with a Croissant'
-    ' description of each subset.\n'
-  )
-  yield '## Licence\n'
-  selected = [_described(prepared) for prepared in published]
-  yield licences(selected)
-  issues = [
-    f'- {source.title}: {issue}'
-    for source in _sources_of(selected)
-    for issue in source.known_issues
-  ]
-  if issues:
-    yield '## Known issues\n'
-    yield from issues
-    yield ''
-  yield '## Cite\n'
-  yield f'```bibtex\n{subsets.citations(_sources_of(selected))}\n```\n'

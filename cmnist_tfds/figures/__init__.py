@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of subsets.
+"""Pictures of subsets, drawn by matplotlib.
 
-`montage`, `histogram` and `pair_grid` lay out a `drawing.Drawing`; `svg` and
-`raster` turn a drawing into a file.
+`montage`, `histogram`, `pair_grid` and `confusion_matrix` draw figures, which
+`pictures` saves as files.
 """

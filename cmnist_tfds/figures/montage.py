@@ -1,134 +1,190 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture of the classes of a subset: examples and names, by source."""
+"""Pictures of images with names: of classes, look-alikes, and duplicates."""
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cmnist_tfds.figures.drawing import Bar, Drawing, Mark, Text, Tile
-from cmnist_tfds.sources import IMAGE_SIZE, Source
-from cmnist_tfds.subsets import Subset, SubsetClass
+from cmnist_tfds.figures import pictures
+from cmnist_tfds.figures.pictures import (
+  FAINT,
+  HEADING,
+  MARGIN,
+  SMALL,
+  TITLE_HEIGHT,
+)
+from cmnist_tfds.figures.similarity import Pair
+from cmnist_tfds.subsets import Subset
+
+if TYPE_CHECKING:
+  from matplotlib.figure import Figure
+
+  from cmnist_tfds.scoring.duplicates import Duplicates
 
 # Number of images of each class that are drawn by default.
 EXAMPLES = 3
+# Number of pairs that are drawn.
+PAIRS = 24
 
-_TILE = IMAGE_SIZE * 2
-_CELL_WIDTH = 92
+# Images are drawn twice as large as they are; all lengths are even therefore.
+_SCALE = 2
+_TILE = 28 * _SCALE
 _GAP = 4
-_MARGIN = 16
-_COLUMNS = 12
-# A group of one or two classes is still as wide as its heading.
-_MIN_COLUMNS = 3
-# Single characters are drawn larger than words: kana have fine strokes.
-_WORD_SIZE = 14
-_CHARACTER_SIZE = 18
-_NAME_HEIGHT = 24
-_HEADING_SIZE = 16
+_CELL_WIDTH = 92
 _HEADING_HEIGHT = 34
-_TITLE_SIZE = 22
-_TITLE_HEIGHT = 42
+_COLUMNS = 12
+# Narrow groups are still as wide as their headings.
+_MIN_COLUMNS = 3
 
 
-@dataclasses.dataclass(frozen=True)
-class _Group:
-  """The classes of one source, drawn as a block."""
+class Cell(NamedTuple):
+  """Images, uint8 (28, 28), below each other; below them a name and a note."""
 
-  source: Source
-  classes: list[SubsetClass]
-
-  @property
-  def columns(self) -> int:
-    return min(_COLUMNS, max(len(self.classes), _MIN_COLUMNS))
-
-  @property
-  def rows(self) -> int:
-    return -(-len(self.classes) // self.columns)
+  images: Sequence[np.ndarray]
+  name: str
+  note: str = ''
 
 
 def draw_montage(
   subset: Subset, images: Sequence[Sequence[np.ndarray]], title: str
-) -> Drawing:
+) -> Figure:
   """Draws examples of each class of a subset.
 
   Args:
     subset: The subset.
-    images: For each label, some of its images, uint8 (28, 28), which are drawn
-      below each other.
+    images: For each label, some of its images, uint8 (28, 28).
     title: The headline.
 
   Returns:
-    The drawing.
+    The figure.
   """
-  lines = _lines(
-    [
-      _Group(source, list(classes))
-      for source, classes in itertools.groupby(
-        subset.classes, key=lambda c: c.source
-      )
-    ]
-  )
-  cell_height = max(map(len, images)) * (_TILE + _GAP) + _NAME_HEIGHT
-  columns = max(sum(group.columns for group in line) for line in lines)
-  width = columns * _CELL_WIDTH + 2 * _MARGIN
-  marks: list[Mark] = [
-    Text(_MARGIN, _MARGIN + _TITLE_HEIGHT / 2 - 6, title, _TITLE_SIZE)
+  groups = [
+    (
+      f'{source.key}  {source.title}, {len(raw_labels)}',
+      [Cell(images[c.label], c.name) for c in classes],
+    )
+    for (source, raw_labels), (_, classes) in zip(
+      subset.members,
+      itertools.groupby(subset.classes, lambda c: c.source),
+      strict=True,
+    )
   ]
-  top = _MARGIN + _TITLE_HEIGHT
-  for line in lines:
-    marks.append(Bar(_MARGIN, top, width - 2 * _MARGIN, 1, 'rule'))
-    left = _MARGIN
-    for group in line:
-      heading = (
-        f'{group.source.key}  {group.source.title}, {len(group.classes)}'
+  return draw_groups(groups, title)
+
+
+def draw_pairs(subset: Subset, pairs: Sequence[Pair], title: str) -> Figure:
+  """Draws pairs of classes, each with two images and their similarity.
+
+  Args:
+    subset: The subset that the classes belong to.
+    pairs: The pairs, in the order in which they are drawn.
+    title: The headline.
+
+  Returns:
+    The figure.
+  """
+  groups = [
+    (
+      f'{pair.similarity:.2f}',
+      [
+        Cell([image], c.name, c.source.key)
+        for c, image in zip(pair.classes, pair.images, strict=True)
+      ],
+    )
+    for pair in pairs
+  ]
+  subtitle = 'Classes of different sources, most similar first'
+  if not pairs:
+    subtitle = f'{subset.title} has only one source'
+  return draw_groups(groups, title, subtitle)
+
+
+def draw_duplicates(found: Duplicates, title: str) -> Figure:
+  """Draws the nearest pairs of images, each with its ratio.
+
+  Args:
+    found: The pairs, of which the first are drawn.
+    title: The headline.
+
+  Returns:
+    The figure.
+  """
+  groups = []
+  for pair, ratio in zip(
+    found.pairs[:PAIRS].tolist(), found.ratios[:PAIRS].tolist(), strict=True
+  ):
+    cells = [
+      Cell(
+        [part.images[n].reshape(28, 28)],
+        part.class_name(n),
+        f'{part.title} {part.rows[n]}',
       )
-      marks.append(
-        Text(left, top + _HEADING_HEIGHT / 2, heading, _HEADING_SIZE)
+      for part, n in map(found.find, pair)
+    ]
+    groups.append((f'{1000 * ratio:.2f}' if ratio else '=', cells))
+  subtitle = 'Nearest images: rows in the files, ratio in thousandths'
+  return draw_groups(groups, title, subtitle)
+
+
+def draw_groups(
+  groups: Sequence[tuple[str, Sequence[Cell]]], title: str, subtitle: str = ''
+) -> Figure:
+  """Draws groups of cells, side by side where they fit.
+
+  Args:
+    groups: For each group, its heading and its cells.
+    title: The headline.
+    subtitle: What stands below the headline.
+
+  Returns:
+    The figure.
+  """
+  most = max((len(c.images) for _, cells in groups for c in cells), default=0)
+  cell_height = most * (_TILE + _GAP) + (48 if subtitle else 28)
+  # The first column and the top edge of each group.
+  places = []
+  column = _COLUMNS
+  top = bottom = MARGIN + (TITLE_HEIGHT if subtitle else 42)
+  for _, cells in groups:
+    if column + max(len(cells), _MIN_COLUMNS) > _COLUMNS:
+      column, top = 0, bottom
+    places.append((column, top))
+    rows = -(-len(cells) // _COLUMNS)
+    bottom = max(bottom, top + _HEADING_HEIGHT + rows * cell_height)
+    column += max(len(cells), _MIN_COLUMNS)
+  width = 2 * MARGIN + _COLUMNS * _CELL_WIDTH
+  figure, axes = pictures.blank(width, bottom + 8, title, subtitle)
+  # One sheet with all images is drawn much faster than each image.
+  sheet = np.zeros((bottom // _SCALE + 4, width // _SCALE, 4), np.uint8)
+  for (heading, cells), (column, top) in zip(groups, places, strict=True):
+    left = MARGIN + column * _CELL_WIDTH
+    if column == 0:
+      axes.hlines(top, MARGIN, width - MARGIN)
+    pictures.write(axes, left, top + _HEADING_HEIGHT // 2, heading, HEADING)
+    for i, cell in enumerate(cells):
+      row, number = divmod(i, _COLUMNS)
+      x = left + number * _CELL_WIDTH + (_CELL_WIDTH - _TILE) // 2
+      y = top + _HEADING_HEIGHT + row * cell_height
+      for image in cell.images:
+        tile = sheet[y // _SCALE :, x // _SCALE :][:28, :28]
+        tile[:, :, :3] = image[:, :, None]
+        tile[:, :, 3] = 255
+        y += _TILE + _GAP
+      x += _TILE // 2
+      # Kana have fine strokes, so characters are larger than words.
+      size = 13 if len(cell.name) == 1 else 10.5
+      pictures.write(axes, x, y + 10, cell.name, size, ha='center')
+      pictures.write(
+        axes, x, y + 28, cell.note, SMALL, ha='center', alpha=FAINT
       )
-      for i, of_group in enumerate(group.classes):
-        row, column = divmod(i, group.columns)
-        marks += _cell(
-          left + column * _CELL_WIDTH,
-          top + _HEADING_HEIGHT + row * cell_height,
-          cell_height,
-          of_group.name,
-          images[of_group.label],
-        )
-      left += group.columns * _CELL_WIDTH
-    top += _HEADING_HEIGHT + max(group.rows for group in line) * cell_height
-  return Drawing(width, top + _MARGIN, title, marks)
-
-
-def _lines(groups: Sequence[_Group]) -> list[list[_Group]]:
-  """Puts groups side by side while there is room on the line."""
-  lines: list[list[_Group]] = []
-  for group in groups:
-    room = _COLUMNS - sum(g.columns for g in lines[-1]) if lines else 0
-    if group.columns <= room:
-      lines[-1].append(group)
-    else:
-      lines.append([group])
-  return lines
-
-
-def _cell(
-  left: int,
-  top: int,
-  height: int,
-  name: str,
-  images: Sequence[np.ndarray],
-) -> Iterator[Mark]:
-  """Draws one class: its images, and its name below them."""
-  middle = left + _CELL_WIDTH // 2
-  for i, image in enumerate(images):
-    yield Tile(middle - _TILE // 2, top + i * (_TILE + _GAP), _TILE, image)
-  yield Text(
-    middle,
-    top + height - _NAME_HEIGHT // 2 - 2,
-    name,
-    _CHARACTER_SIZE if len(name) == 1 else _WORD_SIZE,
-    'middle',
+  axes.imshow(
+    sheet,
+    extent=(0, width, bottom + 8, 0),
+    aspect='auto',
+    interpolation='none',
   )
+  return figure

@@ -1,61 +1,84 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws subsets and saves the drawings as picture files."""
+"""What all pictures share: their size, style, fonts and file formats.
+
+Positions are in pixels, from the top left corner.
+"""
 
 from __future__ import annotations
 
 import io
+import logging
 import pathlib
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from cmnist_tfds.figures import (
-  histogram,
-  montage,
-  pair_grid,
-  similarity,
-  svg,
-)
-from cmnist_tfds.figures.drawing import DARK, LIGHT, Drawing
-from cmnist_tfds.load.numpy_arrays import first_of_each_class
-from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.system import atomic
 from cmnist_tfds.system.errors import PreparationError
 from cmnist_tfds.system.extras import missing_extra
 from cmnist_tfds.system.resources import CLASS_NAMES_FONT
 
-Kind = Literal['montage', 'histogram', 'confusable']
+if TYPE_CHECKING:
+  from matplotlib.axes import Axes
+  from matplotlib.figure import Figure
+  from matplotlib.text import Text
 
-# The supported picture formats, by file name suffix.
-SUFFIXES = ('.png', '.svg')
+MARGIN = 16
+# The height of the title and the line below it.
+TITLE_HEIGHT = 74
+
+# The sizes of text, in points, and the opacity of secondary text.
+TITLE, HEADING, NAME, SMALL = 16.5, 12, 11, 9
+FAINT = 0.7
+
+# The pixels of CSS, so that a PNG and an SVG file have the same size.
+_DPI = 96
+
+# Colors C0 and C1 are those of training and of test examples.
+_STYLE: dict[Any, Any] = {
+  'svg.hashsalt': 'cmnist',
+  'text.parse_math': False,
+  'lines.linewidth': 72 / _DPI,
+}
+_LIGHT = {
+  'figure.facecolor': '#ffffff',
+  'text.color': '#202124',
+  'lines.color': '#dadce0',
+  'axes.prop_cycle': "cycler('color', ['#1967d2', '#b85c00'])",
+}
+_DARK = {
+  'figure.facecolor': '#17181b',
+  'text.color': '#e8eaed',
+  'lines.color': '#3c4043',
+  'axes.prop_cycle': "cycler('color', ['#8ab4f8', '#fcad70'])",
+}
+
+# The supported formats, by file name suffix, and what their files must not
+# tell, so that the same picture gives the same file.
+_FORMATS = {'.png': {'Software': None}, '.svg': {'Date': None}}
+
+_log = logging.getLogger('cmnist_tfds')
 
 
-def draw(opened: Opened, kind: Kind, examples: int | None = None) -> Drawing:
-  """Draws a subset.
+def blank(
+  width: int, height: int, title: str, subtitle: str = ''
+) -> tuple[Figure, Axes]:
+  """Returns a new figure, and axes in pixels that fill it."""
+  from matplotlib.figure import Figure
 
-  Args:
-    opened: The subset.
-    kind: 'montage' draws examples of each class with its name, 'histogram' how
-      many examples each class has, 'confusable' the classes of different
-      sources that look most alike.
-    examples: How many examples of each class are drawn ('montage') or compared
-      ('confusable'); the default of the kind if None.
+  figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, label=title)
+  axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+  axes.set_axis_off()
+  write(axes, MARGIN, MARGIN + 15, title, TITLE)
+  write(axes, MARGIN, MARGIN + 44, subtitle, HEADING, alpha=FAINT)
+  return figure, axes
 
-  Returns:
-    The drawing.
 
-  Raises:
-    PreparationError: If the data of the subset is damaged.
-  """
-  subset = opened.subset
-  title = f'{opened.dataset}/{subset.name}'
-  if kind == 'histogram':
-    counts = [histogram.Counts(*count) for count in opened.class_counts]
-    return histogram.draw_histogram(subset, counts, title)
-  if kind == 'confusable':
-    images = first_of_each_class(opened, examples or similarity.EXAMPLES)
-    pairs = similarity.find_pairs(subset, images, pair_grid.PAIRS)
-    return pair_grid.draw_pairs(subset, pairs, title)
-  images = first_of_each_class(opened, examples or montage.EXAMPLES)
-  return montage.draw_montage(subset, images, title)
+def write(
+  axes: Axes, x: float, y: float, text: str, size: float, **style: Any
+) -> None:
+  """Writes text the middle of which is at y, from x unless `ha` is given."""
+  # Fonts disagree about where the middle is above the baseline.
+  axes.text(x, y + 0.47 * size, text, fontsize=size, **style)
 
 
 def check_picture(path: pathlib.Path) -> None:
@@ -66,40 +89,79 @@ def check_picture(path: pathlib.Path) -> None:
 
   Raises:
     PreparationError: If the suffix is not supported, the file cannot be
-      written, or something other than a regular file is at its place.
+      written, something other than a regular file is at its place, or
+      matplotlib is not installed.
   """
-  suffix = path.suffix.lower()
-  if suffix not in SUFFIXES:
+  if path.suffix.lower() not in _FORMATS:
     raise PreparationError(
-      f'{path}: expected a {" or ".join(SUFFIXES)} file, found the suffix'
-      f' {suffix!r}. Choose another file name.'
+      f'{path}: expected a {" or ".join(_FORMATS)} file, found the suffix'
+      f' {path.suffix!r}. Choose another file name.'
     )
   atomic.check_file(path)
+  try:
+    import matplotlib  # noqa: F401
+  except ImportError as error:
+    raise missing_extra('A picture', error, 'figures') from error
 
 
-def save(drawing: Drawing, path: pathlib.Path, *, dark: bool) -> None:
-  """Saves a drawing as a file.
+def save(
+  path: pathlib.Path, draw: Callable[[], Figure], *, dark: bool = False
+) -> None:
+  """Saves a picture as a file.
 
   Args:
-    drawing: The drawing.
-    path: The file; its suffix, one of `SUFFIXES`, selects the format. A regular
-      file of that name is replaced.
-    dark: Whether to draw in light colours on a dark background.
+    path: The file; its suffix, .png or .svg, selects the format. A regular file
+      of that name is replaced.
+    draw: Draws the figure, in the style of this module.
+    dark: Whether to draw in light colors on a dark background.
 
   Raises:
-    PreparationError: As `check_picture` does, or if the format needs Pillow and
-      Pillow is not installed.
+    PreparationError: As `check_picture` does.
   """
-  theme = DARK if dark else LIGHT
   check_picture(path)
-  if path.suffix.lower() == '.svg':
-    text = svg.to_svg(drawing, theme, CLASS_NAMES_FONT)
-    atomic.write_file(path, text.encode())
-    return
-  try:
-    from cmnist_tfds.figures import raster
-  except ImportError as error:
-    raise missing_extra('A PNG file', error, 'figures') from error
+  import matplotlib
+  from matplotlib.text import Text
+
+  suffix = path.suffix.lower()
   encoded = io.BytesIO()
-  raster.to_image(drawing, theme).save(encoded, 'PNG')
+  with matplotlib.rc_context():
+    # Not the user's own style.
+    matplotlib.rcdefaults()
+    matplotlib.rcParams.update(_STYLE | (_DARK if dark else _LIGHT))
+    figure = draw()
+    _choose_fonts(figure.findobj(Text))
+    metadata = {**_FORMATS[suffix], 'Title': figure.get_label()}
+    figure.savefig(encoded, format=suffix[1:], metadata=metadata)
   atomic.write_file(path, encoded.getvalue())
+
+
+def _choose_fonts(texts: Sequence[Text]) -> None:
+  """Gives each text the fonts that have its characters.
+
+  Characters that no font has are replaced by their code points.
+  """
+  from matplotlib import font_manager
+
+  own = font_manager.get_font(CLASS_NAMES_FONT).family_name
+  missing = {c for text in texts for c in text.get_text()}
+  families: dict[str, str] = {}
+  for path in (str(CLASS_NAMES_FONT), *sorted(font_manager.findSystemFonts())):
+    if not missing:
+      break
+    font = font_manager.get_font(path)
+    if found := {c for c in missing if font.get_char_index(ord(c))}:
+      missing -= found
+      font_manager.fontManager.addfont(path)
+      families |= dict.fromkeys(found, font.family_name)
+  for text in texts:
+    chars = text.get_text()
+    others = dict.fromkeys(families[c] for c in chars if c in families)
+    text.set_fontfamily([own, *others])
+    if not missing.isdisjoint(chars):
+      text.set_text(' '.join(f'U+{ord(c):04X}' for c in chars))
+  if missing:
+    _log.warning(
+      'No font has the characters of some class names; the picture shows their'
+      ' code points instead. Install a font of their script, for example one of'
+      ' the Noto Sans family.'
+    )

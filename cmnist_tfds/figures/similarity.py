@@ -12,19 +12,17 @@ correlations over the images of both.
 from __future__ import annotations
 
 import dataclasses
-import functools
-import heapq
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from cmnist_tfds import subsets
-from cmnist_tfds.sources import IMAGE_SIZE
 from cmnist_tfds.subsets import Subset, SubsetClass
 
 # Number of images of each class that are compared by default.
 EXAMPLES = 60
+
+_SIZE = 28
 
 # Pixels brighter than this, of 255, count as ink.
 _INK_THRESHOLD = 64
@@ -64,111 +62,49 @@ def find_pairs(
   Returns:
     The pairs, most similar first; an empty list if the subset has one source.
   """
-  vectors = {
-    c: _to_vectors(np.array(images[c.label]))
-    for c in subset.classes
-    if images[c.label]
-  }
-  found = heapq.nsmallest(
-    count, _compare_classes(vectors), key=lambda found: -found[2]
-  )
-  return [
-    Pair((a, b), similarity, _closest(vectors, images, a, b))
-    for a, b, similarity in found
-  ]
+  compared = compare(subset.classes, images)
+  return [to_pair(found, images) for found in compared[:count]]
 
 
-def find_pairs_of_many(
-  chosen: Iterable[Subset],
-  images_of: Callable[[Subset], Sequence[Sequence[np.ndarray]]],
-  count: int,
-) -> dict[Subset, list[Pair]]:
-  """Returns the most similar pairs of classes of each of many subsets.
-
-  A pair of classes belongs to two sources, and many subsets contain these two.
-  Each two sources are therefore compared once, and the pairs of a subset of
-  whole sources are merged from those of its sources, two at a time.
-
-  Args:
-    chosen: The subsets.
-    images_of: Returns for each label of a subset some of its images, uint8
-      (28, 28). The images of a class must be the same for every subset.
-    count: The maximum number of pairs of a subset.
-
-  Returns:
-    For each subset, the pairs that `find_pairs` would return.
-  """
-
-  @functools.cache
-  def pairs_of(subset: Subset) -> list[Pair]:
-    is_whole = subset == subsets.combine(subset.sources)
-    if not is_whole or len(subset.sources) <= 2:
-      return find_pairs(subset, images_of(subset), count)
-    twos = itertools.combinations(subset.sources, 2)
-    merged = heapq.merge(
-      *(pairs_of(subsets.combine(two)) for two in twos),
-      key=lambda pair: -pair.similarity,
-    )
-    class_of = {(c.source, c.raw_label): c for c in subset.classes}
-
-    def relabel(pair: Pair) -> Pair:
-      a, b = (class_of[c.source, c.raw_label] for c in pair.classes)
-      return dataclasses.replace(pair, classes=(a, b))
-
-    return [relabel(pair) for pair in itertools.islice(merged, count)]
-
-  return {subset: pairs_of(subset) for subset in chosen}
+def compare(
+  classes: Sequence[SubsetClass], images: Sequence[Sequence[np.ndarray]]
+) -> list[tuple[SubsetClass, SubsetClass, float]]:
+  """Returns all pairs that `find_pairs` finds, without their images."""
+  vectors = [_to_vectors(of_class) for of_class in images]
+  compared = []
+  for a, b in itertools.combinations(classes, 2):
+    if a.source is not b.source and images[a.label] and images[b.label]:
+      correlations = vectors[a.label] @ vectors[b.label].T
+      total = correlations.max(axis=0).sum() + correlations.max(axis=1).sum()
+      compared.append((a, b, float(total / sum(correlations.shape))))
+  return sorted(compared, key=lambda found: -found[2])
 
 
-def _compare_classes(
-  vectors: Mapping[SubsetClass, np.ndarray],
-) -> Iterator[tuple[SubsetClass, SubsetClass, float]]:
-  """Yields each pair of classes of different sources and its similarity."""
-  if not vectors:
-    return
-  classes = list(vectors)
-  stacked = np.concatenate(list(vectors.values()))
-  starts = np.cumsum([0, *map(len, vectors.values())])
-  for number, a in enumerate(classes):
-    # Labels are ordered by source, so the classes of later sources come last.
-    later = [b for b in classes[number:] if b.source is not a.source]
-    if not later:
-      return
-    first = len(classes) - len(later)
-    correlations = vectors[a] @ stacked[starts[first] :].T
-    # Where the images of each later class begin among the columns.
-    columns = starts[first:-1] - starts[first]
-    sums = np.maximum.reduceat(correlations, columns, axis=1).sum(axis=0)
-    sums += np.add.reduceat(correlations.max(axis=0), columns)
-    averages = sums / (len(correlations) + np.diff(starts[first:]))
-    for b, average in zip(later, averages, strict=True):
-      yield a, b, float(average)
-
-
-def _closest(
-  vectors: Mapping[SubsetClass, np.ndarray],
+def to_pair(
+  compared: tuple[SubsetClass, SubsetClass, float],
   images: Sequence[Sequence[np.ndarray]],
-  a: SubsetClass,
-  b: SubsetClass,
-) -> tuple[np.ndarray, np.ndarray]:
-  """Returns the two most similar images of two classes, one of each."""
-  correlations = vectors[a] @ vectors[b].T
+) -> Pair:
+  """Returns a pair of `compare` with the two most similar images."""
+  a, b, similarity = compared
+  of_a, of_b = images[a.label], images[b.label]
+  correlations = _to_vectors(of_a) @ _to_vectors(of_b).T
   i, j = np.unravel_index(correlations.argmax(), correlations.shape)
-  return images[a.label][i], images[b.label][j]
+  return Pair((a, b), similarity, (of_a[i], of_b[j]))
 
 
-def _to_vectors(images: np.ndarray) -> np.ndarray:
-  """Returns images (n, 28, 28) as float32 vectors (n, 784).
+def _to_vectors(of_class: Sequence[np.ndarray]) -> np.ndarray:
+  """Returns n images, uint8 (28, 28), as float32 vectors (n, 784).
 
   The product of two vectors is the correlation of the two images.
   """
+  images = np.array(of_class).reshape(-1, _SIZE, _SIZE)
   # The blur makes strokes correlate that lie next to each other.
   padded = np.pad(
     _stretch(images).astype(np.float32), ((0, 0), (1, 1), (1, 1)), mode='edge'
   )
   tall = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
   blurred = tall[..., :-2] + tall[..., 1:-1] + tall[..., 2:]
-  flat = blurred.reshape(len(images), -1)
+  flat = blurred.reshape(-1, _SIZE * _SIZE)
   flat = flat - flat.mean(axis=1, keepdims=True)
   lengths = np.linalg.norm(flat, axis=1, keepdims=True)
   # An image of a single colour correlates with nothing.
@@ -180,7 +116,7 @@ def _stretch(images: np.ndarray) -> np.ndarray:
   has_ink = images > _INK_THRESHOLD
   y = _rows_to_sample(np.asarray(has_ink.any(axis=2)))
   x = _rows_to_sample(np.asarray(has_ink.any(axis=1)))
-  padded = np.pad(images, ((0, 0), (IMAGE_SIZE,) * 2, (IMAGE_SIZE,) * 2))
+  padded = np.pad(images, ((0, 0), (_SIZE,) * 2, (_SIZE,) * 2))
   number = np.arange(len(images))[:, None, None]
   return padded[number, y[:, :, None], x[:, None, :]]
 
@@ -195,7 +131,7 @@ def _rows_to_sample(has_ink: np.ndarray) -> np.ndarray:
     Numbers of rows, int (n, 28). An image without ink keeps its rows.
   """
   first = has_ink.argmax(axis=1)[:, None]
-  last = IMAGE_SIZE - 1 - has_ink[:, ::-1].argmax(axis=1)[:, None]
-  span = np.maximum(last - first + 1, IMAGE_SIZE / _MAX_STRETCH)
-  steps = (np.arange(IMAGE_SIZE) + 0.5) / IMAGE_SIZE - 0.5
-  return IMAGE_SIZE + np.rint((first + last) / 2 + steps * span).astype(int)
+  last = _SIZE - 1 - has_ink[:, ::-1].argmax(axis=1)[:, None]
+  span = np.maximum(last - first + 1, _SIZE / _MAX_STRETCH)
+  steps = (np.arange(_SIZE) + 0.5) / _SIZE - 0.5
+  return _SIZE + np.rint((first + last) / 2 + steps * span).astype(int)

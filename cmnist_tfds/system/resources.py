@@ -9,7 +9,7 @@ _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 
 # Latin letters, kana, and the digits of all scripts that the sources have; made
 # by scripts/make_font.py.
-CLASS_NAMES_FONT = _PACKAGE / 'figures/class_names.woff'
+CLASS_NAMES_FONT = _PACKAGE / 'figures/class_names.ttf'
 
 # Accuracies of the nearest neighbour, where they were measured; made by
 # scripts/write_derived_files.py from the results.

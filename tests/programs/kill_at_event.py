@@ -27,7 +27,7 @@ from cmnist_tfds.datasets.cmnist_sample import (
   cmnist_sample_dataset_builder,  # noqa: F401
 )
 from cmnist_tfds.export import files, hub  # noqa: F401
-from cmnist_tfds.figures import raster  # noqa: F401
+from cmnist_tfds.figures import pictures  # noqa: F401
 from cmnist_tfds.origin import mirror  # noqa: F401
 
 _CHANGES = {'os.mkdir', 'os.rename', 'os.remove', 'os.rmdir', 'os.link'}
