@@ -277,14 +277,14 @@ def test_the_folder(variables, expected, monkeypatch, tmp_path):
 
 
 def test_one_process_makes_an_entry_while_others_wait(root):
-  code = f"""
+  code = """
 import time, numpy as np
 from cmnist_tfds.cache import store
 def make():
   print('made', flush=True)
   time.sleep(1)
-  return {{'numbers': np.arange(9)}}
-entry = store.get_or_create('arrays', 'shared', make, {{'what': 'numbers'}})
+  return {'numbers': np.arange(9)}
+entry = store.get_or_create('arrays', 'shared', make, {'what': 'numbers'})
 assert entry.folder and entry.arrays['numbers'].tolist() == list(range(9))
 """
   running = [

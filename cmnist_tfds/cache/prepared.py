@@ -73,7 +73,8 @@ class Prepared:
 
     It is empty if the metadata lacks them.
     """
-    return dict(self.metadata.get('digests', {}))
+    found: Mapping[str, str] = self.metadata.get('digests', {})
+    return found
 
   @property
   def remedy(self) -> str:
@@ -263,6 +264,7 @@ def _check_metadata(metadata: Mapping[str, Any], subset: Subset) -> None:
   sources = {row['key']: dict(row['verified']) for row in metadata['sources']}
   if classes != expected or [*sources] != [s.key for s in subset.sources]:
     raise ValueError(f'it does not describe {subset.title}')
+  dict(metadata.get('digests', {}))
 
 
 def warn(found: Prepared) -> None:
