@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 
@@ -18,12 +17,11 @@ from cmnist_tfds.system import errors
 FEATURES = ('image', 'label', 'source', 'source_label')
 
 
-@pytest.fixture(params=[True, False], ids=['cached', 'streamed'])
-def batches(request, sample_dir):
+@pytest.fixture
+def batches(sample_dir):
   def make(split, batch_size, **kwargs):
     return cmnist_tfds.as_batches(
       *('X-12', split, batch_size),
-      cache=request.param,
       data_dir=sample_dir,
       sample=True,
       **kwargs,
@@ -64,6 +62,12 @@ def test_batches_are_those_of_tfds(batches, sample_dir):
       np.testing.assert_array_equal(array, expected[feature])
 
 
+def test_structures_of_splits(batches):
+  found = batches({'a': ['test', 'test[:9]'], 'b': ('test',)}, 1000)
+  assert [len(together(each)[1]) for each in found['a']] == [288, 9]
+  assert isinstance(found['b'], tuple)
+
+
 def test_splits_are_those_of_load_data(batches, sample_dir):
   split = 'train[100:]+test[:10%]'
   x, y = cmnist_tfds.load_data(
@@ -101,36 +105,6 @@ def test_a_seed_makes_the_order_repeatable(batches):
   assert not np.array_equal(two_epochs(None), two_epochs(None))
 
 
-def test_labels_are_spread_over_the_split(batches):
-  # A buffer smaller than the split would keep neighbours together.
-  shuffled = batches('train', 1000, shuffle=True, seed=3)
-  plain = order_of(batches('train', 1000))
-  at = {row.tobytes(): i for i, row in enumerate(plain)}
-  positions = [
-    [at[row.tobytes()] for row in order_of(shuffled)] for _ in range(20)
-  ]
-  means = np.mean(positions, axis=0)
-  # Of 20 uniform draws; far from the running order.
-  assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.5
-
-
-def test_cached_and_streamed_have_one_order(sample_dir):
-  cached, streamed = (
-    order_of(
-      cmnist_tfds.as_batches(
-        *('X-12', 'train', 32),
-        shuffle=True,
-        seed=1,
-        cache=cache,
-        data_dir=sample_dir,
-        sample=True,
-      )
-    )
-    for cache in (True, False)
-  )
-  np.testing.assert_array_equal(cached, streamed)
-
-
 def test_every_replica_has_its_share(sample_dir):
   # In a process of its own: devices are chosen before TensorFlow starts.
   code = f"""
@@ -141,16 +115,15 @@ tf.config.set_logical_device_configuration(
   [tf.config.LogicalDeviceConfiguration()] * 2,
 )
 strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
-for cache in (True, False):
-  batches = cmnist_tfds.as_batches(
-    'X-12', 'train', 50, cache=cache, data_dir={str(sample_dir)!r}, sample=True
-  )
-  total = sum(len(labels) for _, labels in batches)
-  shares = [0, 0]
-  for _, labels in strategy.experimental_distribute_dataset(batches):
-    for i, part in enumerate(strategy.experimental_local_results(labels)):
-      shares[i] += len(part)
-  assert sum(shares) == total and abs(shares[0] - shares[1]) < 50, shares
+batches = cmnist_tfds.as_batches(
+  'X-12', 'train', 50, data_dir={str(sample_dir)!r}, sample=True
+)
+total = sum(len(labels) for _, labels in batches)
+shares = [0, 0]
+for _, labels in strategy.experimental_distribute_dataset(batches):
+  for i, part in enumerate(strategy.experimental_local_results(labels)):
+    shares[i] += len(part)
+assert sum(shares) == total and abs(shares[0] - shares[1]) < 50, shares
 """
   subprocess.run([sys.executable, '-c', code], check=True)
 
@@ -187,16 +160,3 @@ def test_bad_arguments_are_refused(batches):
     batches('train[5:5]', 10)
   with pytest.raises(errors.SplitError, match='no split'):
     batches('dev', 10)
-
-
-@pytest.mark.parametrize('cache', [True, False])
-def test_damage_is_named_before_the_first_batch(cache, sample_dir, tmp_path):
-  copy = shutil.copytree(sample_dir, tmp_path / 'data')
-  (path,) = copy.glob('cmnist_sample/X-12/1.0.0/*train*')
-  data = bytearray(path.read_bytes())
-  data[data.index(b'source_label') + 12] ^= 1
-  path.write_bytes(data)
-  with pytest.raises(errors.PreparationError, match=r'record 0, .*checksum'):
-    cmnist_tfds.as_batches(
-      'X-12', 'train', 10, cache=cache, data_dir=copy, sample=True
-    )

@@ -305,6 +305,7 @@ def test_draws_have_validation_sets(reader, sample_dir):
   ('name', 'draw', 'why'),
   [
     ('X-12-r-50', 3, "has 2 draws, not 3: '0' has 120 training examples"),
+    ('X-12-r-60', 3, 'has 2 draws, not 3'),
     ('X-12-r-500', 1, 'has 0 draws, not 1'),
     ('X-12-r-5', -1, 'draw must be a whole number'),
     ('X-12-r-5', 1.0, 'draw must be a whole number'),
@@ -318,6 +319,16 @@ def test_draws_have_validation_sets(reader, sample_dir):
 def test_says_that_there_is_no_such_draw(reader, name, draw, why, sample_dir):
   with pytest.raises(SplitError, match=why):
     reader(name, 'train', sample_dir, draw=draw)
+
+
+def test_the_rarest_class_limits_the_draws():
+  reduced = toy(1, per_class=3)
+  labels = np.array([0] * 10 + [1] * 7)
+  assert draws.count_draws(reduced, labels) == 2
+  rows = draws.draw_rows(reduced, labels, 2)
+  assert rows.tolist() == [3, 4, 5, 13, 14, 15]
+  with pytest.raises(SplitError, match='has 2 draws, not 3'):
+    draws.draw_rows(reduced, labels, 3)
 
 
 def test_prepares_nothing_for_an_impossible_draw(tmp_path):

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,7 @@ def test_samples(train, arrays):
     np.testing.assert_array_equal(image[0].numpy(), arrays[0][index])
     assert isinstance(label, int)
     assert label == arrays[1][index]
+    assert type(train[index]) is tuple
   with pytest.raises(IndexError):
     train[len(train)]
 
@@ -196,24 +199,6 @@ def test_transforms_of_torchvision_get_batches(train, transforms, num_workers):
   assert torch.equal(labels, train.targets)
 
 
-@pytest.mark.parametrize('num_workers', [0, 2])
-def test_v2_transforms_get_single_images_too(
-  sample_dir, train, transforms, num_workers
-):
-  del transforms
-  from torchvision.transforms import v2
-
-  scaled = CMNIST(
-    'X-12',
-    'train',
-    transform=v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]),
-    data_dir=sample_dir,
-    sample=True,
-  )
-  images, _ = together(DataLoader(scaled, 50, num_workers=num_workers))
-  torch.testing.assert_close(images[:, 0], train.data / 255)
-
-
 def test_splits(sample_dir, train):
   part = CMNIST('X-12', 'train[:10%]', data_dir=sample_dir, sample=True)
   assert torch.equal(part.data, train.data[: len(part)])
@@ -241,11 +226,19 @@ def test_one_of_two_names_is_given(arguments):
     CMNIST('X-12', **arguments, sample=True)
 
 
-def test_nothing_is_prepared_without_download(tmp_path, sample_dir):
+def test_nothing_is_fetched_without_download(tmp_path, empty_cache):
   with pytest.raises(PreparationError, match='download=True'):
-    CMNIST('X-12', root=tmp_path, train=True, download=False, sample=True)
+    CMNIST('X-12', root=tmp_path, train=True, download=False)
   assert not list(tmp_path.iterdir())
-  CMNIST('X-12', root=sample_dir, train=True, download=False, sample=True)
+  CMNIST('X-12', root=tmp_path, train=True, download=False, sample=True)
+
+
+def test_it_is_pickled_without_its_images(train):
+  data = pickle.dumps(train)
+  assert len(data) < 100_000
+  again = pickle.loads(data)
+  assert torch.equal(again.data, train.data)
+  assert torch.equal(again.targets, train.targets)
 
 
 def test_it_is_printed_like_datasets_of_torchvision(sample_dir):

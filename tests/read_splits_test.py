@@ -39,7 +39,7 @@ EXPRESSIONS = st.lists(
 
 
 def by_tfds(expression):
-  """The runs of an expression; None where TFDS raises whatever error."""
+  """The ranges of an expression; None where TFDS raises whatever error."""
   try:
     instruction = tfds_splits.AbstractSplit.from_spec(expression)
     absolute = instruction.to_absolute(INFOS)
@@ -50,14 +50,14 @@ def by_tfds(expression):
     start = part.from_ or 0
     stop = sum(LENGTHS[part.splitname]) if part.to is None else part.to
     if start < stop:
-      found.append(split_spec.Run(part.splitname, start, stop))
+      found.append(split_spec.SplitRange(part.splitname, start, stop))
   return found
 
 
 @given(EXPRESSIONS)
 def test_expressions_mean_what_they_mean_in_tfds(expression):
   try:
-    found = split_spec.runs(expression, LENGTHS)
+    found = split_spec.ranges(expression, LENGTHS)
   except SplitError as error:
     found = None
     assert expression in str(error)
@@ -65,7 +65,7 @@ def test_expressions_mean_what_they_mean_in_tfds(expression):
 
 
 @pytest.mark.parametrize(
-  ('expression', 'runs'),
+  ('expression', 'ranges'),
   [
     ('train', [('train', 0, 120)]),
     ('all', [('train', 0, 120), ('test', 0, 13)]),
@@ -74,11 +74,17 @@ def test_expressions_mean_what_they_mean_in_tfds(expression):
     ('train[-20:]', [('train', 100, 120)]),
     ('train[1shard]', [('train', 40, 81)]),
     ('train[5:5]', []),
+    ('train[:100%]', [('train', 0, 120)]),
+    ('train[-100%:]', [('train', 0, 120)]),
+    ('train[-1shard:]', [('train', 81, 120)]),
+    ('train[:-1shard]', [('train', 0, 81)]),
+    ('train[-2shard:-1shard]', [('train', 40, 81)]),
+    ('train[-1shard]', [('train', 81, 120)]),
   ],
 )
-def test_some_expressions(expression, runs):
-  assert split_spec.runs(expression, LENGTHS) == [
-    split_spec.Run(*r) for r in runs
+def test_some_expressions(expression, ranges):
+  assert split_spec.ranges(expression, LENGTHS) == [
+    split_spec.SplitRange(*r) for r in ranges
   ]
 
 
@@ -92,8 +98,9 @@ def test_some_expressions(expression, runs):
     ('', 'Write splits as in TFDS'),
     ('train[:121]', 'train, which has 120 examples in 3 shards'),
     ('all[:5]', "no split 'all'"),
+    ('train[:101%]', 'Write splits as in TFDS'),
   ],
 )
 def test_says_what_is_wrong(expression, why):
   with pytest.raises(SplitError, match=why):
-    split_spec.runs(expression, LENGTHS)
+    split_spec.ranges(expression, LENGTHS)

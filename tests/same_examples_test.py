@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
 import cmnist_tfds
+from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.datasets.get_builder import get_builder
 from cmnist_tfds.export import files
-from cmnist_tfds.load.cached import Cached
 from cmnist_tfds.load.open_subset import open_subset
-from cmnist_tfds.load.prepared import SAMPLE, find_prepared
 from cmnist_tfds.sources import SPLITS
 
 
@@ -87,30 +87,27 @@ def _by_data_source(subset, split, tmp_path):
   )
 
 
-def _by_batches(cache):
+def _by_batches(subset, split, tmp_path):
+  del tmp_path
+  batches = cmnist_tfds.as_batches(subset.name, split, 1024, **subset.where)
+  return _together(batches.as_numpy_iterator())
+
+
+def _by_shards(folder):
   def run(subset, split, tmp_path):
-    del tmp_path
-    return _together(
-      cmnist_tfds.as_batches(
-        subset.name, split, 1024, cache=cache, **subset.where
-      ).as_numpy_iterator()
-    )
+    # What says of which sources they were built decides where they are read.
+    copy = shutil.copytree(getattr(subset, folder), tmp_path / 'data')
+    (metadata,) = copy.glob(f'*/{subset.name}/*/metadata.json')
+    metadata.unlink()
+    where = {**subset.where, 'data_dir': copy}
+    return cmnist_tfds.load_data(subset.name, split=split, **where)
 
   return run
 
 
-def _by_array_record(subset, split, tmp_path):
-  del tmp_path
-  where = {**subset.where, 'data_dir': subset.array_record_dir}
+def _by_origin_files(subset, split, tmp_path):
+  where = {**subset.where, 'data_dir': tmp_path}
   return cmnist_tfds.load_data(subset.name, split=split, **where)
-
-
-def _by_encoded_sources(subset, split, tmp_path):
-  if subset.dataset == SAMPLE:
-    pytest.skip('the sample is read from shards alone')
-  found = open_subset(cmnist_tfds.subset(subset.name), data_dir=tmp_path)
-  assert isinstance(found, Cached)
-  return cmnist_tfds.load_data(subset.name, split=split, data_dir=tmp_path)
 
 
 def _by_pytorch(subset, split, tmp_path):
@@ -127,7 +124,7 @@ def _by_pytorch(subset, split, tmp_path):
 
 
 def _by_npz(subset, split, tmp_path):
-  found = find_prepared(cmnist_tfds.subset(subset.name), **subset.where)
+  found = open_subset(cmnist_tfds.subset(subset.name), **subset.where)
   folder = files.export_files(found, 'npz', tmp_path / 'npz')
   (path,) = folder.glob('*.npz')
   with np.load(path) as file:
@@ -137,10 +134,10 @@ def _by_npz(subset, split, tmp_path):
 _WAYS = {
   'tfds.load': _by_tfds,
   'tfds.data_source': _by_data_source,
-  'as_batches, cached': _by_batches(cache=True),
-  'as_batches, streamed': _by_batches(cache=False),
-  'load_data of ArrayRecord': _by_array_record,
-  'load_data without shards': _by_encoded_sources,
+  'as_batches': _by_batches,
+  'load_data of TFRecord': _by_shards('data_dir'),
+  'load_data of ArrayRecord': _by_shards('array_record_dir'),
+  'load_data without shards': _by_origin_files,
   'PyTorch': _by_pytorch,
   'export': _by_npz,
 }

@@ -51,7 +51,7 @@ def encode(images: np.ndarray) -> list[bytes]:
   rows = np.pad(images, [(0, 0), (0, 0), (1, 0)])
   return [
     head + _chunk(b'IDAT', zlib_ng.compress(row, _LEVEL, _WINDOW_BITS)) + _END
-    for row in rows.reshape(len(rows), -1)
+    for row in rows
   ]
 
 

@@ -51,12 +51,11 @@ def load_data(
 ) -> Arrays: ...
 @overload
 def load_data(
-  name: str, *, split: list[Split], **options: Unpack[_Options]
-) -> list[Arrays]: ...
-@overload
-def load_data(
-  name: str, *, split: tuple[Split, ...], **options: Unpack[_Options]
-) -> tuple[Arrays, ...]: ...
+  name: str,
+  *,
+  split: list[Split] | tuple[Split, ...],
+  **options: Unpack[_Options],
+) -> Sequence[Arrays]: ...
 @overload
 def load_data(
   name: str, *, split: Mapping[_Key, Split], **options: Unpack[_Options]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +22,6 @@ from cmnist_tfds.load.draws import check_draw, draw_rows
 from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system import paths
 
 _PathLike = str | os.PathLike[str]
 
@@ -170,21 +168,15 @@ def open_or_prepare(
 
   def fetch(needed: Subset, split: str) -> list[SplitSource]:
     return split_sources.open_raw(
-      needed, split, _locations(data_dir), allow_unverified=False
+      needed, split, locations, allow_unverified=False
     )
 
   opened = open_subset(subset, data_dir=data_dir, sample=sample, draw=draw)
-  opened = opened or _open(subset, data_dir, sample, draw, fetch)
+  if opened is None:
+    locations = origin.default_locations(data_dir)
+    opened = _open(subset, data_dir, sample, draw, fetch)
   assert opened, 'all sources were fetched'
   return opened
-
-
-def _locations(data_dir: _PathLike | None) -> origin.Locations:
-  """Returns the locations of origin files."""
-  return origin.Locations(
-    manual_dir=paths.data_root(data_dir) / 'downloads/manual',
-    mirror=origin.mirror_of_user(),
-  )
 
 
 def _open(
@@ -198,58 +190,49 @@ def _open(
   if draw:
     full = _open(subset.full, data_dir, sample, 0, find)
     return full and _take_draw(full, subset, draw)
-  if sample:
-    find = _find_sample
-  found = prepared.find_prepared(subset, data_dir=data_dir, sample=sample)
-  sources: dict[str, Sequence[SplitSource]] = {}
-  for split in SPLITS:
-    if (opened := find(subset, split)) is not None:
-      sources[split] = opened
-  if found is None and len(sources) < len(SPLITS):
-    return None
-  counts = {
-    split: sum(map(len, of_split)) for split, of_split in sources.items()
-  }
-  digests: Mapping[str, str] = {
-    split: split_sources.digest(sources[split], counts[split])
-    for split in sources
-  }
-  first = functools.partial(_first_of_sources, subset, sources, counts)
-  lengths: Mapping[str, Sequence[int]] = {
-    split: [count] for split, count in counts.items()
-  }
-  if found is not None:
-    prepared.warn(found)
-    lengths = found.shard_lengths
-    if found.digests != digests:
-      digests = found.digests
-      first = functools.partial(_first_of_shards, found)
-  dataset = SAMPLE if sample else DATASET
   folder = prepared.dataset_dir(subset, data_dir=data_dir, sample=sample)
-  return Opened(subset, dataset, digests, lengths, folder, found, first)
+  dataset = SAMPLE if sample else DATASET
+  found = prepared.find_prepared(subset, data_dir=data_dir, sample=sample)
+  sources = {
+    split: of_split
+    for split in SPLITS
+    if (of_split := (_read_sample if sample else find)(subset, split))
+  }
+  counts = {split: sum(map(len, each)) for split, each in sources.items()}
+  digests = {
+    split: split_sources.digest(each, counts[split])
+    for split, each in sources.items()
+  }
+  is_complete = len(sources) == len(SPLITS)
+
+  def first_of_sources(split: str, stop: int) -> SplitView:
+    order = shuffle_order(split, counts[split], stop)
+    return SplitView(subset, sources[split], order)
+
+  if found is None:
+    lengths = {split: [count] for split, count in counts.items()}
+    opened = Opened(
+      subset, dataset, digests, lengths, folder, None, first_of_sources
+    )
+    return opened if is_complete else None
+
+  def first_of_shards(split: str, stop: int) -> SplitView:
+    order = np.arange(stop, dtype=np.uint32)
+    return SplitView(subset, [found.open(split)], order)
+
+  prepared.warn(found)
+  is_same = is_complete and found.digests == digests
+  first = first_of_sources if is_same else first_of_shards
+  return Opened(
+    subset, dataset, found.digests, found.shard_lengths, folder, found, first
+  )
 
 
-def _find_sample(subset: Subset, split: str) -> list[SplitSource]:
+def _read_sample(subset: Subset, split: str) -> list[SplitSource]:
   """Returns the examples of the sample, whose files are in the package."""
   return split_sources.open_raw(
     subset, split, sample_lib.locations(subset), allow_unverified=True
   )
-
-
-def _first_of_sources(
-  subset: Subset,
-  sources: Mapping[str, Sequence[SplitSource]],
-  counts: Mapping[str, int],
-  split: str,
-  stop: int,
-) -> SplitView:
-  order = shuffle_order(split, counts[split], stop)
-  return SplitView(subset, sources[split], order)
-
-
-def _first_of_shards(found: Prepared, split: str, stop: int) -> SplitView:
-  order = np.arange(stop, dtype=np.uint32)
-  return SplitView(found.subset, [found.open(split)], order)
 
 
 def _take_draw(full: Opened, reduced: Subset, draw: int) -> Opened:
@@ -257,12 +240,12 @@ def _take_draw(full: Opened, reduced: Subset, draw: int) -> Opened:
   views = {split: full.split(split) for split in SPLITS}
   rows = draw_rows(reduced, views['train'].labels, draw)
   views['train'] = views['train'].select(rows)
-  return Opened(
-    reduced,
-    full.dataset,
+  lengths = {split: [len(view)] for split, view in views.items()}
+  return dataclasses.replace(
+    full,
+    subset=reduced,
     digests={},
-    shard_lengths={split: [len(view)] for split, view in views.items()},
-    folder=full.folder,
+    shard_lengths=lengths,
     prepared=None,
     _first=lambda split, stop: views[split],
     draw=draw,

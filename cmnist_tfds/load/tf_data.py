@@ -43,15 +43,11 @@ def as_batches(
 ) -> tf.data.Dataset: ...
 @overload
 def as_batches(
-  name: str, split: list[Split], batch_size: int, **options: Unpack[_Options]
-) -> list[tf.data.Dataset]: ...
-@overload
-def as_batches(
   name: str,
-  split: tuple[Split, ...],
+  split: list[Split] | tuple[Split, ...],
   batch_size: int,
   **options: Unpack[_Options],
-) -> tuple[tf.data.Dataset, ...]: ...
+) -> Sequence[tf.data.Dataset]: ...
 @overload
 def as_batches(
   name: str,

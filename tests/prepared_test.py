@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prepared datasets are found, enter the cache once, and damage is named."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import pathlib
+import shutil
+
+import google_crc32c
+import numpy as np
+import preparing
+import pytest
+from tensorflow_datasets.proto import tf_example_generated_pb2
+
+import cmnist_tfds
+from cmnist_tfds.cache import prepared, store
+from cmnist_tfds.formats import tfrecord
+from cmnist_tfds.load.open_subset import open_subset
+from cmnist_tfds.system.errors import PreparationError
+
+X_12 = cmnist_tfds.subset('X-12')
+FEATURES = ('image', 'label', 'source', 'source_label')
+PLACE = 'cmnist_sample/X-12/1.0.0'
+REMEDY = 'Run `cmnist build X-12 --overwrite --sample --data_dir '
+
+
+@pytest.fixture(autouse=True)
+def _no_warnings_yet(empty_cache):
+  store.warn_once.cache_clear()
+
+
+@pytest.fixture
+def data_dir(sample_dir, tmp_path):
+  """The sample as another package would prepare it: its shards are read."""
+  copy = shutil.copytree(sample_dir, tmp_path / 'data')
+  (copy / PLACE / 'metadata.json').unlink()
+  return copy
+
+
+def load(data_dir, **kwargs):
+  kwargs = {'features': FEATURES, 'sample': True, **kwargs}
+  return cmnist_tfds.load_data('X-12', data_dir=data_dir, **kwargs)
+
+
+def check_equal(ours, theirs):
+  for split, expected in zip(ours, theirs, strict=True):
+    for array, other in zip(split, expected, strict=True):
+      assert array.dtype == other.dtype
+      np.testing.assert_array_equal(array, other)
+
+
+def entries_of_shards():
+  return [e for e in store.entries('arrays') if str(PLACE) in e.description]
+
+
+@pytest.mark.parametrize(
+  'how',
+  [
+    {},
+    {'num_shards': 3},
+    {'file_format': 'array_record', 'num_shards': 3},
+    {'stock': True},
+  ],
+)
+def test_shards_enter_the_cache_once(how, sample_dir, tmp_path):
+  preparing.prepare(tmp_path, **how)
+  (tmp_path / PLACE / 'metadata.json').unlink()
+  expected = load(sample_dir)
+  assert not entries_of_shards()
+  check_equal(load(tmp_path), expected)
+  assert len(entries_of_shards()) == 2
+  first = load(tmp_path, split='train[:3]+test')
+  check_equal([first], [load(sample_dir, split='train[:3]+test')])
+  assert len(entries_of_shards()) == 2
+  found = open_subset(X_12, data_dir=tmp_path, sample=True)
+  assert found.digests == {} and found.class_counts == [(120, 24)] * 12
+  lengths = found.shard_lengths['train']
+  assert len(lengths) == how.get('num_shards', 1)
+  check_equal(
+    [load(tmp_path, split='train[0shard]')],
+    [[array[: lengths[0]] for array in expected[0]]],
+  )
+
+
+def test_a_dataset_of_the_same_sources_is_read_from_these(sample_dir):
+  for path in (sample_dir / PLACE).glob('*tfrecord*'):
+    assert path.exists()
+  load(sample_dir)
+  assert not entries_of_shards()
+  found = open_subset(X_12, data_dir=sample_dir, sample=True)
+  assert found.metadata['subset'] == 'X-12'
+  assert found.folder == sample_dir / PLACE
+
+
+def test_a_dataset_that_was_built_of_less_is_read_from_its_shards(tmp_path):
+  builder_dir = preparing.prepare(tmp_path, 'X-12-r-1', stock=True)
+  metadata = pathlib.Path(builder_dir) / 'metadata.json'
+  content = json.loads(metadata.read_text())
+  content['digests']['train'] = 'of other files'
+  metadata.write_text(json.dumps(content))
+  cmnist_tfds.load_data('X-12-r-1', data_dir=tmp_path, sample=True)
+  assert len(store.entries('arrays')) > 2
+
+
+def test_a_dataset_built_anew_is_read_anew(data_dir):
+  expected = load(data_dir)
+  for path in (data_dir / PLACE).glob('*train*'):
+    path.write_bytes(path.read_bytes())
+  check_equal(load(data_dir), expected)
+  assert len(entries_of_shards()) == 3
+
+
+def test_the_data_folder_is_that_of_tfds(sample_dir, monkeypatch):
+  monkeypatch.setenv('TFDS_DATA_DIR', str(sample_dir))
+  assert prepared.find_prepared(X_12, sample=True).folder == sample_dir / PLACE
+  assert prepared.find_prepared(X_12) is None
+
+
+# Shards that cannot be read ----------------------------------------------------
+
+
+def shard(data_dir, split='train'):
+  (path,) = (data_dir / PLACE).glob(f'*{split}*-of-*')
+  return path
+
+
+def rewrite(path, change):
+  records = list(prepared._tfrecords(path))
+  records[3] = change(records[3])
+  with path.open('wb') as file:
+    for record in records:
+      crc = np.array([google_crc32c.value(record)], np.uint32)
+      file.write(tfrecord.header(len(record)) + record)
+      file.write(tfrecord.footers(crc).tobytes())
+
+
+def encode(png, **integers):
+  example = tf_example_generated_pb2.Example()
+  features = example.features.feature
+  features['image'].bytes_list.value.append(png)
+  for name, value in integers.items():
+    features[name].int64_list.value.append(value)
+  return example.SerializeToString()
+
+
+def flip(path, number):
+  """Damages the record of a number."""
+  data = bytearray(path.read_bytes())
+  at = -1
+  for _ in range(number + 1):
+    at = data.index(b'source_label', at + 1)
+  data[at + 12] ^= 1
+  path.write_bytes(data)
+
+
+def check_named(data_dir, *parts):
+  with pytest.raises(PreparationError) as caught:
+    load(data_dir)
+  for part in parts:
+    assert part in str(caught.value)
+  assert '\n' not in str(caught.value)
+  assert not entries_of_shards()
+
+
+@pytest.mark.parametrize(
+  ('damage', 'parts'),
+  [
+    (lambda path: flip(path, 5), ['record 5 fails its checksum']),
+    (lambda path: path.write_bytes(b''), ['it has 0 records, not 1,440']),
+    (lambda path: path.unlink(), ['is missing']),
+    (
+      lambda path: path.write_bytes(path.read_bytes()[:-1]),
+      ['record 1439 fails its checksum'],
+    ),
+    (
+      lambda path: path.write_bytes(b'\1' + path.read_bytes()[1:]),
+      ['the length of record 0 fails its checksum'],
+    ),
+    (
+      lambda path: rewrite(path, lambda record: b'no example'),
+      ['record 3 is no example'],
+    ),
+    (
+      lambda path: rewrite(path, lambda record: b''),
+      ['record 3 is no example'],
+    ),
+    (
+      lambda path: rewrite(
+        path,
+        lambda record: encode(b'no image', label=1, source=0, source_label=4),
+      ),
+      ['records 0 to 1023', 'PNG'],
+    ),
+    (
+      lambda path: rewrite(
+        path,
+        lambda record: encode(b'', label=-1, source=0, source_label=4),
+      ),
+      ['record 3'],
+    ),
+  ],
+)
+def test_a_damaged_shard_is_named(damage, parts, data_dir):
+  path = shard(data_dir)
+  damage(path)
+  check_named(data_dir, *parts, str(path), f'{REMEDY}{data_dir}`')
+
+
+def test_a_damaged_array_record_is_named(tmp_path):
+  preparing.prepare(tmp_path, file_format='array_record')
+  (tmp_path / PLACE / 'metadata.json').unlink()
+  path = shard(tmp_path)
+  flip(path, 5)
+  check_named(tmp_path, f'{path} is damaged', REMEDY)
+
+
+def test_an_unknown_format_is_refused(data_dir):
+  path = data_dir / PLACE / 'dataset_info.json'
+  path.write_text(path.read_text().replace('"tfrecord"', '"bagz"'))
+  for split in ('train', 'test'):
+    path = shard(data_dir, split)
+    path.rename(path.with_name(path.name.replace('tfrecord', 'bagz')))
+  check_named(data_dir, 'bagz', 'tfrecord or array_record')
+
+
+@pytest.mark.parametrize('number', [errno.EACCES, errno.EMFILE])
+def test_what_the_system_refuses_is_not_called_damage(
+  number, data_dir, monkeypatch
+):
+  path = shard(data_dir)
+  original = pathlib.Path.open
+
+  def refuse(self, *args, **kwargs):
+    if self == path:
+      raise OSError(number, 'the reason of the system')
+    return original(self, *args, **kwargs)
+
+  monkeypatch.setattr(pathlib.Path, 'open', refuse)
+  with pytest.raises(PreparationError, match='the reason of the sys') as caught:
+    load(data_dir)
+  assert 'damage' not in str(caught.value) and str(path) in str(caught.value)
+
+
+# Descriptions that are damaged ----------------------------------------------------
+
+
+@pytest.mark.parametrize('name', ['dataset_info.json', 'metadata.json'])
+@pytest.mark.parametrize(
+  'content', [b'', b'{}', b'[]', b'\xff', b'null', b'{"splits": [3]}']
+)
+def test_a_damaged_description_is_named(name, content, sample_dir, tmp_path):
+  copy = shutil.copytree(sample_dir, tmp_path / 'data')
+  (copy / PLACE / name).write_bytes(content)
+  check_named(copy, f'{copy / PLACE / name} is damaged', f'{REMEDY}{copy}`')
+
+
+@pytest.mark.parametrize(
+  'change',
+  [
+    lambda m: m['classes'][0].update(name='another'),
+    lambda m: m['classes'].reverse(),
+    lambda m: m['sources'].reverse(),
+    lambda m: m.pop('classes'),
+    lambda m: m['sources'][0].pop('verified'),
+    lambda m: m.update(digests=3),
+  ],
+)
+def test_metadata_of_another_subset_are_refused(change, sample_dir, tmp_path):
+  copy = shutil.copytree(sample_dir, tmp_path / 'data')
+  path = copy / PLACE / 'metadata.json'
+  metadata = json.loads(path.read_text())
+  change(metadata)
+  path.write_text(json.dumps(metadata))
+  check_named(copy, f'{path} is damaged', REMEDY)
+
+
+def test_a_folder_without_a_description_is_no_dataset(data_dir, sample_dir):
+  (data_dir / PLACE / 'dataset_info.json').unlink()
+  check_equal(load(data_dir), load(sample_dir))
+  assert open_subset(X_12, data_dir=data_dir, sample=True).prepared is None
+
+
+# Warnings ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def as_real(sample_dir, tmp_path):
+  """The sample in the place of the real dataset."""
+  copy = shutil.copytree(sample_dir, tmp_path / 'data')
+  (copy / 'cmnist_sample').rename(copy / 'cmnist')
+  for path in (copy / 'cmnist/X-12/1.0.0').glob('cmnist_sample-*'):
+    path.rename(path.with_name(path.name.replace('_sample', '')))
+  return copy
+
+
+@pytest.mark.parametrize('metadata', [True, False])
+def test_data_that_nothing_proves_are_warned_of_once(
+  metadata, as_real, sample_dir, caplog
+):
+  if not metadata:
+    (as_real / 'cmnist/X-12/1.0.0/metadata.json').unlink()
+  with caplog.at_level(logging.WARNING):
+    for _ in range(2):
+      found = load(as_real, sample=False)
+  (record,) = caplog.records
+  assert (
+    'unverified origin files: emnist/' if metadata else 'how its origin files'
+  ) in record.message
+  check_equal(found, load(sample_dir))
+
+
+def test_the_sample_itself_is_not_warned_of(data_dir, caplog):
+  load(data_dir)
+  assert not caplog.records
