@@ -173,6 +173,7 @@ def test_wrong_arrays_in_any_packing_are_not_built(toy, build, pack, spoil):
     ('train-labels.gz', gzip.compress(idx(np.zeros(40, np.uint8)))),
     ('test-labels.gz', gzip.compress(idx(np.zeros(19, np.uint8)))),
   ],
+  ids=['empty', 'page', 'other', 'labels', 'short'],
 )
 def test_wrong_bytes_in_the_place_of_a_file_are_named(toy, build, name, data):
   toy.write(**{name: data})
