@@ -187,6 +187,7 @@ def test_missing_files_are_named_with_where_to_get_and_to_put_them(
   done = cmnist.run(
     *('build', '1-Ty', '--sources', toy.declaration),
     *('--data_dir', toy.data_dir),
+    CMNIST_CACHE_DIR=tmp_path / 'cache',
   )
   assert (done.status, done.out) == (1, '')
   assert 'train-images.gz' in done.err

@@ -70,7 +70,7 @@ class Toy:
       for split, count in (('train', 40), ('test', 20))
     }
     self.labels = {
-      split: (np.arange(len(images)) % 2).astype(np.uint8)
+      split: rng.permutation(np.arange(len(images)) % 2).astype(np.uint8)
       for split, images in self.images.items()
     }
     self.files = {

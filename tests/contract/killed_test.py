@@ -13,31 +13,25 @@ from contract.datasets import Toy, tree, whole
 _MINE = {'CNAME': b'example.org', 'notes/mine.txt': b'years of work'}
 
 
-def _each_kill(run, tries):
-  """Yields after each kill of a command, at moments spread over a run."""
-  moment, stride, last = 1, 1, 0
-  while True:
-    status = run(moment)
-    if status == 0:
-      break
+def _each_kill(run, growth=1.6):
+  """Yields after each kill of a command, at ever later moments of a run."""
+  moment, kills = 1, 0
+  while status := run(moment):
     assert status == -signal.SIGKILL
-    yield moment
-    last += 1
-    if last >= tries // 2:
-      # After the first moments, the steps grow.
-      stride = max(stride + 1, moment // (tries // 2))
-    moment += stride
-  assert last >= 3
+    yield
+    kills += 1
+    moment = int(moment * growth) + 1
+  assert kills >= 3
 
 
 def _is_hidden(path):
   return any(part.startswith('.') for part in path.split('/'))
 
 
-_TRIES = [8, pytest.param(200, marks=pytest.mark.slow)]
+_GROWTH = [1.6, pytest.param(1.05, marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize('tries', _TRIES)
+@pytest.mark.parametrize('growth', _GROWTH)
 @pytest.mark.parametrize(
   ('earlier', 'argv'),
   [
@@ -47,7 +41,7 @@ _TRIES = [8, pytest.param(200, marks=pytest.mark.slow)]
   ],
   ids=['first', 'overwrite', 'others'],
 )
-def test_a_killed_build(cmnist, tmp_path, earlier, argv, tries):
+def test_a_killed_build(cmnist, tmp_path, earlier, argv, growth):
   start, place, undisturbed = (tmp_path / n for n in ('start', 'place', 'new'))
 
   def build(folder, *names, **kwargs):
@@ -69,7 +63,7 @@ def test_a_killed_build(cmnist, tmp_path, earlier, argv, tries):
     shutil.copytree(start, place)
     return build(place, *argv, kill_at=moment, within=place)
 
-  for _ in _each_kill(run, tries):
+  for _ in _each_kill(run, growth):
     found = whole(place / 'data')
     assert old.keys() <= found.keys()
     for name, files in found.items():
@@ -96,11 +90,11 @@ def test_a_cache_killed_while_it_is_cleared(cmnist, tmp_path):
     shutil.copytree(start, place)
     return run(place, 'cache', 'clear', kill_at=moment, within=place)
 
-  for _ in _each_kill(clear, 6):
+  for _ in _each_kill(clear):
     assert build(place) == expected
 
 
-@pytest.mark.parametrize('tries', _TRIES)
+@pytest.mark.parametrize('growth', _GROWTH)
 @pytest.mark.parametrize('again', [False, True], ids=['clone', 'again'])
 @pytest.mark.parametrize(
   'argv',
@@ -112,7 +106,7 @@ def test_a_cache_killed_while_it_is_cleared(cmnist, tmp_path):
   ids=lambda argv: argv[0],
 )
 def test_a_killed_writer_loses_nothing(
-  cmnist, data_dir, sample, tmp_path, argv, again, tries
+  cmnist, data_dir, sample, tmp_path, argv, again, growth
 ):
   if argv[0] != 'export':
     pytest.importorskip('mlcroissant')
@@ -137,7 +131,7 @@ def test_a_killed_writer_loses_nothing(
     shutil.copytree(start, place)
     return cmnist.run(*command, place, kill_at=moment, within=place).status
 
-  for _ in _each_kill(run, tries):
+  for _ in _each_kill(run, growth):
     found = tree(place)
     assert mine.items() <= found.items()
     for path, data in found.items():
@@ -161,7 +155,7 @@ def test_a_killed_mirror_is_filled_by_the_next_run(cmnist, tmp_path):
 
   expected = {f'toy/{n}': data for n, data in toy.files.items()}
   expected['toy/mine'] = b'mine'
-  for _ in _each_kill(run, 8):
+  for _ in _each_kill(run):
     for whole_run in (False, True):
       if whole_run:
         cmnist.works(*argv)
