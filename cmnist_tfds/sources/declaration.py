@@ -505,8 +505,9 @@ def parse(
 
 def _explain(error: Exception) -> str:
   """Returns the field and the fault that msgspec, or this module, found."""
-  fault, _, path = str(error).partition(' - at `$')
-  return ': '.join(filter(None, (path.strip('.`'), fault)))
+  fault, _, place = str(error).partition(' - at `')
+  path = place.rpartition('$')[2].strip('.`')
+  return f'{path}: {fault}' if path else fault
 
 
 def _digest(declared: Mapping[str, Any]) -> str:
@@ -656,8 +657,8 @@ def _divide(
   form: _Source, rule: _Rule, whole: Split, beside: pathlib.Path | None
 ) -> dict[str, Split]:
   """Returns train and test of a source that has one set of examples."""
-  listed = rule.list is not None and rule.test_counts is not None
-  if listed == bool(rule.first) or bool(rule.list) != listed:
+  given = [n is not None for n in (rule.first, rule.list, rule.test_counts)]
+  if given not in ([True, False, False], [False, True, True]):
     raise ValueError('split: expected first, or list and test_counts')
   test = _counts(form, 'split.test_counts', rule.first or rule.test_counts)
   if whole.class_counts is None or test is None:
