@@ -138,7 +138,7 @@ def test_a_file_in_the_way_is_named_before_the_work(tmp_path, names):
   (place / 'b').mkdir()
   (place / 'b/c').write_text(_MINE)
   with (
-    pytest.raises(PreparationError, match='b(/c)? is in the way'),
+    pytest.raises(PreparationError, match=r'b(/c)? is in the way'),
     atomic.write_folder(place, 'w', names),
   ):
     pytest.fail('the work began')
