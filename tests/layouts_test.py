@@ -22,7 +22,7 @@ from cmnist_tfds.origin import (
   mirror,
 )
 from cmnist_tfds.origin.conversion import convert
-from cmnist_tfds.sources import declaration
+from cmnist_tfds.sources import declaration, records
 from cmnist_tfds.system.errors import DeclarationError, OriginFileError
 
 Image = pytest.importorskip('PIL.Image')
@@ -30,19 +30,19 @@ Image = pytest.importorskip('PIL.Image')
 _RNG = np.random.default_rng(0)
 
 
-def _parse(path: pathlib.Path) -> declaration.Source:
+def _parse(path: pathlib.Path) -> records.Source:
   (source,) = declaration.read(path, beside=path.parent)
   return source
 
 
-def _draft(path: pathlib.Path, **kwargs) -> declaration.Source:
+def _draft(path: pathlib.Path, **kwargs) -> records.Source:
   text = draft.draft(path, key='Xy', title='Test', **kwargs)
   written = path.with_name('xy.toml')
   written.write_text(text, 'utf-8')
   return _parse(written)
 
 
-def _change(folder: pathlib.Path, old: str, new: str) -> declaration.Source:
+def _change(folder: pathlib.Path, old: str, new: str) -> records.Source:
   path = folder / 'xy.toml'
   text = path.read_text('utf-8')
   assert old in text
