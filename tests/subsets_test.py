@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmnist_tfds import subsets
+from cmnist_tfds import schema, subsets
 from cmnist_tfds.sources import SOURCES
 from cmnist_tfds.system.errors import SubsetNameError
 
@@ -67,6 +67,12 @@ def test_every_declared_subset(subset):
     assert subset.num_train == len(subset.classes) * subset.per_class
     assert subset.balanced
   assert subset.num_test == subset.full.num_test
+  for c in subset.classes:
+    assert schema.integers_of(c) == {
+      'label': c.label,
+      'source': c.source_number,
+      'source_label': c.raw_label,
+    }
   order = [SOURCES.index(s) for s in subset.sources]
   assert order == sorted(order)
   assert subset.citation.count('@misc{wenkel2019cmnist') == 1
