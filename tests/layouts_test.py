@@ -22,27 +22,27 @@ from cmnist_tfds.origin import (
   mirror,
 )
 from cmnist_tfds.origin.conversion import convert
-from cmnist_tfds.sources import declaration
-from cmnist_tfds.system.errors import DeclarationError, OriginFileError
+from cmnist_tfds.sources import declaration, records
+from cmnist_tfds.system.errors import OriginFileError
 
 Image = pytest.importorskip('PIL.Image')
 
 _RNG = np.random.default_rng(0)
 
 
-def _parse(path: pathlib.Path) -> declaration.Source:
+def _parse(path: pathlib.Path) -> records.Source:
   (source,) = declaration.read(path, beside=path.parent)
   return source
 
 
-def _draft(path: pathlib.Path, **kwargs) -> declaration.Source:
+def _draft(path: pathlib.Path, **kwargs) -> records.Source:
   text = draft.draft(path, key='Xy', title='Test', **kwargs)
   written = path.with_name('xy.toml')
   written.write_text(text, 'utf-8')
   return _parse(written)
 
 
-def _change(folder: pathlib.Path, old: str, new: str) -> declaration.Source:
+def _change(folder: pathlib.Path, old: str, new: str) -> records.Source:
   path = folder / 'xy.toml'
   text = path.read_text('utf-8')
   assert old in text
@@ -536,77 +536,3 @@ def test_steps_are_taken_in_order():
   np.testing.assert_array_equal(
     found, 255 - images[:, 5:33, 1:29].swapaxes(1, 2)
   )
-
-
-# Declarations ----------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-  ('old', 'new', 'fault'),
-  [
-    ('convert = ["resize"]', '', "add 'resize' to convert"),
-    ('["resize"]', '[{ crop = [0, 0, 40, 20] }]', 'does not lie in images of 32'),
-    ('["resize"]', '[{ crop = [0, 0] }]', r'\[top, left, height, width\]'),
-    ('shape = [32, 32]', 'shape = [32, 32, 3]', "add 'grey'"),
-    ('shape = [32, 32]', 'shape = [1000]', 'a square number of pixels'),
-    ('first = 1', 'first = 10', 'leaves no training example'),
-    ('first = 1', 'last = 1', 'last: unknown field'),
-    ('"set.npz"', '"../set.npz"', 'relative to the declaration'),
-    ('"set.npz"', '"/etc/passwd"', 'relative to the declaration'),
-    ('"set.npz"', '"a/b/c"', 'relative to the declaration'),
-    ('["0", "1"]', '["0", "1 "]', 'with no space at its ends'),
-    ('["0", "1"]', '["0", "1\\n2"]', 'in one line'),
-    ('["0", "1"]', r'["\\u00e9", "e\\u0301"]', 'in another Unicode form'),
-    ('["0", "1"]', '["a", "b"]\nlabels = [4]', 'expected 2 labels'),
-    ('["0", "1"]', '["a", "b"]\nlabels = [5, 4]', 'ascending numbers'),
-    ('["0", "1"]', '["a", "b"]\nlabels = [5, 65536]', 'of at most 65535'),
-  ],
-)  # fmt: skip
-def test_a_declaration_that_is_wrong_tells_its_line(tmp_path, old, new, fault):
-  _draft(
-    _npz(tmp_path / 'set.npz', images=_images(8, 32, 32), labels=[0, 1] * 4)
-  )
-  with pytest.raises(DeclarationError, match=fault) as raised:
-    _change(tmp_path, old, new.replace('\\\\u', '\\u'))
-  text = (tmp_path / 'xy.toml').read_text('utf-8')
-  line = int(str(raised.value).partition(', line ')[2].partition(',')[0])
-  assert 1 <= line <= len(text.splitlines())
-
-
-def test_all_faults_are_told_with_their_lines(tmp_path):
-  _draft(
-    _npz(tmp_path / 'set.npz', images=_images(8, 32, 32), labels=[0, 1] * 4)
-  )
-  path = tmp_path / 'xy.toml'
-  text = path.read_text('utf-8')
-  for old, new in (
-    ('key = "Xy"', 'key = "xy"'),
-    ('license = ', 'licence = '),
-    ('array = "labels"', 'array = 3'),
-  ):
-    assert old in text
-    text = text.replace(old, new)
-  path.write_text(text, 'utf-8')
-  with pytest.raises(DeclarationError, match='and 3 more') as raised:
-    _parse(path)
-  lines = text.splitlines()
-
-  def line_of(start):
-    return next(n for n, li in enumerate(lines, 1) if li.startswith(start))
-
-  told = dict(
-    fault.removeprefix(f'{path}, line ').split(', source xy: ')
-    for fault in raised.value.faults
-  )
-  assert told == {
-    str(line_of('licence')): next(
-      f.partition(': ')[2] for f in raised.value.faults if 'licence: ' in f
-    ),
-    str(line_of('[[source]]')): 'license: this field is missing; add it',
-    str(line_of('key')): (
-      "key: expected a capital letter, then letters or digits, found 'xy'"
-    ),
-    str(line_of('array = 3')): (
-      'examples.labels.array: expected text, found 3'
-    ),
-  }
