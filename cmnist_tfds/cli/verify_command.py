@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
-import pathlib
 from typing import TYPE_CHECKING
 
 from cmnist_tfds.cli import arguments, terminal
@@ -50,27 +48,7 @@ def run(args: argparse.Namespace) -> int:
       leave=False,
     )
   )
-  for folder, group in itertools.groupby(findings, _folder):
-    print(folder)
-    _print_group(list(group), where.manual_dir)
-  if any(finding.is_missing for finding in findings):
-    terminal.print_wrapped(
-      '`cmnist mirror DIR` fetches missing files from all their homes.'
-    )
-  num_wrong = sum(1 for finding in findings if finding.fault)
-  print(f'{len(findings) - num_wrong} of {len(findings)} files are right')
-  return terminal.FAILED if num_wrong else 0
-
-
-def _folder(finding: audit.Finding) -> str:
-  return finding.file.path.rpartition('/')[0]
-
-
-def _print_group(
-  findings: list[audit.Finding], manual_dir: pathlib.Path | None
-) -> None:
-  """Prints a line for each file of a folder, and what is wrong with it."""
-  width = max(len(finding.file.name) for finding in findings)
+  width = max((len(finding.file.path) for finding in findings), default=0)
   place = None
   for finding in findings:
     file, copy = finding.file, finding.copy
@@ -78,22 +56,26 @@ def _print_group(
     if copy and place != (
       place := copy.path if copy.member else copy.path.parent
     ):
-      terminal.print_wrapped(f'in {place}:', indent=2)
+      terminal.print_wrapped(f'in {place}:')
     size = f'{file.size:,}' if file.size else '-'
     state = (
       finding.proof.value if finding.proof else 'WRONG' if copy else 'missing'
     )
-    print(f'  {file.name:{width}}  {size:>11}  {state}')
-    if finding.fault and copy:
+    print(f'  {file.path:{width}}  {size:>11}  {state}')
+    if copy and finding.fault:
       terminal.print_wrapped(finding.fault, indent=4)
-    if finding.sha256:
-      print(f'    sha256 {finding.sha256}')
-    if finding.fingerprint:
-      print(f'    fingerprint\n      {finding.fingerprint}')
-  remedies = [
-    locations.how_to_get(finding.file, manual_dir)
-    for finding in findings
-    if finding.is_missing
-  ]
-  for remedy in dict.fromkeys(remedies):
-    terminal.print_wrapped(f'{remedy}.', indent=2)
+    for name in ('sha256', 'fingerprint'):
+      if value := getattr(finding, name):
+        print(f'    {name} {value}')
+  missing = [finding.file for finding in findings if finding.is_missing]
+  for remedy in dict.fromkeys(
+    locations.how_to_get(file, where.manual_dir) for file in missing
+  ):
+    terminal.print_wrapped(f'{remedy}.')
+  if missing:
+    terminal.print_wrapped(
+      '`cmnist mirror DIR` fetches missing files from all their homes.'
+    )
+  num_wrong = sum(1 for finding in findings if finding.fault)
+  print(f'{len(findings) - num_wrong} of {len(findings)} files are right')
+  return terminal.FAILED if num_wrong else 0

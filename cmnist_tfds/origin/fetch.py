@@ -117,7 +117,12 @@ def _download(
     try:
       if not before or before != file.size:
         _receive(file, url, member, part, where)
-    except (*_NO_MEMBER, urllib3.exceptions.HTTPError, OSError) as error:
+    except (
+      *_NO_MEMBER,
+      urllib3.exceptions.HTTPError,
+      OSError,
+      ValueError,
+    ) as error:
       if isinstance(error, OSError) and error.errno:
         raise  # It is an error of the disk.
       size = _size(part)
