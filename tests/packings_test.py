@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import synthetic
 
-from cmnist_tfds.origin import Locations, Proof, audit, load_split, packings
+from cmnist_tfds.origin import Locations, Proof, load_split, packings
 from cmnist_tfds.sources import SOURCES
 from cmnist_tfds.system.errors import OriginFileError
 
@@ -170,16 +170,6 @@ def test_one_changed_value_is_never_accepted(
       _load(made.source, 'train', folder, allow_unverified=allow)
 
 
-@pytest.mark.parametrize('packing', _PACKINGS)
-def test_two_exchanged_rows_are_refused(packing, tmp_path):
-  made = synthetic.make()
-  # Labels alternate, so the labels of these rows are equal.
-  made.arrays['train'][0][[0, 2]] = made.arrays['train'][0][[2, 0]]
-  _PACKINGS[packing](tmp_path, _arrays(made))
-  with pytest.raises(OriginFileError):
-    _load(made.source, 'train', tmp_path)
-
-
 @pytest.mark.parametrize('packing', [*_FILES, 'zip'])
 @hypothesis.settings(max_examples=8, deadline=None)
 @hypothesis.given(
@@ -290,19 +280,6 @@ def test_odd_files_are_passed_over(tmp_path):
   (tmp_path / 'manual').mkdir()
   (tmp_path / 'manual/link').symlink_to(tmp_path / 'below')
   made.assert_read(_load(made.source, 'train', tmp_path / 'manual'))
-
-
-def test_verify_finds_packings(tmp_path):
-  made = synthetic.make()
-  _pack_files(tmp_path, _arrays(made), 'torchvision')
-  found = list(audit.audit([made.source], Locations(manual_dir=tmp_path)))
-  assert [finding.proof for finding in found] == [
-    Proof.FINGERPRINT,
-    Proof.FINGERPRINT,
-    None,
-    None,
-  ]
-  assert [finding.is_missing for finding in found] == [False, False, True, True]
 
 
 # Real files -------------------------------------------------------------------

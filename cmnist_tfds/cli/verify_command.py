@@ -7,7 +7,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.origin import audit, locations
+from cmnist_tfds.origin import audit
 from cmnist_tfds.system import streams
 
 if TYPE_CHECKING:
@@ -48,30 +48,29 @@ def run(args: argparse.Namespace) -> int:
       leave=False,
     )
   )
-  width = max((len(finding.file.path) for finding in findings), default=0)
   place = None
   for finding in findings:
     file, copy = finding.file, finding.copy
-    # Where files lie is said once for those that lie together.
-    if copy and place != (
-      place := copy.path if copy.member else copy.path.parent
-    ):
-      terminal.print_wrapped(f'in {place}:')
+    if copy:
+      inside = copy.member or copy.path.is_dir()
+      found_in = copy.path if inside else copy.path.parent
+      # Where files lie is said once for those that lie together.
+      if found_in != place:
+        terminal.print_wrapped(f'in {found_in}:')
+      place = found_in
+    name = file.path if file.array == 'arr_0' else f'{file.path} {file.array}'
     size = f'{file.size:,}' if file.size else '-'
-    state = (
-      finding.proof.value if finding.proof else 'WRONG' if copy else 'missing'
-    )
-    print(f'  {file.path:{width}}  {size:>11}  {state}')
+    wrong = 'WRONG' if copy else 'missing'
+    state = finding.proof.value if finding.proof else wrong
+    print(f'  {name:50} {size:>11}  {state}')
     if copy and finding.fault:
       terminal.print_wrapped(finding.fault, indent=4)
-    for name in ('sha256', 'fingerprint'):
-      if value := getattr(finding, name):
-        print(f'    {name} {value}')
+    for hashed in ('sha256', 'fingerprint'):
+      if value := getattr(finding, hashed):
+        print(f'    {hashed} {value}')
   missing = [finding.file for finding in findings if finding.is_missing]
-  for remedy in dict.fromkeys(
-    locations.how_to_get(file, where.manual_dir) for file in missing
-  ):
-    terminal.print_wrapped(f'{remedy}.')
+  for remedy in audit.remedies(missing, where.manual_dir):
+    terminal.print_wrapped(remedy)
   if missing:
     terminal.print_wrapped(
       '`cmnist mirror DIR` fetches missing files from all their homes.'
