@@ -103,8 +103,9 @@ def default_locations(
   named = mirror_of_user(mirror)
   base = parse_mirror(named) if named else None
   for name, place in (('manual_dir', manual), ('mirror', base)):
-    if isinstance(place, pathlib.Path) and not place.is_dir():
-      fault = 'is not a directory' if place.exists() else 'does not exist'
+    if isinstance(place, pathlib.Path) and not os.path.isdir(place):
+      exists = os.path.lexists(place)
+      fault = 'is not a directory' if exists else 'does not exist'
       raise NamedPlaceError(
         f'the {name} {place} {fault}. Correct it, or leave it out'
       )
@@ -205,9 +206,9 @@ def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
   """
   for folder in locations.folders(file):
     for form in (file, *file.equivalents):
-      if (folder / form.path).is_file():
+      if os.path.isfile(folder / form.path):
         yield Copy(form, folder / form.path)
-      if form.archive and (folder / form.archive.path).is_file():
+      if form.archive and os.path.isfile(folder / form.archive.path):
         yield Copy(form, folder / form.archive.path, form.member)
 
 
