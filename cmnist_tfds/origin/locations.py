@@ -29,9 +29,6 @@ MIRROR_VARIABLE = 'CMNIST_MIRROR'
 # The folder of fetched files in a folder for downloads.
 FETCHED = 'cmnist'
 
-# A folder's name may have a colon too, but no such scheme or slashes after.
-_ADDRESS = re.compile(r'(https?|file):|[^/]*://', re.IGNORECASE)
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Locations:
@@ -134,18 +131,14 @@ def parse_mirror(mirror: str) -> str | pathlib.Path:
     NamedPlaceError: If it looks like an address and cannot be used. The message
       does not have its password.
   """
-  if not _ADDRESS.match(mirror):
-    return paths.expanded(mirror)
-  try:
-    parts = urllib.parse.urlsplit(mirror)
-    # Paths are added at the end, where nothing can follow.
-    valid = parts.port != 0 and not (parts.query or parts.fragment)
-  except ValueError:  # As of `http://[::1`.
-    valid = False
-  if valid and parts.scheme in ('http', 'https') and parts.hostname:
+  # Paths are added at the end, where nothing can follow.
+  if re.fullmatch(r'https?://[^/?#][^?#]*', mirror, re.IGNORECASE):
     return mirror.rstrip('/')
-  if valid and parts.scheme == 'file' and not parts.netloc:
-    return pathlib.Path(urllib.request.url2pathname(parts.path))
+  if mirror.startswith('file:///'):
+    path = urllib.parse.urlsplit(mirror).path
+    return pathlib.Path(urllib.request.url2pathname(path))
+  if not paths.is_remote(mirror):
+    return paths.expanded(mirror)
   # A query may hold a token.
   raise NamedPlaceError(
     f'the mirror {without_password(mirror).partition("?")[0]}: expected a'
