@@ -48,6 +48,7 @@ _TEST_PART = 7
 _DARK = 16
 
 _SIZE = (IMAGE_SIZE, IMAGE_SIZE)
+_CHANNELS = {(), (1,), (3,)}
 
 # Names of folders as U+4E00 stand for the character.
 _CODE_POINT = re.compile(r'U\+([0-9A-Fa-f]{4,5})')
@@ -119,7 +120,7 @@ class _Images:
 
   def add(self, images: np.ndarray, where: object) -> None:
     """Notes what images (n, ...) are like."""
-    if images.size == 0 or images.shape[3:] not in {(), (1,), (3,)}:
+    if images.size == 0 or images.ndim < 2 or images.shape[3:] not in _CHANNELS:
       raise OriginFileError(
         f'{where}: expected images of shape (n, height, width), or with 1 or 3'
         f' channels at the end, found {images.shape}'
@@ -130,12 +131,15 @@ class _Images:
     self.size += images.size
     self.has_colors |= images.ndim == 4
 
-  def fields(self, path: pathlib.Path, scale: int | None) -> dict[str, Any]:
+  def fields(
+    self, path: pathlib.Path, scale: int | None, *, any_size: bool
+  ) -> dict[str, Any]:
     """Returns the fields of the declaration, or refuses the images.
 
     Args:
       path: The files, for messages.
       scale: What is to be white, if the user has said.
+      any_size: Whether images may have different sizes.
     """
     white = scale or 255
     if self.brightest > white or (0 < self.brightest <= _DARK and not scale):
@@ -145,6 +149,10 @@ class _Images:
       )
     if len(self.shapes) > 1:
       self.shapes = {shape[:2] for shape in self.shapes}
+    if len(self.shapes) > 1 and not any_size:
+      raise OriginFileError(
+        f'{path}: expected images of one shape, found {sorted(self.shapes)[:5]}'
+      )
     shape = self.shapes.pop() if len(self.shapes) == 1 else ()
     side = math.isqrt(shape[0]) if len(shape) == 1 else 0
     steps = {
@@ -216,7 +224,7 @@ def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
       )
     source['split'] = {'first': first}
     notes.append(f'for test: the first {first:,} of each class')
-  common = images.fields(path, asked.scale)
+  common = images.fields(path, asked.scale, any_size=found.layout == 'folder')
   if 'convert' in common:
     notes.append(f'converted: {_toml(common["convert"])}')
   notes += [f'left out: {what}' for what in found.left]
@@ -270,10 +278,11 @@ def _choose(
 ) -> dict[str, _Split]:
   """Returns what is for train and for test, or the examples of both."""
   splits = found.splits
-  if asked.test not in splits and 'val' in splits and not asked.first:
+  needed = asked.test == 'val' or ('val' in splits and not asked.first)
+  if needed and asked.test not in splits:
     raise OriginFileError(
-      f'{path}: there is no test, but {splits["val"].what}; --test val takes that'
-      ' for test, --first N takes N examples of each class'
+      f'{path}: no {asked.test} among {_few([s.what for s in splits.values()])};'
+      ' --test val takes val for test, --first N takes N examples of each class'
     )
   kinds = {'train': 'train', 'test': asked.test}
   chosen = {n: splits.pop(kind) for n, kind in kinds.items() if kind in splits}
@@ -441,11 +450,11 @@ def _read_pictures(
 
 
 def _decode(data: Any, where: str) -> np.ndarray:
-  """Returns a picture as an array of one; in grey unless it has colors."""
+  """Returns a picture as an array of one; in gray unless it has colors."""
   pixels = picture.decode(data, where)
   if picture_files.has_colors(pixels):
     return pixels[None]
-  return conversion.to_grey(pixels[None])
+  return conversion.to_gray(pixels[None])
 
 
 def _find_arrays(
@@ -555,7 +564,7 @@ def _find_tables(
   files: Sequence[pathlib.Path], folder: str, asked: Options
 ) -> _Found:
   """Finds tables, whose names may say which split they are of."""
-  path = files[0]
+  path = next((p for p in files if _kind(p.name)), files[0])
   layout = 'parquet' if path.suffix == '.parquet' else 'csv'
   with path.open('rb') as stream:
     count, names = pixel_tables.columns(stream, str(path))

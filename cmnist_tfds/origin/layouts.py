@@ -175,9 +175,9 @@ def _decode(
   source: Source, split: Split, encoded: Iterable[tuple[str, bytes]]
 ) -> np.ndarray:
   """Decodes pictures; converts each by itself if they may have any size."""
-  grey = 'grey' in source.steps
+  gray = 'grey' in source.steps
   decoded = [
-    picture_files.decode(data, name, shape=split.shape, grey=grey)
+    picture_files.decode(data, name, shape=split.shape, gray=gray)
     for name, data in encoded
   ]
   if split.shape is None:
