@@ -278,6 +278,16 @@ def test_new_reads_what_others_write(
     ),
     (
       's',
+      {'a.npy': _X[:20], 'b.npy': _X[:0], 'c.npy': _X[:9]},
+      ['--min_examples', 9],
+      [
+        'examples: 29 images, 3 files',
+        'for test: the first 1 of each class',
+        'left out: 0 images of b',
+      ],
+    ),
+    (
+      's',
       {**_pictures('ab'), 'few/1.png': _png(_X[0])},
       ['--min_examples', 2],
       [
@@ -321,6 +331,7 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s.csv', _csv(names=range(785)), [], '--label_column.* found 0, 1, 2'),
     ('s.csv', _csv(names=[*_PIXELS, 'digit']), [], '--label_column'),
     ('s.csv', _csv(names=['label', 'class', *_PIXELS[1:]]), [], 'label, class'),
+    ('s.csv', _csv(), ['--label_column', 'x'], "one column 'x'"),
     ('s.csv', b'', [], 'Empty|no names'),
     ('s.csv', _csv(delimiter=';'), [], '1 columns'),
     ('s.csv', _csv() + b'1,2\n', ['--label_column', 0], 'columns, got 2'),
@@ -445,7 +456,9 @@ def test_links_are_followed_and_hidden_files_left_alone(capsys, monkeypatch):
   assert np.bincount(y_train).tolist() == [9] * 3
   assert np.bincount(y_test).tolist() == [1] * 3
   os.symlink('nowhere.png', 's/b/99.png')
-  status, _, err = _run(capsys, 'source', 'new', 's', '-o', 'other.toml')
+  status, _, err = _run(
+    capsys, 'source', 'new', 's', '--key', 'Xz', '-o', 'other.toml'
+  )
   assert status == 1
   assert 's/b/99.png: cannot be read' in err
 
@@ -508,7 +521,7 @@ def test_new_proposes_a_key_and_says_how_to_build(capsys):
   declared = pathlib.Path('mnist.toml').absolute()
   summary = f'{declared}: Mni (mnist), 3 classes, 21 train, 9 test'
   assert out.splitlines()[0] == summary
-  assert f'CMNIST_SOURCES={declared} and run: cmnist build 2-FMni' in out
+  assert f'CMNIST_SOURCES={declared} and run: cmnist build 1-Mni' in out
   status, out, err = _run(capsys, 'source', 'check', declared)
   assert (status, out, err) == (0, f'{summary}\n', '')
 

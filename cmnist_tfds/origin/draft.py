@@ -50,9 +50,6 @@ _DARK = 16
 _SIZE = (IMAGE_SIZE, IMAGE_SIZE)
 _CHANNELS = {(), (1,), (3,)}
 
-# Names of folders as U+4E00 stand for the character.
-_CODE_POINT = re.compile(r'U\+([0-9A-Fa-f]{4,5})')
-
 _TABLES = ('.csv', '.csv.gz', '.parquet')
 _ARCHIVES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')
 
@@ -82,7 +79,6 @@ class Options(NamedTuple):
 
 # Some examples: labels or names of classes, images (n, ...), and where they are.
 _Chunk = tuple[Sequence[int | str], np.ndarray, object]
-
 
 # What a table of TOML has.
 _Table = dict[str, Any]
@@ -314,9 +310,10 @@ def _order(name: int | str) -> tuple[Any, ...]:
 
 
 def _character(name: str) -> str:
-  match = _CODE_POINT.fullmatch(name)
-  character = chr(int(match[1], 16)) if match else name
-  return character if character.isprintable() else name
+  """Returns the character that a name such as U+4E00 stands for, or the name."""
+  match = re.fullmatch(r'U\+([0-9A-Fa-f]{4,5})', name)
+  character = chr(int(match[1], 16)) if match else ''
+  return character if character.isprintable() and character else name
 
 
 def _toml(value: Any) -> str:
@@ -328,15 +325,11 @@ def _toml(value: Any) -> str:
   return json.dumps(value, ensure_ascii=False).replace('\x7f', '\\u007f')
 
 
-def _kind(name: str) -> str:
+def _kind(name: str, match: Callable[..., Any] = re.search) -> str:
   """Returns the split that a name speaks of; '' if of none."""
   return next(
-    (k for k, said in _SPLITS.items() if said.search(name.lower())), ''
+    (k for k, said in _SPLITS.items() if match(said, name.lower())), ''
   )
-
-
-def _is_split(folder: str) -> bool:
-  return any(said.fullmatch(folder.lower()) for said in _SPLITS.values())
 
 
 def _facts(path: pathlib.Path, folder: str = '') -> dict[str, Any]:
@@ -401,7 +394,7 @@ def _find_pictures(path: pathlib.Path, asked: Options) -> _Found:
       f' {shlex.quote(f"{path}/{prefix}")}'
     )
   tops = {n.partition('/')[0] for n in names}
-  kinds = {t: k for t in sorted(tops) if (k := _kind(t)) and _is_split(t)}
+  kinds = {t: k for t in sorted(tops) if (k := _kind(t, re.fullmatch))}
   depth = int(len(kinds) > 1)
   left = collections.Counter(
     f'files {pathlib.PurePath(name).suffix or name}' for name in root.others
@@ -481,8 +474,9 @@ def _find_arrays(
   files = [file for file, _ in arrays.values()]
   suffixes = {file.suffix for file in files}
   if suffixes == {'.npy'} and left and not any(named.values()):
-    read = functools.partial(_read_npy, files, folder, asked.min_examples)
-    return _Found('npy', {'': _Split(f'{len(files):,} files', read)})
+    few: list[str] = []
+    read = functools.partial(_read_npy, files, folder, asked.min_examples, few)
+    return _Found('npy', {'': _Split(f'{len(files):,} files', read)}, few)
   found = _Found('npz' if suffixes <= {'.npy', '.npz'} else 'idx', left=left)
   pairs: dict[str, dict[str, list[str]]] = {}
   for name, role in roles.items():
@@ -551,13 +545,16 @@ def _read_npy(
   files: Sequence[pathlib.Path],
   folder: str,
   min_examples: int,
+  left: list[str],
   table: _Table,
 ) -> Iterator[_Chunk]:
   for path in files:
     images = _read_array(path, '', 'images')
-    if len(images) >= min_examples:
-      yield [path.stem] * len(images), images, path
-      table.setdefault('files', []).append(_facts(path, folder))
+    if len(images) < min_examples:
+      left.append(f'{len(images):,} images of {path.stem}')
+      continue
+    yield [path.stem] * len(images), images, path
+    table.setdefault('files', []).append(_facts(path, folder))
 
 
 def _find_tables(
@@ -584,7 +581,9 @@ def _find_tables(
         f' found {_few(likely[what] or names) or "no names"}'
       )
   label, image = likely['label'][0], likely['image'][0]
-  columns = {'label_column': label if names else int(label)}
+  columns: dict[str, Any] = {
+    'label_column': label if names or not label.isdecimal() else int(label)
+  }
   if image:
     columns['image_column'] = image
   by_kind: dict[str, list[pathlib.Path]] = {}
