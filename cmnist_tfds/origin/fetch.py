@@ -87,7 +87,7 @@ def fetch(file: OriginFile, folder: pathlib.Path, locations: Locations) -> str:
             part = target.with_name(f'{hidden}.part')
             _download(form, url, member, part, locations)
             os.replace(part, target)
-          elif verification.fault(form, target):
+          elif not target.is_file() or verification.fault(form, target):
             raise _HostError(
               f'{target} is not the right file, and is left as it is. Move it'
               ' away and try again'
@@ -117,7 +117,12 @@ def _download(
     try:
       if not before or before != file.size:
         _receive(file, url, member, part, where)
-    except (*_NO_MEMBER, urllib3.exceptions.HTTPError, OSError) as error:
+    except (
+      *_NO_MEMBER,
+      urllib3.exceptions.HTTPError,
+      OSError,
+      ValueError,
+    ) as error:
       if isinstance(error, OSError) and error.errno:
         raise  # It is an error of the disk.
       size = _size(part)

@@ -347,7 +347,8 @@ def read_copy(
       proof = Proof.FINGERPRINT
     if proof is None and not allow_unverified:
       fault = verification.mismatch(copy.file, size)
-      raise OriginFileError(f'{fault}. {_ALLOW}')
+      content = ', and its content is not the published one' if shape else ''
+      raise OriginFileError(f'{fault}{content}. {_ALLOW}')
     return found, proof or Proof.NONE
   except OriginFileError as error:
     wrong = verification.recognize(copy.file, copy.path)

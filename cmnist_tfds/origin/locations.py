@@ -46,8 +46,7 @@ class Locations:
       in it. With None, nothing is fetched.
     manual_dir: Folder in which the user has put files, each at
       `<folder>/<file name>`.
-    mirror: Folder, or HTTP base URL without a last slash, that holds files in
-      the same layout.
+    mirror: Folder or HTTP base URL that holds files in the same layout.
     timeout: Seconds that a host may take to be reached, or send next to
       nothing.
     verify_ssl: Whether to check the certificates of hosts.
@@ -58,9 +57,7 @@ class Locations:
 
   download_dir: pathlib.Path | None = None
   manual_dir: pathlib.Path | None = None
-  mirror: str | pathlib.Path | None = dataclasses.field(
-    default=None, repr=False
-  )
+  mirror: str | None = dataclasses.field(default=None, repr=False)
   timeout: float = 20.0
   verify_ssl: bool = True
   offline: bool = False
@@ -70,7 +67,8 @@ class Locations:
 
   def folders(self, file: OriginFile) -> list[pathlib.Path]:
     """Returns the folders that may hold a file, in the order they are tried."""
-    mirror = self.mirror if isinstance(self.mirror, pathlib.Path) else None
+    base = parse_mirror(self.mirror) if self.mirror else None
+    mirror = base if isinstance(base, pathlib.Path) else None
     fetched = self.download_dir / FETCHED if self.download_dir else None
     found = (file.beside, self.manual_dir, mirror, fetched)
     return [folder for folder in found if folder]
@@ -113,7 +111,7 @@ def default_locations(
   return Locations(
     download_dir=folder,
     manual_dir=manual or folder / 'manual',
-    mirror=base,
+    mirror=named,
     timeout=timeout or Locations.timeout,
   )
 
@@ -214,7 +212,7 @@ def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
 
 
 def addresses(
-  file: OriginFile, mirror: str | pathlib.Path | None = None
+  file: OriginFile, mirror: str | None = None
 ) -> Iterator[tuple[OriginFile, str, str]]:
   """Yields the URLs of a file, in the order they are tried.
 
@@ -228,10 +226,11 @@ def addresses(
     the name of the file in it.
   """
   forms = (file, *file.equivalents)
-  for form in forms if isinstance(mirror, str) else ():
-    yield form, f'{mirror}/{urllib.parse.quote(form.path)}', ''
+  base = parse_mirror(mirror) if mirror else None
+  for form in forms if isinstance(base, str) else ():
+    yield form, f'{base}/{urllib.parse.quote(form.path)}', ''
     if archive := form.archive:
-      url = f'{mirror}/{urllib.parse.quote(archive.path)}'
+      url = f'{base}/{urllib.parse.quote(archive.path)}'
       yield from ((form, url, form.member), (archive, url, ''))
   for form in forms:
     archive = form.archive or OriginFile(path='')
