@@ -429,6 +429,8 @@ def subset(name: str) -> Subset:
   assert match is not None, 'the pattern matches every string'
   number = match['per_class']
   full = _full(name, match['base'])
+  if full.declarations:
+    registry.warn_of_faults()
   if number is None:
     return full
   if not _PER_CLASS.fullmatch(number):
@@ -466,7 +468,6 @@ def _full(name: str, base: str) -> Subset:
   if exact is None:
     known = (*known, *registry.extensions())
     exact = _exact(keys, known)
-    registry.warn_of_faults()
   fault = _fault(exact, int(count)) if exact else None
   if exact and not fault:
     return combine(exact)

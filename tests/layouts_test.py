@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from cmnist_tfds.origin import Locations, Proof, draft, load_split
 from cmnist_tfds.origin.conversion import convert
-from cmnist_tfds.sources import declaration
+from cmnist_tfds.sources import declaration, records
 from cmnist_tfds.system.errors import OriginFileError
 
 Image = pytest.importorskip('PIL.Image')
@@ -25,19 +25,19 @@ Image = pytest.importorskip('PIL.Image')
 _RNG = np.random.default_rng(0)
 
 
-def _parse(path: pathlib.Path) -> declaration.Source:
+def _parse(path: pathlib.Path) -> records.Source:
   (source,) = declaration.read(path, beside=path.parent)
   return source
 
 
-def _draft(path: pathlib.Path, **options) -> declaration.Source:
+def _draft(path: pathlib.Path, **options) -> records.Source:
   written = path.with_name('xy.toml')
   text = draft.draft(path, key='Xy', title='Test', **options)
   written.write_text(text, 'utf-8')
   return _parse(written)
 
 
-def _change(folder: pathlib.Path, old: str, new: str) -> declaration.Source:
+def _change(folder: pathlib.Path, old: str, new: str) -> records.Source:
   path = folder / 'xy.toml'
   text = path.read_text('utf-8')
   assert old in text

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.sources import declaration, registry
+from cmnist_tfds.sources import declaration, records, registry
 from cmnist_tfds.system.errors import DeclarationError
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _check(args: argparse.Namespace) -> int:
   return 0
 
 
-def _describe(source: declaration.Source) -> str:
+def _describe(source: records.Source) -> str:
   counts = ', '.join(
     f'{split.num_examples:,} {name}' for name, split in source.splits.items()
   )

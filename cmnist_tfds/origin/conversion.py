@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cmnist_tfds.sources import IMAGE_SIZE
-from cmnist_tfds.sources.declaration import Step
+from cmnist_tfds.sources.records import Step
 
 # Images that are converted at a time, so that no second copy of a large split
 # is made in memory.

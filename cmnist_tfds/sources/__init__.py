@@ -17,7 +17,7 @@ hashes are those of the files as their origins publish them.
 from __future__ import annotations
 
 from cmnist_tfds.sources import registry
-from cmnist_tfds.sources.declaration import (
+from cmnist_tfds.sources.records import (
   IMAGE_SIZE,
   SPLITS,
   OriginFile,

@@ -31,7 +31,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cmnist_tfds.sources import declaration
-from cmnist_tfds.sources.declaration import Source
+from cmnist_tfds.sources.records import Source
 from cmnist_tfds.system.errors import DeclarationError
 
 ENTRY_POINTS = 'cmnist_tfds.sources'
