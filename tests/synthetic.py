@@ -44,7 +44,7 @@ class Made:
   def assert_read(self, arrays: SplitArrays, split: str = 'train') -> None:
     """Asserts that arrays are those in the files, images upright."""
     images, labels = self.arrays[split]
-    if self.source.transposed:
+    if self.source.steps:
       images = images.transpose(0, 2, 1)
     np.testing.assert_array_equal(arrays.images, images)
     np.testing.assert_array_equal(arrays.labels, labels)
@@ -191,7 +191,7 @@ def make(
     },
     layout='npz' if form == 'npz' else 'idx',
     min_train_per_class=sizes['train'] // 2,
-    transposed=form == 'zip',
+    steps=('transpose',) if form == 'zip' else (),
     homepage='',
     license='',
     citation='',

@@ -30,7 +30,7 @@ from cmnist_tfds import origin, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.formats import png
 from cmnist_tfds.sources import IMAGE_SIZE, Source
-from cmnist_tfds.sources.declaration import PAIRS
+from cmnist_tfds.sources.records import PAIRS
 from cmnist_tfds.subsets import Subset, SubsetClass
 from cmnist_tfds.system import streams
 from cmnist_tfds.system.errors import OriginFileError, PreparationError

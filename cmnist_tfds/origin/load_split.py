@@ -27,7 +27,7 @@ from cmnist_tfds.origin import (
 )
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin import picture_files as pictures
-from cmnist_tfds.origin.layouts import Piece
+from cmnist_tfds.origin.layouts import Chunk
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.origin.verification import Proof
 from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source
@@ -128,11 +128,11 @@ def read_split(
     _check_counts(source, split, counts[list(source.raw_labels)])
 
 
-def _chosen(source: Source, split: str, reader: Reader) -> Iterator[Piece]:
+def _chosen(source: Source, split: str, reader: Reader) -> Iterator[Chunk]:
   """Yields the examples of a split, chosen from its files."""
   declared = source.splits[split]
   if declared.whole is None:
-    yield from layouts.pieces(source, declared, reader)
+    yield from layouts.chunks(source, declared, reader)
     return
   listing, listed = declared.listing, set[str]()
   if listing:
@@ -141,7 +141,7 @@ def _chosen(source: Source, split: str, reader: Reader) -> Iterator[Piece]:
     listed = {line.strip() for line in text.splitlines()} - {''}
   unseen, begin = set(listed), 0
   seen = np.zeros(max(source.raw_labels) + 1, np.int64)
-  for chunk in layouts.pieces(source, declared.whole, reader):
+  for chunk in layouts.chunks(source, declared.whole, reader):
     labels = _checked_labels(source, chunk)
     for_test = np.zeros(len(labels), bool)
     if listing:
@@ -197,10 +197,10 @@ class Reader:
   def picture_files(
     self,
     file: OriginFile,
-    use: Callable[[pictures.PictureFiles], Iterator[Piece]],
+    use: Callable[[pictures.PictureFiles], Iterator[Chunk]],
     *,
     table: bool = False,
-  ) -> Iterator[Piece]:
+  ) -> Iterator[Chunk]:
     """Yields what a function reads from a folder of pictures, or a table in it.
 
     A folder on disk is tried before the archive.
@@ -355,7 +355,7 @@ def _is_published(file: OriginFile, array: np.ndarray) -> bool:
   return any(verification.fingerprint(form) in known for form in forms)
 
 
-def _checked_labels(source: Source, chunk: Piece) -> np.ndarray:
+def _checked_labels(source: Source, chunk: Chunk) -> np.ndarray:
   """Returns the labels of a chunk in the type of the source's labels."""
   labels, known = chunk.labels, source.raw_labels
   wrong = labels[~np.isin(labels, list(known))]
