@@ -63,12 +63,10 @@ def register(subparsers: Subparsers) -> None:
   new.add_argument(
     '--label_column',
     metavar='NAME|NUMBER',
-    help='column of a table that has the labels: its name, or its number from 0'
-    ' where columns have no names',
+    help='column that has the labels: its name, or its number from 0 where'
+    ' columns have no names',
   )
-  new.add_argument(
-    '--test', choices=('test', 'val'), help='what is for test (default: test)'
-  )
+  new.add_argument('--test', choices=('test', 'val'), help='what is for test')
   for name, summary in _NUMBERS.items():
     new.add_argument(
       name, metavar='N', type=arguments.at_least_one, help=summary
@@ -110,17 +108,12 @@ def _new(args: argparse.Namespace) -> int:
       ' declaration start in its folder',
       terminal.USAGE,
     )
-  options = ('first', 'min_examples', 'images', 'labels', 'label_column')
-  given = {
-    name: value
-    for name in (*options, 'test', 'scale')
-    if (value := getattr(args, name))
-  }
+  options = {name: getattr(args, name) for name in draft.Options._fields}
   text = draft.draft(
     path,
     key=args.key or draft.unused_key(name, list(used)),
     title=args.title or name,
-    **given,
+    **{name: value for name, value in options.items() if value},
   )
   # A draft that is wrong is not written.
   (source,) = declaration.parse(
@@ -134,19 +127,13 @@ def _new(args: argparse.Namespace) -> int:
       f'{output} exists already; name another file with --output'
     )
   print(f'{output}: {_describe(source)}')
-  for note in itertools.takewhile(
-    lambda li: li.startswith('#'), text.splitlines()
-  ):
-    print(note.removeprefix('# '))
+  for line in itertools.takewhile(lambda li: li[:1] == '#', text.splitlines()):
+    print(line.removeprefix('# '))
   print(
     f'Now set {registry.SOURCES_VARIABLE}={shlex.quote(str(output.absolute()))}'
-    f' and run: cmnist build 2-{_in_order("F", source.key)}'
+    f' and run: cmnist build 1-{source.key}'
   )
   return 0
-
-
-def _in_order(*keys: str) -> str:
-  return ''.join(sorted(keys, key=lambda k: [(c.isdigit(), c) for c in k]))
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -168,30 +155,17 @@ def _describe(source: records.Source) -> str:
 def _list(args: argparse.Namespace) -> int:
   del args
   known = registry.registry()
-  owners = {s.key: 'the paper' for s in sources_lib.SOURCES} | {
-    each.source.key: each.owner for each in known.registered
-  }
-  rows = [
-    (
-      source.key,
-      str(len(source.class_names)),
-      *(
-        f'{source.splits[split].num_examples:,}'
-        if split in source.splits
-        else '-'
-        for split in sources_lib.SPLITS
-      ),
-      owners[source.key],
-      source.title,
-    )
-    for source in (
-      *sources_lib.SOURCES,
-      *(each.source for each in known.registered),
-    )
+  owned = [(source, 'the paper') for source in sources_lib.SOURCES]
+  owned += [(each.source, each.owner) for each in known.registered]
+  rows: list[tuple[str, ...]] = [
+    ('key', 'classes', 'train', 'test', 'owner', 'title')
   ]
-  terminal.print_table(
-    [('key', 'classes', 'train', 'test', 'owner', 'title'), *rows]
-  )
+  for source, owner in owned:
+    splits = map(source.splits.get, sources_lib.SPLITS)
+    counts = (f'{split.num_examples:,}' if split else '-' for split in splits)
+    classes = str(len(source.class_names))
+    rows.append((source.key, classes, *counts, owner, source.title))
+  terminal.print_table(rows)
   for fault in known.faults:
     terminal.fail(fault)
   return terminal.FAILED if known.faults else 0

@@ -6,6 +6,8 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import itertools
+import pathlib
 from collections.abc import Iterable, Iterator
 
 from cmnist_tfds.origin import load_split, verification
@@ -95,15 +97,23 @@ def _with_hashes(finding: Finding, shape: tuple[int, ...]) -> Finding:
 
 
 def missing(sources: Iterable[Source], locations: Locations) -> list[str]:
-  """Returns a line for each file of sources that is not on disk.
+  """Returns a line for each file of sources that is not on disk, and remedies.
 
   Args:
     sources: The sources.
     locations: The locations to look in. Nothing is fetched.
   """
-  lines = []
-  for file in (f.file for f in audit(sources, locations) if f.is_missing):
-    size = f', {file.size:,} bytes' if file.size else ''
-    remedy = locations_lib.how_to_get(file, locations.manual_dir)
-    lines.append(f'- {file.path}{size}. {remedy}.')
-  return lines
+  files = [f.file for f in audit(sources, locations) if f.is_missing]
+  sizes = [f', {file.size:,} bytes' if file.size else '' for file in files]
+  lines = [f'- {f.path}{size}' for f, size in zip(files, sizes, strict=True)]
+  return [*lines, *remedies(files, locations.manual_dir)]
+
+
+def remedies(
+  files: Iterable[OriginFile], manual_dir: pathlib.Path | None
+) -> Iterator[str]:
+  """Yields how to get files: a sentence for those of each folder."""
+  for _, group in itertools.groupby(files, lambda f: f.path.rpartition('/')[0]):
+    ways = dict.fromkeys(locations_lib.how_to_get(f, manual_dir) for f in group)
+    more = f'; {len(ways) - 1} more likewise' if len(ways) > 1 else ''
+    yield f'{next(iter(ways))}{more}.'

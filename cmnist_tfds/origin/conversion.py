@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Converts images of origin files to 28x28 grey pixels, by declared steps."""
+"""Converts images of origin files to 28x28 gray pixels, by declared steps."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def _convert(images: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
     elif step == 'invert':
       images = 255 - images
     elif step == 'grey':
-      images = to_grey(images)
+      images = to_gray(images)
     elif step == 'resize':
       images = _resize_by_area(images)
   return images[..., 0] if images.ndim == 4 else images
 
 
-def to_grey(images: np.ndarray) -> np.ndarray:
+def to_gray(images: np.ndarray) -> np.ndarray:
   """Returns the brightness of images of three channels, or of one."""
   if images.ndim == 3 or images.shape[3] == 1:
     return images.reshape(images.shape[:3])

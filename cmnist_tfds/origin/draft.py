@@ -48,9 +48,7 @@ _TEST_PART = 7
 _DARK = 16
 
 _SIZE = (IMAGE_SIZE, IMAGE_SIZE)
-
-# Names of folders as U+4E00 stand for the character.
-_CODE_POINT = re.compile(r'U\+([0-9A-Fa-f]{4,5})')
+_CHANNELS = {(), (1,), (3,)}
 
 _TABLES = ('.csv', '.csv.gz', '.parquet')
 _ARCHIVES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')
@@ -81,7 +79,6 @@ class Options(NamedTuple):
 
 # Some examples: labels or names of classes, images (n, ...), and where they are.
 _Chunk = tuple[Sequence[int | str], np.ndarray, object]
-
 
 # What a table of TOML has.
 _Table = dict[str, Any]
@@ -119,7 +116,7 @@ class _Images:
 
   def add(self, images: np.ndarray, where: object) -> None:
     """Notes what images (n, ...) are like."""
-    if images.size == 0 or images.shape[3:] not in {(), (1,), (3,)}:
+    if images.size == 0 or images.ndim < 2 or images.shape[3:] not in _CHANNELS:
       raise OriginFileError(
         f'{where}: expected images of shape (n, height, width), or with 1 or 3'
         f' channels at the end, found {images.shape}'
@@ -130,12 +127,15 @@ class _Images:
     self.size += images.size
     self.has_colors |= images.ndim == 4
 
-  def fields(self, path: pathlib.Path, scale: int | None) -> dict[str, Any]:
+  def fields(
+    self, path: pathlib.Path, scale: int | None, *, any_size: bool
+  ) -> dict[str, Any]:
     """Returns the fields of the declaration, or refuses the images.
 
     Args:
       path: The files, for messages.
       scale: What is to be white, if the user has said.
+      any_size: Whether images may have different sizes.
     """
     white = scale or 255
     if self.brightest > white or (0 < self.brightest <= _DARK and not scale):
@@ -145,6 +145,10 @@ class _Images:
       )
     if len(self.shapes) > 1:
       self.shapes = {shape[:2] for shape in self.shapes}
+    if len(self.shapes) > 1 and not any_size:
+      raise OriginFileError(
+        f'{path}: expected images of one shape, found {sorted(self.shapes)[:5]}'
+      )
     shape = self.shapes.pop() if len(self.shapes) == 1 else ()
     side = math.isqrt(shape[0]) if len(shape) == 1 else 0
     steps = {
@@ -216,7 +220,7 @@ def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
       )
     source['split'] = {'first': first}
     notes.append(f'for test: the first {first:,} of each class')
-  common = images.fields(path, asked.scale)
+  common = images.fields(path, asked.scale, any_size=found.layout == 'folder')
   if 'convert' in common:
     notes.append(f'converted: {_toml(common["convert"])}')
   notes += [f'left out: {what}' for what in found.left]
@@ -270,10 +274,11 @@ def _choose(
 ) -> dict[str, _Split]:
   """Returns what is for train and for test, or the examples of both."""
   splits = found.splits
-  if asked.test not in splits and 'val' in splits and not asked.first:
+  needed = asked.test == 'val' or ('val' in splits and not asked.first)
+  if needed and asked.test not in splits:
     raise OriginFileError(
-      f'{path}: there is no test, but {splits["val"].what}; --test val takes that'
-      ' for test, --first N takes N examples of each class'
+      f'{path}: no {asked.test} among {_few([s.what for s in splits.values()])};'
+      ' --test val takes val for test, --first N takes N examples of each class'
     )
   kinds = {'train': 'train', 'test': asked.test}
   chosen = {n: splits.pop(kind) for n, kind in kinds.items() if kind in splits}
@@ -305,9 +310,10 @@ def _order(name: int | str) -> tuple[Any, ...]:
 
 
 def _character(name: str) -> str:
-  match = _CODE_POINT.fullmatch(name)
-  character = chr(int(match[1], 16)) if match else name
-  return character if character.isprintable() else name
+  """Returns the character that a name such as U+4E00 stands for, or the name."""
+  match = re.fullmatch(r'U\+([0-9A-Fa-f]{4,5})', name)
+  character = chr(int(match[1], 16)) if match else ''
+  return character if character.isprintable() and character else name
 
 
 def _toml(value: Any) -> str:
@@ -319,15 +325,11 @@ def _toml(value: Any) -> str:
   return json.dumps(value, ensure_ascii=False).replace('\x7f', '\\u007f')
 
 
-def _kind(name: str) -> str:
+def _kind(name: str, match: Callable[..., Any] = re.search) -> str:
   """Returns the split that a name speaks of; '' if of none."""
   return next(
-    (k for k, said in _SPLITS.items() if said.search(name.lower())), ''
+    (k for k, said in _SPLITS.items() if match(said, name.lower())), ''
   )
-
-
-def _is_split(folder: str) -> bool:
-  return any(said.fullmatch(folder.lower()) for said in _SPLITS.values())
 
 
 def _facts(path: pathlib.Path, folder: str = '') -> dict[str, Any]:
@@ -392,7 +394,7 @@ def _find_pictures(path: pathlib.Path, asked: Options) -> _Found:
       f' {shlex.quote(f"{path}/{prefix}")}'
     )
   tops = {n.partition('/')[0] for n in names}
-  kinds = {t: k for t in sorted(tops) if (k := _kind(t)) and _is_split(t)}
+  kinds = {t: k for t in sorted(tops) if (k := _kind(t, re.fullmatch))}
   depth = int(len(kinds) > 1)
   left = collections.Counter(
     f'files {pathlib.PurePath(name).suffix or name}' for name in root.others
@@ -441,11 +443,11 @@ def _read_pictures(
 
 
 def _decode(data: Any, where: str) -> np.ndarray:
-  """Returns a picture as an array of one; in grey unless it has colors."""
+  """Returns a picture as an array of one; in gray unless it has colors."""
   pixels = picture.decode(data, where)
   if picture_files.has_colors(pixels):
     return pixels[None]
-  return conversion.to_grey(pixels[None])
+  return conversion.to_gray(pixels[None])
 
 
 def _find_arrays(
@@ -472,8 +474,9 @@ def _find_arrays(
   files = [file for file, _ in arrays.values()]
   suffixes = {file.suffix for file in files}
   if suffixes == {'.npy'} and left and not any(named.values()):
-    read = functools.partial(_read_npy, files, folder, asked.min_examples)
-    return _Found('npy', {'': _Split(f'{len(files):,} files', read)})
+    few: list[str] = []
+    read = functools.partial(_read_npy, files, folder, asked.min_examples, few)
+    return _Found('npy', {'': _Split(f'{len(files):,} files', read)}, few)
   found = _Found('npz' if suffixes <= {'.npy', '.npz'} else 'idx', left=left)
   pairs: dict[str, dict[str, list[str]]] = {}
   for name, role in roles.items():
@@ -542,20 +545,23 @@ def _read_npy(
   files: Sequence[pathlib.Path],
   folder: str,
   min_examples: int,
+  left: list[str],
   table: _Table,
 ) -> Iterator[_Chunk]:
   for path in files:
     images = _read_array(path, '', 'images')
-    if len(images) >= min_examples:
-      yield [path.stem] * len(images), images, path
-      table.setdefault('files', []).append(_facts(path, folder))
+    if len(images) < min_examples:
+      left.append(f'{len(images):,} images of {path.stem}')
+      continue
+    yield [path.stem] * len(images), images, path
+    table.setdefault('files', []).append(_facts(path, folder))
 
 
 def _find_tables(
   files: Sequence[pathlib.Path], folder: str, asked: Options
 ) -> _Found:
   """Finds tables, whose names may say which split they are of."""
-  path = files[0]
+  path = next((p for p in files if _kind(p.name)), files[0])
   layout = 'parquet' if path.suffix == '.parquet' else 'csv'
   with path.open('rb') as stream:
     count, names = pixel_tables.columns(stream, str(path))
@@ -575,7 +581,9 @@ def _find_tables(
         f' found {_few(likely[what] or names) or "no names"}'
       )
   label, image = likely['label'][0], likely['image'][0]
-  columns = {'label_column': label if names else int(label)}
+  columns: dict[str, Any] = {
+    'label_column': label if names or not label.isdecimal() else int(label)
+  }
   if image:
     columns['image_column'] = image
   by_kind: dict[str, list[pathlib.Path]] = {}

@@ -24,7 +24,7 @@ _CHUNK = 4096
 
 
 @dataclasses.dataclass(frozen=True)
-class Piece:
+class Chunk:
   """Some examples of a split, in the order of the files.
 
   Attributes:
@@ -54,14 +54,14 @@ class Reader(Protocol):
   def picture_files(
     self,
     file: OriginFile,
-    use: Callable[[PictureFiles], Iterator[Piece]],
+    use: Callable[[PictureFiles], Iterator[Chunk]],
     *,
     table: bool = False,
-  ) -> Iterator[Piece]:
+  ) -> Iterator[Chunk]:
     """Yields what a function reads from a folder of pictures, or a table in it."""
 
 
-def pieces(source: Source, split: Split, reader: Reader) -> Iterator[Piece]:
+def chunks(source: Source, split: Split, reader: Reader) -> Iterator[Chunk]:
   """Yields the examples of a split.
 
   Args:
@@ -85,7 +85,7 @@ def pieces(source: Source, split: Split, reader: Reader) -> Iterator[Piece]:
         ' numbers. Fetch both files from the same origin.'
       )
     labels = labels[:, 0] if labels.ndim == 2 else labels
-    yield Piece(images, labels, split.labels.path)
+    yield Chunk(images, labels, split.labels.path)
   elif split.per_class:
     for (file, shape), raw in zip(
       split.files.items(),
@@ -94,7 +94,7 @@ def pieces(source: Source, split: Split, reader: Reader) -> Iterator[Piece]:
     ):
       images = reader.array(file, shape)
       labels = np.full(len(images), raw, source.label_dtype)
-      yield Piece(images, labels, file.path)
+      yield Chunk(images, labels, file.path)
   elif source.layout == 'folder':
     read = functools.partial(_read_folders, source, split)
     yield from reader.picture_files(split.parts[0], read)
@@ -109,7 +109,7 @@ def pieces(source: Source, split: Split, reader: Reader) -> Iterator[Piece]:
 
 def _read_folders(
   source: Source, split: Split, files: PictureFiles
-) -> Iterator[Piece]:
+) -> Iterator[Chunk]:
   """Yields the pictures in the folder of each class."""
   by_folder: dict[str, list[str]] = {}
   for name in files.names:
@@ -129,12 +129,12 @@ def _read_folders(
       encoded = [(f'{files.where}/{n}', files.read(n)) for n in chosen]
       images = _decode(source, split, encoded)
       labels = np.full(len(images), raw, source.label_dtype)
-      yield Piece(images, labels, files.where, chosen, split.shape is None)
+      yield Chunk(images, labels, files.where, chosen, split.shape is None)
 
 
 def _read_table(
   source: Source, split: Split, file: OriginFile, content: bytes | PictureFiles
-) -> Iterator[Piece]:
+) -> Iterator[Chunk]:
   """Yields the rows of a table of pixels, of pictures, or of their paths."""
   raw_of = dict(zip(source.class_names, source.raw_labels, strict=True))
   raw_of |= dict(zip(source.folders, source.raw_labels, strict=False))
@@ -168,16 +168,16 @@ def _read_table(
         names = [posixpath.normpath(name) for name in names]
         encoded = [content.read(name) for name in names]
       images = _decode(source, split, zip(names or where, encoded, strict=True))
-    yield Piece(images, np.array(raw, np.int64), file.path, names)
+    yield Chunk(images, np.array(raw, np.int64), file.path, names)
 
 
 def _decode(
   source: Source, split: Split, encoded: Iterable[tuple[str, bytes]]
 ) -> np.ndarray:
   """Decodes pictures; converts each by itself if they may have any size."""
-  grey = 'grey' in source.steps
+  gray = 'grey' in source.steps
   decoded = [
-    picture_files.decode(data, name, shape=split.shape, grey=grey)
+    picture_files.decode(data, name, shape=split.shape, gray=gray)
     for name, data in encoded
   ]
   if split.shape is None:

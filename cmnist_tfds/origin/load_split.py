@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -26,7 +27,7 @@ from cmnist_tfds.origin import (
 )
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin import picture_files as pictures
-from cmnist_tfds.origin.layouts import Piece
+from cmnist_tfds.origin.layouts import Chunk
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.origin.verification import Proof
 from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source
@@ -127,11 +128,11 @@ def read_split(
     _check_counts(source, split, counts[list(source.raw_labels)])
 
 
-def _chosen(source: Source, split: str, reader: Reader) -> Iterator[Piece]:
+def _chosen(source: Source, split: str, reader: Reader) -> Iterator[Chunk]:
   """Yields the examples of a split, chosen from its files."""
   declared = source.splits[split]
   if declared.whole is None:
-    yield from layouts.pieces(source, declared, reader)
+    yield from layouts.chunks(source, declared, reader)
     return
   listing, listed = declared.listing, set[str]()
   if listing:
@@ -140,7 +141,7 @@ def _chosen(source: Source, split: str, reader: Reader) -> Iterator[Piece]:
     listed = {line.strip() for line in text.splitlines()} - {''}
   unseen, begin = set(listed), 0
   seen = np.zeros(max(source.raw_labels) + 1, np.int64)
-  for chunk in layouts.pieces(source, declared.whole, reader):
+  for chunk in layouts.chunks(source, declared.whole, reader):
     labels = _checked_labels(source, chunk)
     for_test = np.zeros(len(labels), bool)
     if listing:
@@ -196,16 +197,17 @@ class Reader:
   def picture_files(
     self,
     file: OriginFile,
-    use: Callable[[pictures.PictureFiles], Iterator[Piece]],
+    use: Callable[[pictures.PictureFiles], Iterator[Chunk]],
     *,
     table: bool = False,
-  ) -> Iterator[Piece]:
+  ) -> Iterator[Chunk]:
     """Yields what a function reads from a folder of pictures, or a table in it.
 
     A folder on disk is tried before the archive.
     """
     folders = self._locations.folders(file)
-    path = next((p for f in folders if (p := f / file.path).exists()), None)
+    paths = (folder / file.path for folder in folders)
+    path = next(filter(os.path.exists, paths), None)
     if path is None and file.archive:
       data = self.content(file.archive)
       member = '.' if table else file.member
@@ -229,16 +231,14 @@ class Reader:
         )
     self.proofs[file.path] = proof
 
-  def _read(self, file: OriginFile, shape: tuple[int, ...]) -> Any:
+  def _read(
+    self, file: OriginFile, shape: tuple[int, ...], *, fetched: bool = False
+  ) -> Any:
     """Returns the array in a file, or its bytes if it has no shape."""
-    faults: dict[str, None] = {}
+    where, faults = self._locations, dict[str, None]()
     unproved: list[tuple[Copy, Any]] = []
-    packed = packings.packed_copies(file, shape, self._locations)
-    for copies in (
-      locations_lib.copies_on_disk(file, self._locations),
-      packed if shape else (),
-      self._fetched(file, unproved, faults),
-    ):
+    packed = packings.packed_copies(file, shape, where) if shape else ()
+    for copies in (locations_lib.copies_on_disk(file, where), packed):
       allow = self._allow_unverified and copies is not packed
       for copy in copies:
         try:
@@ -256,30 +256,21 @@ class Reader:
           _log.warning('Read %s from %s (%s).', file.path, copy, proof.value)
         self.proofs[file.path], self.copies[file.path] = proof, copy
         return found
-    if not unproved:
-      raise self._missing(file, faults)
-    self.copies[file.path], found = unproved[0]
-    self.proofs[file.path] = Proof.NONE
-    return found
+    if unproved:
+      self.copies[file.path], found = unproved[0]
+      self.proofs[file.path] = Proof.NONE
+      return found
+    if where.download_dir and not where.offline and not fetched:
+      # It imports an HTTP library.
+      from cmnist_tfds.origin import fetch
 
-  def _fetched(
-    self, file: OriginFile, unproved: list[Any], faults: dict[str, None]
-  ) -> Iterator[Copy]:
-    """Yields what can be fetched, unless an unproved file will do."""
-    folder = self._locations.download_dir
-    if folder is None or self._locations.offline or unproved:
-      return
-    # It imports an HTTP library.
-    from cmnist_tfds.origin import fetch
-
-    folder /= locations_lib.FETCHED
-    try:
-      fetch.fetch(file, folder, self._locations)
-    except OriginFileError as error:
-      faults[str(error)] = None
-    else:
-      where = Locations(manual_dir=folder)
-      yield from locations_lib.copies_on_disk(file, where)
+      try:
+        fetch.fetch(file, where.download_dir / locations_lib.FETCHED, where)
+      except OriginFileError as error:
+        faults[str(error)] = None
+      else:
+        return self._read(file, shape, fetched=True)
+    raise self._missing(file, faults)
 
   def _missing(
     self, file: OriginFile, faults: Iterable[str]
@@ -347,7 +338,8 @@ def read_copy(
       proof = Proof.FINGERPRINT
     if proof is None and not allow_unverified:
       fault = verification.mismatch(copy.file, size)
-      raise OriginFileError(f'{fault}. {_ALLOW}')
+      content = ', and its content is not the published one' if shape else ''
+      raise OriginFileError(f'{fault}{content}. {_ALLOW}')
     return found, proof or Proof.NONE
   except OriginFileError as error:
     wrong = verification.recognize(copy.file, copy.path)
@@ -363,7 +355,7 @@ def _is_published(file: OriginFile, array: np.ndarray) -> bool:
   return any(verification.fingerprint(form) in known for form in forms)
 
 
-def _checked_labels(source: Source, chunk: Piece) -> np.ndarray:
+def _checked_labels(source: Source, chunk: Chunk) -> np.ndarray:
   """Returns the labels of a chunk in the type of the source's labels."""
   labels, known = chunk.labels, source.raw_labels
   wrong = labels[~np.isin(labels, list(known))]

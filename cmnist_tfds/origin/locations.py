@@ -29,9 +29,6 @@ MIRROR_VARIABLE = 'CMNIST_MIRROR'
 # The folder of fetched files in a folder for downloads.
 FETCHED = 'cmnist'
 
-# A folder's name may have a colon too, but no such scheme or slashes after.
-_ADDRESS = re.compile(r'(https?|file):|[^/]*://', re.IGNORECASE)
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Locations:
@@ -46,8 +43,7 @@ class Locations:
       in it. With None, nothing is fetched.
     manual_dir: Folder in which the user has put files, each at
       `<folder>/<file name>`.
-    mirror: Folder, or HTTP base URL without a last slash, that holds files in
-      the same layout.
+    mirror: Folder or HTTP base URL that holds files in the same layout.
     timeout: Seconds that a host may take to be reached, or send next to
       nothing.
     verify_ssl: Whether to check the certificates of hosts.
@@ -58,9 +54,7 @@ class Locations:
 
   download_dir: pathlib.Path | None = None
   manual_dir: pathlib.Path | None = None
-  mirror: str | pathlib.Path | None = dataclasses.field(
-    default=None, repr=False
-  )
+  mirror: str | None = dataclasses.field(default=None, repr=False)
   timeout: float = 20.0
   verify_ssl: bool = True
   offline: bool = False
@@ -70,7 +64,8 @@ class Locations:
 
   def folders(self, file: OriginFile) -> list[pathlib.Path]:
     """Returns the folders that may hold a file, in the order they are tried."""
-    mirror = self.mirror if isinstance(self.mirror, pathlib.Path) else None
+    base = parse_mirror(self.mirror) if self.mirror else None
+    mirror = base if isinstance(base, pathlib.Path) else None
     fetched = self.download_dir / FETCHED if self.download_dir else None
     found = (file.beside, self.manual_dir, mirror, fetched)
     return [folder for folder in found if folder]
@@ -105,15 +100,16 @@ def default_locations(
   named = mirror_of_user(mirror)
   base = parse_mirror(named) if named else None
   for name, place in (('manual_dir', manual), ('mirror', base)):
-    if isinstance(place, pathlib.Path) and not place.is_dir():
-      fault = 'is not a directory' if place.exists() else 'does not exist'
+    if isinstance(place, pathlib.Path) and not os.path.isdir(place):
+      exists = os.path.lexists(place)
+      fault = 'is not a directory' if exists else 'does not exist'
       raise NamedPlaceError(
         f'the {name} {place} {fault}. Correct it, or leave it out'
       )
   return Locations(
     download_dir=folder,
     manual_dir=manual or folder / 'manual',
-    mirror=base,
+    mirror=named,
     timeout=timeout or Locations.timeout,
   )
 
@@ -135,18 +131,14 @@ def parse_mirror(mirror: str) -> str | pathlib.Path:
     NamedPlaceError: If it looks like an address and cannot be used. The message
       does not have its password.
   """
-  if not _ADDRESS.match(mirror):
-    return paths.expanded(mirror)
-  try:
-    parts = urllib.parse.urlsplit(mirror)
-    # Paths are added at the end, where nothing can follow.
-    valid = parts.port != 0 and not (parts.query or parts.fragment)
-  except ValueError:  # As of `http://[::1`.
-    valid = False
-  if valid and parts.scheme in ('http', 'https') and parts.hostname:
+  # Paths are added at the end, where nothing can follow.
+  if re.fullmatch(r'https?://[^/?#][^?#]*', mirror, re.IGNORECASE):
     return mirror.rstrip('/')
-  if valid and parts.scheme == 'file' and not parts.netloc:
-    return pathlib.Path(urllib.request.url2pathname(parts.path))
+  if mirror.startswith('file:///'):
+    path = urllib.parse.urlsplit(mirror).path
+    return pathlib.Path(urllib.request.url2pathname(path))
+  if not paths.is_remote(mirror):
+    return paths.expanded(mirror)
   # A query may hold a token.
   raise NamedPlaceError(
     f'the mirror {without_password(mirror).partition("?")[0]}: expected a'
@@ -207,14 +199,14 @@ def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
   """
   for folder in locations.folders(file):
     for form in (file, *file.equivalents):
-      if (folder / form.path).is_file():
+      if os.path.isfile(folder / form.path):
         yield Copy(form, folder / form.path)
-      if form.archive and (folder / form.archive.path).is_file():
+      if form.archive and os.path.isfile(folder / form.archive.path):
         yield Copy(form, folder / form.archive.path, form.member)
 
 
 def addresses(
-  file: OriginFile, mirror: str | pathlib.Path | None = None
+  file: OriginFile, mirror: str | None = None
 ) -> Iterator[tuple[OriginFile, str, str]]:
   """Yields the URLs of a file, in the order they are tried.
 
@@ -228,10 +220,11 @@ def addresses(
     the name of the file in it.
   """
   forms = (file, *file.equivalents)
-  for form in forms if isinstance(mirror, str) else ():
-    yield form, f'{mirror}/{urllib.parse.quote(form.path)}', ''
+  base = parse_mirror(mirror) if mirror else None
+  for form in forms if isinstance(base, str) else ():
+    yield form, f'{base}/{urllib.parse.quote(form.path)}', ''
     if archive := form.archive:
-      url = f'{mirror}/{urllib.parse.quote(archive.path)}'
+      url = f'{base}/{urllib.parse.quote(archive.path)}'
       yield from ((form, url, form.member), (archive, url, ''))
   for form in forms:
     archive = form.archive or OriginFile(path='')

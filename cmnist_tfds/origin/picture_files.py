@@ -26,6 +26,9 @@ _USED = (*picture.ENDINGS, '.csv', '.csv.gz')
 _LARGEST_FILE = 1 << 26
 
 
+_Reader = Callable[[], bytes]
+
+
 class PictureFiles:
   """The files below a folder, or in a folder of an archive.
 
@@ -35,12 +38,13 @@ class PictureFiles:
     names: The paths of the pictures, relative to the folder, sorted.
   """
 
-  def __init__(self, where: str, readers: Mapping[str, Callable[[], bytes]]):
+  def __init__(self, where: str, readers: Mapping[str, _Reader | None]):
     """Constructs the files.
 
     Args:
       where: The folder, for messages.
-      readers: A function that reads the file, by its path.
+      readers: A function that reads the file, by its path; None for files that
+        are neither pictures nor tables.
 
     Raises:
       OriginFileError: If the name of a picture is not UTF-8.
@@ -62,10 +66,11 @@ class PictureFiles:
     Raises:
       OriginFileError: If there is no such file or it cannot be read.
     """
-    if name not in self._readers:
-      raise OriginFileError(f'{self.where}: it has no file {name}')
+    reader = self._readers.get(name)
+    if reader is None:
+      raise OriginFileError(f'{self.where}: has no picture or table {name}')
     try:
-      data = self._readers[name]()
+      data = reader()
     # Archives that are damaged raise errors of many kinds.
     except Exception as error:
       raise OriginFileError(
@@ -166,10 +171,9 @@ def open_archive(data: bytes, member: str, where: str) -> PictureFiles:
   return PictureFiles(where, readers)
 
 
-_Readers = Iterator[tuple[str, Callable[[], bytes]]]
-
-
-def _zipped(stream: io.BytesIO, prefix: str) -> _Readers:
+def _zipped(
+  stream: io.BytesIO, prefix: str
+) -> Iterator[tuple[str, _Reader | None]]:
   archive = zipfile.ZipFile(stream)
   for info in archive.infolist():
     name = info.filename
@@ -182,17 +186,18 @@ def _zipped(stream: io.BytesIO, prefix: str) -> _Readers:
       yield name, functools.partial(archive.read, info)
 
 
-def _untarred(stream: io.BytesIO, prefix: str) -> _Readers:
+def _untarred(
+  stream: io.BytesIO, prefix: str
+) -> Iterator[tuple[str, _Reader | None]]:
   # Packed archives can be read in order alone.
   with tarfile.open(fileobj=stream, mode='r:*') as archive:
     for info in archive:
       name = posixpath.normpath(info.name).lstrip('/')
       if info.isreg() and name.startswith(prefix):
-        data = b''
-        if name.lower().endswith(_USED):
-          _check_size(name, info.size)
-          data = archive.extractfile(info).read()  # type: ignore[union-attr]
-        yield name, functools.partial(bytes, data)
+        used = name.lower().endswith(_USED)
+        _check_size(name, info.size if used else 0)
+        file = archive.extractfile(info) if used else None
+        yield name, functools.partial(bytes, file.read()) if file else None
 
 
 def _check_size(name: str, size: int) -> None:
@@ -201,7 +206,7 @@ def _check_size(name: str, size: int) -> None:
 
 
 def decode(
-  data: bytes, name: str, *, shape: tuple[int, ...] | None, grey: bool
+  data: bytes, name: str, *, shape: tuple[int, ...] | None, gray: bool
 ) -> np.ndarray:
   """Decodes a picture.
 
@@ -210,7 +215,7 @@ def decode(
     name: Its name, for messages.
     shape: The shape that the picture must have, (height, width) or
       (height, width, 3); None for any size.
-    grey: Whether to turn colors to grey; else they are refused, unless `shape`
+    gray: Whether to turn colors to gray; else they are refused, unless `shape`
       has them.
 
   Returns:
@@ -232,14 +237,14 @@ def decode(
     )
   if shape is not None and shape[2:] == (3,):
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2)
-  if not grey and has_colors(pixels):
+  if not gray and has_colors(pixels):
     raise OriginFileError(
-      f"{name}: expected a grey picture, found colors. Add 'grey' to `convert` of"
+      f"{name}: expected a gray picture, found colors. Add 'grey' to `convert` of"
       ' the declaration'
     )
-  return conversion.to_grey(pixels[None])[0]
+  return conversion.to_gray(pixels[None])[0]
 
 
 def has_colors(pixels: np.ndarray) -> bool:
-  """Returns whether a picture has pixels that are not grey."""
+  """Returns whether a picture has pixels that are not gray."""
   return pixels.ndim == 3 and bool((pixels != pixels[..., :1]).any())

@@ -251,7 +251,7 @@ def arrays(path: pathlib.Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
         parts.append(part.images.reshape(-1, *shape[1:]))
       else:
         parts += (
-          picture_files.decode(i, name, shape=shape[1:], grey=True)[None]
+          picture_files.decode(i, name, shape=shape[1:], gray=True)[None]
           for i in part.images
           if isinstance(i, bytes)
         )

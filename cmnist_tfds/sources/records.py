@@ -25,8 +25,9 @@ LAYOUTS = (*PAIRS, 'npy', 'folder', 'csv', 'parquet')
 # The largest raw label, and so the largest number of classes, less one.
 LARGEST_LABEL = 65_535
 
-# What may be done to images: the name of a step, or the rectangle to cut out.
-Step = str | tuple[int, int, int, int]
+# What may be done to images: the name of a step, the brightest pixel, which is to
+# become 255, or the rectangle to cut out.
+Step = str | int | tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
