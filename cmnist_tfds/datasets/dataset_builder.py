@@ -244,7 +244,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   def is_prepared(self) -> bool:
     """Returns whether the dataset is finished, and as it is declared now."""
-    return self.data_path.exists() and not self.info.fault
+    is_finished = (self.data_path / 'dataset_info.json').exists()
+    return is_finished and not self.info.fault
 
   def _generate_splits(
     self,
