@@ -590,17 +590,16 @@ def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Predictions:
     about = json.loads(texts['about'])
   except (ValueError, RecursionError) as error:
     raise PredictionsError(f'about: expected JSON: {error}.') from error
-  if (
-    not arrays.keys() >= _REQUIRED
-    or texts['format'] != FORMAT
-    or texts.get('dataset') not in (DATASET, SAMPLE)
-  ):
+  dataset = texts.get('dataset', '')
+  missing = sorted(_REQUIRED - arrays.keys())
+  if missing or texts['format'] != FORMAT or dataset not in (DATASET, SAMPLE):
     raise PredictionsError(
-      f'expected the arrays {", ".join(sorted(_REQUIRED))}, format {FORMAT!r} and'
-      f' dataset {DATASET} or {SAMPLE}, found the arrays'
-      f' {", ".join(sorted(arrays))}, format {texts["format"]!r} and dataset'
-      f' {texts.get("dataset")}. Write the file with'
-      ' cmnist_tfds.save_predictions.'
+      f'expected {FORMAT!r} of {DATASET} or {SAMPLE} with the arrays'
+      f' {", ".join(sorted(_REQUIRED))}, found {texts["format"]!r} of'
+      f' {dataset or "no dataset"}'
+      + ', without ' * bool(missing)
+      + ', '.join(missing)
+      + '. Write the file with cmnist_tfds.save_predictions.'
     )
   return make_predictions(
     subsets.subset(str(arrays['subset'])),
@@ -612,7 +611,7 @@ def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Predictions:
     seed=arrays.get('seed'),
     draw=arrays.get('draw'),
     about=about,
-    sample=texts['dataset'] == SAMPLE,
+    sample=dataset == SAMPLE,
   )
 
 
@@ -645,11 +644,11 @@ def _read_csv(path: pathlib.Path, subset: Subset) -> np.ndarray:
     return np.array([int(text) for text in texts], dtype=None if texts else int)
   label_of = {name: label for label, name in enumerate(subset.class_names)}
   # Where names and numbers are mixed, the words are named before the numbers.
-  unknown = [text for text in (*words, *texts) if text not in label_of]
+  unknown = dict.fromkeys(t for t in (*words, *texts) if t not in label_of)
   if unknown:
     raise PredictionsError(
       f'expected one prediction a line, all numbers or all names of classes of'
       f' {subset.title}, below the line `prediction` if there is a header, found'
-      f' {_listed(unknown)}.'
+      f' {_listed([*unknown])}.'
     )
   return np.array([label_of[text] for text in texts])
