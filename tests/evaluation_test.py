@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import shutil
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from command_line import run as _run
 from sklearn import metrics
 
 import cmnist_tfds
-from cmnist_tfds import cli, subsets
+from cmnist_tfds import subsets
 from cmnist_tfds.figures import confusion_matrix, svg
 from cmnist_tfds.figures.drawing import LIGHT
 from cmnist_tfds.load.open_subset import open_subset
@@ -83,14 +86,14 @@ def test_sources_are_scored_apart():
   source = np.array([c.source_number for c in _SUBSET.classes])
   true, predicted = source[made.labels], source[made.predicted[0]]
   between = metrics.confusion_matrix(true, predicted, normalize='true')
-  for number, of_source in enumerate(scored.sources):
+  for number, found in enumerate(scored.sources):
     rows = true == number
-    assert of_source.key == _SUBSET.sources[number].key
-    assert of_source.examples == rows.sum()
-    assert of_source.accuracy.value == pytest.approx(
+    assert found.key == _SUBSET.sources[number].key
+    assert found.examples == rows.sum()
+    assert found.accuracy.value == pytest.approx(
       metrics.accuracy_score(made.labels[rows], made.predicted[0][rows])
     )
-    np.testing.assert_allclose(of_source.predicted, between[number])
+    np.testing.assert_allclose(found.predicted, between[number])
 
 
 def test_the_worst_pairs_are_those_with_the_largest_share():
@@ -138,13 +141,13 @@ def test_spreads_of_seeds_and_of_draws_are_apart():
 
 def test_json_has_every_attribute():
   scored = evaluation.score(_made(runs=2, seed=[3, 4]))
-  told = json.loads(report.to_json(scored))
-  assert told.keys() == vars(scored).keys()
-  assert told['subset'] == '3-EcFK49'
-  assert told['accuracy'] == scored.accuracy._asdict()
-  assert told['confusion'] == scored.confusion.tolist()
-  assert [run['seed'] for run in told['runs']] == [3, 4]
-  assert told['classes'][7]['accuracy'] is None  # It has no examples.
+  printed = json.loads(report.to_json(scored))
+  assert printed.keys() == vars(scored).keys()
+  assert printed['subset'] == '3-EcFK49'
+  assert printed['accuracy'] == scored.accuracy._asdict()
+  assert printed['confusion'] == scored.confusion.tolist()
+  assert [run['seed'] for run in printed['runs']] == [3, 4]
+  assert printed['classes'][7]['accuracy'] is None  # It has no examples.
 
 
 def test_markdown_and_text_tell_classes_sources_and_pairs():
@@ -282,14 +285,10 @@ def files(sample_dir, tmp_path_factory):
       data_dir=sample_dir,
     )
   np.save(folder / 'bare.npy', labels)
+  shutil.copy(folder / '0.npz', folder / 'copy.npz')
+  with np.load(folder / '0.npz') as file:
+    np.savez(folder / 'split.npz', **{**file, 'split': 'tst'})
   return folder
-
-
-def _run(capsys, *argv):
-  status = cli.main([str(arg) for arg in argv])
-  printed = capsys.readouterr()
-  assert 'Traceback' not in printed.err
-  return status, printed.out, printed.err
 
 
 def test_evaluate_prints_scores_of_runs(capsys, files, data, sample_dir):
@@ -301,11 +300,11 @@ def test_evaluate_prints_scores_of_runs(capsys, files, data, sample_dir):
   status, out, _ = _run(
     capsys, 'evaluate', 'X-12', *several, '--format', 'json', *data
   )
-  told = json.loads(out)
+  printed = json.loads(out)
   scored = cmnist_tfds.evaluate(
     'X-12', several, data_dir=sample_dir, sample=True
   )
-  assert told['accuracy'] == scored.accuracy._asdict()
+  assert printed['accuracy'] == scored.accuracy._asdict()
   assert 0.7 < scored.accuracy.value < 0.9
   assert scored.accuracy_spread.seeds > 0
 
@@ -319,17 +318,23 @@ def test_evaluate_draws_the_confusion(capsys, files, data, tmp_path, suffix):
   assert picture.stat().st_size > 1000
 
 
-def test_methods_are_not_mixed(capsys, files, data):
-  status, _, err = _run(
-    capsys, 'evaluate', 'X-12', files / '0.npz', files / '2.npz', *data
-  )
+@pytest.mark.parametrize(
+  ('names', 'message'),
+  [
+    (['0.npz', '2.npz'], "expected runs of one method, 'a'.* found .* 'b'"),
+    (['0.npz', '0.npz'], 'each file once, not twice'),
+    (['0.npz', 'copy.npz'], 'same seed'),
+    (['split.npz'], r"split\.npz: There is no split 'tst'"),
+    (['none.npz'], 'No such file'),
+  ],
+)
+def test_files_that_are_not_runs_of_one_method_are_refused(
+  capsys, files, data, names, message
+):
+  paths = [files / name for name in names]
+  status, _, err = _run(capsys, 'evaluate', 'X-12', *paths, *data)
   assert status == 1
-  assert 'expected runs of one method' in err
-  status, _, err = _run(
-    capsys, 'evaluate', 'X-12', files / '0.npz', files / '0.npz', *data
-  )
-  assert status == 1
-  assert 'named twice' in err
+  assert re.search(message, err)
 
 
 def test_order_is_assumed_loudly_and_on_request_only(
@@ -347,26 +352,6 @@ def test_order_is_assumed_loudly_and_on_request_only(
   assert status == 1
 
 
-def test_runs_are_not_counted_twice(capsys, files, data, tmp_path):
-  copy = tmp_path / 'copy.npz'
-  copy.write_bytes((files / '0.npz').read_bytes())
-  status, _, err = _run(
-    capsys, 'evaluate', 'X-12', files / '0.npz', copy, *data
-  )
-  assert status == 1
-  assert 'same seed' in err
-
-
-def test_a_file_of_another_split_is_named(capsys, files, data, tmp_path):
-  path = tmp_path / 'split.npz'
-  with np.load(files / '0.npz') as file:
-    np.savez(path, **{**file, 'split': 'tst'})
-  for argv in (('evaluate', 'X-12', path), ('compare', 'X-12', path, path)):
-    status, _, err = _run(capsys, *argv, *data)
-    assert status == 1
-    assert f"{path}: There is no split 'tst'" in err
-
-
 def test_other_data_are_refused(capsys, files, data):
   file = files / '0.npz'
   status, _, err = _run(capsys, 'evaluate', '2-FKd', file, '--trust-labels')
@@ -375,18 +360,24 @@ def test_other_data_are_refused(capsys, files, data):
   status, _, err = _run(capsys, 'evaluate', 'X-12', file, '--trust-labels')
   assert status == 1
   assert 'cmnist_sample' in err
-  status, _, err = _run(capsys, 'evaluate', 'X-12', files / 'none.npz', *data)
+  split = files / 'split.npz'
+  status, _, err = _run(capsys, 'compare', 'X-12', split, split, *data)
   assert status == 1
-  assert 'No such file' in err
+  assert f"{split}: There is no split 'tst'" in err
 
 
-def test_evaluate_says_how_to_build_what_is_not_prepared(
-  capsys, files, tmp_path
-):
-  empty = ('--sample', '--data_dir', tmp_path)
-  status, _, err = _run(capsys, 'evaluate', 'X-12', files / '0.npz', *empty)
+@pytest.mark.usefixtures('empty_cache')
+def test_evaluate_says_how_to_build_what_is_not_prepared(capsys, tmp_path):
+  labels = np.tile(np.arange(20), 1000)
+  cmnist_tfds.save_predictions(
+    *(tmp_path / 'p.npz', '2-FKd', labels, labels),
+    method='perfect',
+    data_dir=tmp_path,
+  )
+  command = ('evaluate', '2-FKd', tmp_path / 'p.npz', '--data_dir', tmp_path)
+  status, _, err = _run(capsys, *command)
   assert status == 1
-  assert 'cmnist build X-12 --sample' in err
+  assert 'cmnist build 2-FKd --data_dir' in err
 
 
 def test_labels_of_unprepared_subsets_are_compared_with_known_sizes(tmp_path):
@@ -413,9 +404,9 @@ def test_compare_prints_both_methods(capsys, files, data):
   status, out, _ = _run(
     capsys, 'compare', 'X-12', *two, '--format', 'json', *data
   )
-  told = json.loads(out)
-  assert told['first']['about'] == {'method': 'a'}
-  assert 0 <= told['p'] <= 1
+  printed = json.loads(out)
+  assert printed['first']['about'] == {'method': 'a'}
+  assert 0 <= printed['p'] <= 1
 
 
 def test_files_may_be_those_of_a_folder(files, sample_dir):

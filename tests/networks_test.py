@@ -39,17 +39,14 @@ def test_epochs_of_the_paper_leave_out_a_fifth_and_the_last_batch():
 def test_the_paper_needs_a_whole_batch():
   with pytest.raises(PreparationError) as caught:
     PAPER.training_steps(subsets.subset('2-FKd-r-50'), 1000)
-  for told in (
-    '1,024',
-    'CMNIST-2-FKd-r-50',
-    '1,000',
-    '800',
-    '--protocol steps',
-  ):
-    assert told in str(caught.value)
+  message = str(caught.value)
+  assert all(
+    n in message for n in ('1,024', 'CMNIST-2-FKd-r-50', '1,000', '800')
+  )
+  assert '--protocol steps' in message
 
 
-def test_results_tell_how_they_were_made():
+def test_results_say_how_they_were_made():
   full, reduced = map(subsets.subset, ('2-FKd', '2-FKd-r-10'))
   about = protocols.describe('lenet', STEPS, full, None)
   assert about['method'] == 'LeNet, 3,000 steps of 64'
@@ -162,12 +159,10 @@ def quick_training(torch, monkeypatch):
 
   asked = []
 
-  def predict(opened, network, protocol, seed, weights, progress):
+  def predict(opened, network, protocol, seed, weights):
     asked.append((opened.subset.name, getattr(opened, 'draw', 0), seed))
     if len(asked) == 4:
       raise KeyboardInterrupt
-    examples = len(opened.split('train'))
-    progress(protocol.count_steps(opened.subset, examples))
     return np.full(len(opened.split('test')), seed)
 
   monkeypatch.setattr(training, 'predict', predict)
@@ -206,12 +201,14 @@ def test_a_run_that_was_stopped_goes_on(baseline, quick_training, tmp_path):
 def test_other_files_among_the_results_stay(baseline, quick_training, tmp_path):
   assert baseline('2-FKd-r-5')[0] == 0
   place = tmp_path / '2-FKd-r-5/lenet-steps.npz'
+  with np.load(place) as file:
+    about = {'about': '{"method": "mine"}'}
+    np.savez(place, **{**file, **about})
   before = place.read_bytes()
-  other = place.rename(place.with_name('squeezenet-steps.npz'))
-  status, _, err = baseline('2-FKd-r-5', '--net', 'squeezenet')
+  status, _, err = baseline('2-FKd-r-5')
   assert status == 1
-  assert "found some of 'LeNet, 300 steps of 64'" in err
-  assert other.read_bytes() == before
+  assert "found some of 'mine'" in err
+  assert place.read_bytes() == before
 
 
 # Networks and weights --------------------------------------------------------
@@ -228,6 +225,9 @@ _PARAMETERS = {
 def test_networks_score_every_class(name, torch):
   from cmnist_tfds.scoring import networks
 
+  if name != 'lenet':
+    pytest.importorskip('torchvision', reason='torchvision is not installed')
+
   network = networks.make_network(name, 131)
   assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 131)
   if name in _PARAMETERS:
@@ -236,19 +236,30 @@ def test_networks_score_every_class(name, torch):
     assert count == _PARAMETERS[name]
 
 
-def test_weights_go_into_all_layers_but_the_last(tmp_path, torch):
+@pytest.mark.parametrize('name', ['lenet', 'resnet18'])
+def test_weights_go_into_all_layers_but_the_last(name, tmp_path, torch):
   from cmnist_tfds.scoring import networks
 
-  file = tmp_path / 'resnet18-f37072fd.pth'
-  torch.save(networks.make_network('resnet18', 1000).state_dict(), file)
-  weights, told = networks.read_weights(file, 'resnet18')
-  assert told.startswith('resnet18-f37072fd.pth, SHA-256 ')
-  made = networks.make_network('resnet18', 20, weights).state_dict()
+  if name != 'lenet':
+    pytest.importorskip('torchvision', reason='torchvision is not installed')
+  file = tmp_path / f'{name}-f37072fd.pth'
+  torch.save(networks.make_network(name, 1000).state_dict(), file)
+  weights, title = networks.read_weights(file, name)
+  assert title.startswith(f'{name}-f37072fd.pth, SHA-256 ')
+  made = networks.make_network(name, 20, weights).state_dict()
   for key, value in torch.load(file).items():
-    if key.startswith('fc.'):
+    if key.startswith(networks.LAST_LAYERS[name]):
       assert made[key].shape[0] == 20
     else:
       assert torch.equal(made[key], value)
+
+
+@pytest.mark.usefixtures('torch')
+def test_without_torchvision_its_extra_is_named(baseline, monkeypatch):
+  monkeypatch.setitem(sys.modules, 'torchvision', None)
+  status, _, err = baseline('2-FKd-r-5', '--net', 'resnet18')
+  assert status == 1
+  assert 'cmnist_tfds[torchvision]' in err
 
 
 class _Code:
@@ -256,7 +267,7 @@ class _Code:
     return (sys.exit, ('executed',))
 
 
-def test_files_that_are_no_weights_are_refused(baseline, tmp_path, torch):
+def test_files_without_weights_are_refused(baseline, tmp_path, torch):
   other = tmp_path / 'other.pth'
   torch.save({'conv1.weight': torch.zeros(3)}, other)
   cut = tmp_path / 'cut.pth'

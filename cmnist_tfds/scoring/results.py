@@ -246,6 +246,7 @@ def neighbor_results(
       training images.
     PreparationError: If a result cannot be written.
   """
+  _check_have_train(selected)
   neighbors = Neighbors(open_source, max(ks))
 
   # The votes of all k follow from one search.
@@ -318,6 +319,7 @@ def network_results(
     PreparationError: If the file of weights does not fit, a training set is too
       small for the protocol, or a result cannot be written.
   """
+  _check_have_train(selected)
   # Only networks need PyTorch.
   from cmnist_tfds.scoring import networks, training
 
@@ -351,6 +353,16 @@ def network_results(
   )
 
 
+def _check_have_train(selected: Sequence[Subset]) -> None:
+  # Dig-MNIST, and sources like it, have test images alone.
+  for subset in selected:
+    if not any(source.min_train_per_class for source in subset.sources):
+      raise PredictionsError(
+        f'{subset.title} has no training images to learn from. Name a subset'
+        ' with another source.'
+      )
+
+
 def _draws(
   selected: Sequence[Subset],
   draws: int,
@@ -358,12 +370,6 @@ def _draws(
 ) -> Iterator[tuple[Subset, str, range]]:
   """Yields subsets, ends of names of results, and the draws of their runs."""
   for subset in selected:
-    # Dig-MNIST, and sources like it, have test images alone.
-    if not any(source.min_train_per_class for source in subset.sources):
-      raise PredictionsError(
-        f'{subset.title} has no training images to learn from. Name a subset'
-        ' with another source.'
-      )
     yield subset, '', range(1)
     if draws and subset.per_class is not None:
       possible = min(draws, count_draws(subset, labels(subset.full, 'train')))
