@@ -121,19 +121,22 @@ def _with_nan(labels):
     (lambda y: {'label': (y + 1) % 12}, 'classes are numbered in another'),
     (lambda y: {'label': np.zeros_like(y)}, 'other examples'),
     (lambda y: {'prediction': y[1:], 'label': y[1:]}, 'the last batch'),
-    (lambda y: {'prediction': y[:-1]}, r'integers of shape \(288\) or'),
+    (lambda y: {'prediction': y[:-1]}, r'integers of shape \(1, 288\) or'),
     (
       lambda y: {'prediction': y[None, None]},
-      r'shape \(288\) or \(runs, 288\)',
+      r'shape \(1, 288\) or \(288,\)',
     ),
     (lambda y: {'prediction': np.empty((0, len(y)), int)}, r'found .*\(0, 288'),
-    (lambda y: {'label': y[:0], 'prediction': y[:0]}, r'shape \(n\), found'),
+    (lambda y: {'label': y[:0], 'prediction': y[:0]}, r'shape \(0,\), found'),
     (lambda y: {'prediction': y + 1}, 'expected numbers from 0 to 11'),
     (lambda y: {'prediction': y - 1}, 'expected numbers from 0 to 11'),
     (lambda y: {'prediction': y / 1}, 'expected integers .* found float64'),
     (lambda y: {'scores': _with_nan(y)}, 'example 5 in run 0 are not all fin'),
     (lambda y: {'scores': np.eye(12)[(y + 1) % 12]}, 'have the highest'),
-    (lambda y: {'scores': np.eye(13)[y]}, r'floats of shape \(288, 12\)'),
+    (
+      lambda y: {'scores': np.eye(13)[y]},
+      r'floats of shape \(1, 288, 12\) or \(288, 12\)',
+    ),
     (lambda y: {'class_names': [*_CLASS_NAMES[:-1], 'cat']}, "'cat'"),
     (lambda y: {'class_names': _CLASS_NAMES[:-1]}, 'found 11 names'),
     (lambda y: {'class_names': _CLASS_NAMES[::-1]}, 'numbered in another'),
@@ -144,8 +147,8 @@ def _with_nan(labels):
       r'floats of shape \(2, 288, 12\)',
     ),
     (lambda y: {'method': 'a\x1b[31m'}, 'without control characters'),
-    (lambda y: {'seed': [1, 2]}, r'seed: expected integers of shape \(1\)'),
-    (lambda y: {'draw': [0.5]}, r'draw: expected integers of shape \(1\)'),
+    (lambda y: {'seed': [1, 2]}, r'seed: expected integers of shape \(1,\)'),
+    (lambda y: {'draw': [0.5]}, r'draw: expected integers of shape \(1,\)'),
     (lambda y: {'split': 'train'}, 'expected 1,440 examples'),
   ],
 )
@@ -230,7 +233,7 @@ def _rewrite(path, **changes):
     ({'about': '[]'}, 'expected texts .* for method'),
     ({'class_names': np.arange(12)}, 'each of the 12 classes'),
     ({'prediction': np.array([None] * 288)}, 'does not hold predictions'),
-    ({'scores': np.zeros((3, 288, 12))}, r'\(288, 12\) or \(1, 288, 12\)'),
+    ({'scores': np.zeros((3, 288, 12))}, r'\(1, 288, 12\) or \(288, 12\)'),
   ],
 )
 def test_a_wrong_file_is_one_clear_error(save, tmp_path, changes, message):
@@ -308,7 +311,7 @@ def test_bare_predictions_are_read(opened, labels, tmp_path, form):
 @pytest.mark.parametrize(
   ('text', 'message'),
   [
-    ('0\n1\n', r'shape \(288\)'),
+    ('0\n1\n', r'shape \(1, 288\) or'),
     ('0,1\n' * 288, "one prediction a line.*found '0,1'.$"),
     ('cat\n' * 288, "'cat'"),
     ('label\n' + '1\n' * 287, "the line `prediction`.*found 'label'"),
