@@ -112,9 +112,9 @@ def test_every_way_to_score_is_measured(tmp_path):
   _, _, *lines = done.stdout.splitlines()
   assert [line.split('|')[1].strip() for line in lines][:4] == [
     '175,000 predictions written, read and scored',
-    'neighbours: 2-FKd-r-100',
-    'neighbours: 2-FKd',
-    'neighbours: 2-FKd, scikit-learn',
+    'neighbors: 2-FKd-r-100',
+    'neighbors: 2-FKd',
+    'neighbors: 2-FKd, scikit-learn',
   ]
   assert 'audit of Kd' in done.stdout
 
