@@ -28,20 +28,18 @@ class _Opened:
   """A source in memory, read as a prepared one is."""
 
   def __init__(self, made, digests=None):
-    self._arrays = made.arrays
+    self._made = made
     self.digests = digests or {}
 
   def split(self, spec, *, keep=False):
     del keep
-    return _View(
-      *self._arrays[spec], shuffle_order(spec, len(self._arrays[spec][1]))
-    )
+    return _View(spec, *self._made.arrays[spec])
 
 
 class _View:
-  def __init__(self, images, labels, order):
+  def __init__(self, split, images, labels):
     self._features = {'image': images, 'source_label': labels.astype(np.int64)}
-    self._order = order
+    self._order = shuffle_order(split, len(labels))
 
   def __len__(self):
     return len(self._order)
@@ -261,27 +259,39 @@ def data_dir(tmp_path_factory):
   return folder
 
 
+@pytest.fixture
+def baseline(capsys, data_dir, tmp_path):
+  """Returns what scores neighbors in subsets of the sample."""
+
+  def run(*argv):
+    data = ('--sample', '--data_dir', data_dir, '-o', tmp_path)
+    return _run(capsys, 'baseline', 'knn', *argv, *data)
+
+  return run
+
+
 def test_the_command_writes_results_that_evaluate_agrees_with(
-  capsys, data_dir, tmp_path
+  baseline, capsys, data_dir, tmp_path
 ):
-  data = ('--sample', '--data_dir', data_dir)
-  command = ('baseline', 'knn', '2-FKd', '2-FKd-r-5', '-k', '1,3', *data)
-  status, out, _ = _run(capsys, *command, '--draws', 2, '-o', tmp_path)
+  status, out, _ = baseline(*('2-FKd', '2-FKd-r-5', '-k', '1,3', '--draws', 2))
   assert status == 0
   assert '6 results' in out
-  files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob('*.*'))
-  assert files == sorted(
-    f'{subset}/knn-{k}{draws}.{suffix}'
-    for subset, kinds in (('2-FKd', ['']), ('2-FKd-r-5', ['', '-draws']))
-    for draws in kinds
+  files = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob('*.*')}
+  assert files == {
+    f'{result}.{suffix}'
     for k in (1, 3)
+    for result in (
+      f'2-FKd/knn-{k}',
+      f'2-FKd-r-5/knn-{k}',
+      f'2-FKd-r-5/knn-{k}-draws',
+    )
     for suffix in ('json', 'npz')
-  )
+  }
   place = tmp_path / '2-FKd/knn-3'
   scores = json.loads(place.with_suffix('.json').read_text('utf-8'))
   status, out, _ = _run(
-    *(capsys, 'evaluate', '2-FKd', place.with_suffix('.npz'), *data),
-    *('--format', 'json'),
+    *(capsys, 'evaluate', '2-FKd', place.with_suffix('.npz'), '--sample'),
+    *('--data_dir', data_dir, '--format', 'json'),
   )
   printed = json.loads(out)
   assert printed.keys() - scores.keys() == {'confusion'}
@@ -292,16 +302,15 @@ def test_the_command_writes_results_that_evaluate_agrees_with(
   assert drawn.draws == (1, 2)
 
 
-def test_results_that_are_there_stay(capsys, data_dir, tmp_path):
-  data = ('--sample', '--data_dir', data_dir, '-o', tmp_path)
-  command = ('baseline', 'knn', '2-FKd-r-1', '--draws', 1, *data)
-  assert _run(capsys, *command)[0] == 0
+def test_results_that_are_there_stay(baseline, tmp_path):
+  command = ('2-FKd-r-1', '--draws', 1)
+  assert baseline(*command)[0] == 0
   before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.*')}
   contents = {p: p.read_bytes() for p in before}
   # Scores are missing, as after a kill, or damaged.
   (tmp_path / '2-FKd-r-1/knn-3.json').unlink()
   (tmp_path / '2-FKd-r-1/knn-5.json').write_text('{', 'utf-8')
-  status, out, _ = _run(capsys, *command)
+  status, out, _ = baseline(*command)
   assert status == 0
   assert out.count('was there') == 6
   assert {p: p.read_bytes() for p in tmp_path.rglob('*.*')} == contents
@@ -311,8 +320,7 @@ def test_results_that_are_there_stay(capsys, data_dir, tmp_path):
   # The folder of results may have a longer name.
   assert max(len(line) for line in out.splitlines() if 'knn' in line) <= 80
   # More draws are computed.
-  status, out, _ = _run(capsys, *command[:3], '--draws', 2, *data)
-  assert out.count('was there') == 3
+  assert baseline('2-FKd-r-1', '--draws', 2)[1].count('was there') == 3
 
 
 @pytest.mark.parametrize(
@@ -324,7 +332,7 @@ def test_results_that_are_there_stay(capsys, data_dir, tmp_path):
   ],
 )
 def test_other_files_among_the_results_stay(
-  capsys, data_dir, tmp_path, content, message
+  baseline, tmp_path, content, message
 ):
   place = tmp_path / '2-FKd-r-1/knn-1.npz'
   place.parent.mkdir()
@@ -340,21 +348,16 @@ def test_other_files_among_the_results_stay(
     )
     predictions.write_predictions(place, made)
   before = place.read_bytes()
-  data = ('--sample', '--data_dir', data_dir, '-o', tmp_path)
-  status, _, err = _run(capsys, 'baseline', 'knn', '2-FKd-r-1', *data)
+  status, _, err = baseline('2-FKd-r-1')
   assert status == 1
   assert str(place) in err and message in err
   assert place.read_bytes() == before
 
 
-def test_there_are_as_many_draws_as_examples_allow(capsys, data_dir, tmp_path):
+def test_there_are_as_many_draws_as_examples_allow(baseline, tmp_path):
   # The sample has 120 training examples of each class.
-  data = ('--sample', '--data_dir', data_dir, '-o', tmp_path)
-  names = ('1-Kd-r-50', '1-Kd-r-1000')
-  status, _, _ = _run(
-    *(capsys, 'baseline', 'knn', *names, '-k', '1', '--draws', 9, *data)
-  )
-  assert status == 0
+  command = ('1-Kd-r-50', '1-Kd-r-1000', '-k', '1', '--draws', 9)
+  assert baseline(*command)[0] == 0
   drawn = predictions.read_predictions(tmp_path / '1-Kd-r-50/knn-1-draws.npz')
   assert drawn.draws == (1, 2)
   assert not (tmp_path / '1-Kd-r-1000/knn-1-draws.npz').exists()

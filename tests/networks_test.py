@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import numpy as np
@@ -19,31 +18,22 @@ from cmnist_tfds.system.errors import PreparationError
 # Settings, without PyTorch ---------------------------------------------------
 
 
-@pytest.mark.parametrize(
-  ('name', 'steps'), [('2-FKd', 3000), ('2-FKd-r-1', 300), ('1-F-r-100', 300)]
-)
-def test_steps_do_not_depend_on_the_number_of_images(name, steps):
-  for examples in (1, 1000, 120_000):
-    found = STEPS.training_steps(subsets.subset(name), examples)
-    assert found == steps
-    assert STEPS.count_used(examples) == examples
+def test_steps_do_not_depend_on_the_number_of_images():
+  for name, steps in (('2-FKd', 3000), ('2-FKd-r-1', 300), ('1-F-r-100', 300)):
+    for examples in (1, 120_000):
+      found = STEPS.training_steps(subsets.subset(name), examples)
+      assert (found, STEPS.count_used(examples)) == (steps, examples)
 
 
-def test_epochs_of_the_paper_leave_out_a_fifth_and_the_last_batch():
+def test_the_paper_leaves_out_a_fifth_and_the_last_batch():
   subset = subsets.subset('2-FKd')
   assert PAPER.count_used(120_000) == 96_000
   assert PAPER.training_steps(subset, 120_000) == 20 * 93
   assert PAPER.training_steps(subset, 1280) == 20
-
-
-def test_the_paper_needs_a_whole_batch():
-  with pytest.raises(PreparationError) as caught:
+  with pytest.raises(
+    PreparationError, match=r'1,024 .*2-FKd-r-50 has 1,000, .*800 .*steps'
+  ):
     PAPER.training_steps(subsets.subset('2-FKd-r-50'), 1000)
-  message = str(caught.value)
-  assert all(
-    n in message for n in ('1,024', 'CMNIST-2-FKd-r-50', '1,000', '800')
-  )
-  assert '--protocol steps' in message
 
 
 def test_results_say_how_they_were_made():
@@ -124,32 +114,22 @@ def torch():
   return pytest.importorskip('torch', reason='PyTorch is not installed')
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('torch')
-def test_the_command_trains_and_evaluate_agrees(
-  baseline, capsys, data_dir, tmp_path
-):
+def test_the_command_trains(baseline, tmp_path):
   status, out, _ = baseline('2-FKd-r-5')
   assert status == 0
   assert '1 result in' in out
   place = tmp_path / '2-FKd-r-5/lenet-steps.npz'
-  scores = json.loads(place.with_suffix('.json').read_text('utf-8'))
-  # A guess is right once in twenty times.
-  assert scores['accuracy']['value'] > 0.7
-  status, out, _ = _run(
-    *(capsys, 'evaluate', '2-FKd-r-5', place, '--format', 'json'),
-    *('--sample', '--data_dir', data_dir),
-  )
-  assert status == 0
-  assert json.loads(out)['accuracy'] == pytest.approx(
-    scores['accuracy'], abs=1e-8
-  )
-  # The same seed gives the same predictions.
   first = predictions.read_predictions(place)
+  # A guess is right once in twenty times.
+  assert (first.predicted == first.labels).mean() > 0.7
+  assert (first.seeds, first.draws) == ((1,), (0,))
+  # The same seed gives the same predictions.
   place.unlink()
   baseline('2-FKd-r-5')
   again = predictions.read_predictions(place)
   np.testing.assert_array_equal(first.predicted, again.predicted)
-  assert (again.seeds, again.draws) == ((1,), (0,))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -176,20 +177,15 @@ def test_there_must_be_such_a_draw(save, tmp_path, name, draw):
 
 
 def test_bad_names_and_places_are_errors(save, labels, tmp_path, sample_dir):
-  with pytest.raises(PredictionsError, match=r'ends in \.npz'):
-    cmnist_tfds.save_predictions(
-      tmp_path / 'p.csv', _NAME, labels, labels, method='x', sample=True
-    )
-  with pytest.raises(PreparationError, match='nowhere'):
-    cmnist_tfds.save_predictions(
-      tmp_path / 'nowhere/p.npz',
-      _NAME,
-      labels,
-      labels,
-      method='x',
-      sample=True,
-      data_dir=sample_dir,
-    )
+  data = {'method': 'x', 'sample': True, 'data_dir': sample_dir}
+  for place, error, message in (
+    ('p.csv', PredictionsError, r'ends in \.npz'),
+    ('nowhere/p.npz', PreparationError, 'nowhere'),
+  ):
+    with pytest.raises(error, match=message):
+      cmnist_tfds.save_predictions(
+        tmp_path / place, _NAME, labels, labels, **data
+      )
   with pytest.raises(cmnist_tfds.SubsetNameError):
     save(name='X-13')
 
@@ -333,24 +329,13 @@ def test_wrong_bare_predictions_are_errors(opened, tmp_path, text, message):
 def test_kannada_digits_in_csv_are_names_of_classes(tmp_path):
   """Python takes them for numbers."""
   subset = subsets.subset('2-FKd')
+  opened = mock.Mock(subset=subset, dataset='cmnist')
+  opened.split().read.return_value = {'label': np.arange(20)}
   path = tmp_path / 'p.csv'
-
-  class Opened:
-    dataset = 'cmnist'
-
-    def __init__(self):
-      self.subset = subset
-
-    def split(self, spec):
-      del spec
-      return self
-
-    def read(self, features):
-      return {features[0]: np.arange(20)}
-
-  path.write_text('\n'.join(c.name for c in subset.classes), 'utf-8')
-  read = predictions.read_bare_predictions(path, Opened())
-  np.testing.assert_array_equal(read.predicted[0], np.arange(20))
-  path.write_text('\n'.join(['೧'] * 20), 'utf-8')
-  read = predictions.read_bare_predictions(path, Opened())
-  assert set(read.predicted[0]) == {11}
+  for names, labels in (
+    (subset.class_names, range(20)),
+    (['೧'] * 20, [11] * 20),
+  ):
+    path.write_text('\n'.join(names), 'utf-8')
+    read = predictions.read_bare_predictions(path, opened)
+    assert read.predicted[0].tolist() == list(labels)
