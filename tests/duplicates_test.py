@@ -103,16 +103,20 @@ def test_copies_of_a_near_copy_count_too():
 
 
 def test_a_pair_at_the_threshold_is_a_near_copy():
-  # The distance is 10, the norms are 100.
-  one, other = np.zeros((2, 1, 784), np.uint8)
-  one[0, [0, 9]] = 100, 0
-  other[0, [0, 9]] = 100, 10
+  train, test = np.zeros((2, 2, 784), np.uint8)
+  train[:, 0] = test[:, 0] = 100, 50
+  test[0, 9] = 10
+  # The distance is 10, the norms are 100 and that of (100, 10).
   ratio = 100 / (100 * np.hypot(100, 10))
-  for limit, count in ((ratio, 1), (np.nextafter(ratio, 0), 0)):
-    found = duplicates.find_duplicates(_parts(one, other), limit)
-    assert found.with_copy(limit).sum() == count
-    # If no pair has the limit, the nearest is there.
-    assert (found.pairs.tolist(), found.ratios.tolist()) == ([[0, 1]], [ratio])
+  for limit, pairs in (
+    (ratio, [[1, 3], [0, 2]]),
+    (np.nextafter(ratio, 0), [[1, 3]]),
+  ):
+    found = duplicates.find_duplicates(_parts(train, test), limit)
+    assert found.pairs.tolist() == pairs
+    assert found.with_copy(limit).sum() == len(pairs)
+  found = duplicates.find_duplicates(_parts(train, test), 2 * ratio)
+  assert found.with_copy(ratio).sum() == 2
 
 
 @pytest.mark.parametrize('value', [0, 255])
