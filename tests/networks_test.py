@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from command_line import run as _run
 
-from cmnist_tfds import subsets
+from cmnist_tfds import scoring, subsets
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.scoring import predictions, protocols
 from cmnist_tfds.scoring.protocols import PAPER, STEPS
@@ -99,10 +99,11 @@ def test_a_subset_without_training_images_is_refused(baseline):
 
 
 def test_without_pytorch_its_extra_is_named(baseline, monkeypatch):
-  for module in ('networks', 'training'):
+  for name in ('networks', 'training'):
     monkeypatch.delitem(
-      sys.modules, f'cmnist_tfds.scoring.{module}', raising=False
+      sys.modules, f'cmnist_tfds.scoring.{name}', raising=False
     )
+    monkeypatch.delattr(scoring, name, raising=False)
   monkeypatch.setitem(sys.modules, 'torch', None)
   status, _, err = baseline('2-FKd-r-5')
   assert status == 1

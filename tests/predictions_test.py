@@ -213,15 +213,15 @@ def _rewrite(path, **changes):
 @pytest.mark.parametrize(
   ('changes', 'message'),
   [
-    ({'label': None}, 'label.*without label'),
-    ({'class_names': None}, 'class_names.*without class_names'),
+    ({'label': None}, 'that lacks label'),
+    ({'class_names': None}, 'that lacks class_names'),
     ({'subset': '3-EEbF'}, 'class names may not occur twice'),
     ({'subset': '2-FKd'}, 'each of the 20 classes of CMNIST-2-FKd once'),
     (
       {'format': 'cmnist predictions 9'},
       "'cmnist predictions 1'.*'cmnist predictions 9'",
     ),
-    ({'dataset': 'mnist'}, 'of cmnist or cmnist_sample .* of mnist'),
+    ({'dataset': 'mnist'}, "of cmnist or cmnist_sample .* of 'mnist'"),
     ({'about': '{'}, 'expected JSON'),
     ({'about': '[' * 100_000}, 'expected JSON'),
     ({'about': '{"author": "me"}'}, 'expected texts .* for method'),

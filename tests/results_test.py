@@ -12,7 +12,7 @@ import pytest
 
 from cmnist_tfds import cli, subsets
 from cmnist_tfds.load.open_subset import open_subset
-from cmnist_tfds.scoring import evaluation, predictions, results
+from cmnist_tfds.scoring import predictions, results
 from cmnist_tfds.system.errors import PredictionsError
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -47,9 +47,9 @@ def test_two_of_them_compare_as_known(capsys):
   printed = json.loads(capsys.readouterr().out)
   assert (printed['only_first'], printed['only_second']) == (626, 512)
   assert printed['p'] == pytest.approx(0.0008, abs=5e-5)
-  assert [
-    round(printed['difference'][f], 4) for f in ('value', 'low', 'high')
-  ] == ([0.0057, 0.0024, 0.0090])
+  assert printed['difference'] == pytest.approx(
+    {'value': 0.0057, 'low': 0.0024, 'high': 0.0090}, abs=5e-5
+  )
 
 
 def test_labels_are_those_of_the_real_data(origin_files, tmp_path, monkeypatch):
@@ -69,19 +69,18 @@ def test_labels_are_those_of_the_real_data(origin_files, tmp_path, monkeypatch):
 # Folders of results -----------------------------------------------------------
 
 
-def _write(folder, name='2-FKd', about=None, **kwargs):
-  labels = np.tile(np.arange(20), 1000)
-  return results.write_result(
-    folder,
-    'perfect',
-    predictions.make_predictions(
-      subsets.subset(name),
-      labels,
-      labels,
-      about={'method': 'perfect'} if about is None else about,
-      **kwargs,
-    ),
+_LABELS = np.tile(np.arange(20), 1000)
+
+
+def _write(folder, predicted=_LABELS, **kwargs):
+  made = predictions.make_predictions(
+    subsets.subset('2-FKd'),
+    predicted,
+    _LABELS,
+    about={'method': 'perfect'},
+    **kwargs,
   )
+  return results.write_result(folder, 'perfect', made)
 
 
 def test_results_without_predictions_are_reported(tmp_path):
@@ -97,19 +96,9 @@ def test_results_without_predictions_are_reported(tmp_path):
   (tmp_path / '2-FKd-r-10').mkdir()
   (tmp_path / '2-FKd-r-10/paper.json').write_text(json.dumps(reported))
   _, *rows = results.to_table(results.read_results(tmp_path))
-  assert rows == [
-    *(
-      (
-        '2-FKd',
-        'perfect',
-        '1.0000',
-        '0.9998–1.0000',
-        '1.0000',
-        '1',
-        'recomputed',
-      ),
-    ),
-    ('2-FKd-r-10', 'of a paper', '0.5000', '', '0.4000', '1', 'reported'),
+  assert [' '.join(row) for row in rows] == [
+    '2-FKd perfect 1.0000 0.9998–1.0000 1.0000 1 recomputed',
+    '2-FKd-r-10 of a paper 0.5000  0.4000 1 reported',
   ]
 
 
@@ -149,16 +138,7 @@ def test_predictions_in_the_folder_of_another_subset_are_refused(tmp_path):
 
 
 def test_several_runs_have_a_spread(tmp_path):
-  labels = np.tile(np.arange(20), 1000)
-  runs = np.stack([labels, (labels + (np.arange(20_000) < 2000)) % 20])
-  made = predictions.make_predictions(
-    subsets.subset('2-FKd'),
-    runs,
-    labels,
-    seed=[1, 2],
-    about={'method': 'two runs'},
-  )
-  results.write_result(tmp_path, 'two', made)
+  worse = (_LABELS + (np.arange(20_000) < 2000)) % 20
+  scores = _write(tmp_path, np.stack([_LABELS, worse]), seed=[1, 2])
   _, row = results.to_table(results.read_results(tmp_path))
-  spread = evaluation.score(made).accuracy_spread.seeds
-  assert row[5] == f'2, ± {spread:.4f} between seeds'
+  assert row[5] == f'2, ± {scores.accuracy_spread.seeds:.4f} between seeds'

@@ -572,23 +572,22 @@ def _load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Predictions:
-  texts = {n: str(a) for n, a in arrays.items() if a.shape == ()}
-  texts = {'format': FORMAT, 'about': '{}', **texts}
-  try:
-    about = json.loads(texts['about'])
-  except (ValueError, RecursionError) as error:
-    raise PredictionsError(f'about: expected JSON: {error}.') from error
-  dataset = texts.get('dataset', '')
+  format_, dataset, about = (
+    str(arrays.get(name, default))
+    for name, default in (('format', FORMAT), ('dataset', ''), ('about', '{}'))
+  )
   missing = sorted(_REQUIRED - arrays.keys())
-  if missing or texts['format'] != FORMAT or dataset not in (DATASET, SAMPLE):
+  if missing or format_ != FORMAT or dataset not in (DATASET, SAMPLE):
     raise PredictionsError(
       f'expected {FORMAT!r} of {DATASET} or {SAMPLE} with the arrays'
-      f' {", ".join(sorted(_REQUIRED))}, found {texts["format"]!r} of'
-      f' {dataset or "no dataset"}'
-      + ', without ' * bool(missing)
-      + ', '.join(missing)
-      + '. Write the file with cmnist_tfds.save_predictions.'
+      f' {", ".join(sorted(_REQUIRED))}, found {format_!r} of {dataset!r} that'
+      f' lacks {", ".join(missing) or "none of them"}. Write the file with'
+      ' cmnist_tfds.save_predictions.'
     )
+  try:
+    described = json.loads(about)
+  except (ValueError, RecursionError) as error:
+    raise PredictionsError(f'about: expected JSON: {error}.') from error
   return make_predictions(
     subsets.subset(str(arrays['subset'])),
     arrays['prediction'],
@@ -598,7 +597,7 @@ def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Predictions:
     class_names=np.ravel(arrays['class_names']).tolist(),
     seed=arrays.get('seed'),
     draw=arrays.get('draw'),
-    about=about,
+    about=described,
     sample=dataset == SAMPLE,
   )
 
