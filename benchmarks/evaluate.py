@@ -108,6 +108,7 @@ def _cases(
     results,
   )
   from cmnist_tfds.sources import Source
+  from cmnist_tfds.subsets import Subset
 
   subset = subsets.subset(args.name)
   family = subsets.declared()[len(subsets.published()) :] if args.family else ()
@@ -138,11 +139,10 @@ def _cases(
       ),
     )
 
-  def neighbors(size: int | None) -> Callable[[], object]:
+  def neighbors(searched: Subset) -> Callable[[], object]:
     def run() -> None:
       store.clear('neighbors')
-      search = nearest_neighbors.Neighbors(opened, 5)
-      search.predict(subset, [size], [1, 3, 5])
+      nearest_neighbors.Neighbors(opened, 5).predict(searched, [1, 3, 5])
 
     return run
 
@@ -174,10 +174,10 @@ def _cases(
 
   what = f'{_PREDICTIONS:,} predictions written, read and scored'
   yield what, lambda: _score(scratch)
-  yield f'neighbours: {args.name}-r-100', neighbors(100)
-  yield f'neighbours: {args.name}', neighbors(None)
-  yield f'neighbours: {args.name}, scikit-learn', scikit_learn
-  yield f'neighbours: {args.name}, faiss', faiss
+  yield f'neighbors: {args.name}-r-100', neighbors(subsets.reduce(subset, 100))
+  yield f'neighbors: {args.name}', neighbors(subset)
+  yield f'neighbors: {args.name}, scikit-learn', scikit_learn
+  yield f'neighbors: {args.name}, faiss', faiss
   for source in subset.sources:
     yield f'audit of {source.key}', audit(source)
   if family:

@@ -29,6 +29,7 @@ def test_snippets_run(tmp_path):
       running.run(language, code, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_snippet_of_networks_runs(tmp_path):
   pytest.importorskip('torch', reason='PyTorch is not installed')
   ((language, code),) = _OF_NETWORKS

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 # The neighbors of every test image are held in memory.
 _MOST_NEIGHBORS = 100
 
+# Computes the results of subsets in a folder.
+_Compute = Callable[
+  [argparse.Namespace, Sequence[Subset], pathlib.Path], Iterator[Result]
+]
+
 
 def register(subparsers: Subparsers) -> None:
   """Adds the command."""
@@ -37,7 +42,14 @@ def register(subparsers: Subparsers) -> None:
   neighbors = _add_method(
     methods,
     'knn',
-    _neighbor_results,
+    lambda args, selected, folder: results.neighbor_results(
+      selected,
+      args.k,
+      args.draws,
+      folder,
+      lambda source: arguments.opened_source(source, args),
+      SAMPLE if args.sample else DATASET,
+    ),
     'k nearest neighbors of raw pixels by squared Euclidean distance; ties of'
     ' votes go to the nearest class',
   )
@@ -52,7 +64,17 @@ def register(subparsers: Subparsers) -> None:
   network = _add_method(
     methods,
     'net',
-    _network_results,
+    lambda args, selected, folder: results.network_results(
+      selected,
+      args.net,
+      protocols.PROTOCOLS[args.protocol],
+      args.seeds,
+      args.draws,
+      folder,
+      lambda subset, draw: arguments.opened_or_sample(subset, args, draw),
+      SAMPLE if args.sample else DATASET,
+      args.weights,
+    ),
     'a network, trained by PyTorch; on a GPU if there is one',
   )
   network.add_argument(
@@ -88,9 +110,7 @@ def register(subparsers: Subparsers) -> None:
 def _add_method(
   methods: Subparsers,
   name: str,
-  compute: Callable[
-    [argparse.Namespace, Sequence[Subset], pathlib.Path], Iterator[Result]
-  ],
+  compute: _Compute,
   summary: str,
 ) -> argparse.ArgumentParser:
   """Adds a method with what all methods are given: subsets, draws, places."""
@@ -126,41 +146,7 @@ def _add_method(
   return parser
 
 
-def _neighbor_results(
-  args: argparse.Namespace, selected: Sequence[Subset], folder: pathlib.Path
-) -> Iterator[Result]:
-  return results.neighbor_results(
-    selected,
-    args.k,
-    args.draws,
-    folder,
-    lambda source: arguments.opened_source(source, args),
-    SAMPLE if args.sample else DATASET,
-  )
-
-
-def _network_results(
-  args: argparse.Namespace, selected: Sequence[Subset], folder: pathlib.Path
-) -> Iterator[Result]:
-  return results.network_results(
-    selected,
-    args.net,
-    protocols.PROTOCOLS[args.protocol],
-    args.seeds,
-    args.draws,
-    folder,
-    lambda subset, draw: arguments.opened_or_sample(subset, args, draw),
-    SAMPLE if args.sample else DATASET,
-    args.weights,
-  )
-
-
-def _run(
-  args: argparse.Namespace,
-  compute: Callable[
-    [argparse.Namespace, Sequence[Subset], pathlib.Path], Iterator[Result]
-  ],
-) -> int:
+def _run(args: argparse.Namespace, compute: _Compute) -> int:
   """Computes results and prints them; returns the exit status."""
   if bool(args.names) == (args.reduced or args.all):
     return terminal.fail(

@@ -79,14 +79,8 @@ class Neighbors:
     Returns:
       int64 (n,).
     """
-    labels = np.concatenate(
-      [
-        label_of_row[self._rows(member, split)]
-        for member, label_of_row in zip(
-          subset.members, self._labels_of_rows(subset, split), strict=True
-        )
-      ]
-    )
+    labels = np.concatenate(self._labels_of_rows(subset, split))
+    labels = labels[labels >= 0]
     return labels[shuffle_order(split, len(labels))]
 
   def predict(
@@ -106,22 +100,30 @@ class Neighbors:
     Raises:
       SplitError: If there is no such draw.
     """
-    drawn = self._drawn_rows(subset, draw) if draw else None
     labels_of_rows = self._labels_of_rows(subset, 'train')
-    begins = np.cumsum([0, *map(len, labels_of_rows[:-1])])
     # The label of no neighbor is the last one.
     label_of = np.concatenate([*labels_of_rows, [-1]])
+    begins = np.cumsum([0, *map(len, labels_of_rows[:-1])])
+    if draw:
+      # The rows that the draw takes, numbered along the files.
+      taken = np.flatnonzero(label_of >= 0)
+      order = taken[shuffle_order('train', len(taken))]
+      drawn = np.sort(order[draw_rows(subset, label_of[order], draw)])
+      parts = np.split(drawn, np.searchsorted(drawn, begins[1:]))
     votes: dict[int, list[np.ndarray]] = {k: [] for k in ks}
     for test in subset.members:
       found = [
-        self._published(test, train, subset.per_class)
-        if drawn is None
-        else self._search(test, train, drawn[number])
-        for number, train in enumerate(subset.members)
+        begin
+        + (
+          self._search(test, train, parts[number] - begin)
+          if draw
+          else self._published(test, train, subset.per_class)
+        )
+        for number, (train, begin) in enumerate(
+          zip(subset.members, begins, strict=True)
+        )
       ]
-      merged = np.concatenate(
-        [keys + begin for keys, begin in zip(found, begins, strict=True)], 1
-      )
+      merged = np.concatenate(found, axis=1)
       merged.sort(axis=1)
       merged = merged[:, : self._count]
       labels = label_of[np.where(merged < _NONE, merged & _ROW_MASK, -1)]
@@ -129,24 +131,6 @@ class Neighbors:
         votes[k].append(vote(labels[:, :k]))
     order = shuffle_order('test', sum(map(len, votes[ks[0]])))
     return {k: np.concatenate(parts)[order] for k, parts in votes.items()}
-
-  def _rows(
-    self, member: _Member, split: str, limit: int | None = None
-  ) -> np.ndarray:
-    source, raw_labels = member
-    return subsets.rows(
-      self._split(source, split).raw_labels, raw_labels, limit
-    )
-
-  def _drawn_rows(self, subset: Subset, draw: int) -> list[np.ndarray]:
-    """Returns the rows of each source that a draw takes."""
-    labels = self.labels(subset, 'train')
-    drawn = np.zeros(len(labels), bool)
-    order = shuffle_order('train', len(labels))
-    drawn[order[draw_rows(subset, labels, draw)]] = True
-    rows = [self._rows(member, 'train') for member in subset.members]
-    parts = np.split(drawn, np.cumsum([*map(len, rows[:-1])]))
-    return [each[part] for each, part in zip(rows, parts, strict=True)]
 
   def _labels_of_rows(self, subset: Subset, split: str) -> list[np.ndarray]:
     """Returns for each source the labels of all rows of its files.
@@ -172,7 +156,10 @@ class Neighbors:
     """
 
     def search() -> np.ndarray:
-      return self._search(test, train, self._rows(train, 'train', per_class))
+      raw_labels = self._split(train[0], 'train').raw_labels
+      return self._search(
+        test, train, subsets.rows(raw_labels, train[1], per_class)
+      )
 
     digests = (
       self._split(test[0], 'test').digest,
@@ -197,7 +184,8 @@ class Neighbors:
     self, test: _Member, train: _Member, rows: np.ndarray
   ) -> np.ndarray:
     """Returns the neighbors among some training rows, as `_find_published`."""
-    tested = self._split(test[0], 'test').images(self._rows(test, 'test'))
+    split = self._split(test[0], 'test')
+    tested = split.images(subsets.rows(split.raw_labels, test[1], None))
     trained = self._split(train[0], 'train')
     found = np.full((len(tested), self._count), _NONE)
     for start in streams.progress_bar(

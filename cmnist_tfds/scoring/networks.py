@@ -72,9 +72,12 @@ def make_network(
   else:
     try:
       from torchvision import models
-    except ImportError as error:
+    # The second where it was built for another PyTorch.
+    except (ImportError, RuntimeError) as error:
       raise missing_extra(
-        f'The network {name}', error, 'torchvision'
+        f'The network {name}',
+        ImportError(*error.args, name='torchvision'),
+        'torchvision',
       ) from error
     model = 'squeezenet1_1' if name == 'squeezenet' else name
     made = models.get_model(model, num_classes=classes)

@@ -222,20 +222,55 @@ def make_predictions(
     SplitError: If the subset has no such draw.
   """
   numbering = _numbering(subset, class_names)
-  labels = _labels(label, 'label', [('n',)], numbering)
-  n = len(labels)
-  predicted = _labels(prediction, 'prediction', [(n,), ('runs', n)], numbering)
-  predicted = predicted.reshape(-1, n)
-  runs = len(predicted)
+  arrays = {
+    what: _to_array(given, what)
+    for what, given in (
+      ('label', label),
+      ('prediction', prediction),
+      ('scores', scores),
+      ('seed', seed),
+      ('draw', draw),
+    )
+    if given is not None
+  }
+  n = arrays['label'].size
+  runs = max(arrays['prediction'].size // max(n, 1), 1)
+  shapes = {
+    'label': (n,),
+    'prediction': (runs, n),
+    'scores': (runs, n, len(numbering)),
+  }
+  for what, array in arrays.items():
+    shape = shapes.get(what, (runs,))
+    kinds, numbers = ('f', 'floats') if what == 'scores' else ('iu', 'integers')
+    # A single run needs no axis.
+    possible = [shape, shape[1:]] if runs == 1 and what != 'label' else [shape]
+    if (
+      array.dtype.kind not in kinds
+      or array.shape not in possible
+      or not array.size
+    ):
+      raise PredictionsError(
+        f'{what}: expected {numbers} of shape'
+        f' {" or ".join(map(str, possible))}, found {array.dtype} of shape'
+        f' {array.shape}. Predict the whole split, each example once, and give'
+        ' the numbers of classes.'
+      )
+    arrays[what] = array.reshape(shape)
+  for what in ('label', 'prediction'):
+    array, last = arrays[what], len(numbering) - 1
+    if not 0 <= array.min() <= array.max() <= last:
+      raise PredictionsError(
+        f'{what}: expected numbers from 0 to {last}, one for each class, found'
+        f' {array.min()} to {array.max()}.'
+      )
+    arrays[what] = numbering[array]
   if scores is not None:
-    scores = _scores(scores, predicted, numbering)
-  # One number may stand for one run.
-  shapes = [(runs,), ()] if runs == 1 else [(runs,)]
+    arrays['scores'] = arrays['scores'][..., np.argsort(numbering)]
+    _check_scores(arrays['scores'], arrays['prediction'])
   seeds, draws = (
-    None
-    if given is None
-    else tuple(_array(given, what, 'iu', shapes).reshape(runs).tolist())
-    for given, what in ((seed, 'seed'), (draw, 'draw'))
+    tuple(arrays[what].tolist()) if what in arrays else None
+    for what in ('seed', 'draw')
   )
   for number in draws or ():
     check_draw(subset, number)
@@ -243,9 +278,9 @@ def make_predictions(
     subset=subset,
     dataset=SAMPLE if sample else DATASET,
     split=split,
-    labels=labels,
-    predicted=predicted,
-    scores=scores,
+    labels=arrays['label'],
+    predicted=arrays['prediction'],
+    scores=arrays.get('scores'),
     seeds=seeds,
     draws=draws,
     about=_about({} if about is None else about),
@@ -476,63 +511,17 @@ def _listed(names: Sequence[str]) -> str:
   return ', '.join(map(repr, names[:5])) + more
 
 
-def _array(
-  given: npt.ArrayLike,
-  what: str,
-  kinds: str,
-  shapes: Sequence[tuple[int | str, ...]],
-) -> np.ndarray:
-  """Returns an array of one of some shapes, in which words stand for sizes."""
+def _to_array(given: npt.ArrayLike, what: str) -> np.ndarray:
   try:
-    array = np.asarray(given)
+    return np.asarray(given)
   # PyTorch raises the last two, and says what to do.
   except (ValueError, TypeError, RuntimeError) as error:
     raise PredictionsError(
       f'{what}: expected an array of numbers: {error}'
     ) from error
-  fits = any(
-    len(shape) == array.ndim
-    and all(
-      size > 0 if isinstance(expected, str) else size == expected
-      for expected, size in zip(shape, array.shape, strict=True)
-    )
-    for shape in shapes
-  )
-  if array.dtype.kind not in kinds or not fits:
-    expected = ' or '.join(f'({", ".join(map(str, s))})' for s in shapes)
-    raise PredictionsError(
-      f'{what}: expected {"floats" if kinds == "f" else "integers"} of shape'
-      f' {expected}, found {array.dtype} of shape {array.shape}. Predict the'
-      ' whole split, each example once, and give the numbers of classes.'
-    )
-  return array
 
 
-def _labels(
-  numbers: npt.ArrayLike,
-  what: str,
-  shapes: Sequence[tuple[int | str, ...]],
-  numbering: np.ndarray,
-) -> np.ndarray:
-  """Returns numbers of classes as labels of the subset, int64."""
-  array = _array(numbers, what, 'iu', shapes)
-  if not 0 <= array.min() <= array.max() < len(numbering):
-    raise PredictionsError(
-      f'{what}: expected numbers from 0 to {len(numbering) - 1}, one for each'
-      f' class, found {array.min()} to {array.max()}.'
-    )
-  return numbering[array]
-
-
-def _scores(
-  given: npt.ArrayLike, predicted: np.ndarray, numbering: np.ndarray
-) -> np.ndarray:
-  """Returns scores as (runs, n, classes), in the order of the labels."""
-  shape = (*predicted.shape, len(numbering))
-  # Scores without runs are those of a single one.
-  shapes = [shape[1:], shape] if len(predicted) == 1 else [shape]
-  scores = _array(given, 'scores', 'f', shapes).reshape(shape)
-  scores = scores[..., np.argsort(numbering)]
+def _check_scores(scores: np.ndarray, predicted: np.ndarray) -> None:
   chosen = np.take_along_axis(scores, predicted[..., None], axis=-1)[..., 0]
   right = np.isfinite(scores).all(axis=-1) & (chosen >= scores.max(axis=-1))
   if not right.all():
@@ -542,7 +531,6 @@ def _scores(
       ' the class that is predicted does not have the highest one. Order the'
       ' columns as class_names, and predict the argmax.'
     )
-  return scores
 
 
 def _about(given: Any) -> dict[str, str]:
@@ -584,24 +572,22 @@ def _load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Predictions:
-  texts = {n: str(a) for n, a in arrays.items() if a.shape == ()}
-  texts = {'format': FORMAT, 'about': '{}', **texts}
-  try:
-    about = json.loads(texts['about'])
-  except (ValueError, RecursionError) as error:
-    raise PredictionsError(f'about: expected JSON: {error}.') from error
-  if (
-    not arrays.keys() >= _REQUIRED
-    or texts['format'] != FORMAT
-    or texts.get('dataset') not in (DATASET, SAMPLE)
-  ):
+  format_, dataset, about = (
+    str(arrays.get(name, default))
+    for name, default in (('format', FORMAT), ('dataset', ''), ('about', '{}'))
+  )
+  missing = sorted(_REQUIRED - arrays.keys())
+  if missing or format_ != FORMAT or dataset not in (DATASET, SAMPLE):
     raise PredictionsError(
-      f'expected the arrays {", ".join(sorted(_REQUIRED))}, format {FORMAT!r} and'
-      f' dataset {DATASET} or {SAMPLE}, found the arrays'
-      f' {", ".join(sorted(arrays))}, format {texts["format"]!r} and dataset'
-      f' {texts.get("dataset")}. Write the file with'
+      f'expected {FORMAT!r} of {DATASET} or {SAMPLE} with the arrays'
+      f' {", ".join(sorted(_REQUIRED))}, found {format_!r} of {dataset!r} that'
+      f' lacks {", ".join(missing) or "none of them"}. Write the file with'
       ' cmnist_tfds.save_predictions.'
     )
+  try:
+    described = json.loads(about)
+  except (ValueError, RecursionError) as error:
+    raise PredictionsError(f'about: expected JSON: {error}.') from error
   return make_predictions(
     subsets.subset(str(arrays['subset'])),
     arrays['prediction'],
@@ -611,8 +597,8 @@ def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Predictions:
     class_names=np.ravel(arrays['class_names']).tolist(),
     seed=arrays.get('seed'),
     draw=arrays.get('draw'),
-    about=about,
-    sample=texts['dataset'] == SAMPLE,
+    about=described,
+    sample=dataset == SAMPLE,
   )
 
 
@@ -645,11 +631,11 @@ def _read_csv(path: pathlib.Path, subset: Subset) -> np.ndarray:
     return np.array([int(text) for text in texts], dtype=None if texts else int)
   label_of = {name: label for label, name in enumerate(subset.class_names)}
   # Where names and numbers are mixed, the words are named before the numbers.
-  unknown = [text for text in (*words, *texts) if text not in label_of]
+  unknown = dict.fromkeys(t for t in (*words, *texts) if t not in label_of)
   if unknown:
     raise PredictionsError(
       f'expected one prediction a line, all numbers or all names of classes of'
       f' {subset.title}, below the line `prediction` if there is a header, found'
-      f' {_listed(unknown)}.'
+      f' {_listed([*unknown])}.'
     )
   return np.array([label_of[text] for text in texts])

@@ -95,9 +95,12 @@ class ResultRow:
 
 def scores_json(scores: Evaluation) -> str:
   """Returns what the file of scores holds."""
-  fields = json.loads(report.to_json(scores))
+  # The last bits of figures depend on the machine.
+  fields = json.loads(
+    report.to_json(scores), parse_float=lambda text: round(float(text), 8)
+  )
   del fields['confusion']  # It is large, and follows from the predictions.
-  return json.dumps(_rounded(fields), indent=1, ensure_ascii=False) + '\n'
+  return json.dumps(fields, indent=1, ensure_ascii=False) + '\n'
 
 
 def recompute_scores(path: pathlib.Path) -> str:
@@ -110,13 +113,10 @@ def recompute_scores(path: pathlib.Path) -> str:
     PredictionsError: If they are not predictions for the test set of that
       subset of CMNIST.
   """
-  found = predictions.read_predictions(path)
   subset = subsets.subset(path.parent.name)
-  try:
-    predictions.check_examples(found, subset, None)
-  except PredictionsError as error:
-    raise PredictionsError(f'{path}: {error}') from error
-  return scores_json(evaluation.score(found))
+  return scores_json(
+    evaluation.score(evaluation.read_checked(subset, path, None))
+  )
 
 
 def read_results(folder: pathlib.Path) -> list[ResultRow]:
@@ -175,12 +175,12 @@ def _read_row(path: pathlib.Path) -> ResultRow:
     with disk_errors(path, 'read', PredictionsError):
       scores = json.loads(path.read_text('utf-8'))
     subset = subsets.subset(path.parent.name)
+    figures = [scores[f]['value'] for f in ('accuracy', 'balanced_accuracy')]
     scored = (scores['dataset'], scores['subset'], scores['split'])
     if scored != (DATASET, subset.name, 'test'):
       raise ValueError(f'it is for {"/".join(map(str, scored))}')
-    for figure in ('accuracy', 'balanced_accuracy'):
-      if not 0 <= scores[figure]['value'] <= 1:
-        raise ValueError(f'{figure} is not from 0 to 1')
+    if not all(0 <= figure <= 1 for figure in figures):
+      raise ValueError(f'{figures} are not from 0 to 1')
     if not scores['about']['method']:
       raise ValueError('it does not name a method')
   except (ValueError, LookupError, TypeError, RecursionError) as error:
@@ -189,17 +189,6 @@ def _read_row(path: pathlib.Path) -> ResultRow:
       f' {DATASET}/{path.parent.name}: {error!r}.'
     ) from error
   return ResultRow(subset, path.stem, path.with_suffix('.npz').exists(), scores)
-
-
-def _rounded(value: Any) -> Any:
-  """Rounds figures, whose last bits depend on the machine."""
-  if isinstance(value, float):
-    return round(value, 8)
-  if isinstance(value, list):
-    return [_rounded(item) for item in value]
-  if isinstance(value, dict):
-    return {key: _rounded(item) for key, item in value.items()}
-  return value
 
 
 def write_result(
