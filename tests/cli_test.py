@@ -344,7 +344,7 @@ def test_interrupt_keeps_what_is_finished_and_nothing_else(tmp_path):
   os.killpg(building.pid, signal.SIGINT)
   out, err = building.communicate(timeout=60)
   assert building.returncode == 130
-  assert err.strip() == 'cmnist: interrupted; what was finished is kept'
+  assert err.strip() == 'cmnist: interrupted; finished work is kept'
   built = [line.split()[0] for line in out.splitlines()[1:]]
   finished = {p.parent.parent.name for p in tmp_path.rglob('features.json')}
   assert set(built) <= finished

@@ -83,7 +83,7 @@ def test_a_build_ends_with_its_processes(build, tmp_path, number, status, whom):
   kill(build.pid, getattr(signal, number))
   _, err = build.communicate(timeout=60)
   assert build.returncode == status
-  assert err == 'cmnist: interrupted; what was finished is kept\n'
+  assert err == 'cmnist: interrupted; finished work is kept\n'
   _wait_for(lambda: not any(map(_is_running, children)), seconds=20)
   assert not _unfinished(tmp_path)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cache.prepared import DATASET, SAMPLE
@@ -15,11 +14,8 @@ from cmnist_tfds.sample import NOTICE, sample_of
 from cmnist_tfds.scoring import difficulty
 from cmnist_tfds.subsets import Subset
 
-if TYPE_CHECKING:
-  from cmnist_tfds.cli.arguments import Subparsers
 
-
-def register(subparsers: Subparsers) -> None:
+def register(subparsers: arguments.Subparsers) -> None:
   """Adds the command."""
   parser = arguments.add_command(
     subparsers,
