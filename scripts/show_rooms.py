@@ -26,7 +26,6 @@ ROAD = (
   'origin',
   'sample',
   'cache',
-  'dataset_files',
   'datasets',
   'load',
   'scoring',

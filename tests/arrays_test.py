@@ -14,10 +14,10 @@ import numpy as np
 import preparing
 import pytest
 import tensorflow_datasets as tfds
+from cmnist_tfds.load.prepared import find_prepared
 
 import cmnist_tfds
 from cmnist_tfds.load.numpy_arrays import first_of_each_class
-from cmnist_tfds.load.prepared import find_prepared
 from cmnist_tfds.system import errors
 
 X_12 = cmnist_tfds.subset('X-12')

@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 import synthetic
 import tensorflow_datasets as tfds
+from cmnist_tfds.load.cached import Cached
+from cmnist_tfds.load.prepared import Prepared, find_prepared
 
 import cmnist_tfds
 from cmnist_tfds import subsets
 from cmnist_tfds.cache import split_sources, store
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.datasets.get_builder import get_builder
-from cmnist_tfds.load.cached import Cached
 from cmnist_tfds.load.numpy_arrays import first_of_each_class
 from cmnist_tfds.load.open_subset import open_or_prepare, open_subset
-from cmnist_tfds.load.prepared import Prepared, find_prepared
 from cmnist_tfds.origin import Locations
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset

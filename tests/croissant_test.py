@@ -13,7 +13,7 @@ import pytest
 
 from cmnist_tfds import cli, subsets
 from cmnist_tfds.export import croissant
-from cmnist_tfds.load.prepared import find_prepared
+from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.sources import SOURCES
 from cmnist_tfds.system.errors import PreparationError
 
@@ -90,7 +90,7 @@ def exported(tmp_path_factory):
   assert cli.main(['build', '2-FKd', *where]) == 0
   assert cli.main(['croissant', '2-FKd', *where, '-o', str(folder)]) == 0
   subset = subsets.subset('2-FKd')
-  return find_prepared(subset, data_dir=data_dir, sample=True), folder
+  return open_subset(subset, data_dir=data_dir, sample=True), folder
 
 
 @pytest.mark.parametrize('split', ['train', 'test'])

@@ -17,8 +17,8 @@ from etils.epath import gpath
 
 import cmnist_tfds
 from cmnist_tfds import build, cli, subsets
+from cmnist_tfds.cache import prepared
 from cmnist_tfds.datasets.get_builder import get_builder
-from cmnist_tfds.load import prepared
 from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import PreparationError
 

@@ -60,7 +60,7 @@ def encode(
 
 def features(source: SplitSource) -> list[tuple[bytes, dict[str, int]]]:
   """Returns the PNG and the integers of each example that a split takes."""
-  arrays = source.kept.arrays
+  arrays = source.arrays
   ends = np.cumsum(arrays['lengths'], dtype=np.int64).tolist()
   found = []
   for row in range(len(ends)) if source.rows is None else source.rows:

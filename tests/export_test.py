@@ -11,7 +11,7 @@ from PIL import Image
 
 import cmnist_tfds
 from cmnist_tfds import cli
-from cmnist_tfds.load.prepared import find_prepared
+from cmnist_tfds.cache.prepared import find_prepared
 
 NAMES = [c.name for c in cmnist_tfds.subset('X-12').classes]
 

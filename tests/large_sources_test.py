@@ -71,10 +71,10 @@ def _expected(pixels, split):
 
 def _assert_same(found, expected):
   assert found.key == expected.key
-  assert found.kept.note == expected.kept.note
-  assert found.kept.arrays.keys() == expected.kept.arrays.keys()
-  for name, array in expected.kept.arrays.items():
-    np.testing.assert_array_equal(found.kept.arrays[name], array)
+  assert found.entry.note == expected.entry.note
+  assert found.arrays.keys() == expected.arrays.keys()
+  for name, array in expected.arrays.items():
+    np.testing.assert_array_equal(found.arrays[name], array)
 
 
 @pytest.mark.parametrize('split', SPLITS)
@@ -202,7 +202,7 @@ def test_wrong_counts_of_a_group_are_refused(pixels, tmp_path, monkeypatch):
   assert len(store.entries()) == 3
   np.save(tmp_path / 'animals/dog.npy', pixels['dog'])
   found = _encode('train')
-  arrays = found.kept.arrays
+  arrays = found.arrays
   ends = np.cumsum(arrays['lengths'], dtype=np.int64)
   encoded = [
     arrays['pngs'][end - length : end].tobytes()

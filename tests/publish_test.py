@@ -14,7 +14,7 @@ import pytest
 
 from cmnist_tfds import cli, schema, subsets
 from cmnist_tfds.export import hub
-from cmnist_tfds.load.prepared import Prepared, find_prepared
+from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.system.errors import PreparationError
 
 pytest.importorskip('mlcroissant')
@@ -54,9 +54,9 @@ def test_a_card_of_the_sample_says_so(folder):
   assert 'not CMNIST' in card
 
 
-def _prepared(folder: pathlib.Path) -> Prepared:
+def _prepared(folder: pathlib.Path) -> Opened:
   subset = subsets.subset('X-12')
-  return find_prepared(subset, data_dir=folder, sample=True)
+  return open_subset(subset, data_dir=folder, sample=True)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_clone_of_a_hub_keeps_what_it_has(folder, tmp_path):
   for path, text in mine.items():
     (tmp_path / path).parent.mkdir(exist_ok=True)
     (tmp_path / path).write_text(text)
-  reduced = find_prepared(
+  reduced = open_subset(
     subsets.subset('2-FKd-r-5'), data_dir=folder.parent, sample=True
   )
   hub.publish([reduced], tmp_path)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from cmnist_tfds import cli, subsets
-from cmnist_tfds.load import prepared
+from cmnist_tfds.cache import prepared
 
 _BUILD = ('build', '2-FKd', '--sample', '--data_dir')
 _PLACE = pathlib.Path('cmnist_sample/2-FKd/1.0.0')

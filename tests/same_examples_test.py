@@ -9,13 +9,13 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from cmnist_tfds.load.cached import Cached
+from cmnist_tfds.load.prepared import SAMPLE, find_prepared
 
 import cmnist_tfds
 from cmnist_tfds.datasets.get_builder import get_builder
 from cmnist_tfds.export import files
-from cmnist_tfds.load.cached import Cached
 from cmnist_tfds.load.open_subset import open_subset
-from cmnist_tfds.load.prepared import SAMPLE, find_prepared
 from cmnist_tfds.sources import SPLITS
 
 

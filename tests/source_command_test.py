@@ -19,8 +19,8 @@ import pytest
 
 import cmnist_tfds
 from cmnist_tfds import cli, subsets
+from cmnist_tfds.cache.prepared import find_prepared
 from cmnist_tfds.export import hub
-from cmnist_tfds.load.prepared import find_prepared
 
 Image = pytest.importorskip('PIL.Image')
 

@@ -17,7 +17,7 @@ import pytest
 
 import cmnist_tfds
 from cmnist_tfds import cli, subsets, tfds_pr
-from cmnist_tfds.load.prepared import find_prepared
+from cmnist_tfds.cache.prepared import find_prepared
 from cmnist_tfds.sources import SOURCES
 
 _FEATURES = ('image', 'label', 'source', 'source_label')

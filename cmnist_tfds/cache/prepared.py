@@ -36,6 +36,9 @@ from cmnist_tfds.system.errors import PreparationError
 DATASET = 'cmnist'
 SAMPLE = 'cmnist_sample'
 
+# What a TFRecord file adds to each record.
+_FRAME_SIZE = tfrecord.HEADER_SIZE + tfrecord.FOOTER_SIZE
+
 # How many records are parsed together.
 _CHUNK = 1024
 
@@ -46,24 +49,23 @@ class Prepared:
 
   Attributes:
     subset: The subset.
-    folder: The folder of the dataset: <data_dir>/<dataset>/<config>/<version>.
+    dataset: 'cmnist' or 'cmnist_sample'.
+    folder: The folder of the dataset.
     file_format: Format of the shards, such as 'tfrecord'.
     shard_lengths: For each split, the number of examples in each shard. A split
       without examples, which TFDS does not record, has no shards.
+    num_bytes: For each split, bytes of all examples without frames.
     metadata: The metadata that the builder wrote: classes, counts, proofs,
       digests. It is empty if another package built the dataset.
   """
 
   subset: Subset
+  dataset: str
   folder: pathlib.Path
   file_format: str
   shard_lengths: Mapping[str, Sequence[int]]
+  num_bytes: Mapping[str, int]
   metadata: Mapping[str, Any]
-
-  @property
-  def dataset(self) -> str:
-    """The name of the dataset, 'cmnist' or 'cmnist_sample'."""
-    return self.folder.parents[1].name
 
   @property
   def digests(self) -> Mapping[str, str]:
@@ -73,22 +75,43 @@ class Prepared:
     """
     return dict(self.metadata.get('digests', {}))
 
-  def shards(self, split: str) -> dict[pathlib.Path, int]:
-    """Returns the shards of a split, each with its number of examples.
+  @property
+  def remedy(self) -> str:
+    """The sentence that says how to replace the dataset if it is damaged."""
+    return _remedy(self.folder)
+
+  def shards(self, split: str) -> list[pathlib.Path]:
+    """Returns the shards of a split.
 
     Raises:
       PreparationError: If one is missing.
     """
-    lengths = self.shard_lengths[split]
+    count = len(self.shard_lengths[split])
     name = f'{self.dataset}-{split}.{self.file_format}'
-    found = {
-      self.folder / f'{name}-{number:05d}-of-{len(lengths):05d}': length
-      for number, length in enumerate(lengths)
-    }
+    found = [
+      self.folder / f'{name}-{number:05d}-of-{count:05d}'
+      for number in range(count)
+    ]
     for path in found:
       if not path.exists():
-        raise PreparationError(f'{path} is missing. {_remedy(self.folder)}')
+        raise PreparationError(f'{path} is missing. {self.remedy}')
     return found
+
+  def check_shards(self) -> None:
+    """Checks that all shards are there, with the size of their examples.
+
+    Raises:
+      PreparationError: If a shard is missing, or the shards of a split have
+        another size.
+    """
+    for split, num_bytes in self.num_bytes.items():
+      frames = sum(self.shard_lengths[split]) * _FRAME_SIZE
+      found = sum(path.stat().st_size for path in self.shards(split))
+      if self.file_format == 'tfrecord' and found != num_bytes + frames:
+        raise PreparationError(
+          f'{self.folder}: the shards of {split} are damaged: they have'
+          f' {found:,} bytes instead of {num_bytes + frames:,}. {self.remedy}'
+        )
 
   def open(self, split: str) -> SplitSource:
     """Returns the examples of a split, which enter the cache first.
@@ -123,7 +146,8 @@ class Prepared:
 
     def images() -> Iterator[np.ndarray]:
       yield np.empty((0, *schema.IMAGE.shape[:2]), np.uint8)
-      for path, length in self.shards(split).items():
+      shards = zip(self.shards(split), self.shard_lengths[split], strict=True)
+      for path, length in shards:
         count = 0
         with _parsing(path):
           records = _reader(self.file_format)(path)
@@ -168,55 +192,64 @@ def find_prepared(
   data_dir: paths.PathLike | None = None,
   sample: bool = False,
 ) -> Prepared | None:
-  """Finds a prepared subset; arguments and errors are those of two functions.
+  """Finds a prepared subset.
 
   Args:
     subset: The subset.
-    data_dir: See `dataset_dir`.
-    sample: See `dataset_dir`.
-
-  Returns:
-    See `read_prepared`.
-  """
-  folder = dataset_dir(subset, data_dir=data_dir, sample=sample)
-  return read_prepared(subset, folder)
-
-
-def read_prepared(subset: Subset, folder: pathlib.Path) -> Prepared | None:
-  """Reads what describes a prepared subset. The shards are not looked at.
-
-  Args:
-    subset: The subset.
-    folder: The folder of the dataset.
+    data_dir: Where prepared datasets are; TFDS's default if None.
+    sample: Whether to look for `cmnist_sample` instead of `cmnist`.
 
   Returns:
     The dataset; None if it is not prepared, or an extension in it has been
     declared differently since.
 
   Raises:
+    PreparationError: If the files that describe it are damaged.
+  """
+  folder = dataset_dir(subset, data_dir=data_dir, sample=sample)
+  try:
+    found = read_prepared(subset, SAMPLE if sample else DATASET, folder)
+  except FileNotFoundError:
+    return None
+  return found if subset.is_described_by(found.metadata) else None
+
+
+def read_prepared(
+  subset: Subset, dataset: str, folder: pathlib.Path
+) -> Prepared:
+  """Reads what describes a prepared subset. The shards are not looked at.
+
+  Args:
+    subset: The subset.
+    dataset: 'cmnist' or 'cmnist_sample'.
+    folder: The folder of the dataset.
+
+  Raises:
+    FileNotFoundError: If there is no dataset_info.json, which TFDS writes last.
     PreparationError: If a file is damaged, or describes another subset.
   """
   path = folder / 'dataset_info.json'
-  if not path.exists():  # TFDS writes it last.
-    return None
+  text = path.read_bytes()
   with _parsing(path):
-    info = json.loads(path.read_bytes())
+    info = json.loads(text)
     file_format = str(info['fileFormat'])
     lengths: dict[str, list[int]] = {split: [] for split in SPLITS}
+    num_bytes = {}
     for split in info['splits']:
       # Protocol buffers write numbers as text, and leave out empty lists.
       lengths[split['name']] = [*map(int, split.get('shardLengths', []))]
+      num_bytes[split['name']] = int(split.get('numBytes', 0))
     if len(lengths) != len(SPLITS):
       raise ValueError(f'its splits are {", ".join(lengths)}')
   path = folder / 'metadata.json'
   metadata: dict[str, Any] = {}
   with _parsing(path):
-    if path.exists():
+    if path.exists():  # Other packages do not write it.
       metadata = json.loads(path.read_bytes())
       _check_metadata(metadata, subset)
-    is_current = subset.is_described_by(metadata)
-  found = Prepared(subset, folder, file_format, lengths, metadata)
-  return found if is_current else None
+  return Prepared(
+    subset, dataset, folder, file_format, lengths, num_bytes, metadata
+  )
 
 
 def _check_metadata(metadata: Mapping[str, Any], subset: Subset) -> None:
@@ -340,7 +373,8 @@ def _parse(
       raise ValueError(f'record {number} has {found}, expected {expected}')
     labels.append(label)
   try:
-    return png.decode(pngs), np.array(labels, np.int64)
+    images = png.decode(pngs, *schema.IMAGE.shape[:2])
+    return images, np.array(labels, np.int64)
   except PreparationError as error:
     last = first + len(records) - 1
     raise ValueError(f'records {first} to {last}: {error}') from error

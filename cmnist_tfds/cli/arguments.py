@@ -14,10 +14,8 @@ from cmnist_tfds import origin, subsets
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.cache import prepared
 from cmnist_tfds.load.open_subset import Opened, open_subset
-from cmnist_tfds.origin import limits, named_places
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import PreparationError
 
 if TYPE_CHECKING:
@@ -149,21 +147,14 @@ def add_locations(parser: argparse.ArgumentParser) -> None:
   )
 
 
-def add_limits(parser: argparse.ArgumentParser) -> None:
-  """Adds the limits at which a download is given up."""
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+  """Adds the time after which a host is given up."""
   parser.add_argument(
     '--timeout',
     metavar='SECONDS',
     type=at_least_one,
-    help='how long a host may take to answer, or send too little (default:'
-    f' ${limits.TIMEOUT_VARIABLE}, or 5 to connect and 30 for the rest)',
-  )
-  parser.add_argument(
-    '--min_speed',
-    metavar='BYTES',
-    type=at_least_one,
-    help='how many bytes a second a host must send (default:'
-    f' ${limits.MIN_SPEED_VARIABLE}, or 10000)',
+    help='how long a host may take to answer, or send next to nothing (default:'
+    f' {origin.Locations.timeout:g})',
   )
 
 
@@ -213,14 +204,12 @@ def named_sources(names: Iterable[str]) -> list[Source]:
 
 def origin_locations(args: argparse.Namespace) -> origin.Locations:
   """Returns the locations that a build with these arguments would search."""
-  from cmnist_tfds.datasets import download_manager
-
-  mirror = origin.mirror_of_user(args.mirror)
-  named_places.check(args.manual_dir, mirror, named_sources(args.names))
-  return download_manager.locations_on_disk(
-    args.download_dir or paths.data_root(args.data_dir) / 'downloads',
-    args.manual_dir,
-    mirror,
+  return origin.default_locations(
+    args.data_dir,
+    download_dir=args.download_dir,
+    manual_dir=args.manual_dir,
+    mirror=args.mirror,
+    timeout=getattr(args, 'timeout', None),
   )
 
 

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import build, subsets
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.origin import limits
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
@@ -27,7 +27,7 @@ def register(subparsers: Subparsers) -> None:
   )
   arguments.add_dataset(parser)
   arguments.add_locations(parser)
-  arguments.add_limits(parser)
+  arguments.add_timeout(parser)
   parser.add_argument(
     '--allow_unverified',
     action='store_true',
@@ -58,32 +58,26 @@ def run(args: argparse.Namespace) -> int:
   selected = (
     subsets.declared() if args.all else arguments.named_subsets(args.names)
   )
-  options = build.Options(
-    sample=args.sample,
-    data_dir=args.data_dir,
+  outcomes = build.build(
+    selected,
+    jobs=args.jobs,
+    overwrite=args.overwrite,
     download_dir=args.download_dir,
     manual_dir=args.manual_dir,
+    sample=args.sample,
+    data_dir=args.data_dir,
     mirror=args.mirror,
-    limits=limits.of_user(args.timeout, args.min_speed),
+    timeout=args.timeout,
     allow_unverified=args.allow_unverified,
-    overwrite=args.overwrite,
   )
   rows = []
   status = 0
   try:
-    for outcome in build.build(selected, options, args.jobs):
+    for outcome in outcomes:
       if outcome.error:
-        status = terminal.fail(f'{outcome.subset.name}: {outcome.error}')
+        status = terminal.fail(f'{outcome.name}: {outcome.error}')
       else:
-        rows.append(
-          (
-            outcome.subset.name,
-            outcome.num_examples,
-            outcome.num_bytes,
-            f'{outcome.seconds:.1f}',
-            outcome.folder,
-          )
-        )
+        rows.append(dataclasses.astuple(outcome)[:-1])
   finally:
     # Subsets that were finished before Ctrl-C are kept, so they are listed.
     if rows:

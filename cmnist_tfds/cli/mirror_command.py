@@ -8,7 +8,6 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.system import streams
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
@@ -33,33 +32,23 @@ def register(subparsers: Subparsers) -> None:
   )
   arguments.add_data_dir(parser)
   arguments.add_locations(parser)
-  arguments.add_limits(parser)
+  arguments.add_timeout(parser)
 
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
-  # These import requests, which other commands do without.
-  from cmnist_tfds.origin import http_client, limits, mirror
+  # It imports an HTTP library, which other commands do without.
+  from cmnist_tfds.origin import mirror
 
   status = 0
-  locations = arguments.origin_locations(args)
-  client = http_client.Client(
-    limits.of_user(args.timeout, args.min_speed), mirror=locations.mirror
-  )
-  with streams.progress_bar(
-    desc='Fetching', unit='B', unit_scale=True
-  ) as progress:
-    for filled in mirror.fill(
-      args.folder,
-      arguments.named_sources(args.names),
-      locations,
-      client,
-      progress.update,
-    ):
-      progress.clear()
-      if filled.fault:
-        status = terminal.fail(f'{filled.file.path}: {filled.fault}')
-      else:
-        came = f'from {filled.origin}' if filled.origin else 'was there'
-        print(f'{filled.file.path}: {came}', flush=True)
+  for filled in mirror.fill(
+    args.folder,
+    arguments.named_sources(args.names),
+    arguments.origin_locations(args),
+  ):
+    if filled.fault:
+      status = terminal.fail(f'{filled.file.path}: {filled.fault}')
+    else:
+      came = f'from {filled.origin}' if filled.origin else 'was there'
+      print(f'{filled.file.path}: {came}', flush=True)
   return status

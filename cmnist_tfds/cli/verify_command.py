@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+import pathlib
 from typing import TYPE_CHECKING
 
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.origin import audit, missing_files
-from cmnist_tfds.sources import OriginFile
+from cmnist_tfds.origin import audit, locations
 from cmnist_tfds.system import streams
 
 if TYPE_CHECKING:
@@ -38,28 +39,21 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
-  locations = arguments.origin_locations(args)
+  where = arguments.origin_locations(args)
   sources = arguments.named_sources(args.names)
   findings = list(
     streams.progress_bar(
-      audit.audit(sources, locations, hashes=args.hashes),
+      audit.audit(sources, where, hashes=args.hashes),
       desc='Checking',
       unit=' files',
       total=sum(len(source.origin_files) for source in sources),
       leave=False,
     )
   )
-  groups: dict[str, list[audit.Finding]] = {}
-  for finding in findings:
-    groups.setdefault(missing_files.group_of(finding.file), []).append(finding)
-  for name, group in groups.items():
-    print(name)
-    _print_group(group)
-    missing = [f.file for f in group if _is_missing(f)]
-    if missing:
-      remedy = missing_files.how_to_get(missing, locations.manual_dir)
-      terminal.print_wrapped(f'To go on, {remedy}', indent=2)
-  if any(map(_is_missing, findings)):
+  for folder, group in itertools.groupby(findings, _folder):
+    print(folder)
+    _print_group(list(group), where.manual_dir)
+  if any(finding.is_missing for finding in findings):
     terminal.print_wrapped(
       '`cmnist mirror DIR` fetches missing files from all their homes.'
     )
@@ -68,40 +62,38 @@ def run(args: argparse.Namespace) -> int:
   return terminal.FAILED if num_wrong else 0
 
 
-def _print_group(findings: list[audit.Finding]) -> None:
-  """Prints a line for each file of a group, and what is wrong below it."""
-  width = max(len(_name(finding.file)) for finding in findings)
+def _folder(finding: audit.Finding) -> str:
+  return finding.file.path.rpartition('/')[0]
+
+
+def _print_group(
+  findings: list[audit.Finding], manual_dir: pathlib.Path | None
+) -> None:
+  """Prints a line for each file of a folder, and what is wrong with it."""
+  width = max(len(finding.file.name) for finding in findings)
   place = None
   for finding in findings:
-    copy = finding.copy
+    file, copy = finding.file, finding.copy
     # Where files lie is said once for those that lie together.
-    if copy and not finding.fault:
-      beside_others = copy.path.is_file() and not copy.member
-      found_in = copy.path.parent if beside_others else copy.path
-      if found_in != place:
-        terminal.print_wrapped(f'in {found_in}:', indent=2)
-      place = found_in
-    size = finding.size if finding.copy else finding.file.size
-    number = '-' if size is None else f'{size:,}'
-    print(f'  {_name(finding.file):{width}}  {number:>11}  {_proof(finding)}')
-    if finding.fault and not _is_missing(finding):
+    if copy and place != (
+      place := copy.path if copy.member else copy.path.parent
+    ):
+      terminal.print_wrapped(f'in {place}:', indent=2)
+    size = f'{file.size:,}' if file.size else '-'
+    state = (
+      finding.proof.value if finding.proof else 'WRONG' if copy else 'missing'
+    )
+    print(f'  {file.name:{width}}  {size:>11}  {state}')
+    if finding.fault and copy:
       terminal.print_wrapped(finding.fault, indent=4)
     if finding.sha256:
       print(f'    sha256 {finding.sha256}')
     if finding.fingerprint:
       print(f'    fingerprint\n      {finding.fingerprint}')
-
-
-def _name(file: OriginFile) -> str:
-  """Returns the name of a file, with that of its array if it may have many."""
-  return file.name if file.array == 'arr_0' else f'{file.name} {file.array}'
-
-
-def _is_missing(finding: audit.Finding) -> bool:
-  return bool(finding.fault) and finding.copy is None
-
-
-def _proof(finding: audit.Finding) -> str:
-  if finding.proof:
-    return finding.proof.value
-  return 'WRONG' if finding.copy else 'missing'
+  remedies = [
+    locations.how_to_get(finding.file, manual_dir)
+    for finding in findings
+    if finding.is_missing
+  ]
+  for remedy in dict.fromkeys(remedies):
+    terminal.print_wrapped(f'{remedy}.', indent=2)

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow_datasets.public_api as tfds
 
 from cmnist_tfds import schema, subsets
+from cmnist_tfds.datasets.checked_info import CheckedInfo
 from cmnist_tfds.sample import LICENSE, NOTICE
 from cmnist_tfds.subsets import Subset
 
@@ -62,24 +63,21 @@ def declared_configs(*, sample: bool = False) -> list[CmnistConfig]:
 
 
 def dataset_info(
-  builder: tfds.core.DatasetBuilder,
-  subset: Subset,
-  info_class: type[tfds.core.DatasetInfo] = tfds.core.DatasetInfo,
-) -> tfds.core.DatasetInfo:
+  builder: tfds.core.DatasetBuilder, subset: Subset
+) -> CheckedInfo:
   """Returns the `DatasetInfo` of the subset that a builder builds.
 
   Args:
     builder: A builder with a `CmnistConfig`.
     subset: What is described: its subset, or what the sample has of it.
-    info_class: The class of the info.
 
   Returns:
-    Description, features, citation and licence. The metadata has the table of
+    Description, features, citation and license. The metadata has the table of
     classes (label, name, source, raw label, counts in train and test, None for
     counts that nobody has published). It also says whether the classes are
     balanced, and lists the sources.
   """
-  return info_class(
+  return CheckedInfo(
     builder=builder,
     description=builder.get_metadata().description,
     features=tfds.features.FeaturesDict(

@@ -37,9 +37,9 @@ def footers(crcs: np.ndarray) -> np.ndarray:
     crcs: uint32 (n,), the CRC-32C of each record.
 
   Returns:
-    uint8 (n, 4).
+    Void of four bytes, (n,).
   """
-  return _mask(crcs).astype('<u4')[:, None].view(np.uint8)
+  return _mask(crcs).astype('<u4').view('V4')
 
 
 def _mask(crc: _Crc) -> _Crc:

@@ -23,7 +23,6 @@ from cmnist_tfds.load.draws import check_draw, draw_rows
 from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system import paths
 
 _PathLike = str | os.PathLike[str]
 
@@ -170,21 +169,15 @@ def open_or_prepare(
 
   def fetch(needed: Subset, split: str) -> list[SplitSource]:
     return split_sources.open_raw(
-      needed, split, _locations(data_dir), allow_unverified=False
+      needed, split, locations, allow_unverified=False
     )
 
   opened = open_subset(subset, data_dir=data_dir, sample=sample, draw=draw)
-  opened = opened or _open(subset, data_dir, sample, draw, fetch)
+  if opened is None:
+    locations = origin.default_locations(data_dir)
+    opened = _open(subset, data_dir, sample, draw, fetch)
   assert opened, 'all sources were fetched'
   return opened
-
-
-def _locations(data_dir: _PathLike | None) -> origin.Locations:
-  """Returns the locations of origin files."""
-  return origin.Locations(
-    manual_dir=paths.data_root(data_dir) / 'downloads/manual',
-    mirror=origin.mirror_of_user(),
-  )
 
 
 def _open(

@@ -7,18 +7,18 @@ from cmnist_tfds.origin import load_split
 from cmnist_tfds.origin.load_split import SplitArrays
 from cmnist_tfds.origin.locations import (
   MIRROR_VARIABLE,
-  Copy,
   Locations,
+  default_locations,
   mirror_of_user,
 )
 from cmnist_tfds.origin.verification import Proof, fingerprint
 
 __all__ = [
   'MIRROR_VARIABLE',
-  'Copy',
   'Locations',
   'Proof',
   'SplitArrays',
+  'default_locations',
   'fingerprint',
   'load_split',
   'mirror_of_user',

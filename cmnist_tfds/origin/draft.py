@@ -284,10 +284,11 @@ def _find(
 def _facts(path: pathlib.Path, name: str) -> dict[str, Any]:
   """Returns the path, the size and the SHA-256 of a file."""
   with path.open('rb') as stream:
-    size = path.stat().st_size
-    return {'path': name, 'size': size} | verification.hashes(
-      stream, size, ('sha256',)
-    )
+    return {
+      'path': name,
+      'size': path.stat().st_size,
+      'sha256': verification.sha256(stream),
+    }
 
 
 # Pictures ---------------------------------------------------------------------

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The locations of copies of an origin file, in the order they are tried.
-
-Folders come first: the manual folder, then the user's mirror. Downloaded files
-come next. The network comes last: the user's mirror, then the origins.
-"""
+"""Where origin files are looked for, on disk and on the network."""
 
 from __future__ import annotations
 
@@ -11,51 +7,165 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import re
+import struct
 import urllib.parse
-from collections.abc import Callable, Iterator
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from cmnist_tfds.formats import idx_npz
-from cmnist_tfds.origin import mirror_address, verification
 from cmnist_tfds.sources import OriginFile
-from cmnist_tfds.system.errors import OriginFileError
+from cmnist_tfds.system import paths
+from cmnist_tfds.system.errors import NamedPlaceError, OriginFileError
 
 # Environment variable that holds the user's mirror.
 MIRROR_VARIABLE = 'CMNIST_MIRROR'
 
+# The folder of fetched files in a folder for downloads.
+FETCHED = 'cmnist'
 
-@dataclasses.dataclass(frozen=True)
+# A folder's name may have a colon too, but no such scheme or slashes after.
+_ADDRESS = re.compile(r'(https?|file):|[^/]*://', re.IGNORECASE)
+
+# What reading a file raises where it is damaged, encrypted or out of reach.
+UNREADABLE = (
+  EOFError,
+  OSError,
+  RuntimeError,
+  ValueError,
+  struct.error,
+  zipfile.BadZipFile,
+  zlib.error,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Locations:
   """The locations in which origin files are looked for.
 
+  Files are looked for beside a user's declaration, in `manual_dir`, in the
+  mirror, in what was fetched before, and then in any packing below these
+  folders. Then they are fetched from the mirror and from their origins.
+
   Attributes:
+    download_dir: TFDS's folder for downloads. Files are fetched into `cmnist`
+      in it. With None, nothing is fetched.
     manual_dir: Folder in which the user has put files, each at
       `<folder>/<file name>`.
     mirror: Folder or HTTP base URL that holds files in the same layout.
-    cached: Returns the local path of a file that was downloaded before, or None
-      if it was not.
-    download: Fetches a file from one of the URLs that `urls` yields and returns
-      its local path. Raises OriginFileError if it cannot. With None nothing is
-      downloaded.
-    known_caches: Folders in which other programs keep the same files.
-    learnt: JSON file for what `recreation` learns; None keeps nothing.
+    timeout: Seconds that a host may take to be reached, or send next to
+      nothing.
+    verify_ssl: Whether to check the certificates of hosts.
+    offline: Whether nothing is fetched.
+    dead_hosts: What was wrong with hosts that could not be reached. They are
+      not asked again.
   """
 
+  download_dir: pathlib.Path | None = None
   manual_dir: pathlib.Path | None = None
-  mirror: str | None = None
-  cached: Callable[[OriginFile], os.PathLike[str] | None] = lambda file: None
-  download: Callable[[str], os.PathLike[str]] | None = None
-  known_caches: tuple[pathlib.Path, ...] = ()
-  learnt: pathlib.Path | None = None
+  mirror: str | None = dataclasses.field(default=None, repr=False)
+  timeout: float = 20.0
+  verify_ssl: bool = True
+  offline: bool = False
+  dead_hosts: dict[str, str] = dataclasses.field(
+    default_factory=dict, compare=False, repr=False
+  )
 
   @property
   def folders(self) -> list[pathlib.Path]:
-    """The folders, in the order they are tried."""
-    folders = [self.manual_dir] if self.manual_dir else []
-    mirror = mirror_address.parse(self.mirror) if self.mirror else None
-    if isinstance(mirror, pathlib.Path):
-      folders.append(mirror)
-    return folders
+    """The folders with the layout of a mirror, in the order they are tried."""
+    mirror = parse_mirror(self.mirror) if self.mirror else None
+    return [
+      *([self.manual_dir] if self.manual_dir else []),
+      *([mirror] if isinstance(mirror, pathlib.Path) else []),
+      *([self.download_dir / FETCHED] if self.download_dir else []),
+    ]
+
+
+def default_locations(
+  data_dir: paths.PathLike | None = None,
+  *,
+  download_dir: paths.PathLike | None = None,
+  manual_dir: paths.PathLike | None = None,
+  mirror: str | None = None,
+  timeout: float | None = None,
+) -> Locations:
+  """Returns the locations that a user means.
+
+  Args:
+    data_dir: Folder of prepared datasets, `paths.data_root` by default.
+    download_dir: Folder for downloads, `<data_dir>/downloads` by default.
+    manual_dir: Folder of the user's files, `<download_dir>/manual` by default.
+    mirror: Folder or HTTP address, that of CMNIST_MIRROR by default.
+    timeout: See `Locations`.
+
+  Raises:
+    NamedPlaceError: If a folder that the user named does not exist, or the
+      mirror is not an address that can be used.
+  """
+  folder = (
+    paths.expanded(download_dir)
+    if download_dir
+    else paths.data_root(data_dir) / 'downloads'
+  )
+  mirror = mirror_of_user(mirror)
+  named: dict[str, str | pathlib.Path] = {}
+  if manual_dir:
+    named['manual_dir'] = paths.expanded(manual_dir)
+  if mirror:
+    named['mirror'] = parse_mirror(mirror)
+  for name, place in named.items():
+    if isinstance(place, pathlib.Path) and not place.is_dir():
+      fault = 'is not a directory' if place.exists() else 'does not exist'
+      raise NamedPlaceError(
+        f'the {name} {place} {fault}. Correct it, or leave it out'
+      )
+  return Locations(
+    download_dir=folder,
+    manual_dir=paths.expanded(manual_dir) if manual_dir else folder / 'manual',
+    mirror=mirror,
+    timeout=timeout or Locations.timeout,
+  )
+
+
+def mirror_of_user(option: str | None = None) -> str | None:
+  """Returns a mirror given as an option, else that of CMNIST_MIRROR, else None."""
+  return option or os.environ.get(MIRROR_VARIABLE) or None
+
+
+def without_password(text: str) -> str:
+  """Returns a text without the user and the password of an address in it."""
+  return re.sub(r'(?<=:)\S*@', '//', text)
+
+
+def parse_mirror(mirror: str) -> str | pathlib.Path:
+  """Returns what a mirror names: a folder, or an address without a last slash.
+
+  Raises:
+    NamedPlaceError: If it looks like an address and cannot be used. The message
+      does not have its password.
+  """
+  if not _ADDRESS.match(mirror):
+    return paths.expanded(mirror)
+  try:
+    parts = urllib.parse.urlsplit(mirror)
+    # Paths are added at the end, where nothing can follow.
+    valid = parts.port != 0 and not (parts.query or parts.fragment)
+  except ValueError:  # As of `http://[::1`.
+    valid = False
+  if valid and parts.scheme in ('http', 'https') and parts.hostname:
+    return mirror.rstrip('/')
+  if valid and parts.scheme == 'file' and not parts.netloc:
+    return pathlib.Path(urllib.request.url2pathname(parts.path))
+  # A query may hold a token.
+  raise NamedPlaceError(
+    f'the mirror {without_password(mirror).partition("?")[0]}: expected a'
+    ' folder or a URL with a host and no query, such as'
+    ' https://example.org/files or file:///srv/files'
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,13 +176,11 @@ class Copy:
     file: The origin file. It may be an equivalent of the one that is wanted.
     path: The path of the copy, or of the zip file that contains it.
     member: The name of the copy in the zip file, empty if it is not in one.
-    cached: Whether it was downloaded.
   """
 
   file: OriginFile
   path: pathlib.Path
   member: str = ''
-  cached: bool = False
 
   def __str__(self) -> str:
     """Returns the path and the member, for messages."""
@@ -83,7 +191,7 @@ class Copy:
     """Opens the copy for reading.
 
     Yields:
-      A seekable stream and the number of bytes in it.
+      A stream and the number of bytes in it.
 
     Raises:
       OriginFileError: If the copy cannot be read, or is not in the zip file.
@@ -91,68 +199,38 @@ class Copy:
     """
     try:
       with self.path.open('rb') as stream:
-        size = os.fstat(stream.fileno()).st_size
         if not self.member:
-          yield stream, size
+          yield stream, os.fstat(stream.fileno()).st_size
           return
-        wrong = verification.recognize_wrong_file(self.file, stream, size)
-        if wrong:
-          raise OriginFileError(wrong)
-        with idx_npz.open_zip(stream) as archive:
+        with zipfile.ZipFile(stream) as archive:
           info = idx_npz.find_member(archive, self.member)
           with archive.open(info) as member:
             yield cast(BinaryIO, member), info.file_size
-    except idx_npz.DAMAGE as error:
+    except UNREADABLE as error:
       raise OriginFileError(f'cannot be read: {error}') from error
 
 
-def mirror_of_user(option: str | None = None) -> str | None:
-  """Returns the user's mirror.
-
-  Args:
-    option: The mirror given as an option, if any.
-
-  Returns:
-    The option, else the value of CMNIST_MIRROR, else None.
-  """
-  return option or os.environ.get(MIRROR_VARIABLE) or None
-
-
 def folders(file: OriginFile, locations: Locations) -> list[pathlib.Path]:
-  """Returns the folders that may hold a file, in the order they are tried.
-
-  The folder of a user's declaration comes last.
-  """
-  return [*locations.folders, *([file.beside] if file.beside else [])]
+  """Returns the folders that may hold a file, in the order they are tried."""
+  return [*([file.beside] if file.beside else []), *locations.folders]
 
 
 def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
-  """Yields the copies of a file on disk, in the order they are tried.
+  """Yields the copies of a file, or of its equivalents, at their places.
 
-  Args:
-    file: The file that is wanted. Copies of its equivalents count too.
-    locations: The locations to look in.
-
-  Yields:
-    Copies that exist. They are not verified.
+  They exist, and are not verified. They come in the order they are tried.
   """
-  forms = (file, *file.equivalents)
   for folder in folders(file, locations):
-    for form in forms:
+    for form in (file, *file.equivalents):
       if (folder / form.path).is_file():
         yield Copy(form, folder / form.path)
       if form.archive and (folder / form.archive.path).is_file():
         yield Copy(form, folder / form.archive.path, form.member)
-  for form in forms:
-    if path := locations.cached(form):
-      yield Copy(form, pathlib.Path(path), cached=True)
-    if form.archive and (path := locations.cached(form.archive)):
-      yield Copy(form, pathlib.Path(path), form.member, cached=True)
 
 
-def urls(
+def addresses(
   file: OriginFile, mirror: str | None = None
-) -> Iterator[tuple[OriginFile, str]]:
+) -> Iterator[tuple[OriginFile, str, str]]:
   """Yields the URLs of a file, in the order they are tried.
 
   Args:
@@ -160,59 +238,43 @@ def urls(
     mirror: The user's mirror. It has no URLs if it is a folder.
 
   Yields:
-    The file at the URL and the URL. The file is `file`, an equivalent of it, or
-    the archive of one of them. No URL has the mirror's password. A URL
-    `<archive>#<member>` stands for the member
-    alone, for servers that send parts of files.
+    The file at the URL, which is the wanted one, an equivalent or the archive
+    of one of them; the URL; and if the URL is that of the archive of the file,
+    the name of the file in it.
   """
   forms = (file, *file.equivalents)
-  base = mirror_address.parse(mirror) if mirror else None
+  base = parse_mirror(mirror) if mirror else None
   if isinstance(base, str):
-    # Files of users may be called with characters that addresses reserve.
     for form in forms:
-      yield form, f'{base}/{urllib.parse.quote(form.path)}'
+      yield form, f'{base}/{urllib.parse.quote(form.path)}', ''
       if form.archive:
-        path = urllib.parse.quote(form.archive.path)
-        yield from _urls_in_archive(form, f'{base}/{path}')
+        url = f'{base}/{urllib.parse.quote(form.archive.path)}'
+        yield form, url, form.member
+        yield form.archive, url, ''
   for form in forms:
-    archives = form.archive.urls if form.archive else ()
     # The whole archive, which is far larger, comes after every home of the
     # member on its own.
-    for url in archives:
-      yield form, f'{url}#{form.member}'
-    for url in form.urls:
-      yield form, url
-    for url in archives:
-      assert form.archive is not None
-      yield form.archive, url
+    if form.archive:
+      yield from ((form, url, form.member) for url in form.archive.urls)
+    yield from ((form, url, '') for url in form.urls)
+    if form.archive:
+      yield from ((form.archive, url, '') for url in form.archive.urls)
 
 
 def how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
-  """Describes how a user gets a file and where to put it.
+  """Returns a sentence that says how a user gets a file and where to save it.
 
   Args:
     file: The file.
     folder: The manual folder, or None if it is not known.
-
-  Returns:
-    The end of a sentence: `get it from <URL> and put it at <path>.`
   """
   published = file.archive or file
-  source = f'get it from {published.urls[0]} and ' if published.urls else ''
-  beside = (
-    f' or {file.beside / published.path}, or declare the file that you have'
-    if file.beside
-    else ''
+  places = [f'{folder or "<manual_dir>"}/{published.path}']
+  if file.beside:
+    places.append(f'{file.beside / published.path}')
+  get = (
+    f'Download it from {published.urls[0]} and save'
+    if published.urls
+    else 'Save'
   )
-  return (
-    f'{source}put it at {folder or "<manual_dir>"}/{published.path}{beside}.'
-  )
-
-
-def _urls_in_archive(
-  form: OriginFile, url: str
-) -> Iterator[tuple[OriginFile, str]]:
-  """Yields the URL of a member of an archive, then that of the archive."""
-  assert form.archive is not None
-  yield form, f'{url}#{form.member}'
-  yield form.archive, url
+  return f'{get} it as {" or ".join(places)}'

@@ -4,23 +4,18 @@
 A file is verified by its hash. A file with another hash is verified by its
 content if it holds the published array: compressing an array again changes the
 bytes of the file and not the array.
-
-A file that is neither is named if it is one of the wrong files that users are
-known to end up with, such as an HTML page.
 """
 
 from __future__ import annotations
 
 import enum
-import gzip
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO
+import pathlib
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.sources import OriginFile
 
 if TYPE_CHECKING:
@@ -31,13 +26,6 @@ _BLOCK = 1 << 20
 # Bytes at the start of a file by which wrong files are recognized.
 _HEAD = 512
 
-# Bytes that are enough to decompress a few. A gzip header without an end, which
-# Python's gzip reads byte by byte, does not delay the error.
-_COMPRESSED_HEAD = 1 << 16
-
-# Offset of the name of the first member in a zip file.
-_NAME_IN_ZIP = 30
-
 
 class Proof(str, enum.Enum):
   """What proves that an origin file is the right one.
@@ -46,8 +34,8 @@ class Proof(str, enum.Enum):
     SHA256: Its SHA-256 is the published one.
     MD5: Its MD5 and its size are the published ones. Where the size is not
       published, Git's hash of the file takes its place.
-    RECREATED: The file is not the published one, but making that one again from
-      the array in it gives the published hash.
+    RECREATED: In older datasets: the file made again from the array has the
+      published hash.
     FINGERPRINT: The file is not the published one, but the array in it is.
     NONE: Nothing proves it. The user allowed unverified files.
   """
@@ -88,14 +76,17 @@ class ProvingReader(io.RawIOBase):
     Args:
       file: The published file.
       stream: The bytes of the file that was found, from their start.
-      size: The number of bytes. No more are read.
+      size: The number of bytes.
     """
+    self._file = file
     self._stream = stream
-    self._left = size
-    self._expected = _expected_hashes(file, size)
-    self._reported = file.reported_sha256
-    names = {*self._expected, *(['sha256'] if self._reported else [])}
-    self._digests = _digests(names, size)
+    self._size = size
+    self._sha256 = hashlib.sha256()
+    self._digests = [self._sha256]
+    if file.sha256 is None:
+      self._md5 = hashlib.md5(usedforsecurity=False)
+      self._blob = hashlib.sha1(b'blob %d\0' % size, usedforsecurity=False)
+      self._digests += [self._md5, self._blob]
 
   def readable(self) -> bool:
     """Returns True."""
@@ -103,20 +94,11 @@ class ProvingReader(io.RawIOBase):
 
   def readinto(self, buffer: Buffer, /) -> int:
     """Reads bytes into a buffer and returns how many, 0 at the end."""
-    view = memoryview(buffer).cast('B')[: self._left]
-    count = self._stream.readinto(view)  # type: ignore[attr-defined]
-    self._left -= count
-    for digest in self._digests.values():
+    view = memoryview(buffer).cast('B')
+    count: int = self._stream.readinto(view)  # type: ignore[attr-defined]
+    for digest in self._digests:
       digest.update(view[:count])
     return count
-
-  def readall(self) -> bytes:
-    """Reads what is left, which `io.RawIOBase` does in small blocks."""
-    data = self._stream.read(self._left)
-    self._left = 0
-    for digest in self._digests.values():
-      digest.update(data)
-    return data
 
   def proof(self) -> Proof | None:
     """Reads what is left and returns the proof.
@@ -124,17 +106,20 @@ class ProvingReader(io.RawIOBase):
     Returns:
       SHA256 or MD5, or None if the bytes differ from the published ones.
     """
-    if not self._expected:
-      return None
-    block = bytearray(_BLOCK)
+    file, block = self._file, bytearray(_BLOCK)
     while self.readinto(block):
       pass
-    found = _hexdigests(self._digests)
-    if self._reported and found['sha256'] == self._reported:
-      return Proof.SHA256
-    if not self._expected.items() <= found.items():
+    if file.size not in (None, self._size):
       return None
-    return Proof.SHA256 if 'sha256' in self._expected else Proof.MD5
+    if self._sha256.hexdigest() in (file.sha256 or file.reported_sha256,):
+      return Proof.SHA256
+    if (
+      file.sha256 is None
+      and file.md5 == self._md5.hexdigest()
+      and (file.size is not None or file.git_blob == self._blob.hexdigest())
+    ):
+      return Proof.MD5
+    return None
 
 
 def prove(file: OriginFile, stream: BinaryIO, size: int) -> Proof | None:
@@ -142,7 +127,7 @@ def prove(file: OriginFile, stream: BinaryIO, size: int) -> Proof | None:
 
   Args:
     file: The published file.
-    stream: The bytes, from their start. They are not read if `size` is wrong.
+    stream: The bytes, from their start.
     size: The number of bytes.
 
   Returns:
@@ -151,134 +136,74 @@ def prove(file: OriginFile, stream: BinaryIO, size: int) -> Proof | None:
   return ProvingReader(file, stream, size).proof()
 
 
-def _expected_hashes(file: OriginFile, size: int) -> dict[str, str]:
-  """Returns the hashes that together prove a file, none if nothing does."""
-  if file.size is not None and size != file.size:
-    return {}
-  if file.sha256 is not None:
-    return {'sha256': file.sha256}
-  if file.md5 is None:
-    return {}
-  if file.size is not None:
-    return {'md5': file.md5}
-  if file.git_blob is not None:
-    return {'md5': file.md5, 'git_blob': file.git_blob}
-  return {}
-
-
-def hashes(stream: BinaryIO, size: int, names: Iterable[str]) -> dict[str, str]:
-  """Computes several hashes of a stream and reads it once.
-
-  Args:
-    stream: The bytes, from their start.
-    size: The number of bytes.
-    names: Names of the hashes: 'sha256', 'md5', 'git_blob'.
-
-  Returns:
-    The hashes by name, in hexadecimal digits.
-  """
-  digests = _digests(names, size)
+def sha256(stream: BinaryIO) -> str:
+  """Returns the SHA-256 of bytes, as 64 hexadecimal digits."""
+  digest = hashlib.sha256()
   while block := stream.read(_BLOCK):
-    for digest in digests.values():
-      digest.update(block)
-  return _hexdigests(digests)
+    digest.update(block)
+  return digest.hexdigest()
 
 
-def _digests(names: Iterable[str], size: int) -> dict[str, Any]:
-  return {
-    name: hashlib.sha1(b'blob %d\0' % size, usedforsecurity=False)
-    if name == 'git_blob'
-    else hashlib.new(name, usedforsecurity=False)
-    for name in names
-  }
-
-
-def _hexdigests(digests: Mapping[str, Any]) -> dict[str, str]:
-  return {name: digest.hexdigest() for name, digest in digests.items()}
+def fault(file: OriginFile, path: pathlib.Path) -> str:
+  """Returns why a file on disk is not the published one; '' if it is."""
+  with path.open('rb') as stream:
+    if prove(file, stream, path.stat().st_size):
+      return ''
+  return recognize(file, path) or mismatch(file, path.stat().st_size)
 
 
 def mismatch(file: OriginFile, size: int) -> str:
-  """Describes how a file that `prove` refused differs from the published one.
+  """Describes how a file that is not proved differs from the published one.
 
   Args:
     file: The published file.
-    size: The size of the refused file in bytes.
+    size: The size of the other file in bytes.
 
   Returns:
     A clause with what was expected and what was found.
   """
   if file.size is not None and size != file.size:
-    return f'expected {file.size:,} bytes, found {size:,}'
+    found = f'{size:,}' if size < file.size else 'more'
+    return f'expected {file.size:,} bytes, found {found}'
   if file.sha256 is not None:
-    size_known = 'it has the right size, but not' if file.size else 'it has not'
-    return f'{size_known} the SHA-256 {file.sha256}'
+    return f'expected the SHA-256 {file.sha256}, found another'
   if file.md5 is None:
     return 'no hash of it is declared; declare its sha256'
-  return f'it does not have the MD5 {file.md5}'
+  return f'expected the MD5 {file.md5}, found another'
 
 
-def recognize_wrong_file(
-  file: OriginFile, stream: BinaryIO, size: int
-) -> str | None:
+def recognize(file: OriginFile, path: pathlib.Path) -> str:
   """Recognizes the wrong files that users are known to end up with.
 
   Args:
     file: The file that was expected.
-    stream: The file that was found, seekable, at its start.
-    size: The size in bytes of the file that was found.
+    path: The file that was found.
 
   Returns:
-    A clause that says what the file is and what to do about it, or None if it
-    is no known wrong file.
+    A clause that says what the file is and what to do about it, '' if it is
+    none of them.
   """
-  head = stream.read(_HEAD)
-  stream.seek(0)
+  try:
+    with path.open('rb') as stream:
+      head = stream.read(_HEAD)
+  except OSError:  # Whoever reads it says why it cannot be read.
+    return ''
   text = head.lstrip(b'\xef\xbb\xbf \t\r\n').lower()
   if not head:
-    return 'it is empty: delete it and fetch it anew'
+    return 'it is empty: delete it and fetch it again'
   if text.startswith((b'<!', b'<html')):
     return (
-      'it is an HTML page, which a server sent in place of the file: look on'
-      ' the homepage where the file has moved, and put it in the manual folder'
+      'it is an HTML page, which a server sent in place of the file: see on the'
+      ' homepage where the file has moved'
     )
   if text.startswith(b'version https://git-lfs.github.com/spec/'):
     return (
       'it is a Git LFS pointer, not the file it points to: run `git lfs pull`'
       ' in the repository it came from, or fetch the file itself'
     )
-  if size == file.outdated_size:
+  if path.stat().st_size == file.outdated_size:
     return (
       'it is the outdated version of the file, which its authors have replaced'
       ' and which is still distributed under the same name: fetch the new one'
     )
-  if head.startswith((idx_npz.GZIP_MAGIC, idx_npz.ZIP_MAGIC)):
-    return _recognize_compressed(stream, head)
-  return None
-
-
-def _recognize_compressed(stream: BinaryIO, head: bytes) -> str | None:
-  """Recognizes the known wrong files that are gzip or zip files."""
-  if _decompressed_head(stream).startswith(
-    (idx_npz.GZIP_MAGIC, idx_npz.ZIP_MAGIC)
-  ):
-    return (
-      'it is compressed by gzip once more than the published file: run'
-      ' `gunzip` on it once and give it its old name again'
-    )
-  if head[_NAME_IN_ZIP:].startswith(b'matlab'):
-    return (
-      "it is EMNIST's matlab.zip, which holds MATLAB's format: fetch gzip.zip"
-      ' from the same page'
-    )
-  return None
-
-
-def _decompressed_head(stream: BinaryIO) -> bytes:
-  """Returns the first bytes inside a gzip file, none if it is not one."""
-  head = io.BytesIO(stream.read(_COMPRESSED_HEAD))
-  stream.seek(0)
-  try:
-    with gzip.open(head) as decompressed:
-      return decompressed.read(4)
-  except idx_npz.DAMAGE:
-    return b''
+  return ''

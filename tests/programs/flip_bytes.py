@@ -54,10 +54,10 @@ def _source_reader(
     (source,) = open_split(
       subset, 'train', Locations(manual_dir=folder), allow_unverified=False
     )
-    names = sorted(source.kept.arrays)
+    names = sorted(source.arrays)
     return [
-      *_plain(*(source.kept.arrays[name] for name in names)),
-      repr((names, source.kept.note, source.key)).encode(),
+      *_plain(*(source.arrays[name] for name in names)),
+      repr((names, source.entry.note, source.key)).encode(),
     ]
 
   return read

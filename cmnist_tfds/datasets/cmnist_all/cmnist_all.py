@@ -11,7 +11,7 @@ from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
 from cmnist_tfds.sources import SOURCES
 
 
-class CmnistAll(tfds_internals.DatasetCollection, skip_registration=True):  # type: ignore[call-arg]
+class CmnistAll(tfds_internals.DatasetCollection):
   """All subsets of the paper, by name."""
 
   @property
@@ -41,6 +41,3 @@ class CmnistAll(tfds_internals.DatasetCollection, skip_registration=True):  # ty
         for s in subsets.published()
       }
     }
-
-
-tfds_internals.register(CmnistAll)

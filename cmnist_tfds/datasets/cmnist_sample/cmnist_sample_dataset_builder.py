@@ -6,15 +6,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from cmnist_tfds import origin, sample
-from cmnist_tfds.datasets import (
-  config,
-  dataset_builder,
-  download_manager,
-  tfds_internals,
-)
+from cmnist_tfds.datasets import config, dataset_builder
 
 
-class Builder(dataset_builder.CmnistBuilder, skip_registration=True):  # type: ignore[call-arg]
+class Builder(dataset_builder.CmnistBuilder):
   """Builds a synthetic stand-in with the configs of CMNIST, offline."""
 
   BUILDER_CONFIGS: ClassVar[list[config.CmnistConfig]] = (
@@ -22,20 +17,9 @@ class Builder(dataset_builder.CmnistBuilder, skip_registration=True):  # type: i
   )
   is_sample = True
 
-  def __init__(self, *, allow_unverified: bool = True, **kwargs: Any):
-    del allow_unverified  # No hash can prove synthetic files.
-    super().__init__(allow_unverified=True, **kwargs)
+  def __init__(self, **kwargs: Any):
+    # No hash can prove synthetic files.
+    super().__init__(**{**kwargs, 'allow_unverified': True})
 
-  def _locations(
-    self, dl_manager: download_manager.OriginDownloadManager
-  ) -> origin.Locations:
-    """Returns the location of the files in the package.
-
-    Raises:
-      PreparationError: If the subset has extensions, of which there are none.
-    """
-    del dl_manager
+  def _find_locations(self, *_: Any) -> origin.Locations:
     return sample.locations(self.subset)
-
-
-tfds_internals.register(Builder)

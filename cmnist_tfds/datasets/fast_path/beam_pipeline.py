@@ -5,8 +5,8 @@ The process that starts the pipeline checks the origin files, fills the cache,
 and decides which record goes to which shard. Workers map the same cache entries
 and write the same bytes as that process would. They send nothing back.
 
-A worker writes a shard beside its place and renames it. So a shard is complete
-or absent, and it does no harm if a shard is written again, or twice at once.
+A worker writes a shard under a temporary name and renames it. So a shard is
+complete or absent, and it does no harm if a shard is written twice.
 """
 
 from __future__ import annotations
@@ -14,33 +14,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import logging
-import os
 import pathlib
 import pickle
 import platform
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from cmnist_tfds.cache import shuffle_order, store
-from cmnist_tfds.cache.split_sources import share
+from cmnist_tfds.cache import split_sources
+from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.datasets.fast_path.records import SplitRecords
 from cmnist_tfds.system.errors import CmnistError, PreparationError
 from cmnist_tfds.system.extras import missing_extra
 
-_log = logging.getLogger('cmnist_tfds')
-
-# Takes the name of a split, its records, and what the functions in
-# `shard_writer` take.
-WriteShards = Callable[
-  [str, SplitRecords, Sequence[os.PathLike[str]], Sequence[int]], None
-]
-
 # Only one thread of a worker opens a split.
 _opening = threading.Lock()
+
+
+# Writes the records from one number up to another one to a file.
+WriteShard = Callable[[SplitRecords, pathlib.Path, int, int], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,134 +44,55 @@ class _SharedSplit:
   Attributes:
     name: 'train' or 'test'.
     sources: Pickled `share(...)`. A worker opens a split once, which it
-      recognises by equal bytes, because sources compare by identity.
-    order: The folder of the order of the examples in the cache.
+      recognizes by equal bytes, because sources compare by identity.
     num_examples: Number of examples.
     num_bytes: `SplitRecords.num_bytes`.
-    write: Function of `shard_writer` that writes the shards.
   """
 
   name: str
   sources: bytes
-  order: pathlib.Path
   num_examples: int
   num_bytes: int
-  write: Callable[..., None]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Shard:
-  """One shard: its file, its first record and the first record after it."""
-
-  split: str
-  path: pathlib.Path
-  start: int
-  stop: int
-
-
-def check_runner(runner: Any, options: Any) -> None:
-  """Refuses a runner of Apache Beam that would not write all shards.
-
-  Args:
-    runner: `DownloadConfig.beam_runner`.
-    options: `DownloadConfig.beam_options`.
-
-  Raises:
-    PreparationError: If it is the DaskRunner.
-    MissingExtraError: If Apache Beam is not installed.
-  """
-  try:
-    from apache_beam.options import pipeline_options
-  except ImportError as error:
-    raise missing_extra('Building with Beam', error, 'beam') from error
-  if runner is None and options is not None:
-    runner = options.view_as(pipeline_options.StandardOptions).runner
-  if isinstance(runner, str):
-    names = [runner.rpartition('.')[2]]
-  else:
-    names = [cls.__name__ for cls in type(runner).__mro__]
-  if any(name.lower() in ('dask', 'daskrunner') for name in names):
-    raise PreparationError(
-      'The DaskRunner of Apache Beam is not supported: that of Beam 2.77 runs'
-      ' only the last of several outputs of a pipeline and loses the others.'
-      ' Choose another runner, or build without Beam.'
-    )
 
 
 @contextlib.contextmanager
 def pipeline(
-  runner: Any, options: Any, write: Callable[..., None]
-) -> Iterator[WriteShards]:
+  runner: Any, options: Any, write_shard: WriteShard
+) -> Iterator[WriteShard]:
   """Collects the shards of several splits, then writes them with one pipeline.
 
   Args:
     runner: `DownloadConfig.beam_runner`.
     options: `DownloadConfig.beam_options`.
-    write: Function of `shard_writer` that writes the shards.
+    write_shard: Writes a shard, on a worker.
 
   Yields:
-    Collects the shards of a split. The shards are there when the block ends.
+    Collects a shard. The shards are there when the block ends.
 
   Raises:
+    MissingExtraError: If Apache Beam is not installed.
     PreparationError: If the pipeline fails, or a shard is missing after it.
   """
-  splits: dict[str, _SharedSplit] = {}
-  shards: list[_Shard] = []
+  try:
+    import apache_beam as beam
+  except ImportError as error:
+    raise missing_extra('Building with Beam', error, 'beam') from error
+  shards: list[tuple[_SharedSplit, pathlib.Path, int, int]] = []
 
-  def collect(
-    split: str,
-    records: SplitRecords,
-    paths: Sequence[os.PathLike[str]],
-    ends: Sequence[int],
-  ) -> None:
-    shared = _share(split, records, write)
-    if shared is None:
-      _log.error(
-        'The %s split is written without Apache Beam, because its images are'
-        ' not in the cache folder %s, where workers would read them. Make that'
-        ' folder writable, or name another one, which all workers share, in'
-        ' %s.',
-        *(split, store.cache_dir(), store.CACHE_DIR_VARIABLE),
-      )
-      write(records, paths, ends)
-      return
-    splits[split] = shared
-    starts = [0, *ends[:-1]]
-    for path, start, stop in zip(paths, starts, ends, strict=True):
-      shards.append(_Shard(split, pathlib.Path(path).absolute(), start, stop))
+  @functools.cache
+  def share(records: SplitRecords) -> _SharedSplit:
+    sources = pickle.dumps(split_sources.share(records.sources))
+    return _SharedSplit(records.split, sources, len(records), records.num_bytes)
 
-  yield collect
-  if shards:
-    _run(runner, options, splits, shards)
-
-
-def _share(
-  split: str, records: SplitRecords, write: Callable[..., None]
-) -> _SharedSplit | None:
-  """Returns what workers need; None if they would not find it."""
-  sources = share(records.sources)
-  order = shuffle_order.longer_order(split, len(records)).folder
-  if sources is None or order is None:
-    return None
-  return _SharedSplit(
-    split, pickle.dumps(sources), order, len(records), records.num_bytes, write
+  yield lambda records, path, start, stop: shards.append(
+    (share(records), path.absolute(), start, stop)
   )
-
-
-def _run(
-  runner: Any,
-  options: Any,
-  splits: Mapping[str, _SharedSplit],
-  shards: Sequence[_Shard],
-) -> None:
-  import apache_beam as beam
-
   try:
     with beam.Pipeline(runner=runner, options=options) as started:
       _ = (
         started
         | 'Shards' >> beam.Create(shards)
-        | 'Write' >> beam.Map(_write_shard, splits)
+        | 'Write' >> beam.MapTuple(functools.partial(_write, write_shard))
       )
   except CmnistError:
     raise
@@ -185,13 +100,13 @@ def _run(
     raise PreparationError(
       f'Apache Beam could not write the shards: {_reason(error)}'
     ) from error
-  missing = [shard.path.name for shard in shards if not shard.path.is_file()]
+  missing = [path for _, path, _, _ in shards if not path.is_file()]
   if missing:
     raise PreparationError(
       f'Apache Beam has ended, but {len(missing)} of {len(shards)} shards are'
-      f' missing in {shards[0].path.parent}, such as {missing[0]}. The data'
-      ' folder must be on a file system that all workers share under the same'
-      ' path, and the pipeline must be waited for.'
+      f' missing, such as {missing[0]}. The data folder must be on a file system'
+      ' that all workers share under the same path, and the pipeline must be'
+      ' waited for.'
     )
 
 
@@ -203,29 +118,33 @@ def _reason(error: Exception) -> str:
   return next((line for line in lines if line.startswith(ours)), lines[-1])
 
 
-def _write_shard(shard: _Shard, splits: Mapping[str, _SharedSplit]) -> None:
+def _write(
+  write_shard: WriteShard,
+  split: _SharedSplit,
+  path: pathlib.Path,
+  start: int,
+  stop: int,
+) -> None:
   """Writes a shard, on a worker."""
-  split = splits[shard.split]
   with _opening:
     records = _open(split)
   # TFDS removes files with such names from a finished dataset.
-  beside = shard.path.with_name(
-    f'{tfds_internals.INCOMPLETE_PREFIX}{uuid.uuid4().hex}.{shard.path.name}'
+  unfinished = path.with_name(
+    f'{tfds_internals.INCOMPLETE_PREFIX}{uuid.uuid4().hex}.{path.name}'
   )
   try:
-    split.write(records, [beside], [shard.stop], shard.start)
-    beside.replace(shard.path)
+    write_shard(records, unfinished, start, stop)
+    unfinished.replace(path)
   finally:
-    beside.unlink(missing_ok=True)
+    unfinished.unlink(missing_ok=True)
 
 
 @functools.lru_cache(maxsize=2)
 def _open(split: _SharedSplit) -> SplitRecords:
   """Lays out the records of a split like the process that started."""
-  order = shuffle_order.shorten(store.reopen(split.order), split.num_examples)
-  records = SplitRecords(
-    [source.open() for source in pickle.loads(split.sources)], order
-  )
+  sources = [source.open() for source in pickle.loads(split.sources)]
+  order = shuffle_order(split.name, split.num_examples)
+  records = SplitRecords(split.name, sources, order)
   if records.num_bytes != split.num_bytes:
     raise PreparationError(
       f'{platform.node()} would write {records.num_bytes:,} bytes of examples'

@@ -3,71 +3,93 @@
 
 A record has a head (the header of the frame and the example up to the PNG), the
 PNG, a tail (the rest of the example) and the footer of the frame. Heads depend
-on lengths and tails on classes, so there are few of each. Footers follow from
-the checksums of the parts. So a record only needs its parts to be copied, and
-this module copies them for many records at once.
+on lengths and tails on classes, so there are few of each. The checksum in the
+footer follows from those of the parts: the checksum of A + B is the checksum of
+A, shifted by the length of B, XOR the checksum of B. So a record only needs its
+parts to be copied, and this module copies them for many records at once.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import google_crc32c
 import numpy as np
+from tensorflow_datasets.proto import tf_feature_generated_pb2 as pb
 
 from cmnist_tfds import schema
-from cmnist_tfds.cache.split_sources import MARGIN, SplitSource
-from cmnist_tfds.formats import crc32c, example, tfrecord
-from cmnist_tfds.formats.byte_ranges import put, windows
-
-# PNGs are copied together with the bytes that follow them in the cache, so that
-# their widths are multiples of this number and there are few widths.
-_STEP = MARGIN
+from cmnist_tfds.cache.split_sources import SplitSource
+from cmnist_tfds.formats import tfrecord
 
 
 class SplitRecords:
   """The framed records of a split, in the order of the shards.
 
   Attributes:
+    split: 'train' or 'test'.
     sources: The examples of each source, as encoded images.
-    num_bytes: Number of bytes of all serialised examples without frames. TFDS
+    num_bytes: Number of bytes of all serialized examples without frames. TFDS
       records it as the size of the split.
   """
 
-  def __init__(self, sources: Sequence[SplitSource], order: np.ndarray):
+  def __init__(
+    self, split: str, sources: Sequence[SplitSource], order: np.ndarray
+  ):
     """Lays out the records.
 
     Args:
+      split: 'train' or 'test'.
       sources: The examples of each source, as encoded images, in the order of
         the subset.
       order: Integers (num_examples,): the numbers of the examples along the
         concatenation of the sources, in the order in which to write them.
     """
+    self.split = split
     self.sources = sources
+    self._order = order
+    self._source_ends = np.cumsum([len(source) for source in sources])
     # Each example along the concatenation has a start, a length and a checksum
-    # of its PNG, and the number of its tail, which is its label.
-    self._start = np.concatenate([_starts(s) for s in sources])
+    # of its PNG, the number of its tail, which is its label, and of its head.
+    self._start = np.concatenate([_starts(source) for source in sources])
     self._length = np.concatenate([s.take('lengths') for s in sources])
     self._crc = np.concatenate([s.take('crcs') for s in sources])
-    self._tail = np.concatenate([s.labels() for s in sources])
-    self._tails = _tabulate_tails(
+    self._tail = np.concatenate([source.labels() for source in sources])
+
+    tails = [_tail(schema.integers_of(c)) for s in sources for c in s.classes]
+    self._tails, self._tail_length = _pad(tails)
+    self._tail_crc = np.array([*map(google_crc32c.value, tails)], np.uint32)
+    step = max(map(len, tails)) + 1
+    pairs, self._head = np.unique(
+      self._length * np.int64(step) + self._tail_length[self._tail],
+      return_inverse=True,
+    )
+    lengths = [divmod(pair, step) for pair in pairs.tolist()]
+    heads = [_head(*pair) for pair in lengths]
+    self._head_crc = np.array(
       [
-        example.tail(schema.integers_of(c))
-        for source in sources
-        for c in source.classes
+        _shift(google_crc32c.value(head), sum(pair))
+        for head, pair in zip(heads, lengths, strict=True)
+      ],
+      np.uint32,
+    )
+    self._heads, self._head_length = _pad(
+      [
+        tfrecord.header(len(head) + sum(pair)) + head
+        for head, pair in zip(heads, lengths, strict=True)
       ]
     )
-    self._heads = _tabulate_heads(self._length, self._tails.different_lengths)
-    self._pngs = [source.arrays['pngs'] for source in sources]
-    self._source_ends = np.cumsum([len(source) for source in sources])
-    self._order = order
-
-    head_bytes = self._heads.length[self._tails.kind[self._tail], self._length]
+    # By the length of the tail, the place of a byte in a checksum and its value:
+    # what it contributes to the shifted checksum.
+    self._shifts = np.zeros((step, 4, 256), np.uint32)
+    for length in {*map(len, tails)}:
+      self._shifts[length] = [
+        [_shift(value << 8 * byte, length) for value in range(256)]
+        for byte in range(4)
+      ]
     self.num_bytes = int(
-      head_bytes.sum()
+      self._head_length[self._head].sum()
       + self._length.sum(dtype=np.int64)
-      + self._tails.length[self._tail].sum()
+      + self._tail_length[self._tail].sum()
       - len(order) * tfrecord.HEADER_SIZE
     )
 
@@ -75,42 +97,42 @@ class SplitRecords:
     return len(self._order)
 
   def join(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a run of records.
+    """Returns consecutive records.
 
     Args:
-      start: Number of the first record in the run.
-      stop: Number of the first record after the run.
+      start: Number of the first record.
+      stop: Number of the first record after them.
 
     Returns:
       The framed records, one after the other, uint8, and the end of each, int64
       (stop - start,).
     """
-    picked = self._order[start:stop]
-    length, tail = self._length[picked], self._tail[picked]
-    kind = self._tails.kind[tail]
-    head_length = self._heads.length[kind, length]
-    tail_length = self._tails.length[tail]
-    ends = np.cumsum(head_length + length + tail_length + tfrecord.FOOTER_SIZE)
-    tail_at = ends - tfrecord.FOOTER_SIZE - tail_length
-    png_at = tail_at - length
-    crc = crc32c.shift_all(
-      self._heads.crc[kind, length] ^ self._crc[picked],
-      self._tails.shift_tables,
-      kind,
+    rows = self._order[start:stop]
+    head, tail = self._head[rows], self._tail[rows]
+    tail_length = self._tail_length[tail]
+    ends = np.cumsum(
+      self._head_length[head]
+      + self._length[rows]
+      + tail_length
+      + tfrecord.FOOTER_SIZE
     )
-    crc ^= self._tails.crc[tail]
+    tail_at = ends - tfrecord.FOOTER_SIZE - tail_length
+    png_at = tail_at - self._length[rows]
+    crc = self._crc[rows].astype('<u4').view(np.uint8).reshape(-1, 4)
+    shifted = self._shifts[tail_length[:, None], np.arange(4), crc]
+    crcs = np.bitwise_xor.reduce(shifted, axis=1)
+    crcs ^= self._head_crc[head] ^ self._tail_crc[tail]
 
-    # Parts are padded, so that they have few widths. The next part overwrites
-    # the padding of the one before it.
-    joined = np.empty(ends[-1], np.uint8)
-    put(joined, png_at - head_length, self._heads.padded[kind, length])
-    self._put_pngs(joined, png_at, picked)
-    put(joined, tail_at, self._tails.padded[tail])
-    put(joined, ends - tfrecord.FOOTER_SIZE, tfrecord.footers(crc))
-    return joined, ends
+    # Parts are padded to one width. Those put later replace the padding.
+    joined = np.empty(ends[-1] + self._tails.itemsize, np.uint8)
+    _put(joined, tail_at, self._tails[tail])
+    _put(joined, ends - tfrecord.FOOTER_SIZE, tfrecord.footers(crcs))
+    _put(joined, png_at - self._head_length[head], self._heads[head])
+    self._put_pngs(joined.data, png_at, rows)
+    return joined[: ends[-1]], ends
 
   def examples(self, start: int, stop: int) -> Iterator[bytes]:
-    """Yields the serialised examples of a run of records, without frames."""
+    """Yields consecutive serialized examples, without frames."""
     joined, ends = self.join(start, stop)
     data = joined.tobytes()
     begin = 0
@@ -119,19 +141,18 @@ class SplitRecords:
       begin = end
 
   def _put_pngs(
-    self, joined: np.ndarray, png_at: np.ndarray, picked: np.ndarray
+    self, joined: memoryview, png_at: np.ndarray, rows: np.ndarray
   ) -> None:
-    """Copies PNGs from the cache, all of one width at once."""
-    source = np.searchsorted(self._source_ends, picked, side='right')
-    steps = (self._length[picked] - 1) // _STEP + 1
-    group = (source * (steps.max() + 1) + steps).astype(np.uint16)
-    by_group = np.argsort(group, kind='stable')
-    borders = np.flatnonzero(np.diff(group[by_group])) + 1
-    for members in np.split(by_group, borders):
-      width = int(steps[members[0]]) * _STEP
-      pngs = windows(self._pngs[source[members[0]]], width)
-      into = windows(joined, width)
-      into[png_at[members]] = pngs[self._start[picked[members]]]
+    source = np.searchsorted(self._source_ends, rows, side='right')
+    pngs = [source.arrays['pngs'].data for source in self.sources]
+    for number, at, start, length in zip(
+      source.tolist(),
+      png_at.tolist(),
+      self._start[rows].tolist(),
+      self._length[rows].tolist(),
+      strict=True,
+    ):
+      joined[at : at + length] = pngs[number][start : start + length]
 
 
 def _starts(source: SplitSource) -> np.ndarray:
@@ -141,84 +162,51 @@ def _starts(source: SplitSource) -> np.ndarray:
   return starts if source.rows is None else starts[source.rows]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Tails:
-  """The k tails, which have w different lengths.
-
-  Attributes:
-    padded: uint8 (k, longest tail), padded on the right.
-    length: int64 (k,), the length of each tail.
-    crc: uint32 (k,), the CRC-32C of each tail.
-    kind: Integers (k,), the number of the length of each tail, 0 to w - 1.
-    different_lengths: int64 (w,), ascending.
-    shift_tables: uint32 (w, 4, 256), to shift the checksum of the bytes before.
-  """
-
-  padded: np.ndarray
-  length: np.ndarray
-  crc: np.ndarray
-  kind: np.ndarray
-  different_lengths: np.ndarray
-  shift_tables: np.ndarray
-
-
-def _tabulate_tails(tails: Sequence[bytes]) -> _Tails:
-  length = np.array([len(tail) for tail in tails])
-  different_lengths, kind = np.unique(length, return_inverse=True)
-  # The padding of a part must not reach beyond the next part.
-  assert length.min() + tfrecord.FOOTER_SIZE >= _STEP
-  assert length.max() - length.min() <= tfrecord.FOOTER_SIZE
-  return _Tails(
-    padded=_pad(tails),
-    length=length,
-    crc=np.array([google_crc32c.value(tail) for tail in tails], np.uint32),
-    kind=kind,
-    different_lengths=different_lengths,
-    shift_tables=np.stack(
-      [crc32c.shift_table(int(length)) for length in different_lengths]
-    ),
+def _tail(integers: Mapping[str, int]) -> bytes:
+  """Returns the part of an example after the PNG."""
+  return b''.join(
+    _entry(name, pb.Feature(int64_list=pb.Int64List(value=[integers[name]])))
+    for name in sorted(integers)
   )
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Heads:
-  """The heads, by the number of the tail's length and the length of the PNG.
-
-  Attributes:
-    padded: uint8 (w, longest PNG + 1, longest head), padded on the right.
-    length: int64 (w, longest PNG + 1), the length of each head.
-    crc: uint32 (w, longest PNG + 1), the checksum of the head without the
-      header of the frame, shifted by the length of the PNG.
-  """
-
-  padded: np.ndarray
-  length: np.ndarray
-  crc: np.ndarray
+def _head(png_length: int, tail_length: int) -> bytes:
+  """Returns the part of an example before the PNG."""
+  png = pb.Feature(bytes_list=pb.BytesList(value=[bytes(png_length)]))
+  entry = _entry(schema.IMAGE.name, png)
+  # Like an `Example`, a `BytesList` has one field, 1, whose length comes first.
+  rest = len(entry) + tail_length
+  opening = pb.BytesList(value=[bytes(rest)]).SerializeToString()[:-rest]
+  return opening + entry[:-png_length]
 
 
-def _tabulate_heads(
-  png_lengths: np.ndarray, tail_lengths: np.ndarray
-) -> _Heads:
-  shape = (len(tail_lengths), int(png_lengths.max()) + 1)
-  length = np.zeros(shape, np.int64)
-  crc = np.zeros(shape, np.uint32)
-  heads = {}
-  for png_length in np.flatnonzero(np.bincount(png_lengths)).tolist():
-    for kind, tail_length in enumerate(tail_lengths.tolist()):
-      head = example.head(png_length, tail_length)
-      header = tfrecord.header(len(head) + png_length + tail_length)
-      heads[kind, png_length] = header + head
-      length[kind, png_length] = len(header + head)
-      crc[kind, png_length] = crc32c.shift(
-        google_crc32c.value(head), png_length
-      )
-  padded = np.zeros((*shape, int(length.max())), np.uint8)
-  padded[tuple(zip(*heads, strict=True))] = _pad(list(heads.values()))
-  return _Heads(padded, length, crc)
+def _entry(name: str, feature: pb.Feature) -> bytes:
+  # Messages that are serialized one by one and joined are one message.
+  entry: bytes = pb.Features(feature={name: feature}).SerializeToString()
+  return entry
 
 
-def _pad(parts: Sequence[bytes]) -> np.ndarray:
-  """Returns byte strings as rows of an array, padded with zeros."""
+def _pad(parts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
+  """Returns parts as uint8 (k, longest), and the length of each."""
   width = max(map(len, parts))
   padded = b''.join(part.ljust(width, b'\0') for part in parts)
-  return np.frombuffer(padded, np.uint8).reshape(len(parts), width)
+  lengths = np.array([*map(len, parts)])
+  return np.frombuffer(padded, f'V{width}'), lengths
+
+
+def _put(data: np.ndarray, at: np.ndarray, parts: np.ndarray) -> None:
+  """Copies parts of one width into an array, to the places `at`."""
+  width = parts.itemsize
+  places = len(data) - width + 1
+  np.ndarray(places, parts.dtype, data, strides=(1,))[at] = parts
+
+
+def _shift(crc: int, length: int) -> int:
+  """Returns what, XOR the checksum of B, is that of A + B.
+
+  Args:
+    crc: The checksum of A.
+    length: The length of B.
+  """
+  zeros = bytes(length)
+  return google_crc32c.extend(crc, zeros) ^ google_crc32c.value(zeros)
