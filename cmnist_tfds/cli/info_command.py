@@ -21,7 +21,7 @@ def register(subparsers: arguments.Subparsers) -> None:
     subparsers,
     'info',
     run,
-    'describe a subset: its size, classes, sources and licences',
+    'describe a subset: its size, classes, sources and licenses',
   )
   arguments.add_name(parser)
   arguments.add_dataset(parser)
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
   _print_classes(subset, counts)
   for source in described.sources:
     print(f'\n{source.key}: {source.title}, {source.homepage}')
-    terminal.print_wrapped(f'licence: {source.license}', indent=2)
+    terminal.print_wrapped(f'license: {source.license}', indent=2)
     for issue in source.known_issues:
       terminal.print_wrapped(f'known issue: {issue}', indent=2)
   print(f'\nWhat to cite: cmnist info {subset.name} --bibtex')
@@ -85,7 +85,7 @@ def _print_difficulty(subset: Subset) -> None:
     if (right := difficulty.nearest_neighbor(form)) is not None
   ]
   if measured:
-    print(f'accuracy  of the nearest neighbour: {", ".join(measured)}')
+    print(f'accuracy  of the nearest neighbor: {", ".join(measured)}')
 
 
 def _split_sizes(subset: Subset, found: Opened | None) -> str:

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
   print(f'{args.output}: {len(selected)} {noun}')
   if not args.sample:
     print(
-      'Before you share this, check the licence of each source; the dataset card'
+      'Before you share this, check the license of each source; the dataset card'
       ' lists them.'
     )
   return 0
