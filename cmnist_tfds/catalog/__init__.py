@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The catalogue: a static site with a page for each subset and each source."""
+"""The catalog: a static site with a page for each subset and each source."""

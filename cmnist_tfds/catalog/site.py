@@ -59,10 +59,10 @@ def write_site(
   further: Sequence[Subset] = (),
   results: Sequence[ResultRow] = (),
 ) -> Gallery:
-  """Writes the catalogue.
+  """Writes the catalog.
 
   Args:
-    folder: The folder to write. An earlier catalogue there is replaced;
+    folder: The folder to write. An earlier catalog there is replaced;
       `atomic.write_folder` says which other files it may hold.
     data_dir: The folder of prepared datasets, which the pictures are taken
       from; TFDS's default if None.
@@ -115,7 +115,7 @@ def sources_of(further: Sequence[Subset]) -> tuple[Source, ...]:
 
 
 def _names(shown: Sequence[Subset]) -> Iterator[str]:
-  """Yields the paths of all files of a catalogue."""
+  """Yields the paths of all files of a catalog."""
   yield from ('index.html', 'compose.html', 'pictures/pictures.css')
   for path in _STATIC:
     yield f'static/{path.name}'
@@ -131,7 +131,7 @@ def _templates() -> jinja2.Environment:
     import jinja2
     import PIL  # noqa: F401
   except ImportError as error:
-    raise missing_extra('The catalogue', error, 'catalog') from error
+    raise missing_extra('The catalog', error, 'catalog') from error
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_HERE / 'templates'),
     autoescape=True,

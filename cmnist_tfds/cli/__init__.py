@@ -4,55 +4,23 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 import cmnist_tfds
-from cmnist_tfds.cli import (
-  audit_command,
-  baseline_command,
-  build_command,
-  cache_command,
-  catalog_command,
-  compare_command,
-  croissant_command,
-  evaluate_command,
-  export_command,
-  info_command,
-  list_command,
-  mirror_command,
-  publish_command,
-  show_command,
-  source_command,
-  terminal,
-  tfds_pr_command,
-  verify_command,
-)
+from cmnist_tfds.cli import terminal
 from cmnist_tfds.cli.command_parser import CommandParser
 from cmnist_tfds.sources import registry
 from cmnist_tfds.system import interrupts, streams
 from cmnist_tfds.system.errors import CmnistError, SubsetNameError
 
-# In the order of `cmnist --help`.
+# In the order of `cmnist --help`. Each has a module, <name>_command.
 _COMMANDS = (
-  list_command,
-  info_command,
-  build_command,
-  show_command,
-  verify_command,
-  mirror_command,
-  cache_command,
-  export_command,
-  evaluate_command,
-  compare_command,
-  baseline_command,
-  audit_command,
-  catalog_command,
-  croissant_command,
-  publish_command,
-  tfds_pr_command,
-  source_command,
+  *('list', 'info', 'build', 'show', 'verify', 'mirror', 'cache', 'export'),
+  *('evaluate', 'compare', 'baseline', 'audit', 'catalog'),
+  *('croissant', 'publish', 'tfds_pr', 'source'),
 )
 
 
@@ -76,27 +44,21 @@ def main(argv: Sequence[str] | None = None) -> int:
       return _run(argv)
     except BrokenPipeError:
       return 0  # The reader has what it wanted (`cmnist list | head`).
-    except (CmnistError, OSError, MemoryError, KeyboardInterrupt) as error:
-      return terminal.fail(*_explain(error))
-
-
-def _explain(error: BaseException) -> tuple[str, int]:
-  """Returns the message and the exit status of a command that failed."""
-  if isinstance(error, CmnistError):
-    usage = isinstance(error, SubsetNameError)
-    return str(error), terminal.USAGE if usage else terminal.FAILED
-  if isinstance(error, OSError):
-    used = error.filename or 'a file'
-    return f'cannot use {used}: {error.strerror or error}.', terminal.FAILED
-  if isinstance(error, MemoryError):
-    said = f': {error}' if str(error) else ''
-    return (
-      f'out of memory{said}. Close other programs, or use a smaller subset.',
-      terminal.FAILED,
-    )
-  assert isinstance(error, KeyboardInterrupt)
-  status = interrupts.exit_status(error)
-  return 'interrupted; what was finished is kept', status
+    except CmnistError as error:
+      is_usage = isinstance(error, SubsetNameError)
+      return terminal.fail(error, terminal.USAGE if is_usage else 1)
+    except OSError as error:
+      used = error.filename or 'a file'
+      return terminal.fail(f'cannot use {used}: {error.strerror or error}.')
+    except MemoryError as error:
+      said = f': {error}' if str(error) else ''
+      return terminal.fail(
+        f'out of memory{said}. Close other programs, or use a smaller subset.'
+      )
+    except KeyboardInterrupt as error:
+      return terminal.fail(
+        'interrupted; finished work is kept', interrupts.exit_status(error)
+      )
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -108,11 +70,9 @@ def _run(argv: Sequence[str] | None) -> int:
       registry.with_files(args.sources),
     ):
       status: int = args.run(args)
-  except SystemExit:  # After --help, for example.
+      return status
+  finally:
     sys.stdout.flush()
-    raise
-  sys.stdout.flush()
-  return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     prog='cmnist',
     description=(
       'CMNIST for TensorFlow Datasets: 134 benchmarks for image classification,'
-      ' each a concatenation of MNIST-like datasets of 28x28 greyscale images.'
+      ' each a concatenation of MNIST-like datasets of 28x28 gray images.'
     ),
   )
   parser.add_argument(
@@ -132,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     required=True,
     parser_class=CommandParser,
   )
-  for command in _COMMANDS:
+  for name in _COMMANDS:
+    command = importlib.import_module(f'cmnist_tfds.cli.{name}_command')
     command.register(subparsers)
   return parser

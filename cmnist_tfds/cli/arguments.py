@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, TypeAlias
 from cmnist_tfds import origin, subsets
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.cache import prepared
-from cmnist_tfds.load.open_subset import Opened, open_or_prepare, open_subset
+from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PreparationError
 
 if TYPE_CHECKING:
-  Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
+  from cmnist_tfds.scoring.predictions import OpenDraw
+
+
+Subparsers: TypeAlias = 'argparse._SubParsersAction[argparse.ArgumentParser]'
 
 _NAME_HELP = 'name of a subset, such as 3-EElKm, X-24, 2-FKd-r-10 or 1-Km'
 
@@ -213,7 +216,7 @@ def origin_locations(args: argparse.Namespace) -> origin.Locations:
 def opened_subset(
   subset: Subset, args: argparse.Namespace, draw: int = 0
 ) -> Opened:
-  """Returns a subset opened for reading, from its shards or the cache.
+  """Returns a subset that is open for reading.
 
   Raises:
     SplitError: If it has no such draw.
@@ -227,40 +230,31 @@ def opened_subset(
   return opened
 
 
-def opened_or_sample(
-  subset: Subset, args: argparse.Namespace, draw: int = 0
-) -> Opened:
-  """Returns a subset opened for reading.
+def labels_opener(subset: Subset, args: argparse.Namespace) -> OpenDraw | None:
+  """Returns what opens a draw of a subset; None if labels are trusted."""
+  if args.trust_labels:
+    return None
+  return lambda draw: opened_subset(subset, args, draw)
 
-  The sample is prepared if it is not: this takes a second and no download.
 
-  Raises:
-    SplitError, PreparationError: As `opened_subset` does.
-  """
-  if args.sample:
-    return open_or_prepare(
-      subset, data_dir=args.data_dir, sample=True, draw=draw
-    )
-  return opened_subset(subset, args, draw)
+opened_or_sample = opened_subset
 
 
 def opened_source(source: Source, args: argparse.Namespace) -> Opened:
-  """Returns the subset of a source alone, as `opened_or_sample` does."""
-  return opened_or_sample(subsets.combine([source]), args)
+  """Returns the subset of a source alone, as `opened_subset` does."""
+  return opened_subset(subsets.combine([source]), args)
 
 
-def prepared_subset(subset: Subset, args: argparse.Namespace) -> Prepared:
-  """Returns a subset as TFDS prepared it.
+def prepared_subset(subset: Subset, args: argparse.Namespace) -> Opened:
+  """Returns a subset of which there is a prepared dataset.
 
   Raises:
-    PreparationError: If it is not prepared; says how to build it.
+    PreparationError: If there is none; says how to build it.
   """
-  found = prepared.find_prepared(
-    subset, data_dir=args.data_dir, sample=args.sample
-  )
-  if found is None:
+  opened = opened_subset(subset, args)
+  if not opened.prepared:
     raise _not_prepared(subset, args)
-  return found
+  return opened
 
 
 def how_to_build(subset: Subset, args: argparse.Namespace) -> str:

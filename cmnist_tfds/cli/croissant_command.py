@@ -5,16 +5,12 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-from typing import TYPE_CHECKING
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments
 
-if TYPE_CHECKING:
-  from cmnist_tfds.cli.arguments import Subparsers
 
-
-def register(subparsers: Subparsers) -> None:
+def register(subparsers: arguments.Subparsers) -> None:
   """Adds the command."""
   parser = arguments.add_command(
     subparsers,
@@ -44,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     print(croissant.describe(subset, sample=args.sample), end='')
     return 0
   count = croissant.export_croissant(
-    arguments.prepared_subset(subset, args), args.output
+    arguments.opened_subset(subset, args), args.output
   )
   print(f'{args.output / croissant.FILE}: {count:,} examples')
   return 0

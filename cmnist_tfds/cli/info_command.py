@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cache.prepared import DATASET, SAMPLE
@@ -15,17 +14,14 @@ from cmnist_tfds.sample import NOTICE, sample_of
 from cmnist_tfds.scoring import difficulty
 from cmnist_tfds.subsets import Subset
 
-if TYPE_CHECKING:
-  from cmnist_tfds.cli.arguments import Subparsers
 
-
-def register(subparsers: Subparsers) -> None:
+def register(subparsers: arguments.Subparsers) -> None:
   """Adds the command."""
   parser = arguments.add_command(
     subparsers,
     'info',
     run,
-    'describe a subset: its size, classes, sources and licences',
+    'describe a subset: its size, classes, sources and licenses',
   )
   arguments.add_name(parser)
   arguments.add_dataset(parser)
@@ -72,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
   _print_classes(subset, counts)
   for source in described.sources:
     print(f'\n{source.key}: {source.title}, {source.homepage}')
-    terminal.print_wrapped(f'licence: {source.license}', indent=2)
+    terminal.print_wrapped(f'license: {source.license}', indent=2)
     for issue in source.known_issues:
       terminal.print_wrapped(f'known issue: {issue}', indent=2)
   print(f'\nWhat to cite: cmnist info {subset.name} --bibtex')
@@ -89,7 +85,7 @@ def _print_difficulty(subset: Subset) -> None:
     if (right := difficulty.nearest_neighbor(form)) is not None
   ]
   if measured:
-    print(f'accuracy  of the nearest neighbour: {", ".join(measured)}')
+    print(f'accuracy  of the nearest neighbor: {", ".join(measured)}')
 
 
 def _split_sizes(subset: Subset, found: Opened | None) -> str:

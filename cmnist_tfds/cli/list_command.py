@@ -7,7 +7,7 @@ import argparse
 import csv
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds import subsets
@@ -17,11 +17,8 @@ from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import streams
 
-if TYPE_CHECKING:
-  from cmnist_tfds.cli.arguments import Subparsers
 
-
-def register(subparsers: Subparsers) -> None:
+def register(subparsers: arguments.Subparsers) -> None:
   """Adds the command."""
   parser = arguments.add_command(
     subparsers,
@@ -29,26 +26,33 @@ def register(subparsers: Subparsers) -> None:
     run,
     'list the 134 subsets of the paper, or those that meet some conditions',
   )
-  parser.add_argument(
-    '--all',
-    action='store_true',
-    help='list the reduced subsets of the paper too: 804 in all',
-  )
-  parser.add_argument(
-    '--with',
-    dest='with_sources',
-    type=_sources,
-    default=[],
-    metavar='KEY,...',
-    help='list only subsets with all of these sources',
-  )
-  parser.add_argument(
-    '--without',
-    type=_sources,
-    default=[],
-    metavar='KEY,...',
-    help='list only subsets with none of these sources',
-  )
+  for flag, summary in (
+    ('all', 'list the reduced subsets of the paper too: 804 in all'),
+    (
+      'balanced',
+      'list only subsets whose classes have equally many training examples',
+    ),
+    (
+      'imbalance',
+      'print how many times as many training examples the largest class has as'
+      ' the smallest',
+    ),
+    (
+      'difficulty',
+      'print the accuracy of the nearest neighbor with 10 training examples of'
+      ' each class and with all, where it was measured',
+    ),
+  ):
+    parser.add_argument(f'--{flag}', action='store_true', help=summary)
+  for condition, number in (('with', 'all'), ('without', 'none')):
+    parser.add_argument(
+      f'--{condition}',
+      dest=f'{condition}_sources',
+      type=_sources,
+      default=[],
+      metavar='KEY,...',
+      help=f'list only subsets with {number} of these sources',
+    )
   parser.add_argument(
     '--max_classes',
     type=arguments.at_least_one,
@@ -56,28 +60,11 @@ def register(subparsers: Subparsers) -> None:
     help='list only subsets with at most N classes',
   )
   parser.add_argument(
-    '--balanced',
-    action='store_true',
-    help='list only subsets whose classes have equally many training examples',
-  )
-  parser.add_argument(
     '--sort',
     choices=('classes', 'train', 'test', 'imbalance', 'difficulty'),
     help='sort by the number of classes, training or test examples, by the'
-    ' imbalance, or by the errors of the nearest neighbour, the smallest first;'
+    ' imbalance, or by the errors of the nearest neighbor, the smallest first;'
     ' what is not known comes last',
-  )
-  parser.add_argument(
-    '--imbalance',
-    action='store_true',
-    help='print how many times as many training examples the largest class has'
-    ' as the smallest',
-  )
-  parser.add_argument(
-    '--difficulty',
-    action='store_true',
-    help='print the accuracy of the nearest neighbour with 10 training examples'
-    ' of each class and with all, where it was measured',
   )
   parser.add_argument(
     '--format',
@@ -90,7 +77,7 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
   for source in args.with_sources:
-    if source in args.without:
+    if source in args.without_sources:
       return terminal.fail(
         f'{source.key} is in --with and in --without; take it out of one',
         terminal.USAGE,
@@ -99,42 +86,31 @@ def run(args: argparse.Namespace) -> int:
     subset
     for subset in (subsets.declared() if args.all else subsets.published())
     if {*args.with_sources} <= {*subset.sources}
-    and not {*args.without} & {*subset.sources}
+    and not {*args.without_sources} & {*subset.sources}
     and (args.max_classes or subset.num_classes) >= subset.num_classes
     and (subset.balanced or not args.balanced)
   ]
+  if not listed:
+    return terminal.fail('no subset is like that; drop a condition')
   if args.sort:
     listed.sort(key=lambda subset: _place(subset, args.sort))
-  rows = [
-    _row(s)
-    | ({'imbalance': imbalance(s)} if args.imbalance else {})
-    | (_difficulty(s) if args.difficulty else {})
-    for s in listed
-  ]
-  if not rows:
-    return terminal.fail('no subset is like that; drop a condition')
+  rows = [_row(subset, args) for subset in listed]
   if args.format == 'json':
     print(json.dumps(rows, indent=2))
   elif args.format == 'tsv':
-    writer = csv.DictWriter(
-      sys.stdout, list(rows[0]), delimiter='\t', lineterminator='\n'
-    )
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(sys.stdout, delimiter='\t', lineterminator='\n')
+    writer.writerows([rows[0], *(row.values() for row in rows)])
   else:
-    lines = [
-      tuple('?' if value is None else value for value in row.values())
-      for row in rows
-    ]
     # Programs that count lines or cut columns do not want a header.
     header = [tuple(rows[0])] if streams.is_terminal(sys.stdout) else []
-    terminal.print_table(header + lines, right_from=2)
+    lines = [['?' if v is None else v for v in row.values()] for row in rows]
+    terminal.print_table([*header, *lines], right_from=2)
   return 0
 
 
-def _row(subset: Subset) -> dict[str, Any]:
-  """Returns the row of a subset; counts that nobody has published are None."""
-  return {
+def _row(subset: Subset, args: argparse.Namespace) -> dict[str, Any]:
+  """Returns the row of a subset; numbers that nobody knows are None."""
+  row: dict[str, Any] = {
     'name': subset.name,
     'sources': ','.join(s.key for s in subset.sources),
     'classes': subset.num_classes,
@@ -142,17 +118,14 @@ def _row(subset: Subset) -> dict[str, Any]:
     'train': subset.num_train,
     'test': subset.num_test,
   }
-
-
-def _difficulty(subset: Subset) -> dict[str, float | None]:
-  measured = (subsets.reduce(subset.full, 10), subset.full)
-  return dict(
-    zip(
-      ('nearest_r-10', 'nearest_full'),
-      map(difficulty.nearest_neighbor, measured),
-      strict=True,
-    )
-  )
+  if args.imbalance:
+    row['imbalance'] = imbalance(subset)
+  if args.difficulty:
+    full = subset.full
+    reduced = subsets.reduce(full, 10)
+    row['nearest_r-10'] = difficulty.nearest_neighbor(reduced)
+    row['nearest_full'] = difficulty.nearest_neighbor(full)
+  return row
 
 
 def imbalance(subset: Subset) -> float | None:
@@ -162,9 +135,8 @@ def imbalance(subset: Subset) -> float | None:
     The ratio, to two decimals; None if a class has an unknown number of
     training examples.
   """
-  counts = [c.train for c in subset.classes]
-  known = [count for count in counts if count is not None]
-  if len(known) < len(counts):
+  known = [c.train for c in subset.classes if c.train is not None]
+  if len(known) < subset.num_classes:
     return None
   return round(max(known) / min(known), 2)
 
@@ -185,10 +157,10 @@ def _sources(text: str) -> list[Source]:
   """Returns the sources of some keys, as 'F,Kd'."""
   by_key = {s.key.casefold(): s for s in sources_lib.SOURCES}
   keys = [key.strip() for key in text.split(',')]
-  unknown = [key for key in keys if key.casefold() not in by_key]
-  if unknown:
-    raise argparse.ArgumentTypeError(
-      f'there is no source {unknown[0]!r}; the keys are'
-      f' {", ".join(s.key for s in sources_lib.SOURCES)}'
-    )
+  for key in keys:
+    if key.casefold() not in by_key:
+      raise argparse.ArgumentTypeError(
+        f'there is no source {key!r}; the keys are'
+        f' {", ".join(s.key for s in sources_lib.SOURCES)}'
+      )
   return [by_key[key.casefold()] for key in keys]

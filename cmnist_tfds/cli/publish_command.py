@@ -4,15 +4,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from cmnist_tfds.cli import arguments
 
-if TYPE_CHECKING:
-  from cmnist_tfds.cli.arguments import Subparsers
 
-
-def register(subparsers: Subparsers) -> None:
+def register(subparsers: arguments.Subparsers) -> None:
   """Adds the command."""
   parser = arguments.add_command(
     subparsers,
@@ -40,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
   print(f'{args.output}: {len(selected)} {noun}')
   if not args.sample:
     print(
-      'Before you share this, check the licence of each source; the dataset card'
+      'Before you share this, check the license of each source; the dataset card'
       ' lists them.'
     )
   return 0

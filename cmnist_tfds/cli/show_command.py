@@ -13,11 +13,10 @@ from cmnist_tfds.cli import arguments
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
 
-  from cmnist_tfds.cli.arguments import Subparsers
   from cmnist_tfds.load.open_subset import Opened
 
 
-def register(subparsers: Subparsers) -> None:
+def register(subparsers: arguments.Subparsers) -> None:
   """Adds the command."""
   parser = arguments.add_command(
     subparsers, 'show', run, 'draw examples of every class, with class names'

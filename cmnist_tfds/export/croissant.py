@@ -155,7 +155,7 @@ def _describe(subset: Subset, dataset: str, folder: pathlib.Path | None) -> str:
   if is_sample:
     subset = sample_of(subset)
   notice = f'{NOTICE} ' if is_sample else ''
-  splits = SPLITS if folder else ()
+  tables = [folder / f'{split}.parquet' for split in SPLITS] if folder else []
   # The files of the sample travel with the package.
   files = [] if is_sample else _origin_files(subset)
   described = mlc.Metadata(
@@ -174,11 +174,11 @@ def _describe(subset: Subset, dataset: str, folder: pathlib.Path | None) -> str:
     ],
     distribution=[
       *(_describe_origin_file(mlc, file) for file in files),
-      *(_describe_table(mlc, folder / f'{split}.parquet') for split in splits),
+      *(_describe_table(mlc, table) for table in tables),
     ],
     record_sets=[
       _describe_classes(mlc, subset),
-      *(_describe_examples(mlc, split) for split in splits),
+      *(_describe_examples(mlc, table.stem) for table in tables),
     ],
   )
   text = json.dumps(

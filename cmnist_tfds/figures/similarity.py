@@ -107,7 +107,7 @@ def _to_vectors(of_class: Sequence[np.ndarray]) -> np.ndarray:
   flat = blurred.reshape(-1, _SIZE * _SIZE)
   flat = flat - flat.mean(axis=1, keepdims=True)
   lengths = np.linalg.norm(flat, axis=1, keepdims=True)
-  # An image of a single colour correlates with nothing.
+  # An image of a single color correlates with nothing.
   return np.divide(flat, lengths, out=np.zeros_like(flat), where=lengths > 0)
 
 

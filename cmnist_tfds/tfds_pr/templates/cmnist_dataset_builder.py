@@ -52,7 +52,7 @@ class Source:
     images: URL of its images; `{}` stands for the split, and `#` precedes the
       name of a file in a zip archive.
     labels: URL of its labels.
-    license: The licence that it states.
+    license: The license that it states.
     first_label: The label of the first class in its files.
     test: What `{}` is for the test split.
     mixed: The labels that X-12 and X-24 take of it.
@@ -262,7 +262,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         features=tfds.features.FeaturesDict(
             {
                 'image': tfds.features.Image(
-                    shape=(28, 28, 1), doc='28 x 28 grey pixels, upright'
+                    shape=(28, 28, 1), doc='28 x 28 gray pixels, upright'
                 ),
                 'label': tfds.features.ClassLabel(
                     names=[
