@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 import itertools
 import pathlib
@@ -235,17 +236,17 @@ def test_wrong_usage(capsys, argv):
   assert _run(capsys, 'audit', *argv)[0] == 2
 
 
-def test_evaluation_leaves_out_near_copies(data_dir, monkeypatch):
+def test_evaluation_leaves_out_near_copies(
+  capsys, data_dir, monkeypatch, tmp_path
+):
   # The sample has few near-copies at the threshold of real data.
   monkeypatch.setattr(duplicates, 'THRESHOLD', 0.1)
   subset = subsets.subset('2-FKd')
-  opened = open_subset(subset, data_dir=data_dir, sample=True)
+  data = {'data_dir': data_dir, 'sample': True}
+  opened = open_subset(subset, **data)
   labels = predictions.true_labels(opened, 'test')
   copied = duplicates.copies_in_train(
-    subset,
-    lambda source: open_subset(
-      subsets.combine([source]), data_dir=data_dir, sample=True
-    ),
+    subset, lambda source: open_subset(subsets.combine([source]), **data)
   )
   assert 0 < copied.sum() < len(copied)
   # The images are those with a near one in the training set.
@@ -260,44 +261,27 @@ def test_evaluation_leaves_out_near_copies(data_dir, monkeypatch):
     assert (ratios.min() <= 0.1) == is_copied
   # A model that is right on those alone loses everything.
   wrong = np.where(copied, labels, (labels + 1) % 20)
-  made = predictions.make_predictions(subset, wrong, labels, sample=True)
-  scored, without = (
-    cmnist_tfds.evaluate(
-      '2-FKd',
-      made,
-      data_dir=data_dir,
-      sample=True,
-      without_near_duplicates=leave_out,
-    )
-    for leave_out in (False, True)
+  path = tmp_path / 'p.npz'
+  made = cmnist_tfds.save_predictions(
+    path, '2-FKd', wrong, labels, method='wrong', **data
   )
+  scored = cmnist_tfds.evaluate('2-FKd', made, **data)
   assert scored.accuracy.value == pytest.approx(copied.mean())
+  without = cmnist_tfds.evaluate(
+    '2-FKd', made, without_near_duplicates=True, **data
+  )
   assert without.accuracy.value == 0
   assert without.examples == (~copied).sum()
   assert f'{copied.sum():,} test images' in without.notes[-1]
+  _, out, _ = _run(
+    *(capsys, 'evaluate', '2-FKd', path, '--without', 'near-duplicates'),
+    *('--sample', '--data_dir', data_dir),
+  )
+  assert without.notes[-1] in out
+  made = dataclasses.replace(
+    made, dataset='cmnist', labels=np.tile(np.arange(20), 1000)
+  )
   with pytest.raises(PredictionsError, match='do not trust labels'):
     cmnist_tfds.evaluate(
-      '2-FKd',
-      predictions.make_predictions(
-        subset, np.tile(np.arange(20), 1000), np.tile(np.arange(20), 1000)
-      ),
-      trust_labels=True,
-      without_near_duplicates=True,
+      '2-FKd', made, trust_labels=True, without_near_duplicates=True
     )
-
-
-def test_the_command_leaves_out_near_copies(capsys, data_dir, tmp_path):
-  opened = open_subset(subsets.subset('2-FKd'), data_dir=data_dir, sample=True)
-  labels = predictions.true_labels(opened, 'test')
-  cmnist_tfds.save_predictions(
-    *(tmp_path / 'p.npz', '2-FKd', labels, labels),
-    method='perfect',
-    sample=True,
-    data_dir=data_dir,
-  )
-  status, out, _ = _run(
-    *(capsys, 'evaluate', '2-FKd', tmp_path / 'p.npz'),
-    *('--without', 'near-duplicates', '--sample', '--data_dir', data_dir),
-  )
-  assert status == 0
-  assert 'are left out' in out

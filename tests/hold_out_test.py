@@ -182,7 +182,7 @@ def test_predictions_for_the_validation_sets_of_draws_are_scored(
     compare_files(
       subsets.subset(name),
       *paths,
-      lambda draw: open_or_prepare(subsets.subset(name), draw=draw, **where),
+      lambda subset, draw: open_or_prepare(subset, draw=draw, **where),
     )
   with pytest.raises(PredictionsError, match=r'found \[1, 2\]'):
     cmnist_tfds.save_predictions(

@@ -179,19 +179,6 @@ def test_a_run_that_was_stopped_goes_on(baseline, quick_training, tmp_path):
   assert (place / 'lenet-steps.json').exists()
 
 
-def test_other_files_among_the_results_stay(baseline, quick_training, tmp_path):
-  assert baseline('2-FKd-r-5')[0] == 0
-  place = tmp_path / '2-FKd-r-5/lenet-steps.npz'
-  with np.load(place) as file:
-    about = {'about': '{"method": "mine"}'}
-    np.savez(place, **{**file, **about})
-  before = place.read_bytes()
-  status, _, err = baseline('2-FKd-r-5')
-  assert status == 1
-  assert "found some of 'mine'" in err
-  assert place.read_bytes() == before
-
-
 # Networks and weights --------------------------------------------------------
 
 # Parameters of torchvision's networks with 1,000 classes, by its documentation.

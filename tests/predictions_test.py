@@ -51,10 +51,6 @@ def save(sample_dir, labels, tmp_path):
   return save_
 
 
-def _guesses(runs, count, seed=0):
-  return np.random.default_rng(seed).integers(0, 12, (runs, count))
-
-
 def test_what_is_saved_is_read(save, labels, tmp_path):
   guesses = np.random.default_rng(0).integers(0, 12, (3, len(labels)))
   about = {field: f'its {field}' for field in predictions.ABOUT}
@@ -249,19 +245,19 @@ def test_a_wrong_file_is_one_clear_error(save, tmp_path, changes, message):
     lambda data: b'PK\x03\x04' + data[40:],
     lambda data: data.replace(b'label.npy', b'lapel.npy'),
     lambda data: b'\x80\x04\x95' + data,
+    None,
   ],
 )
-def test_a_damaged_file_is_one_clear_error(save, tmp_path, damage):
+def test_a_damaged_or_missing_file_is_one_clear_error(save, tmp_path, damage):
   save()
   path = tmp_path / 'p.npz'
-  path.write_bytes(damage(path.read_bytes()))
-  with pytest.raises(PredictionsError, match=r'p\.npz'):
+  data = path.read_bytes()
+  path.unlink()
+  if damage:
+    path.write_bytes(damage(data))
+  message = r'p\.npz' if damage else 'No such file'
+  with pytest.raises(PredictionsError, match=message):
     predictions.read_predictions(path)
-
-
-def test_a_missing_file_is_one_clear_error(tmp_path):
-  with pytest.raises(PredictionsError, match='No such file'):
-    predictions.read_predictions(tmp_path / 'p.npz')
 
 
 def test_an_array_without_labels_is_refused(labels, tmp_path):
