@@ -180,7 +180,9 @@ def _import_everything() -> None:
   heavy = ('__main__', 'beam', 'network', 'templates', 'torch', 'training')
   for module in pkgutil.walk_packages(cmnist_tfds.__path__, 'cmnist_tfds.'):
     if not any(word in module.name for word in heavy):
-      importlib.import_module(module.name)
+      # It may need an extra that is not installed.
+      with contextlib.suppress(ImportError):
+        importlib.import_module(module.name)
   for name in ('jinja2', 'mlcroissant', 'PIL.Image', 'pyarrow.parquet'):
     with contextlib.suppress(ImportError):
       importlib.import_module(name)

@@ -3,10 +3,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -205,8 +201,8 @@ def test_verify_tells_right_wrong_and_missing_files_apart(cmnist, tmp_path):
   (toy.manual / 'toy/train-labels.gz').unlink()
   done = cmnist.run('verify', '1-Ty', *toy.where)
   assert done.status == 1
-  for word in ('test-labels.gz', 'WRONG', 'train-labels.gz', 'missing'):
-    assert word in done.out
+  for word in ('test-labels.gz', 'wrong', 'train-labels.gz', 'missing'):
+    assert word in done.out.lower()
 
 
 def test_a_mirror_is_filled_and_serves(cmnist, tmp_path):
@@ -221,21 +217,3 @@ def test_a_mirror_is_filled_and_serves(cmnist, tmp_path):
     *('--data_dir', tmp_path / 'other'),
     CMNIST_MIRROR=mirror,
   )
-
-
-def test_json_and_tables_hold_the_same_scores(run):
-  scores = json.loads(run('evaluate 2-FKd p.npz SAMPLE --format json').out)
-  assert scores['examples'] == 480
-  assert scores['accuracy']['value'] == 1
-  assert '1.0000' in run('evaluate 2-FKd p.npz SAMPLE --format markdown').out
-
-
-def test_the_module_is_the_command():
-  done = subprocess.run(
-    [sys.executable, '-m', 'cmnist_tfds', 'info', '2-FKx'],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert (done.returncode, done.stdout) == (2, '')
-  assert len(done.stderr.splitlines()) == 1

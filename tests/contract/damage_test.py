@@ -63,7 +63,16 @@ _DAMAGES = {
   'empty': lambda data: b'',
   'zeros': lambda data: bytes(len(data)),
   'more': lambda data: data + data[:100],
+  'missing': lambda data: None,
 }
+
+
+def _damage(path, damage):
+  damaged = _DAMAGES[damage](path.read_bytes())
+  if damaged is None:
+    path.unlink()
+  else:
+    path.write_bytes(damaged)
 
 
 @pytest.mark.parametrize('damage', _DAMAGES)
@@ -72,21 +81,13 @@ def test_a_damaged_shard(place, tmp_path, damage):
   cache_dir = {'CMNIST_CACHE_DIR': tmp_path / 'cache'}
   for name, data in shards(place.folder).items():
     path = place.folder / name
-    path.write_bytes(_DAMAGES[damage](data))
+    _damage(path, damage)
     try:
       found = place.read(tmp_path / 'out', **cache_dir)
     finally:
       path.write_bytes(data)
     assert name in found and 'cmnist build 1-Ty --overwrite' in found
   assert place.read(tmp_path / 'out', **cache_dir) == place.expected
-
-
-def test_a_missing_shard(place, tmp_path):
-  name, data = next(iter(shards(place.folder).items()))
-  (place.folder / name).unlink()
-  found = place.read(tmp_path / 'out', CMNIST_CACHE_DIR=tmp_path / 'cache')
-  (place.folder / name).write_bytes(data)
-  assert name in found and 'cmnist build 1-Ty --overwrite' in found
 
 
 @pytest.mark.parametrize('name', ['dataset_info.json', 'features.json'])
@@ -105,7 +106,7 @@ def test_damaged_information_is_named_and_mended(place, tmp_path, name):
   assert whole(place.toy.data_dir, 'cmnist') == place.sound
 
 
-_QUICK = {'flip at 0.5', 'cut'}
+_QUICK = {'flip at 0.5', 'missing'}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_a_damaged_cache(cmnist, place, tmp_path, damage):
   for number, (name, data) in enumerate(tree(tmp_path / 'cache').items()):
     if len(data) < 100:
       continue
-    (tmp_path / 'cache' / name).write_bytes(_DAMAGES[damage](data))
+    _damage(tmp_path / 'cache' / name, damage)
     again = tmp_path / str(number)
     done = cmnist.run(*argv, again, **cache_dir)
     # It is made anew, or named.

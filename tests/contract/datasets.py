@@ -81,7 +81,9 @@ class Toy:
     self.manual = folder / 'manual'
     self.manual.mkdir(parents=True)
     self.data_dir = folder / 'data'
-    self.declaration = folder / 'toy.toml'
+    # Files next to a declaration are found too; none are there.
+    self.declaration = folder / 'declared/toy.toml'
+    self.declaration.parent.mkdir()
     self.declaration.write_text(self._declaration(url), 'utf-8')
     self.where = [
       *('--sources', self.declaration),

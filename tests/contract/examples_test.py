@@ -141,22 +141,6 @@ def test_tfds_and_load_data_give_the_same_examples(data_dir, split):
     np.testing.assert_array_equal(array, by_tfds[name].reshape(array.shape))
 
 
-def test_a_data_source_gives_the_same_examples(cmnist, tmp_path):
-  pytest.importorskip('PIL')
-  source = tfds.data_source(
-    'cmnist_sample/X-12-r-5',
-    split='train',
-    data_dir=tmp_path,
-    builder_kwargs={'file_format': 'array_record'},
-  )
-  images, labels = cmnist_tfds.load_data(
-    'X-12-r-5', split='train', data_dir=tmp_path, sample=True
-  )
-  for example, image, label in zip(source, images, labels, strict=True):
-    np.testing.assert_array_equal(example['image'][..., 0], image)
-    assert example['label'] == label
-
-
 def _stock(folder):
   """Builds as TFDS itself does, which no limit above all examples changes."""
   config = tfds.download.DownloadConfig(max_examples_per_split=10**9)
@@ -187,20 +171,6 @@ def test_every_way_to_build_gives_the_same_examples(build, tmp_path):
     assert found.keys() == expected.keys()
     for feature, array in expected.items():
       np.testing.assert_array_equal(found[feature], array)
-
-
-def test_reduced_forms_have_the_first_of_each_class(data_dir, tmp_path):
-  where = {'data_dir': data_dir, 'sample': True}
-  # The files of the sample list the classes in turn, so what comes first in
-  # them is found through the single source.
-  full = cmnist_tfds.load_data('2-FKd', **where)
-  reduced = cmnist_tfds.load_data('2-FKd-r-5', data_dir=tmp_path, sample=True)
-  for ours, theirs in zip(reduced[1], full[1], strict=True):
-    np.testing.assert_array_equal(ours, theirs)
-  images, labels = reduced[0]
-  assert np.bincount(labels).tolist() == [5] * 20
-  known = {image.tobytes() for image in full[0][0]}
-  assert all(image.tobytes() in known for image in images)
 
 
 def test_a_dataset_says_what_it_is(cmnist, origin_files, tmp_path):

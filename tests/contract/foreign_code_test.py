@@ -11,7 +11,6 @@ import zipfile
 import numpy as np
 import pytest
 
-import cmnist_tfds
 from contract.datasets import Toy
 
 
@@ -47,11 +46,6 @@ def _npz(payload, *names) -> bytes:
   return out.getvalue()
 
 
-def test_the_payload_would_be_executed(tmp_path):
-  pickle.loads(pickle.dumps(_Payload(tmp_path / 'x')))
-  assert (tmp_path / 'x').exists()
-
-
 @pytest.mark.parametrize('name', ['p.npz', 'p.npy', 'p.csv'])
 def test_predictions(cmnist, sample, tmp_path, touched, name):
   payload = _Payload(touched)
@@ -66,13 +60,6 @@ def test_predictions(cmnist, sample, tmp_path, touched, name):
   )
   assert done.status == 1
   assert name in done.error
-
-
-def test_predictions_in_python(data_dir, tmp_path, touched):
-  path = tmp_path / 'p.npz'
-  path.write_bytes(_npz(_Payload(touched), 'prediction', 'label', 'subset'))
-  with pytest.raises(cmnist_tfds.PredictionsError, match=r'p\.npz'):
-    cmnist_tfds.evaluate('2-FKd', path, data_dir=data_dir, sample=True)
 
 
 @pytest.mark.parametrize(

@@ -4,41 +4,14 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import threading
-from http import server
 
 import pytest
 
 from contract.datasets import Toy, tree
+from contract.serving import serve
 
 _USER, _PASSWORD = 'anna', 's3cr3t-w0rd'
 _EXPECTED = base64.b64encode(f'{_USER}:{_PASSWORD}'.encode()).decode()
-
-
-@contextlib.contextmanager
-def _serve(folder, status):
-  """Serves a folder to who knows the password; or answers with an error."""
-
-  class Handler(server.SimpleHTTPRequestHandler):
-    def __init__(self, *args):
-      super().__init__(*args, directory=str(folder))
-
-    def do_GET(self):
-      if status:
-        self.send_error(status)
-      elif self.headers.get('Authorization') != f'Basic {_EXPECTED}':
-        self.send_error(401)
-      else:
-        super().do_GET()
-
-    def log_message(self, *args):
-      """Keeps quiet."""
-
-  with server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as running:
-    threading.Thread(target=running.serve_forever, daemon=True).start()
-    yield f'127.0.0.1:{running.server_port}'
-    running.shutdown()
 
 
 @pytest.mark.parametrize('status', [0, 404, 401, 500])
@@ -53,7 +26,11 @@ def test_a_password_of_a_mirror(cmnist, tmp_path, status, given):
     'CMNIST_CACHE_DIR': tmp_path / 'cache',
     'http_proxy': None,
   }
-  with _serve(served.manual, status) as host:
+
+  def refuse(password):
+    return status or (401 if password != f'Basic {_EXPECTED}' else 0)
+
+  with serve(served.manual, refuse) as host:
     mirror = f'http://{_USER}:{_PASSWORD}@{host}'
     if given == 'netrc':
       netrc = home / '.netrc'

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import io
-import threading
-from http import server
 
 import numpy as np
 import pytest
 
 from contract.datasets import Toy, idx, shards
+from contract.serving import serve
 
 
 @pytest.fixture
@@ -51,21 +49,9 @@ def _plain(toy, arrays):
     (toy.manual / name).write_bytes(idx(array))
 
 
-def _torchvision(toy, arrays):
-  folder = toy.manual / 'Toy/raw'
-  folder.mkdir(parents=True)
-  for name, array in arrays.items():
-    (folder / name).write_bytes(idx(array))
-
-
 def _npz(toy, arrays):
   named = {name.replace('-', '_'): array for name, array in arrays.items()}
   np.savez(toy.manual / 'all.npz', **named)
-
-
-def _npz_compressed(toy, arrays):
-  named = {name.replace('-', '_'): array for name, array in arrays.items()}
-  np.savez_compressed(toy.manual / 'all.npz', **named)
 
 
 def _npy(toy, arrays):
@@ -100,9 +86,7 @@ def _parquet(toy, arrays):
     )
 
 
-_PACKINGS = [
-  *(_gz, _plain, _torchvision, _npz, _npz_compressed, _npy, _csv, _parquet)
-]
+_PACKINGS = [*(_gz, _plain, _npz, _npy, _csv, _parquet)]
 
 
 def _check_built(toy):
@@ -185,26 +169,11 @@ def test_wrong_bytes_in_the_place_of_a_file_are_named(toy, build, name, data):
   assert build().status == 0
 
 
-@contextlib.contextmanager
-def _serve(folder):
-  class Handler(server.SimpleHTTPRequestHandler):
-    def __init__(self, *args):
-      super().__init__(*args, directory=str(folder))
-
-    def log_message(self, *args):
-      """Keeps quiet."""
-
-  with server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as running:
-    threading.Thread(target=running.serve_forever, daemon=True).start()
-    yield f'http://127.0.0.1:{running.server_port}'
-    running.shutdown()
-
-
 def test_what_a_host_sends_is_proved(cmnist, published, tmp_path):
   served = Toy(tmp_path / 'served')
   served.write()
-  with _serve(served.manual) as url:
-    toy = Toy(tmp_path / 'toy', url=url)
+  with serve(served.manual) as host:
+    toy = Toy(tmp_path / 'toy', url=f'http://{host}')
     where = ['--sources', toy.declaration, '--data_dir', toy.data_dir]
     cache_dir = {'CMNIST_CACHE_DIR': tmp_path / 'cache'}
     images = served.files['train-images.gz']
@@ -212,7 +181,7 @@ def test_what_a_host_sends_is_proved(cmnist, published, tmp_path):
       served.write(**{'train-images.gz': data})
       done = cmnist.run('build', '1-Ty', *where, **cache_dir)
       assert done.status == 1
-      assert 'train-images.gz' in done.err and url in done.err
+      assert 'train-images.gz' in done.err and host in done.err
       assert not list(toy.data_dir.rglob('dataset_info.json'))
     served.write()
     cmnist.works('build', '1-Ty', *where, **cache_dir)
