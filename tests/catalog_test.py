@@ -30,24 +30,14 @@ from cmnist_tfds.system.errors import PreparationError
 
 _DOCS = pathlib.Path(__file__).resolve().parent.parent / 'docs'
 
-# These two subsets have eight of the eleven sources.
-_BUILT = ('3-EElKm', '4-EcFKdK49')
-
 
 @pytest.fixture(scope='module')
-def data_dir(tmp_path_factory) -> pathlib.Path:
-  folder = tmp_path_factory.mktemp('data')
-  arguments = ['build', *_BUILT, '--sample', '--data_dir', str(folder)]
-  assert cli.main(arguments) == 0
-  return folder
-
-
-@pytest.fixture(scope='module')
-def folder(data_dir, tmp_path_factory) -> pathlib.Path:
-  place = tmp_path_factory.mktemp('catalog') / 'site'
-  arguments = ('catalog', '--sample', '--data_dir', data_dir, '-o', place)
+def folder(tmp_path_factory) -> pathlib.Path:
+  """The catalog with pictures of the sample."""
+  place = tmp_path_factory.mktemp('catalog')
+  arguments = ('catalog', '--sample', '--data_dir', place, '-o', place / 'site')
   assert cli.main(list(map(str, arguments))) == 0
-  return place
+  return place / 'site'
 
 
 class _Addresses(html.parser.HTMLParser):
@@ -136,17 +126,7 @@ def test_a_page_says_what_the_records_say(folder):
     assert said in text
 
 
-def test_a_page_without_pictures_says_so(folder):
-  missing = (folder / 'subsets/2-EdN.html').read_text(encoding='utf-8')
-  assert missing.count('No pictures: no prepared subset') == 2
-  assert 'class="examples' not in missing
-  # This subset is not prepared, but others with its sources are.
-  siblings = (folder / 'subsets/2-FKm.html').read_text(encoding='utf-8')
-  assert 'No pictures' not in siblings
-  assert siblings.count('class="examples') == 20
-
-
-def test_a_page_shows_look_alikes_if_all_its_sources_have_pictures(folder):
+def test_a_page_shows_look_alikes(folder):
   text = (folder / 'subsets/3-EElKd.html').read_text(encoding='utf-8')
   shown = re.findall(
     '<figcaption><span>(.*?)</span> <span class="about">(.*?)</span>', text
@@ -156,22 +136,17 @@ def test_a_page_shows_look_alikes_if_all_its_sources_have_pictures(folder):
   zero, letter, kannada = ('0', 'E'), ('O', 'El'), ('೦', 'Kd')
   for pair in itertools.combinations((zero, letter, kannada), 2):
     assert pair in pairs
-  missing = (folder / 'subsets/2-EdN.html').read_text(encoding='utf-8')
-  assert 'look-alikes' not in missing
-  # notMNIST is one of its sources and has no pictures.
-  assert 'figcaption' not in (folder / 'subsets/X-12.html').read_text('utf-8')
 
 
 def test_look_alikes_are_those_of_each_subset_alone():
   random = np.random.default_rng(7)
   chosen = [subsets.subset(n) for n in ('3-EElKd', '4-EElFKm', 'X-24', '1-Km')]
-  sources = {source for subset in chosen for source in subset.sources}
   images = {
     (source.key, raw): list(random.integers(0, 256, (2, 28, 28), np.uint8))
     for source in SOURCES
     for raw in source.raw_labels
   }
-  pairs_of = Gallery(images, {}).look_alikes(s for s in SOURCES if s in sources)
+  pairs_of = Gallery(images, {}).look_alikes(chosen)
   for subset in chosen:
     own = [images[c.source.key, c.raw_label] for c in subset.classes]
     expected = similarity.find_pairs(subset, own, 12)
@@ -185,6 +160,7 @@ def test_look_alikes_are_those_of_each_subset_alone():
   assert pairs_of(subsets.subset('2-FK49'), 12) == []
 
 
+@pytest.mark.usefixtures('empty_cache')
 def test_nothing_prepared_gives_a_whole_site_without_pictures(tmp_path, capsys):
   arguments = ('catalog', '--data_dir', tmp_path, '-o', tmp_path / 'site')
   assert cli.main(list(map(str, arguments))) == 0
@@ -193,6 +169,8 @@ def test_nothing_prepared_gives_a_whole_site_without_pictures(tmp_path, capsys):
   )
   assert not list((tmp_path / 'site').rglob('*.png'))
   text = (tmp_path / 'site/subsets/2-EcF.html').read_text(encoding='utf-8')
+  assert text.count('No pictures: no prepared subset') == 2
+  assert 'class="examples' not in text and 'look-alikes' not in text
   assert text.count('The numbers of images of each class are not known') == 1
   assert text.count('EMNIST By-class does not state them') == 1
   assert '6,000 / 1,000' in text
@@ -382,10 +360,18 @@ def server(folder):
     served.shutdown()
 
 
-@pytest.fixture(params=['http', 'disk'])
-def base(request, folder, server):
-  """Returns the address of the site, on a web server and on disk."""
-  return server if request.param == 'http' else folder.as_uri()
+@pytest.fixture
+def base(request, folder):
+  """Returns the address of the site: on disk, or on a server if asked for."""
+  if getattr(request, 'param', 'disk') == 'http':
+    return request.getfixturevalue('server')
+  return folder.as_uri()
+
+
+# Of tests that run with the site on disk and on a web server.
+_on_disk_and_server = pytest.mark.parametrize(
+  'base', ['disk', 'http'], indirect=True
+)
 
 
 @pytest.fixture
@@ -448,7 +434,7 @@ def test_search(driver, visit, typed, expected):
 
 
 @pytest.mark.parametrize(
-  'typed', ['Sneaker', 'sneaker', 'お', '೦', 'O', 'q', '8', 'お Sneaker']
+  'typed', ['sneaker', 'お', '೦', 'O', 'N', 'お Sneaker']
 )
 def test_search_for_classes(driver, visit, typed):
   visit('index.html')
@@ -458,7 +444,7 @@ def test_search_for_classes(driver, visit, typed):
   }
 
   def has(subset):
-    names = {c.name for c in subset.classes}
+    names = {c.name for c in subset.classes} | {s.key for s in subset.sources}
     return wanted <= names | {
       name.casefold() for name in names if len(name) > 1
     }
@@ -466,17 +452,6 @@ def test_search_for_classes(driver, visit, typed):
   expected = [s.name for s in subsets.published() if has(s)]
   assert _shown(driver) == expected
   assert 0 < len(expected) < 134
-
-
-def test_the_key_of_a_source_is_found_too(driver, visit):
-  visit('index.html')
-  _type(driver, 'q', 'N')
-  expected = [
-    s.name
-    for s in subsets.published()
-    if 'N' in {c.name for c in s.classes} | {source.key for source in s.sources}
-  ]
-  assert _shown(driver) == expected
 
 
 def test_enter_in_the_search_leaves_the_page_as_it_is(driver, visit):
@@ -493,6 +468,7 @@ def test_enter_in_the_search_leaves_the_page_as_it_is(driver, visit):
   assert _shown(driver) == found
 
 
+@_on_disk_and_server
 def test_filter_and_come_back(driver, visit):
   visit('index.html')
   for key in ('E', 'Kd'):
@@ -555,19 +531,19 @@ def test_sort_with_the_keyboard(driver, visit, column):
 def test_whatever_takes_the_focus_has_a_name_and_shows_it(driver, visit, path):
   """Checks names in the accessibility tree, and outlines by focusing all."""
   visit(path)
-  nodes = driver.execute_cdp_cmd('Accessibility.getFullAXTree', {})['nodes']
-  focusable = [
-    (node['role']['value'], node['name']['value'])
-    for node in nodes
-    if {
-      'name': 'focusable',
-      'value': {'type': 'booleanOrUndefined', 'value': True},
-    }
-    in node.get('properties', [])
-    and node['role']['value'] != 'RootWebArea'
-  ]
-  assert len(focusable) > 10
-  assert [node for node in focusable if not node[1].strip()] == []
+
+  def names_of_focusable():
+    tree = driver.execute_cdp_cmd('Accessibility.getFullAXTree', {})
+    return [
+      node['name']['value'].strip()
+      for node in tree['nodes']
+      if any(p['name'] == 'focusable' for p in node.get('properties', []))
+      and node['role']['value'] != 'RootWebArea'
+    ]
+
+  # The tree is made after the page.
+  _until(lambda: len(names_of_focusable()) > 10)
+  assert all(names_of_focusable())
   outlines = driver.execute_script("""
     const found = [...document.querySelectorAll(
         'a, button, input, select, summary, pre')]
@@ -659,6 +635,7 @@ def test_the_browser_composes_as_the_package_does(driver, visit):
   assert len(set(found)) == len(published) + 1
 
 
+@_on_disk_and_server
 def test_copy(driver, visit, folder):
   visit('subsets/3-EElKm.html')
   # The test pastes the copied code into this field.

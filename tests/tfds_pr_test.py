@@ -283,13 +283,13 @@ def test_adds_one_folder_to_a_checkout_and_replaces_none(tmp_path, capsys):
   assert [p.name for p in datasets.iterdir()] == ['cmnist']
   (datasets / 'cmnist/README.md').write_text('edited')
   assert cli.main(['tfds-pr', str(tmp_path), '--into']) == 1
-  assert 'is there already' in capsys.readouterr().err
+  assert 'exists already' in capsys.readouterr().err
   assert (datasets / 'cmnist/README.md').read_text() == 'edited'
 
 
 def test_no_other_folder_is_taken_for_a_checkout(tmp_path, capsys):
   assert cli.main(['tfds-pr', str(tmp_path), '--into']) == 1
-  assert 'is no checkout of TFDS' in capsys.readouterr().err
+  assert 'is not a checkout of TFDS' in capsys.readouterr().err
   assert not list(tmp_path.iterdir())
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -59,18 +59,28 @@ class Gallery:
     return all(self.images.get((source.key, raw)) for raw in source.raw_labels)
 
   def look_alikes(
-    self, sources: Iterable[Source]
+    self, shown: Sequence[Subset]
   ) -> Callable[[Subset, int], list[Pair]]:
-    """Compares the classes of sources, each two once.
+    """Compares the classes of subsets, each two once.
 
     Returns:
       A function of a subset and a number, which returns so many pairs of
       classes that look most alike; none if a source of it has no pictures.
     """
-    pictured = [s for s in sources if self.has_pictures_of(s)]
+    sources = {s for subset in shown for s in subset.sources}
+    ordered = [
+      *(s for s in SOURCES if s in sources),
+      *sorted(sources.difference(SOURCES), key=lambda s: s.key),
+    ]
+    pictured = [s for s in ordered if self.has_pictures_of(s)]
     classes = subsets.combine(pictured).classes if pictured else ()
     images = [self.images[_key(c)] for c in classes]
-    compared = similarity.compare(classes, images)
+    together = {
+      (a.key, b.key)
+      for subset in shown
+      for a, b in itertools.permutations(subset.sources, 2)
+    }
+    compared = similarity.compare(classes, images, together)
 
     def pairs_of(subset: Subset, count: int) -> list[Pair]:
       if not {*subset.sources} <= {*pictured}:

@@ -173,7 +173,7 @@ def _pages(
     'compose.html',
     {'sources': SOURCES, 'facts': _sources_as_json()},
   )
-  pairs_of = gallery.look_alikes(sources_of(shown))
+  pairs_of = gallery.look_alikes(shown)
   for subset in shown:
     yield (
       f'subsets/{subset.name}.html',

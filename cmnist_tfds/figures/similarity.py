@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 
@@ -67,13 +67,24 @@ def find_pairs(
 
 
 def compare(
-  classes: Sequence[SubsetClass], images: Sequence[Sequence[np.ndarray]]
+  classes: Sequence[SubsetClass],
+  images: Sequence[Sequence[np.ndarray]],
+  together: Container[tuple[str, str]] | None = None,
 ) -> list[tuple[SubsetClass, SubsetClass, float]]:
-  """Returns all pairs that `find_pairs` finds, without their images."""
+  """Returns all pairs that `find_pairs` finds, without their images.
+
+  Args:
+    classes: The classes.
+    images: For each label, some of its images, uint8 (28, 28).
+    together: The keys of each two sources that are compared; None for all.
+  """
   vectors = [_to_vectors(of_class) for of_class in images]
   compared = []
   for a, b in itertools.combinations(classes, 2):
-    if a.source is not b.source and images[a.label] and images[b.label]:
+    keys = a.source.key, b.source.key
+    if keys[0] == keys[1] or not (images[a.label] and images[b.label]):
+      continue
+    if together is None or keys in together:
       correlations = vectors[a.label] @ vectors[b.label].T
       total = correlations.max(axis=0).sum() + correlations.max(axis=1).sum()
       compared.append((a, b, float(total / sum(correlations.shape))))

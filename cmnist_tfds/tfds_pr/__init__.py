@@ -13,7 +13,6 @@ import pathlib
 import shutil
 import tempfile
 
-from cmnist_tfds.cache import store
 from cmnist_tfds.system import atomic, resources
 from cmnist_tfds.system.disk_errors import disk_errors
 from cmnist_tfds.system.errors import PreparationError
@@ -74,10 +73,7 @@ def write(folder: pathlib.Path) -> pathlib.Path:
     PreparationError: If the folder may not or cannot be written.
   """
   with atomic.write_folder(
-    folder,
-    'cmnist tfds-pr',
-    [f'{FOLDER}/', TEXT],
-    apart_from=[store.cache_dir()],
+    folder, 'cmnist tfds-pr', [f'{FOLDER}/', TEXT]
   ) as unfinished:
     _write_dataset(unfinished / FOLDER)
     (unfinished / TEXT).write_text(text(), 'utf-8')
@@ -94,26 +90,25 @@ def write_into(checkout: pathlib.Path) -> pathlib.Path:
     The folder of the dataset.
 
   Raises:
-    PreparationError: If it is no checkout of TFDS, has the dataset already, or
-      cannot be written.
+    PreparationError: If it is not a checkout of TFDS, has the dataset already,
+      or cannot be written.
   """
   dataset = checkout / FOLDER
   if not dataset.parent.is_dir():
     raise PreparationError(
-      f'{checkout} is no checkout of TFDS: it has no {dataset.parent}. Give the'
-      ' folder that `git clone https://github.com/tensorflow/datasets` made.'
+      f'{checkout} is not a checkout of TFDS: it has no {dataset.parent}. Give'
+      ' the folder that `git clone https://github.com/tensorflow/datasets` made.'
     )
   if os.path.lexists(dataset):
-    raise PreparationError(f'{dataset} is there already. Move it away first.')
+    raise PreparationError(f'{dataset} exists already. Move it away first.')
   with (
     disk_errors(dataset),
     tempfile.TemporaryDirectory(
       prefix='.cmnist_tfds.', dir=checkout, ignore_cleanup_errors=True
-    ) as beside,
+    ) as folder,
   ):
-    unfinished = pathlib.Path(beside, dataset.name)
+    unfinished = pathlib.Path(folder, dataset.name)
     _write_dataset(unfinished)
-    atomic.sync_tree(unfinished)
     unfinished.rename(dataset)
   return dataset
 
