@@ -164,8 +164,8 @@ def test_a_failed_export_leaves_nothing(export, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.usefixtures('empty_cache')
 def test_a_subset_that_is_not_prepared_cannot_be_exported(tmp_path, capsys):
-  arguments = ['export', '2-FKd', '--sample', '--data_dir', str(tmp_path)]
+  arguments = ['export', '2-FKd', '--data_dir', str(tmp_path)]
   assert cli.main([*arguments, '--format', 'npz', '-o', str(tmp_path)]) == 1
-  assert 'Run: cmnist build 2-FKd --sample' in capsys.readouterr().err
+  assert 'Run: cmnist build 2-FKd' in capsys.readouterr().err
   subset = cmnist_tfds.subset('2-FKd')
-  assert find_prepared(subset, data_dir=tmp_path, sample=True) is None
+  assert find_prepared(subset, data_dir=tmp_path) is None

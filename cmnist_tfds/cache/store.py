@@ -232,17 +232,12 @@ def entries(kind: str | None = None) -> list[ListedEntry]:
     if not isinstance(error, FileNotFoundError):
       _warn_of_folder(error)
     return []
-  return [
-    ListedEntry(
-      path,
-      each,
-      sum(file.stat().st_size for file in path.iterdir()),
-      _describe(path),
-    )
-    for each in ([kind] if kind else KINDS)
-    for path in sorted((cache_dir() / each).glob('*'))
-    if path.is_dir()
-  ]
+  found = []
+  for each in [kind] if kind else KINDS:
+    for path in filter(pathlib.Path.is_dir, (cache_dir() / each).glob('*')):
+      num_bytes = sum(file.stat().st_size for file in path.iterdir())
+      found.append(ListedEntry(path, each, num_bytes, _describe(path)))
+  return sorted(found, key=lambda entry: entry.path)
 
 
 def clear(kind: str | None = None) -> list[ListedEntry]:
