@@ -119,16 +119,20 @@ def _build_in_processes(
 
 
 def _start_worker() -> None:
-  # TERM lets a build remove its temporary files.
-  signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+  signal.signal(signal.SIGTERM, _stop)
   threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
+def _stop(*_: object) -> None:
+  """Ends a build, which then removes its temporary files."""
+  signal.signal(signal.SIGTERM, signal.SIG_IGN)
+  sys.exit()
+
+
 def _work(build_one: Callable[[Subset], Outcome], subset: Subset) -> Outcome:
-  try:
-    return build_one(subset)
-  except SystemExit:
-    os._exit(1)  # The pool would give this process another subset.
+  if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+    sys.exit()  # The pool gave another subset to a process that was stopped.
+  return build_one(subset)
 
 
 def _end_with_parent() -> None:

@@ -1,118 +1,135 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Joined records are those that TensorFlow would write."""
+
 from __future__ import annotations
 
-import encoded_sources
-import framing
+from collections.abc import Sequence
+
+import google_crc32c
 import numpy as np
-import pytest
-from hypothesis import given, settings
+import synthetic
+import tensorflow as tf
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from cmnist_tfds.cache import store
+from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets.fast_path.records import SplitRecords
 from cmnist_tfds.formats import png
+from cmnist_tfds.subsets import SubsetClass
 
 # So many images of each kind, from tiny PNGs to the largest there are.
 EACH = 12
 COUNT = 3 * EACH
 
+# The raw labels of each source. Three sources have labels of two bytes, too.
+CLASSES = (*range(62), 128, 20_000)
 
-def images_and_labels(seed):
+
+def _images(seed):
   rng = np.random.default_rng(seed)
   noise = rng.integers(0, 256, (EACH, 28, 28))
   sparse = noise * (rng.random((EACH, 28, 28)) < 0.1)
   images = np.concatenate([noise, sparse, np.zeros((EACH, 28, 28))])
-  images = rng.permutation(images.astype(np.uint8))
-  return images, rng.integers(0, 62, COUNT).astype(np.uint8)
+  return rng.permutation(images.astype(np.uint8))
 
 
-def joined(found, start, stop):
-  data, ends = found.join(start, stop)
-  assert data.dtype == np.uint8
-  assert ends[-1] == len(data)
-  return [part.tobytes() for part in np.split(data, ends[:-1])]
+def _source(
+  images: np.ndarray,
+  raw_labels: Sequence[int],
+  *,
+  number: int = 0,
+  rows: Sequence[int] | None = None,
+) -> SplitSource:
+  """Returns what a source gives to a split."""
+  pngs = png.encode(images)
+  arrays = {
+    'pngs': np.frombuffer(b''.join(pngs), np.uint8),
+    'lengths': np.array([*map(len, pngs)], np.uint16),
+    'crcs': np.array([*map(google_crc32c.value, pngs)], np.uint32),
+    'labels': np.array(raw_labels, np.uint16),
+  }
+  declared = synthetic.make().source
+  return SplitSource(
+    classes=tuple(
+      SubsetClass(label, str(label), declared, number, raw_label, None, None)
+      for label, raw_label in enumerate(CLASSES, number * len(CLASSES))
+    ),
+    entry=store.Entry(arrays, {}),
+    rows=None if rows is None else np.array(rows, np.int64),
+    key=f'source {number}',
+  )
 
 
-ROWS = st.none() | st.lists(
+def _examples(source: SplitSource) -> list[tf.train.Example]:
+  """Returns the examples that a split takes from a source."""
+  described = {c.raw_label: c for c in source.classes}
+  pngs = np.split(
+    source.arrays['pngs'], np.cumsum(source.arrays['lengths'])[:-1]
+  )
+  found = []
+  for row in range(len(pngs)) if source.rows is None else source.rows:
+    c = described[int(source.arrays['labels'][row])]
+    example = tf.train.Example()
+    feature = example.features.feature
+    feature['image'].bytes_list.value.append(pngs[row].tobytes())
+    feature['label'].int64_list.value.append(c.label)
+    feature['source'].int64_list.value.append(c.source_number)
+    feature['source_label'].int64_list.value.append(c.raw_label)
+    found.append(example)
+  return found
+
+
+def _check(sources, order, start, stop, tmp_path):
+  """Checks that some records are those examples, in frames of TensorFlow."""
+  records = SplitRecords('train', sources, np.asarray(order, np.uint32))
+  along = [example for source in sources for example in _examples(source)]
+  expected = [along[number] for number in order]
+  assert len(records) == len(order)
+  assert records.num_bytes == sum(e.ByteSize() for e in expected)
+  found = list(records.examples(start, stop))
+  for ours, theirs in zip(found, expected[start:stop], strict=True):
+    assert tf.train.Example.FromString(ours) == theirs
+    # No number takes more bytes than it needs, and no field is unknown.
+    assert len(ours) == theirs.ByteSize()
+  joined, ends = records.join(start, stop)
+  with tf.io.TFRecordWriter(str(tmp_path / 'file')) as writer:
+    for example in found:
+      writer.write(example)
+  assert joined.tobytes() == (tmp_path / 'file').read_bytes()
+  frames = np.diff(ends, prepend=0).tolist()
+  assert frames == [len(example) + 16 for example in found]
+
+
+_ROWS = st.none() | st.lists(
   st.integers(0, COUNT - 1), min_size=1, max_size=20
 ).map(sorted)
 
 
-@settings(max_examples=50)
-@given(st.data())
-def test_records_are_examples_in_frames(data):
+@settings(max_examples=20, phases=[Phase.generate])
+@given(data=st.data(), random=st.randoms())
+def test_records_are_examples_in_frames(data, random, tmp_path_factory):
   sources = [
-    encoded_sources.encode(
-      *images_and_labels(number),
+    _source(
+      _images(number),
+      random.choices(CLASSES, k=COUNT),
       number=number,
-      first_label=62 * number,
-      rows=data.draw(ROWS),
+      rows=data.draw(_ROWS),
     )
     for number in range(3)
   ]
   count = sum(map(len, sources))
-  order = np.array(data.draw(st.permutations(range(count))), np.uint32)
-  found = SplitRecords(sources, order)
-  along = encoded_sources.serialized(sources)
-  expected = [along[number] for number in order]
-  assert len(found) == count
-  assert found.num_bytes == sum(map(len, expected))
-  assert joined(found, 0, count) == list(map(framing.frame, expected))
+  order = data.draw(st.permutations(range(count)))
   start = data.draw(st.integers(0, count - 1))
   stop = data.draw(st.integers(start + 1, count))
-  run = expected[start:stop]
-  assert joined(found, start, stop) == list(map(framing.frame, run))
-  assert list(found.examples(start, stop)) == run
+  _check(sources, order, start, stop, tmp_path_factory.mktemp('records'))
 
 
-def test_images_of_every_length():
+def test_images_of_every_length(tmp_path):
   rng = np.random.default_rng(0)
   amounts = np.linspace(0, 1, 600)[:, None, None]
-  images = rng.integers(0, 256, (600, 28, 28)) * (
-    rng.random((600, 28, 28)) < amounts
-  )
-  labels = rng.integers(0, 62, 600).astype(np.uint8)
-  source = encoded_sources.encode(images.astype(np.uint8), labels)
-  assert len(set(source.arrays['lengths'].tolist())) > 300
-  order = rng.permutation(600)
-  along = encoded_sources.serialized([source])
-  assert joined(SplitRecords([source], order), 0, 600) == [
-    framing.frame(along[number]) for number in order
-  ]
-
-
-def test_labels_of_two_bytes_and_many_sources():
-  images, _ = images_and_labels(0)
-  labels = np.array([0, 1, 2], np.uint8).repeat(EACH)
-  raw_labels = (0, 1, 2)
-  sources = [
-    encoded_sources.encode(
-      *(images, labels),
-      number=number,
-      first_label=3 * number,
-      raw_labels=raw_labels,
-    )
-    for number in range(60)
-  ]
-  count = COUNT * 60
-  along = encoded_sources.serialized(sources)
-  found = SplitRecords(sources, np.arange(count))
-  assert list(found.examples(0, count)) == along
-
-
-@pytest.mark.parametrize('raw_labels', [(7,), (61, 7)])
-def test_classes_of_a_subset_may_be_some_of_the_source(raw_labels):
-  images, labels = images_and_labels(0)
-  labels[:4] = [7, 61, 7, 3]
-  rows = np.flatnonzero(np.isin(labels, raw_labels))
-  source = encoded_sources.encode(
-    images, labels, raw_labels=raw_labels, rows=rows
-  )
-  found = SplitRecords([source], np.arange(len(rows)))
-  assert list(found.examples(0, len(rows))) == encoded_sources.serialized(
-    [source]
-  )
-
-
-def test_longest_png_fits_its_fields():
-  noise = np.random.default_rng(0).integers(0, 256, (100, 28, 28))
-  assert max(map(len, png.encode(noise.astype(np.uint8)))) < 2**16
+  noise = rng.integers(0, 256, (600, 28, 28))
+  images = noise * (rng.random((600, 28, 28)) < amounts)
+  source = _source(images.astype(np.uint8), rng.integers(0, 62, 600).tolist())
+  assert len({*source.arrays['lengths'].tolist()}) > 300
+  _check([source], rng.permutation(600), 0, 600, tmp_path)

@@ -28,6 +28,7 @@ from cmnist_tfds.sample import sample_of
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import paths, resources
+from cmnist_tfds.system.disk_errors import disk_errors
 from cmnist_tfds.system.errors import (
   OriginFileError,
   PreparationError,
@@ -218,6 +219,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     arguments = {
       'download_dir': download_dir or self.data_dir_root / 'downloads',
       'download_config': download_config,
+      'file_format': self.info.file_format,
       **kwargs,
     }
     overwrites = download_config.download_mode.overwrite_dataset
@@ -228,7 +230,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       return
     paths.data_root(self.data_dir_root)  # Refuses remote addresses.
     data_path = pathlib.Path(self.data_path)
-    with atomic_replace.locked(data_path):
+    with disk_errors(data_path), atomic_replace.locked(data_path):
       if not data_path.exists():
         super().download_and_prepare(**arguments)
         return
@@ -244,7 +246,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   def is_prepared(self) -> bool:
     """Returns whether the dataset is finished, and as it is declared now."""
-    return self.data_path.exists() and not self.info.fault
+    is_finished = (self.data_path / 'dataset_info.json').exists()
+    return is_finished and not self.info.fault
 
   def _generate_splits(
     self,

@@ -46,12 +46,13 @@ def encode(images: np.ndarray) -> list[bytes]:
     The PNG of each image, which depends only on the pixels and on the version
     of zlib-ng.
   """
-  head = _head(*images.shape[1:])
+  _, height, width = images.shape
+  head = _head(height, width)
   # A row has the number of its filter, 0 for none, then its pixels.
   rows = np.pad(images, [(0, 0), (0, 0), (1, 0)])
   return [
     head + _chunk(b'IDAT', zlib_ng.compress(row, _LEVEL, _WINDOW_BITS)) + _END
-    for row in rows
+    for row in rows.reshape(-1, height * (width + 1))
   ]
 
 

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cmnist build` with several subsets, one after the other or at once."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cmnist_tfds import build, cli, subsets
+
+_NAMES = ('2-FKd-r-5', '2-FKd', 'X-12', '1-Km')
+
+
+@pytest.mark.parametrize('jobs', [1, 2])
+def test_subsets_that_fail_do_not_stop_the_others(jobs, tmp_path, capsys):
+  blocked = tmp_path / 'cmnist_sample/X-12'
+  blocked.parent.mkdir()
+  blocked.touch()
+  argv = ['build', *_NAMES, '--sample', '--data_dir', str(tmp_path)]
+  assert cli.main([*argv, '--jobs', str(jobs)]) == 1
+  out, err = capsys.readouterr()
+  header, *rows = out.splitlines()
+  assert header.split() == ['subset', 'examples', 'bytes', 'seconds', 'where']
+  built = [row.split()[0] for row in rows]
+  # Full subsets come first, because the others share their test shards.
+  assert {*built} == {*_NAMES} - {'X-12'}
+  assert built[-1] == '2-FKd-r-5'
+  folders = [tmp_path / f'cmnist_sample/{name}/1.0.0' for name in built]
+  assert [row.split()[-1] for row in rows] == [*map(str, folders)]
+  shards = [next(f.glob('*-test.*')) for f in folders if '2-FKd' in str(f)]
+  assert shards[0].samefile(shards[1])
+  (line,) = err.splitlines()
+  assert line.startswith('cmnist: X-12: ') and str(blocked) in line
+
+
+def test_outcomes_come_one_by_one(tmp_path):
+  selected = [*map(subsets.subset, _NAMES)]
+  outcomes = build.build(selected, sample=True, data_dir=tmp_path)
+  first = next(outcomes)
+  assert (first.name, first.num_examples, first.error) == ('2-FKd', 2880, '')
+  assert not (tmp_path / 'cmnist_sample/X-12').exists()
+
+
+def _workers(parent: int) -> list[int]:
+  """Returns the worker processes of a process."""
+  found = []
+  for status in pathlib.Path('/proc').glob('[0-9]*/stat'):
+    try:
+      ppid = int(status.read_text().rpartition(')')[2].split()[1])
+      if ppid == parent and b'spawn_main' in (
+        status.with_name('cmdline').read_bytes()
+      ):
+        found.append(int(status.parent.name))
+    except OSError:  # The process has ended.
+      continue
+  return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.isdir('/proc'), reason='there is no /proc')
+@pytest.mark.parametrize(
+  ('number', 'whom', 'status', 'said'),
+  [
+    (signal.SIGINT, 'group', 130, 'cmnist: interrupted'),
+    (signal.SIGTERM, 'parent', 143, 'cmnist: interrupted'),
+    (signal.SIGKILL, 'worker', 1, 'cmnist: A process that builds subsets was'),
+    (signal.SIGKILL, 'parent', -9, ''),
+  ],
+  ids=['Ctrl-C', 'TERM', 'worker killed', 'killed'],
+)
+def test_no_process_outlives_the_command(number, whom, status, said, tmp_path):
+  argv = ['--all', '--sample', '--jobs', '2', '--data_dir', str(tmp_path)]
+  with subprocess.Popen(
+    [sys.executable, '-m', 'cmnist_tfds', 'build', *argv],
+    env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+    start_new_session=True,
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.PIPE,
+    text=True,
+  ) as process:
+    while not list(tmp_path.rglob('dataset_info.json')):
+      assert process.poll() is None
+      time.sleep(0.05)
+    workers = _workers(process.pid)
+    assert len(workers) == 2
+    if whom == 'group':
+      os.killpg(process.pid, number)
+    else:
+      os.kill(workers[0] if whom == 'worker' else process.pid, number)
+    _, err = process.communicate(timeout=60)
+  assert process.returncode == status
+  if said:
+    (line,) = err.splitlines()
+    assert line.startswith(said)
+  end = time.monotonic() + 30
+  while any(map(os.path.exists, (f'/proc/{w}' for w in workers))):
+    assert time.monotonic() < end
+    time.sleep(0.05)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A new dataset takes the place of the old one when it is finished."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import errno
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+import tensorflow_datasets as tfds
+
+from cmnist_tfds import origin
+from cmnist_tfds.datasets import atomic_replace
+from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
+from cmnist_tfds.system.errors import OriginFileError
+
+_NAME = '2-FKd-r-1'
+_OVERWRITE = tfds.download.DownloadConfig(
+  download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
+)
+
+
+def _build(data_dir, overwrite=False, **kwargs):
+  builder = cmnist_sample_dataset_builder.Builder(
+    data_dir=data_dir, config=_NAME, **kwargs
+  )
+  builder.download_and_prepare(
+    download_config=_OVERWRITE if overwrite else None
+  )
+  return builder
+
+
+def _versions(data_dir):
+  return [p.name for p in (data_dir / 'cmnist_sample' / _NAME).iterdir()]
+
+
+def _inode(data_dir):
+  folder = data_dir / 'cmnist_sample' / _NAME / '1.0.0'
+  return (folder / 'features.json').stat().st_ino
+
+
+@pytest.fixture
+def old(tmp_path):
+  """The inode of a dataset that is there."""
+  _build(tmp_path)
+  return _inode(tmp_path)
+
+
+@pytest.mark.parametrize('file_format', ['tfrecord', 'array_record'])
+def test_the_new_dataset_replaces_the_old_one(file_format, tmp_path):
+  _build(tmp_path, file_format=file_format)
+  old = _inode(tmp_path)
+  builder = _build(tmp_path, overwrite=True, file_format=file_format)
+  assert _inode(tmp_path) != old
+  assert builder.info.splits['train'].num_examples == 20
+  assert builder.info.metadata['classes'][0]['train'] == 1
+  assert file_format in os.fspath(builder.info.splits['test'].filepaths[0])
+  assert _versions(tmp_path) == ['1.0.0']
+
+
+@pytest.mark.parametrize('overwrite', [True, False])
+def test_a_build_that_fails_leaves_what_was_there(
+  overwrite, tmp_path, monkeypatch
+):
+  def fail_at_the_second_source(source, *args, **kwargs):
+    if source.key == 'Kd':
+      raise OriginFileError('damaged on purpose')
+    return load_pieces(source, *args, **kwargs)
+
+  if overwrite:
+    _build(tmp_path)
+  load_pieces = origin.load_split.load_pieces
+  monkeypatch.setattr(
+    origin.load_split, 'load_pieces', fail_at_the_second_source
+  )
+  with pytest.raises(OriginFileError, match='on purpose'):
+    _build(tmp_path, overwrite)
+  assert _versions(tmp_path) == (['1.0.0'] if overwrite else [])
+  monkeypatch.undo()
+  assert _build(tmp_path).info.splits['train'].num_examples == 20
+
+
+def test_a_rename_that_fails_leaves_the_old_dataset(old, tmp_path, monkeypatch):
+  def fail(path, target):
+    if 'incomplete' in os.fspath(path.parent):
+      raise OSError(errno.EIO, os.strerror(errno.EIO))
+    return rename(path, target)
+
+  rename = pathlib.Path.rename
+  monkeypatch.setattr(pathlib.Path, 'rename', fail)
+  with pytest.raises(OSError, match='error'):
+    _build(tmp_path, overwrite=True)
+  assert _versions(tmp_path) == ['1.0.0']
+  assert _inode(tmp_path) == old
+
+
+_KILLED = """
+import os, pathlib, signal, sys
+from overwriting_test import _build
+events = int(sys.argv[2])
+def hook(event, args):
+  global events
+  if event == 'os.rename' and os.fspath(args[1]).endswith('1.0.0'):
+    events -= 1
+    if not events:
+      os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hook)
+_build(pathlib.Path(sys.argv[1]), overwrite=True)
+"""
+
+
+# TFDS renames the new dataset in its temporary data folder; then the old one is
+# renamed, then the new one.
+@pytest.mark.parametrize('renames', [1, 2, 3])
+def test_a_kill_loses_nothing(renames, old, tmp_path):
+  done = subprocess.run(
+    [sys.executable, '-c', _KILLED, tmp_path, str(renames)],
+    cwd=pathlib.Path(__file__).parent,
+    env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+    check=False,
+  )
+  assert done.returncode == -9
+  assert ('1.0.0' in _versions(tmp_path)) == (renames < 3)
+  # Reading puts the old dataset back, and a build removes what is left.
+  ds = tfds.load(f'cmnist_sample/{_NAME}', data_dir=tmp_path, split='train')
+  assert len(ds) == 20
+  assert _inode(tmp_path) == old
+  _build(tmp_path, overwrite=True)
+  assert _versions(tmp_path) == ['1.0.0']
+
+
+def test_two_builds_at_once_end_with_one_dataset(tmp_path):
+  with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    builders = list(pool.map(_build, [tmp_path] * 2))
+  assert _versions(tmp_path) == ['1.0.0']
+  for builder in builders:
+    assert builder.info.splits['train'].num_examples == 20
+
+
+def test_a_reader_waits_while_a_dataset_is_replaced(old, tmp_path):
+  folder = tmp_path / 'cmnist_sample' / _NAME / '1.0.0'
+  with concurrent.futures.ThreadPoolExecutor(1) as pool:
+    with atomic_replace.locked(folder):
+      folder.rename(atomic_replace._old(folder))
+      reading = pool.submit(_build, tmp_path)
+      with pytest.raises(concurrent.futures.TimeoutError):
+        reading.result(0.5)
+      atomic_replace._old(folder).rename(folder)
+    assert reading.result().info.splits['train'].num_examples == 20
+  assert _inode(tmp_path) == old
