@@ -7,22 +7,16 @@ the collection `cmnist_all`:
     import cmnist_tfds, tensorflow_datasets as tfds
     tfds.load('cmnist/3-EElKm')
 
-Neither TensorFlow nor TensorFlow Datasets is imported before it is needed.
+No other library is imported before it is needed.
 """
 
 from __future__ import annotations
 
-import logging
-from types import ModuleType
+import importlib
+import importlib.util
+import sys
+from typing import TYPE_CHECKING, Any
 
-import wrapt
-
-from cmnist_tfds.load.numpy_arrays import load_data, training_rows
-from cmnist_tfds.load.tf_data import as_batches
-from cmnist_tfds.scoring.evaluation import evaluate
-from cmnist_tfds.scoring.predictions import save_predictions
-from cmnist_tfds.subsets import Subset, SubsetClass, subset
-from cmnist_tfds.system import streams
 from cmnist_tfds.system.errors import (
   CmnistError,
   MemoryShortageError,
@@ -32,6 +26,16 @@ from cmnist_tfds.system.errors import (
   SplitError,
   SubsetNameError,
 )
+
+if TYPE_CHECKING:
+  from importlib.machinery import ModuleSpec
+  from types import ModuleType
+
+  from cmnist_tfds.load.numpy_arrays import load_data, training_rows
+  from cmnist_tfds.load.tf_data import as_batches
+  from cmnist_tfds.scoring.evaluation import evaluate
+  from cmnist_tfds.scoring.predictions import save_predictions
+  from cmnist_tfds.subsets import Subset, SubsetClass, subset
 
 __all__ = [
   'CmnistError',
@@ -52,21 +56,67 @@ __all__ = [
 ]
 __version__ = '1.0.0'
 
-logging.getLogger(__name__).addFilter(streams.passes_log)
+# Where the names are that are imported when they are first used.
+_LAZY = {
+  'Subset': 'subsets',
+  'SubsetClass': 'subsets',
+  'as_batches': 'load.tf_data',
+  'evaluate': 'scoring.evaluation',
+  'load_data': 'load.numpy_arrays',
+  'save_predictions': 'scoring.predictions',
+  'subset': 'subsets',
+  'training_rows': 'load.numpy_arrays',
+}
 
 
 def __dir__() -> list[str]:
   return [*__all__, '__version__']
 
 
-@wrapt.when_imported('tensorflow_datasets')
-def _register(_: ModuleType) -> None:
-  """Defines the builders, which registers them.
+# Type checkers see the imports above, and no name that is not there.
+if not TYPE_CHECKING:
 
-  TFDS takes a second to import. It is left to whoever uses it: the builders
-  are defined when it is there, at once if it already is.
-  """
-  # pylint: disable=g-import-not-at-top
+  def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+      raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    module = importlib.import_module(f'{__name__}.{_LAZY[name]}')
+    return globals().setdefault(name, getattr(module, name))
+
+
+def _register() -> None:
+  """Defines the builders, which registers them."""
   from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder  # noqa: F401
   from cmnist_tfds.datasets.cmnist_all import cmnist_all  # noqa: F401
   from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder  # noqa: F401
+
+
+class _Registration:
+  """A finder of modules that has the builders registered by TFDS's import.
+
+  TFDS takes a second to import, which is left to whoever uses it.
+  """
+
+  def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
+    if name != 'tensorflow_datasets':
+      return None
+    sys.meta_path.remove(self)
+    try:
+      spec = importlib.util.find_spec(name)  # By the other finders.
+    finally:
+      sys.meta_path.insert(0, self)
+    if spec is None or spec.loader is None:
+      return spec
+    load = spec.loader.exec_module
+
+    def load_and_register(module: ModuleType) -> None:
+      load(module)
+      _register()
+
+    spec.loader.exec_module = load_and_register  # type: ignore[method-assign]
+    return spec
+
+
+if 'tensorflow_datasets' in sys.modules:
+  _register()
+else:
+  sys.meta_path.insert(0, _Registration())

@@ -63,19 +63,13 @@ _NAME = re.compile(
   r'(?:cmnist[-/])?(?P<base>.*?)(?:-r-(?P<per_class>.*))?',
   re.DOTALL | re.IGNORECASE,
 )
-# No class has a billion examples, and a folder's name may not be too long.
-_PER_CLASS = re.compile('0*[1-9][0-9]{0,8}')
-_DIGITS = '0123456789'
-
-# How many names an error suggests.
-_SUGGESTED = 3
-_BASE = re.compile(r'(?P<count>[0-9]+|x)-(?P<keys>[^-]+)', re.IGNORECASE)
-
+_BASE = re.compile(r'(?P<count>[0-9]{1,4}|x)-(?P<keys>[^-]+)', re.IGNORECASE)
 # A key begins with the only capital letter in it.
 _KEY = re.compile('[A-Z][a-z0-9]*')
+# No class has a billion examples, and a folder's name may not be too long.
+_PER_CLASS = re.compile('0*[1-9][0-9]{0,8}')
 
-# Readings of a spelling that are looked at, and class names that are listed.
-_MOST_READINGS = 1000
+# How many class names an error lists.
 _MOST_LISTED = 60
 
 
@@ -123,12 +117,12 @@ class Subset:
   per_class: int | None = None
 
   def __repr__(self) -> str:
-    train, test = ('?' if n is None else f'{n:,}' for n in self._sizes)
+    train, test = (
+      '?' if n is None else f'{n:,}' for n in (self.num_train, self.num_test)
+    )
+    sizes = f'{self.num_classes} classes, {train} train, {test} test'
     return textwrap.shorten(
-      f'<Subset {self.name}: {self.num_classes} classes, {train} train, {test}'
-      ' test>',
-      80,
-      placeholder=' ...>',
+      f'<Subset {self.name}: {sizes}>', 80, placeholder=' ...>'
     )
 
   def __reduce__(self) -> tuple[Any, ...]:
@@ -160,8 +154,8 @@ class Subset:
         source=source,
         source_number=number,
         raw_label=raw,
-        train=self._train_count(source, raw),
-        test=_class_count(source, 'test', raw),
+        train=_count(source, 'train', raw, self.per_class),
+        test=_count(source, 'test', raw),
       )
       for label, (number, source, raw) in enumerate(taken)
     )
@@ -185,24 +179,12 @@ class Subset:
   @property
   def num_train(self) -> int | None:
     """Number of training examples; None if only the files tell."""
-    if self.per_class is None:
-      return self._num_examples('train')
-    return _total(
-      # No class has fewer examples, so their exact counts do not matter.
-      self.per_class * len(raw_labels)
-      if self.per_class <= source.min_train_per_class
-      else _total(self._train_count(source, raw) for raw in raw_labels)
-      for source, raw_labels in self.members
-    )
+    return self._num_examples('train')
 
   @property
   def num_test(self) -> int | None:
     """Number of test examples; None if only the files tell."""
     return self._num_examples('test')
-
-  @property
-  def _sizes(self) -> tuple[int | None, int | None]:
-    return self.num_train, self.num_test
 
   @property
   def description(self) -> str:
@@ -214,7 +196,8 @@ class Subset:
       else ''
     )
     train, test = (
-      'an unknown number of' if n is None else f'{n:,}' for n in self._sizes
+      'an unknown number of' if n is None else f'{n:,}'
+      for n in (self.num_train, self.num_test)
     )
     return (
       f'{self.title}: {parts}; {self.num_classes} classes{kept};'
@@ -265,40 +248,36 @@ class Subset:
       self if self.per_class is None else subset(self.name.partition('-r-')[0])
     )
 
-  def _train_count(self, source: Source, raw_label: int) -> int | None:
-    count = _class_count(source, 'train', raw_label)
-    if self.per_class is None:
-      return count
-    if count is None:
-      return (
-        self.per_class if self.per_class <= source.min_train_per_class else None
-      )
-    return min(count, self.per_class)
-
   def _num_examples(self, split: str) -> int | None:
+    if self.train_limit(split):
+      return _total(c.train for c in self.classes)
     # The total of a source is known even if the counts of its classes are not.
     return _total(
       source.splits[split].num_examples
       if split in source.splits and len(raw_labels) == len(source.class_names)
-      else _total(_class_count(source, split, raw) for raw in raw_labels)
+      else _total(_count(source, split, raw) for raw in raw_labels)
       for source, raw_labels in self.members
     )
 
 
-def _class_count(source: Source, split: str, raw_label: int) -> int | None:
+def _count(
+  source: Source, split: str, raw_label: int, limit: int | None = None
+) -> int | None:
+  """Returns how many examples of a class a split has; None if not known."""
   if split not in source.splits:
     return 0
   counts = source.splits[split].class_counts
-  return counts[source.class_numbers[raw_label]] if counts else None
+  if counts is None:
+    enough = limit is not None and limit <= source.min_train_per_class
+    return limit if enough else None
+  count = counts[source.class_numbers[raw_label]]
+  return count if limit is None else min(count, limit)
 
 
 def _total(counts: Iterable[int | None]) -> int | None:
-  total = 0
-  for count in counts:
-    if count is None:
-      return None
-    total += count
-  return total
+  counts = list(counts)
+  known = [count for count in counts if count is not None]
+  return sum(known) if len(known) == len(counts) else None
 
 
 def rows(
@@ -364,6 +343,12 @@ def shared_class_names(combined: Sequence[Source]) -> dict[str, list[Source]]:
 
 def combine(combined: Sequence[Source]) -> Subset:
   """Returns the subset that concatenates whole sources."""
+  return _combine(tuple(combined))
+
+
+# These are cached, since there is one record of each subset in a process.
+@functools.cache
+def _combine(combined: tuple[Source, ...]) -> Subset:
   keys = ''.join(source.key for source in combined)
   return Subset(
     name=f'{len(combined)}-{keys}',
@@ -371,20 +356,20 @@ def combine(combined: Sequence[Source]) -> Subset:
   )
 
 
-def mix(
-  num_classes: int, available: Sequence[Source] = sources_lib.SOURCES
-) -> Subset:
+@functools.cache
+def mix(num_classes: int) -> Subset:
   """Returns CMNIST-X with the classes that the sources list for this size."""
   return Subset(
     name=f'X-{num_classes}',
     members=tuple(
       (s, s.mix_labels[num_classes])
-      for s in available
+      for s in sources_lib.SOURCES
       if num_classes in s.mix_labels
     ),
   )
 
 
+@functools.cache
 def reduce(full: Subset, per_class: int) -> Subset:
   """Returns the subset with the first training examples of each class only."""
   return dataclasses.replace(
@@ -422,11 +407,6 @@ def declared() -> tuple[Subset, ...]:
   )
 
 
-@functools.cache
-def _declared_by_name() -> dict[str, Subset]:
-  return {s.name: s for s in declared()}
-
-
 def subset(name: str) -> Subset:
   """Returns the subset that a name stands for.
 
@@ -445,148 +425,79 @@ def subset(name: str) -> Subset:
     SubsetNameError: If there is no such subset. The message says why, and
       suggests a name.
   """
-  if name in _declared_by_name():
-    return _declared_by_name()[name]
-  match = _match(name)
-  base = _BASE.fullmatch(match['base'])
-  # Extensions are looked for only if they can make a difference.
-  if base and _exact(base['keys'], sources_lib.SOURCES):
-    return _resolve(name, sources_lib.SOURCES)
-  found = _resolve(name, (*sources_lib.SOURCES, *registry.extensions()))
-  # The error of a name that is wrong tells the faults itself.
-  registry.warn_of_faults()
-  return found
-
-
-def _match(name: str) -> re.Match[str]:
   match = _NAME.fullmatch(name.strip())
   assert match is not None, 'the pattern matches every string'
-  return match
+  number = match['per_class']
+  full = _full(name, match['base'])
+  if full.declarations:
+    registry.warn_of_faults()
+  if number is None:
+    return full
+  if not _PER_CLASS.fullmatch(number):
+    raise _no_subset(
+      name,
+      '-r-N keeps the first N training examples of each class, N a whole'
+      f' number of at least 1 and at most nine digits, not {number!r}',
+      [f'{full.name}-r-{size}' for size in REDUCED_SIZES[:3]],
+    )
+  return reduce(full, int(number))
 
 
-@functools.lru_cache(maxsize=4096)
-def _resolve(name: str, known: tuple[Source, ...]) -> Subset:
-  """Returns the subset that a name stands for, among the known sources."""
-  match = _match(name)
-  full = _full(name, match['base'], known)
-  if match['per_class'] is None:
-    found = full
-  else:
-    found = reduce(full, _per_class(name, full, match['per_class']))
-  # The canonical name gives the one record, so every spelling does.
-  return found if found.name == name else subset(found.name)
-
-
-def _full(name: str, base: str, known: tuple[Source, ...]) -> Subset:
-  """Returns the subset that a name without `-r-N` stands for.
-
-  Args:
-    name: The name as the user wrote it, for messages.
-    base: The name without prefix and `-r-N`.
-    known: The sources that names may have keys of.
-
-  Returns:
-    The subset.
-
-  Raises:
-    SubsetNameError: If there is no such subset.
-  """
+def _full(name: str, base: str) -> Subset:
+  """Returns the subset that a name without prefix and `-r-N` stands for."""
   match = _BASE.fullmatch(base)
   if match is None:
     raise _no_subset(
       name,
       'a name is <number of sources>-<their keys>, X-12 or X-24, then'
       ' optionally -r-<training examples a class>',
-      _guess(name, known),
     )
-  if match['count'].casefold() == 'x':
-    return _named_mix(name, match['keys'])
-  exact = _exact(match['keys'], known)
-  readings = _readings(match['keys'], known)
-  if not readings:
-    raise _no_subset(
-      name,
-      'it is not made of the keys of sources:'
-      f' {" ".join(s.key for s in known)}',
-      _guess(name, known),
-    )
-  valid: dict[str, Subset] = {}
-  faults = []
-  for reading in [*([exact] if exact else []), *readings]:
-    try:
-      found = _combination(name, match['count'], reading)
-    except SubsetNameError as error:
-      faults.append(error)
-      continue
-    if reading is exact:
-      return found
-    valid[found.name] = found
+  count, keys = match['count'], match['keys']
+  if count in 'xX':
+    sizes = list(map(str, _mix_sizes()))
+    if keys not in sizes:
+      raise _no_subset(
+        name,
+        f'CMNIST-X has {" or ".join(sizes)} classes, not {keys}',
+        [f'X-{size}' for size in sizes],
+      )
+    return mix(int(keys))
+  known = sources_lib.SOURCES
+  exact = _exact(keys, known)
+  # Extensions are looked for only if they can make a difference.
+  if exact is None:
+    known = (*known, *registry.extensions())
+    exact = _exact(keys, known)
+  fault = _fault(exact, int(count)) if exact else None
+  if exact and not fault:
+    return combine(exact)
+  faults = {
+    combine(reading): _fault(reading, int(count))
+    for reading in _readings(_folded(keys), sorted(known, key=_place))
+  }
+  valid = [found for found, wrong in faults.items() if not wrong]
   if len(valid) > 1:
-    first, second, *_ = (
-      f'{n} ({" + ".join(s.key for s in s.sources)})' for n, s in valid.items()
+    ways = (
+      f'{s.name} ({" + ".join(source.key for source in s.sources)})'
+      for s in valid
     )
     raise _no_subset(
       name,
-      f'it can be read as {first} and as {second}; write keys in their own'
+      f'it can be read as {" and as ".join(ways)}; write keys in their own'
       ' letter case',
-      list(valid),
+      [s.name for s in valid],
     )
-  if not valid:
-    raise faults[0]
-  return valid.popitem()[1]
-
-
-def _named_mix(name: str, size: str) -> Subset:
-  """Returns the mix with the number of classes that a name gives."""
-  size = size.casefold()
-  if size not in map(str, _mix_sizes()):
-    sizes = ' or '.join(map(str, _mix_sizes()))
-    mixes = [f'X-{n}' for n in _mix_sizes()]
-    raise _no_subset(
-      name,
-      f'CMNIST-X has {sizes} classes, not {size}',
-      list(dict.fromkeys([*_close_names(name), *mixes]))[:_SUGGESTED],
-    )
-  return mix(int(size))
-
-
-def _combination(name: str, count: str, combined: list[Source]) -> Subset:
-  """Returns the combination of some sources, if they may be combined so."""
-  ordered = sorted(set(combined), key=_place)
-  collisions = shared_class_names(ordered)
-  if collisions:
-    raise _no_subset(name, _say_collisions(collisions), _close_names(name))
-  meant = combine(ordered)
-  if len(ordered) < len(combined):
-    raise _no_subset(name, 'a source is named twice', [meant.name])
-  if ordered != combined:
-    order = ' '.join(s.key for s in ordered)
-    raise _no_subset(
-      name, f'keys are out of order, which is {order}', [meant.name]
-    )
-  # `int` fails on more than 4,300 digits, and nine are enough.
-  if int(count[-9:]) != len(combined):
-    raise _no_subset(
-      name,
-      f'it says {count} sources and names {len(combined)}',
-      list(dict.fromkeys([meant.name, *_close_names(name)]))[:_SUGGESTED],
-    )
-  return meant
-
-
-def _per_class(name: str, full: Subset, text: str) -> int:
-  """Returns the N of `-r-N`."""
-  if not _PER_CLASS.fullmatch(text):
-    _, digits = _split_reduction(name)
-    raise _no_subset(
-      name,
-      '-r-N keeps the first N training examples of each class, N a whole'
-      f' number of at least 1 and at most nine digits, not {text!r}',
-      [full.name]
-      if digits
-      else [f'{full.name}-r-{n}' for n in REDUCED_SIZES[:3]],
-    )
-  return int(text)
+  if valid:
+    return valid[0]
+  for wrong in (fault, *faults.values()):
+    if wrong:
+      raise _no_subset(name, *wrong)
+  raise _no_subset(
+    name,
+    f'it is not made of the keys of sources: {" ".join(s.key for s in known)}.'
+    f' {registry.SOURCES_VARIABLE} or --sources names the declaration of'
+    ' another source',
+  )
 
 
 def _exact(keys: str, known: Sequence[Source]) -> list[Source] | None:
@@ -598,45 +509,40 @@ def _exact(keys: str, known: Sequence[Source]) -> list[Source] | None:
   return [by_key[key] for key in found]
 
 
-@functools.lru_cache(maxsize=8)
-def _keys_by_spelling(known: tuple[Source, ...]) -> dict[str, list[Source]]:
-  spellings: dict[str, list[Source]] = collections.defaultdict(list)
-  for source in known:
-    key = source.key.casefold()
-    # Scanned copies of the paper print the l of a key as a capital i.
-    for spelling in dict.fromkeys((key, key.replace('l', 'i'))):
-      spellings[spelling].append(source)
-  return spellings
+def _folded(key: str) -> str:
+  # Scanned copies of the paper print the l of a key as a capital i.
+  return key.casefold().replace('i', 'l')
 
 
-def _readings(keys: str, known: tuple[Source, ...]) -> list[list[Source]]:
-  """Returns the ways to read keys in any letter case, long keys first."""
-  spellings = _keys_by_spelling(known)
-  longest_first = sorted(spellings, key=len, reverse=True)
-  folded = keys.casefold()
-  # Where no reading begins that reaches the end; without this, many ways to
-  # read the beginning would all be tried.
-  dead: set[int] = set()
+def _readings(
+  keys: str, known: Sequence[Source]
+) -> Iterator[tuple[Source, ...]]:
+  """Yields the ways to read folded keys, which are in the order of `known`."""
+  if not keys:
+    yield ()
+  for number, source in enumerate(known, start=1):
+    key = _folded(source.key)
+    if keys.startswith(key):
+      for rest in _readings(keys.removeprefix(key), known[number:]):
+        yield (source, *rest)
 
-  def read(start: int) -> Iterator[list[Source]]:
-    if start == len(folded):
-      yield []
-      return
-    found = False
-    for spelling in longest_first:
-      if folded.startswith(spelling, start):
-        end = start + len(spelling)
-        for rest in read(end) if end not in dead else ():
-          found = True
-          for source in spellings[spelling]:
-            yield [source, *rest]
-    if not found:
-      dead.add(start)
 
-  # No name has more keys than there are sources.
-  if len(folded) > sum(len(s.key) for s in known):
-    return []
-  return list(itertools.islice(read(0), _MOST_READINGS))
+def _fault(
+  combined: Sequence[Source], count: int
+) -> tuple[str, list[str]] | None:
+  """Returns why sources are not combined so, and what was likely meant."""
+  ordered = sorted(set(combined), key=_place)
+  if collisions := shared_class_names(ordered):
+    return _say_collisions(collisions), []
+  meant = combine(ordered).name
+  if len(ordered) < len(combined):
+    return 'a source is named twice', [meant]
+  if ordered != list(combined):
+    order = ' '.join(s.key for s in ordered)
+    return f'keys are out of order, which is {order}', [meant]
+  if count != len(combined):
+    return f'it says {count} sources and names {len(combined)}', [meant]
+  return None
 
 
 def _say_collisions(collisions: dict[str, list[Source]]) -> str:
@@ -658,95 +564,30 @@ def _list(names: Sequence[str]) -> str:
   )
 
 
-def _guess(name: str, known: tuple[Source, ...]) -> list[str]:
-  """Returns names of full subsets that a user may have meant."""
-  text, _ = _split_reduction(name)
-  return (
-    _same_letters(text, known) or _close_names(text) or _close_keys(name, known)
-  )
-
-
-def _close_keys(name: str, known: tuple[Source, ...]) -> list[str]:
-  """Returns names with other keys in place of one that no source has."""
-  by_key = {source.key: source for source in known}
-  keys = _KEY.findall(_match(name)['base'])
-  unknown = [key for key in keys if key not in by_key]
-  if len(unknown) != 1:
-    return []
-  kept = {by_key[key] for key in keys if key in by_key}
-  close = difflib.get_close_matches(unknown[0], by_key, cutoff=0.5)
-  meant = [sorted({*kept, by_key[key]}, key=_place) for key in close]
-  return [combine(m).name for m in meant if not shared_class_names(m)]
-
-
-def _split_reduction(name: str) -> tuple[str, str]:
-  """Returns the parts of a name before and after an `-r-` of any spelling.
-
-  Args:
-    name: The name, as '2-FKd-r10', '2_FKd_10' or '2-FKd'.
-
-  Returns:
-    The case-folded name of the full subset, and the digits of the N of `-r-N`;
-    no digits if there are none that give an N.
-  """
-  # Full-width letters and the like become plain ones.
-  text = unicodedata.normalize('NFKC', name).casefold().strip()
-  text = text.removeprefix('cmnist')
-  known = (*sources_lib.SOURCES, *registry.extensions())
-  if _same_letters(text, known):
-    return text, ''
-  full, _, tail = text.rpartition('r')
-  digits = re.sub('[^0-9]', '', tail)
-  if full:
-    return full, digits if _PER_CLASS.fullmatch(digits) else ''
-  match = re.fullmatch(f'(.+?)[^a-z0-9]*({_PER_CLASS.pattern})', text)
-  # With extensions, too many letters before a K49 would have such a reading.
-  if match and _same_letters(match[1], sources_lib.SOURCES):
-    return match[1], match[2]
-  return text, ''
-
-
-def _same_letters(text: str, known: tuple[Source, ...]) -> list[str]:
-  """Returns the name of the subset that has the keys in a text, if any."""
-  letters = _letters(text)
-  for size in _mix_sizes():
-    if letters == f'x{size}':
-      return [f'X-{size}']
-  for reading in _readings(letters.lstrip(_DIGITS), known):
-    meant = sorted(set(reading), key=_place)
-    if meant and not shared_class_names(meant):
-      return [combine(meant).name]
-  return []
-
-
-def _close_names(text: str) -> list[str]:
-  """Returns the names of the subsets that are most like a text."""
-  text, _ = _split_reduction(text)
-  # Scanned copies of the paper print l as a capital i.
-  typed = _letters(text).replace('i', 'l')
-  singles = [combine([source]) for source in sources_lib.SOURCES]
-  names = [s.name for s in (*published(), *singles)]
-  # Many leave the number of sources out.
-  skipped = '' if typed[:1] in _DIGITS else _DIGITS
-  by_letters = {_letters(name).lstrip(skipped): name for name in names}
-  close = difflib.get_close_matches(typed, by_letters, n=_SUGGESTED)
-  return [by_letters[letters] for letters in close]
-
-
-def _letters(text: str) -> str:
-  """Returns the letters and digits of a text, case-folded."""
-  return re.sub('[^a-z0-9]', '', text.casefold())
-
-
-def _no_subset(name: str, why: str, meant: Sequence[str]) -> SubsetNameError:
-  """Returns the error that says why, and suggests names of full subsets."""
-  _, per_class = _split_reduction(name)
-  if per_class:
-    meant = [f'{full}-r-{int(per_class)}' for full in meant]
+def _no_subset(
+  name: str, why: str, meant: Sequence[str] = ()
+) -> SubsetNameError:
+  """Returns the error that says why, and suggests names."""
+  _, dash, number = name.partition('-r-')
+  if meant and _PER_CLASS.fullmatch(number):
+    meant = [f'{full}{dash}{int(number)}' for full in meant]
+  if not meant:
+    singles = [combine([source]) for source in sources_lib.SOURCES]
+    names = {_letters(s.name): s.name for s in (*declared(), *singles)}
+    close = difflib.get_close_matches(_letters(name), names)
+    meant = [names[letters] for letters in close]
   hint = f' Did you mean {", ".join(meant)}?' if meant else ''
   # The key may be that of a declaration that cannot be used.
-  faults = ''.join(f'\nA declaration is wrong: {f}' for f in registry.faults())
+  faults = ''.join(
+    f' A declaration is wrong: {fault}' for fault in registry.registry().faults
+  )
   return SubsetNameError(
     f'{name!r} is no CMNIST subset: {why}.{hint} `cmnist list` shows all.'
     f'{faults}'
   )
+
+
+def _letters(text: str) -> str:
+  """Returns the letters and digits of a name, without what tells spellings."""
+  plain = _folded(unicodedata.normalize('NFKC', text))
+  return re.sub('[^a-z0-9]', '', plain).removeprefix('cmnlst')

@@ -8,27 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gzip
 import http.server
-import itertools
 import pathlib
 import socket
 import ssl
-import struct
 import threading
-import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
 
 HTML = b'<!DOCTYPE html>\n<html><body>The page has moved.</body></html>\n'
-OUTDATED = b'\x1f\x8b the file of two years ago'
-
 
 _OK = b'HTTP/1.1 200 OK\r\n'
-_CHUNKED = _OK + b'Transfer-Encoding: chunked\r\n\r\n'
-
-
-def _length(value: str) -> bytes:
-  return _OK + f'Content-Length: {value}\r\n\r\n'.encode()
 
 
 def _redirect_to(location: str) -> Callable[[bytes], list[bytes]]:
@@ -38,131 +27,51 @@ def _redirect_to(location: str) -> Callable[[bytes], list[bytes]]:
 
 def _drip(data: bytes) -> Iterator[bytes | float]:
   """Yields a byte at a time, far more often than a client times out."""
+  yield _OK + f'Content-Length: {len(data)}\r\n\r\n'.encode()
   for value in data:
     yield bytes([value])
     yield 0.05
 
 
-def _chunk(data: bytes) -> bytes:
-  return b'%x\r\n%b\r\n' % (len(data), data)
-
-
-_FOREVER = itertools.repeat
-
-# Answers, byte by byte, by behaviour. Those that have no end are endless.
+# Answers, byte by byte, by behavior. Numbers are pauses.
 RAW: dict[str, Callable[[bytes], Iterable[bytes | float]]] = {
   'no_length': lambda data: [_OK + b'\r\n', data],
-  'http10': lambda data: [b'HTTP/1.0 200\n\n', data],
-  'odd_headers': lambda data: [
-    _OK + b'no colon\r\n: no name\r\nx: \xff\xfe\r\n folded\r\n\r\n',
-    data,
-  ],
-  'continue_first': lambda data: [
-    b'HTTP/1.1 100 Continue\r\n\r\n' * 3,
-    _OK + b'\r\n',
-    data,
-  ],
+  'long': lambda data: [_OK + b'\r\n', data, b'more'],
+  'cut_header': lambda data: [_OK + b'Content-Le'],
   'chunks': lambda data: [
-    _CHUNKED,
-    *(_chunk(data[at : at + 999]) for at in range(0, len(data), 999)),
+    _OK + b'Transfer-Encoding: chunked\r\n\r\n',
+    *(
+      b'%x\r\n%b\r\n' % (len(part := data[n : n + 999]), part)
+      for n in range(0, len(data), 999)
+    ),
     b'0\r\n\r\n',
   ],
-  'chunk_extensions': lambda data: [
-    _CHUNKED,
-    b'%x;name=%s\r\n' % (len(data), b'x' * 999),
+  'bad_chunk': lambda data: [
+    _OK + b'Transfer-Encoding: chunked\r\n\r\nmany\r\n',
     data,
-    b'\r\n0\r\nTrailer: x\r\n\r\n',
-  ],
-  'length_of_5000_digits': lambda data: [_length('9' * 5000), data],
-  'negative_length': lambda data: [_length('-5'), data],
-  'length_no_number': lambda data: [_length('a lot'), data],
-  'length_and_chunks': lambda data: [
-    _OK + b'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n',
-    _chunk(data),
-    b'0\r\n\r\n',
   ],
   'gzip_declared': lambda data: [_OK + b'Content-Encoding: gzip\r\n\r\n', data],
-  'gzip_packed': lambda data: [
-    _OK + b'Content-Encoding: gzip\r\n\r\n',
-    gzip.compress(data, mtime=0),
-  ],
-  'two_lengths': lambda data: [
-    _OK + b'Content-Length: 5\r\nContent-Length: 7\r\n\r\n',
-    data,
-  ],
-  'length_too_small': lambda data: [_length('5'), data],
-  'length_too_large': lambda data: [_length('9' * 15), data],
-  'negative_chunk': lambda data: [_CHUNKED, b'-5\r\n', data],
-  'bad_chunk': lambda data: [_CHUNKED, b'many\r\n', data],
-  'huge_chunk': lambda data: [_CHUNKED, b'f' * 99 + b'\r\n', data[:99]],
-  'endless_chunk_size': lambda data: [_CHUNKED, *[b'1' * 999] * 99, b'\r\n'],
-  'chunk_size_line': lambda data: itertools.chain(
-    [_CHUNKED, b'5;'], _FOREVER(b'x' * 999)
-  ),
-  'endless_trailer': lambda data: itertools.chain(
-    [_CHUNKED, _chunk(data), b'0\r\n'], _FOREVER(b'Trailer: x\r\n')
-  ),
-  'endless': lambda data: itertools.chain(
-    [_OK + b'\r\n'], _FOREVER(bytes(1 << 16))
-  ),
-  'endless_chunks': lambda data: itertools.chain(
-    [_CHUNKED], _FOREVER(_chunk(bytes(999)))
-  ),
-  'empty_chunks_drip': lambda data: itertools.chain(
-    [_CHUNKED], _drip(b'1;' + b'x' * 999)
-  ),
-  'drip': lambda data: itertools.chain([_length(f'{len(data)}')], _drip(data)),
-  'header_drip': lambda data: itertools.chain(
-    [_OK], _drip(b'x: ' + b'y' * 999)
-  ),
-  'endless_headers': lambda data: itertools.chain([_OK], _FOREVER(b'x: y\r\n')),
-  'endless_header': lambda data: itertools.chain(
-    [_OK + b'x: '], _FOREVER(b'y' * 999)
-  ),
-  'endless_status': lambda data: itertools.chain(
-    [b'HTTP/1.1 200 '], _FOREVER(b'y' * 999)
-  ),
-  'endless_continue': lambda data: _FOREVER(b'HTTP/1.1 100 Continue\r\n\r\n'),
-  'endless_redirect': lambda data: itertools.chain(
-    [b'HTTP/1.1 302 Found\r\nLocation: /ok/nothing\r\n\r\n'],
-    _FOREVER(bytes(1 << 16)),
-  ),
-  'no_http': lambda data: [b'220 mail.example ESMTP\r\n'],
-  'binary': lambda data: [b'\x15\x03\x01\x00\x02\x02\x28', data[:99]],
-  'bad_status': lambda data: [b'HTTP/1.1 many\r\n\r\n', data],
-  'status_out_of_range': lambda data: [b'HTTP/1.1 9999 x\r\n\r\n', data],
-  'terminal_codes': lambda data: [b'HTTP/1.1 403 \x1b[2J\x07gone\r\n\r\n'],
-  'cut_header': lambda data: [_OK + b'Content-Le'],
-  'early_hints': lambda data: [
-    b'HTTP/1.1 103 Early Hints\r\n\r\n',
+  'bad_length': lambda data: [_OK + b'Content-Length: a lot\r\n\r\n', data],
+  'drip': _drip,
+  'no_http': lambda data: [b'220 mail.example \x1b[2JESMTP\r\n'],
+  'drop': lambda data: [],
+  'html': lambda data: [_OK + b'\r\n', HTML],
+  'lfs': lambda data: [
     _OK + b'\r\n',
-    data,
+    b'version https://git-lfs.github.com/spec/v1\noid sha256:0\n',
   ],
-  'no_content': lambda data: [b'HTTP/1.1 204 No Content\r\n\r\n'],
-  'not_modified': lambda data: [b'HTTP/1.1 304 Not Modified\r\n\r\n'],
-  'unasked_416': lambda data: [b'HTTP/1.1 416 Range Not Satisfiable\r\n\r\n'],
+  '401': lambda data: [b'HTTP/1.1 401 Unauthorized\r\n\r\n'],
+  '404': lambda data: [b'HTTP/1.1 404 Not Found\r\n\r\n'],
+  '500': lambda data: [b'HTTP/1.1 500 Oh No\r\n\r\n'],
   'unasked_206': lambda data: [
-    b'HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 5-9/10\r\n\r\n',
+    b'HTTP/1.1 206 x\r\nContent-Range: bytes 5-9/10\r\n\r\n',
     data[5:10],
   ],
-  'bad_range': lambda data: [
-    b'HTTP/1.1 206 x\r\nContent-Range: bytes ' + b'9' * 5000 + b'-/\r\n\r\n',
-    data,
-  ],
-  'no_location': lambda data: [b'HTTP/1.1 302 Found\r\n\r\n'],
-  'to_nothing': _redirect_to(''),
-  'to_script': _redirect_to('javascript:alert(1)'),
   'to_file': _redirect_to('file:///etc/passwd'),
-  'to_ftp': _redirect_to('ftp://127.0.0.1/file'),
   'to_bad_address': _redirect_to('http://[::1'),
-  'to_bad_port': _redirect_to('http://127.0.0.1:99999/'),
-  'to_bad_name': _redirect_to('http://' + 'x' * 64 + '.example/'),
-  'to_log_in': _redirect_to('/html/log-in'),
-  '401': lambda data: [
-    b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\n'
-  ],
-  'late': lambda data: [0.6, _OK + b'\r\n', data],
   'to_closed_port': _redirect_to('http://127.0.0.1:9/'),
+  'loop': _redirect_to('/loop/again'),
+  'late': lambda data: [0.6, _OK + b'\r\n', data],
 }
 
 
@@ -175,7 +84,7 @@ class Served:
     files: What it serves, by path; may be changed.
     requests: What it was asked: path and Range header.
     passwords: The Authorization headers it was sent.
-    pause: Seconds between the pieces of /slow.
+    pause: Seconds between the parts of /slow.
   """
 
   base: str
@@ -184,9 +93,9 @@ class Served:
   passwords: list[str]
   pause: float
 
-  def home(self, behaviour: str) -> str:
+  def home(self, behavior: str) -> str:
     """Returns the base of files that are served so."""
-    return f'{self.base}/{behaviour}/'
+    return f'{self.base}/{behavior}/'
 
 
 @contextlib.contextmanager
@@ -199,7 +108,7 @@ def serve(
 
   Args:
     files: The files, by path.
-    pause: Seconds between the pieces of /slow.
+    pause: Seconds between the parts of /slow.
     certificate: PEM file with a certificate and its private key. With it the
       server speaks HTTPS.
 
@@ -224,95 +133,32 @@ def serve(
       served.requests.append((self.path, self.headers.get('Range', '')))
       if 'Authorization' in self.headers:
         served.passwords.append(self.headers['Authorization'])
-      # A proxy is asked for a whole address.
-      where = urllib.parse.urlsplit(self.path).path
-      _, behaviour, path = where.split('/', 2)
+      _, behavior, path = self.path.split('/', 2)
       data = served.files.get(path, b'')
       with contextlib.suppress(ConnectionError):
-        if behaviour in RAW:
-          self._raw(RAW[behaviour](data))
+        if behavior in RAW:
+          self._raw(RAW[behavior](data))
         else:
-          getattr(self, f'_{behaviour}')(path, data)
-
-    def _raw(self, pieces: Iterable[bytes | float]) -> None:
-      """Sends bytes as they are; numbers are pauses."""
-      self.close_connection = True
-      for piece in pieces:
-        if stopping.is_set():
-          return
-        if isinstance(piece, bytes):
-          self.wfile.write(piece)
-        else:
-          stopping.wait(piece)
-
-    def _reset(self, path: str, data: bytes) -> None:
-      """Sends some of the file and resets the connection."""
-      self._send_part(data, 9)
-      self.connection.setsockopt(
-        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)
-      )
-
-    def _away(self, path: str, data: bytes) -> None:
-      """Redirects to whatever the file `away` holds."""
-      self.send_response(302)
-      self.send_header('Location', served.files['away'].decode() + path)
-      self.end_headers()
-
-    def _onward(self, path: str, data: bytes) -> None:
-      """Redirects to another URL each time."""
-      self.send_response(302)
-      self.send_header('Location', f'/onward/{len(served.requests)}')
-      self.end_headers()
-
-    def _offset(self, path: str, data: bytes) -> None:
-      """Sends another part of the file than is asked for."""
-      self.send_response(206)
-      self.send_header('Content-Range', f'bytes 5-{len(data)}/{len(data)}')
-      self.end_headers()
-      self.wfile.write(data[5:])
-
-    def _tail_only(self, path: str, data: bytes) -> None:
-      """Sends the end of the file, and garbage in place of other parts."""
-      wanted = self.headers.get('Range', '')
-      if wanted.startswith('bytes=-') or not wanted:
-        self._send_part(data)
-      else:
-        self._garbage_from(wanted[6:].partition('-')[0])
-
-    def _tail_only_endless(self, path: str, data: bytes) -> None:
-      """Sends the end of the file, and endless zeros for other parts."""
-      wanted = self.headers.get('Range', '')
-      if wanted.startswith('bytes=-') or not wanted:
-        self._send_part(data)
-      else:
-        first = int(wanted[6:].partition('-')[0])
-        head = data[
-          first : first
-          + 30
-          + int.from_bytes(data[first + 26 : first + 28], 'little')
-        ]
-        self._garbage_from(
-          first, itertools.chain([head], itertools.repeat(bytes(1 << 16)))
-        )
-
-    def _garbage_from(
-      self, first: object, garbage: Iterable[bytes] = (b'garbage' * 99,)
-    ) -> None:
-      head = b'HTTP/1.1 206 Partial Content\r\n'
-      head += f'Content-Range: bytes {first}-999999999/*\r\n\r\n'.encode()
-      self._raw(itertools.chain([head], garbage))
+          getattr(self, f'_{behavior}')(path, data)
 
     def log_message(self, *args: object) -> None:
       """Keeps quiet."""
 
-    def _ok(self, path: str, data: bytes) -> None:
+    def _raw(self, parts: Iterable[bytes | float]) -> None:
+      self.close_connection = True
+      for part in parts:
+        if stopping.is_set():
+          return
+        if isinstance(part, bytes):
+          self.wfile.write(part)
+        else:
+          stopping.wait(part)
+
+    def _ok(self, path: str, data: bytes, most: int | None = None) -> None:
+      """Sends the range asked for, but at most so many bytes of it."""
       if path not in served.files:
         self.send_error(404)
         return
-      self._send_part(data)
-
-    def _send_part(self, data: bytes, limit: int | None = None) -> None:
-      """Sends the range asked for, but no more than `limit` bytes of it."""
       wanted = self.headers.get('Range', '')
       start, end = 0, len(data)
       if wanted.startswith('bytes=-'):
@@ -331,77 +177,43 @@ def serve(
         )
       self.send_header('Content-Length', str(len(body)))
       self.end_headers()
-      self.wfile.write(body if limit is None else body[:limit])
+      self.wfile.write(body[:most])
 
-    def _send_whole(self, data: bytes, content_type: str = 'x/y') -> None:
-      self.send_response(200)
-      self.send_header('Content-Type', content_type)
-      self.send_header('Content-Length', str(len(data)))
-      self.end_headers()
-      self.wfile.write(data)
+    def _norange(self, path: str, data: bytes) -> None:
+      del self.headers['Range']
+      self._ok(path, data)
 
-    def _404(self, path: str, data: bytes) -> None:
-      self.send_error(404)
-
-    def _500(self, path: str, data: bytes) -> None:
-      self.send_error(500)
+    def _wrong(self, path: str, data: bytes) -> None:
+      served.files['wrong'] = data[:-1] + bytes([data[-1] ^ 1])
+      self._ok('wrong', served.files['wrong'])
 
     def _hang(self, path: str, data: bytes) -> None:
       stopping.wait(60)
 
-    def _drop(self, path: str, data: bytes) -> None:
-      """Closes the connection without an answer."""
-
-    def _moody(self, path: str, data: bytes) -> None:
-      """Does so every second time."""
-      if len(served.requests) % 2 == 0:
-        self._send_part(data)
-
     def _stall(self, path: str, data: bytes) -> None:
-      self._send_part(data, len(data) * 2 // 3)
+      self._ok(path, data, len(data) * 2 // 3)
       self.wfile.flush()
       stopping.wait(60)
 
     def _close(self, path: str, data: bytes) -> None:
-      """Breaks off half-way through what is asked for, every time."""
-      self._send_part(data, 1)
+      """Breaks off at the start of what is asked for, every time."""
+      self._ok(path, data, 1)
 
     def _unsteady(self, path: str, data: bytes) -> None:
       """Breaks off once, then goes on where it broke off."""
-      if self.headers.get('Range'):
-        self._send_part(data)
-      else:
-        self._send_part(data, len(data) // 2)
+      asked = self.headers.get('Range')
+      self._ok(path, data, None if asked else len(data) // 2)
 
-    def _redirect(self, path: str, data: bytes) -> None:
+    def _moody(self, path: str, data: bytes) -> None:
+      """Answers every second time."""
+      if len(served.requests) % 2 == 0:
+        self._ok(path, data)
+
+    def _away(self, path: str, data: bytes) -> None:
+      """Redirects to whatever the file `away` holds."""
       self.send_response(302)
-      self.send_header('Location', f'/ok/{path}')
+      self.send_header('Location', served.files['away'].decode() + path)
       self.end_headers()
-
-    def _loop(self, path: str, data: bytes) -> None:
-      self.send_response(302)
-      self.send_header('Location', self.path)
-      self.end_headers()
-
-    def _html(self, path: str, data: bytes) -> None:
-      self.send_response(200)
-      self.end_headers()
-      self.wfile.write(HTML)
-
-    def _page(self, path: str, data: bytes) -> None:
-      self._send_whole(HTML, 'text/html')
-
-    def _wrong(self, path: str, data: bytes) -> None:
-      self._send_part(data[:-1] + bytes([data[-1] ^ 1]) if data else b'')
-
-    def _outdated(self, path: str, data: bytes) -> None:
-      self._send_whole(OUTDATED)
-
-    def _long(self, path: str, data: bytes) -> None:
-      """Sends more than the file, without saying how much."""
-      self.send_response(200)
-      self.end_headers()
-      self.wfile.write(data + b'more')
 
     def _slow(self, path: str, data: bytes) -> None:
       self.send_response(200)
@@ -412,12 +224,6 @@ def serve(
         self.wfile.write(data[start : start + step])
         self.wfile.flush()
         stopping.wait(served.pause)
-
-    def _norange(self, path: str, data: bytes) -> None:
-      if path not in served.files:
-        self.send_error(404)
-        return
-      self._send_whole(data)
 
   server.RequestHandlerClass = Handler
   server.daemon_threads = True
@@ -440,20 +246,3 @@ def refusing() -> Iterator[str]:
   with socket.socket() as bound:
     bound.bind(('127.0.0.1', 0))
     yield f'http://127.0.0.1:{bound.getsockname()[1]}'
-
-
-@contextlib.contextmanager
-def deaf() -> Iterator[str]:
-  """Yields the base of a host that answers no attempt to connect."""
-  with contextlib.ExitStack() as stack:
-    listening = stack.enter_context(socket.socket())
-    listening.bind(('127.0.0.1', 0))
-    listening.listen(0)
-    address = listening.getsockname()
-    # The queue of connections that nobody accepts is soon full.
-    for _ in range(4):
-      waiting = stack.enter_context(socket.socket())
-      waiting.setblocking(False)
-      with contextlib.suppress(BlockingIOError):
-        waiting.connect(address)
-    yield f'http://127.0.0.1:{address[1]}'

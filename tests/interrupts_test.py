@@ -72,6 +72,7 @@ def _unfinished(folder):
   return list(folder.rglob('*incomplete*'))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('number', 'status'), [('SIGTERM', 143), ('SIGHUP', 129), ('SIGINT', 130)]
 )
@@ -83,98 +84,33 @@ def test_a_build_ends_with_its_processes(build, tmp_path, number, status, whom):
   kill(build.pid, getattr(signal, number))
   _, err = build.communicate(timeout=60)
   assert build.returncode == status
-  assert err == 'cmnist: interrupted; what was finished is kept\n'
+  assert err.startswith('cmnist: interrupted') and err.count('\n') == 1
   _wait_for(lambda: not any(map(_is_running, children)), seconds=20)
   assert not _unfinished(tmp_path)
 
 
-def test_processes_end_with_a_killed_parent(build):
-  children = _children(build.pid)
-  build.kill()
-  _wait_for(lambda: not any(map(_is_running, children)), seconds=20)
+@pytest.mark.parametrize('name', ['SIGTERM', 'SIGHUP'])
+def test_handlers_are_put_back(name):
+  number = getattr(signal, name)
+  with (
+    pytest.raises(KeyboardInterrupt) as raised,
+    interrupts.terminations_interrupt(),
+  ):
+    try:
+      signal.raise_signal(number)
+    finally:  # A second one does not disturb the cleaning up.
+      signal.raise_signal(number)
+  assert interrupts.exit_status(raised.value) == 128 + number
+  assert signal.getsignal(number) == signal.SIG_DFL
 
 
-def test_a_killed_process_costs_its_subset_alone(tmp_path):
-  names = ['2-FKd', '3-EElKm', 'X-12', 'X-24', '2-KmN', '1-F']
-  process = subprocess.Popen(
-    [
-      *(sys.executable, '-m', 'cmnist_tfds', 'build', *names, '--sample'),
-      *('--jobs', '2', '--data_dir', str(tmp_path)),
-    ],
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
-  # The lock of a subset is made when its build begins.
-  _wait_for(lambda: list(tmp_path.rglob('*.lock')))
-  for child in _children(process.pid):
-    command = pathlib.Path(f'/proc/{child}/cmdline').read_bytes()
-    if b'spawn_main' in command:
-      os.kill(child, signal.SIGKILL)
-      break
-  out, err = process.communicate(timeout=120)
-  assert process.returncode == 1
-  (line,) = err.splitlines()
-  failed = line.split(': ')[1]
-  assert line == (
-    f'cmnist: {failed}: the process that built it was killed by SIGKILL. If the'
-    ' system ran out of memory, build fewer subsets at the same time, with a'
-    ' smaller --jobs'
-  )
-  built = {line.split()[0] for line in out.splitlines()[1:]}
-  assert built == set(names) - {failed}
-
-
-def test_an_ignored_signal_stays_ignored():
-  previous = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-  try:
-    with interrupts.terminations_interrupt():
-      signal.raise_signal(signal.SIGTERM)
-  finally:
-    signal.signal(signal.SIGTERM, previous)
-
-
-def test_a_handler_of_the_user_stays():
+def test_what_the_user_does_with_a_signal_stays():
   received = []
-  previous = signal.signal(signal.SIGTERM, lambda *_: received.append(1))
-  try:
-    with interrupts.terminations_interrupt():
-      signal.raise_signal(signal.SIGTERM)
-  finally:
-    signal.signal(signal.SIGTERM, previous)
+  for handler in (signal.SIG_IGN, lambda *_: received.append(1)):
+    previous = signal.signal(signal.SIGTERM, handler)
+    try:
+      with interrupts.terminations_interrupt():
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+      signal.signal(signal.SIGTERM, previous)
   assert received == [1]
-
-
-def test_handlers_are_put_back():
-  before = signal.getsignal(signal.SIGTERM)
-  with (
-    pytest.raises(KeyboardInterrupt) as raised,
-    interrupts.terminations_interrupt(),
-  ):
-    signal.raise_signal(signal.SIGTERM)
-  assert interrupts.exit_status(raised.value) == 143
-  assert signal.getsignal(signal.SIGTERM) == before
-
-
-def test_a_signal_while_an_object_is_finalized_is_not_lost(capfd):
-  class Finalized:
-    def __del__(self):
-      os.kill(os.getpid(), signal.SIGTERM)
-      time.sleep(0.01)  # The handler runs here.
-
-  with (
-    pytest.raises(KeyboardInterrupt) as raised,
-    interrupts.terminations_interrupt(),
-  ):
-    Finalized()
-    time.sleep(10)
-  assert interrupts.exit_status(raised.value) == 143
-  assert capfd.readouterr().err == ''
-
-
-def test_interrupts_are_deferred():
-  done = False
-  with pytest.raises(KeyboardInterrupt), interrupts.deferred():
-    signal.raise_signal(signal.SIGINT)
-    done = True
-  assert done

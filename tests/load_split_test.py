@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
+"""A split is read from the right files, or there is one clear error."""
+
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
-import os
-import pathlib
+import itertools
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import synthetic
 
-from cmnist_tfds import origin
+from cmnist_tfds import subsets
 from cmnist_tfds.origin import (
   Locations,
   Proof,
+  fingerprint,
   load_split,
   locations,
   verification,
@@ -33,11 +34,10 @@ def made():
   return synthetic.make()
 
 
-def _read(made, folder, **kwargs):
+def _read(made, folder, split='train', **kwargs):
   made.write(folder)
-  return origin.load_split.load_split(
-    made.source, 'train', Locations(manual_dir=folder), **kwargs
-  )
+  where = Locations(manual_dir=folder)
+  return load_split.load_split(made.source, split, where, **kwargs)
 
 
 def _with(made, path, data, *, recorded=False):
@@ -55,10 +55,7 @@ def _with(made, path, data, *, recorded=False):
 @pytest.mark.parametrize('split', ['train', 'test'])
 def test_a_split_is_read_and_proved(form, split, tmp_path):
   made = synthetic.make(form=form)
-  made.write(tmp_path)
-  arrays = origin.load_split.load_split(
-    made.source, split, Locations(manual_dir=tmp_path)
-  )
+  arrays = _read(made, tmp_path, split)
   made.assert_read(arrays, split)
   assert arrays.images.dtype == arrays.labels.dtype == np.uint8
   assert arrays.images.flags.c_contiguous
@@ -67,7 +64,7 @@ def test_a_split_is_read_and_proved(form, split, tmp_path):
     files.images.path: Proof.SHA256,
     files.labels.path: Proof.SHA256,
   }
-  # Nothing is unpacked beside the files.
+  # Nothing is unpacked into the folder.
   assert {p.name for p in (tmp_path / 'toy').iterdir()} == {
     path.rpartition('/')[2] for path in made.files
   }
@@ -105,19 +102,37 @@ def test_loose_members_and_the_archive_stand_in_for_each_other(
       _read(made, tmp_path)
 
 
-@pytest.mark.parametrize(
-  ('packed_anew'),
-  [
-    lambda array: gzip.compress(synthetic.idx(array, packed=False), 1, mtime=0),
-    synthetic.npz,
-  ],
-)
-def test_the_same_array_packed_anew_is_proved_by_its_content(
-  packed_anew, made, tmp_path
-):
+def test_the_first_right_copy_of_several_folders_is_read(made, tmp_path):
+  _with(made, TRAIN_IMAGES, b'wrong').write(tmp_path / 'manual')
+  made.write(tmp_path / 'mirror')
+  where = Locations(
+    manual_dir=tmp_path / 'manual', mirror=str(tmp_path / 'mirror')
+  )
+  reader = load_split.Reader(where)
+  for chunk in load_split.read_split(made.source, 'train', reader):
+    made.assert_read(chunk)
+  assert {path: copy.path for path, copy in reader.copies.items()} == {
+    TRAIN_IMAGES: tmp_path / 'mirror' / TRAIN_IMAGES,
+    TRAIN_LABELS: tmp_path / 'manual' / TRAIN_LABELS,
+  }
+
+
+@pytest.mark.parametrize('known', ['right', 'none', 'another'])
+def test_another_file_is_proved_by_its_array_alone(known, made, tmp_path):
   images, _ = made.arrays['train']
-  arrays = _read(_with(made, TRAIN_IMAGES, packed_anew(images)), tmp_path)
-  np.testing.assert_array_equal(arrays.images, images)
+  made = _with(made, TRAIN_IMAGES, synthetic.npz(images))
+  if known != 'right':
+    source = synthetic.replace_file(
+      made.source,
+      TRAIN_IMAGES,
+      fingerprint=None if known == 'none' else fingerprint(images ^ 1),
+    )
+    made = dataclasses.replace(made, source=source)
+    with pytest.raises(OriginFileError, match='expected 31,404 bytes'):
+      _read(made, tmp_path)
+    return
+  arrays = _read(made, tmp_path)
+  made.assert_read(arrays)
   assert arrays.proofs[TRAIN_IMAGES] is Proof.FINGERPRINT
   assert arrays.proofs[TRAIN_LABELS] is Proof.SHA256
 
@@ -129,33 +144,10 @@ def test_what_nothing_proves_is_refused_unless_allowed(made, tmp_path):
     _read(other, tmp_path)
   message = str(raised.value)
   assert f'{tmp_path}/{TRAIN_IMAGES}' in message
-  assert 'its content is not the published one' in message
   assert 'allow unverified files' in message
   arrays = _read(other, tmp_path, allow_unverified=True)
   np.testing.assert_array_equal(arrays.images, images)
   assert arrays.proofs[TRAIN_IMAGES] is Proof.NONE
-
-
-def test_a_right_copy_is_preferred_where_unverified_ones_are_allowed(tmp_path):
-  made = synthetic.make(form='npz')
-  outdated = synthetic.npz(made.arrays['train'][0] ^ 1)
-  arrays = _read(
-    _with(made, 'toy/train-images.npz', outdated),
-    tmp_path,
-    allow_unverified=True,
-  )
-  made.assert_read(arrays)
-  assert set(arrays.proofs.values()) == {Proof.SHA256}
-
-
-def test_without_a_fingerprint_only_the_hash_proves(made, tmp_path):
-  packed_anew = synthetic.npz(made.arrays['train'][0])
-  source = synthetic.replace_file(made.source, TRAIN_IMAGES, fingerprint=None)
-  other = dataclasses.replace(
-    _with(made, TRAIN_IMAGES, packed_anew), source=source
-  )
-  with pytest.raises(OriginFileError, match=r'no fingerprint .* is known'):
-    _read(other, tmp_path)
 
 
 def test_smaller_stand_ins_are_read_where_allowed(made, tmp_path):
@@ -178,18 +170,10 @@ _IMAGES, _LABELS = synthetic.make().arrays['train']
 @pytest.mark.parametrize(
   ('path', 'data', 'message'),
   [
-    (TRAIN_IMAGES, b'', 'it is empty: delete it and fetch it anew'),
+    (TRAIN_IMAGES, b'', 'it is empty: delete it and fetch it again'),
     (TRAIN_IMAGES, b'<html>moved</html>', 'it is an HTML page'),
-    (
-      TRAIN_IMAGES,
-      synthetic.idx(_IMAGES)[:-9],
-      r'cut short: .*; expected 31,404 bytes, found 31,395',
-    ),
-    (
-      TRAIN_IMAGES,
-      gzip.compress(synthetic.idx(_IMAGES), mtime=0),
-      'run `gunzip` on it once',
-    ),
+    (TRAIN_IMAGES, b'version https://git-lfs.github.com/spec', 'Git LFS'),
+    (TRAIN_IMAGES, synthetic.idx(_IMAGES)[:-9], 'cut short|ended before'),
     (
       TRAIN_IMAGES,
       synthetic.idx(_IMAGES[:, :27]),
@@ -197,24 +181,11 @@ _IMAGES, _LABELS = synthetic.make().arrays['train']
     ),
     (
       TRAIN_IMAGES,
-      synthetic.idx(_LABELS),
-      r'\(40, 28, 28\), found \(40,\)',
-    ),
-    (
-      TRAIN_IMAGES,
       synthetic.idx(np.concatenate([_IMAGES, _IMAGES])),
       r'\(40, 28, 28\), found \(80, 28, 28\)',
     ),
-    (
-      TRAIN_LABELS,
-      synthetic.idx(_LABELS[:-1]),
-      '40 images and .* has 39 labels',
-    ),
-    (
-      TRAIN_LABELS,
-      synthetic.idx(_LABELS + 1),
-      'expected labels from 0 to 1, found 1 to 2',
-    ),
+    (TRAIN_LABELS, synthetic.idx(_LABELS[:-1]), '40 images and .* 39 labels'),
+    (TRAIN_LABELS, synthetic.idx(_LABELS + 1), 'from 0 to 1, found 1 to 2'),
   ],
 )
 def test_faults_are_named_even_where_unverified_files_are_allowed(
@@ -222,16 +193,37 @@ def test_faults_are_named_even_where_unverified_files_are_allowed(
 ):
   with pytest.raises(OriginFileError) as raised:
     _read(_with(made, path, data), tmp_path, allow_unverified=True)
-  text = ' '.join(str(raised.value).split())
+  text = str(raised.value)
   assert re.search(message, text), text
   assert path in text
-  assert 'etch' in text or 'get it from' in text
+  assert '\n' not in text
+  assert re.search('[Ff]etch|Download it from', text)
 
 
-def test_labels_below_the_first_are_refused(made, tmp_path):
-  source = dataclasses.replace(made.source, first_label=1)
-  with pytest.raises(OriginFileError, match='labels from 1 to 2, found 0 to 1'):
-    _read(dataclasses.replace(made, source=source), tmp_path)
+@pytest.mark.parametrize(
+  ('data', 'message'),
+  [
+    (b'<!DOCTYPE html>', 'gzip.zip, member .*: it is an HTML page'),
+    (b'', 'it is empty'),
+    (
+      synthetic.zipped({'../gzip/train-images.gz': b'', 'readme': b''}),
+      r'a member gzip/train-images\.gz',
+    ),
+    (synthetic.make(form='zip').files['toy/gzip.zip'][:-30], 'cannot be read'),
+    (
+      synthetic.zipped(
+        {'gzip/train-images.gz': gzip.compress(bytes(40 << 20))}
+      ),
+      'expected',
+    ),
+  ],
+)
+def test_a_wrong_archive_is_named(data, message, tmp_path):
+  made = synthetic.make(form='zip')
+  made = dataclasses.replace(made, files={'toy/gzip.zip': data})
+  with pytest.raises(OriginFileError, match=message):
+    _read(made, tmp_path, allow_unverified=True)
+  assert [p.name for p in tmp_path.rglob('*.gz')] == []
 
 
 def test_counts_of_classes_must_agree(made, tmp_path):
@@ -245,118 +237,35 @@ def test_counts_of_classes_must_agree(made, tmp_path):
 def test_a_missing_file_is_told_with_all_locations(made, tmp_path):
   both = Locations(manual_dir=tmp_path / 'a', mirror=str(tmp_path / 'b'))
   with pytest.raises(OriginFileError) as raised:
-    origin.load_split.load_split(made.source, 'train', both)
+    load_split.load_split(made.source, 'train', both)
   assert str(raised.value) == (
-    f'{TRAIN_IMAGES} was not found (looked in: {tmp_path}/a, {tmp_path}/b)\n'
-    f'To go on, get it from http://127.0.0.1:9/{TRAIN_IMAGES} and put it at'
-    f' {tmp_path}/a/{TRAIN_IMAGES}.'
+    f'{TRAIN_IMAGES}: not found in {tmp_path}/a, {tmp_path}/b. Download it from'
+    f' http://127.0.0.1:9/{TRAIN_IMAGES} and save it as'
+    f' {tmp_path}/a/{TRAIN_IMAGES}'
   )
 
 
-def test_a_zip_file_without_the_member_is_told(tmp_path):
-  made = synthetic.make(form='zip')
-  other = synthetic.zipped({'../gzip/train-images.gz': b'', 'readme': b''})
-  made = dataclasses.replace(made, files={'toy/gzip.zip': other})
-  with pytest.raises(OriginFileError, match=r'a member gzip/train-images\.gz'):
-    _read(made, tmp_path)
-  assert [p.name for p in tmp_path.rglob('*.gz')] == []
-
-
-@pytest.mark.parametrize(
-  ('data', 'message'),
-  [
-    (b'', 'it is empty'),
-    (b'<!DOCTYPE html>', 'it is an HTML page'),
-    (b'version https://git-lfs.github.com/spec/v1', 'Git LFS pointer'),
-    (synthetic.zipped({'matlab/emnist.mat': b''}), r"EMNIST's matlab\.zip"),
-    (synthetic.make(form='zip').files['toy/gzip.zip'][:-30], 'cannot be read'),
-  ],
-)
-def test_a_wrong_archive_is_named(data, message, tmp_path):
-  made = synthetic.make(form='zip')
-  made = dataclasses.replace(made, files={'toy/gzip.zip': data})
-  with pytest.raises(OriginFileError, match=message):
-    _read(made, tmp_path)
-
-
-def test_a_member_of_absurd_size_is_not_inflated(tmp_path):
-  made = synthetic.make(form='zip')
-  bomb = gzip.compress(bytes(40 << 20), mtime=0)
-  other = synthetic.zipped({'gzip/train-images.gz': bomb})
-  made = dataclasses.replace(made, files={'toy/gzip.zip': other})
-  with pytest.raises(OriginFileError, match='expected IDX data'):
-    _read(made, tmp_path, allow_unverified=True)
-
-
+@pytest.mark.parametrize('turn', range(8))
 @pytest.mark.parametrize('form', ['idx', 'npz', 'zip'])
-def test_what_is_decoded_is_what_is_proved(form, tmp_path, monkeypatch):
+def test_what_is_decoded_is_what_is_proved(form, turn, tmp_path, monkeypatch):
   """A file that another process changes between any two reads of it."""
   right = synthetic.make(form=form)
-  name = {'idx': TRAIN_IMAGES, 'npz': 'toy/train-images.npz'}.get(
-    form, 'toy/gzip.zip'
-  )
-  other = synthetic.make(form=form, seed=1).files[name]
-  for turn in range(12):
-    right.write(tmp_path)
-    reads = 0
-    readinto = verification.ProvingReader.readinto
+  right.write(tmp_path)
+  names = {'npz': 'toy/train-images.npz', 'zip': 'toy/gzip.zip'}
+  name = names.get(form, TRAIN_IMAGES)
+  data = [right.files[name], synthetic.make(form=form, seed=1).files[name]]
+  readinto, reads = verification.ProvingReader.readinto, itertools.count()
 
-    def toggling(self, buffer, turn=turn, readinto=readinto):
-      nonlocal reads
-      reads += 1
-      if reads >= turn:
-        data = other if reads % 2 else right.files[name]
-        with (tmp_path / name).open('r+b') as out:
-          out.write(data)
-      return readinto(self, buffer)
+  def toggling(self, buffer):
+    if (read := next(reads)) >= turn:
+      with (tmp_path / name).open('r+b') as out:
+        out.write(data[read % 2])
+    return readinto(self, buffer)
 
-    monkeypatch.setattr(verification.ProvingReader, 'readinto', toggling)
-    try:
-      arrays = origin.load_split.load_split(
-        right.source, 'train', Locations(manual_dir=tmp_path)
-      )
-    except OriginFileError:
-      continue
-    finally:
-      monkeypatch.undo()
-    right.assert_read(arrays)
-
-
-def test_a_file_is_read_once(made, tmp_path, monkeypatch):
-  made.write(tmp_path)
-  count = 0
-  readinto = verification.ProvingReader.readinto
-
-  def counting(self, buffer):
-    nonlocal count
-    found = readinto(self, buffer)
-    count += found
-    return found
-
-  monkeypatch.setattr(verification.ProvingReader, 'readinto', counting)
-  made.assert_read(
-    origin.load_split.load_split(
-      made.source, 'train', Locations(manual_dir=tmp_path)
-    )
-  )
-  assert count == sum(
-    len(made.files[path]) for path in (TRAIN_IMAGES, TRAIN_LABELS)
-  )
-
-
-def test_wrong_copies_are_passed_over(made, tmp_path):
-  file = made.source.splits['train'].images
-  assert (
-    load_split.find_proved_copy(file, Locations(manual_dir=tmp_path)) is None
-  )
-  made.write(tmp_path / 'right')
-  _with(made, TRAIN_IMAGES, b'wrong').write(tmp_path / 'wrong')
-  both = Locations(
-    manual_dir=tmp_path / 'wrong', mirror=str(tmp_path / 'right')
-  )
-  copy = load_split.find_proved_copy(file, both)
-  assert copy is not None
-  assert copy.path == tmp_path / 'right' / TRAIN_IMAGES
+  monkeypatch.setattr(verification.ProvingReader, 'readinto', toggling)
+  where = Locations(manual_dir=tmp_path)
+  with contextlib.suppress(OriginFileError):
+    right.assert_read(load_split.load_split(right.source, 'train', where))
 
 
 def test_every_image_of_a_large_split_is_turned_upright(tmp_path):
@@ -364,54 +273,35 @@ def test_every_image_of_a_large_split_is_turned_upright(tmp_path):
   made.assert_read(_read(made, tmp_path))
 
 
-def _local(origin_files: pathlib.Path):
-  for source in SOURCES:
-    for file, shape in source.origin_files.items():
-      for copy in locations.copies_on_disk(
-        file, Locations(manual_dir=origin_files)
-      ):
-        yield file, copy, shape
+# Real files -------------------------------------------------------------------
 
 
 def test_recorded_fingerprints_are_those_of_the_files(origin_files):
+  where = Locations(manual_dir=origin_files)
   checked = 0
-  for file, copy, shape in _local(origin_files):
-    array, proof = load_split.read_copy(copy, shape)
-    assert proof is Proof.SHA256, copy
-    assert verification.fingerprint(array) == file.fingerprint, copy
-    checked += 1
+  for source in SOURCES:
+    for file, shape in source.origin_files.items():
+      for copy in locations.copies_on_disk(file, where):
+        array, proof = load_split.read_copy(copy, file, shape)
+        assert proof is Proof.SHA256, copy
+        assert fingerprint(array) == file.fingerprint, copy
+        checked += 1
   assert checked
-
-
-def test_kannada_mnist_as_idx_is_proved_by_its_content(origin_files, tmp_path):
-  (source,) = (s for s in SOURCES if s.key == 'Kd')
-  other = origin_files / source.folder / 'other'
-  (tmp_path / source.folder).mkdir()
-  for letter, part in (('X', 'idx3'), ('y', 'idx1')):
-    path = other / f'{letter}_kannada_MNIST_test-{part}-ubyte.gz'
-    renamed = tmp_path / source.folder / f'{letter}_kannada_MNIST_test.npz'
-    renamed.write_bytes(path.read_bytes())
-  arrays = origin.load_split.load_split(
-    source, 'test', Locations(manual_dir=tmp_path)
-  )
-  assert set(arrays.proofs.values()) == {Proof.FINGERPRINT}
 
 
 def test_mnist_is_not_taken_for_fashion_mnist(origin_files, tmp_path):
   (source,) = (s for s in SOURCES if s.key == 'F')
   (tmp_path / 'fashion_mnist').symlink_to(origin_files / 'mnist')
   with pytest.raises(OriginFileError, match='expected 4,422,102 bytes'):
-    origin.load_split.load_split(source, 'test', Locations(manual_dir=tmp_path))
+    load_split.load_split(source, 'test', Locations(manual_dir=tmp_path))
 
 
-def test_mutated_files_give_the_right_pixels_or_the_one_error():
-  program = pathlib.Path(__file__).parent / 'programs/mutate_origin_files.py'
-  done = subprocess.run(
-    [sys.executable, program, '--count', '300'],
-    env={**os.environ, 'PYTHONPATH': str(program.parent.parent.parent)},
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert done.returncode == 0, done.stdout + done.stderr
-  assert 'one clear error: ' in done.stdout
+def test_reduced_forms_of_kannada_mnist_hold_one_writer(origin_files):
+  """Each writer fills 1,280 rows, 128 of each digit, as the known issues say."""
+  (source,) = subsets.subset('1-Kd').sources
+  (labels,) = (f for f in source.splits['train'].files if '/y_' in f.path)
+  reader = load_split.Reader(Locations(manual_dir=origin_files))
+  found = reader.array(labels, (60_000,))
+  np.testing.assert_array_equal(found, np.arange(60_000) % 10)
+  assert subsets.rows(found, range(10), 100).max() < 10 * 128
+  assert any('one writer' in issue for issue in source.known_issues)

@@ -1,13 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Where origin files are looked for, in which order, and how one gets them."""
+
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 
 import pytest
 import synthetic
 
-from cmnist_tfds.origin import Locations, locations, mirror_of_user
+from cmnist_tfds import cli
+from cmnist_tfds.origin import (
+  Locations,
+  default_locations,
+  locations,
+  mirror_of_user,
+)
 from cmnist_tfds.sources import SOURCES, OriginFile
+from cmnist_tfds.system.errors import OriginFileError
 
 
 def _file(form='idx'):
@@ -15,114 +25,136 @@ def _file(form='idx'):
   return synthetic.make(homes, form=form).source.splits['train'].images
 
 
-def _urls(form, mirror=None):
-  return [(file.path, url) for file, url in locations.urls(_file(form), mirror)]
+def _urls(file, mirror=None):
+  return [
+    (form.path, url, member)
+    for form, url, member in locations.addresses(file, mirror)
+  ]
 
 
-def test_urls_are_in_order():
+def test_the_mirror_comes_before_the_origins():
   path = 'toy/train-images.gz'
-  assert _urls('idx', 'https://lab/mnist/') == [
-    (path, f'https://lab/mnist/{path}'),
-    (path, f'http://origin/{path}'),
-    (path, f'http://second/{path}'),
+  assert _urls(_file(), 'https://lab/mnist/') == [
+    (path, f'https://lab/mnist/{path}', ''),
+    (path, f'http://origin/{path}', ''),
+    (path, f'http://second/{path}', ''),
+  ]
+
+
+def test_a_member_comes_alone_or_in_its_archive():
+  path, archive = 'toy/train-images.gz', 'toy/gzip.zip'
+  member = 'gzip/train-images.gz'
+  file = dataclasses.replace(_file('zip'), urls=(f'http://third/{path}',))
+  assert _urls(file, 'http://lab') == [
+    (path, f'http://lab/{path}', ''),
+    (path, f'http://lab/{archive}', member),
+    (archive, f'http://lab/{archive}', ''),
+    (path, f'http://origin/{archive}', member),
+    (path, f'http://second/{archive}', member),
+    (path, f'http://third/{path}', ''),
+    (archive, f'http://origin/{archive}', ''),
+    (archive, f'http://second/{archive}', ''),
   ]
 
 
 def test_names_of_files_are_quoted_in_addresses():
   file = OriginFile(path='my files/#1 %41.npz')
-  assert [url for _, url in locations.urls(file, 'https://lab')] == [
-    'https://lab/my%20files/%231%20%2541.npz'
+  assert _urls(file, 'https://lab') == [
+    (file.path, 'https://lab/my%20files/%231%20%2541.npz', '')
   ]
-
-
-def test_equivalents_have_urls_too():
-  npz, idx = 'toy/train-images.npz', 'toy/train-images.gz'
-  assert _urls('npz', 'http://lab') == [
-    (npz, f'http://lab/{npz}'),
-    (idx, f'http://lab/{idx}'),
-    (npz, f'http://origin/{npz}'),
-    (npz, f'http://second/{npz}'),
-    (idx, f'http://origin/{idx}'),
-    (idx, f'http://second/{idx}'),
-  ]
-
-
-def test_a_member_comes_alone_or_in_its_archive():
-  member, archive = 'toy/train-images.gz', 'toy/gzip.zip'
-  file = dataclasses.replace(_file('zip'), urls=(f'http://third/{member}',))
-  found = [(f.path, url) for f, url in locations.urls(file, 'http://lab')]
-  assert found == [
-    (member, f'http://lab/{member}'),
-    (member, f'http://lab/{archive}#gzip/train-images.gz'),
-    (archive, f'http://lab/{archive}'),
-    (member, f'http://origin/{archive}#gzip/train-images.gz'),
-    (member, f'http://second/{archive}#gzip/train-images.gz'),
-    (member, f'http://third/{member}'),
-    (archive, f'http://origin/{archive}'),
-    (archive, f'http://second/{archive}'),
-  ]
-
-
-def test_files_have_several_homes():
-  # Nobody else is known to publish notMNIST and Kuzushiji-49.
-  for source in SOURCES:
-    for file in source.origin_files:
-      hosts = {url.split('/')[2] for _, url in locations.urls(file)}
-      alone = source.key in ('K49', 'N')
-      assert len(hosts) >= (1 if alone else 2), file.path
 
 
 @pytest.mark.parametrize('mirror', [None, '/srv/mirror', 'mirror'])
 def test_a_folder_has_no_urls(mirror):
-  assert len(_urls('idx', mirror)) == 2
+  assert len(_urls(_file(), mirror)) == 2
+
+
+def test_files_have_several_homes_and_a_remedy():
+  # Nobody else is known to publish notMNIST and Kuzushiji-49.
+  for source in SOURCES:
+    for file in source.origin_files:
+      hosts = {url.split('/')[2] for _, url, _ in _urls(file)}
+      alone = source.key in ('K49', 'N')
+      assert len(hosts) >= (1 if alone else 2), file.path
+      assert 'Download it from http' in locations.how_to_get(file, None)
 
 
 def test_folders_are_in_order(tmp_path):
-  manual = tmp_path / 'manual'
-  assert Locations().folders == []
-  assert Locations(manual_dir=manual).folders == [manual]
-  assert Locations(manual_dir=manual, mirror='http://lab').folders == [manual]
-  assert Locations(manual_dir=manual, mirror=str(tmp_path)).folders == [
-    manual,
-    tmp_path,
-  ]
-
-
-def test_a_home_folder_is_expanded(monkeypatch, tmp_path):
-  monkeypatch.setenv('HOME', str(tmp_path))
-  assert Locations(mirror='~/mirror').folders == [tmp_path / 'mirror']
-
-
-def test_the_mirror_is_the_option_else_the_variable(monkeypatch):
-  monkeypatch.delenv('CMNIST_MIRROR', raising=False)
-  assert mirror_of_user() is None
-  monkeypatch.setenv('CMNIST_MIRROR', '')
-  assert mirror_of_user() is None
-  monkeypatch.setenv('CMNIST_MIRROR', 'http://lab')
-  assert mirror_of_user() == 'http://lab'
-  assert mirror_of_user('/srv') == '/srv'
-
-
-def test_downloaded_copies_come_after_folders(tmp_path):
-  made = synthetic.make(form='zip')
-  file = made.source.splits['train'].images
-  made.write(tmp_path / 'manual')
-  downloaded = tmp_path / 'downloaded'
-  found = Locations(
-    manual_dir=tmp_path / 'manual',
-    cached=lambda wanted: downloaded if wanted == file.archive else None,
+  beside, manual, downloads = (tmp_path / n for n in ('own', 'manual', 'down'))
+  file = dataclasses.replace(_file(), beside=beside)
+  where = Locations(
+    manual_dir=manual, mirror=str(tmp_path), download_dir=downloads
   )
-  assert [
-    (copy.path, copy.member, copy.cached)
-    for copy in locations.copies_on_disk(file, found)
-  ] == [
-    (tmp_path / 'manual/toy/gzip.zip', file.member, False),
-    (downloaded, file.member, True),
-  ]
+  assert where.folders(file) == [beside, manual, tmp_path, downloads / 'cmnist']
+  assert Locations(mirror='http://lab').folders(_file()) == []
+  assert locations.how_to_get(file, manual).endswith(
+    f' as {manual}/{file.path} or {beside}/{file.path}'
+  )
 
 
-def test_every_file_has_a_url():
-  for source in SOURCES:
-    for file in source.origin_files:
-      assert list(locations.urls(file)), file.path
-      assert 'http' in locations.how_to_get(file, None)
+@pytest.mark.parametrize(
+  ('mirror', 'parsed'),
+  [
+    ('/srv/mirror', pathlib.Path('/srv/mirror')),
+    ('/srv/a:b', pathlib.Path('/srv/a:b')),
+    ('file:///srv/my%20files', pathlib.Path('/srv/my files')),
+    ('http://lab/files/', 'http://lab/files'),
+    ('https://user:secret@lab:8080/x', 'https://user:secret@lab:8080/x'),
+  ],
+)
+def test_a_mirror_is_a_folder_or_an_address(mirror, parsed):
+  assert locations.parse_mirror(mirror) == parsed
+
+
+@pytest.mark.parametrize(
+  'mirror',
+  [
+    'htp://user:secret@lab/files',
+    'ftp://user:secret@lab/files',
+    'http:/user:secret@lab',
+    'file://user:secret@lab/files',
+    'https://lab/files?token=secret',
+  ],
+)
+def test_what_is_no_address_is_refused_without_its_password(mirror):
+  with pytest.raises(OriginFileError, match='expected a folder or') as raised:
+    default_locations(mirror=mirror)
+  assert 'secret' not in str(raised.value)
+  assert 'secret' not in repr(Locations(mirror=mirror))
+
+
+def test_the_default_locations_are_those_of_the_user(tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'data'))
+  monkeypatch.delenv('CMNIST_MIRROR', raising=False)
+  found = default_locations()
+  assert found.download_dir == tmp_path / 'data/downloads'
+  assert found.manual_dir == tmp_path / 'data/downloads/manual'
+  assert found.mirror is None
+  assert not found.offline
+  monkeypatch.setenv('CMNIST_MIRROR', 'http://lab')
+  assert default_locations('~/other').mirror == mirror_of_user() == 'http://lab'
+  found = default_locations(
+    download_dir='~/d', manual_dir='~', mirror='~', timeout=7
+  )
+  assert found.download_dir == tmp_path / 'd'
+  assert found.manual_dir == tmp_path
+  assert found.mirror == mirror_of_user('~') == '~'
+  assert found.timeout == 7
+
+
+@pytest.mark.parametrize('kind', ['manual_dir', 'mirror'])
+@pytest.mark.parametrize('fault', ['does not exist', 'is not a directory'])
+def test_a_folder_that_a_user_names_must_be_one(kind, fault, tmp_path):
+  folder = tmp_path / 'named'
+  if fault == 'is not a directory':
+    folder.touch()
+  with pytest.raises(OriginFileError, match=f'the {kind} {folder} {fault}'):
+    default_locations(**{kind: str(folder)})
+
+
+def test_a_build_with_a_misspelled_place_downloads_nothing(tmp_path, capsys):
+  for option in ('--mirror=htps://lab/files', '--manual_dir=none'):
+    argv = ['build', '2-FKd', '--data_dir', str(tmp_path), option]
+    assert cli.main(argv) == 1
+    assert 'Correct it' in (err := capsys.readouterr().err) or 'htps://' in err

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import running
 
-from cmnist_tfds.sources import declaration, registry, tables
+from cmnist_tfds.sources import declaration, records, registry
 
 _TEXT = (
   pathlib.Path(__file__).resolve().parent.parent / 'docs/your-own-source.md'
@@ -23,11 +23,7 @@ _HEAD, *_SOURCES = re.findall('^```toml\n(.*?)^```$', _TEXT, re.M | re.S)
 @pytest.mark.parametrize('source', _SOURCES)
 def test_declarations_are_right(source):
   (found,) = declaration.parse(
-    tables.parse_toml(_HEAD + source, 'example'),
-    'example',
-    text=_HEAD + source,
-    extension=True,
-    beside=pathlib.Path(),
+    _HEAD + source, 'example', extension=True, beside=pathlib.Path()
   )
   assert found.splits['train'].num_examples == 1_000 - 100 * (
     found.layout != 'npz'
@@ -39,7 +35,7 @@ def test_every_layout_has_an_example():
   named = {
     name for line in described for name in re.findall('`([a-z]+)`', line)
   }
-  assert named == set(declaration.LAYOUTS)
+  assert named == set(records.LAYOUTS)
 
 
 def test_the_table_lists_what_the_package_has():

@@ -1,42 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Origin files in the packings in which users have them.
-
-CMNIST_ALL_PACKINGS=1 adds the training files and the tables of all sources,
-which takes some minutes.
-"""
+"""Origin files in the packings in which users have them."""
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import io
-import json
 import os
-import struct
 import sys
 import zipfile
-import zlib
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 import synthetic
 
-from cmnist_tfds.origin import (
-  Copy,
-  Locations,
-  Proof,
-  audit,
-  fingerprint,
-  load_split,
-  packings,
-  recreation,
-)
+from cmnist_tfds.origin import Locations, Proof, load_split, packings
 from cmnist_tfds.sources import SOURCES
 from cmnist_tfds.system.errors import OriginFileError
-
-_ALL = bool(os.environ.get('CMNIST_ALL_PACKINGS'))
-
-_SPLITS = ('test', 'train') if _ALL else ('test',)
 
 
 def _stem(file):
@@ -51,50 +32,47 @@ def _gzip(array):
   return gzip.compress(_idx(array), 1)
 
 
-def _npz(array):
+def _saved(save, array):
   out = io.BytesIO()
-  np.savez(out, array)
+  save(out, array)
   return out.getvalue()
 
 
-def _npy(array):
-  out = io.BytesIO()
-  np.save(out, array)
-  return out.getvalue()
+def _wide(array):
+  return array.astype(np.int64) if array.ndim == 1 else array
 
 
-# For each packing, the path of a file and how it is packed.
-_OF_ARRAYS = {
+# For each packing of single arrays, the path of a file and how it is packed.
+_FILES = {
   'gzip': ('{stem}.gz', _gzip),
   'gzip below': ('gzip/{stem}.gz', _gzip),
   'torchvision': ('Set/raw/{stem}', _idx),
   'Kaggle IDX': ('archive/{stem}/{stem}', _idx),
   'second copy': ('{stem} (1).gz', _gzip),
-  'npz': ('arrays/{stem}.npz', _npz),
-  'npy': ('arrays/{stem}.npy', _npy),
-  'int64 npz': ('{stem}.npz', lambda a: _npz(a.astype(_wide(a)))),
+  'any name': ('a/b/c/{stem}-x.bin', _gzip),
+  'npz': ('arrays/{stem}.npz', lambda a: _saved(np.savez, a)),
+  'npy': ('arrays/{stem}.npy', lambda a: _saved(np.save, a)),
+  'int64 npz': ('{stem}.npz', lambda a: _saved(np.savez, _wide(a))),
 }
 
 
-def _wide(array):
-  return np.int64 if array.ndim == 1 else np.uint8
-
-
-def _write(folder, path, data):
-  (folder / path).parent.mkdir(parents=True, exist_ok=True)
-  (folder / path).write_bytes(data)
-
-
-def _pack_arrays(folder, packing, arrays):
-  path, pack = _OF_ARRAYS[packing]
+def _pack_files(folder, arrays, packing):
+  path, pack = _FILES[packing]
   for file, array in arrays.items():
-    _write(folder, path.format(stem=_stem(file)), pack(array))
+    target = folder / path.format(stem=_stem(file))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(pack(array))
 
 
 def _pack_zip(folder, arrays):
   with zipfile.ZipFile(folder / 'renamed.zip', 'w') as archive:
     for file, array in arrays.items():
       archive.writestr(f'x/{_stem(file)}.gz', _gzip(array))
+
+
+def _pack_keras(folder, arrays):
+  names = ('x_train', 'y_train')
+  np.savez(folder / 'set.npz', **dict(zip(names, arrays.values(), strict=True)))
 
 
 def _pack_csv(folder, arrays, header='label'):
@@ -133,10 +111,11 @@ def _pack_hub(folder, arrays):
 
 _PACKINGS = {
   **{
-    name: lambda folder, arrays, name=name: _pack_arrays(folder, name, arrays)
-    for name in _OF_ARRAYS
+    name: lambda folder, arrays, name=name: _pack_files(folder, arrays, name)
+    for name in _FILES
   },
   'zip': _pack_zip,
+  'Keras': _pack_keras,
   'CSV': _pack_csv,
   'CSV without header': lambda *args: _pack_csv(*args, header=''),
   'Parquet of pixels': _pack_parquet,
@@ -144,89 +123,73 @@ _PACKINGS = {
 }
 
 
-def _arrays_of(source, split, folder):
-  """Returns the arrays of a split, as in its files, which are at hand."""
-  files = source.splits[split].files
-  if not all((folder / file.path).is_file() for file in files):
-    pytest.skip(f'the files of {source.title} are not at hand')
-  return {
-    file: load_split.read_copy(Copy(file, folder / file.path), shape)[0]
-    for file, shape in files.items()
-  }
+def _arrays(made):
+  files = made.source.splits['train'].files
+  return dict(zip(files, made.arrays['train'], strict=True))
 
 
 def _load(source, split, folder, **kwargs):
-  return load_split.load_split(
-    source, split, Locations(manual_dir=folder, **kwargs)
-  )
+  where = Locations(manual_dir=folder)
+  return load_split.load_split(source, split, where, **kwargs)
 
 
 @pytest.mark.parametrize('packing', _PACKINGS)
 @pytest.mark.parametrize('form', ['idx', 'npz', 'zip'])
-def test_a_packing_is_found_and_proved(
-  packing, form, tmp_path, record_property
-):
+def test_a_packing_is_found_and_proved(packing, form, tmp_path, caplog):
   made = synthetic.make(form=form)
-  files = made.source.splits['train'].files
-  arrays = dict(zip(files, made.arrays['train'], strict=True))
-  _PACKINGS[packing](tmp_path, arrays)
+  _PACKINGS[packing](tmp_path, _arrays(made))
   found = _load(made.source, 'train', tmp_path)
   made.assert_read(found)
   assert Proof.NONE not in found.proofs.values()
-  record_property('packing', 'found and proved')
+  # What is read in place of the published file is told.
+  assert packing == 'gzip' or str(tmp_path) in caplog.text
 
 
-@pytest.mark.parametrize('split', _SPLITS)
-@pytest.mark.parametrize('key', [source.key for source in SOURCES])
 @pytest.mark.parametrize('packing', _PACKINGS)
-def test_a_real_file_in_a_packing_is_found_and_proved(
-  packing, key, split, origin_files, tmp_path, record_property
+@hypothesis.settings(max_examples=4, deadline=None)
+@hypothesis.given(
+  row=st.integers(0, 39),
+  pixel=st.integers(0, 784),
+  change=st.integers(1, 255),
+)
+def test_one_changed_value_is_never_accepted(
+  packing, tmp_path_factory, row, pixel, change
 ):
-  if not _ALL and key != 'Kd' and packing.startswith(('CSV', 'Parquet')):
-    pytest.skip('without CMNIST_ALL_PACKINGS, tables of one source are read')
-  source = next(source for source in SOURCES if source.key == key)
-  arrays = _arrays_of(source, split, origin_files)
-  _PACKINGS[packing](tmp_path, arrays)
-  found = _load(source, split, tmp_path)
-  expected = _load(source, split, origin_files)
-  np.testing.assert_array_equal(found.images, expected.images)
-  np.testing.assert_array_equal(found.labels, expected.labels)
-  assert Proof.NONE not in found.proofs.values()
-  record_property('packing', 'real, found and proved')
-
-
-def _one_pixel(images, labels):
-  images[-1, 14, 14] ^= 1
-
-
-def _one_label(images, labels):
-  labels[-1] ^= 1
-
-
-def _two_rows(images, labels):
-  # Labels alternate, so the labels of these rows are equal.
-  images[[0, 2]] = images[[2, 0]]
-
-
-@pytest.mark.parametrize('change', [_one_pixel, _one_label, _two_rows])
-@pytest.mark.parametrize('packing', _PACKINGS)
-def test_a_changed_array_is_refused(packing, change, tmp_path, record_property):
+  folder = tmp_path_factory.mktemp('changed')
   made = synthetic.make()
+  images, labels = (array.copy() for array in made.arrays['train'])
+  if pixel < 784:
+    images.reshape(40, 784)[row, pixel] ^= change
+  else:
+    labels[row] ^= 1
   files = made.source.splits['train'].files
-  changed = [array.copy() for array in made.arrays['train']]
-  change(*changed)
-  _PACKINGS[packing](tmp_path, dict(zip(files, changed, strict=True)))
-  with pytest.raises(OriginFileError):
-    _load(made.source, 'train', tmp_path)
+  _PACKINGS[packing](folder, dict(zip(files, (images, labels), strict=True)))
   # Nor is it used where unverified files are allowed.
-  with pytest.raises(OriginFileError):
-    load_split.load_split(
-      made.source,
-      'train',
-      Locations(manual_dir=tmp_path),
-      allow_unverified=True,
-    )
-  record_property('packing', 'changed and refused')
+  for allow in (False, True):
+    with pytest.raises(OriginFileError):
+      _load(made.source, 'train', folder, allow_unverified=allow)
+
+
+@pytest.mark.parametrize('packing', [*_FILES, 'zip'])
+@hypothesis.settings(max_examples=8, deadline=None)
+@hypothesis.given(
+  where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7)
+)
+def test_a_flipped_bit_gives_the_right_pixels_or_the_one_error(
+  packing, tmp_path_factory, where, bit
+):
+  folder = tmp_path_factory.mktemp('flipped')
+  made = synthetic.make()
+  _PACKINGS[packing](folder, _arrays(made))
+  files = [path for path in folder.rglob('*') if path.is_file()]
+  path = max(files, key=lambda path: path.stat().st_size)
+  data = bytearray(path.read_bytes())
+  data[int(where * len(data))] ^= 1 << bit
+  path.write_bytes(data)
+  try:
+    made.assert_read(_load(made.source, 'train', folder))
+  except OriginFileError as error:
+    assert '\n' not in str(error)
 
 
 def test_a_table_of_train_and_test_has_both(tmp_path):
@@ -237,8 +200,8 @@ def test_a_table_of_train_and_test_has_both(tmp_path):
     for parts in zip(made.arrays['train'], made.arrays['test'], strict=True)
   ]
   _pack_csv(tmp_path, dict(zip(files, both, strict=True)))
-  made.assert_read(_load(made.source, 'train', tmp_path))
-  made.assert_read(_load(made.source, 'test', tmp_path), 'test')
+  for split in ('train', 'test'):
+    made.assert_read(_load(made.source, split, tmp_path), split)
 
 
 def test_a_table_of_upright_images_gives_those_of_the_file(tmp_path):
@@ -250,81 +213,53 @@ def test_a_table_of_upright_images_gives_those_of_the_file(tmp_path):
   made.assert_read(_load(made.source, 'train', tmp_path))
 
 
+@pytest.mark.parametrize(
+  'place',
+  [
+    'downloads/toy/{stem}.gz.of_tfds',
+    'downloads/{stem}.gz.of_old_tfds',
+    'downloads/extracted/GZIP.{stem}',
+    'keras/datasets/toy/{stem}.gz',
+    'debian/{stem}.gz',
+  ],
+)
+@pytest.mark.parametrize('form', ['idx', 'zip'])
+def test_places_of_other_programs_are_searched_before_the_network(
+  place, form, tmp_path, monkeypatch
+):
+  monkeypatch.setenv('KERAS_HOME', str(tmp_path / 'keras'))
+  monkeypatch.setattr(packings, '_DEBIAN', tmp_path / 'debian')
+  made = synthetic.make(form=form)
+  for path, data in made.files.items():
+    target = tmp_path / place.format(stem=path.rpartition('/')[2][:-3])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)
+  where = Locations(
+    download_dir=tmp_path / 'downloads', manual_dir=tmp_path / 'none'
+  )
+  found = load_split.load_split(made.source, 'train', where)
+  made.assert_read(found)
+  assert set(found.proofs.values()) == {Proof.SHA256}
+
+
 def test_a_folder_too_deep_will_do(tmp_path):
   made = synthetic.make()
   made.write(tmp_path)
   made.assert_read(_load(made.source, 'train', tmp_path / 'toy'))
-  # The folder of another source beside it.
-  (tmp_path / 'other').mkdir()
-  made.assert_read(_load(made.source, 'train', tmp_path / 'other'))
-
-
-def test_known_caches_come_after_the_users_folders(
-  tmp_path, monkeypatch, caplog
-):
-  monkeypatch.setenv('KERAS_HOME', str(tmp_path / 'keras'))
-  made = synthetic.make()
-  for path, data in made.files.items():
-    name = path.rpartition('/')[2]
-    _write(tmp_path / 'keras/datasets/toy', name, data)
-    unpacked = gzip.decompress(data)
-    _write(tmp_path / 'downloads/extracted', f'GZIP.{name}', unpacked)
-  caches = packings.known_caches(tmp_path / 'downloads')
-  for cache in caches:
-    made.assert_read(
-      _load(made.source, 'train', tmp_path / 'none', known_caches=(cache,))
-    )
-    assert str(cache) in caplog.text
-    caplog.clear()
-  made.write(tmp_path / 'manual')
-  _load(made.source, 'train', tmp_path / 'manual', known_caches=caches)
-  assert not caplog.text
-
-
-def test_a_download_is_the_last_resort(tmp_path):
-  made = synthetic.make()
-  files = made.source.splits['train'].files
-  _pack_arrays(
-    tmp_path,
-    'torchvision',
-    dict(zip(files, made.arrays['train'], strict=True)),
-  )
-
-  def download(url):
-    raise AssertionError(url)
-
-  made.assert_read(_load(made.source, 'train', tmp_path, download=download))
-
-
-def test_arrays_of_an_npz_file_may_have_any_name(tmp_path):
-  made = synthetic.make()
-  (images, labels), (x_test, y_test) = made.arrays['train'], made.arrays['test']
-  arrays = {'x_test': x_test, 'y_test': y_test, 'y_train': labels}
-  np.savez(tmp_path / 'toy.npz', x_train=images, **arrays)
-  made.assert_read(_load(made.source, 'train', tmp_path))
-  images[0, 0, 0] ^= 1
-  np.savez(tmp_path / 'toy.npz', x_train=images, **arrays)
-  with pytest.raises(OriginFileError):
-    _load(made.source, 'train', tmp_path)
 
 
 def test_a_table_that_no_library_reads_is_no_obstacle(tmp_path, monkeypatch):
-  monkeypatch.setitem(sys.modules, 'pyarrow', None)
   made = synthetic.make()
-  (tmp_path / 'a.parquet').write_bytes(b'PAR1')
-  with pytest.raises(OriginFileError, match='Reading Parquet needs'):
+  _pack_hub(tmp_path, _arrays(made))
+  monkeypatch.setitem(sys.modules, 'PIL', None)
+  with pytest.raises(OriginFileError, match='Reading pictures needs'):
     _load(made.source, 'train', tmp_path)
-  found = audit.audit([made.source], Locations(manual_dir=tmp_path))
-  assert {finding.copy for finding in found} == {None}
-  files = made.source.splits['train'].files
-  _pack_zip(tmp_path, dict(zip(files, made.arrays['train'], strict=True)))
+  _pack_zip(tmp_path, _arrays(made))
   made.assert_read(_load(made.source, 'train', tmp_path))
 
 
 def test_odd_files_are_passed_over(tmp_path):
   made = synthetic.make()
-  files = made.source.splits['train'].files
-  arrays = dict(zip(files, made.arrays['train'], strict=True))
   for name, data in {
     'a.gz': b'\x1f\x8b',
     'b.zip': b'PK\x03\x04',
@@ -337,8 +272,9 @@ def test_odd_files_are_passed_over(tmp_path):
     (tmp_path / name).write_bytes(data)
   os.mkfifo(tmp_path / 'pipe')
   (tmp_path / 'loop').symlink_to(tmp_path)
+  (tmp_path / 'nowhere').symlink_to('missing')
   (tmp_path / 'below').mkdir()
-  _pack_zip(tmp_path / 'below', arrays)
+  _pack_zip(tmp_path / 'below', _arrays(made))
   made.assert_read(_load(made.source, 'train', tmp_path))
   # Users link to folders that they have elsewhere.
   (tmp_path / 'manual').mkdir()
@@ -346,123 +282,24 @@ def test_odd_files_are_passed_over(tmp_path):
   made.assert_read(_load(made.source, 'train', tmp_path / 'manual'))
 
 
-# Proof by re-creation ---------------------------------------------------------
-
-# A time near that of the files of EMNIST that were at hand.
-_TIME = 1487374626 + 37
+# Real files -------------------------------------------------------------------
 
 
-def _emnist_like(seconds=_TIME):
-  """Returns a file as those of EMNIST, no fingerprint of which is known."""
-  rng = np.random.default_rng(0)
-  array = rng.integers(0, 256, (40, 28, 28), np.uint8)
-  name = 'emnist-toy-train-images-idx3-ubyte'
-  deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
-  raw = _idx(array)
-  data = b'\x1f\x8b\x08\x08' + struct.pack('<I', seconds) + b'\x02\xff'
-  data += name.encode() + b'\0' + deflate.compress(raw) + deflate.flush()
-  data += struct.pack('<II', zlib.crc32(raw), len(raw))
-  return synthetic.origin_file(f'emnist/{name}.gz', data), array
-
-
-def test_the_time_in_a_gzip_header_is_searched_and_remembered(tmp_path):
-  learnt = tmp_path / 'cache/learnt.json'
-  file, array = _emnist_like()
-  assert recreation.recreate(file, array, learnt) is Proof.RECREATED
-  assert json.loads(learnt.read_text()) == {
-    file.path: {'time': _TIME, 'fingerprint': fingerprint(array)}
-  }
-  # What was remembered is no proof.
-  array[0] = 0
-  assert recreation.recreate(file, array, learnt) is None
-
-
-def test_a_remembered_time_is_tried_first(tmp_path):
-  learnt = tmp_path / 'learnt.json'
-  file, array = _emnist_like(seconds=12345)
-  learnt.write_text(json.dumps({file.path: {'time': 12345}}))
-  assert recreation.recreate(file, array, learnt) is Proof.RECREATED
-  assert recreation.read_learnt(learnt)[file.path]['fingerprint']
-
-
-@pytest.mark.parametrize('text', ['', '[]', '{"a": 1}', '{', '{"a": {}}'])
-def test_a_damaged_memory_is_no_obstacle(text, tmp_path):
-  learnt = tmp_path / 'learnt.json'
-  learnt.write_text(text)
-  file, array = _emnist_like()
-  assert recreation.recreate(file, array, learnt) is Proof.RECREATED
-  assert file.path in recreation.read_learnt(learnt)
-
-
-def test_what_was_learnt_is_reported(tmp_path):
-  file, array = _emnist_like()
-  made = synthetic.make()
-  source = dataclasses.replace(
-    made.source,
-    splits={
-      'train': dataclasses.replace(made.source.splits['train'], images=file)
-    },
+@pytest.mark.parametrize('key', ['F', 'Kd', 'Km', 'N'])
+@pytest.mark.parametrize('packing', _PACKINGS)
+def test_a_real_file_in_a_packing_is_found_and_proved(
+  packing, key, origin_files, tmp_path
+):
+  if key != 'Kd' and packing.startswith(('CSV', 'Parquet')):
+    pytest.skip('tables of one source are read')
+  source = next(source for source in SOURCES if source.key == key)
+  reader = load_split.Reader(Locations(manual_dir=origin_files))
+  files = source.splits['test'].files
+  _PACKINGS[packing](
+    tmp_path, {file: reader.array(file, shape) for file, shape in files.items()}
   )
-  (tmp_path / 'raw').mkdir()
-  (tmp_path / 'raw/unpacked').write_bytes(_idx(array))
-  locations = Locations(manual_dir=tmp_path, learnt=tmp_path / 'learnt.json')
-
-  def found():
-    return next(iter(audit.audit([source], locations, hashes=True)))
-
-  assert found().proof is Proof.RECREATED
-  assert found().fingerprint == fingerprint(array)
-  (tmp_path / 'raw/unpacked').unlink()
-  assert found().proof is None
-  assert found().fingerprint == fingerprint(array)
-
-
-def test_without_a_known_size_the_search_is_short():
-  file, array = _emnist_like(seconds=_TIME)
-  near, near_array = _emnist_like(seconds=_TIME - 20)
-  file, near = (dataclasses.replace(f, size=None) for f in (file, near))
-  assert recreation.recreate(file, array) is None
-  assert recreation.recreate(near, near_array) is Proof.RECREATED
-
-
-# The published files that are made again in little time.
-_REMADE = [
-  'kannada_mnist/X_kannada_MNIST_test.npz',
-  'kannada_mnist/y_kannada_MNIST_train.npz',
-  'kmnist/kmnist-test-imgs.npz',
-  'kmnist/kmnist-train-labels.npz',
-  'kmnist/train-labels-idx1-ubyte.gz',
-  'kuzushiji49/k49-train-labels.npz',
-  'kuzushiji49/k49-test-labels.npz',
-  'notmnist/train-labels-idx1-ubyte.gz',
-  'emnist/emnist-letters-train-labels-idx1-ubyte.gz',
-  'emnist/emnist-balanced-test-labels-idx1-ubyte.gz',
-]
-if _ALL:
-  _REMADE += [
-    'kannada_mnist/X_kannada_MNIST_train.npz',
-    'kmnist/t10k-images-idx3-ubyte.gz',
-    'notmnist/t10k-images-idx3-ubyte.gz',
-  ]
-
-
-@pytest.mark.parametrize('path', _REMADE)
-def test_a_published_file_is_made_again(path, origin_files, record_property):
-  file, shape = next(
-    (form, shape)
-    for source in SOURCES
-    for file, shape in source.origin_files.items()
-    for form in (file, *file.equivalents)
-    if form.path == path
-  )
-  if not (origin_files / path).is_file():
-    pytest.skip(f'{path} is not at hand')
-  array, _ = load_split.read_copy(Copy(file, origin_files / path), shape)
-  assert recreation.recreate(file, array) is Proof.RECREATED
-  one_value, two_rows = array.copy(), array.copy()
-  one_value[-1:].reshape(-1)[-1] ^= 1
-  other = np.flatnonzero((array != array[0]).reshape(len(array), -1).any(1))[0]
-  two_rows[[0, other]] = two_rows[[other, 0]]
-  assert recreation.recreate(file, one_value) is None
-  assert recreation.recreate(file, two_rows) is None
-  record_property('packing', 'real, made again')
+  found = _load(source, 'test', tmp_path)
+  expected = _load(source, 'test', origin_files)
+  np.testing.assert_array_equal(found.images, expected.images)
+  np.testing.assert_array_equal(found.labels, expected.labels)
+  assert Proof.NONE not in found.proofs.values()

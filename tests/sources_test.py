@@ -10,7 +10,7 @@ import pickle
 import pytest
 import synthetic
 
-from cmnist_tfds.sources import SOURCES, SPLITS, source
+from cmnist_tfds.sources import SOURCES, source
 
 
 def _files():
@@ -46,26 +46,6 @@ def test_a_source_of_ones_own_can_be_pickled():
   assert vars(read) == vars(made)
 
 
-def test_sizes_and_counts_agree():
-  for record in SOURCES:
-    assert tuple(record.splits) == SPLITS
-    for split in record.splits.values():
-      if split.class_counts:
-        assert sum(split.class_counts) == split.num_examples
-        assert len(split.class_counts) == len(record.class_names)
-    counts = record.splits['train'].class_counts
-    if counts:
-      assert record.min_train_per_class == min(counts)
-    assert record.min_train_per_class * len(record.class_names) <= (
-      record.splits['train'].num_examples
-    )
-
-
-def test_class_names_are_unique_within_a_source():
-  for record in SOURCES:
-    assert len(set(record.class_names)) == len(record.class_names)
-
-
 def test_every_file_can_be_fetched_and_proved():
   for file in _files():
     assert len(file.md5) == 32
@@ -77,12 +57,6 @@ def test_every_file_can_be_fetched_and_proved():
     assert folder and name and '/' not in name
 
 
-def test_paths_are_unique():
-  by_path = {}
-  for file in _files():
-    assert by_path.setdefault(file.path, file.md5) == file.md5
-
-
 def test_three_files_have_no_published_sha256():
   unknown = {f.path for f in _files() if not f.sha256}
   assert unknown == {
@@ -90,12 +64,6 @@ def test_three_files_have_no_published_sha256():
     'kuzushiji49/k49-test-imgs.npz',
     'notmnist/train-images-idx3-ubyte.gz',
   }
-
-
-def test_mixed_labels_exist():
-  for record in SOURCES:
-    for raw_labels in record.mix_labels.values():
-      assert set(raw_labels) <= set(record.raw_labels)
 
 
 def test_hashes_are_those_of_local_copies(origin_files):

@@ -68,7 +68,7 @@ def open_encoded(subset, split, locations=NOWHERE, *, allow_unverified=False):
 
 def images_of(made, split):
   images, _ = made.arrays[split]
-  return images.transpose(0, 2, 1) if made.source.transposed else images
+  return images.transpose(0, 2, 1) if made.source.steps else images
 
 
 def pngs_of(source):

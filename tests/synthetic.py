@@ -44,7 +44,7 @@ class Made:
   def assert_read(self, arrays: SplitArrays, split: str = 'train') -> None:
     """Asserts that arrays are those in the files, images upright."""
     images, labels = self.arrays[split]
-    if self.source.transposed:
+    if self.source.steps:
       images = images.transpose(0, 2, 1)
     np.testing.assert_array_equal(arrays.images, images)
     np.testing.assert_array_equal(arrays.labels, labels)
@@ -82,16 +82,6 @@ def origin_file(path: str, data: bytes, **kwargs) -> OriginFile:
     sha256=hashlib.sha256(data).hexdigest(),
     **kwargs,
   )
-
-
-def with_members_alone(made: Made, home: str) -> Made:
-  """Returns a source in a zip file, whose members have a home of their own."""
-  source, files = made.source, {}
-  with zipfile.ZipFile(io.BytesIO(made.files['toy/gzip.zip'])) as archive:
-    for file in made.source.origin_files:
-      files[file.path] = archive.read(file.member)
-      source = replace_file(source, file.path, urls=(home + file.path,))
-  return Made(source, files, made.arrays)
 
 
 def make(
@@ -201,7 +191,7 @@ def make(
     },
     layout='npz' if form == 'npz' else 'idx',
     min_train_per_class=sizes['train'] // 2,
-    transposed=form == 'zip',
+    steps=('transpose',) if form == 'zip' else (),
     homepage='',
     license='',
     citation='',

@@ -31,7 +31,7 @@ from cmnist_tfds.cli import (
 )
 from cmnist_tfds.cli.command_parser import CommandParser
 from cmnist_tfds.sources import registry
-from cmnist_tfds.system import disk_errors, interrupts, streams
+from cmnist_tfds.system import interrupts, streams
 from cmnist_tfds.system.errors import CmnistError, SubsetNameError
 
 # In the order of `cmnist --help`.
@@ -87,7 +87,7 @@ def _explain(error: BaseException) -> tuple[str, int]:
     return str(error), terminal.USAGE if usage else terminal.FAILED
   if isinstance(error, OSError):
     used = error.filename or 'a file'
-    return f'cannot use {disk_errors.explain(error, used)}', terminal.FAILED
+    return f'cannot use {used}: {error.strerror or error}.', terminal.FAILED
   if isinstance(error, MemoryError):
     said = f': {error}' if str(error) else ''
     return (

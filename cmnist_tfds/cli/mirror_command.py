@@ -41,14 +41,12 @@ def run(args: argparse.Namespace) -> int:
   from cmnist_tfds.origin import mirror
 
   status = 0
-  for filled in mirror.fill(
-    args.folder,
-    arguments.named_sources(args.names),
-    arguments.origin_locations(args),
-  ):
-    if filled.fault:
-      status = terminal.fail(f'{filled.file.path}: {filled.fault}')
+  sources = arguments.named_sources(args.names)
+  where = arguments.origin_locations(args)
+  for file, came_from, fault in mirror.fill(args.folder, sources, where):
+    if fault:
+      status = terminal.fail(f'{file.path}: {fault}')
     else:
-      came = f'from {filled.origin}' if filled.origin else 'was there'
-      print(f'{filled.file.path}: {came}', flush=True)
+      came = f'from {came_from}' if came_from else 'was there'
+      print(f'{file.path}: {came}', flush=True)
   return status

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import pathlib
 import shlex
@@ -11,11 +12,25 @@ from typing import TYPE_CHECKING
 
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.sources import declaration, registry, tables
+from cmnist_tfds.sources import declaration, records, registry
 from cmnist_tfds.system.errors import DeclarationError
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
+
+
+# The options of `cmnist source new` that decide what is ambiguous.
+_NAMED = {
+  '--images': 'arrays, or the column of a Parquet file, that have the images',
+  '--labels': 'arrays that have the labels',
+}
+_NUMBERS = {
+  '--first': 'how many examples of each class are for test, where the files have'
+  ' no split (default: a seventh of the smallest class)',
+  '--min_examples': 'leave out classes with fewer pictures, or with fewer images'
+  ' in their NPY file (default: 1)',
+  '--scale': 'pixels of N are white; 255 takes pixels as they are',
+}
 
 
 def register(subparsers: Subparsers) -> None:
@@ -41,31 +56,31 @@ def register(subparsers: Subparsers) -> None:
   )
   new.add_argument('--key', metavar='KEY', help='key of the source, such as Xy')
   new.add_argument('--title', metavar='TITLE', help='title of the source')
+  for name, summary in _NAMED.items():
+    new.add_argument(
+      name, metavar='NAME', nargs='+', default=[], action='extend', help=summary
+    )
   new.add_argument(
-    '--first',
-    type=arguments.at_least_one,
-    metavar='N',
-    help='how many examples of each class are for test, where the files have no'
-    ' split (default: a seventh of the smallest class)',
+    '--label_column',
+    metavar='NAME|NUMBER',
+    help='column that has the labels: its name, or its number from 0 where'
+    ' columns have no names',
   )
-  new.add_argument(
-    '--min_examples',
-    type=arguments.at_least_one,
-    default=1,
-    metavar='N',
-    help='leave out classes with fewer pictures, or with fewer images in their'
-    ' NPY file (default: 1)',
-  )
+  new.add_argument('--test', choices=('test', 'val'), help='what is for test')
+  for name, summary in _NUMBERS.items():
+    new.add_argument(
+      name, metavar='N', type=arguments.at_least_one, help=summary
+    )
   new.add_argument(
     '-o',
     '--output',
     type=pathlib.Path,
     metavar='FILE',
-    help='declaration to write, beside the files; must not exist (default:'
-    ' <name of the files>.toml)',
+    help='declaration to write, in the folder of the files; must not exist'
+    ' (default: <name of the files>.toml)',
   )
   check = arguments.add_command(
-    actions, 'check', _check, 'say all that is wrong with a declaration'
+    actions, 'check', _check, 'say what is wrong with a declaration'
   )
   check.add_argument('path', metavar='FILE', type=pathlib.Path)
   arguments.add_command(
@@ -87,21 +102,23 @@ def _new(args: argparse.Namespace) -> int:
     )
   name = path.name.partition('.')[0] or 'source'
   output = args.output or path.parent / f'{name}.toml'
-  if output.absolute().parent != path.parent:
+  if output.parent.resolve() != path.parent.resolve():
     return terminal.fail(
       f'{output}: expected a file in {path.parent}, because paths in a'
-      ' declaration start beside it',
+      ' declaration start in its folder',
       terminal.USAGE,
     )
+  options = {name: getattr(args, name) for name in draft.Options._fields}
   text = draft.draft(
     path,
     key=args.key or draft.unused_key(name, list(used)),
     title=args.title or name,
-    first=args.first,
-    min_examples=args.min_examples,
+    **{name: value for name, value in options.items() if value},
   )
   # A draft that is wrong is not written.
-  (source,) = _parse(text, f'the draft for {path}', path.parent)
+  (source,) = declaration.parse(
+    text, str(path), extension=True, beside=path.parent
+  )
   try:
     with output.open('x', encoding='utf-8') as file:
       file.write(text)
@@ -110,24 +127,17 @@ def _new(args: argparse.Namespace) -> int:
       f'{output} exists already; name another file with --output'
     )
   print(f'{output}: {_describe(source)}')
+  for line in itertools.takewhile(lambda li: li[:1] == '#', text.splitlines()):
+    print(line.removeprefix('# '))
   print(
     f'Now set {registry.SOURCES_VARIABLE}={shlex.quote(str(output.absolute()))}'
-    f' and run: cmnist build 2-{_in_order("F", source.key)}'
+    f' and run: cmnist build 1-{source.key}'
   )
   return 0
 
 
-def _in_order(*keys: str) -> str:
-  return ''.join(sorted(keys, key=lambda k: [(c.isdigit(), c) for c in k]))
-
-
 def _check(args: argparse.Namespace) -> int:
-  try:
-    found = _sources(args.path)
-  except DeclarationError as error:
-    for fault in error.faults:
-      terminal.fail(fault)
-    return terminal.FAILED
+  found = declaration.read(args.path, beside=args.path.absolute().parent)
   # A key may be taken: of another declaration than this one.
   with registry.with_files([str(args.path)]):
     for source in found:
@@ -135,23 +145,7 @@ def _check(args: argparse.Namespace) -> int:
   return 0
 
 
-def _sources(path: pathlib.Path) -> tuple[declaration.Source, ...]:
-  return _parse(tables.read_text(path), str(path), path.absolute().parent)
-
-
-def _parse(
-  text: str, owner: str, beside: pathlib.Path
-) -> tuple[declaration.Source, ...]:
-  return declaration.parse(
-    tables.parse_toml(text, owner),
-    owner,
-    text=text,
-    extension=True,
-    beside=beside,
-  )
-
-
-def _describe(source: declaration.Source) -> str:
+def _describe(source: records.Source) -> str:
   counts = ', '.join(
     f'{split.num_examples:,} {name}' for name, split in source.splits.items()
   )
@@ -161,30 +155,17 @@ def _describe(source: declaration.Source) -> str:
 def _list(args: argparse.Namespace) -> int:
   del args
   known = registry.registry()
-  owners = {s.key: 'the paper' for s in sources_lib.SOURCES} | {
-    each.source.key: each.owner for each in known.registered
-  }
-  rows = [
-    (
-      source.key,
-      str(len(source.class_names)),
-      *(
-        f'{source.splits[split].num_examples:,}'
-        if split in source.splits
-        else '-'
-        for split in sources_lib.SPLITS
-      ),
-      owners[source.key],
-      source.title,
-    )
-    for source in (
-      *sources_lib.SOURCES,
-      *(each.source for each in known.registered),
-    )
+  owned = [(source, 'the paper') for source in sources_lib.SOURCES]
+  owned += [(each.source, each.owner) for each in known.registered]
+  rows: list[tuple[str, ...]] = [
+    ('key', 'classes', 'train', 'test', 'owner', 'title')
   ]
-  terminal.print_table(
-    [('key', 'classes', 'train', 'test', 'owner', 'title'), *rows]
-  )
+  for source, owner in owned:
+    splits = map(source.splits.get, sources_lib.SPLITS)
+    counts = (f'{split.num_examples:,}' if split else '-' for split in splits)
+    classes = str(len(source.class_names))
+    rows.append((source.key, classes, *counts, owner, source.title))
+  terminal.print_table(rows)
   for fault in known.faults:
-    terminal.fail(fault.message)
+    terminal.fail(fault)
   return terminal.FAILED if known.faults else 0

@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import argparse
-import itertools
-import pathlib
 from typing import TYPE_CHECKING
 
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.origin import audit, locations
+from cmnist_tfds.origin import audit
 from cmnist_tfds.system import streams
 
 if TYPE_CHECKING:
@@ -50,50 +48,33 @@ def run(args: argparse.Namespace) -> int:
       leave=False,
     )
   )
-  for folder, group in itertools.groupby(findings, _folder):
-    print(folder)
-    _print_group(list(group), where.manual_dir)
-  if any(finding.is_missing for finding in findings):
+  place = None
+  for finding in findings:
+    file, copy = finding.file, finding.copy
+    if copy:
+      inside = copy.member or copy.path.is_dir()
+      found_in = copy.path if inside else copy.path.parent
+      # Where files lie is said once for those that lie together.
+      if found_in != place:
+        terminal.print_wrapped(f'in {found_in}:')
+      place = found_in
+    name = file.path if file.array == 'arr_0' else f'{file.path} {file.array}'
+    size = f'{file.size:,}' if file.size else '-'
+    wrong = 'WRONG' if copy else 'missing'
+    state = finding.proof.value if finding.proof else wrong
+    print(f'  {name:50} {size:>11}  {state}')
+    if copy and finding.fault:
+      terminal.print_wrapped(finding.fault, indent=4)
+    for hashed in ('sha256', 'fingerprint'):
+      if value := getattr(finding, hashed):
+        print(f'    {hashed} {value}')
+  missing = [finding.file for finding in findings if finding.is_missing]
+  for remedy in audit.remedies(missing, where.manual_dir):
+    terminal.print_wrapped(remedy)
+  if missing:
     terminal.print_wrapped(
       '`cmnist mirror DIR` fetches missing files from all their homes.'
     )
   num_wrong = sum(1 for finding in findings if finding.fault)
   print(f'{len(findings) - num_wrong} of {len(findings)} files are right')
   return terminal.FAILED if num_wrong else 0
-
-
-def _folder(finding: audit.Finding) -> str:
-  return finding.file.path.rpartition('/')[0]
-
-
-def _print_group(
-  findings: list[audit.Finding], manual_dir: pathlib.Path | None
-) -> None:
-  """Prints a line for each file of a folder, and what is wrong with it."""
-  width = max(len(finding.file.name) for finding in findings)
-  place = None
-  for finding in findings:
-    file, copy = finding.file, finding.copy
-    # Where files lie is said once for those that lie together.
-    if copy and place != (
-      place := copy.path if copy.member else copy.path.parent
-    ):
-      terminal.print_wrapped(f'in {place}:', indent=2)
-    size = f'{file.size:,}' if file.size else '-'
-    state = (
-      finding.proof.value if finding.proof else 'WRONG' if copy else 'missing'
-    )
-    print(f'  {file.name:{width}}  {size:>11}  {state}')
-    if finding.fault and copy:
-      terminal.print_wrapped(finding.fault, indent=4)
-    if finding.sha256:
-      print(f'    sha256 {finding.sha256}')
-    if finding.fingerprint:
-      print(f'    fingerprint\n      {finding.fingerprint}')
-  remedies = [
-    locations.how_to_get(finding.file, manual_dir)
-    for finding in findings
-    if finding.is_missing
-  ]
-  for remedy in dict.fromkeys(remedies):
-    terminal.print_wrapped(f'{remedy}.', indent=2)

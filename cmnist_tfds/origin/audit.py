@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
+import itertools
+import pathlib
 from collections.abc import Iterable, Iterator
 
 from cmnist_tfds.origin import load_split, verification
@@ -59,74 +63,57 @@ def audit(
   for source in sources:
     found: dict[OriginFile, Finding] = {}
     for split, declared in source.splits.items():
-      if () in declared.files.values():
-        found |= _examine_split(source, split, locations)
-      else:
-        for file, shape in declared.files.items():
-          found[file] = _examine(file, shape, locations, hashes)
+      reader = load_split.Reader(locations)
+      for file, shape in declared.files.items():
+        fault = ''
+        try:
+          if shape:
+            reader.array(file, shape)
+          elif file.path not in reader.copies:
+            # Tables and pictures are only told by reading all of them.
+            collections.deque(
+              load_split.read_split(source, split, reader), maxlen=0
+            )
+        # A table needs a library, which may not be installed.
+        except (OriginFileError, PreparationError) as error:
+          fault = str(error)
+        copy, proof = reader.copies.get(file.path), reader.proofs.get(file.path)
+        finding = Finding(file, copy, proof, '' if proof else fault)
+        found[file] = _with_hashes(finding, shape) if hashes else finding
     yield from found.values()
 
 
-def _examine(
-  file: OriginFile, shape: tuple[int, ...], locations: Locations, hashes: bool
-) -> Finding:
-  """Examines the copies of a file until one is right."""
-  reader = load_split.Reader(locations)
-  fault = ''
-  try:
-    array = reader.array(file, shape)
-  # A table needs a library, which may not be installed.
-  except (OriginFileError, PreparationError) as error:
-    fault = str(error)
-  copy = reader.copies.get(file.path) or next(
-    locations_lib.copies_on_disk(file, locations), None
-  )
-  finding = Finding(file, copy, reader.proofs.get(file.path), fault)
-  if not hashes or copy is None:
-    return finding
-  sha256 = fingerprint = ''
-  try:
-    with copy.open() as (stream, _):
-      sha256 = verification.sha256(stream)
-    if fault:
-      array, _ = load_split.read_copy(copy, file, shape, shorter=True)
-    fingerprint = verification.fingerprint(array)
-  except OriginFileError:
-    pass  # The fault says why it cannot be read.
+def _with_hashes(finding: Finding, shape: tuple[int, ...]) -> Finding:
+  file, copy, sha256, fingerprint = finding.file, finding.copy, '', ''
+  # `Finding.fault` says why a copy cannot be read.
+  with contextlib.suppress(OriginFileError, PreparationError):
+    if copy and copy.path.is_file():
+      with copy.open() as (stream, _):
+        sha256 = verification.sha256(stream)
+      if shape:
+        read = load_split.read_copy(copy, file, shape, allow_unverified=True)
+        fingerprint = verification.fingerprint(read[0])
   return dataclasses.replace(finding, sha256=sha256, fingerprint=fingerprint)
 
 
-def _examine_split(
-  source: Source, split: str, locations: Locations
-) -> dict[OriginFile, Finding]:
-  """Examines tables or pictures of a split, by reading all of them."""
-  files = list(source.splits[split].files)
-  try:
-    *_, chunk = load_split.load_pieces(source, split, locations)
-  except (OriginFileError, PreparationError) as error:
-    file = files[0]
-    for folder in locations_lib.folders(file, locations):
-      for form in (file, file.archive):
-        if form and (path := folder / form.path).exists():
-          return {file: Finding(file, Copy(file, path), fault=str(error))}
-    return {file: Finding(file, fault=str(error))}
-  return {
-    file: Finding(file, chunk.copies[file.path], chunk.proofs[file.path])
-    for file in files
-    if file.path in chunk.proofs
-  }
-
-
 def missing(sources: Iterable[Source], locations: Locations) -> list[str]:
-  """Returns a line for each file of sources that is not on disk.
+  """Returns a line for each file of sources that is not on disk, and remedies.
 
   Args:
     sources: The sources.
     locations: The locations to look in. Nothing is fetched.
   """
-  lines = []
-  for file in (f.file for f in audit(sources, locations) if f.is_missing):
-    size = f', {file.size:,} bytes' if file.size else ''
-    remedy = locations_lib.how_to_get(file, locations.manual_dir)
-    lines.append(f'- {file.path}{size}. {remedy}.')
-  return lines
+  files = [f.file for f in audit(sources, locations) if f.is_missing]
+  sizes = [f', {file.size:,} bytes' if file.size else '' for file in files]
+  lines = [f'- {f.path}{size}' for f, size in zip(files, sizes, strict=True)]
+  return [*lines, *remedies(files, locations.manual_dir)]
+
+
+def remedies(
+  files: Iterable[OriginFile], manual_dir: pathlib.Path | None
+) -> Iterator[str]:
+  """Yields how to get files: a sentence for those of each folder."""
+  for _, group in itertools.groupby(files, lambda f: f.path.rpartition('/')[0]):
+    ways = dict.fromkeys(locations_lib.how_to_get(f, manual_dir) for f in group)
+    more = f'; {len(ways) - 1} more likewise' if len(ways) > 1 else ''
+    yield f'{next(iter(ways))}{more}.'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Converts images of origin files to 28x28 grey pixels, by declared steps."""
+"""Converts images of origin files to 28x28 gray pixels, by declared steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cmnist_tfds.sources import IMAGE_SIZE
-from cmnist_tfds.sources.declaration import Step
+from cmnist_tfds.sources.records import Step
 
 # Images that are converted at a time, so that no second copy of a large split
 # is made in memory.
@@ -50,25 +50,33 @@ def _convert(images: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
     if isinstance(step, tuple):
       top, left, height, width = step
       images = images[:, top : top + height, left : left + width]
+    elif isinstance(step, int):
+      images = _scales(step)[images]
     elif step == 'transpose':
       # A copy, because the result may overwrite what it is a view of.
       images = images.swapaxes(1, 2).copy()
     elif step == 'invert':
       images = 255 - images
     elif step == 'grey':
-      images = to_grey(images)
+      images = to_gray(images)
     elif step == 'resize':
       images = _resize_by_area(images)
   return images[..., 0] if images.ndim == 4 else images
 
 
-def to_grey(images: np.ndarray) -> np.ndarray:
+def to_gray(images: np.ndarray) -> np.ndarray:
   """Returns the brightness of images of three channels, or of one."""
   if images.ndim == 3 or images.shape[3] == 1:
     return images.reshape(images.shape[:3])
   red, green, blue = (images[..., i].astype(np.uint32) for i in range(3))
   luma = red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2]
   return ((luma + (1 << 15)) >> 16).astype(np.uint8)
+
+
+def _scales(brightest: int) -> np.ndarray:
+  """Returns what each pixel becomes if the brightest one is to be 255."""
+  scaled = (np.arange(256) * 2 * 255 + brightest) // (2 * brightest)
+  return np.minimum(scaled, 255).astype(np.uint8)
 
 
 def _resize_by_area(images: np.ndarray) -> np.ndarray:

@@ -1,80 +1,169 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drafts the declaration of a source from files that a user has."""
+"""Drafts the declaration of a source from files that a user has.
+
+What is unambiguous is taken, and the draft begins with what was taken and what
+was left out. What is ambiguous is refused with the option that decides it.
+"""
 
 from __future__ import annotations
 
 import collections
-import csv
+import contextlib
 import dataclasses
+import functools
 import hashlib
-import io
-import itertools
 import json
+import math
 import pathlib
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from cmnist_tfds.formats import idx_npz
-from cmnist_tfds.origin import layouts, picture_files, verification
+from cmnist_tfds.formats import idx_npz, picture
+from cmnist_tfds.origin import conversion, picture_files, pixel_tables
 from cmnist_tfds.origin.picture_files import PictureFiles
-from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
+from cmnist_tfds.sources import IMAGE_SIZE
 from cmnist_tfds.system import streams
 from cmnist_tfds.system.errors import DeclarationError, OriginFileError
-from cmnist_tfds.system.extras import missing_extra
 
-# How folders of a split are called, and files, in names and in names of arrays.
-_SPLIT_FOLDERS = {
-  'train': ('train', 'training'),
-  'test': ('test', 'testing', 'val', 'valid', 'validation'),
+# What names of folders, of files and of arrays say.
+_SPLITS = {
+  'train': re.compile('train(ing)?'),
+  'test': re.compile('test(ing)?|t10k'),
+  'val': re.compile('(?<![a-z])val(?![a-z])|valid(ation)?'),
 }
-_SPLIT_WORDS = {'train': ('train',), 'test': ('test', 't10k', 'valid', '_val')}
+# A name that speaks of labels wins.
 _ROLES = {
-  'labels': re.compile('label|target|class|(?<![a-z])y(?=train|test|[^a-z]|$)'),
   'images': re.compile('image|img|data|(?<![a-z])x(?=train|test|[^a-z]|$)'),
+  'labels': re.compile('label|target|class|(?<![a-z])y(?=train|test|[^a-z]|$)'),
 }
 
 # The part of the examples that is for test, where nothing says which are.
 _TEST_PART = 7
 
-# Names of folders as U+4E00 stand for the character.
-_CODE_POINT = re.compile(r'U\+([0-9A-Fa-f]{4,6})')
+# If no pixel is brighter, pixels may have been scaled.
+_DARK = 16
+
+_SIZE = (IMAGE_SIZE, IMAGE_SIZE)
+_CHANNELS = {(), (1,), (3,)}
 
 _TABLES = ('.csv', '.csv.gz', '.parquet')
 _ARCHIVES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')
 
 
-@dataclasses.dataclass
-class _Found:
-  """What is found in the files of one split, or of all examples.
+class Options(NamedTuple):
+  """What decides where files can be understood in several ways.
 
   Attributes:
-    tables: The TOML tables of its files: header and fields of each.
-    counts: How many examples there are of each class, by raw label, or by the
-      name of the class or its folder.
-    shape: The shape of an image; None if they have different sizes.
-    colours: Whether images have colours.
-    dark: Whether the mean brightness of images is above the middle.
+    first: How many examples of each class are for test, where no files are.
+    min_examples: Classes with fewer examples are left out, of pictures and of
+      NPY files.
+    images: The arrays, or the column of a Parquet file, that have the images.
+    labels: The arrays that have the labels.
+    label_column: The column that has the labels: its name, or its number from 0.
+    test: What is for test: 'test' or 'val'.
+    scale: The pixel that is white; 255 takes pixels as they are.
   """
 
-  tables: list[tuple[str, dict[str, Any]]]
-  counts: dict[Any, int]
-  shape: tuple[int, ...] | None
-  colours: bool = False
-  dark: bool = False
+  first: int | None = None
+  min_examples: int = 1
+  images: Sequence[str] = ()
+  labels: Sequence[str] = ()
+  label_column: str | None = None
+  test: str = 'test'
+  scale: int | None = None
 
 
-def draft(
-  path: pathlib.Path,
-  *,
-  key: str,
-  title: str,
-  first: int | None = None,
-  min_examples: int = 1,
-) -> str:
+# Some examples: labels or names of classes, images (n, ...), and where they are.
+_Chunk = tuple[Sequence[int | str], np.ndarray, object]
+
+# What a table of TOML has.
+_Table = dict[str, Any]
+
+
+class _Split(NamedTuple):
+  """The files of a split.
+
+  Attributes:
+    what: What they are, for messages.
+    read: Yields the examples, and adds the files to the table of the split.
+  """
+
+  what: str
+  read: Callable[[_Table], Iterator[_Chunk]]
+
+
+@dataclasses.dataclass
+class _Found:
+  """What there is: splits by 'train', 'test', 'val', or '' if no name says so."""
+
+  layout: str
+  splits: dict[str, _Split] = dataclasses.field(default_factory=dict)
+  left: list[str] = dataclasses.field(default_factory=list)
+  fields: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class _Images:
+  """What images have in common."""
+
+  def __init__(self) -> None:
+    self.shapes: set[tuple[int, ...]] = set()
+    self.brightest = self.sum = self.size = 0
+    self.has_colors = False
+
+  def add(self, images: np.ndarray, where: object) -> None:
+    """Notes what images (n, ...) are like."""
+    if images.size == 0 or images.ndim < 2 or images.shape[3:] not in _CHANNELS:
+      raise OriginFileError(
+        f'{where}: expected images of shape (n, height, width), or with 1 or 3'
+        f' channels at the end, found {images.shape}'
+      )
+    self.shapes.add(images.shape[1:])
+    self.brightest = max(self.brightest, int(images.max()))
+    self.sum += int(images.sum())
+    self.size += images.size
+    self.has_colors |= images.ndim == 4
+
+  def fields(
+    self, path: pathlib.Path, scale: int | None, *, any_size: bool
+  ) -> dict[str, Any]:
+    """Returns the fields of the declaration, or refuses the images.
+
+    Args:
+      path: The files, for messages.
+      scale: What is to be white, if the user has said.
+      any_size: Whether images may have different sizes.
+    """
+    white = scale or 255
+    if self.brightest > white or (0 < self.brightest <= _DARK and not scale):
+      raise OriginFileError(
+        f'{path}: the brightest pixel is {self.brightest}; --scale N makes pixels'
+        ' of N white, --scale 255 takes pixels as they are'
+      )
+    if len(self.shapes) > 1:
+      self.shapes = {shape[:2] for shape in self.shapes}
+    if len(self.shapes) > 1 and not any_size:
+      raise OriginFileError(
+        f'{path}: expected images of one shape, found {sorted(self.shapes)[:5]}'
+      )
+    shape = self.shapes.pop() if len(self.shapes) == 1 else ()
+    side = math.isqrt(shape[0]) if len(shape) == 1 else 0
+    steps = {
+      'grey': self.has_colors,
+      # The images of MNIST are light on dark.
+      'invert': self.sum * 2 > self.size * white,
+      'resize': (shape[:2] if shape[1:] else (side, side)) != _SIZE,
+    }
+    convert: list[Any] = [{'scale': white}] if white < 255 else []
+    convert += [step for step, needed in steps.items() if needed]
+    fields = {'shape': list(shape), 'convert': convert}
+    return {name: value for name, value in fields.items() if value}
+
+
+def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
   """Drafts the declaration of the files at a path.
 
   Args:
@@ -83,75 +172,81 @@ def draft(
       NPY, CSV or Parquet files; or one NPZ, CSV or Parquet file.
     key: The key of the source.
     title: The title of the source.
-    first: How many examples of each class are for test, where nothing says so.
-      About a seventh of the smallest class if None.
-    min_examples: Classes with fewer examples are left out, of pictures and of
-      NPY files.
+    **options: The fields of `Options`.
 
   Returns:
-    The declaration, in TOML. It is for a file beside `path`.
+    The declaration, in TOML, for a file in the folder of `path`. It begins with
+    a comment that says what was taken and what was left out.
 
   Raises:
-    OriginFileError: If files cannot be read, or are none of these.
+    OriginFileError: If files cannot be read, or it is not clear what they hold.
   """
-  path = path.absolute()
+  path, asked = path.absolute(), Options(**options)
   if not path.exists():
     raise OriginFileError(f'{path}: there is no such file or folder')
-  layout, splits, archive = _find(path, min_examples)
-  if splits.keys() == {'train'}:
-    splits = {'examples': splits['train']}
-  names: Sequence[Any] = list(
-    dict.fromkeys(name for found in splits.values() for name in found.counts)
-  )
-  if not names:
-    raise _too_few(path, min_examples)
+  found = _find(path, asked)
+  images, notes = _Images(), []
+  counts: dict[str, collections.Counter[Any]] = {}
+  source: dict[str, Any] = {'key': key, 'title': title}
+  for split, part in _choose(path, found, asked).items():
+    counts[split] = collections.Counter()
+    files: _Table = {}
+    for labels, pixels, where in part.read(files):
+      counts[split].update(labels)
+      images.add(pixels, where)
+    source[split] = {'num_examples': counts[split].total()} | files
+    notes.append(f'{split}: {counts[split].total():,} images, {part.what}')
+  names = sorted({n for count in counts.values() for n in count}, key=_order)
+  for split, count in counts.items():
+    source[split]['class_counts'] = [count[name] for name in names]
+    if missing := [name for name in names if not count[name]]:
+      notes.append(f'not in {split}: {_few(missing)}')
   # Numbers are raw labels. Names in the same column get those that follow.
-  numbers = sorted(name for name in names if isinstance(name, int))
-  if numbers and numbers[0] < 0:
-    raise OriginFileError(
-      f'{path}: expected labels of at least 0, found {numbers[0]}'
-    )
-  texts = [name for name in names if not isinstance(name, int)]
-  names = [*numbers, *texts]
-  after = numbers[-1] + 1 if numbers else 0
-  raw = [*numbers, *range(after, after + len(texts))]
-  lines = _head(path, layout, splits, archive)
-  lines += ['', '[[source]]', f'key = {_toml(key)}', f'title = {_toml(title)}']
-  if numbers:
-    lines += ['# Raw labels, for want of names. Write the name of each class.']
-  called = list(map(str, names))
-  characters = list(map(_character, called))
-  lines += [f'classes = {_toml(characters)}']
-  if raw != list(range(len(raw))):
-    lines += [f'labels = {_toml(raw)}']
-  if characters != called:
-    lines += [f'folders = {_toml(called)}']
-  if 'examples' in splits:
-    smallest = min(splits['examples'].counts.values())
-    if smallest < 2:
-      remedy = (
-        'leave such classes out with --min_examples 2'
-        if layout in {'folder', 'npy'}
-        else 'see whether the labels are what was taken for them'
-      )
+  raw = [name for name in names if isinstance(name, int)]
+  while len(raw) < len(names):
+    raw.append(raw[-1] + 1 if raw else 0)
+  source |= {'labels': raw, 'folders': list(map(str, names))}
+  source['classes'] = list(map(_character, source['folders']))
+  if source['classes'] == source['folders']:
+    del source['folders']
+  if 'examples' in counts:
+    least = min(counts['examples'].values(), default=0)
+    first = asked.first or max(1, least // _TEST_PART)
+    if least <= first:
+      few = [n for n in names if counts['examples'][n] <= first]
       raise OriginFileError(
-        f'{path}: a class has one example only, but train and test need one'
-        f' each; {remedy}'
+        f'{path}: too few images for train and test: of {_few(few)}; leave out'
+        f' such classes of pictures or NPY files with --min_examples {first + 1}'
       )
-    test = first or max(1, smallest // _TEST_PART)
-    lines += [
-      '# The files have no split: so many of each class, in order, are for test.',
-      f'split = {{ first = {test} }}',
-    ]
-  for split, found in splits.items():
-    counts = [found.counts.get(name, 0) for name in names]
-    same = len(set(counts)) == 1
-    lines += ['', f'[source.{split}]', f'num_examples = {sum(counts)}']
-    lines += [f'class_counts = {counts[0] if same else _toml(counts)}']
-    for header, fields in found.tables:
-      lines += ['', header.format(f'source.{split}')]
-      lines += [f'{name} = {_toml(value)}' for name, value in fields.items()]
+    source['split'] = {'first': first}
+    notes.append(f'for test: the first {first:,} of each class')
+  common = images.fields(path, asked.scale, any_size=found.layout == 'folder')
+  if 'convert' in common:
+    notes.append(f'converted: {_toml(common["convert"])}')
+  notes += [f'left out: {what}' for what in found.left]
+  head = {
+    'homepage': 'not published',
+    'license': 'None stated',
+    'citation': f'@misc{{{re.sub("[^a-z0-9]", "", path.name.lower())}}}',
+    'layout': found.layout,
+  }
+  lines = [f'# {"".join(c for c in n if c.isprintable())}' for n in notes]
+  lines += _lines(head | common | found.fields | {'source': [source]})
   return '\n'.join(lines) + '\n'
+
+
+def _lines(table: _Table, inside: str = '') -> list[str]:
+  """Returns a table as TOML writes it."""
+  lines, tables = [], []
+  for name, value in table.items():
+    if name in {'source', 'files'}:
+      for each in value:
+        tables += ['', f'[[{inside}{name}]]', *_lines(each, f'{inside}{name}.')]
+    elif isinstance(value, dict):
+      tables += ['', f'[{inside}{name}]', *_lines(value, f'{inside}{name}.')]
+    else:
+      lines.append(f'{name} = {_toml(value)}')
+  return lines + tables
 
 
 def unused_key(name: str, used: Sequence[str]) -> str:
@@ -167,598 +262,353 @@ def unused_key(name: str, used: Sequence[str]) -> str:
   letters = re.sub('[^a-z0-9]', '', name.lower()).lstrip('0123456789')
   taken = {key.casefold() for key in used}
   for length in range(2, len(letters) + 1):
-    key = letters[:length].capitalize()
-    if key.casefold() not in taken:
-      return key
+    if letters[:length] not in taken:
+      return letters[:length].capitalize()
   raise DeclarationError(
     f'no key can be made of {name!r}; give one with --key, such as Xy'
   )
 
 
-def _head(
-  path: pathlib.Path,
-  layout: str,
-  splits: Mapping[str, _Found],
-  archive: dict[str, Any] | None,
-) -> list[str]:
-  """Returns the fields that do not depend on classes."""
-  every = list(splits.values())
-  shape = every[0].shape if len({f.shape for f in every}) == 1 else None
-  steps = []
-  if any(found.colours for found in every):
-    steps.append('grey')
-  if any(found.dark for found in every):
-    steps.append('invert')
-  pixels = shape and (shape[:2] if len(shape) > 1 else _square(shape[0]))
-  if pixels != (IMAGE_SIZE, IMAGE_SIZE):
-    steps.append('resize')
-  lines = [
-    f'# A draft of what was found in {path.name}. Check it with',
-    '# `cmnist source check`, and write down where the data are from.',
-    '',
-    "homepage = 'not published'",
-    "license = 'None stated'",
-    f"citation = '@misc{{{re.sub('[^a-z0-9]', '', path.name.lower())}}}'",
-    f'layout = {_toml(layout)}',
-  ]
-  if shape and shape != (IMAGE_SIZE, IMAGE_SIZE):
-    lines.append(f'shape = {_toml(list(shape))}')
-  if 'invert' in steps:
-    lines.append(
-      '# The images are dark on light. Those of MNIST are light on dark.'
+def _choose(
+  path: pathlib.Path, found: _Found, asked: Options
+) -> dict[str, _Split]:
+  """Returns what is for train and for test, or the examples of both."""
+  splits = found.splits
+  needed = asked.test == 'val' or ('val' in splits and not asked.first)
+  if needed and asked.test not in splits:
+    raise OriginFileError(
+      f'{path}: no {asked.test} among {_few([s.what for s in splits.values()])};'
+      ' --test val takes val for test, --first N takes N examples of each class'
     )
-  if steps:
-    lines.append(f'convert = {_toml(steps)}')
-  if layout in {'csv', 'parquet'}:
-    for found in every:
-      for _, fields in found.tables:
-        columns = fields.pop('columns')
-    lines += [f'{name} = {_toml(value)}' for name, value in columns.items()]
-  if archive:
-    lines += ['', '[archive]']
-    lines += [f'{name} = {_toml(value)}' for name, value in archive.items()]
-  return lines
+  kinds = {'train': 'train', 'test': asked.test}
+  chosen = {n: splits.pop(kind) for n, kind in kinds.items() if kind in splits}
+  if chosen.keys() == {'train'}:
+    chosen = {'examples': chosen['train']}
+  elif not chosen and '' in splits:
+    chosen = {'examples': splits.pop('')}
+  for part in splits.values():
+    size = 0
+    with contextlib.suppress(OriginFileError):
+      size = sum(len(labels) for labels, _, _ in part.read({}))
+    found.left.append(f'{size:,} images, {part.what}' if size else part.what)
+  if not chosen:
+    raise OriginFileError(
+      f'{path}: expected images of each class, or images and labels, as their'
+      f' names say; found {_few(found.left) or "nothing"}'
+    )
+  return chosen
 
 
-def _square(pixels: int) -> tuple[int, int]:
-  side = int(np.sqrt(pixels))
-  return (side, side)
+def _few(names: Sequence[Any]) -> str:
+  return ', '.join(map(str, names[:5])) + (', ...' if len(names) > 5 else '')
 
 
-def _toml(value: Any) -> str:
-  """Returns a value as TOML writes it; strings of both are alike."""
-  return json.dumps(value, ensure_ascii=False).replace('\x7f', '\\u007f')
+def _order(name: int | str) -> tuple[Any, ...]:
+  """Sorts numbers first, and names that end in numbers by these."""
+  begin = re.sub('[0-9]{1,18}$', '', str(name))
+  return isinstance(name, str), begin, int(str(name)[len(begin) :] or -1), name
 
 
 def _character(name: str) -> str:
-  match = _CODE_POINT.fullmatch(name)
-  return chr(int(match[1], 16)) if match else name
+  """Returns the character that a name such as U+4E00 stands for, or the name."""
+  match = re.fullmatch(r'U\+([0-9A-Fa-f]{4,5})', name)
+  character = chr(int(match[1], 16)) if match else ''
+  return character if character.isprintable() and character else name
+
+
+def _toml(value: Any) -> str:
+  """Returns a value as TOML writes it; strings of JSON are alike."""
+  if isinstance(value, dict):
+    return f'{{ {", ".join(f"{n} = {_toml(v)}" for n, v in value.items())} }}'
+  if isinstance(value, list):
+    return f'[{", ".join(map(_toml, value))}]'
+  return json.dumps(value, ensure_ascii=False).replace('\x7f', '\\u007f')
+
+
+def _kind(name: str, match: Callable[..., Any] = re.search) -> str:
+  """Returns the split that a name speaks of; '' if of none."""
+  return next(
+    (k for k, said in _SPLITS.items() if match(said, name.lower())), ''
+  )
+
+
+def _facts(path: pathlib.Path, folder: str = '') -> dict[str, Any]:
+  """Returns the path of a file below a folder, its size and its SHA-256."""
+  data = path.read_bytes()
+  digest = hashlib.sha256(data).hexdigest()
+  return {'path': f'{folder}{path.name}', 'size': len(data), 'sha256': digest}
 
 
 # What there is ----------------------------------------------------------------
 
 
-def _too_few(path: pathlib.Path, min_examples: int) -> OriginFileError:
-  return OriginFileError(
-    f'{path}: expected at least one class with {min_examples:,} examples'
-  )
-
-
-def _find(
-  path: pathlib.Path, min_examples: int
-) -> tuple[str, dict[str, _Found], dict[str, Any] | None]:
-  """Returns the layout, what each split has, and the archive if there is one."""
+def _find(path: pathlib.Path, asked: Options) -> _Found:
   name = path.name.lower()
   if path.is_dir():
-    files = sorted(p for p in path.iterdir() if p.is_file())
-    if not any(
-      p.is_dir() and not p.name.startswith('.') for p in path.iterdir()
-    ):
-      files = [p for p in files if not p.name.startswith('.')]
-      if tables := [p for p in files if p.name.lower().endswith(_TABLES)]:
-        return *_find_tables(tables, f'{path.name}/'), None
-      return *_find_arrays(files, path, min_examples), None
-    root = picture_files.open_folder(path)
-    splits = _find_pictures(root, path.name, min_examples)
-    for found in splits.values():
-      del found.tables[0][1]['member']
-    return 'folder', splits, None
+    shown = [p for p in path.iterdir() if not p.name.startswith('.')]
+    if any(p.is_dir() for p in shown):
+      return _find_pictures(path, asked)
+    files = sorted(shown, key=lambda p: _order(p.stem))
+    if tables := [p for p in files if p.name.lower().endswith(_TABLES)]:
+      return _find_tables(tables, f'{path.name}/', asked)
+    return _find_arrays(path, {p.name: (p, '') for p in files}, asked)
   if name.endswith(_ARCHIVES):
-    data = path.read_bytes()
-    root = picture_files.open_archive(data, '.', str(path))
-    return (
-      'folder',
-      _find_pictures(root, path.name, min_examples, in_archive=True),
-      _facts(path, path.name),
-    )
-  if name.endswith('.npz'):
-    return 'npz', _find_in_npz(path), None
+    return _find_pictures(path, asked)
   if name.endswith(_TABLES):
-    return *_find_tables([path], ''), None
+    return _find_tables([path], '', asked)
+  if name.endswith('.npz'):
+    try:
+      with np.load(path, allow_pickle=False) as opened:
+        arrays = {name: (path, name) for name in opened.files}
+    # The parser of zip files raises errors of many kinds.
+    except Exception as error:
+      raise OriginFileError(f'{path}: is not an NPZ file: {error}') from error
+    return _find_arrays(path, arrays, asked)
   raise OriginFileError(
     f'{path}: expected a folder, an archive ({", ".join(_ARCHIVES)}), or a file'
     ' .npz, .csv, .csv.gz or .parquet'
   )
 
 
-def _facts(path: pathlib.Path, name: str) -> dict[str, Any]:
-  """Returns the path, the size and the SHA-256 of a file."""
-  with path.open('rb') as stream:
-    return {
-      'path': name,
-      'size': path.stat().st_size,
-      'sha256': verification.sha256(stream),
-    }
+def _find_pictures(path: pathlib.Path, asked: Options) -> _Found:
+  """Finds folders of pictures, one for each class, perhaps below splits."""
+  archive = None if path.is_dir() else path.read_bytes()
 
+  def opened(folder: str) -> PictureFiles:
+    if archive is None:
+      return picture_files.open_folder(path / folder)
+    return picture_files.open_archive(archive, folder, str(path))
 
-# Pictures ---------------------------------------------------------------------
-
-
-def _find_pictures(
-  root: PictureFiles,
-  name: str,
-  min_examples: int,
-  *,
-  in_archive: bool = False,
-) -> dict[str, _Found]:
-  """Returns what is in folders of pictures, for each split."""
+  root = opened('.')
   # Archives often have one folder that holds everything.
   names, prefix = root.names, ''
-  while len(tops := {n.partition('/')[0] for n in names if '/' in n}) == 1:
-    top = tops.pop()
-    if all(n.count('/') < 2 for n in names):
+  while names and all(n.count('/') > 1 for n in names):
+    tops = {n.partition('/')[0] for n in names}
+    if len(tops) > 1:
       break
-    prefix += f'{top}/'
-    names = [n.removeprefix(f'{top}/') for n in names]
-  called = {n.partition('/')[0].lower(): n.partition('/')[0] for n in names}
-  of_split = {
-    called[folder]: split
-    for split, likely in _SPLIT_FOLDERS.items()
-    for folder in [f for f in likely if f in called][:1]
-  }
-  has_splits = len(of_split) == len(SPLITS)
-  by_class: dict[str, dict[str, list[str]]] = {}
-  for n in names:
-    top, rest = '', n
-    if has_splits:
-      top, _, rest = n.partition('/')
+    prefix += f'{tops.pop()}/'
+    names = [n.partition('/')[2] for n in names]
+  if prefix and archive is None:
+    raise OriginFileError(
+      f'{path}: the folders of classes lie deeper; run: cmnist source new'
+      f' {shlex.quote(f"{path}/{prefix}")}'
+    )
+  tops = {n.partition('/')[0] for n in names}
+  kinds = {t: k for t in sorted(tops) if (k := _kind(t, re.fullmatch))}
+  depth = int(len(kinds) > 1)
+  left = collections.Counter(
+    f'files {pathlib.PurePath(name).suffix or name}' for name in root.others
+  )
+  classes: dict[str, dict[str, list[str]]] = {}
+  for name in names:
+    top, rest = name.split('/', 1) if depth and '/' in name else ('', name)
     folder, slash, _ = rest.partition('/')
-    # Hidden folders are those of other programs.
-    if slash and (top in of_split or not has_splits) and folder[0] != '.':
-      classes = by_class.setdefault(top, {})
-      classes.setdefault(folder, []).append(prefix + n)
-  if prefix and has_splits and not in_archive:
-    inner = shlex.join(['cmnist', 'source', 'new', f'{root.where}/{prefix}'])
-    raise OriginFileError(
-      f'{root.where}: the folders of train and test lie deeper; run: {inner}'
+    if slash and folder[0] != '.' and (top in kinds or not depth):
+      classes.setdefault(top, {}).setdefault(folder, []).append(rest)
+    else:
+      left['pictures outside of the folders of classes'] += 1
+  found = _Found('folder')
+  for top, by_class in classes.items():
+    few = [c for c, n in by_class.items() if len(n) < asked.min_examples]
+    left[f'pictures of {_few(few)}'] += sum(len(by_class.pop(c)) for c in few)
+    member = f'{prefix}{top}'.rstrip('/') or '.'
+    fields = {'path': f'{path.name}/{top}'.rstrip('/')}
+    if archive is not None:
+      fields = {'path': f'{path.name}.{top or "examples"}', 'member': member}
+    found.splits[kinds.get(top, '')] = _Split(
+      f'folders in {fields["path"]}: {_few(list(by_class))}',
+      functools.partial(_read_pictures, opened(member), by_class, fields),
     )
-  if not by_class:
-    raise OriginFileError(
-      f'{root.where}: expected a folder of pictures for each class'
-    )
-  found = {}
-  for top in sorted(by_class, key=lambda t: of_split[t] == 'test' if t else 0):
-    inside = prefix + (f'{top}/' if top else '')
-    kept = {
-      c: sorted(files)
-      for c, files in sorted(by_class[top].items())
-      if len(files) >= min_examples
-    }
-    split = of_split[top] if top else 'examples'
-    found[split] = _look_at(root, kept, inside)
-    member = inside.rstrip('/') or '.'
-    path = f'{name}/{member}' if member != '.' else name
-    if in_archive:
-      path = f'{name}.{split}'
-    fields = found[split].tables[0][1]
-    found[split].tables[0] = (
-      '[{}.pictures]',
-      {'path': path, 'member': member}
-      | ({} if in_archive else {'fingerprint': fields['fingerprint']}),
-    )
+  found.left += [f'{n:,} {what}' for what, n in left.items() if n]
+  if archive is not None:
+    found.fields['archive'] = _facts(path)
   return found
 
 
-def _look_at(
-  root: PictureFiles, classes: Mapping[str, Sequence[str]], inside: str
-) -> _Found:
-  """Decodes all pictures of a split, and notes what they have in common."""
-  shapes: set[tuple[int, ...]] = set()
-  colours = False
-  total = pixels = 0
-  hashes = {}
-  for name in streams.progress_bar(
-    list(itertools.chain.from_iterable(classes.values())),
-    desc='Reading',
-    unit=' pictures',
-    leave=False,
+def _read_pictures(
+  files: PictureFiles,
+  classes: Mapping[str, Sequence[str]],
+  fields: dict[str, Any],
+  table: _Table,
+) -> Iterator[_Chunk]:
+  names = [(c, name) for c, names in classes.items() for name in names]
+  for folder, name in streams.progress_bar(
+    names, desc='Reading', unit=' pictures', leave=False
   ):
-    data = root.read(name)
-    hashes[name.removeprefix(inside)] = hashlib.sha256(data).hexdigest()
-    image, coloured = picture_files.decode_any(data, f'{root.where}/{name}')
-    shapes.add(image.shape)
-    colours = colours or coloured
-    total += int(image.sum())
-    pixels += image.size
-  return _Found(
-    [('', {'fingerprint': picture_files.fingerprint(hashes)})],
-    {c: len(names) for c, names in classes.items()},
-    shapes.pop() if len(shapes) == 1 else None,
-    colours,
-    total > pixels * 127,
-  )
+    where = f'{files.where}/{name}'
+    yield [folder], _decode(files.read(name), where), where
+  # The hash of its archive proves a member.
+  proof = {} if 'member' in fields else {'fingerprint': files.fingerprint()}
+  table['pictures'] = fields | proof
 
 
-# Arrays -----------------------------------------------------------------------
+def _decode(data: Any, where: str) -> np.ndarray:
+  """Returns a picture as an array of one; in gray unless it has colors."""
+  pixels = picture.decode(data, where)
+  if picture_files.has_colors(pixels):
+    return pixels[None]
+  return conversion.to_gray(pixels[None])
 
 
 def _find_arrays(
-  files: Sequence[pathlib.Path], folder: pathlib.Path, min_examples: int
-) -> tuple[str, dict[str, _Found]]:
-  """Returns the layout of a folder of array files, and what each split has."""
-  arrays = [p for p in files if _is_array(p)]
-  if not arrays:
-    raise OriginFileError(
-      f'{folder}: expected folders of pictures, or IDX, NPZ or NPY files'
-    )
-  by_name = {path.name: path for path in arrays}
-  pairs = _pairs(list(by_name))
-  # Of files for each class, some may be called as pairs are, as x and y.
-  apart = not pairs or not all(map(_role_of, by_name))
-  if apart and all(name.endswith('.npy') for name in by_name):
-    return 'npy', {'examples': _find_npy(arrays, folder, min_examples)}
-  if not pairs:
-    raise OriginFileError(
-      f'{folder}: expected files of images and of labels, which their names say,'
-      ' such as train-images.gz, train-labels.gz, test-images.gz and'
-      f' test-labels.gz; found {", ".join(list(by_name)[:5])}'
-    )
-  splits = {
-    split: _of_pair(
-      [
-        (role, by_name[name], f'{folder.name}/{name}', '')
-        for role, name in pair.items()
-      ]
-    )
-    for split, pair in pairs.items()
-  }
-  numpy = all(p.name.endswith(('.npz', '.npy')) for p in arrays)
-  return 'npz' if numpy else 'idx', splits
+  path: pathlib.Path,
+  arrays: Mapping[str, tuple[pathlib.Path, str]],
+  asked: Options,
+) -> _Found:
+  """Finds arrays of images and of labels, or of the images of each class.
 
-
-def _is_array(path: pathlib.Path) -> bool:
-  with path.open('rb') as stream:
-    head = stream.read(6)
-  return head.startswith(
-    (idx_npz.GZIP_MAGIC, idx_npz.ZIP_MAGIC, idx_npz.NPY_MAGIC, b'\0\0')
-  )
-
-
-def _pairs(names: Sequence[str]) -> dict[str, dict[str, str]]:
-  """Returns the names of the images and the labels of each split.
-
-  Images and labels belong together if the same word says their split.
+  Args:
+    path: The file or folder of all.
+    arrays: The file of each array and the name in it, by the name for messages.
+    asked: What decides where names do not.
   """
-  by_word: dict[str, dict[str, str]] = {}
-  for name in sorted(names):
-    role = _role_of(name)
-    if role:
-      by_word.setdefault(_split_word(name), {}).setdefault(role, name)
-  pairs: dict[str, dict[str, str]] = {}
-  for split, words in {**_SPLIT_WORDS, 'examples': ('',)}.items():
-    for word in words:
-      if (pair := by_word.get(word, {})).keys() == _ROLES.keys():
-        pairs.setdefault(split, pair)
-  if len(pairs) > 1:
-    pairs.pop('examples', None)
-  return pairs
+  folder = f'{path.name}/' if path.is_dir() else ''
+  named = {'images': asked.images, 'labels': asked.labels}
+  roles = {
+    name: role
+    for role, said in _ROLES.items()
+    for name in arrays
+    if (name in named[role] if named[role] else said.search(name.lower()))
+  }
+  left = [name for name in arrays if name not in roles]
+  files = [file for file, _ in arrays.values()]
+  suffixes = {file.suffix for file in files}
+  if suffixes == {'.npy'} and left and not any(named.values()):
+    few: list[str] = []
+    read = functools.partial(_read_npy, files, folder, asked.min_examples, few)
+    return _Found('npy', {'': _Split(f'{len(files):,} files', read)}, few)
+  found = _Found('npz' if suffixes <= {'.npy', '.npz'} else 'idx', left=left)
+  pairs: dict[str, dict[str, list[str]]] = {}
+  for name, role in roles.items():
+    pair = pairs.setdefault(_kind(name), {role: [] for role in _ROLES})
+    pair[role].append(name)
+  for kind, pair in pairs.items():
+    names = pair['images'] + pair['labels']
+    if not all(pair.values()):
+      found.left += names
+      continue
+    if len(names) > 2:
+      raise OriginFileError(
+        f'{path}: expected one array of images and one of labels, found'
+        f' {_few(names)}; name the right ones with --images and --labels'
+      )
+    used = {role: arrays[name] for role, (name,) in pair.items()}
+    read = functools.partial(_read_pair, used, folder, asked.label_column)
+    found.splits[kind] = _Split(' and '.join(names), read)
+  return found
 
 
-def _split_word(name: str) -> str:
-  """Returns the word in a name that says of which split it is; '' if none."""
-  lower = name.lower()
-  words = [word for words in _SPLIT_WORDS.values() for word in words]
-  return next((word for word in words if word in lower), '')
-
-
-def _role_of(name: str) -> str:
-  lower = name.lower()
-  return next((r for r, said in _ROLES.items() if said.search(lower)), '')
-
-
-def _read_any(
-  path: pathlib.Path, array: str = 'arr_0', *, integers: bool
-) -> np.ndarray:
+def _read_array(path: pathlib.Path, name: str, role: str) -> np.ndarray:
   try:
     with path.open('rb') as stream:
       return idx_npz.read_array(
         stream,
         path.stat().st_size,
         lambda shape: None,
-        name=array,
-        integers=integers,
+        name=name or 'arr_0',
+        integers=role == 'labels',
       )
-  except OriginFileError as error:
+  except (OriginFileError, OSError) as error:
     raise OriginFileError(f'{path}: {error}') from error
 
 
-def _of_pair(
-  parts: Sequence[tuple[str, pathlib.Path, str, str]],
-) -> _Found:
-  """Returns what a file of images and one of labels hold.
-
-  Args:
-    parts: For each, its role, the file, its path in the declaration, and the
-      name of the array in it, empty if it needs none.
-  """
-  tables, arrays = [], {}
-  for role, path, name, array in parts:
-    found = _read_any(path, array or 'arr_0', integers=role == 'labels')
-    fields = _facts(path, name)
-    fields |= {'array': array} if array else {}
-    fields['fingerprint'] = verification.fingerprint(found)
-    if role == 'labels' and found.ndim == 2:
-      _check_not_one_hot(found, path)
-      fields['columns'] = found.shape[1]
-      found = found[:, 0]
-    tables.append((f'[{{}}.{role}]', fields))
-    arrays[role] = found
-  images, labels = arrays['images'], arrays['labels']
+def _read_pair(
+  pair: Mapping[str, tuple[pathlib.Path, str]],
+  folder: str,
+  column: str | None,
+  table: _Table,
+) -> Iterator[_Chunk]:
+  found = {role: _read_array(*array, role) for role, array in pair.items()}
+  images, labels = found['images'], found['labels']
+  path, _ = pair['labels']
+  columns = {'columns': labels.shape[1]} if labels.ndim == 2 else {}
+  if columns.get('columns', 1) > 1 and column != '0':
+    raise OriginFileError(
+      f'{path}: expected one label for each image, found rows of'
+      f' {labels.shape[1]} numbers; --label_column 0 takes the first. Save other'
+      ' labels by themselves, and one-hot rows as labels.argmax(1)'
+    )
+  labels = labels[:, 0] if columns else labels
   if images.ndim < 2 or labels.ndim != 1 or len(images) != len(labels):
     raise OriginFileError(
-      f'{parts[0][1]}: expected as many images as labels, found arrays of shape'
+      f'{path}: expected as many images as labels, found arrays of shape'
       f' {images.shape} and {labels.shape}'
     )
-  return _Found(
-    tables,
-    dict(sorted(collections.Counter(labels.tolist()).items())),
-    *_look(images, parts[0][1]),
-  )
+  yield labels.tolist(), images, path
+  for role, (file, name) in pair.items():
+    array = {'array': name} if name else {}
+    more = columns if role == 'labels' else {}
+    table[role] = _facts(file, folder) | array | more
 
 
-def _check_not_one_hot(labels: np.ndarray, path: pathlib.Path) -> None:
-  if labels.shape[1] > 1 and (np.sort(labels)[:, -2:] == (0, 1)).all():
-    raise OriginFileError(
-      f'{path}: expected the number of a class for each image, found rows with'
-      ' a 1 at its place; save labels.argmax(1)'
-    )
-
-
-def _look(
-  images: np.ndarray, path: pathlib.Path
-) -> tuple[tuple[int, ...], bool, bool]:
-  """Returns the shape of an image, whether it has colours, and is dark."""
-  if not images.size or (images.ndim == 4 and images.shape[3] not in {1, 3}):
-    raise OriginFileError(
-      f'{path}: expected images of shape (n, height, width), or with 1 or 3'
-      f' channels at the end, found {images.shape}; numpy.moveaxis moves channels'
-    )
-  return images.shape[1:], images.ndim == 4, bool(images.mean() > 127)
-
-
-def _find_npy(
-  files: Sequence[pathlib.Path], folder: pathlib.Path, min_examples: int
-) -> _Found:
-  """Returns what a folder with a file for each class holds."""
-  counts, tables, looks = {}, [], []
+def _read_npy(
+  files: Sequence[pathlib.Path],
+  folder: str,
+  min_examples: int,
+  left: list[str],
+  table: _Table,
+) -> Iterator[_Chunk]:
   for path in files:
-    images = _read_any(path, integers=False)
+    images = _read_array(path, '', 'images')
     if len(images) < min_examples:
+      left.append(f'{len(images):,} images of {path.stem}')
       continue
-    counts[path.stem] = len(images)
-    tables.append(('[[{}.files]]', _facts(path, f'{folder.name}/{path.name}')))
-    looks.append(_look(images, path))
-  if not looks:
-    raise _too_few(folder, min_examples)
-  shapes = {shape for shape, _, _ in looks}
-  if len(shapes) > 1:
-    raise OriginFileError(
-      f'{folder}: expected images of one shape, found {sorted(shapes)}'
-    )
-  dark = sum(dark for _, _, dark in looks) * 2 > len(looks)
-  return _Found(tables, counts, shapes.pop(), looks[0][1], dark)
-
-
-def _find_in_npz(path: pathlib.Path) -> dict[str, _Found]:
-  """Returns what an NPZ file with named arrays holds."""
-  try:
-    with path.open('rb') as stream, idx_npz.open_zip(stream) as archive:
-      names = [n.removesuffix('.npy') for n in archive.namelist()]
-  except idx_npz.DAMAGE as error:
-    raise OriginFileError(f'{path}: is no NPZ file: {error}') from error
-  pairs = _pairs(names)
-  if not pairs:
-    raise OriginFileError(
-      f'{path}: expected arrays of images and of labels, such as x_train,'
-      f' y_train, x_test and y_test; found {", ".join(names)}'
-    )
-  return {
-    split: _of_pair(
-      [(role, path, path.name, array) for role, array in pair.items()]
-    )
-    for split, pair in pairs.items()
-  }
-
-
-# Tables -----------------------------------------------------------------------
+    yield [path.stem] * len(images), images, path
+    table.setdefault('files', []).append(_facts(path, folder))
 
 
 def _find_tables(
-  paths: Sequence[pathlib.Path], folder: str
-) -> tuple[str, dict[str, _Found]]:
-  """Returns the layout of tables, and what each split has.
-
-  Args:
-    paths: CSV files or Parquet files.
-    folder: What precedes their names in the declaration.
-  """
-  parquet = paths[0].name.lower().endswith('.parquet')
-  if any(p.name.lower().endswith('.parquet') != parquet for p in paths):
-    raise OriginFileError(
-      f'{paths[0].parent}: expected CSV files or Parquet files, found both'
-    )
-  by_word: dict[str, list[pathlib.Path]] = {}
-  for path in paths:
-    by_word.setdefault(_split_word(path.name), []).append(path)
-  splits: dict[str, list[pathlib.Path]] = {}
-  for split, words in _SPLIT_WORDS.items():
-    for word in words:
-      if word in by_word:
-        splits.setdefault(split, by_word[word])
-  if splits.keys() != _SPLIT_WORDS.keys():
-    splits = {'examples': list(paths)}
-  read = _find_in_parquet if parquet else _find_in_csv
-  return 'parquet' if parquet else 'csv', {
-    split: _join([read(p, f'{folder}{p.name}') for p in files])
-    for split, files in splits.items()
-  }
-
-
-def _join(parts: Sequence[_Found]) -> _Found:
-  """Returns what several files of a split hold."""
-  counts: collections.Counter[Any] = collections.Counter()
-  for part in parts:
-    counts.update(part.counts)
-  same = len({part.shape for part in parts}) == 1
-  return _Found(
-    [table for part in parts for table in part.tables],
-    _sorted(counts),
-    parts[0].shape if same else None,
-    any(part.colours for part in parts),
-    sum(part.dark for part in parts) * 2 > len(parts),
-  )
-
-
-def _label_column(names: Sequence[str]) -> str | None:
-  named = [n for n in names if _role_of(n) == 'labels']
-  return next((n for n in named if n.lower() == 'label'), [*named, None][0])
-
-
-def _sorted(counts: Mapping[Any, int]) -> dict[Any, int]:
-  return dict(sorted(counts.items(), key=lambda item: str(item[0])))
-
-
-def _is_header(cells: Sequence[str]) -> bool:
-  """Returns whether the first row of a table has no pixels but names."""
-  if not all(cell.strip().isdecimal() for cell in cells[1:]):
-    return True
-  # Columns may be called by their numbers, as pandas calls them.
-  numbers = list(map(int, cells[1:]))
-  return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-
-
-def _find_in_csv(path: pathlib.Path, name: str) -> _Found:
-  """Returns what a CSV file of pixels holds."""
-  text = picture_files.as_text(path.read_bytes(), str(path))
-  reader = csv.reader(io.StringIO(text, newline=None))
-  column: str | int = 0
-  number, bright = 0, 0.0
-  labels: collections.Counter[Any] = collections.Counter()
-  try:
-    head = next(reader, [])
-    if len(head) < 2:
-      raise ValueError('found one column; commas separate columns')
-    rows: Iterable[list[str]] = reader
-    if _is_header(head):
-      column = _label_column(head) or head[0]
-      number = head.index(column)
-    else:
-      rows = itertools.chain([list(head)], reader)
-    for row in filter(None, rows):
-      label = row.pop(number).strip()
-      labels[layouts.as_label(label)] += 1
-      pixels = list(map(int, row))
-      if len(row) != len(head) - 1 or min(pixels) < 0 or max(pixels) > 255:
-        raise ValueError(
-          f'found {len(row):,} from {min(pixels)} to {max(pixels)}'
-        )
-      bright += sum(pixels) / len(pixels)
-  except (csv.Error, ValueError, IndexError) as error:
-    raise OriginFileError(
-      f'{path}, line {reader.line_num}: expected a label and, in each row as'
-      f' many, pixels from 0 to 255: {error}. Declare a table of paths of'
-      ' pictures by hand, with image_column'
-    ) from error
-  shape = _square(len(head) - 1)
-  if shape[0] ** 2 != len(head) - 1:
-    raise OriginFileError(
-      f'{path}: expected a square number of pixels in a row, found'
-      f' {len(head) - 1:,}'
-    )
-  fields = _facts(path, name) | {'columns': {'label_column': column}}
-  return _Found(
-    [('[[{}.files]]', fields)],
-    _sorted(labels),
-    shape,
-    dark=bright > 127 * labels.total(),
-  )
-
-
-def _find_in_parquet(path: pathlib.Path, name: str) -> _Found:
-  """Returns what a Parquet file of pictures or pixels holds."""
-  try:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-  except ImportError as error:
-    raise missing_extra('Reading Parquet', error, 'parquet') from error
-  try:
-    table = pq.read_table(path)
-  except (pa.ArrowException, OSError) as error:
-    raise OriginFileError(f'{path}: is no Parquet file: {error}') from error
-
-  def is_single(kind: Any) -> bool:
-    return (
-      pa.types.is_integer(kind)
-      or pa.types.is_floating(kind)
-      or (pa.types.is_string(kind) or pa.types.is_temporal(kind))
-    )
-
-  label = _label_column(table.column_names)
-  image = next(
-    (
-      field.name
-      for field in table.schema
-      if field.name != label and not is_single(field.type)
-    ),
-    None,
-  )
-  if label is None or image is None:
-    raise OriginFileError(
-      f'{path}: expected a column of labels, called label, and one of pictures'
-      f' or lists of pixels; found {", ".join(table.column_names[:10])}'
-    )
-  shapes: set[tuple[int, ...]] = set()
-  colours, bright = False, 0.0
-  for row, value in enumerate(table.column(image).to_pylist()):
-    pixels, coloured = _pixels(value, f'{path}, row {row}')
-    shapes.add(pixels.shape)
-    colours = colours or coloured
-    bright += float(pixels.mean())
-  labels: collections.Counter[Any] = collections.Counter()
-  for one in table.column(label).to_pylist():
-    if type(one) not in {int, str}:
+  files: Sequence[pathlib.Path], folder: str, asked: Options
+) -> _Found:
+  """Finds tables, whose names may say which split they are of."""
+  path = next((p for p in files if _kind(p.name)), files[0])
+  layout = 'parquet' if path.suffix == '.parquet' else 'csv'
+  with path.open('rb') as stream:
+    count, names = pixel_tables.columns(stream, str(path))
+  likely = {'label': pixel_tables.label_columns(names), 'image': ['']}
+  if asked.label_column:
+    likely['label'] = [asked.label_column]
+  if layout == 'parquet':
+    said = _ROLES['images'].search
+    likely['image'] = list(asked.images) or [
+      n for n in names if said(n.lower())
+    ]
+  for what, option in (('label', '--label_column'), ('image', '--images')):
+    if len(likely[what]) != 1:
       raise OriginFileError(
-        f'{path}: expected whole numbers or names in {label!r}, found {one!r}'
+        f'{path}: cannot tell which of {count:,} columns has the {what}s; say so'
+        f' with {option}, by name, or by number from 0 if columns have no names;'
+        f' found {_few(likely[what] or names) or "no names"}'
       )
-    labels[layouts.as_label(str(one))] += 1
-  columns = {'image_column': image, 'label_column': label}
-  return _Found(
-    [('[[{}.files]]', _facts(path, name) | {'columns': columns})],
-    _sorted(labels),
-    shapes.pop() if len(shapes) == 1 else None,
-    colours,
-    bright > 127 * len(table),
-  )
+  label, image = likely['label'][0], likely['image'][0]
+  columns: dict[str, Any] = {
+    'label_column': label if names or not label.isdecimal() else int(label)
+  }
+  if image:
+    columns['image_column'] = image
+  by_kind: dict[str, list[pathlib.Path]] = {}
+  for file in files:
+    by_kind.setdefault(_kind(file.name), []).append(file)
+  found = _Found(layout, fields=columns)
+  for kind, each in by_kind.items():
+    read = functools.partial(_read_tables, each, folder, columns)
+    found.splits[kind] = _Split(_few([p.name for p in each]), read)
+  return found
 
 
-def _pixels(value: Any, where: str) -> tuple[np.ndarray, bool]:
-  """Returns the picture or the list of pixels in a cell, and if it has colours."""
-  encoded = value.get('bytes') if isinstance(value, dict) else value
-  if isinstance(encoded, bytes):
-    return picture_files.decode_any(encoded, where)
-  try:
-    return layouts.whole_numbers(encoded), False
-  except (TypeError, ValueError) as error:
-    raise OriginFileError(
-      f'{where}: expected a picture or pixels from 0 to 255: {error}'
-    ) from error
+def _read_tables(
+  files: Sequence[pathlib.Path],
+  folder: str,
+  columns: Mapping[str, Any],
+  table: _Table,
+) -> Iterator[_Chunk]:
+  for path in files:
+    with path.open('rb') as stream:
+      for part in pixel_tables.rows(stream, str(path), **columns):
+        if isinstance(part.images, np.ndarray):
+          yield part.labels, part.images, path
+        else:
+          for n, label in enumerate(part.labels):
+            where = f'{path}, row {part.first + n:,}'
+            yield [label], _decode(part.images[n], where), where
+    table.setdefault('files', []).append(_facts(path, folder))

@@ -11,7 +11,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import logging
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,25 +22,24 @@ from cmnist_tfds.origin import (
   conversion,
   layouts,
   packings,
-  picture_files,
   pixel_tables,
   verification,
 )
 from cmnist_tfds.origin import locations as locations_lib
-from cmnist_tfds.origin.layouts import Piece
+from cmnist_tfds.origin import picture_files as pictures
+from cmnist_tfds.origin.layouts import Chunk
 from cmnist_tfds.origin.locations import Copy, Locations
-from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.origin.verification import Proof
 from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source
 from cmnist_tfds.system.errors import MissingExtraError, OriginFileError
 
 _log = logging.getLogger('cmnist_tfds')
 
-# Counts that a message lists.
-_FEW = 100
-
 # Bytes that are read at a time.
 _BLOCK = 1 << 19
+
+# Characters of a message that list what was found.
+_LONGEST_LIST = 800
 
 _ALLOW = 'To use it anyway, allow unverified files (--allow_unverified)'
 
@@ -54,13 +54,11 @@ class SplitArrays:
     proofs: The proof of each origin file, by the path of the file, for example
       'emnist/emnist-mnist-train-images-idx3-ubyte.gz'. All chunks share it,
       and it is complete when the last one was read.
-    copies: Where each origin file was read, likewise.
   """
 
   images: np.ndarray
   labels: np.ndarray
   proofs: dict[str, Proof]
-  copies: dict[str, Copy] = dataclasses.field(default_factory=dict)
 
 
 def load_split(
@@ -70,30 +68,13 @@ def load_split(
   *,
   allow_unverified: bool = False,
 ) -> SplitArrays:
-  """Loads a split as `load_pieces` does, in one chunk.
-
-  Args:
-    source: The source.
-    split: 'train' or 'test'.
-    locations: The locations to look in.
-    allow_unverified: See `load_pieces`.
-
-  Returns:
-    Images, labels and the proofs of their files.
-
-  Raises:
-    OriginFileError: See `load_pieces`.
-  """
-  chunks = list(
-    load_pieces(source, split, locations, allow_unverified=allow_unverified)
-  )
-  if len(chunks) == 1:
-    return chunks[0]
+  """Loads a split as `load_pieces` does, in one chunk."""
+  reader = Reader(locations, allow_unverified=allow_unverified)
+  chunks = list(read_split(source, split, reader))
   return SplitArrays(
     images=np.concatenate([chunk.images for chunk in chunks]),
     labels=np.concatenate([chunk.labels for chunk in chunks]),
-    proofs=chunks[-1].proofs,
-    copies=chunks[-1].copies,
+    proofs=reader.proofs,
   )
 
 
@@ -113,7 +94,7 @@ def load_pieces(
     allow_unverified: Whether to accept well-formed files that nothing proves,
       even if they have fewer examples than the source has.
 
-  Yields:
+  Returns:
     The arrays of each chunk, at least one. Nothing of a split may be used
     before the last chunk was read: only then are all files known to be right.
     There are no examples if the source does not have the split.
@@ -123,78 +104,69 @@ def load_pieces(
       is wrong at each of them, and how to get the file.
   """
   reader = Reader(locations, allow_unverified=allow_unverified)
+  return read_split(source, split, reader)
+
+
+def read_split(
+  source: Source, split: str, reader: Reader
+) -> Iterator[SplitArrays]:
+  """Yields what `load_pieces` returns, with files that a reader finds."""
   if split not in source.splits:
-    yield SplitArrays(
-      np.empty((0, IMAGE_SIZE, IMAGE_SIZE), np.uint8),
-      np.empty(0, source.label_dtype),
-      reader.proofs,
-    )
+    images = np.empty((0, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+    labels = np.empty(0, source.label_dtype)
+    yield SplitArrays(images, labels, reader.proofs)
     return
   counts = np.zeros(max(source.raw_labels) + 1, np.int64)
   for chunk in _chosen(source, split, reader):
-    images = chunk.images
+    images, labels = chunk.images, _checked_labels(source, chunk)
     if not chunk.converted:
       images = conversion.convert(images, source.steps)
-    labels = _checked_labels(source, chunk)
     counts += np.bincount(labels, minlength=len(counts))
-    yield SplitArrays(images, labels, reader.proofs, reader.copies)
-  if not allow_unverified:
+    yield SplitArrays(images, labels, reader.proofs)
+  # Unverified files may have fewer examples.
+  if Proof.NONE not in reader.proofs.values():
     _check_counts(source, split, counts[list(source.raw_labels)])
 
 
-def _chosen(source: Source, split: str, reader: Reader) -> Iterator[Piece]:
+def _chosen(source: Source, split: str, reader: Reader) -> Iterator[Chunk]:
   """Yields the examples of a split, chosen from its files."""
   declared = source.splits[split]
   if declared.whole is None:
-    yield from layouts.pieces(source, declared, reader)
+    yield from layouts.chunks(source, declared, reader)
     return
-  listing = declared.listing
-  listed = _lines(reader.content(listing), listing) if listing else frozenset()
-  unseen = set(listed)
+  listing, listed = declared.listing, set[str]()
+  if listing:
+    # A line is the number of an example, from 0, or the path of a picture.
+    text = reader.content(listing).decode('utf-8-sig', 'replace')
+    listed = {line.strip() for line in text.splitlines()} - {''}
+  unseen, begin = set(listed), 0
   seen = np.zeros(max(source.raw_labels) + 1, np.int64)
-  begin = 0
-  for chunk in layouts.pieces(source, declared.whole, reader):
-    count = len(chunk.labels)
-    for_test = np.zeros(count, bool)
+  for chunk in layouts.chunks(source, declared.whole, reader):
+    labels = _checked_labels(source, chunk)
+    for_test = np.zeros(len(labels), bool)
     if listing:
-      names = chunk.names or [str(begin + n) for n in range(count)]
+      names = chunk.names or [str(begin + n) for n in range(len(labels))]
       for_test[:] = [name in listed for name in names]
       unseen.difference_update(names)
     else:
-      labels = _checked_labels(source, chunk)
       for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         for_test[rows[: max(0, (declared.first or 0) - seen[label])]] = True
         seen[label] += len(rows)
-    begin += count
+    begin += len(labels)
     # A class that is taken in full, or not at all, may fill a whole chunk.
     rows = np.flatnonzero(for_test if split == 'test' else ~for_test)
     yield dataclasses.replace(
       chunk, images=chunk.images[rows], labels=chunk.labels[rows]
     )
   # Of other folders, a list may name what a source leaves out.
-  folders = {*source.folders, *source.class_names}
-  wrong = sorted(
-    n for n in unseen if '/' not in n or n.partition('/')[0] in folders
-  )
+  folders = {'', *source.folders, *source.class_names}
+  wrong = [n for n in unseen if n.rpartition('/')[0].split('/')[0] in folders]
   if listing and wrong:
     raise OriginFileError(
       f'{listing.path}: expected numbers of examples from 0, or paths of'
-      f' pictures, found {", ".join(wrong[:_FEW])}'
+      f' pictures, found {", ".join(sorted(wrong))[:_LONGEST_LIST]}'
     )
-
-
-def _lines(content: bytes, file: OriginFile) -> frozenset[str]:
-  """Returns the lines of a list.
-
-  A line is the number of an example, from 0, or the path of a picture in its
-  folder.
-  """
-  try:
-    lines = [line.strip() for line in content.decode('utf-8-sig').splitlines()]
-  except UnicodeDecodeError as error:
-    raise OriginFileError(f'{file.path}: is not text in UTF-8') from error
-  return frozenset(line for line in lines if line)
 
 
 class Reader:
@@ -202,148 +174,112 @@ class Reader:
 
   Attributes:
     proofs: The proof of each file that was read, by its path.
-    copies: Where each file was read, by its path.
+    copies: Where each file was read, or is wrong, by its path.
   """
 
   def __init__(self, locations: Locations, *, allow_unverified: bool = False):
-    """Constructs a reader of files that `locations` has."""
+    """Constructs a reader of the files at some locations."""
     self._locations = locations
     self._allow_unverified = allow_unverified
     self.proofs: dict[str, Proof] = {}
     self.copies: dict[str, Copy] = {}
 
   def array(self, file: OriginFile, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns the array in a file.
-
-    Raises:
-      OriginFileError: If the right file is nowhere.
-    """
+    """Returns the array in a file."""
     found: np.ndarray = self._read(file, shape)
     return found
 
   def content(self, file: OriginFile) -> bytes:
-    """Returns the bytes of a file.
-
-    Raises:
-      OriginFileError: If the right file is nowhere.
-    """
+    """Returns the bytes of a file."""
     found: bytes = self._read(file, ())
     return found
 
   def picture_files(
     self,
     file: OriginFile,
-    use: Callable[[PictureFiles], Iterator[Piece]],
+    use: Callable[[pictures.PictureFiles], Iterator[Chunk]],
     *,
     table: bool = False,
-  ) -> Iterator[Piece]:
+  ) -> Iterator[Chunk]:
     """Yields what a function reads from a folder of pictures, or a table in it.
 
     A folder on disk is tried before the archive.
     """
-    folders = [
-      path.parent if table else path
-      for folder in locations_lib.folders(file, self._locations)
-      if (path := folder / file.path).exists()
-    ]
-    if not folders and file.archive:
+    folders = self._locations.folders(file)
+    paths = (folder / file.path for folder in folders)
+    path = next(filter(os.path.exists, paths), None)
+    if path is None and file.archive:
       data = self.content(file.archive)
       member = '.' if table else file.member
-      yield from use(
-        picture_files.open_archive(data, member, file.archive.path)
-      )
+      yield from use(pictures.open_archive(data, member, file.archive.path))
       # The metadata of a dataset has the proofs of the files of its sources.
       self.proofs[file.path] = self.proofs.pop(file.archive.path)
       self.copies[file.path] = self.copies.pop(file.archive.path)
       return
-    if not folders:
+    if path is None:
       raise self._missing(file, [])
-    found = picture_files.open_folder(folders[0])
-    self.copies[file.path] = Copy(file, folders[0])
-    yield from use(found)
-    proof = Proof.FINGERPRINT
-    if found.fingerprint() != file.fingerprint:
+    self.copies[file.path] = Copy(file, path)
+    files = pictures.open_folder(path.parent if table else path)
+    yield from use(files)
+    proof, found = Proof.FINGERPRINT, files.fingerprint()
+    if found != file.fingerprint:
       proof = Proof.NONE
       if not self._allow_unverified:
-        known = (
-          'its files are not the declared ones'
-          if file.fingerprint
-          else 'no fingerprint of it is declared'
-        )
+        expected = file.fingerprint or 'of a declaration, which has none'
         raise OriginFileError(
-          f'{folders[0]}: {known}; its fingerprint is {found.fingerprint()}.'
-          f' {_ALLOW}'
+          f'{path}: expected the fingerprint {expected}, found {found}. {_ALLOW}'
         )
     self.proofs[file.path] = proof
 
-  def _read(self, file: OriginFile, shape: tuple[int, ...]) -> Any:
+  def _read(
+    self, file: OriginFile, shape: tuple[int, ...], *, fetched: bool = False
+  ) -> Any:
     """Returns the array in a file, or its bytes if it has no shape."""
-    faults: list[str] = []
+    where, faults = self._locations, dict[str, None]()
     unproved: list[tuple[Copy, Any]] = []
-    packed = packings.packed_copies(file, shape, self._locations)
-    for copies in (
-      locations_lib.copies_on_disk(file, self._locations),
-      packed,
-      self._fetched(file, unproved, faults),
-    ):
+    packed = packings.packed_copies(file, shape, where) if shape else ()
+    for copies in (locations_lib.copies_on_disk(file, where), packed):
+      allow = self._allow_unverified and copies is not packed
       for copy in copies:
         try:
-          found, proof = read_copy(
-            copy,
-            file,
-            shape,
-            shorter=self._allow_unverified and copies is not packed,
-          )
-        except MissingExtraError as error:
-          faults.append(str(error))
-          continue
-        except OriginFileError as error:
+          found, proof = read_copy(copy, file, shape, allow_unverified=allow)
+        except (OriginFileError, MissingExtraError) as error:
           # Arrays of other sources have the same shape.
-          if copies is not packed or copy.path.name == file.name:
-            faults.append(str(error))
+          if copies is not packed or isinstance(error, MissingExtraError):
+            faults[f'{copy}: {error}'] = None
+            self.copies.setdefault(file.path, copy)
           continue
-        if proof:
-          if copies is packed:
-            _log.warning('Read %s from %s (%s).', file.path, copy, proof.value)
-          self.proofs[file.path], self.copies[file.path] = proof, copy
-          return found
-        if copies is not packed:
-          faults.append(_describe_unproved(copy, file))
+        if proof is Proof.NONE:
           unproved.append((copy, found))
-    if not unproved or not self._allow_unverified:
-      raise self._missing(file, faults)
-    self.copies[file.path], found = unproved[0]
-    self.proofs[file.path] = Proof.NONE
-    return found
+          continue
+        if copies is packed:
+          _log.warning('Read %s from %s (%s).', file.path, copy, proof.value)
+        self.proofs[file.path], self.copies[file.path] = proof, copy
+        return found
+    if unproved:
+      self.copies[file.path], found = unproved[0]
+      self.proofs[file.path] = Proof.NONE
+      return found
+    if where.download_dir and not where.offline and not fetched:
+      # It imports an HTTP library.
+      from cmnist_tfds.origin import fetch
 
-  def _fetched(
-    self, file: OriginFile, unproved: list[Any], faults: list[str]
-  ) -> Iterator[Copy]:
-    """Fetches a file, unless an unproved one will do."""
-    folder = self._locations.download_dir
-    if folder is None or self._locations.offline:
-      return
-    if unproved and self._allow_unverified:
-      return
-    # It imports an HTTP library.
-    from cmnist_tfds.origin import fetch
+      try:
+        fetch.fetch(file, where.download_dir / locations_lib.FETCHED, where)
+      except OriginFileError as error:
+        faults[str(error)] = None
+      else:
+        return self._read(file, shape, fetched=True)
+    raise self._missing(file, faults)
 
-    try:
-      copy, _ = fetch.fetch(
-        file, folder / locations_lib.FETCHED, self._locations
-      )
-    except OriginFileError as error:
-      faults.append(str(error))
-    else:
-      yield copy
-
-  def _missing(self, file: OriginFile, faults: list[str]) -> OriginFileError:
+  def _missing(
+    self, file: OriginFile, faults: Iterable[str]
+  ) -> OriginFileError:
     """Returns the error that says what is wrong, and what to do."""
-    folders = locations_lib.folders(file, self._locations)
-    looked = ', '.join(map(str, folders)) or 'no folder'
-    faults = list(dict.fromkeys(faults)) or [f'not found in {looked}']
+    folders = ', '.join(map(str, self._locations.folders(file))) or 'no folder'
+    fault = '; '.join(faults) or f'not found in {folders}'
     remedy = locations_lib.how_to_get(file, self._locations.manual_dir)
-    return OriginFileError(f'{file.path}: {"; ".join(faults)}. {remedy}')
+    return OriginFileError(f'{file.path}: {fault}. {remedy}')
 
 
 def read_copy(
@@ -351,9 +287,9 @@ def read_copy(
   file: OriginFile,
   shape: tuple[int, ...],
   *,
-  shorter: bool = False,
-) -> tuple[Any, Proof | None]:
-  """Reads a copy of an origin file, and proves it if it is the right one.
+  allow_unverified: bool = False,
+) -> tuple[Any, Proof]:
+  """Reads a copy of an origin file and proves it.
 
   The copy is read once: what is hashed is what is decoded, even if another
   process writes to the file.
@@ -362,79 +298,64 @@ def read_copy(
     copy: The copy.
     file: The file that is wanted.
     shape: The shape of the array in it; () for the bytes of the file.
-    shorter: Whether the first axis may be shorter.
+    allow_unverified: Whether nothing need prove it, and the first axis may be
+      shorter.
 
   Returns:
-    The array as it is in the file, or the bytes; and its proof, None if nothing
-    proves it.
+    The array as it is in the file, or the bytes; and the proof.
 
   Raises:
-    OriginFileError: If the copy is damaged or has another array.
+    OriginFileError: If the copy is damaged or not the right file. The message
+      does not name the copy.
   """
 
   def check_shape(found: tuple[int, ...]) -> None:
-    fits = found[:1] <= shape[:1] if shorter else found[:1] == shape[:1]
-    if len(found) != len(shape) or found[1:] != shape[1:] or not fits:
+    shorter = allow_unverified and found[:1] < shape[:1]
+    if found != shape and not (shorter and found[1:] == shape[1:]):
       raise OriginFileError(
         f'expected an array of shape {shape}, found {found}'
       )
 
   try:
     if shape and pixel_tables.is_table(copy.path):
-      for found in pixel_tables.arrays(copy.path, shape):
-        if proof := _prove_array(file, found):
-          return found, proof
+      for array in pixel_tables.arrays(copy.path, shape):
+        if _is_published(file, array):
+          return array, Proof.FINGERPRINT
       raise OriginFileError(f'its content is not that of {file.path}')
+    found: Any
     with copy.open() as (stream, size):
       reader = verification.ProvingReader(copy.file, stream, size)
       buffered = io.BufferedReader(reader, _BLOCK)
-      found = (
-        idx_npz.read_array(
-          buffered,
-          size,
-          check_shape,
-          name=copy.file.array,
-          integers=len(shape) <= 2,
+      if shape:
+        form, labels = copy.file.array, len(shape) <= 2
+        found = idx_npz.read_array(
+          buffered, size, check_shape, name=form, integers=labels
         )
-        if shape
-        else buffered.read()
-      )
-      return found, reader.proof() or (
-        _prove_array(file, found) if shape else None
-      )
+      else:
+        found = buffered.read()
+      proof = reader.proof()
+    if proof is None and shape and _is_published(file, found):
+      proof = Proof.FINGERPRINT
+    if proof is None and not allow_unverified:
+      fault = verification.mismatch(copy.file, size)
+      content = ', and its content is not the published one' if shape else ''
+      raise OriginFileError(f'{fault}{content}. {_ALLOW}')
+    return found, proof or Proof.NONE
   except OriginFileError as error:
     wrong = verification.recognize(copy.file, copy.path)
-    raise OriginFileError(f'{copy}: {wrong or error}') from error
-  except MissingExtraError as error:
-    raise MissingExtraError(f'{copy}: {error}') from error
+    raise OriginFileError(wrong or str(error)) from error
 
 
-def _prove_array(file: OriginFile, array: np.ndarray) -> Proof | None:
-  """Proves that an array is the one in a published file."""
+def _is_published(file: OriginFile, array: np.ndarray) -> bool:
+  """Returns whether an array is the one in a published file."""
+  known = {form.fingerprint for form in (file, *file.equivalents)}
   # Others save labels as integers of eight bytes.
   narrow = array.astype(np.uint8) if array.ndim == 1 else array
-  known = {form.fingerprint for form in (file, *file.equivalents)}
-  for form in (array, narrow) if (narrow == array).all() else (array,):
-    if verification.fingerprint(form) in known:
-      return Proof.FINGERPRINT
-  return None
+  forms = (array, narrow) if (narrow == array).all() else (array,)
+  return any(verification.fingerprint(form) in known for form in forms)
 
 
-def _describe_unproved(copy: Copy, file: OriginFile) -> str:
-  if wrong := verification.recognize(copy.file, copy.path):
-    return f'{copy}: {wrong}'
-  size = copy.path.stat().st_size
-  content = (
-    'no fingerprint of its content is known'
-    if file.fingerprint is None
-    else 'its content is not the published one'
-  )
-  return (
-    f'{copy}: {verification.mismatch(copy.file, size)}, and {content}. {_ALLOW}'
-  )
-
-
-def _checked_labels(source: Source, chunk: Piece) -> np.ndarray:
+def _checked_labels(source: Source, chunk: Chunk) -> np.ndarray:
   """Returns the labels of a chunk in the type of the source's labels."""
   labels, known = chunk.labels, source.raw_labels
   wrong = labels[~np.isin(labels, list(known))]
@@ -450,21 +371,13 @@ def _checked_labels(source: Source, chunk: Piece) -> np.ndarray:
 def _check_counts(source: Source, split: str, counts: np.ndarray) -> None:
   """Checks how many examples of each class verified files have."""
   declared = source.splits[split]
-  path = (declared.labels or next(iter(declared.files))).path
-  expected = declared.class_counts
-  found = tuple(counts.tolist())
-  if sum(found) != declared.num_examples:
-    fault = f'{declared.num_examples:,} examples, found {sum(found):,}'
-  elif expected is not None and found != expected:
-    fault = f'{_few(expected)} labels of the classes, found {_few(found)}'
-  else:
-    return
-  raise OriginFileError(
-    f'{path}: expected {fault}. This is not the file of {source.title}: fetch'
-    ' it again'
-  )
-
-
-def _few(counts: tuple[int, ...]) -> str:
-  shown = ', '.join(map(str, counts[:_FEW]))
-  return f'({shown}{", ..." if len(counts) > _FEW else ""})'
+  expected, found = declared.class_counts, tuple(counts.tolist())
+  if expected is None:
+    expected, found = (declared.num_examples,), (sum(found),)
+  if found != expected:
+    path = (declared.labels or next(iter(declared.files))).path
+    raise OriginFileError(
+      f'{path}: expected {str(expected)[:_LONGEST_LIST]} examples of the'
+      f' classes, found {str(found)[:_LONGEST_LIST]}. This is not the file of'
+      f' {source.title}: fetch it again'
+    )

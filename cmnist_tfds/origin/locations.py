@@ -8,38 +8,26 @@ import dataclasses
 import os
 import pathlib
 import re
-import struct
 import urllib.parse
 import urllib.request
 import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.sources import OriginFile
 from cmnist_tfds.system import paths
-from cmnist_tfds.system.errors import NamedPlaceError, OriginFileError
+from cmnist_tfds.system.errors import (
+  CmnistError,
+  NamedPlaceError,
+  OriginFileError,
+)
 
 # Environment variable that holds the user's mirror.
 MIRROR_VARIABLE = 'CMNIST_MIRROR'
 
 # The folder of fetched files in a folder for downloads.
 FETCHED = 'cmnist'
-
-# A folder's name may have a colon too, but no such scheme or slashes after.
-_ADDRESS = re.compile(r'(https?|file):|[^/]*://', re.IGNORECASE)
-
-# What reading a file raises where it is damaged, encrypted or out of reach.
-UNREADABLE = (
-  EOFError,
-  OSError,
-  RuntimeError,
-  ValueError,
-  struct.error,
-  zipfile.BadZipFile,
-  zlib.error,
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,15 +62,13 @@ class Locations:
     default_factory=dict, compare=False, repr=False
   )
 
-  @property
-  def folders(self) -> list[pathlib.Path]:
-    """The folders with the layout of a mirror, in the order they are tried."""
-    mirror = parse_mirror(self.mirror) if self.mirror else None
-    return [
-      *([self.manual_dir] if self.manual_dir else []),
-      *([mirror] if isinstance(mirror, pathlib.Path) else []),
-      *([self.download_dir / FETCHED] if self.download_dir else []),
-    ]
+  def folders(self, file: OriginFile) -> list[pathlib.Path]:
+    """Returns the folders that may hold a file, in the order they are tried."""
+    base = parse_mirror(self.mirror) if self.mirror else None
+    mirror = base if isinstance(base, pathlib.Path) else None
+    fetched = self.download_dir / FETCHED if self.download_dir else None
+    found = (file.beside, self.manual_dir, mirror, fetched)
+    return [folder for folder in found if folder]
 
 
 def default_locations(
@@ -106,27 +92,24 @@ def default_locations(
     NamedPlaceError: If a folder that the user named does not exist, or the
       mirror is not an address that can be used.
   """
-  folder = (
-    paths.expanded(download_dir)
-    if download_dir
-    else paths.data_root(data_dir) / 'downloads'
-  )
-  mirror = mirror_of_user(mirror)
-  named: dict[str, str | pathlib.Path] = {}
-  if manual_dir:
-    named['manual_dir'] = paths.expanded(manual_dir)
-  if mirror:
-    named['mirror'] = parse_mirror(mirror)
-  for name, place in named.items():
-    if isinstance(place, pathlib.Path) and not place.is_dir():
-      fault = 'is not a directory' if place.exists() else 'does not exist'
+  if download_dir:
+    folder = paths.expanded(download_dir)
+  else:
+    folder = paths.data_root(data_dir) / 'downloads'
+  manual = paths.expanded(manual_dir) if manual_dir else None
+  named = mirror_of_user(mirror)
+  base = parse_mirror(named) if named else None
+  for name, place in (('manual_dir', manual), ('mirror', base)):
+    if isinstance(place, pathlib.Path) and not os.path.isdir(place):
+      exists = os.path.lexists(place)
+      fault = 'is not a directory' if exists else 'does not exist'
       raise NamedPlaceError(
         f'the {name} {place} {fault}. Correct it, or leave it out'
       )
   return Locations(
     download_dir=folder,
-    manual_dir=paths.expanded(manual_dir) if manual_dir else folder / 'manual',
-    mirror=mirror,
+    manual_dir=manual or folder / 'manual',
+    mirror=named,
     timeout=timeout or Locations.timeout,
   )
 
@@ -148,18 +131,14 @@ def parse_mirror(mirror: str) -> str | pathlib.Path:
     NamedPlaceError: If it looks like an address and cannot be used. The message
       does not have its password.
   """
-  if not _ADDRESS.match(mirror):
-    return paths.expanded(mirror)
-  try:
-    parts = urllib.parse.urlsplit(mirror)
-    # Paths are added at the end, where nothing can follow.
-    valid = parts.port != 0 and not (parts.query or parts.fragment)
-  except ValueError:  # As of `http://[::1`.
-    valid = False
-  if valid and parts.scheme in ('http', 'https') and parts.hostname:
+  # Paths are added at the end, where nothing can follow.
+  if re.fullmatch(r'https?://[^/?#][^?#]*', mirror, re.IGNORECASE):
     return mirror.rstrip('/')
-  if valid and parts.scheme == 'file' and not parts.netloc:
-    return pathlib.Path(urllib.request.url2pathname(parts.path))
+  if mirror.startswith('file:///'):
+    path = urllib.parse.urlsplit(mirror).path
+    return pathlib.Path(urllib.request.url2pathname(path))
+  if not paths.is_remote(mirror):
+    return paths.expanded(mirror)
   # A query may hold a token.
   raise NamedPlaceError(
     f'the mirror {without_password(mirror).partition("?")[0]}: expected a'
@@ -206,13 +185,11 @@ class Copy:
           info = idx_npz.find_member(archive, self.member)
           with archive.open(info) as member:
             yield cast(BinaryIO, member), info.file_size
-    except UNREADABLE as error:
+    except (CmnistError, MemoryError):
+      raise
+    # A damaged zip file raises errors of many kinds.
+    except Exception as error:
       raise OriginFileError(f'cannot be read: {error}') from error
-
-
-def folders(file: OriginFile, locations: Locations) -> list[pathlib.Path]:
-  """Returns the folders that may hold a file, in the order they are tried."""
-  return [*([file.beside] if file.beside else []), *locations.folders]
 
 
 def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
@@ -220,11 +197,11 @@ def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
 
   They exist, and are not verified. They come in the order they are tried.
   """
-  for folder in folders(file, locations):
+  for folder in locations.folders(file):
     for form in (file, *file.equivalents):
-      if (folder / form.path).is_file():
+      if os.path.isfile(folder / form.path):
         yield Copy(form, folder / form.path)
-      if form.archive and (folder / form.archive.path).is_file():
+      if form.archive and os.path.isfile(folder / form.archive.path):
         yield Copy(form, folder / form.archive.path, form.member)
 
 
@@ -244,21 +221,18 @@ def addresses(
   """
   forms = (file, *file.equivalents)
   base = parse_mirror(mirror) if mirror else None
-  if isinstance(base, str):
-    for form in forms:
-      yield form, f'{base}/{urllib.parse.quote(form.path)}', ''
-      if form.archive:
-        url = f'{base}/{urllib.parse.quote(form.archive.path)}'
-        yield form, url, form.member
-        yield form.archive, url, ''
+  for form in forms if isinstance(base, str) else ():
+    yield form, f'{base}/{urllib.parse.quote(form.path)}', ''
+    if archive := form.archive:
+      url = f'{base}/{urllib.parse.quote(archive.path)}'
+      yield from ((form, url, form.member), (archive, url, ''))
   for form in forms:
+    archive = form.archive or OriginFile(path='')
     # The whole archive, which is far larger, comes after every home of the
     # member on its own.
-    if form.archive:
-      yield from ((form, url, form.member) for url in form.archive.urls)
+    yield from ((form, url, form.member) for url in archive.urls)
     yield from ((form, url, '') for url in form.urls)
-    if form.archive:
-      yield from ((form.archive, url, '') for url in form.archive.urls)
+    yield from ((archive, url, '') for url in archive.urls)
 
 
 def how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
@@ -271,10 +245,8 @@ def how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
   published = file.archive or file
   places = [f'{folder or "<manual_dir>"}/{published.path}']
   if file.beside:
-    places.append(f'{file.beside / published.path}')
-  get = (
-    f'Download it from {published.urls[0]} and save'
-    if published.urls
-    else 'Save'
-  )
-  return f'{get} it as {" or ".join(places)}'
+    places.append(f'{file.beside}/{published.path}')
+  get = 'Save it'
+  if published.urls:
+    get = f'Download it from {published.urls[0]} and save it'
+  return f'{get} as {" or ".join(places)}'

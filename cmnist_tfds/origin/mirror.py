@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -17,24 +18,9 @@ from cmnist_tfds.system.disk_errors import disk_errors
 from cmnist_tfds.system.errors import OriginFileError
 
 
-@dataclasses.dataclass(frozen=True)
-class Filled:
-  """The outcome for one file.
-
-  Attributes:
-    file: The file.
-    origin: The path or URL it was taken from, empty if the folder had it.
-    fault: Why the folder lacks it and what to do, empty if the folder has it.
-  """
-
-  file: OriginFile
-  origin: str = ''
-  fault: str = ''
-
-
 def fill(
   folder: pathlib.Path, sources: Iterable[Source], locations: Locations
-) -> Iterator[Filled]:
+) -> Iterator[tuple[OriginFile, str, str]]:
   """Fills a folder with the files of some sources, each proved by its hash.
 
   No file that the folder has is changed: one that is not the right one is
@@ -46,8 +32,14 @@ def fill(
     locations: The locations files are taken from.
 
   Yields:
-    One outcome per file.
+    Each file; the path or URL it was taken from, empty if the folder had it;
+    and why the folder lacks it and what to do, empty if it has it.
+
+  Raises:
+    OriginFileError: If the folder cannot be made.
   """
+  with disk_errors(folder, error=OriginFileError):
+    folder.mkdir(parents=True, exist_ok=True)
   files: dict[tuple[str, str | None], OriginFile] = {}
   for source in sources:
     for file, shape in source.origin_files.items():
@@ -57,44 +49,40 @@ def fill(
       files.setdefault((wanted.path, wanted.md5), wanted)
   for file in files.values():
     try:
-      yield Filled(file, _fill_one(file, folder, locations))
+      yield file, _fill_one(file, folder, locations), ''
     except OriginFileError as error:
       remedy = locations_lib.how_to_get(file, folder)
-      yield Filled(file, fault=f'{error}. {remedy}')
+      yield file, '', f'{error}. {remedy}'
 
 
 def _fill_one(
   file: OriginFile, folder: pathlib.Path, locations: Locations
 ) -> str:
   """Returns what a file was taken from, '' if the folder has it."""
-  # A declaration's own folder is not this one.
+  # The folder of a declaration is another one.
   own = dataclasses.replace(file, beside=None)
   if _proved(own, Locations(manual_dir=folder)):
     return ''
-  target = folder / file.path
-  if (copy := _proved(file, locations)) and not os.path.lexists(target):
-    target = folder / copy.file.path
-    part = target.with_name(f'.cmnist_tfds.{target.name}.part')
-    with disk_errors(folder, error=OriginFileError):
-      target.parent.mkdir(parents=True, exist_ok=True)
-      with copy.open() as (stream, _), part.open('wb') as out:
-        shutil.copyfileobj(stream, out)
-      if wrong := verification.fault(copy.file, part):
-        raise OriginFileError(
-          f'{copy}: it changed while it was copied: {wrong}'
-        )
-      os.replace(part, target)
-    return str(copy)
-  return fetch.fetch(file, folder, locations)[1]
+  copy = _proved(file, locations)
+  target = folder / (copy.file if copy else file).path
+  if copy is None or os.path.lexists(target):
+    return fetch.fetch(file, folder, locations)
+  with disk_errors(folder, error=OriginFileError):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f'.cmnist_tfds.{target.name}.{os.getpid()}.part')
+    with copy.open() as (stream, _), part.open('wb') as out:
+      shutil.copyfileobj(stream, out)
+    if wrong := verification.fault(copy.file, part):
+      raise OriginFileError(f'{copy} changed while it was copied: {wrong}')
+    os.replace(part, target)
+  return str(copy)
 
 
 def _proved(file: OriginFile, locations: Locations) -> Copy | None:
   """Returns the first copy on disk that is proved by its hash."""
   for copy in locations_lib.copies_on_disk(file, locations):
-    try:
-      with copy.open() as (stream, size):
-        if verification.prove(copy.file, stream, size):
-          return copy
-    except OriginFileError:  # It is damaged, so it is not the right one.
-      continue
+    # A damaged one is not the right one.
+    with contextlib.suppress(OriginFileError), copy.open() as (stream, size):
+      if verification.prove(copy.file, stream, size):
+        return copy
   return None

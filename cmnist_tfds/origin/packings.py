@@ -8,18 +8,16 @@ is not proved.
 
 from __future__ import annotations
 
-import collections
+import itertools
 import os
 import pathlib
 import zipfile
 from collections.abc import Iterator
 
 from cmnist_tfds.formats import idx_npz
-from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin import pixel_tables
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.sources import OriginFile
-from cmnist_tfds.system.errors import MissingExtraError, OriginFileError
 
 # A folder that the user named may be a home directory.
 _MOST_FILES = 20_000
@@ -43,10 +41,9 @@ def packed_copies(
       of Debian.
 
   Yields:
-    Copies, those of a similar name first. They may be among those at the places
-    of `locations.copies_on_disk`.
+    Copies, those of a similar name first; also those of `copies_on_disk`.
   """
-  roots = [*locations_lib.folders(file, locations)]
+  roots = locations.folders(file)
   if locations.download_dir:
     keras = os.environ.get('KERAS_HOME') or os.path.expanduser('~/.keras')
     roots += [locations.download_dir, pathlib.Path(keras, 'datasets'), _DEBIAN]
@@ -54,29 +51,14 @@ def packed_copies(
   for path in sorted(found, key=lambda p: _stem(p.name) != _stem(file.name)):
     try:
       yield from _copies_in(path, file, shape)
-    except MissingExtraError:  # Whoever reads it says which library is missing.
-      yield Copy(file, path)
-    except (OriginFileError, *locations_lib.UNREADABLE):
+    except Exception:  # A file that is damaged is not the one that is wanted.
       continue
 
 
 def _files_below(root: pathlib.Path) -> Iterator[pathlib.Path]:
   """Yields the files below a folder, those of upper folders first."""
-  waiting = collections.deque([(root, 0)])
-  seen, count = set(), 0
-  while waiting and count < _MOST_FILES:
-    folder, depth = waiting.popleft()
-    # Links may lead round.
-    here = os.path.realpath(folder)
-    if here in seen or depth > _DEEPEST or not os.access(here, os.R_OK):
-      continue
-    seen.add(here)
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-      if path.is_dir():
-        waiting.append((path, depth + 1))
-      elif path.is_file():
-        count += 1
-        yield path
+  paths = (p for n in range(_DEEPEST) for p in root.glob('*/' * n + '*'))
+  return itertools.islice(filter(os.path.isfile, paths), _MOST_FILES)
 
 
 def _copies_in(
@@ -87,29 +69,24 @@ def _copies_in(
       yield Copy(file, path)
     return
   forms = (file, *file.equivalents)
+  stems = {_stem(form.name) for form in forms}
   with path.open('rb') as stream:
     magic = stream.read(6)
-  size = path.stat().st_size
+  found = [('', path.stat().st_size)] if magic.startswith(_MAGIC) else []
   if magic.startswith(idx_npz.ZIP_MAGIC):
     with zipfile.ZipFile(path) as archive:
-      members = archive.infolist()
-    if f'{file.array}.npy' in (info.filename for info in members):
-      yield Copy(_form_of(forms, size), path)
-      return
-    for info in members:
-      name = info.filename.rpartition('/')[2]
+      members = {info.filename: info.file_size for info in archive.infolist()}
+    for name, size in members.items():
+      if name == f'{file.array}.npy':
+        found = [('', path.stat().st_size)]
+        break
       # Keras, for one, calls arrays x_train and the like.
-      if name.endswith('.npy') or _stem(name) in map(
-        _stem, (f.name for f in forms)
-      ):
-        yield Copy(_form_of(forms, info.file_size), path, info.filename)
-  elif magic.startswith(_MAGIC):
-    yield Copy(_form_of(forms, size), path)
-
-
-def _form_of(forms: tuple[OriginFile, ...], size: int) -> OriginFile:
-  """Returns the form of a file that has a size, the first if none has."""
-  return next((form for form in forms if form.size == size), forms[0])
+      if name.endswith('.npy') or _stem(name.rpartition('/')[2]) in stems:
+        found.append((name, size))
+  for member, size in found:
+    # If its size is that of a form, it may be proved by its hash.
+    form = next((form for form in forms if form.size == size), file)
+    yield Copy(form, path, member)
 
 
 def _stem(name: str) -> str:

@@ -1,63 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads picture files, from folders and archives, and the tables beside them."""
+"""Reads the files below a folder, or in a folder of an archive: pictures mostly."""
 
 from __future__ import annotations
 
-import abc
 import functools
 import hashlib
 import io
 import os
 import pathlib
 import posixpath
+import tarfile
 import zipfile
-from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-from isal import igzip
 
-from cmnist_tfds.formats import idx_npz
+from cmnist_tfds.formats import idx_npz, picture
 from cmnist_tfds.origin import conversion
 from cmnist_tfds.system.errors import OriginFileError
-from cmnist_tfds.system.extras import missing_extra
 
-# Endings of the names of pictures. Other files in a folder are no examples.
-ENDINGS = (
-  *('.png', '.jpg', '.jpeg', '.bmp', '.gif', '.tif', '.tiff', '.webp'),
-  *('.pgm', '.ppm', '.pbm'),
-)
+# What is kept in memory of an archive that cannot be read twice.
+_USED = (*picture.ENDINGS, '.csv', '.csv.gz')
 
-# Largest picture file in bytes, and largest height and width in pixels.
+# Largest picture file in an archive, in bytes.
 _LARGEST_FILE = 1 << 26
-_LARGEST_SIDE = 4096
-
-# A table that gzip packs may not be larger than this, in bytes.
-_LARGEST_TABLE = 1 << 34
-
-# An archive may have some millions of pictures.
-_LARGEST_DIRECTORY = 1 << 29
-_LARGEST_CONTENT = 1 << 36
 
 
-class PictureFiles(abc.ABC):
+_Reader = Callable[[], bytes]
+
+
+class PictureFiles:
   """The files below a folder, or in a folder of an archive.
 
   Attributes:
+    where: The folder, for messages.
+    others: The paths of the files that are not pictures, sorted.
     names: The paths of the pictures, relative to the folder, sorted.
   """
 
-  def __init__(self, names: list[str], where: str):
+  def __init__(self, where: str, readers: Mapping[str, _Reader | None]):
     """Constructs the files.
 
     Args:
-      names: The paths of all files, relative to the folder.
       where: The folder, for messages.
+      readers: A function that reads the file, by its path; None for files that
+        are neither pictures nor tables.
+
+    Raises:
+      OriginFileError: If the name of a picture is not UTF-8.
     """
     self.where = where
-    self._all = frozenset(names)
-    self.names = sorted(n for n in names if is_picture(n))
+    self._readers = readers
+    self.names = sorted(filter(is_picture, readers))
+    self.others = sorted(readers.keys() - set(self.names))
     self._hashes: dict[str, str] = {}
+    for name in self.names:
+      if any('\ud800' <= character <= '\udfff' for character in name):
+        raise OriginFileError(
+          f'{where}: the name of {name!a} is not UTF-8; rename it'
+        )
 
   def read(self, name: str) -> bytes:
     """Returns the bytes of a file.
@@ -65,58 +66,33 @@ class PictureFiles(abc.ABC):
     Raises:
       OriginFileError: If there is no such file or it cannot be read.
     """
-    if name not in self._all:
-      raise OriginFileError(f'{self.where}: it has no file {name}')
+    reader = self._readers.get(name)
+    if reader is None:
+      raise OriginFileError(f'{self.where}: has no picture or table {name}')
     try:
-      data = self._read(name)
-    except idx_npz.DAMAGE as error:
+      data = reader()
+    # Archives that are damaged raise errors of many kinds.
+    except Exception as error:
       raise OriginFileError(
         f'{self.where}/{name}: cannot be read: {error}'
       ) from error
     self._hashes[name] = hashlib.sha256(data).hexdigest()
     return data
 
-  @abc.abstractmethod
-  def _read(self, name: str) -> bytes:
-    """Returns the bytes of a file that is there."""
+  def fingerprint(self, inside: str = '') -> str:
+    """Returns a hash of the files that were read, with their names.
 
-  def fingerprint(self) -> str:
-    """Returns a hash of the files that were read, with their names."""
-    return fingerprint(self._hashes)
+    Args:
+      inside: A path that their names begin with, and that does not count.
 
-
-def fingerprint(hashes: Mapping[str, str]) -> str:
-  """Returns a hash of files.
-
-  Args:
-    hashes: The SHA-256 of each file, by its path relative to their folder.
-
-  Returns:
-    The SHA-256 of what `sha256sum` prints for the files, sorted by path.
-  """
-  digest = hashlib.sha256()
-  for name in sorted(hashes):
-    digest.update(f'{hashes[name]}  {name}\n'.encode())
-  return digest.hexdigest()
-
-
-def as_text(data: bytes, path: str) -> str:
-  """Returns the text of a table, which gzip may pack.
-
-  Raises:
-    OriginFileError: If it is not UTF-8, or damaged.
-  """
-  try:
-    if data.startswith(idx_npz.GZIP_MAGIC):
-      with igzip.open(io.BytesIO(data)) as unpacked:
-        data = unpacked.read(_LARGEST_TABLE + 1)
-      if len(data) > _LARGEST_TABLE:
-        raise OriginFileError(
-          f'{path}: expected at most {_LARGEST_TABLE:,} bytes of text'
-        )
-    return data.decode('utf-8-sig')
-  except idx_npz.DAMAGE as error:
-    raise OriginFileError(f'{path}: is no text in UTF-8: {error}') from error
+    Returns:
+      The SHA-256 of what `sha256sum` prints for the files, sorted by path.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(self._hashes):
+      path = name.removeprefix(inside)
+      digest.update(f'{self._hashes[name]}  {path}\n'.encode())
+    return digest.hexdigest()
 
 
 def is_picture(name: str) -> bool:
@@ -128,71 +104,7 @@ def is_picture(name: str) -> bool:
   """
   first, *further = name.split('/')
   hidden = any(part.startswith('.') for part in further or [first])
-  return name.lower().endswith(ENDINGS) and not hidden
-
-
-class _Folder(PictureFiles):
-  def __init__(self, folder: pathlib.Path):
-    self._folder = folder
-    super().__init__(list(_files_below(folder)), str(folder))
-
-  def _read(self, name: str) -> bytes:
-    path = self._folder / name
-    if path.stat().st_size > _LARGEST_FILE:
-      raise OSError(f'it has more than {_LARGEST_FILE:,} bytes')
-    return path.read_bytes()
-
-
-def _files_below(folder: pathlib.Path) -> Iterator[str]:
-  """Yields the paths of the files below a folder, relative to it.
-
-  Links to folders are followed, each folder once. Links that lead nowhere are
-  among the files, so that who needs one is told.
-  """
-
-  def fail(error: OSError) -> NoReturn:
-    raise error
-
-  seen = set()
-  for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
-    if (here := os.path.realpath(parent)) in seen:
-      folders.clear()
-      continue
-    seen.add(here)
-    folders.sort()
-    for name in names:
-      path = pathlib.Path(parent, name)
-      if path.is_file() or path.is_symlink():
-        yield path.relative_to(folder).as_posix()
-
-
-class _Loaded(PictureFiles):
-  """Files of a tar archive, which is read once, in order."""
-
-  def __init__(self, files: Mapping[str, bytes], where: str):
-    super().__init__(list(files), where)
-    self._files = files
-
-  def _read(self, name: str) -> bytes:
-    return self._files[name]
-
-
-class _Zipped(PictureFiles):
-  def __init__(self, archive: zipfile.ZipFile, prefix: str, where: str):
-    self._archive = archive
-    self._prefix = prefix
-    names = [
-      info.filename[len(prefix) :]
-      for info in archive.infolist()
-      if info.filename.startswith(prefix) and not info.is_dir()
-    ]
-    super().__init__(names, where)
-
-  def _read(self, name: str) -> bytes:
-    info = idx_npz.find_member(self._archive, self._prefix + name)
-    if info.file_size > _LARGEST_FILE:
-      raise OSError(f'it has more than {_LARGEST_FILE:,} bytes')
-    return self._archive.read(info)
+  return name.lower().endswith(picture.ENDINGS) and not hidden
 
 
 def open_folder(folder: pathlib.Path) -> PictureFiles:
@@ -202,11 +114,35 @@ def open_folder(folder: pathlib.Path) -> PictureFiles:
     OriginFileError: If the folder cannot be read.
   """
   try:
-    return _Folder(folder)
+    readers = {n: (folder / n).read_bytes for n in _files_below(folder)}
   except OSError as error:
     raise OriginFileError(
       f'{error.filename or folder}: cannot be read: {error.strerror}'
     ) from error
+  return PictureFiles(str(folder), readers)
+
+
+def _files_below(folder: pathlib.Path) -> Iterator[str]:
+  """Yields the paths of the files below a folder, relative to it.
+
+  Links to folders are followed, each folder once. Links that lead nowhere are
+  among the files, so that who needs one is told.
+  """
+
+  def fail(error: OSError) -> None:
+    raise error
+
+  seen = set()
+  for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+    if (here := os.path.realpath(parent)) in seen:
+      folders.clear()
+      continue
+    seen.add(here)
+    folders.sort()
+    for path in (pathlib.Path(parent, name) for name in names):
+      # Opening a pipe would wait for a writer.
+      if path.is_file() or not path.exists():
+        yield path.relative_to(folder).as_posix()
 
 
 def open_archive(data: bytes, member: str, where: str) -> PictureFiles:
@@ -220,55 +156,57 @@ def open_archive(data: bytes, member: str, where: str) -> PictureFiles:
   Raises:
     OriginFileError: If it is no such archive, or damaged.
   """
-  # Importing it takes a millisecond, and few sources need it.
-  import tarfile
-
   prefix = '' if member == '.' else member.strip('/') + '/'
   where = f'{where}, folder {member}' if prefix else where
+  opened = _zipped if data.startswith(idx_npz.ZIP_MAGIC) else _untarred
   try:
-    if data.startswith(idx_npz.ZIP_MAGIC):
-      archive = idx_npz.open_zip(
-        io.BytesIO(data), largest_directory=_LARGEST_DIRECTORY
-      )
-      return _Zipped(archive, prefix, where)
-    return _Loaded(_untar(data, prefix), where)
-  except (*idx_npz.DAMAGE, tarfile.TarError) as error:
+    readers = {
+      name.removeprefix(prefix): read
+      for name, read in opened(io.BytesIO(data), prefix)
+    }
+  except Exception as error:
     raise OriginFileError(
       f'{where}: expected a zip or tar archive that is whole: {error}'
     ) from error
+  return PictureFiles(where, readers)
 
 
-def _untar(data: bytes, prefix: str) -> dict[str, bytes]:
-  import tarfile
+def _zipped(
+  stream: io.BytesIO, prefix: str
+) -> Iterator[tuple[str, _Reader | None]]:
+  archive = zipfile.ZipFile(stream)
+  for info in archive.infolist():
+    name = info.filename
+    # Without this flag it is in some other code page, or in UTF-8 all the same.
+    if not info.flag_bits & 0x800:
+      name = name.encode('cp437').decode('utf-8', 'surrogateescape')
+    name = posixpath.normpath(name).lstrip('/')
+    if name.startswith(prefix) and not info.is_dir():
+      _check_size(name, info.file_size)
+      yield name, functools.partial(archive.read, info)
 
-  found: dict[str, bytes] = {}
-  total = 0
-  with tarfile.open(fileobj=io.BytesIO(data), mode='r:*') as archive:
+
+def _untarred(
+  stream: io.BytesIO, prefix: str
+) -> Iterator[tuple[str, _Reader | None]]:
+  # Packed archives can be read in order alone.
+  with tarfile.open(fileobj=stream, mode='r:*') as archive:
     for info in archive:
       name = posixpath.normpath(info.name).lstrip('/')
-      if not info.isreg() or not name.startswith(prefix):
-        continue
-      total += info.size
-      if info.size > _LARGEST_FILE or total > _LARGEST_CONTENT:
-        raise OSError(f'{name} makes it larger than is read')
-      stream = archive.extractfile(info)
-      assert stream is not None, 'it is a regular file'
-      found[name[len(prefix) :]] = stream.read()
-  return found
+      if info.isreg() and name.startswith(prefix):
+        used = name.lower().endswith(_USED)
+        _check_size(name, info.size if used else 0)
+        file = archive.extractfile(info) if used else None
+        yield name, functools.partial(bytes, file.read()) if file else None
 
 
-@functools.cache
-def _pillow() -> Any:
-  try:
-    import PIL.Image
-    import PIL.ImageOps
-  except ImportError as error:
-    raise missing_extra('Reading pictures', error, 'pictures') from error
-  return PIL
+def _check_size(name: str, size: int) -> None:
+  if size > _LARGEST_FILE:
+    raise ValueError(f'{name!a} has more than {_LARGEST_FILE:,} bytes')
 
 
 def decode(
-  data: bytes, name: str, *, shape: tuple[int, ...] | None, grey: bool
+  data: bytes, name: str, *, shape: tuple[int, ...] | None, gray: bool
 ) -> np.ndarray:
   """Decodes a picture.
 
@@ -277,7 +215,7 @@ def decode(
     name: Its name, for messages.
     shape: The shape that the picture must have, (height, width) or
       (height, width, 3); None for any size.
-    grey: Whether to turn colours to grey; else they are refused, unless `shape`
+    gray: Whether to turn colors to gray; else they are refused, unless `shape`
       has them.
 
   Returns:
@@ -285,11 +223,11 @@ def decode(
     transparent is white.
 
   Raises:
-    OriginFileError: If it is no picture, too large, of another size, or has
-      colours that nobody asked for.
-    PreparationError: If Pillow is not installed.
+    OriginFileError: If it is not a picture, or of another size, or has colors
+      that nobody asked for.
+    MissingExtraError: If Pillow is not installed.
   """
-  pixels = _decode(data, name)
+  pixels = picture.decode(data, name)
   if shape is not None and pixels.shape[:2] != shape[:2]:
     found = 'x'.join(map(str, pixels.shape[:2]))
     raise OriginFileError(
@@ -299,72 +237,14 @@ def decode(
     )
   if shape is not None and shape[2:] == (3,):
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2)
-  if pixels.ndim == 2:
-    return pixels
-  if not grey and _has_colours(pixels):
+  if not gray and has_colors(pixels):
     raise OriginFileError(
-      f"{name}: expected a grey picture, found colours. Add 'grey' to `convert`"
-      ' of the declaration'
+      f"{name}: expected a gray picture, found colors. Add 'grey' to `convert` of"
+      ' the declaration'
     )
-  return conversion.to_grey(pixels[None])[0]
+  return conversion.to_gray(pixels[None])[0]
 
 
-def decode_any(data: bytes, name: str) -> tuple[np.ndarray, bool]:
-  """Decodes a picture of which nothing is known.
-
-  Args:
-    data: The file.
-    name: Its name, for messages.
-
-  Returns:
-    uint8 (height, width), its brightness, and whether it has colours.
-
-  Raises:
-    OriginFileError: If it is no picture, or too large.
-    PreparationError: If Pillow is not installed.
-  """
-  pixels = _decode(data, name)
-  if pixels.ndim == 2:
-    return pixels, False
-  return conversion.to_grey(pixels[None])[0], _has_colours(pixels)
-
-
-def _has_colours(pixels: np.ndarray) -> bool:
-  return bool((pixels != pixels[..., :1]).any())
-
-
-def _decode(data: bytes, name: str) -> np.ndarray:
-  """Returns uint8 (height, width), or (height, width, 3) in colour modes."""
-  pillow = _pillow()
-  image = pillow.Image
-  try:
-    with image.open(io.BytesIO(data)) as opened:
-      width, height = opened.size
-      if max(width, height) > _LARGEST_SIDE:
-        raise OriginFileError(
-          f'{name}: expected a picture of at most'
-          f' {_LARGEST_SIDE}x{_LARGEST_SIDE} pixels, found {height}x{width}'
-        )
-      if opened.mode.startswith(('I', 'F')):
-        raise OriginFileError(
-          f'{name}: expected pixels of 8 bits, found the mode {opened.mode};'
-          ' save it with 8 bits'
-        )
-      # Cameras note how a picture is to be turned.
-      picture = pillow.ImageOps.exif_transpose(opened)
-      if 'transparency' in picture.info or picture.mode in {'LA', 'PA', 'RGBA'}:
-        opaque = picture.convert('RGBA')
-        white = image.new('RGBA', opaque.size, 'white')
-        picture = image.alpha_composite(white, opaque)
-      mode = 'L' if picture.mode in {'1', 'L'} else 'RGB'
-      return np.asarray(picture.convert(mode))
-  except OriginFileError:
-    raise
-  except pillow.UnidentifiedImageError as error:
-    fault = (
-      'it has no format of pictures that is known' if data else 'it is empty'
-    )
-    raise OriginFileError(f'{name}: is no picture: {fault}') from error
-  # Pillow raises errors of many kinds for damaged files.
-  except Exception as error:
-    raise OriginFileError(f'{name}: is no picture: {error}') from error
+def has_colors(pixels: np.ndarray) -> bool:
+  """Returns whether a picture has pixels that are not gray."""
+  return pixels.ndim == 3 and bool((pixels != pixels[..., :1]).any())

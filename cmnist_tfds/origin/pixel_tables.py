@@ -1,34 +1,206 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads tables of labelled pixels, in which others pass the same arrays on.
+"""Reads tables of labelled images: CSV and Parquet files.
 
-Kaggle has CSV files of a label and 784 pixels a row, with a header or without;
-OpenML has Parquet files of the same columns; dataset hubs have Parquet files of
-labelled pictures. A table may hold train and then test.
+A CSV file has pixels in all columns but that of the labels, or the paths of
+pictures in one column; gzip may pack it. A Parquet file has pictures or lists of
+pixels in one column, or pixels as a CSV file has them.
+
+Others pass the arrays of origin files on in such tables: Kaggle has CSV files,
+OpenML and dataset hubs have Parquet files. A table may hold train and then test.
 """
 
 from __future__ import annotations
 
-import functools
-import os
+import contextlib
+import csv
 import pathlib
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+from isal import igzip
 
+from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import picture_files
 from cmnist_tfds.sources import IMAGE_SIZE
-from cmnist_tfds.system.errors import OriginFileError
-from cmnist_tfds.system.extras import missing_extra
+from cmnist_tfds.system.errors import CmnistError, OriginFileError
 
-_LABELS = ('label', 'class', 'character')
-_WIDTH = IMAGE_SIZE * IMAGE_SIZE
+# What a column of labels is called.
+_LABELS = re.compile('labels?|class(es)?|targets?|character', re.IGNORECASE)
 
-# A table may hold more rows than an array has, but not another set.
-_MOST_TIMES = 8
+# No label has more digits.
+_WHOLE_NUMBER = re.compile('-?[0-9]{1,18}')
 
-_BLOCK = 1 << 20
-_AT_ONCE = 4096
+# What is read at a time: rows of Parquet, bytes of CSV.
+_CHUNK = 4096
+_BLOCK = 1 << 22
+
+
+class Rows(NamedTuple):
+  """Some rows of a table.
+
+  Attributes:
+    first: The number of the first row, from 1. A row of names counts.
+    labels: The label of each row: a whole number, or the name of a class.
+    images: The image of each row: uint8 (n, ...), or a list of encoded pictures
+      or of their paths.
+  """
+
+  first: int
+  labels: list[int | str]
+  images: np.ndarray | list[bytes | str]
+
+
+def columns(stream: BinaryIO, name: str) -> tuple[int, list[str]]:
+  """Returns how many columns a table has, and their names if they have names.
+
+  Args:
+    stream: The table.
+    name: Its name, for messages.
+
+  Raises:
+    OriginFileError: If the table is damaged.
+  """
+  with _faults(name):
+    unpacked, cells = _first_row(stream)
+    numbers = [int(c) for c in cells[1:] if c.isdecimal()]
+    # pandas calls columns by their numbers.
+    counted = numbers == [numbers[0] + n for n in range(len(numbers))]
+    named = len(numbers) < len(cells) - 1 or (len(numbers) > 1 and counted)
+    return len(cells), cells if named or unpacked is None else []
+
+
+def label_columns(names: Sequence[str]) -> list[str]:
+  """Returns the columns whose names say that they hold labels."""
+  return [name for name in names if _LABELS.fullmatch(name)]
+
+
+def rows(
+  stream: BinaryIO,
+  name: str,
+  label_column: str | int,
+  image_column: str = '',
+) -> Iterator[Rows]:
+  """Reads a table.
+
+  Args:
+    stream: The table.
+    name: Its name, for messages.
+    label_column: The column of labels: its name, or its number from 0 in a CSV
+      file whose columns do not have names.
+    image_column: The column of pictures, of lists of pixels or, in a CSV file, of
+      paths. Without it, all other columns are pixels.
+
+  Yields:
+    Some thousands of rows at a time.
+
+  Raises:
+    OriginFileError: If the table is damaged, or does not have such columns.
+  """
+  import pyarrow.csv
+  import pyarrow.parquet
+
+  with _faults(name):
+    unpacked, cells = _first_row(stream)
+    label = _position(label_column, cells)
+    image = _position(image_column, cells) if image_column else label
+    if unpacked is None:
+      first = 1
+      batches = pyarrow.parquet.ParquetFile(stream).iter_batches(_CHUNK)
+    else:
+      first = 1 + isinstance(label_column, str)
+      others = pyarrow.string() if image_column else pyarrow.uint8()
+      types = dict.fromkeys(map(str, range(len(cells))), others)
+      types |= dict.fromkeys(map(str, (label, image)), pyarrow.string())
+      batches = pyarrow.csv.open_csv(
+        unpacked,
+        pyarrow.csv.ReadOptions(
+          skip_rows=first - 1, column_names=list(types), block_size=_BLOCK
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(
+          column_types=types, null_values=[]
+        ),
+      )
+    for batch in batches:
+      labels = [_label(cell) for cell in batch.column(label).to_pylist()]
+      if image == label:
+        others = [c for n, c in enumerate(batch.columns) if n != label]
+        pixels = [c.to_numpy(zero_copy_only=False) for c in others]
+        images: Any = _as_pixels(np.stack(pixels, axis=1))
+      else:
+        images = batch.column(image).to_pylist()
+        # Hugging Face stores pictures as {bytes, path}.
+        images = [i.get('bytes') if isinstance(i, dict) else i for i in images]
+        if not all(isinstance(i, (bytes, str)) for i in images):
+          images = _as_pixels(images)
+      yield Rows(first, labels, images)
+      first += len(batch)
+
+
+def _first_row(stream: BinaryIO) -> tuple[Any, list[str]]:
+  """Returns the CSV file unpacked and its first row, or None and the columns."""
+  stream.seek(0)
+  begin = stream.read(4)
+  stream.seek(0)
+  if begin == b'PAR1':
+    import pyarrow.parquet
+
+    return None, list(pyarrow.parquet.ParquetFile(stream).schema_arrow.names)
+  packed = begin.startswith(idx_npz.GZIP_MAGIC)
+  unpacked: Any = igzip.open(stream) if packed else stream
+  line = unpacked.readline(_BLOCK).decode('utf-8-sig')
+  unpacked.seek(0)
+  return unpacked, [cell.strip() for cell in next(csv.reader([line]), [])]
+
+
+def _position(column: str | int, cells: Sequence[str]) -> int:
+  if isinstance(column, int) and column < len(cells):
+    return column
+  if cells.count(str(column)) != 1:
+    shown = ', '.join(cells[:8]) + (' and so on' if len(cells) > 8 else '')
+    raise ValueError(f'expected one column {column!r}, found {shown}')
+  return cells.index(str(column))
+
+
+def _label(cell: object) -> int | str:
+  if type(cell) not in (int, str):
+    raise ValueError(
+      f'expected whole numbers or names as labels, found {cell!r}'
+    )
+  text = str(cell).strip()
+  return int(text) if _WHOLE_NUMBER.fullmatch(text) else text
+
+
+def _as_pixels(cells: Any) -> np.ndarray:
+  """Returns numbers, an array or nested lists of them, as uint8."""
+  found = np.array(cells)
+  if found.dtype.kind in 'iuf':
+    with np.errstate(invalid='ignore'):
+      whole = found.astype(np.uint8)
+    if (whole == found).all():
+      return whole
+    cells = f'{found.min()} to {found.max()}'
+  raise ValueError(
+    f'expected pixels, whole numbers from 0 to 255, found {str(cells)[:60]}'
+  )
+
+
+@contextlib.contextmanager
+def _faults(name: str) -> Iterator[None]:
+  """Gives the name of a table to whatever is raised while it is read."""
+  try:
+    yield
+  except CmnistError:
+    raise
+  # The parsers of CSV and Parquet raise errors of many kinds.
+  except Exception as error:
+    raise OriginFileError(
+      f'{name}: cannot be read as a table: {error}'
+    ) from error
+
+
+# Tables that hold the arrays of origin files ------------------------------------
 
 
 def is_table(path: pathlib.Path) -> bool:
@@ -37,7 +209,7 @@ def is_table(path: pathlib.Path) -> bool:
 
 
 def may_hold(path: pathlib.Path, shape: tuple[int, ...]) -> bool:
-  """Returns whether a table may hold an array, without reading its values.
+  """Returns whether a table may hold an array, by its columns.
 
   Args:
     path: The table.
@@ -45,13 +217,11 @@ def may_hold(path: pathlib.Path, shape: tuple[int, ...]) -> bool:
 
   Raises:
     OriginFileError: If the table is damaged.
-    OSError: If it cannot be read.
-    PreparationError: If it is a Parquet file, and pyarrow is not installed.
   """
-  if shape[1:] not in ((), (IMAGE_SIZE, IMAGE_SIZE)):
-    return False
-  count = _num_rows(path)
-  return shape[0] <= count <= _MOST_TIMES * shape[0]
+  with path.open('rb') as stream:
+    count, names = columns(stream, str(path))
+  wide = count == IMAGE_SIZE * IMAGE_SIZE + 1 or 'image' in names
+  return wide and shape[1:] in ((), (IMAGE_SIZE, IMAGE_SIZE))
 
 
 def arrays(path: pathlib.Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
@@ -67,132 +237,27 @@ def arrays(path: pathlib.Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
 
   Raises:
     OriginFileError: If the table is damaged.
-    PreparationError: If a library that reads it is not installed.
+    MissingExtraError: If Pillow, which reads pictures in it, is not installed.
   """
-  status = path.stat()
-  images, labels = _read(path, status.st_size, status.st_mtime_ns)
-  found = images if len(shape) > 1 else labels
-  parts = [found[: shape[0]]]
-  if len(found) > shape[0]:
-    parts.append(found[-shape[0] :])
-  for part in parts:
-    if part.shape == shape:
-      yield part
+  name, parts = str(path), []
+  with _faults(name), path.open('rb') as stream:
+    _, names = columns(stream, name)
+    column = [*label_columns(names), 'label'][0] if names else 0
+    image = 'image' if 'image' in names else ''
+    for part in rows(stream, name, column, image):
+      if len(shape) == 1:
+        parts.append(_as_pixels(part.labels))
+      elif isinstance(part.images, np.ndarray):
+        parts.append(part.images.reshape(-1, *shape[1:]))
+      else:
+        parts += (
+          picture_files.decode(i, name, shape=shape[1:], gray=True)[None]
+          for i in part.images
+          if isinstance(i, bytes)
+        )
+    found = np.concatenate(parts)
+  for array in (found[: shape[0]], found[-shape[0] :]):
+    if array.shape == shape:
+      yield array
       if len(shape) > 1:
-        yield np.ascontiguousarray(part.transpose(0, 2, 1))
-
-
-def _num_rows(path: pathlib.Path) -> int:
-  """Returns how many examples a table has, 0 if it has no images."""
-  if path.suffix.lower() == '.parquet':
-    table = _open_parquet(path)
-    names = table.schema_arrow.names
-    wide = len(names) == _WIDTH + 1 or 'image' in names
-    return int(table.metadata.num_rows) if wide else 0
-  with path.open('rb') as stream:
-    first = stream.readline(1 << 16)
-    if first.count(b',') != _WIDTH:
-      return 0
-    count = 0 if _is_header(first) else 1
-    last = first
-    while block := stream.read(_BLOCK):
-      count += block.count(b'\n')
-      last = block
-  return count + (not last.endswith(b'\n'))
-
-
-def _is_header(line: bytes) -> bool:
-  return any(character.isalpha() for character in line.decode('latin-1'))
-
-
-# Images and labels are in one table, and asked for one after the other.
-@functools.lru_cache(maxsize=1)
-def _read(
-  path: pathlib.Path, size: int, time: int
-) -> tuple[np.ndarray, np.ndarray]:
-  """Returns images uint8 (n, 28, 28) and labels uint8 (n,)."""
-  del size, time  # They tell a changed file from the one that was read.
-  try:
-    if path.suffix.lower() == '.parquet':
-      return _read_parquet(path)
-    return _read_csv(path)
-  except (ValueError, OverflowError, OSError) as error:
-    raise OriginFileError(
-      f'expected a label and {_WIDTH} pixels from 0 to 255 a row: {error}'
-    ) from error
-
-
-def _read_csv(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
-  with path.open('rb') as stream:
-    first = stream.readline(1 << 16)
-  header = _is_header(first)
-  names = first.decode('latin-1').strip().split(',') if header else []
-  table = np.loadtxt(
-    path, np.uint8, comments=None, delimiter=',', skiprows=int(header), ndmin=2
-  )
-  column = _label_column(names) if header else 0
-  return _images(np.delete(table, column, axis=1)), table[:, column].copy()
-
-
-def _images(pixels: np.ndarray) -> np.ndarray:
-  return pixels.reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
-
-
-def _label_column(names: list[str]) -> int:
-  for number, name in enumerate(names):
-    if name.strip('\'" \ufeff').lower() in _LABELS:
-      return number
-  raise OriginFileError(
-    f'expected a column {" or ".join(_LABELS)}, found'
-    f' {", ".join(names[:3])} and so on'
-  )
-
-
-def _open_parquet(path: pathlib.Path) -> Any:
-  try:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-  except ImportError as error:
-    raise missing_extra('Reading Parquet', error, 'parquet') from error
-  try:
-    return pq.ParquetFile(os.fspath(path))
-  except pa.ArrowException as error:
-    raise OriginFileError(f'is no Parquet file, or damaged: {error}') from error
-
-
-def _read_parquet(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
-  table = _open_parquet(path)
-  names = table.schema_arrow.names
-  label = names[_label_column(names)]
-  images, labels = [], []
-  for batch in table.iter_batches(_AT_ONCE):
-    found = batch.column(label).to_pylist()
-    # OpenML has labels as text.
-    labels.append(np.array([int(value) for value in found], np.uint8))
-    if 'image' in names:
-      images.append(
-        np.stack([_picture(v, path) for v in batch.column('image').to_pylist()])
-      )
-    else:
-      pixels = [
-        batch.column(name).to_numpy(zero_copy_only=False)
-        for name in names
-        if name != label
-      ]
-      images.append(_images(_as_uint8(np.stack(pixels, axis=1))))
-  return np.concatenate(images), np.concatenate(labels)
-
-
-def _as_uint8(pixels: np.ndarray) -> np.ndarray:
-  found = pixels.astype(np.uint8)
-  if not (found == pixels).all():
-    raise ValueError('found other pixels')
-  return found
-
-
-def _picture(value: object, path: pathlib.Path) -> np.ndarray:
-  data = value.get('bytes') if isinstance(value, dict) else value
-  if not isinstance(data, bytes):
-    raise ValueError(f'found a {type(data).__name__} for a picture')
-  shape = (IMAGE_SIZE, IMAGE_SIZE)
-  return picture_files.decode(data, str(path), shape=shape, grey=True)
+        yield np.ascontiguousarray(array.transpose(0, 2, 1))

@@ -12,7 +12,7 @@ import enum
 import hashlib
 import io
 import pathlib
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -25,6 +25,19 @@ _BLOCK = 1 << 20
 
 # Bytes at the start of a file by which wrong files are recognized.
 _HEAD = 512
+
+
+# Wrong files that users are known to end up with, by how they begin.
+_HTML = (
+  'it is an HTML page, which a server sent in place of the file: see on the'
+  ' homepage where the file has moved'
+)
+_WRONG = {
+  b'<!': _HTML,
+  b'<html': _HTML,
+  b'version https://git-lfs': 'it is a Git LFS pointer, not the file it points'
+  ' to: run `git lfs pull` where it came from, or fetch the file itself',
+}
 
 
 class Proof(str, enum.Enum):
@@ -78,15 +91,12 @@ class ProvingReader(io.RawIOBase):
       stream: The bytes of the file that was found, from their start.
       size: The number of bytes.
     """
-    self._file = file
-    self._stream = stream
-    self._size = size
-    self._sha256 = hashlib.sha256()
-    self._digests = [self._sha256]
+    self._file, self._stream, self._size = file, stream, size
+    self._digests: dict[str, Any] = {'sha256': hashlib.sha256()}
     if file.sha256 is None:
-      self._md5 = hashlib.md5(usedforsecurity=False)
-      self._blob = hashlib.sha1(b'blob %d\0' % size, usedforsecurity=False)
-      self._digests += [self._md5, self._blob]
+      self._digests['md5'] = hashlib.md5(usedforsecurity=False)
+      blob = hashlib.sha1(b'blob %d\0' % size, usedforsecurity=False)
+      self._digests['git_blob'] = blob
 
   def readable(self) -> bool:
     """Returns True."""
@@ -96,7 +106,7 @@ class ProvingReader(io.RawIOBase):
     """Reads bytes into a buffer and returns how many, 0 at the end."""
     view = memoryview(buffer).cast('B')
     count: int = self._stream.readinto(view)  # type: ignore[attr-defined]
-    for digest in self._digests:
+    for digest in self._digests.values():
       digest.update(view[:count])
     return count
 
@@ -109,17 +119,15 @@ class ProvingReader(io.RawIOBase):
     file, block = self._file, bytearray(_BLOCK)
     while self.readinto(block):
       pass
+    found = {name: d.hexdigest() for name, d in self._digests.items()}
     if file.size not in (None, self._size):
       return None
-    if self._sha256.hexdigest() in (file.sha256 or file.reported_sha256,):
+    if found['sha256'] in (file.sha256, file.reported_sha256):
       return Proof.SHA256
-    if (
-      file.sha256 is None
-      and file.md5 == self._md5.hexdigest()
-      and (file.size is not None or file.git_blob == self._blob.hexdigest())
-    ):
-      return Proof.MD5
-    return None
+    if file.sha256 or found['md5'] != file.md5:
+      return None
+    known = file.size is not None or found['git_blob'] == file.git_blob
+    return Proof.MD5 if known else None
 
 
 def prove(file: OriginFile, stream: BinaryIO, size: int) -> Proof | None:
@@ -188,22 +196,12 @@ def recognize(file: OriginFile, path: pathlib.Path) -> str:
       head = stream.read(_HEAD)
   except OSError:  # Whoever reads it says why it cannot be read.
     return ''
-  text = head.lstrip(b'\xef\xbb\xbf \t\r\n').lower()
   if not head:
     return 'it is empty: delete it and fetch it again'
-  if text.startswith((b'<!', b'<html')):
-    return (
-      'it is an HTML page, which a server sent in place of the file: see on the'
-      ' homepage where the file has moved'
-    )
-  if text.startswith(b'version https://git-lfs.github.com/spec/'):
-    return (
-      'it is a Git LFS pointer, not the file it points to: run `git lfs pull`'
-      ' in the repository it came from, or fetch the file itself'
-    )
   if path.stat().st_size == file.outdated_size:
     return (
-      'it is the outdated version of the file, which its authors have replaced'
-      ' and which is still distributed under the same name: fetch the new one'
+      'it is the outdated version of the file, which still goes about under the'
+      ' same name: fetch the new one'
     )
-  return ''
+  text = head.lstrip(b'\xef\xbb\xbf \t\r\n').lower()
+  return next((w for begin, w in _WRONG.items() if text.startswith(begin)), '')

@@ -5,8 +5,8 @@
 them.
 
 Everything the package knows of a source stands in its declaration and nowhere
-else: names, files, figures, labels, licence, citation. `declaration` describes
-the form of declarations, and `tables` holds them.
+else: names, files, figures, labels, license, citation. `declaration` describes
+the form of declarations, which are the TOML files of this folder.
 
 Facts are those of the paper (S. Wenkel, "Concatenated MNIST (CMNIST): Making
 784 pixels challenging again", 2019, section 3), of its published generator
@@ -16,14 +16,15 @@ hashes are those of the files as their origins publish them.
 
 from __future__ import annotations
 
-from cmnist_tfds.sources import declaration, tables
-from cmnist_tfds.sources.declaration import (
+from cmnist_tfds.sources import registry
+from cmnist_tfds.sources.records import (
   IMAGE_SIZE,
   SPLITS,
   OriginFile,
   Source,
   Split,
 )
+from cmnist_tfds.sources.registry import SOURCES
 
 __all__ = [
   'IMAGE_SIZE',
@@ -34,14 +35,6 @@ __all__ = [
   'Split',
   'source',
 ]
-
-# In the order that keys have in the names of subsets, and that labels follow:
-# the files by their names, the sources of a file as they stand in it.
-SOURCES: tuple[Source, ...] = tuple(
-  record
-  for file, declared in tables.TABLES.items()
-  for record in declaration.parse(declared, file)
-)
 
 
 def source(key: str) -> Source:
@@ -58,7 +51,5 @@ def source(key: str) -> Source:
   """
   found = {record.key: record for record in SOURCES}.get(key)
   if found is None:
-    from cmnist_tfds.sources import registry
-
     found = {record.key: record for record in registry.extensions()}[key]
   return found

@@ -7,8 +7,6 @@ The command line prints them as they are; every other exception is a defect.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 
 class CmnistError(Exception):
   """Base of all errors this package raises on purpose."""
@@ -19,21 +17,7 @@ class SubsetNameError(CmnistError, ValueError):
 
 
 class DeclarationError(CmnistError, ValueError):
-  """A declaration of a source with an unknown, missing or wrong field.
-
-  Attributes:
-    faults: A message for each fault, if there may be several.
-  """
-
-  def __init__(self, message: str, faults: Iterable[str] = ()):
-    """Constructs the error.
-
-    Args:
-      message: What is wrong.
-      faults: A message for each fault; the message alone if there are none.
-    """
-    super().__init__(message)
-    self.faults = tuple(faults) or (message,)
+  """A declaration of a source with an unknown, missing or wrong field."""
 
 
 class OriginFileError(CmnistError):

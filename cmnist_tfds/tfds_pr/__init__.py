@@ -115,7 +115,6 @@ def write_into(checkout: pathlib.Path) -> pathlib.Path:
     _write_dataset(unfinished)
     atomic.sync_tree(unfinished)
     unfinished.rename(dataset)
-    atomic.sync_folder(dataset.parent)
   return dataset
 
 

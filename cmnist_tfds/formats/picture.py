@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decodes picture files, of the formats that are named here alone."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from cmnist_tfds.system.errors import OriginFileError
+from cmnist_tfds.system.extras import missing_extra
+
+# Names of pictures end in one of these. Others are other files.
+ENDINGS = (
+  *('.png', '.jpg', '.jpeg', '.bmp', '.gif', '.tif', '.tiff', '.webp'),
+  *('.pgm', '.ppm', '.pbm'),
+)
+
+# Pillow's names of their formats. To read some other formats it starts programs.
+_FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
+
+
+def decode(data: bytes, name: str) -> np.ndarray:
+  """Decodes a picture.
+
+  Args:
+    data: The file.
+    name: Its name, for messages.
+
+  Returns:
+    uint8 (height, width), or (height, width, 3) in modes that have colors. What
+    is transparent is white, and the picture is turned as its EXIF data say.
+
+  Raises:
+    OriginFileError: If it is not a picture of 8 bits in a format that is read, or
+      larger than Pillow's limit.
+    MissingExtraError: If Pillow is not installed.
+  """
+  try:
+    from PIL import Image, ImageOps, UnidentifiedImageError
+  except ImportError as error:
+    raise missing_extra('Reading pictures', error, 'pictures') from error
+  try:
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+      if opened.mode.startswith(('I', 'F')):
+        raise ValueError(
+          f'expected pixels of 8 bits, found the mode {opened.mode}; save it'
+          ' with 8 bits'
+        )
+      picture = ImageOps.exif_transpose(opened)
+      if picture.has_transparency_data:
+        opaque = picture.convert('RGBA')
+        white = Image.new('RGBA', opaque.size, 'white')
+        picture = Image.alpha_composite(white, opaque)
+      mode = 'L' if picture.mode in {'1', 'L'} else 'RGB'
+      return np.asarray(picture.convert(mode))
+  except UnidentifiedImageError as error:
+    raise OriginFileError(
+      f'{name}: is not a picture: '
+      + (f'expected one of {", ".join(_FORMATS)}' if data else 'it is empty')
+    ) from error
+  # Pillow raises errors of many kinds for damaged files.
+  except Exception as error:
+    raise OriginFileError(f'{name}: is not a picture: {error}') from error

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Downloads survive faulty hosts, or fail with a clear line.
+
+If the faulty host is the only one, the error names the fault, where to get the
+file and where to save it. If a working host follows it, the download succeeds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+import re
+import threading
+from collections.abc import Iterator
+
+import faulty_server
+import pytest
+import synthetic
+
+from cmnist_tfds.origin import Locations, Proof, fetch, load_split
+from cmnist_tfds.system.errors import OriginFileError
+
+IMAGES = 'toy/train-images.gz'
+
+_CERTIFICATE = pathlib.Path(__file__).parent / 'certificate.pem'
+
+# What a host does wrong, and what is said of it.
+_SERVER = r'http://127\.0\.0\.1:\d+: '
+_FILE = r'http://127\.0\.0\.1:\d+/\w+/toy/train-images\.gz: '
+FAULTS = {
+  'refuses': _SERVER + 'Connection refused',
+  'hang': _SERVER + 'timed out; --timeout SECONDS waits longer',
+  'stall': _SERVER + 'timed out; --timeout SECONDS waits longer',
+  'drip': _SERVER + 'less than 2,000 bytes a second came; --timeout',
+  'drop': _SERVER + 'Remote end closed connection without response',
+  'close': _SERVER + r'IncompleteRead\(1 bytes read',
+  'bad_chunk': _SERVER + 'invalid literal for int',
+  'no_http': _SERVER + r'220 mail\.example \[2JESMTP',
+  'loop': _SERVER + 'Exceeded 30 redirects',
+  'to_file': _SERVER + 'No connection adapters were found for',
+  'to_bad_address': _SERVER + 'Invalid IPv6 URL',
+  'to_closed_port': _SERVER + 'Connection refused',
+  '401': _FILE + 'HTTP 401 Unauthorized',
+  '404': _FILE + 'HTTP 404 Not Found',
+  '500': _SERVER + 'HTTP 500',
+  'html': _FILE + 'it is an HTML page',
+  'lfs': _FILE + 'it is a Git LFS pointer',
+  'wrong': _FILE + 'expected the SHA-256 [0-9a-f]{64}, found another',
+  'long': _FILE + r'expected 31,404 bytes, found more',
+  'unasked_206': _FILE + r'expected 31,404 bytes, found 5',
+  'cut_header': _FILE + 'it is empty',
+}
+
+# What a patient client need not call a fault.
+HARDSHIPS = (
+  'slow',
+  'norange',
+  'unsteady',
+  'moody',
+  'no_length',
+  'chunks',
+  'gzip_declared',
+  'bad_length',
+)
+
+
+@contextlib.contextmanager
+def _homes(fault: str, **kwargs) -> Iterator[tuple[str, str]]:
+  """Yields a home with the fault and one without."""
+  files = synthetic.make(**kwargs).files
+  with (
+    faulty_server.serve(files) as good,
+    # A host of its own: a dead one is not asked a second time.
+    faulty_server.serve(files) as server,
+    faulty_server.refusing() as refusing,
+  ):
+    bad = f'{refusing}/' if fault == 'refuses' else server.home(fault)
+    yield bad, good.home('ok')
+
+
+def _load(folder, made, split='train', **kwargs):
+  kwargs = {'timeout': 0.5, **kwargs}
+  return load_split.load_split(
+    made.source, split, Locations(download_dir=folder, **kwargs)
+  )
+
+
+def _fetch(url, folder, **facts):
+  """Fetches the training images of a synthetic source from a URL."""
+  made = synthetic.make()
+  file = dataclasses.replace(
+    made.source.splits['train'].images, urls=(url,), **facts
+  )
+  return fetch.fetch(file, folder, Locations(timeout=0.5))
+
+
+@pytest.mark.parametrize('fault', FAULTS)
+def test_the_only_home_has_the_fault(fault, tmp_path):
+  with _homes(fault) as (bad, _), pytest.raises(OriginFileError) as raised:
+    _load(tmp_path, synthetic.make((bad,)))
+  message = str(raised.value)
+  assert '\n' not in message
+  assert re.match(f'{re.escape(IMAGES)}: {FAULTS[fault]}', message), message
+  assert message.endswith(
+    f'. Download it from {bad}{IMAGES} and save it as <manual_dir>/{IMAGES}'
+  )
+  assert not (tmp_path / 'cmnist' / IMAGES).exists()
+
+
+@pytest.mark.parametrize('fault', [*FAULTS, *HARDSHIPS])
+@pytest.mark.parametrize('form', ['idx', 'zip'])
+def test_the_first_home_has_the_fault(fault, form, tmp_path, caplog):
+  with _homes(fault, form=form) as homes:
+    made = synthetic.make(homes, form=form)
+    found = _load(tmp_path, made)
+  made.assert_read(found)
+  assert set(found.proofs.values()) == {Proof.SHA256}
+  if fault in FAULTS and form == 'idx':
+    assert re.search(r'from http\S+: http', caplog.text)
+
+
+@pytest.mark.parametrize('hardship', HARDSHIPS)
+def test_the_only_home_makes_it_hard(hardship, tmp_path):
+  with _homes(hardship) as (home, _):
+    made = synthetic.make((home,))
+    made.assert_read(_load(tmp_path, made, timeout=5))
+  assert not list(tmp_path.rglob('*.part'))
+
+
+def test_what_was_fetched_is_found_the_next_time(tmp_path):
+  with faulty_server.serve(synthetic.make().files) as server:
+    made = synthetic.make((server.home('ok'),))
+    for _ in range(2):
+      made.assert_read(_load(tmp_path, made))
+  assert [path for path, _ in server.requests] == [
+    '/ok/toy/train-images.gz',
+    '/ok/toy/train-labels.gz',
+  ]
+  assert (tmp_path / 'cmnist' / IMAGES).read_bytes() == made.files[IMAGES]
+
+
+@pytest.mark.parametrize(
+  ('begun', 'asked'),
+  [
+    (lambda data: data[:1000], ['bytes=1000-']),
+    (lambda data: data, []),
+    (lambda data: b'', ['']),
+    (lambda data: b'of another file', ['bytes=15-', '']),
+  ],
+)
+def test_what_broke_off_is_continued(begun, asked, tmp_path):
+  made = synthetic.make()
+  part = tmp_path / 'toy/.cmnist_tfds.train-images.gz.part'
+  part.parent.mkdir()
+  part.write_bytes(begun(made.files[IMAGES]))
+  with faulty_server.serve(made.files) as server:
+    _fetch(f'{server.home("ok")}{IMAGES}', tmp_path)
+  assert (tmp_path / IMAGES).read_bytes() == made.files[IMAGES]
+  assert not part.exists()
+  assert server.requests == [(f'/ok/{IMAGES}', wanted) for wanted in asked]
+
+
+def test_a_member_comes_without_its_archive(tmp_path):
+  made = synthetic.make(form='zip')
+  with faulty_server.serve(made.files) as server:
+    made = synthetic.make((server.home('ok'),), form='zip')
+    made.assert_read(_load(tmp_path, made))
+  assert all(asked for _, asked in server.requests)
+  assert not list(tmp_path.rglob('*.zip'))
+
+
+def test_the_archive_comes_where_ranges_are_not_sent(tmp_path):
+  made = synthetic.make(form='zip')
+  with faulty_server.serve(made.files) as server:
+    made = synthetic.make((server.home('norange'),), form='zip')
+    made.assert_read(_load(tmp_path, made))
+  assert [p.name for p in tmp_path.rglob('*.*') if p.name[0] != '.'] == [
+    'gzip.zip'
+  ]
+
+
+@pytest.mark.parametrize(
+  'damage',
+  [
+    lambda data: data[:-30],
+    lambda data: data.replace(b'train-images', b'other-images'),
+    lambda data: data[:100] + bytes(100) + data[200:],
+  ],
+)
+def test_a_damaged_archive_gives_the_one_error(damage, tmp_path):
+  files = synthetic.make(form='zip').files
+  files = {path: damage(data) for path, data in files.items()}
+  with faulty_server.serve(files) as server:
+    made = synthetic.make((server.home('ok'),), form='zip')
+    with pytest.raises(OriginFileError, match=r'^toy/train-images.gz: http'):
+      _load(tmp_path, made)
+  assert not [p for p in tmp_path.rglob('*') if p.suffix in ('.gz', '.zip')]
+
+
+def test_a_dead_host_is_not_asked_for_each_file(tmp_path):
+  files = synthetic.make().files
+  with faulty_server.serve(files) as dead, faulty_server.serve(files) as good:
+    made = synthetic.make((dead.home('hang'), good.home('ok')))
+    where = Locations(download_dir=tmp_path, timeout=0.5)
+    for split in made.source.splits:
+      load_split.load_split(made.source, split, where)
+  assert len(dead.requests) == 1
+  assert len(good.requests) == 4
+
+
+def test_a_slow_host_is_waited_for_as_long_as_the_user_says(tmp_path):
+  with faulty_server.serve(synthetic.make().files) as server:
+    made = synthetic.make((server.home('late'),))
+    with pytest.raises(OriginFileError, match='timed out; --timeout'):
+      _load(tmp_path, made, timeout=0.3)
+    made.assert_read(_load(tmp_path, made, timeout=20))
+
+
+def test_a_password_goes_to_its_host_alone_and_into_nothing(tmp_path, caplog):
+  files = synthetic.make().files
+  with faulty_server.serve(files) as one, faulty_server.serve(files) as other:
+    one.files['away'] = other.home('ok').encode()
+    for behavior in ('away', '404', 'drop', 'no_http', 'to_file', 'hang'):
+      mirror = one.home(behavior).replace('//', '//user:p%40ss@')
+      made = synthetic.make((other.home('ok'),))
+      made.assert_read(_load(tmp_path / behavior, made, mirror=mirror))
+      assert 'p%40ss' not in repr(Locations(mirror=mirror))
+  assert set(one.passwords) == {'Basic dXNlcjpwQHNz'}
+  assert other.requests
+  assert other.passwords == []
+  assert caplog.records
+  for secret in ('p%40ss', 'p@ss', 'user:'):
+    assert secret not in caplog.text
+    for path in tmp_path.rglob('*'):
+      assert secret not in path.name
+      assert path.is_dir() or secret.encode() not in path.read_bytes()
+
+
+def test_a_password_is_in_no_message(tmp_path):
+  for host in ('[::1', '.example', '127.0.0.1:99999', '127.0.0.1:9/x', ''):
+    url = f'http://user:secret@{host}/x'
+    with pytest.raises(OriginFileError) as raised:
+      _fetch(url, tmp_path)
+    assert 'secret' not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+  ('bundle', 'fault'),
+  [
+    (None, 'certificate verify failed: self-signed certificate'),
+    ('missing.pem', r'invalid path: \S+missing.pem'),
+  ],
+)
+def test_a_fault_of_certificates_is_named(bundle, fault, tmp_path, monkeypatch):
+  made = synthetic.make()
+  if bundle:
+    monkeypatch.setenv('REQUESTS_CA_BUNDLE', str(tmp_path / bundle))
+  with faulty_server.serve(made.files, certificate=_CERTIFICATE) as server:
+    made = synthetic.make((server.home('ok'),))
+    with pytest.raises(OriginFileError, match=fault):
+      _load(tmp_path, made)
+    made.assert_read(_load(tmp_path, made, verify_ssl=False))
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+  (tmp_path / 'file').touch()
+  with pytest.raises(
+    OriginFileError, match=r'Cannot write to \S+file/x: Not a'
+  ):
+    _fetch('http://127.0.0.1:9/', tmp_path / 'file/x')
+
+
+def test_several_at_once_fetch_a_file_once(tmp_path):
+  made = synthetic.make()
+  with faulty_server.serve(made.files) as server:
+    url = f'{server.home("slow")}{IMAGES}'
+    threads = [
+      threading.Thread(target=_fetch, args=(url, tmp_path)) for _ in range(3)
+    ]
+    for thread in threads:
+      thread.start()
+    for thread in threads:
+      thread.join()
+  assert len(server.requests) == 1
+  assert (tmp_path / IMAGES).read_bytes() == made.files[IMAGES]
