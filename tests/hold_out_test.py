@@ -195,17 +195,6 @@ def test_predictions_for_the_validation_sets_of_draws_are_scored(
     )
 
 
-def test_all_draws_have_the_same_part_of_test(sample_dir, tmp_path):
-  where = {'data_dir': sample_dir, 'sample': True}
-  _, labels = load('2-FKd-r-20', 'test[:50%]', sample_dir)
-  saved = cmnist_tfds.save_predictions(
-    *(tmp_path / 'half.npz', '2-FKd-r-20', np.stack([labels] * 2), labels),
-    **{'method': 'copy', 'split': 'test[:50%]', 'draw': [1, 2]},
-    **where,
-  )
-  assert cmnist_tfds.evaluate('2-FKd-r-20', saved, **where).accuracy.value == 1
-
-
 # Blocks of writers ------------------------------------------------------------
 
 _TOY = synthetic.make(sizes={'train': 400, 'test': 60})

@@ -249,10 +249,10 @@ def test_a_folder_too_deep_will_do(tmp_path):
 
 
 def test_a_table_that_no_library_reads_is_no_obstacle(tmp_path, monkeypatch):
-  monkeypatch.setitem(sys.modules, 'pyarrow', None)
   made = synthetic.make()
-  (tmp_path / 'a.parquet').write_bytes(b'PAR1')
-  with pytest.raises(OriginFileError, match='Reading Parquet needs'):
+  _pack_hub(tmp_path, _arrays(made))
+  monkeypatch.setitem(sys.modules, 'PIL', None)
+  with pytest.raises(OriginFileError, match='Reading pictures needs'):
     _load(made.source, 'train', tmp_path)
   _pack_zip(tmp_path, _arrays(made))
   made.assert_read(_load(made.source, 'train', tmp_path))

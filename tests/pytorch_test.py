@@ -153,32 +153,6 @@ def transforms():
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
-def test_transforms_of_torchvision_get_single_images(
-  sample_dir, train, transforms, num_workers
-):
-  turned = CMNIST(
-    'X-12',
-    'train',
-    transform=transforms.Compose(
-      [
-        transforms.RandomHorizontalFlip(p=1),
-        transforms.Pad(2, fill=255),
-        transforms.ToTensor(),
-        transforms.Normalize(0.5, 0.5),
-      ]
-    ),
-    data_dir=sample_dir,
-    sample=True,
-  )
-  images, labels = together(DataLoader(turned, 50, num_workers=num_workers))
-  assert images.shape == (len(train), 1, 32, 32)
-  assert (images[..., :2] == 1).all()
-  expected = train.data.flip(-1) / 255 * 2 - 1
-  torch.testing.assert_close(images[:, 0, 2:-2, 2:-2], expected)
-  assert torch.equal(labels, train.targets)
-
-
-@pytest.mark.parametrize('num_workers', [0, 2])
 def test_transforms_of_torchvision_get_batches(train, transforms, num_workers):
   del transforms
   from torchvision.transforms import v2

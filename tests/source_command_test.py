@@ -20,8 +20,6 @@ import pytest
 
 import cmnist_tfds
 from cmnist_tfds import cli, subsets
-from cmnist_tfds.cache.prepared import find_prepared
-from cmnist_tfds.export import hub
 
 Image = pytest.importorskip('PIL.Image')
 pa = pytest.importorskip('pyarrow')

@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 import sys
 
+import filelock
 import numpy as np
 import pytest
 
@@ -172,15 +173,23 @@ def test_damage_that_no_time_tells_is_found_by_check(capsys, monkeypatch):
 def test_remains_and_older_formats_are_replaced(remains, root, caplog):
   folder = root / 'arrays/entry'
   if remains == 'killed':
-    folder = folder.with_name('.entry.incomplete')
+    folder = root / 'encoded/.another.incomplete'
   folder.mkdir(parents=True)
   (folder / 'images.npy').write_bytes(b'half')
   if remains != 'killed':
     (folder / 'manifest.json').write_text(json.dumps(remains))
   assert_right(create())
-  found = [path.name for path in (root / 'arrays').iterdir() if path.is_dir()]
+  found = [path.name for path in root.glob('*/*') if path.is_dir()]
   assert found == ['entry']
   assert not caplog.records
+
+
+def test_what_a_process_is_writing_stays(root):
+  folder = root / 'encoded/.busy.incomplete'
+  folder.mkdir(parents=True)
+  with filelock.FileLock(folder.with_name('.busy.lock')):
+    create()
+    assert folder.exists()
 
 
 def test_an_older_entry_is_deleted_when_it_is_seen(root):

@@ -185,6 +185,7 @@ def get_or_create(
   try:
     folder.parent.mkdir(parents=True, exist_ok=True)
     _check_owner()
+    _remove_remains()
     with _lock(folder):
       # Another process may have made it in the meantime.
       if (found := find(kind, name)) is not None:
@@ -218,7 +219,7 @@ def reopen(folder: pathlib.Path) -> Entry:
 
 
 def entries(kind: str | None = None) -> list[ListedEntry]:
-  """Lists the entries of the cache, including what killed processes left.
+  """Lists the entries of the cache, including unfinished ones.
 
   Args:
     kind: One of `KINDS`; all if None.
@@ -232,17 +233,12 @@ def entries(kind: str | None = None) -> list[ListedEntry]:
     if not isinstance(error, FileNotFoundError):
       _warn_of_folder(error)
     return []
-  return [
-    ListedEntry(
-      path,
-      each,
-      sum(file.stat().st_size for file in path.iterdir()),
-      _describe(path),
-    )
-    for each in ([kind] if kind else KINDS)
-    for path in sorted((cache_dir() / each).glob('*'))
-    if path.is_dir()
-  ]
+  found = []
+  for each in [kind] if kind else KINDS:
+    for path in filter(pathlib.Path.is_dir, (cache_dir() / each).glob('*')):
+      num_bytes = sum(file.stat().st_size for file in path.iterdir())
+      found.append(ListedEntry(path, each, num_bytes, _describe(path)))
+  return sorted(found, key=lambda entry: entry.path)
 
 
 def clear(kind: str | None = None) -> list[ListedEntry]:
@@ -336,7 +332,6 @@ def _write(
   """Writes an entry, whose lock is held, into a folder that is then renamed."""
   new = folder.with_name(f'.{folder.name}{_INCOMPLETE}')
   try:
-    _delete(new)  # A killed process may have left it.
     new.mkdir()
     files = {}
     for name, chunks in arrays.items():
@@ -402,12 +397,20 @@ def _check_owner() -> None:
     raise PermissionError(errno.EPERM, 'it belongs to another user')
 
 
-def _lock(folder: pathlib.Path) -> Any:
+def _remove_remains() -> None:
+  """Removes what killed processes have left of any entry."""
+  for path in cache_dir().glob(f'*/.*{_INCOMPLETE}'):
+    # A process that is writing it holds the lock.
+    with contextlib.suppress(OSError), _lock(path, timeout=0):
+      _delete(path)
+
+
+def _lock(folder: pathlib.Path, timeout: float = -1) -> Any:
   """Returns the lock of an entry."""
   import filelock  # Reading needs no lock, and the import takes time.
 
   name = folder.name.removesuffix(_INCOMPLETE).removeprefix('.')
-  return filelock.FileLock(folder.with_name(f'.{name}.lock'))
+  return filelock.FileLock(folder.with_name(f'.{name}.lock'), timeout)
 
 
 def _delete(folder: pathlib.Path) -> None:

@@ -52,20 +52,17 @@ def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
   find, done = _ACTIONS[args.action]
   entries = find(args.kind)
-  if args.action in ('list', 'check') and entries:
-    # What an entry holds can be long, so it comes last.
-    terminal.print_table(
-      [
-        ('kind', f'{"bytes":>14}', 'what'),
-        *((e.kind, f'{e.num_bytes:>14,}', e.description) for e in entries),
-      ]
-    )
+  num_bytes = collections.Counter[str]()
+  # What an entry holds can be long, so it comes last.
+  rows = [('kind', f'{"bytes":>14}', 'what')]
+  for entry in entries:
+    num_bytes[entry.kind] += entry.num_bytes
+    rows.append((entry.kind, f'{entry.num_bytes:>14,}', entry.description))
   if args.action == 'size' and entries:
-    num_bytes = collections.Counter[str]()
-    for entry in entries:
-      num_bytes[entry.kind] += entry.num_bytes
     terminal.print_table(sorted(num_bytes.items()), right_from=1)
-  total = sum(entry.num_bytes for entry in entries)
+  elif args.action != 'clear' and entries:
+    terminal.print_table(rows)
   noun = 'entry' if len(entries) == 1 else 'entries'
-  print(f'{len(entries)} {noun}, {total:,} bytes {done} {store.cache_dir()}')
+  total = f'{num_bytes.total():,}'
+  print(f'{len(entries)} {noun}, {total} bytes {done} {store.cache_dir()}')
   return int(args.action == 'check' and bool(entries))

@@ -112,13 +112,14 @@ class SplitView:
     features: Sequence[str],
     read_images: Callable[[np.ndarray], np.ndarray],
   ) -> dict[str, np.ndarray]:
-    found = {}
-    if set(features) - {schema.IMAGE.name}:
-      labels = self._labels(keys)
-      found = {f.name: self._values[f.name][labels] for f in schema.INTEGERS}
-    if schema.IMAGE.name in features:
-      found[schema.IMAGE.name] = read_images(keys)
-    return {name: found[name] for name in features}
+    integers = [name for name in features if name != schema.IMAGE.name]
+    labels = self._labels(keys if integers else keys[:0])
+    return {
+      name: self._values[name][labels]
+      if name in integers
+      else read_images(keys)
+      for name in features
+    }
 
   @functools.cached_property
   def _values(self) -> dict[str, np.ndarray]:

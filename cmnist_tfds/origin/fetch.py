@@ -97,7 +97,10 @@ def fetch(file: OriginFile, folder: pathlib.Path, locations: Locations) -> str:
           continue
     if faults:
       _log.warning(
-        '%s from %s: %s', file.path, without_password(url), '; '.join(faults)
+        '%s was fetched from %s: %s',
+        file.path,
+        without_password(url),
+        '; '.join(faults),
       )
     return without_password(url)
   raise OriginFileError('; '.join(faults) or 'it is published nowhere')

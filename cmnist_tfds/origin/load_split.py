@@ -225,9 +225,9 @@ class Reader:
     if found != file.fingerprint:
       proof = Proof.NONE
       if not self._allow_unverified:
+        expected = file.fingerprint or 'of a declaration, which has none'
         raise OriginFileError(
-          f'{path}: expected the fingerprint {file.fingerprint or "declared"},'
-          f' found {found}. {_ALLOW}'
+          f'{path}: expected the fingerprint {expected}, found {found}. {_ALLOW}'
         )
     self.proofs[file.path] = proof
 
