@@ -119,8 +119,8 @@ def test_a_digest_follows_what_is_declared():
     ([('train', _ABSENT)], {'min_train_per_class': 0}),
     ([('shape', [784]), ('convert', [])], {'steps': ()}),
     (
-      [('shape', [40, 30, 3]), ('convert', ['grey', {'crop': [12, 2, 28, 28]}])],
-      {'steps': ('grey', (12, 2, 28, 28))},
+      [('shape', [30, 40, 3]), ('convert', ['grey', {'crop': [2, 12, 28, 28]}])],
+      {'steps': ('grey', (2, 12, 28, 28))},
     ),
     (
       [('shape', [9, 9, 3]), ('convert', ['resize', 'invert', 'grey'])],
