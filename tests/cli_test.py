@@ -287,7 +287,7 @@ def test_overwrite_builds_anew(capsys, data_dir):
     (['build', 'X-12', '--all'], 'name the subsets to build, or give --all'),
     (['build', '2-ElN'], 'in El (EMNIST Letters) and N (notMNIST)'),
     (['build', '2-FKd-r-0'], "not '0'"),
-    (['info', '3-EElKn'], "'3-EElKn' is no CMNIST subset"),
+    (['info', '3-EElKn'], "'3-EElKn' is not a CMNIST subset"),
     (['build', 'X-12', '--jobs', '0'], "of at least 1, found '0'"),
     (['show', 'X-12'], 'required: -o'),
     (['paint'], 'invalid choice'),
