@@ -577,7 +577,7 @@ def _no_subset(
     f' A declaration is wrong: {fault}' for fault in registry.registry().faults
   )
   return SubsetNameError(
-    f'{name!r} is no CMNIST subset: {why}.{hint} `cmnist list` shows all.'
+    f'{name!r} is not a CMNIST subset: {why}.{hint} `cmnist list` shows all.'
     f'{faults}'
   )
 

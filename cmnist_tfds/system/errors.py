@@ -13,7 +13,7 @@ class CmnistError(Exception):
 
 
 class SubsetNameError(CmnistError, ValueError):
-  """A name that is no CMNIST subset; says why and what was likely meant."""
+  """A name that is not a CMNIST subset; says why and what was likely meant."""
 
 
 class DeclarationError(CmnistError, ValueError):
