@@ -96,7 +96,7 @@ def test_files_of_classes_are_read_in_little_memory(tmp_path, monkeypatch):
 
 
 def test_what_nobody_needs_of_an_archive_is_not_kept(tmp_path):
-  (tmp_path / 'zeros').write_bytes(bytes(1 << 27))
+  (tmp_path / 'zeros').write_bytes(bytes(1 << 20))
   path = tmp_path / 'zeros.tar.gz'
   with tarfile.open(path, 'w:gz') as archive:
     for number in range(4):

@@ -274,6 +274,7 @@ def test_a_file_for_each_class(tmp_path):
   assert _load(source, 'test').labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
 
 
+@pytest.mark.slow
 def test_65_536_classes(tmp_path):
   labels = np.repeat(np.arange(65_536, dtype=np.uint16), 2)
   np.random.default_rng(1).shuffle(labels)
@@ -475,7 +476,12 @@ def test_steps_are_taken_in_order():
 
 
 @pytest.mark.parametrize('brightest', [1, 16, 100])
-def test_pixels_are_scaled(brightest):
-  images = np.arange(784, dtype=np.uint8).reshape(1, 28, 28) % (brightest + 1)
-  expected = np.floor(images.astype(int) * 255 / brightest + 0.5)
-  np.testing.assert_array_equal(convert(images.copy(), [brightest]), expected)
+def test_pixels_are_scaled(tmp_path, brightest):
+  images, labels = _images(20) % (brightest + 1), np.arange(20) % 2
+  path = _npz(tmp_path / 'set.npz', images=images, labels=labels)
+  source = _draft(path, scale=brightest, first=1)
+  assert source.steps[0] == brightest
+  scaled = np.floor(images.astype(int) * 255 / brightest + 0.5)
+  if 'invert' in source.steps:
+    scaled = 255 - scaled
+  _assert_read(source, scaled[2:], labels[2:])

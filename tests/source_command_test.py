@@ -9,7 +9,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -367,6 +366,8 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s.parquet', {'image': _ROWS, 'label': [None] * 30}, [], 'found None'),
     ('s.parquet', {'image': _ROWS, 'label': _Y / 1}, [], 'found 0.0'),
     ('s', {}, [], 'found nothing'),
+    ('s', _ABC, ['--key', 'xy'], 's, source xy: key'),
+    ('s', _ABC, ['--key', 'Mn'], "the key 'Mn' is already that of MNIST"),
     ('s.txt', b'x', [], 'expected a folder, an archive'),
     ('other', b'x', [], 'there is no such file'),
   ],
@@ -414,6 +415,7 @@ def _tfds():
   return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_declaration_is_followed_as_it_changes_and_outlived(
   capsys, monkeypatch
 ):
@@ -471,25 +473,6 @@ def test_folders_are_found_in_any_unicode_form(capsys, monkeypatch):
   declared.write_text(text.replace('e\u0301', '\u00e9'), 'utf-8')
   after = cmnist_tfds.load_data('1-Xy', data_dir='data')
   np.testing.assert_array_equal(before[0][0], after[0][0])
-
-
-def test_verify_names_missing_and_changed_files_once(capsys, monkeypatch):
-  for name, array in {**_PAIR, **_TEST}.items():
-    _write(f's/{name}.npy', array)
-  _load(capsys, monkeypatch, 's')
-  verify = ('verify', '1-Xy', '--data_dir', 'data')
-  assert _run(capsys, *verify)[0] == 0
-  shutil.rmtree('s')
-  status, out, _ = _run(capsys, *verify)
-  assert status == 1
-  assert f'{os.getcwd()}/s/' in ''.join(out.split())
-  _write('s', _ABC)
-  os.remove('s.toml')
-  _load(capsys, monkeypatch, 's')
-  status, out, _ = _run(capsys, *verify)
-  assert (status, 'fingerprint' in out) == (0, True)
-  os.remove('s/b/01.png')
-  assert _run(capsys, *verify)[0] == 1
 
 
 def test_a_mirror_takes_a_file_once_and_archives_whole(capsys, monkeypatch):
@@ -551,21 +534,6 @@ def test_new_writes_where_files_are_by_any_path(
   assert os.path.exists('../x/b.toml') == (status == 0)
   assert pathlib.Path('../x/there.toml').read_text() == 'mine'
   assert os.listdir() == ['link']
-
-
-@pytest.mark.parametrize(
-  ('key', 'fault'),
-  [
-    ('xy', "source xy: key: .*'xy'|key"),
-    ('Mn', "the key 'Mn' is already that of MNIST"),
-  ],
-)
-def test_new_writes_no_wrong_draft(capsys, key, fault):
-  _write('s', _ABC)
-  status, out, err = _run(capsys, 'source', 'new', 's', '--key', key)
-  assert (status, out) == (1, '')
-  assert re.search(fault, err)
-  assert os.listdir() == ['s']
 
 
 def test_check_says_what_is_wrong(capsys):
