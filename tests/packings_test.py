@@ -6,7 +6,6 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import sys
 import zipfile
 
 import hypothesis
@@ -246,16 +245,6 @@ def test_a_folder_too_deep_will_do(tmp_path):
   made = synthetic.make()
   made.write(tmp_path)
   made.assert_read(_load(made.source, 'train', tmp_path / 'toy'))
-
-
-def test_a_table_that_no_library_reads_is_no_obstacle(tmp_path, monkeypatch):
-  monkeypatch.setitem(sys.modules, 'pyarrow', None)
-  made = synthetic.make()
-  (tmp_path / 'a.parquet').write_bytes(b'PAR1')
-  with pytest.raises(OriginFileError, match='Reading Parquet needs'):
-    _load(made.source, 'train', tmp_path)
-  _pack_zip(tmp_path, _arrays(made))
-  made.assert_read(_load(made.source, 'train', tmp_path))
 
 
 def test_odd_files_are_passed_over(tmp_path):

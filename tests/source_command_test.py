@@ -269,9 +269,9 @@ def test_new_reads_what_others_write(
       [
         'train: 30 images, folders in s/Training: a, b, c',
         'test: 30 images, folders in s/test: a, b, c',
-        'left out: 1 files .svg',
-        'left out: 1 files .png',
-        'left out: 1 pictures outside of the folders of classes',
+        'left out: files .svg: 1',
+        'left out: files .png: 1',
+        'left out: pictures outside of the folders of classes: 1',
         'left out: 10 images, folders in s/valid: a',
       ],
     ),
@@ -282,7 +282,7 @@ def test_new_reads_what_others_write(
       [
         'examples: 29 images, 3 files',
         'for test: the first 1 of each class',
-        'left out: 0 images of b',
+        'left out: images of b: 0',
       ],
     ),
     (
@@ -292,7 +292,7 @@ def test_new_reads_what_others_write(
       [
         'examples: 20 images, folders in s: a, b',
         'for test: the first 1 of each class',
-        'left out: 1 pictures of few',
+        'left out: pictures of few: 1',
       ],
     ),
     (
@@ -327,7 +327,7 @@ def test_new_says_what_was_taken_and_what_was_left_out(
   ('name', 'files', 'options', 'fault'),
   [
     ('s.csv', _csv(last=True), [], 'of 785 columns.*--label_column'),
-    ('s.csv', _csv(names=range(785)), [], '--label_column.* found 0, 1, 2'),
+    ('s.csv', _csv(names=range(785)), [], 'found 0, 1, 2.*--label_column'),
     ('s.csv', _csv(names=[*_PIXELS, 'digit']), [], '--label_column'),
     ('s.csv', _csv(names=['label', 'class', *_PIXELS[1:]]), [], 'label, class'),
     ('s.csv', _csv(), ['--label_column', 'x'], "one column 'x'"),
@@ -337,8 +337,8 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s.csv', _csv().replace(b',199', b',256'), ['--label_column', 0], "'256'"),
     ('s.csv', _csv(_Y - 1), ['--label_column', 0], 'labels'),
     ('s.csv', _csv(images=_X // 80), ['--label_column', 0], '--scale'),
-    ('s.npz', {**_PAIR, **_VAL}, [], 'no test among .*--test val .*--first N'),
-    ('s.npz', _PAIR, ['--test', 'val'], 'no val among'),
+    ('s.npz', {**_PAIR, **_VAL}, [], 'no split for test; --test val .*--first N'),
+    ('s.npz', _PAIR, ['--test', 'val'], 'no split for val'),
     ('s.npz', {**_PAIR, 'fine_labels_train': _Y}, [], '--labels'),
     ('s.npz', {**_PAIR, 'x_raw_train': _X}, [], '--images'),
     ('s.npz', {'a': _X, 'b': _Y}, [], 'images and labels, .* found a, b'),
@@ -360,7 +360,7 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s', {**_ABC, 'b/99.png': b''}, [], r'b/99\.png: .* it is empty'),
     ('s', {**_ABC, 'b/99.png': b'x'}, [], r'b/99\.png: .* expected one of BMP'),
     ('s.parquet', {'image': _Y, 'label': _Y}, [], 'expected images of shape'),
-    ('s.parquet', {'a': _ROWS, 'label': _Y}, [], '--images.* found a, label'),
+    ('s.parquet', {'a': _ROWS, 'label': _Y}, [], 'found a, label.*--images'),
     ('s.parquet', {'image': list(_X[:, 0] / 9), 'label': _Y}, [], 'whole numbers'),
     ('s.parquet', {'image': [{'bytes': None}] * 30, 'label': _Y}, [], 'None'),
     ('s.parquet', {'image': _ROWS, 'label': [None] * 30}, [], 'found None'),

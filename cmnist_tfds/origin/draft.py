@@ -154,7 +154,7 @@ class _Images:
     steps = {
       'grey': self.has_colors,
       # The images of MNIST are light on dark.
-      'invert': self.sum * 2 > self.size * white,
+      'invert': self.sum > self.size * (white // 2),
       'resize': (shape[:2] if shape[1:] else (side, side)) != _SIZE,
     }
     convert: list[Any] = [{'scale': white}] if white < 255 else []
@@ -277,8 +277,9 @@ def _choose(
   needed = asked.test == 'val' or ('val' in splits and not asked.first)
   if needed and asked.test not in splits:
     raise OriginFileError(
-      f'{path}: no {asked.test} among {_few([s.what for s in splits.values()])};'
-      ' --test val takes val for test, --first N takes N examples of each class'
+      f'{path}: found {_few([s.what for s in splits.values()])}, but no split for'
+      f' {asked.test}; --test val uses the validation split as the test split,'
+      ' --first N the first N examples of each class'
     )
   kinds = {'train': 'train', 'test': asked.test}
   chosen = {n: splits.pop(kind) for n, kind in kinds.items() if kind in splits}
@@ -419,7 +420,7 @@ def _find_pictures(path: pathlib.Path, asked: Options) -> _Found:
       f'folders in {fields["path"]}: {_few(list(by_class))}',
       functools.partial(_read_pictures, opened(member), by_class, fields),
     )
-  found.left += [f'{n:,} {what}' for what, n in left.items() if n]
+  found.left += [f'{what}: {n:,}' for what, n in left.items() if n]
   if archive is not None:
     found.fields['archive'] = _facts(path)
   return found
@@ -551,7 +552,7 @@ def _read_npy(
   for path in files:
     images = _read_array(path, '', 'images')
     if len(images) < min_examples:
-      left.append(f'{len(images):,} images of {path.stem}')
+      left.append(f'images of {path.stem}: {len(images):,}')
       continue
     yield [path.stem] * len(images), images, path
     table.setdefault('files', []).append(_facts(path, folder))
@@ -576,9 +577,9 @@ def _find_tables(
   for what, option in (('label', '--label_column'), ('image', '--images')):
     if len(likely[what]) != 1:
       raise OriginFileError(
-        f'{path}: cannot tell which of {count:,} columns has the {what}s; say so'
-        f' with {option}, by name, or by number from 0 if columns have no names;'
-        f' found {_few(likely[what] or names) or "no names"}'
+        f'{path}: cannot tell which of {count:,} columns has the {what}s (found'
+        f' {_few(likely[what] or names) or "no names"}); name it with {option},'
+        ' or give its number from 0 if columns have no names'
       )
   label, image = likely['label'][0], likely['image'][0]
   columns: dict[str, Any] = {
