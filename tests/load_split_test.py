@@ -150,15 +150,6 @@ def test_what_nothing_proves_is_refused_unless_allowed(made, tmp_path):
   assert arrays.proofs[TRAIN_IMAGES] is Proof.NONE
 
 
-def test_a_right_copy_is_preferred_where_unverified_ones_are_allowed(tmp_path):
-  made = synthetic.make(form='npz')
-  outdated = synthetic.npz(made.arrays['train'][0] ^ 1)
-  other = _with(made, 'toy/train-images.npz', outdated)
-  arrays = _read(other, tmp_path, allow_unverified=True)
-  made.assert_read(arrays)
-  assert set(arrays.proofs.values()) == {Proof.SHA256}
-
-
 def test_smaller_stand_ins_are_read_where_allowed(made, tmp_path):
   images, labels = (array[:5] for array in made.arrays['train'])
   small = _with(

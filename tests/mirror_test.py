@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import faulty_server
 import pytest
 import synthetic
@@ -103,13 +101,6 @@ def test_files_at_hand_are_taken_from_there(server, tmp_path):
   assert _names(tmp_path / 'mirror') == set(made.files)
 
 
-def test_a_mirror_fills_a_mirror(server, tmp_path):
-  made = synthetic.make()
-  server.files.update(made.files)
-  _fill(tmp_path, made, mirror=server.home('ok'))
-  _assert_usable(tmp_path, made)
-
-
 @pytest.mark.parametrize(
   ('behavior', 'names'),
   [
@@ -143,17 +134,3 @@ def test_a_file_that_does_not_come_is_told_and_the_rest_comes(server, tmp_path):
     f' and save it as {tmp_path}/toy/train-images.gz'
   }
   assert _names(tmp_path) == set(server.files) == set(came)
-
-
-def test_two_at_once_end_with_one_good_copy(server, tmp_path):
-  made = _serving(server)
-  threads = [
-    threading.Thread(target=_fill, args=(tmp_path, made)) for _ in range(3)
-  ]
-  for thread in threads:
-    thread.start()
-  for thread in threads:
-    thread.join()
-  assert len(server.requests) == 4
-  assert _names(tmp_path) == set(made.files)
-  _assert_usable(tmp_path, made)

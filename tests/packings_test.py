@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import sys
 import zipfile
 
 import hypothesis
@@ -245,6 +246,16 @@ def test_a_folder_too_deep_will_do(tmp_path):
   made = synthetic.make()
   made.write(tmp_path)
   made.assert_read(_load(made.source, 'train', tmp_path / 'toy'))
+
+
+def test_a_table_that_no_library_reads_is_no_obstacle(tmp_path, monkeypatch):
+  made = synthetic.make()
+  _pack_hub(tmp_path, _arrays(made))
+  monkeypatch.setitem(sys.modules, 'PIL', None)
+  with pytest.raises(OriginFileError, match='Reading pictures needs'):
+    _load(made.source, 'train', tmp_path)
+  _pack_zip(tmp_path, _arrays(made))
+  made.assert_read(_load(made.source, 'train', tmp_path))
 
 
 def test_odd_files_are_passed_over(tmp_path):

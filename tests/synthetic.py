@@ -84,16 +84,6 @@ def origin_file(path: str, data: bytes, **kwargs) -> OriginFile:
   )
 
 
-def with_members_alone(made: Made, home: str) -> Made:
-  """Returns a source in a zip file, whose members have a home of their own."""
-  source, files = made.source, {}
-  with zipfile.ZipFile(io.BytesIO(made.files['toy/gzip.zip'])) as archive:
-    for file in made.source.origin_files:
-      files[file.path] = archive.read(file.member)
-      source = replace_file(source, file.path, urls=(home + file.path,))
-  return Made(source, files, made.arrays)
-
-
 def make(
   homes: tuple[str, ...] = ('http://127.0.0.1:9/',),
   *,

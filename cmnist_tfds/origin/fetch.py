@@ -15,7 +15,7 @@ import pathlib
 import time
 import zipfile
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import filelock
 import remotezip
@@ -40,16 +40,16 @@ _SLOWEST = 2_000
 # Bytes that a file of unknown size may have.
 _LARGEST = 1 << 30
 
-# How often a file is asked for whose sending breaks off at its start.
-_ATTEMPTS = 3
-_PROGRESS = 1 << 20
+# How often a file is asked for whose sending breaks off.
+_ATTEMPTS = 4
 
 # No text from a server takes more characters of a message than this.
-_LONGEST_QUOTE = 160
+_LONGEST_QUOTE = 240
 
 
 # What is raised where a member cannot be fetched without the rest of a zip file.
 _NO_MEMBER = (remotezip.RemoteZipError, zipfile.BadZipFile, KeyError)
+_FAULTS = (*_NO_MEMBER, urllib3.exceptions.HTTPError, OSError, ValueError)
 
 
 class _HostError(Exception):
@@ -97,7 +97,10 @@ def fetch(file: OriginFile, folder: pathlib.Path, locations: Locations) -> str:
           continue
     if faults:
       _log.warning(
-        '%s from %s: %s', file.path, without_password(url), '; '.join(faults)
+        '%s was fetched from %s: %s',
+        file.path,
+        without_password(url),
+        '; '.join(faults),
       )
     return without_password(url)
   raise OriginFileError('; '.join(faults) or 'it is published nowhere')
@@ -111,63 +114,53 @@ def _download(
   server = '/'.join(shown.split('/')[:3])
   if server in where.dead_hosts:
     raise _HostError(where.dead_hosts[server])
-  failures = 0
-  while True:
-    before = _size(part)
+  for attempt in range(_ATTEMPTS):
+    time.sleep(attempt / 2)
+    resumed = part.exists()
     try:
-      if not before or before != file.size:
+      if _size(part) != file.size:
         _receive(file, url, member, part, where)
-    except (
-      *_NO_MEMBER,
-      urllib3.exceptions.HTTPError,
-      OSError,
-      ValueError,
-    ) as error:
+      if not (wrong := verification.fault(file, part)):
+        return
+    except _FAULTS as error:
       if isinstance(error, OSError) and error.errno:
         raise  # It is an error of the disk.
-      size = _size(part)
-      failures = 1 if size - before > _PROGRESS else failures + 1
-      broke = urllib3.exceptions.ProtocolError
-      may_recover = isinstance(error, broke) or isinstance(
-        error.__context__, broke
-      )
-      if may_recover and failures < _ATTEMPTS:
-        time.sleep(failures / 2)
-        continue
-      fault = f'{server}: {_reason(error)}'
-      if not isinstance(error, _NO_MEMBER):
-        where.dead_hosts[server] = fault
-      raise _HostError(fault) from error
-    if not (wrong := verification.fault(file, part)):
-      return
-    part.unlink()
-    if not before:  # Else what an earlier attempt left may be at fault.
-      raise _HostError(f'{shown}: {wrong}')
+      causes = (error, error.__context__)
+      if (
+        not any(isinstance(c, urllib3.exceptions.ProtocolError) for c in causes)
+        or attempt == _ATTEMPTS - 1
+      ):
+        fault = f'{server}: {_reason(error)}'
+        if not isinstance(error, _NO_MEMBER):
+          where.dead_hosts[server] = fault
+        raise _HostError(fault) from error
+    else:
+      part.unlink()
+      if not resumed:  # Else what an earlier attempt left may be at fault.
+        break
+  raise _HostError(f'{shown}: {wrong}')
 
 
 def _receive(
   file: OriginFile, url: str, member: str, part: pathlib.Path, where: Locations
 ) -> None:
   """Receives a file, or the rest of one that `part` begins."""
+  save = functools.partial(_save, file=file, timeout=where.timeout)
   with requests.Session() as session:
     # Servers must send the bytes of the file, without compressing them.
     session.headers['Accept-Encoding'] = 'identity'
+    options: Any = {'timeout': where.timeout, 'verify': where.verify_ssl}
     if member:
       with (
-        remotezip.RemoteZip(
-          url, session=session, timeout=where.timeout, verify=where.verify_ssl
-        ) as archive,
+        remotezip.RemoteZip(url, session=session, **options) as archive,
         archive.open(member) as stream,
         part.open('wb') as out,
       ):
-        _save(stream.read1, out, file, where.timeout)
+        save(stream.read1, out)
       return
-    size = _size(part)
-    if size:
+    if size := _size(part):
       session.headers['Range'] = f'bytes={size}-'
-    with session.get(
-      url, stream=True, timeout=where.timeout, verify=where.verify_ssl
-    ) as response:
+    with session.get(url, stream=True, **options) as response:
       status = response.status_code
       if status >= 500:
         raise urllib3.exceptions.ProtocolError(f'HTTP {status}')
@@ -179,17 +172,25 @@ def _receive(
       with part.open('ab' if status == 206 else 'wb') as out:
         # Some servers declare a .gz file as a compressed response. `read1`
         # returns what is there; `read` would wait for a whole block.
-        read = functools.partial(response.raw.read1, decode_content=False)
-        _save(read, out, file, where.timeout)
+        save(functools.partial(response.raw.read1, decode_content=False), out)
 
 
 def _save(
-  read: Callable[[int], bytes], out: BinaryIO, file: OriginFile, timeout: float
+  read: Callable[[int], bytes],
+  out: BinaryIO,
+  *,
+  file: OriginFile,
+  timeout: float,
 ) -> None:
   """Saves what arrives, until there is more than the file should have."""
   begin, size = time.monotonic(), out.tell()
   with streams.progress_bar(
-    desc=file.name, total=file.size, initial=size, unit='B', unit_scale=True
+    desc=file.name,
+    total=file.size,
+    initial=size,
+    unit='B',
+    unit_scale=True,
+    leave=False,
   ) as progress:
     while (block := read(_BLOCK)) and out.tell() <= (file.size or _LARGEST):
       out.write(block)

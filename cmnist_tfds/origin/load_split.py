@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -205,7 +206,8 @@ class Reader:
     A folder on disk is tried before the archive.
     """
     folders = self._locations.folders(file)
-    path = next((p for f in folders if (p := f / file.path).exists()), None)
+    paths = (folder / file.path for folder in folders)
+    path = next(filter(os.path.exists, paths), None)
     if path is None and file.archive:
       data = self.content(file.archive)
       member = '.' if table else file.member
@@ -223,22 +225,20 @@ class Reader:
     if found != file.fingerprint:
       proof = Proof.NONE
       if not self._allow_unverified:
+        expected = file.fingerprint or 'of a declaration, which has none'
         raise OriginFileError(
-          f'{path}: expected the fingerprint {file.fingerprint or "declared"},'
-          f' found {found}. {_ALLOW}'
+          f'{path}: expected the fingerprint {expected}, found {found}. {_ALLOW}'
         )
     self.proofs[file.path] = proof
 
-  def _read(self, file: OriginFile, shape: tuple[int, ...]) -> Any:
+  def _read(
+    self, file: OriginFile, shape: tuple[int, ...], *, fetched: bool = False
+  ) -> Any:
     """Returns the array in a file, or its bytes if it has no shape."""
-    faults: dict[str, None] = {}
+    where, faults = self._locations, dict[str, None]()
     unproved: list[tuple[Copy, Any]] = []
-    packed = packings.packed_copies(file, shape, self._locations)
-    for copies in (
-      locations_lib.copies_on_disk(file, self._locations),
-      packed if shape else (),
-      self._fetched(file, unproved, faults),
-    ):
+    packed = packings.packed_copies(file, shape, where) if shape else ()
+    for copies in (locations_lib.copies_on_disk(file, where), packed):
       allow = self._allow_unverified and copies is not packed
       for copy in copies:
         try:
@@ -256,30 +256,21 @@ class Reader:
           _log.warning('Read %s from %s (%s).', file.path, copy, proof.value)
         self.proofs[file.path], self.copies[file.path] = proof, copy
         return found
-    if not unproved:
-      raise self._missing(file, faults)
-    self.copies[file.path], found = unproved[0]
-    self.proofs[file.path] = Proof.NONE
-    return found
+    if unproved:
+      self.copies[file.path], found = unproved[0]
+      self.proofs[file.path] = Proof.NONE
+      return found
+    if where.download_dir and not where.offline and not fetched:
+      # It imports an HTTP library.
+      from cmnist_tfds.origin import fetch
 
-  def _fetched(
-    self, file: OriginFile, unproved: list[Any], faults: dict[str, None]
-  ) -> Iterator[Copy]:
-    """Yields what can be fetched, unless an unproved file will do."""
-    folder = self._locations.download_dir
-    if folder is None or self._locations.offline or unproved:
-      return
-    # It imports an HTTP library.
-    from cmnist_tfds.origin import fetch
-
-    folder /= locations_lib.FETCHED
-    try:
-      fetch.fetch(file, folder, self._locations)
-    except OriginFileError as error:
-      faults[str(error)] = None
-    else:
-      where = Locations(manual_dir=folder)
-      yield from locations_lib.copies_on_disk(file, where)
+      try:
+        fetch.fetch(file, where.download_dir / locations_lib.FETCHED, where)
+      except OriginFileError as error:
+        faults[str(error)] = None
+      else:
+        return self._read(file, shape, fetched=True)
+    raise self._missing(file, faults)
 
   def _missing(
     self, file: OriginFile, faults: Iterable[str]

@@ -29,9 +29,6 @@ MIRROR_VARIABLE = 'CMNIST_MIRROR'
 # The folder of fetched files in a folder for downloads.
 FETCHED = 'cmnist'
 
-# A folder's name may have a colon too, but no such scheme or slashes after.
-_ADDRESS = re.compile(r'(https?|file):|[^/]*://', re.IGNORECASE)
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Locations:
@@ -103,8 +100,9 @@ def default_locations(
   named = mirror_of_user(mirror)
   base = parse_mirror(named) if named else None
   for name, place in (('manual_dir', manual), ('mirror', base)):
-    if isinstance(place, pathlib.Path) and not place.is_dir():
-      fault = 'is not a directory' if place.exists() else 'does not exist'
+    if isinstance(place, pathlib.Path) and not os.path.isdir(place):
+      exists = os.path.lexists(place)
+      fault = 'is not a directory' if exists else 'does not exist'
       raise NamedPlaceError(
         f'the {name} {place} {fault}. Correct it, or leave it out'
       )
@@ -133,18 +131,14 @@ def parse_mirror(mirror: str) -> str | pathlib.Path:
     NamedPlaceError: If it looks like an address and cannot be used. The message
       does not have its password.
   """
-  if not _ADDRESS.match(mirror):
-    return paths.expanded(mirror)
-  try:
-    parts = urllib.parse.urlsplit(mirror)
-    # Paths are added at the end, where nothing can follow.
-    valid = parts.port != 0 and not (parts.query or parts.fragment)
-  except ValueError:  # As of `http://[::1`.
-    valid = False
-  if valid and parts.scheme in ('http', 'https') and parts.hostname:
+  # Paths are added at the end, where nothing can follow.
+  if re.fullmatch(r'https?://[^/?#][^?#]*', mirror, re.IGNORECASE):
     return mirror.rstrip('/')
-  if valid and parts.scheme == 'file' and not parts.netloc:
-    return pathlib.Path(urllib.request.url2pathname(parts.path))
+  if mirror.startswith('file:///'):
+    path = urllib.parse.urlsplit(mirror).path
+    return pathlib.Path(urllib.request.url2pathname(path))
+  if not paths.is_remote(mirror):
+    return paths.expanded(mirror)
   # A query may hold a token.
   raise NamedPlaceError(
     f'the mirror {without_password(mirror).partition("?")[0]}: expected a'
@@ -205,9 +199,9 @@ def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
   """
   for folder in locations.folders(file):
     for form in (file, *file.equivalents):
-      if (folder / form.path).is_file():
+      if os.path.isfile(folder / form.path):
         yield Copy(form, folder / form.path)
-      if form.archive and (folder / form.archive.path).is_file():
+      if form.archive and os.path.isfile(folder / form.archive.path):
         yield Copy(form, folder / form.archive.path, form.member)
 
 

@@ -34,7 +34,12 @@ def fill(
   Yields:
     Each file; the path or URL it was taken from, empty if the folder had it;
     and why the folder lacks it and what to do, empty if it has it.
+
+  Raises:
+    OriginFileError: If the folder cannot be made.
   """
+  with disk_errors(folder, error=OriginFileError):
+    folder.mkdir(parents=True, exist_ok=True)
   files: dict[tuple[str, str | None], OriginFile] = {}
   for source in sources:
     for file, shape in source.origin_files.items():

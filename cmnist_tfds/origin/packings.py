@@ -18,7 +18,6 @@ from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import pixel_tables
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.sources import OriginFile
-from cmnist_tfds.system.errors import MissingExtraError
 
 # A folder that the user named may be a home directory.
 _MOST_FILES = 20_000
@@ -52,8 +51,6 @@ def packed_copies(
   for path in sorted(found, key=lambda p: _stem(p.name) != _stem(file.name)):
     try:
       yield from _copies_in(path, file, shape)
-    except MissingExtraError:  # Whoever reads it says which library is missing.
-      yield Copy(file, path)
     except Exception:  # A file that is damaged is not the one that is wanted.
       continue
 
