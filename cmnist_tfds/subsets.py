@@ -69,8 +69,8 @@ _KEY = re.compile('[A-Z][a-z0-9]*')
 # No class has a billion examples, and a folder's name may not be too long.
 _PER_CLASS = re.compile('0*[1-9][0-9]{0,8}')
 
-# How many class names an error lists.
-_MOST_LISTED = 60
+# How many characters of class names an error lists.
+_MOST_LISTED = 400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -550,18 +550,13 @@ def _say_collisions(collisions: dict[str, list[Source]]) -> str:
   names_by_sources = collections.defaultdict(list)
   for name, holders in collisions.items():
     names_by_sources[tuple(holders)].append(name)
-  return 'class names may not occur twice, and ' + '; '.join(
-    f'{_list(names)} {"are" if len(names) > 1 else "is"} in '
-    + ' and '.join(f'{s.key} ({s.title})' for s in holders)
-    for holders, names in names_by_sources.items()
-  )
-
-
-def _list(names: Sequence[str]) -> str:
-  more = len(names) - _MOST_LISTED
-  return ' '.join(names[:_MOST_LISTED]) + (
-    f' and {more:,} more' if more > 0 else ''
-  )
+  phrases = []
+  for held_by, names in names_by_sources.items():
+    listed = textwrap.shorten(' '.join(names), _MOST_LISTED, placeholder=' ...')
+    verb = 'are' if len(names) > 1 else 'is'
+    owners = ' and '.join(f'{s.key} ({s.title})' for s in held_by)
+    phrases.append(f'{listed} {verb} in {owners}')
+  return f'class names may not occur twice, and {"; ".join(phrases)}'
 
 
 def _no_subset(

@@ -17,8 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cmnist_tfds.system import atomic
-from cmnist_tfds.system.disk_errors import disk_errors
-from cmnist_tfds.system.errors import OriginFileError, PreparationError
+from cmnist_tfds.system.errors import PreparationError
 
 _MINE = 'years of work'
 
@@ -347,25 +346,6 @@ def test_only_a_regular_file_is_replaced(tmp_path, put, fault):
   assert path.lstat() == before
 
 
-def test_many_writers_of_one_file_all_succeed(tmp_path):
-  path = tmp_path / 'x.svg'
-  texts = [bytes([65 + n]) * 200_000 for n in range(4)]
-  seen = []
-
-  def write(text):
-    for _ in range(10):
-      atomic.write_file(path, text)
-      seen.append(path.read_bytes() in texts)
-
-  threads = [threading.Thread(target=write, args=(text,)) for text in texts]
-  for thread in threads:
-    thread.start()
-  for thread in threads:
-    thread.join()
-  assert seen == [True] * 40
-  assert list(tmp_path.iterdir()) == [path]
-
-
 def test_a_file_has_the_mode_of_the_umask(tmp_path):
   old = os.umask(0o027)
   try:
@@ -376,15 +356,3 @@ def test_a_file_has_the_mode_of_the_umask(tmp_path):
   modes = {'x.svg': 0o640, 'site': 0o750, 'site/a': 0o750, 'site/a/b': 0o640}
   for path, mode in modes.items():
     assert stat.S_IMODE((tmp_path / path).stat().st_mode) == mode
-
-
-def test_faults_of_disks_are_told_with_place_and_reason():
-  with (
-    pytest.raises(
-      OriginFileError, match=r'^Cannot read /x: odd\. .*, or stop\.'
-    ),
-    disk_errors('/x', 'read', OriginFileError, 'stop'),
-  ):
-    raise OSError('odd')
-  with pytest.raises(ValueError), disk_errors('/x'):
-    raise ValueError

@@ -235,17 +235,3 @@ def test_arguments_that_are_no_text(argv):
   )
   assert done.returncode == 2
   assert b'Traceback' not in done.stderr
-
-
-def test_every_file_is_opened_with_an_encoding(tmp_path):
-  done = subprocess.run(
-    [
-      *(sys.executable, '-X', 'warn_default_encoding'),
-      *(str(_PROGRAMS / 'forbid_default_encoding.py'), str(tmp_path)),
-    ],
-    env={**os.environ, 'PYTHONIOENCODING': 'utf-8'},
-    check=False,
-    capture_output=True,
-    encoding='utf-8',
-  )
-  assert done.returncode == 0, done.stderr

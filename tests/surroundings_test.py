@@ -4,16 +4,13 @@
 from __future__ import annotations
 
 import pathlib
-import pickle
 import subprocess
 import sys
 
 import pytest
 from command_line import run as _run
 
-from cmnist_tfds import subsets
 from cmnist_tfds.figures import pictures
-from cmnist_tfds.sources import SOURCES
 
 _PROGRAMS = pathlib.Path(__file__).with_name('programs')
 
@@ -134,15 +131,6 @@ def test_numbers_that_are_none_get_a_sentence(argv, value, capsys):
   )
 
 
-@pytest.mark.parametrize('columns', ['40', '1', '0', 'wide'])
-@pytest.mark.parametrize('argv', [[], ['build'], ['cache']])
-def test_narrow_terminals(columns, argv, capsys, monkeypatch):
-  monkeypatch.setenv('COLUMNS', columns)
-  status, out, err = _run(capsys, *argv, '--help')
-  assert (status, err) == (0, '')
-  assert out.startswith('usage: cmnist')
-
-
 # Python ----------------------------------------------------------------------
 
 
@@ -171,24 +159,3 @@ def test_without_torch_the_extra_is_named(use):
     f'try:\n  {use.replace("; ", chr(10) + "  ")}\nexcept ImportError:\n  pass'
   )
   assert done.returncode == 0, done.stderr
-
-
-def test_reprs_fit_a_line():
-  singles = [subsets.combine([source]) for source in SOURCES]
-  longest = [
-    subsets.reduce(s, 999_999_999) for s in (*subsets.published(), *singles)
-  ]
-  for subset in (*subsets.declared(), *longest):
-    assert len(repr(subset)) <= 80
-    assert f'<Subset {subset.name}: {subset.num_classes} classes, ' in repr(
-      subset
-    )
-    assert pickle.loads(pickle.dumps(subset)) is subsets.subset(subset.name)
-    for c in subset.classes:
-      assert len(repr(c)) <= 80
-      assert f'{c.label}: {c.name!r}, {c.raw_label} in {c.source.key}' in repr(
-        c
-      )
-  for source in SOURCES:
-    assert len(repr(source)) <= 80
-    assert source.key in repr(source) and source.title in repr(source)

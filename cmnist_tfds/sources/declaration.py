@@ -92,6 +92,23 @@ _Url = Annotated[str, msgspec.Meta(pattern=r'\Ahttps?://[^\s#]+\Z')]
 _PART = r'(?!\.{1,2}(/|\Z))[^/\\:]{1,255}'
 _Path = Annotated[str, msgspec.Meta(pattern=rf'\A{_PART}(/{_PART})?\Z')]
 
+# What messages say in place of the expressions.
+_IN_WORDS = {
+  'key': 'a capital letter, then small letters or digits',
+  'path': '<file> or <folder>/<file>, relative to the declaration',
+  'urls': 'an address with http:// or https://, and no #',
+  'md5': '32 hexadecimal digits in lower case',
+  'git_blob': '40 hexadecimal digits in lower case',
+  **dict.fromkeys(
+    ('sha256', 'reported_sha256', 'fingerprint'),
+    '64 hexadecimal digits in lower case',
+  ),
+  **dict.fromkeys(
+    ('title', 'classes', 'folders'),
+    'text in one line, with no space at its ends',
+  ),
+}
+
 # A user and a password, or a field of a query that has a secret for its value.
 _SECRET = re.compile(
   r'//[^/?#]*(:(?!\d+/)\S*)?@|[?&;#][\w.-]*(auth|authorization|'
@@ -285,6 +302,9 @@ def _explain(error: Exception) -> str:
   """Returns the field and the fault that msgspec, or this module, found."""
   fault, _, place = str(error).partition(' - at `')
   path = place.rpartition('$')[2].strip('.`')
+  if 'matching regex' in fault:
+    name = re.sub(r'\[[^]]*\]', '', path).rpartition('.')[2]
+    fault = f'Expected {_IN_WORDS.get(name, "text")}'
   return f'{path}: {fault}' if path else fault
 
 
