@@ -27,7 +27,7 @@ from cmnist_tfds.origin import conversion, picture_files, pixel_tables
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE
 from cmnist_tfds.system import streams
-from cmnist_tfds.system.errors import DeclarationError, OriginFileError
+from cmnist_tfds.system.errors import OriginFileError
 
 # What names of folders, of files and of arrays say.
 _SPLITS = {
@@ -247,26 +247,6 @@ def _lines(table: _Table, inside: str = '') -> list[str]:
     else:
       lines.append(f'{name} = {_toml(value)}')
   return lines + tables
-
-
-def unused_key(name: str, used: Sequence[str]) -> str:
-  """Returns a key for a source, made of the letters of its name.
-
-  Args:
-    name: The name of its file or folder.
-    used: The keys that there are.
-
-  Raises:
-    DeclarationError: If no such key is left.
-  """
-  letters = re.sub('[^a-z0-9]', '', name.lower()).lstrip('0123456789')
-  taken = {key.casefold() for key in used}
-  for length in range(2, len(letters) + 1):
-    if letters[:length] not in taken:
-      return letters[:length].capitalize()
-  raise DeclarationError(
-    f'no key can be made of {name!r}; give one with --key, such as Xy'
-  )
 
 
 def _choose(
