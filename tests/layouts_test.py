@@ -274,6 +274,7 @@ def test_a_file_for_each_class(tmp_path):
   assert _load(source, 'test').labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
 
 
+@pytest.mark.slow
 def test_65_536_classes(tmp_path):
   labels = np.repeat(np.arange(65_536, dtype=np.uint16), 2)
   np.random.default_rng(1).shuffle(labels)
@@ -472,3 +473,15 @@ def test_steps_are_taken_in_order():
   np.testing.assert_array_equal(
     found, 255 - images[:, 5:33, 1:29].swapaxes(1, 2)
   )
+
+
+@pytest.mark.parametrize('brightest', [1, 16, 100])
+def test_pixels_are_scaled(tmp_path, brightest):
+  images, labels = _images(20) % (brightest + 1), np.arange(20) % 2
+  path = _npz(tmp_path / 'set.npz', images=images, labels=labels)
+  source = _draft(path, scale=brightest, first=1)
+  assert source.steps[0] == brightest
+  scaled = np.floor(images.astype(int) * 255 / brightest + 0.5)
+  if 'invert' in source.steps:
+    scaled = 255 - scaled
+  _assert_read(source, scaled[2:], labels[2:])

@@ -7,7 +7,9 @@ import argparse
 import itertools
 import os
 import pathlib
+import re
 import shlex
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import sources as sources_lib
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 
 # The options of `cmnist source new` that decide what is ambiguous.
 _NAMED = {
-  '--images': 'arrays, or the column of a Parquet file, that have the images',
-  '--labels': 'arrays that have the labels',
+  '--images': 'array, or column of a Parquet file, that has images; may be given'
+  ' for each split',
+  '--labels': 'array that has labels; may be given for each split',
 }
 _NUMBERS = {
   '--first': 'how many examples of each class are for test, where the files have'
@@ -57,9 +60,7 @@ def register(subparsers: Subparsers) -> None:
   new.add_argument('--key', metavar='KEY', help='key of the source, such as Xy')
   new.add_argument('--title', metavar='TITLE', help='title of the source')
   for name, summary in _NAMED.items():
-    new.add_argument(
-      name, metavar='NAME', nargs='+', default=[], action='extend', help=summary
-    )
+    new.add_argument(name, metavar='NAME', action='append', help=summary)
   new.add_argument(
     '--label_column',
     metavar='NAME|NUMBER',
@@ -111,7 +112,7 @@ def _new(args: argparse.Namespace) -> int:
   options = {name: getattr(args, name) for name in draft.Options._fields}
   text = draft.draft(
     path,
-    key=args.key or draft.unused_key(name, list(used)),
+    key=args.key or _unused_key(name, used),
     title=args.title or name,
     **{name: value for name, value in options.items() if value},
   )
@@ -134,6 +135,18 @@ def _new(args: argparse.Namespace) -> int:
     f' and run: cmnist build 1-{source.key}'
   )
   return 0
+
+
+def _unused_key(name: str, used: Iterable[str]) -> str:
+  """Returns a key for a source, made of the letters of a name."""
+  letters = re.sub('[^a-z0-9]', '', name.lower()).lstrip('0123456789')
+  taken = {key.casefold() for key in used}
+  for length in range(2, len(letters) + 1):
+    if letters[:length] not in taken:
+      return letters[:length].capitalize()
+  raise DeclarationError(
+    f'no key can be made of {name!r}; give one with --key, such as Xy'
+  )
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ from cmnist_tfds.origin import conversion, picture_files, pixel_tables
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE
 from cmnist_tfds.system import streams
-from cmnist_tfds.system.errors import DeclarationError, OriginFileError
+from cmnist_tfds.system.errors import OriginFileError
 
 # What names of folders, of files and of arrays say.
 _SPLITS = {
@@ -154,7 +154,7 @@ class _Images:
     steps = {
       'grey': self.has_colors,
       # The images of MNIST are light on dark.
-      'invert': self.sum * 2 > self.size * white,
+      'invert': self.sum > self.size * (white // 2),
       'resize': (shape[:2] if shape[1:] else (side, side)) != _SIZE,
     }
     convert: list[Any] = [{'scale': white}] if white < 255 else []
@@ -249,26 +249,6 @@ def _lines(table: _Table, inside: str = '') -> list[str]:
   return lines + tables
 
 
-def unused_key(name: str, used: Sequence[str]) -> str:
-  """Returns a key for a source, made of the letters of its name.
-
-  Args:
-    name: The name of its file or folder.
-    used: The keys that there are.
-
-  Raises:
-    DeclarationError: If no such key is left.
-  """
-  letters = re.sub('[^a-z0-9]', '', name.lower()).lstrip('0123456789')
-  taken = {key.casefold() for key in used}
-  for length in range(2, len(letters) + 1):
-    if letters[:length] not in taken:
-      return letters[:length].capitalize()
-  raise DeclarationError(
-    f'no key can be made of {name!r}; give one with --key, such as Xy'
-  )
-
-
 def _choose(
   path: pathlib.Path, found: _Found, asked: Options
 ) -> dict[str, _Split]:
@@ -277,8 +257,9 @@ def _choose(
   needed = asked.test == 'val' or ('val' in splits and not asked.first)
   if needed and asked.test not in splits:
     raise OriginFileError(
-      f'{path}: no {asked.test} among {_few([s.what for s in splits.values()])};'
-      ' --test val takes val for test, --first N takes N examples of each class'
+      f'{path}: found {_few([s.what for s in splits.values()])}, but no split for'
+      f' {asked.test}; --test val uses the validation split as the test split,'
+      ' --first N the first N examples of each class'
     )
   kinds = {'train': 'train', 'test': asked.test}
   chosen = {n: splits.pop(kind) for n, kind in kinds.items() if kind in splits}
@@ -419,7 +400,7 @@ def _find_pictures(path: pathlib.Path, asked: Options) -> _Found:
       f'folders in {fields["path"]}: {_few(list(by_class))}',
       functools.partial(_read_pictures, opened(member), by_class, fields),
     )
-  found.left += [f'{n:,} {what}' for what, n in left.items() if n]
+  found.left += [f'{what}: {n:,}' for what, n in left.items() if n]
   if archive is not None:
     found.fields['archive'] = _facts(path)
   return found
@@ -551,7 +532,7 @@ def _read_npy(
   for path in files:
     images = _read_array(path, '', 'images')
     if len(images) < min_examples:
-      left.append(f'{len(images):,} images of {path.stem}')
+      left.append(f'images of {path.stem}: {len(images):,}')
       continue
     yield [path.stem] * len(images), images, path
     table.setdefault('files', []).append(_facts(path, folder))
@@ -576,9 +557,9 @@ def _find_tables(
   for what, option in (('label', '--label_column'), ('image', '--images')):
     if len(likely[what]) != 1:
       raise OriginFileError(
-        f'{path}: cannot tell which of {count:,} columns has the {what}s; say so'
-        f' with {option}, by name, or by number from 0 if columns have no names;'
-        f' found {_few(likely[what] or names) or "no names"}'
+        f'{path}: cannot tell which of {count:,} columns has the {what}s (found'
+        f' {_few(likely[what] or names) or "no names"}); name it with {option},'
+        ' or give its number from 0 if columns have no names'
       )
   label, image = likely['label'][0], likely['image'][0]
   columns: dict[str, Any] = {

@@ -54,7 +54,7 @@ class OriginFile:
     equivalents: Files that hold the same array in another form.
     fingerprint: `origin.verification.fingerprint` of the array in the file, as
       64 hexadecimal digits; None where no complete file has been at hand. Of a
-      folder of pictures, `origin.picture_files.fingerprint`.
+      folder of pictures, `origin.picture_files.PictureFiles.fingerprint`.
     outdated_size: Size in bytes of a replaced version that still goes about
       under the same name, None where there is none.
     array: Name of the array in an NPZ file, which may hold several.
