@@ -25,8 +25,8 @@ def register(subparsers: arguments.Subparsers) -> None:
     '--output',
     metavar='DIR',
     type=pathlib.Path,
-    help='folder to write the description to, with the examples of the prepared'
-    ' subset as Parquet; files that this command wrote there are replaced, others'
+    help='folder to write the description to, with its examples as'
+    ' Parquet; files that this command wrote there are replaced, others'
     ' are kept. Without it, the description is printed',
   )
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from cmnist_tfds import subsets
 from cmnist_tfds.cache.prepared import DATASET, SAMPLE
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.load.open_subset import Opened, open_subset
+from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.sample import NOTICE, sample_of
 from cmnist_tfds.scoring import difficulty
 from cmnist_tfds.subsets import Subset
@@ -45,13 +45,15 @@ def run(args: argparse.Namespace) -> int:
   described = sample_of(subset) if args.sample else subset
   balanced = described.balanced
   counts = [(c.train, c.test) for c in described.classes]
+  sizes = [described.num_train, described.num_test]
   if found:
     counts = [*found.class_counts]
+    sizes = [sum(split) for split in zip(*found.class_counts, strict=True)]
     balanced = len({train for train, _ in counts}) == 1
   print(f'{dataset}/{subset.name} ({subset.title})')
   if args.sample:
     print(NOTICE)
-  print(f'examples  {_split_sizes(described, found)}')
+  print(f'examples  {_count(sizes[0])} train, {_count(sizes[1])} test')
   print(
     f'classes   {subset.num_classes},'
     f' {"balanced" if balanced else "not balanced"}'
@@ -86,16 +88,6 @@ def _print_difficulty(subset: Subset) -> None:
   ]
   if measured:
     print(f'accuracy  of the nearest neighbor: {", ".join(measured)}')
-
-
-def _split_sizes(subset: Subset, found: Opened | None) -> str:
-  sizes: dict[str, int | None] = {
-    'train': subset.num_train,
-    'test': subset.num_test,
-  }
-  if found:
-    sizes |= {split: sum(n) for split, n in found.shard_lengths.items()}
-  return ', '.join(f'{_count(size)} {name}' for name, size in sizes.items())
 
 
 def _print_classes(
