@@ -165,7 +165,7 @@ def test_origin_files_are_read_into_the_cache(
     opened.split('test').read([name])[name] for name in ('image', 'label')
   )
   expected, _ = TOY.arrays['test']
-  if TOY.source.transposed:
+  if TOY.source.steps:
     expected = expected.transpose(0, 2, 1)
   assert sorted(i.tobytes() for i in images) == sorted(
     i.tobytes() for i in expected

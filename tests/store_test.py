@@ -114,7 +114,7 @@ def test_arrays_are_read_in_chunks(usable, length, root):
   'damage',
   [
     lambda folder: flip(folder / 'images.npy'),
-    lambda folder: flip(folder / 'images.npy', 70),
+    lambda folder: flip(folder / 'images.npy', 128),
     lambda folder: (folder / 'labels.npy').write_bytes(b''),
     lambda folder: (folder / 'labels.npy').unlink(),
     lambda folder: flip(folder / 'manifest.json', 60),

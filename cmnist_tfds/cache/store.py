@@ -298,7 +298,9 @@ def _open(folder: pathlib.Path, *, thorough: bool = False) -> Entry:
           raise _DamagedError(f'{path.name} fails its checksum')
         facts['state'] = state
         checked = True
-      mapped = np.lib.format.open_memmap(path, mode='r')
+      # Parsing the header of the file takes longer.
+      dtype, shape = np.dtype(facts['dtype']), tuple(facts['shape'])
+      mapped = np.memmap(path, dtype, 'r', _HEADER_SIZE, shape)
     except FileNotFoundError as error:
       raise _DamagedError(f'{path.name} is missing') from error
     # Indexing a plain array is faster than indexing a memmap.
@@ -336,8 +338,7 @@ def _write(
     files = {}
     for name, chunks in arrays.items():
       path = new / f'{name}.npy'
-      _write_array(path, chunks)
-      files[name] = {'crc32': _crc32(path), 'state': _state(path)}
+      files[name] = {**_write_array(path, chunks), 'state': _state(path)}
     manifest = {'format': _FORMAT, 'files': files, 'note': note}
     _write_manifest(new, manifest)
     _delete(folder)  # It may be damaged.
@@ -346,19 +347,22 @@ def _write(
     shutil.rmtree(new, ignore_errors=True)
 
 
-def _write_array(path: pathlib.Path, chunks: Chunks) -> None:
-  length = 0
+def _write_array(path: pathlib.Path, chunks: Chunks) -> dict[str, Any]:
+  """Writes a .npy file; returns its checksum, type and shape."""
+  length = crc = 0
   with path.open('xb') as file:
     file.seek(_HEADER_SIZE)
     for chunk in _parts(chunks):
       written = np.ascontiguousarray(chunk)
       file.write(written.data)
+      crc = zlib_ng.crc32(written, crc)
       length += len(chunk)
     file.seek(0)
     header = np.lib.format.header_data_from_array_1_0(written)
     header['shape'] = (length, *written.shape[1:])
     np.lib.format.write_array_header_1_0(file, header)
     assert file.tell() == _HEADER_SIZE
+  return {'crc32': crc, 'dtype': header['descr'], 'shape': header['shape']}
 
 
 def _write_manifest(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
@@ -379,9 +383,11 @@ def _state(path: pathlib.Path) -> list[int]:
 
 
 def _crc32(path: pathlib.Path) -> int:
+  """Returns the checksum of the data in a .npy file."""
   crc = 0
   buffer = memoryview(bytearray(_BLOCK))
   with path.open('rb', buffering=0) as file:
+    file.seek(_HEADER_SIZE)
     while count := file.readinto(buffer):
       crc = zlib_ng.crc32(buffer[:count], crc)
   return crc
