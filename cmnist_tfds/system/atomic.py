@@ -374,13 +374,3 @@ def _listed(paths: Collection[str]) -> str:
   named = ', '.join(list(paths)[:_NAMED])
   more = len(paths) - _NAMED
   return f'{named} and {more} more' if more > 0 else named
-
-
-# Temporary: other rooms still call these.
-def sync_file(file: pathlib.Path) -> None:
-  with file.open('r+b') as stream:
-    os.fsync(stream.fileno())
-
-
-def sync_folder(folder: pathlib.Path) -> None:
-  del folder

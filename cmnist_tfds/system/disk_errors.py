@@ -38,12 +38,3 @@ def disk_errors(
       f'Cannot {doing} {os.fspath(path)}: {cause.strerror or cause}. Check its'
       f' permissions and the free space of its disk, or {alternative}.'
     ) from cause
-
-
-# Temporary: other rooms still call these.
-def file_size(path):  # type: ignore
-  return os.stat(path).st_size
-
-
-def format_size(num_bytes):  # type: ignore
-  return f'{num_bytes / 1e6:,.1f} MB'

@@ -43,12 +43,3 @@ def terminations_interrupt() -> Iterator[None]:
   finally:
     for number in numbers:
       signal.signal(number, signal.SIG_DFL)
-
-
-# Temporary: other rooms still call these.
-deferred = contextlib.nullcontext
-
-
-@contextlib.contextmanager
-def handling(*args, **kwargs):  # type: ignore
-  yield

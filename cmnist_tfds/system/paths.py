@@ -78,12 +78,3 @@ def data_root(data_dir: PathLike | None) -> pathlib.Path:
   return expanded(
     data_dir or os.environ.get(DATA_DIR_VARIABLE) or _DEFAULT_DATA_DIR
   )
-
-
-# Temporary: other rooms still call these.
-def not_local(data_dir):  # type: ignore
-  return PreparationError(f'{data_dir} is not a local folder.')
-
-
-def check_name(path, *, to_build=False):  # type: ignore
-  del path, to_build

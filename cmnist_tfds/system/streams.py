@@ -120,8 +120,3 @@ def command_streams() -> Iterator[None]:
   err = SafeStream(sys.stderr, required=False)
   with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
     yield
-
-
-# Temporary: other rooms still call these.
-def shows_progress():  # type: ignore
-  return is_terminal(sys.stderr)
