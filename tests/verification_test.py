@@ -88,7 +88,12 @@ def test_what_is_wrong_with_a_file_is_told(data, known, message, tmp_path):
 def test_one_changed_byte_is_never_proved(where, change):
   data = bytearray(_DATA)
   data[where] ^= change
-  for known in ({}, {'sha256': None}, {'sha256': None, 'size': None}):
+  for known in (
+    {},
+    {'md5': None},
+    {'sha256': None},
+    {'sha256': None, 'size': None},
+  ):
     file = dataclasses.replace(_FILE, git_blob=_BLOB, **known)
     assert _prove(file) is not None
     assert _prove(file, bytes(data)) is None
