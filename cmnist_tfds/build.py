@@ -16,7 +16,7 @@ from concurrent import futures
 from typing import Any
 
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system import streams
+from cmnist_tfds.system import paths, streams
 from cmnist_tfds.system.errors import CmnistError, PreparationError
 
 
@@ -66,8 +66,10 @@ def build(
     The outcome of each subset, as soon as it is known.
 
   Raises:
-    PreparationError: If the system kills one of the processes.
+    PreparationError: If the data folder is not local, or the system kills one
+      of the processes.
   """
+  paths.data_root(builder_options.get('data_dir'))  # Refuses remote addresses.
   build_one = functools.partial(
     _build_one, overwrite, download_dir, manual_dir, builder_options
   )
