@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,7 @@ from concurrent import futures
 from typing import Any
 
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system import streams
+from cmnist_tfds.system import paths, streams
 from cmnist_tfds.system.errors import CmnistError, PreparationError
 
 
@@ -66,19 +67,18 @@ def build(
     The outcome of each subset, as soon as it is known.
 
   Raises:
-    PreparationError: If the system kills one of the processes.
+    PreparationError: If the data folder is not local, or the system kills one
+      of the processes.
   """
+  paths.data_root(builder_options.get('data_dir'))  # Refuses remote addresses.
   build_one = functools.partial(
     _build_one, overwrite, download_dir, manual_dir, builder_options
   )
-  groups = (
-    [subset for subset in selected if subset.per_class is None],
-    [subset for subset in selected if subset.per_class is not None],
-  )
+  selected = sorted(selected, key=_is_reduced)
   outcomes = (
-    map(build_one, groups[0] + groups[1])
+    map(build_one, selected)
     if min(jobs, len(selected)) <= 1
-    else _build_in_processes(build_one, groups, jobs)
+    else _build_in_processes(build_one, selected, jobs)
   )
   with streams.progress_bar(
     total=len(selected), desc='Building', unit=' subsets'
@@ -88,16 +88,20 @@ def build(
       yield outcome
 
 
+def _is_reduced(subset: Subset) -> bool:
+  return subset.per_class is not None
+
+
 def _build_in_processes(
   build_one: Callable[[Subset], Outcome],
-  groups: Sequence[Sequence[Subset]],
+  selected: Sequence[Subset],
   jobs: int,
 ) -> Iterator[Outcome]:
   # Forked processes would inherit locks of threads that they do not have.
   spawn = multiprocessing.get_context('spawn')
   with futures.ProcessPoolExecutor(jobs, spawn, _start_worker) as pool:
     try:
-      for group in groups:
+      for _, group in itertools.groupby(selected, _is_reduced):
         # A terminal sends Ctrl-C to every process. New ones inherit that it is
         # ignored, and end when this one tells them to.
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -136,9 +140,8 @@ def _work(build_one: Callable[[Subset], Outcome], subset: Subset) -> Outcome:
 
 
 def _end_with_parent() -> None:
-  parent = multiprocessing.parent_process()
-  assert parent
-  parent.join()
+  if parent := multiprocessing.parent_process():
+    parent.join()
   os._exit(1)
 
 

@@ -20,19 +20,13 @@ def test_tfds_finds_the_collection():
   assert 'wenkel2019cmnist' in loader.collection.info.citation
 
 
-def test_every_subset_of_it_is_a_config():
-  loader = tfds.dataset_collection('cmnist_all')
-  for name, reference in loader.datasets.items():
-    builder = tfds.builder(reference.tfds_name())
-    assert (builder.name, builder.builder_config.name) == ('cmnist', name)
-
-
 def test_a_subset_is_loaded_through_it(tmp_path, monkeypatch):
   monkeypatch.setenv(
     origin.MIRROR_VARIABLE, str(resources.folder('dummy_data'))
   )
-  options = build.Options(data_dir=str(tmp_path), allow_unverified=True)
-  (outcome,) = build.build([subsets.subset('2-FKd')], options)
+  (outcome,) = build.build(
+    [subsets.subset('2-FKd')], data_dir=tmp_path, allow_unverified=True
+  )
   assert not outcome.error
   loader = tfds.dataset_collection(
     'cmnist_all', loader_kwargs={'data_dir': str(tmp_path), 'download': False}

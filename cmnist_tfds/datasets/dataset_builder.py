@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
@@ -277,6 +278,11 @@ class CmnistBuilder(  # type: ignore[call-arg]
         raise PreparationError(
           f'{self.info.full_name} cannot be written as Parquet: TFDS loses rows'
           ' in that format. Use tfrecord or array_record.'
+        )
+      if download_config.beam_runner or download_config.beam_options:
+        logging.getLogger('cmnist_tfds').warning(
+          '%s is written without Apache Beam, which does not count examples.',
+          self.info.full_name,
         )
       require_tensorflow("TFDS's own way to write a dataset")
       sources = self._open(split_sources.open_raw)

@@ -22,7 +22,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cmnist_tfds.cache import split_sources
+from cmnist_tfds.cache import split_sources, store
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.datasets.fast_path.records import SplitRecords
@@ -81,8 +81,15 @@ def pipeline(
 
   @functools.cache
   def share(records: SplitRecords) -> _SharedSplit:
-    sources = pickle.dumps(split_sources.share(records.sources))
-    return _SharedSplit(records.split, sources, len(records), records.num_bytes)
+    if (sources := split_sources.share(records.sources)) is None:
+      raise PreparationError(
+        'Workers of Apache Beam read images from the cache, whose folder'
+        f' {store.cache_dir()} cannot be written. Name one that all workers'
+        f' share in {store.CACHE_DIR_VARIABLE}.'
+      )
+    return _SharedSplit(
+      records.split, pickle.dumps(sources), len(records), records.num_bytes
+    )
 
   yield lambda records, path, start, stop: shards.append(
     (share(records), path.absolute(), start, stop)
