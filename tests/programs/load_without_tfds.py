@@ -3,9 +3,10 @@
 
 import sys
 
+from cmnist_tfds.load.prepared import find_prepared
+
 import cmnist_tfds
 from cmnist_tfds.load.numpy_arrays import first_of_each_class
-from cmnist_tfds.load.prepared import find_prepared
 
 data_dir = sys.argv[1]
 cmnist_tfds.load_data('X-12', data_dir=data_dir, sample=True)

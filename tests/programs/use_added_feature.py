@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 
 import cmnist_tfds
 from cmnist_tfds.export import croissant, hub
-from cmnist_tfds.load.prepared import find_prepared
+from cmnist_tfds.load.open_subset import open_subset
 
 data_dir = pathlib.Path(sys.argv[1])
 for data, config in (
@@ -40,7 +40,7 @@ for data, config in (
 )
 assert set(batch[0].numpy().tolist()) == {0, 1}
 
-prepared = find_prepared(
+prepared = open_subset(
   cmnist_tfds.subset('X-12'), data_dir=data_dir, sample=True
 )
 assert prepared is not None
