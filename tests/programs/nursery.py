@@ -16,7 +16,6 @@ import sys
 import synthetic
 
 from cmnist_tfds import cli, sources
-from cmnist_tfds.datasets import download_manager  # noqa: F401
 from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder  # noqa: F401
 from cmnist_tfds.datasets.cmnist_sample import (
   cmnist_sample_dataset_builder,  # noqa: F401

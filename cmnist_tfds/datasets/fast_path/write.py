@@ -28,18 +28,20 @@ from cmnist_tfds.datasets.fast_path.records import SplitRecords
 _BATCH = 8192
 
 
-def _write_tfrecord(
+def write_tfrecord(
   records: SplitRecords, path: pathlib.Path, start: int, stop: int
 ) -> None:
+  """Writes the records from one number up to another one to a TFRecord file."""
   with path.open('wb') as file:
     for first in range(start, stop, _BATCH):
       joined, _ = records.join(first, min(first + _BATCH, stop))
       file.write(joined.data)
 
 
-def _write_array_record(
+def write_array_record(
   records: SplitRecords, path: pathlib.Path, start: int, stop: int
 ) -> None:
+  """Writes the records from one number up to another one to an ArrayRecord file."""
   # Only writers of ArrayRecord need this library.
   from array_record.python import array_record_module  # type: ignore[import-untyped]
 
@@ -57,8 +59,8 @@ def _write_array_record(
 
 
 _WRITERS = {
-  tfds.core.FileFormat.TFRECORD: _write_tfrecord,
-  tfds.core.FileFormat.ARRAY_RECORD: _write_array_record,
+  tfds.core.FileFormat.TFRECORD: write_tfrecord,
+  tfds.core.FileFormat.ARRAY_RECORD: write_array_record,
 }
 
 
