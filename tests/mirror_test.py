@@ -134,3 +134,14 @@ def test_a_file_that_does_not_come_is_told_and_the_rest_comes(server, tmp_path):
     f' and save it as {tmp_path}/toy/train-images.gz'
   }
   assert _names(tmp_path) == set(server.files) == set(came)
+
+
+def test_files_of_a_declaration_are_copied(server, tmp_path):
+  made = _serving(server)
+  own, source = made.write(tmp_path / 'own'), made.source
+  for path in made.files:
+    source = synthetic.replace_file(source, path, beside=own)
+  made = synthetic.Made(source, made.files, made.arrays)
+  came, _ = _fill(tmp_path / 'mirror', made)
+  assert came == {path: f'{own}/{path}' for path in made.files}
+  assert _names(tmp_path / 'mirror') == set(made.files)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import io
 import os
@@ -238,6 +239,21 @@ def test_places_of_other_programs_are_searched_before_the_network(
     download_dir=tmp_path / 'downloads', manual_dir=tmp_path / 'none'
   )
   found = load_split.load_split(made.source, 'train', where)
+  made.assert_read(found)
+  assert set(found.proofs.values()) == {Proof.SHA256}
+
+
+def test_an_equivalent_of_another_name_is_proved_by_its_hash(tmp_path):
+  made = synthetic.make(form='npz')
+  source = made.source
+  for number, file in enumerate(source.splits['train'].files):
+    (other,) = file.equivalents
+    (tmp_path / f'{number}').write_bytes(made.files[other.path])
+    other = dataclasses.replace(other, fingerprint=None)
+    source = synthetic.replace_file(
+      source, file.path, fingerprint=None, equivalents=(other,)
+    )
+  found = _load(source, 'train', tmp_path)
   made.assert_read(found)
   assert set(found.proofs.values()) == {Proof.SHA256}
 
