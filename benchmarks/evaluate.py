@@ -99,7 +99,7 @@ def _cases(
   import numpy as np
 
   from cmnist_tfds import subsets
-  from cmnist_tfds.build import Options, build
+  from cmnist_tfds.build import build
   from cmnist_tfds.cache import store
   from cmnist_tfds.load.open_subset import Opened, open_subset
   from cmnist_tfds.scoring import (
@@ -114,12 +114,11 @@ def _cases(
   family = subsets.declared()[len(subsets.published()) :] if args.family else ()
   needed = {s for each in (subset, *family) for s in each.sources}
   wanted = [subsets.combine([source]) for source in needed]
-  options = Options(
-    sample=args.sample, data_dir=args.data_dir, manual_dir=manual_dir
-  )
-  for outcome in build(wanted, options, 1):
+  for outcome in build(
+    wanted, sample=args.sample, data_dir=args.data_dir, manual_dir=manual_dir
+  ):
     if outcome.error:
-      raise SystemExit(f'{outcome.subset.name}: {outcome.error}')
+      raise SystemExit(f'{outcome.name}: {outcome.error}')
 
   def opened(source: Source) -> Opened:
     found = open_subset(

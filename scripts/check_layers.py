@@ -26,7 +26,6 @@ _LAYERS = (
   'origin',
   'sample',
   'cache',
-  'dataset_files',
   'datasets',
   'load',
   'scoring',
