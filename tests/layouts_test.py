@@ -313,7 +313,7 @@ def test_a_file_lists_the_examples_for_test(tmp_path):
   source = _change(
     tmp_path,
     'first = 3',
-    "list = { path = 'test.txt' }\ntest_counts = 2",
+    "list = { path = 'test.txt' }, test_counts = 2",
   )
   with pytest.raises(OriginFileError, match='no hash of it is declared'):
     _load(source)

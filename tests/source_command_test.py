@@ -348,7 +348,7 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s.npz', {'x': _X % 2, 'y': _Y}, [], 'pixel is 1; --scale N'),
     ('s.npz', {'x': _X % 17, 'y': _Y}, ['--scale', 15], 'pixel is 16; --scale'),
     ('s.npz', {'x': _X / 255, 'y': _Y}, [], 'values of type float64'),
-    ('s.npz', {'x': _X[:, None], 'y': _Y}, [], '1 or 3 channels at the end'),
+    ('s.npz', {'x': _X[:, None], 'y': _Y}, [], 'shape: expected'),
     ('s.npz', {'x': _X[:0], 'y': _Y[:0]}, [], r'found \(0, 28, 28\)'),
     ('s.npz', {'x': _X, 'y': _Y.astype(str)}, [], 'found values of type <U'),
     ('s.npz', {'x': _X, 'y': np.array([None] * 30)}, [], 'never loaded'),
@@ -359,7 +359,7 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s', _pictures('ab', 'deep/'), [], 'run: cmnist source new .*/s/deep/'),
     ('s', {**_ABC, 'b/99.png': b''}, [], r'b/99\.png: .* it is empty'),
     ('s', {**_ABC, 'b/99.png': b'x'}, [], r'b/99\.png: .* expected one of BMP'),
-    ('s.parquet', {'image': _Y, 'label': _Y}, [], 'expected images of shape'),
+    ('s.parquet', {'image': _Y, 'label': _Y}, [], r'expected images \(n, h.*found \(30,\)'),
     ('s.parquet', {'a': _ROWS, 'label': _Y}, [], 'found a, label.*--images'),
     ('s.parquet', {'image': list(_X[:, 0] / 9), 'label': _Y}, [], 'whole numbers'),
     ('s.parquet', {'image': [{'bytes': None}] * 30, 'label': _Y}, [], 'None'),
@@ -368,8 +368,8 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s', {}, [], 'found nothing'),
     ('s', _ABC, ['--key', 'xy'], 's, source xy: key'),
     ('s', _ABC, ['--key', 'Mn'], "the key 'Mn' is already that of MNIST"),
-    ('s.txt', b'x', [], 'expected a folder, an archive'),
-    ('other', b'x', [], 'there is no such file'),
+    ('s.txt', b'x', [], 'found s.txt'),
+    ('other', b'x', [], 's.none: No such file'),
   ],
 )  # fmt: skip
 def test_new_refuses_what_is_not_clear(capsys, name, files, options, fault):

@@ -6,18 +6,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
-import itertools
 import posixpath
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cmnist_tfds.origin import conversion, picture_files, pixel_tables
+from cmnist_tfds.origin import conversion, picture_files, tables
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import OriginFile, Source, Split
 from cmnist_tfds.system.errors import OriginFileError
+
+if TYPE_CHECKING:
+  from cmnist_tfds.origin.load_split import Reader
 
 # Pictures that are read together.
 _CHUNK = 4096
@@ -40,25 +42,6 @@ class Chunk:
   path: str
   names: Sequence[str] = ()
   converted: bool = False
-
-
-class Reader(Protocol):
-  """Reads files that it has found and proved."""
-
-  def array(self, file: OriginFile, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns the array in a file."""
-
-  def content(self, file: OriginFile) -> bytes:
-    """Returns the bytes of a file."""
-
-  def picture_files(
-    self,
-    file: OriginFile,
-    use: Callable[[PictureFiles], Iterator[Chunk]],
-    *,
-    table: bool = False,
-  ) -> Iterator[Chunk]:
-    """Yields what a function reads from a folder of pictures, or a table in it."""
 
 
 def chunks(source: Source, split: Split, reader: Reader) -> Iterator[Chunk]:
@@ -115,17 +98,21 @@ def _read_folders(
   for name in files.names:
     by_folder.setdefault(_nfc(name.partition('/')[0]), []).append(name)
   counts = split.class_counts or [1] * len(source.class_names)
-  folders = source.folders or source.class_names
-  for folder, raw, count in zip(
-    folders, source.raw_labels, counts, strict=True
+  for folder, name, raw, count in zip(
+    source.folders or source.class_names,
+    source.class_names,
+    source.raw_labels,
+    counts,
+    strict=True,
   ):
-    names = iter(by_folder.get(_nfc(folder), ()))
-    if count and _nfc(folder) not in by_folder:
+    names = by_folder.get(_nfc(folder), [])
+    if count and not names:
       raise OriginFileError(
         f'{files.where}: expected pictures in a folder {folder} for the class'
-        f' {source.class_names[source.class_numbers[raw]]}, found none'
+        f' {name}, found none'
       )
-    while chosen := list(itertools.islice(names, _CHUNK)):
+    for begin in range(0, len(names), _CHUNK):
+      chosen = names[begin : begin + _CHUNK]
       encoded = [(f'{files.where}/{n}', files.read(n)) for n in chosen]
       images = _decode(source, split, encoded)
       labels = np.full(len(images), raw, source.label_dtype)
@@ -141,10 +128,9 @@ def _read_table(
   raw_of = {_nfc(name): raw for name, raw in raw_of.items()}
   path = file.member if file.archive else file.name
   data = content if isinstance(content, bytes) else content.read(path)
-  for first, labels, cells in pixel_tables.rows(
+  for where, labels, cells in tables.rows(
     io.BytesIO(data), file.path, source.label_column, source.image_column
   ):
-    where = [f'{file.path}, row {first + n:,}' for n in range(len(labels))]
     # A whole number is a raw label, even if a class has it for a name.
     raw = [raw_of.get(_nfc(n), n) if isinstance(n, str) else n for n in labels]
     for row, label in zip(where, raw, strict=True):
@@ -164,8 +150,9 @@ def _read_table(
       encoded: Sequence[Any] = cells
       if not isinstance(content, bytes):
         # Paths are relative to the table.
-        names = [posixpath.join(posixpath.dirname(path), str(c)) for c in cells]
-        names = [posixpath.normpath(name) for name in names]
+        folder = posixpath.dirname(path)
+        names = [posixpath.join(folder, str(cell)) for cell in cells]
+        names = list(map(posixpath.normpath, names))
         encoded = [content.read(name) for name in names]
       images = _decode(source, split, zip(names or where, encoded, strict=True))
     yield Chunk(images, np.array(raw, np.int64), file.path, names)
