@@ -123,7 +123,7 @@ _PIXELS = [f'pixel{n}' for n in range(784)]
 _PAIR = {'x_train': _X, 'y_train': _Y}
 _TEST = {'x_test': _X // 2, 'y_test': _Y}
 _VAL = {'x_val': _X[:9], 'y_val': _Y[:9]}
-_ROWS = list(_X.reshape(30, -1))
+_ROWS = _X.reshape(30, -1)
 _ABC = _pictures('abc')
 
 
@@ -152,12 +152,22 @@ _ABC = _pictures('abc')
       [],
       ['a, "b"', '1', '9'],
     ),
-    ('s.parquet', {'id': _Y, 'image': _ROWS, 'label': _Y}, [], '012'),
+    ('s.parquet', {'id': _Y, 'image': list(_ROWS), 'label': _Y}, [], '012'),
     (
       's.parquet',
-      {'image': _ROWS, 'image2': _ROWS, 'a': _Y},
+      {'image': list(_ROWS), 'image2': list(_ROWS), 'a': _Y},
       ['--images', 'image', '--label_column', 'a'],
       '012',
+    ),
+    ('s.parquet', {'image': [_png(i) for i in _X], 'label': _Y}, [], '012'),
+    (
+      's.parquet',
+      {
+        'image': [{'bytes': _png(i), 'path': None} for i in _X],
+        'label': np.take(['2', '10', '7'], _Y),
+      },
+      [],
+      ['2', '10', '7'],
     ),
     ('s.npz', _PAIR, [], '012'),
     ('s.npz', {'my_images': _X, 'my_labels': _Y}, [], '012'),
@@ -172,7 +182,7 @@ _ABC = _pictures('abc')
     ('s.npz', {**_PAIR, 'x_raw_train': 255 - _X}, ['--images', 'x_train'], '012'),
     ('s.npz', {'a': _X, 'b': _Y}, ['--images', 'a', '--labels', 'b'], '012'),
     ('s', {f'{n}.npy': _X[n % 3 == _Y] for n in (9, 10, 2)}, [], '902'),
-    ('s', {f'{n}.npy': _X[i == _Y] for i, n in enumerate('wxy')}, [], 'wxy'),
+    ('s', {f'{n}.npy': _ROWS[i == _Y] for i, n in enumerate('wxy')}, [], 'wxy'),
     ('s', _ABC, [], 'abc'),
     ('s', _pictures(['10', '9', '1 a']), [], ['10', '9', '1 a']),
     ('s.tar', _pictures('abc', '/home/me/set/'), [], 'abc'),
@@ -360,12 +370,14 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s', {**_ABC, 'b/99.png': b''}, [], r'b/99\.png: .* it is empty'),
     ('s', {**_ABC, 'b/99.png': b'x'}, [], r'b/99\.png: .* expected one of BMP'),
     ('s.parquet', {'image': _Y, 'label': _Y}, [], r'expected images \(n, h.*found \(30,\)'),
-    ('s.parquet', {'a': _ROWS, 'label': _Y}, [], 'found a, label.*--images'),
+    ('s.parquet', {'a': list(_ROWS), 'label': _Y}, [], 'found a, label.*--images'),
     ('s.parquet', {'image': list(_X[:, 0] / 9), 'label': _Y}, [], 'whole numbers'),
     ('s.parquet', {'image': [{'bytes': None}] * 30, 'label': _Y}, [], 'None'),
-    ('s.parquet', {'image': _ROWS, 'label': [None] * 30}, [], 'found None'),
-    ('s.parquet', {'image': _ROWS, 'label': _Y / 1}, [], 'found 0.0'),
+    ('s.parquet', {'image': list(_ROWS), 'label': [None] * 30}, [], 'found None'),
+    ('s.parquet', {'image': list(_ROWS), 'label': _Y / 1}, [], 'found 0.0'),
+    ('s.parquet', b'PAR1', [], 's.parquet: cannot be read as a table'),
     ('s', {}, [], 'found nothing'),
+    ('s.npz', {**_PAIR, **_TEST}, ['--first', 2], '--first is not for files'),
     ('s', _ABC, ['--key', 'xy'], 's, source xy: key'),
     ('s', _ABC, ['--key', 'Mn'], "the key 'Mn' is already that of MNIST"),
     ('s.txt', b'x', [], 'found s.txt'),

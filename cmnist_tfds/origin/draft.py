@@ -158,7 +158,7 @@ class _Images:
     }
     convert: list[Any] = [{'scale': white}] if white < 255 else []
     convert += [step for step, needed in steps.items() if needed]
-    fields = {'layout': layout, 'shape': list(shape), 'convert': convert}
+    fields = {'shape': list(shape), 'convert': convert}
     return {name: value for name, value in fields.items() if value}
 
 
@@ -198,9 +198,8 @@ def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
   source['labels'] = raw
   if classes != folders:
     source['folders'] = folders
-  citation = f'@misc{{{re.sub("[^a-z0-9]", "", path.name.lower())}}}'
   head = {'homepage': 'not published', 'license': 'None stated'}
-  head |= {'citation': citation, **found.fields}
+  head |= {'citation': f'@misc{{{key}}}', **found.fields}
   head |= images.fields(path, found.fields['layout'], asked.scale)
   written: dict[str, dict[str, Any]] = {'': head, '[[source]]': source}
   notes = []
@@ -213,7 +212,7 @@ def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
       notes.append(f'not in {split}: {_few(missing)}')
   if 'examples' in counts:
     count = counts['examples']
-    least = min(count.values())
+    least = min(count.values(), default=0)
     first = asked.first or max(1, least // _TEST_PART)
     if few := [name for name in names if count[name] <= first]:
       raise OriginFileError(
@@ -237,6 +236,10 @@ def _choose(
 ) -> dict[str, _Part]:
   """Returns what is for train and for test, or the examples of both."""
   parts = dict(found.parts)
+  if asked.first and asked.test in parts:
+    raise OriginFileError(
+      f'{path}: --first is not for files that have a split for {asked.test}'
+    )
   needed = asked.test == 'val' or ('val' in parts and not asked.first)
   if needed and asked.test not in parts:
     raise OriginFileError(
