@@ -199,7 +199,7 @@ def test_a_class_without_pictures_is_named(shapes):
   source = _draft(folder)
   for path in (folder / 'square').iterdir():
     path.unlink()
-  with pytest.raises(OriginFileError, match='in a folder square for the class'):
+  with pytest.raises(OriginFileError, match='in a folder square, found none'):
     _load(source)
 
 

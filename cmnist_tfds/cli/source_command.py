@@ -127,10 +127,9 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _describe(source: records.Source) -> str:
-  counts = ', '.join(
-    f'{split.num_examples:,} {name}' for name, split in source.splits.items()
-  )
-  return f'{source.key} ({source.title}), {len(source.class_names)} classes, {counts}'
+  counts = [f'{s.num_examples:,} {name}' for name, s in source.splits.items()]
+  classes = f'{len(source.class_names)} classes'
+  return ', '.join([f'{source.key} ({source.title})', classes, *counts])
 
 
 def _list(args: argparse.Namespace) -> int:

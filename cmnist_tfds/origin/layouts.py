@@ -63,17 +63,14 @@ def chunks(source: Source, split: Split, reader: Reader) -> Iterator[Chunk]:
     images, labels = (reader.array(f, s) for f, s in split.files.items())
     if len(images) != len(labels):
       raise OriginFileError(
-        f'{split.images.path} has {len(images):,} images and'
-        f' {split.labels.path} has {len(labels):,} labels: expected equal'
-        ' numbers. Fetch both files from the same origin.'
+        f'{split.labels.path}: expected a label for each of {len(images):,}'
+        f' images, found {len(labels):,}. Fetch both files from the same origin'
       )
     labels = labels[:, 0] if labels.ndim == 2 else labels
     yield Chunk(images, labels, split.labels.path)
   elif split.per_class:
     for (file, shape), raw in zip(
-      split.files.items(),
-      source.raw_labels,
-      strict=True,
+      split.files.items(), source.raw_labels, strict=True
     ):
       images = reader.array(file, shape)
       labels = np.full(len(images), raw, source.label_dtype)
@@ -97,19 +94,15 @@ def _read_folders(
   by_folder: dict[str, list[str]] = {}
   for name in files.names:
     by_folder.setdefault(_nfc(name.partition('/')[0]), []).append(name)
-  counts = split.class_counts or [1] * len(source.class_names)
-  for folder, name, raw, count in zip(
-    source.folders or source.class_names,
-    source.class_names,
-    source.raw_labels,
-    counts,
-    strict=True,
+  folders = source.folders or source.class_names
+  counts = split.class_counts or [1] * len(folders)
+  for folder, raw, count in zip(
+    folders, source.raw_labels, counts, strict=True
   ):
     names = by_folder.get(_nfc(folder), [])
     if count and not names:
       raise OriginFileError(
-        f'{files.where}: expected pictures in a folder {folder} for the class'
-        f' {name}, found none'
+        f'{files.where}: expected pictures in a folder {folder}, found none'
       )
     for begin in range(0, len(names), _CHUNK):
       chosen = names[begin : begin + _CHUNK]
@@ -128,8 +121,9 @@ def _read_table(
   raw_of = {_nfc(name): raw for name, raw in raw_of.items()}
   path = file.member if file.archive else file.name
   data = content if isinstance(content, bytes) else content.read(path)
+  columns = source.label_column, source.image_column
   for where, labels, cells in tables.rows(
-    io.BytesIO(data), file.path, source.label_column, source.image_column
+    io.BytesIO(data), file.path, *columns, split.shape
   ):
     # A whole number is a raw label, even if a class has it for a name.
     raw = [raw_of.get(_nfc(n), n) if isinstance(n, str) else n for n in labels]
@@ -139,20 +133,13 @@ def _read_table(
           f'{row}: expected a raw label or the name of a class, found {label!r}'
         )
     names: list[str] = []
-    if isinstance(cells, np.ndarray):
-      try:
-        images = cells.reshape(len(cells), *(split.shape or ()))
-      except ValueError as error:
-        raise OriginFileError(
-          f'{where[0]}: expected pixels of images of shape {split.shape}: {error}'
-        ) from error
-    else:
+    images: Any = cells
+    if not isinstance(cells, np.ndarray):
       encoded: Sequence[Any] = cells
       if not isinstance(content, bytes):
         # Paths are relative to the table.
-        folder = posixpath.dirname(path)
-        names = [posixpath.join(folder, str(cell)) for cell in cells]
-        names = list(map(posixpath.normpath, names))
+        paths = (posixpath.join(path, '..', str(cell)) for cell in cells)
+        names = list(map(posixpath.normpath, paths))
         encoded = [content.read(name) for name in names]
       images = _decode(source, split, zip(names or where, encoded, strict=True))
     yield Chunk(images, np.array(raw, np.int64), file.path, names)

@@ -72,6 +72,7 @@ def rows(
   name: str,
   label_column: str | int,
   image_column: str = '',
+  shape: tuple[int, ...] | None = None,
 ) -> Iterator[_Rows]:
   """Reads a table.
 
@@ -82,6 +83,7 @@ def rows(
       file whose columns do not have names.
     image_column: The column of pictures, of lists of pixels or, in a CSV file, of
       paths. Without it, all other columns are pixels.
+    shape: The shape of an image of pixels; None for that of the table.
 
   Yields:
     Some thousands of rows at a time. The first has the number 1, or 2 after a
@@ -126,6 +128,8 @@ def rows(
         images = [i.get('bytes') if isinstance(i, dict) else i for i in images]
         if not all(isinstance(i, (bytes, str)) for i in images):
           images = _as_pixels(images)
+      if shape and isinstance(images, np.ndarray):
+        images = images.reshape(len(batch), *shape)
       numbers = range(first, first + len(batch))
       yield [f'{name}, row {n:,}' for n in numbers], labels, images
       first += len(batch)
@@ -151,16 +155,13 @@ def _position(column: str | int, cells: Sequence[str]) -> int:
   if isinstance(column, int) and column < len(cells):
     return column
   if cells.count(str(column)) != 1:
-    shown = ', '.join(cells[:8]) + (' and so on' if len(cells) > 8 else '')
-    raise ValueError(f'expected one column {column!r}, found {shown}')
+    raise ValueError(f'expected one column {column!r}, found {cells[:8]}')
   return cells.index(str(column))
 
 
 def _label(cell: object) -> int | str:
   if type(cell) not in (int, str):
-    raise ValueError(
-      f'expected whole numbers or names as labels, found {cell!r}'
-    )
+    raise ValueError(f'expected a whole number or a name, found {cell!r}')
   text = str(cell).strip()
   return int(text) if _WHOLE_NUMBER.fullmatch(text) else text
 
@@ -188,9 +189,8 @@ def _faults(name: str) -> Iterator[None]:
     raise
   # The parsers of CSV and Parquet raise errors of many kinds.
   except Exception as error:
-    raise OriginFileError(
-      f'{name}: cannot be read as a table: {error}'
-    ) from error
+    fault = f'{name}: cannot be read as a table: {error}'
+    raise OriginFileError(fault) from error
 
 
 # Tables that hold the arrays of origin files ------------------------------------
@@ -224,11 +224,11 @@ def arrays(path: pathlib.Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
       raise ValueError(f'expected images of {shape}, found {count:,} columns')
     column = [*label_columns(names), 'label'][0] if names else 0
     image = 'image' if 'image' in names else ''
-    for where, labels, images in rows(stream, name, column, image):
+    for where, labels, images in rows(stream, name, column, image, shape[1:]):
       if len(shape) == 1:
         parts.append(_as_pixels(labels))
       elif isinstance(images, np.ndarray):
-        parts.append(images.reshape(-1, *shape[1:]))
+        parts.append(images)
       else:
         parts += (
           picture_files.decode(i, row, shape=shape[1:], gray=True)[None]
