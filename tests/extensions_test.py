@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import gzip
-import io
-import tarfile
 
 import numpy as np
 import pytest
-from PIL import Image
+import synthetic
 
 import cmnist_tfds
 from cmnist_tfds import subsets
@@ -69,15 +67,14 @@ def test_kuzushiji_kanji_is_read_from_its_archive(tmp_path):
   }
   # 突 has a second code point, which the origin uses for most of its pictures.
   folders['U+FA55'] = folders.pop('U+7A81')
-  (tmp_path / 'kuzushiji_kanji').mkdir()
-  with tarfile.open(tmp_path / 'kuzushiji_kanji/kkanji.tar', 'w') as archive:
-    for folder, number in {**folders, 'U+3007': 0}.items():
-      out = io.BytesIO()
-      Image.new('L', (64, 64), number % 256).save(out, 'png')
-      for picture in range(6):
-        info = tarfile.TarInfo(f'kkanji2/{folder}/{picture:016x}.png')
-        info.size = out.tell()
-        archive.addfile(info, io.BytesIO(out.getvalue()))
+  files = {}
+  for folder, number in {**folders, 'U+3007': 0}.items():
+    picture = synthetic.png(np.full((64, 64), number % 256, np.uint8))
+    for name in range(6):
+      files[f'kkanji2/{folder}/{name:016x}.png'] = picture
+  path = tmp_path / 'kuzushiji_kanji/kkanji.tar'
+  path.parent.mkdir()
+  path.write_bytes(synthetic.tarred(files))
   locations = Locations(manual_dir=tmp_path)
   with pytest.raises(OriginFileError, match='no hash'):
     load_split.load_split(record, 'test', locations)

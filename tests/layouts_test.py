@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import gzip
-import io
 import pathlib
-import tarfile
 
 import numpy as np
 import pytest
 import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
+from synthetic import png
 
 from cmnist_tfds.origin import Locations, Proof, draft, load_split
 from cmnist_tfds.origin.conversion import convert
@@ -59,23 +58,9 @@ def _images(count, *shape):
   return _RNG.integers(0, 100, (count, *(shape or (28, 28))), np.uint8)
 
 
-def _png(pixels) -> bytes:
-  out = io.BytesIO()
-  Image.fromarray(pixels).save(out, 'png')
-  return out.getvalue()
-
-
 def _save(path, pixels):
   path.parent.mkdir(parents=True, exist_ok=True)
-  path.write_bytes(_png(pixels))
-
-
-def _tar(path, files, mode='w'):
-  with tarfile.open(path, mode) as archive:
-    for name, data in files.items():
-      info = tarfile.TarInfo(name)
-      info.size = len(data)
-      archive.addfile(info, io.BytesIO(data))
+  path.write_bytes(png(pixels))
 
 
 def _mean_by_area(image, size=28):
@@ -122,7 +107,7 @@ def test_an_archive_of_pictures(tmp_path, form):
   pixels = {'U+4E00': _images(6, 64, 64), 'U+4E8C': _images(8, 64, 64)}
   pixels['U+4E09'] = _images(1, 64, 64)  # Too few to divide.
   files = {
-    f'kkanji2/{folder}/{number:04d}.png': _png(image)
+    f'kkanji2/{folder}/{number:04d}.png': png(image)
     for folder, images in pixels.items()
     for number, image in enumerate(images)
   }
@@ -131,7 +116,8 @@ def test_an_archive_of_pictures(tmp_path, form):
     path.write_bytes(synthetic.zipped(files))
   else:
     files = {f'./{name}': data for name, data in files.items()}
-    _tar(path, files, 'w:bz2' if 'bz2' in form else 'w')
+    mode = 'w:bz2' if 'bz2' in form else 'w'
+    path.write_bytes(synthetic.tarred(files, mode))
   source = _draft(path, first=1, min_examples=5)
   assert source.class_names == ('一', '二')
   assert source.steps == ('resize',)
@@ -157,28 +143,25 @@ def test_pictures_of_odd_sizes_and_colors(tmp_path):
 
 
 def test_what_is_transparent_is_white_and_pictures_are_upright(tmp_path):
+  pixels = np.zeros((28, 28, 4), np.uint8)
+  pixels[:20, :, 3] = 255  # The upper part is black, the lower transparent.
+  for name in ('a/0', 'a/1', 'b/0', 'b/1'):
+    _save(tmp_path / f'set/{name}.png', pixels)
   turned = Image.Exif()
   turned[0x112] = 6
-  for name in 'ab':
-    for number in range(2):
-      pixels = np.zeros((28, 28, 4), np.uint8)
-      pixels[:20, :, 3] = 255  # The upper part is black, the lower transparent.
-      _save(tmp_path / f'set/{name}/{number}.png', pixels)
-  pixels = pixels[..., 3]
-  Image.fromarray(pixels).save(tmp_path / 'set/b/1.png', exif=turned)
+  shape = pixels[..., 3]
+  Image.fromarray(shape).save(tmp_path / 'set/b/1.png', exif=turned)
   read = _load(_draft(tmp_path / 'set'))
-  expected = np.zeros((28, 28), np.uint8)
-  expected[20:] = 255
-  np.testing.assert_array_equal(read.images[0], expected)
-  np.testing.assert_array_equal(read.images[1], np.rot90(pixels, -1))
+  expected = [255 - shape, np.rot90(shape, -1)]
+  np.testing.assert_array_equal(read.images, expected)
 
 
 @pytest.mark.parametrize(
   ('data', 'fault'),
   [
-    (_png(_images(1, 28, 30)[0]), 'of 28x28 pixels, found 28x30'),
-    (_png(_images(1, 28, 28, 3)[0]), 'found colors'),
-    (_png(_images(1)[0].astype(np.uint16)), 'expected pixels of 8 bits'),
+    (png(_images(1, 28, 30)[0]), 'of 28x28 pixels, found 28x30'),
+    (png(_images(1, 28, 28, 3)[0]), 'found colors'),
+    (png(_images(1)[0].astype(np.uint16)), 'expected pixels of 8 bits'),
     (b'\x89PNG and no more', 'is not a picture: expected one of'),
     (b'', 'it is empty'),
     # Pillow would start a program to read it.
@@ -213,18 +196,19 @@ def _npz(path, **arrays):
 
 def test_an_npz_with_all_arrays(tmp_path):
   arrays = {
-    'x_train': _images(30, 32, 32, 3) + 156,
-    'y_train': np.arange(30, dtype=np.int64) % 3,
-    'x_test': _images(6, 32, 32, 3) + 156,
-    'y_test': np.arange(6, dtype=np.int64) % 3,
+    f'{name}_{split}': array
+    for split, count in (('train', 30), ('test', 6))
+    for name, array in (
+      ('x', _images(count, 32, 32, 3) + 156),
+      ('y', np.arange(count) % 3),
+    )
   }
   source = _draft(_npz(tmp_path / 'set.npz', **arrays))
   assert source.steps == ('grey', 'invert', 'resize')
   for split in ('train', 'test'):
-    expected = []
-    for rgb in arrays[f'x_{split}']:
-      with Image.fromarray(rgb) as picture:
-        expected.append(_mean_by_area(255 - np.asarray(picture.convert('L'))))
+    rgb = arrays[f'x_{split}']
+    gray = [np.asarray(Image.fromarray(i).convert('L')) for i in rgb]
+    expected = [_mean_by_area(255 - image) for image in gray]
     _assert_read(source, expected, arrays[f'y_{split}'], split)
 
 
@@ -320,7 +304,7 @@ def test_a_table_that_lists_pictures(tmp_path):
   """As HASYv2 has them: an archive with tables that name pictures."""
   images, labels = _images(12, 32, 32), np.array([31, 1400] * 6)
   files = {
-    f'hasy-data/v2-{n:05d}.png': _png(np.repeat(255 - image[..., None], 3, 2))
+    f'hasy-data/v2-{n:05d}.png': png(np.repeat(255 - image[..., None], 3, 2))
     for n, image in enumerate(images)
   }
   for split, numbers in (('train', range(8)), ('test', range(8, 12))):
@@ -328,7 +312,8 @@ def test_a_table_that_lists_pictures(tmp_path):
       f'../../hasy-data/v2-{n:05d}.png,{labels[n]},x,16' for n in numbers
     ]
     files[f'classification-task/fold-1/{split}.csv'] = '\n'.join(lines).encode()
-  _tar(tmp_path / 'hasy.tar.bz2', files, 'w:bz2')
+  data = synthetic.tarred(files, 'w:bz2')
+  (tmp_path / 'hasy.tar.bz2').write_bytes(data)
   text = """
     homepage = 'x'
     license = 'x'

@@ -9,19 +9,18 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
-import tarfile
 
 import numpy as np
 import pytest
 import synthetic
+from synthetic import png
 
 import cmnist_tfds
 from cmnist_tfds import cli, subsets
 
-Image = pytest.importorskip('PIL.Image')
+pytest.importorskip('PIL')
 pa = pytest.importorskip('pyarrow')
 pq = pytest.importorskip('pyarrow.parquet')
 
@@ -82,16 +81,10 @@ def _csv(labels=_Y, names=(), images=_X, *, last=False, **options):
   return text.getvalue().encode()
 
 
-def _png(image, form='png'):
-  out = io.BytesIO()
-  Image.fromarray(image).save(out, form)
-  return out.getvalue()
-
-
 def _pictures(folders, inside=''):
   """Pictures of each class, in folders of these names."""
   return {
-    f'{inside}{folder}/{n:02d}.png': _png(_X[n])
+    f'{inside}{folder}/{n:02d}.png': png(_X[n])
     for number, folder in enumerate(folders)
     for n in range(number, 30, 3)
   }
@@ -111,15 +104,11 @@ def _write(name, files):
     pq.write_table(pa.table(files), path)
   elif path.suffix == '.zip':
     path.write_bytes(synthetic.zipped(files))
+  elif path.suffix == '.tar':
+    path.write_bytes(synthetic.tarred(files))
   else:
-    folder = path.with_suffix('')
-    folder.mkdir()
     for member, each in files.items():
-      _write(folder / os.fsdecode(member).lstrip('/'), each)
-    if path.suffix == '.tar':
-      with tarfile.open(path, 'w') as archive:
-        archive.add(folder, '.')
-      shutil.rmtree(folder)
+      _write(path / os.fsdecode(member), each)
 
 
 _PIXELS = [f'pixel{n}' for n in range(784)]
@@ -150,11 +139,11 @@ _DIVIDED = 'examples: 30 images, x and y\nfor test: the first 1 of each class'
       '--images image --label_column a',
       '012',
     ),
-    ('s.parquet', {'image': [*map(_png, _X)], 'label': _Y}, '', '012'),
+    ('s.parquet', {'image': [*map(png, _X)], 'label': _Y}, '', '012'),
     (
       's.parquet',
       {
-        'image': [{'bytes': _png(i), 'path': None} for i in _X],
+        'image': [{'bytes': png(i), 'path': None} for i in _X],
         'label': np.take(['2', '10', '7'], _Y),
       },
       '',
@@ -261,7 +250,7 @@ def test_new_reads_what_others_write(
     ),
     (
       's',
-      {**_pictures('ab'), 'few/1.png': _png(_X[0])},
+      {**_pictures('ab'), 'few/1.png': png(_X[0])},
       '--min_examples 2',
       """examples: 20 images, folders in s: a, b
       for test: the first 1 of each class
@@ -322,8 +311,8 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s.npz', {'x': _X, 'y': np.array([None] * 30)}, '', 'never loaded'),
     ('s.npz', {'x': _X, 'y': np.arange(30)}, '', 'too few images'),
     ('s', {'a.npy': _X, 'b.npy': _X[:, 1:]}, '', 'of one shape'),
-    ('s', {'b': {}, b'caf\xe9/1.png': _png(_X[0])}, '', 'is not UTF-8; rename'),
-    ('s.tar', {'a/1.png': b'', b'caf\xe9/1.png': b''}, '', 'not UTF-8; rename'),
+    ('s', {'b': {}, b'caf\xe9/1.png': png(_X[0])}, '', 'is not UTF-8; rename'),
+    ('s.tar', {'a/1.png': b'', 'caf\udce9/1.png': b''}, '', 'not UTF-8; rename'),
     ('s', _pictures('ab', 'deep/'), '', 'run: cmnist source new .*/s/deep/'),
     ('s', {**_ABC, 'b/99.png': b''}, '', r'b/99\.png: .* it is empty'),
     ('s', {**_ABC, 'b/99.png': b'x'}, '', r'b/99\.png: .* expected one of BMP'),

@@ -297,16 +297,14 @@ def _toml(value: Any) -> str:
 
 def _kind(name: str, match: Callable[..., Any] = re.search) -> str:
   """Returns the split that a name speaks of; '' if of none."""
-  return next(
-    (k for k, said in _SPLITS.items() if match(said, name.lower())), ''
-  )
+  return next((k for k, p in _SPLITS.items() if match(p, name.lower())), '')
 
 
 def _facts(path: pathlib.Path, folder: str = '') -> dict[str, Any]:
   """Returns the path of a file below a folder, its size and its SHA-256."""
   with path.open('rb') as stream:
     digest = verification.sha256(stream)
-  size = path.stat().st_size
+    size = stream.tell()
   return {'path': f'{folder}{path.name}', 'size': size, 'sha256': digest}
 
 
@@ -375,8 +373,8 @@ def _find_pictures(path: pathlib.Path, asked: Options) -> _Found:
       left.append(f'pictures of {_few(few)}: {count:,}')
     fields = {'path': f'{path.name}/{top}'.rstrip('/')}
     if archive is not None:
-      fields = {'path': f'{path.name}.{top or "examples"}'}
-      fields['member'] = member or '.'
+      name = f'{path.name}.{top or "examples"}'
+      fields = {'path': name, 'member': member or '.'}
     what = f'folders in {fields["path"]}: {_few(list(classes))}'
     if classes:
       chunks = _read_pictures(files, classes, fields)
