@@ -323,12 +323,11 @@ def _find(path: pathlib.Path, asked: Options) -> _Found:
     return _find_tables(found, folder, asked)
   arrays = {p.name: (p, '') for p in files}
   if not folder and path.suffix.lower() == '.npz':
-    try:
-      with np.load(path, allow_pickle=False) as opened:
-        arrays = {name: (path, name) for name in opened.files}
-    # The parser of zip files raises errors of many kinds.
-    except Exception as error:
-      raise OriginFileError(f'{path}: is not an NPZ file: {error}') from error
+    with (
+      picture_files.faults(str(path)),
+      np.load(path, allow_pickle=False) as opened,
+    ):
+      arrays = {name: (path, name) for name in opened.files}
   return _find_arrays(path, folder, arrays, asked)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -17,12 +18,25 @@ import numpy as np
 
 from cmnist_tfds.formats import idx_npz, picture
 from cmnist_tfds.origin import conversion
-from cmnist_tfds.system.errors import OriginFileError
+from cmnist_tfds.system.errors import CmnistError, OriginFileError
 
 # Only these are kept in memory of a tar archive, which cannot be read twice.
 _USED = (*picture.ENDINGS, '.csv', '.csv.gz')
 
 _Reader = Callable[[], bytes] | None
+
+
+@contextlib.contextmanager
+def faults(name: str) -> Iterator[None]:
+  """Gives the name of a file to whatever is raised while it is read."""
+  try:
+    yield
+  except CmnistError:
+    raise
+  # Parsers raise errors of many kinds. Those of tar archives have several lines.
+  except Exception as error:
+    fault = ' '.join(str(error).split())
+    raise OriginFileError(f'{name}: cannot be read: {fault}') from error
 
 
 class PictureFiles:
@@ -65,12 +79,8 @@ class PictureFiles:
     reader = self._readers.get(name)
     if reader is None:
       raise OriginFileError(f'{self.where}: has no picture or table {name}')
-    try:
+    with faults(f'{self.where}/{name}'):
       data = reader()
-    # Archives that are damaged raise errors of many kinds.
-    except Exception as error:
-      fault = f'{self.where}/{name}: cannot be read: {error}'
-      raise OriginFileError(fault) from error
     self._hashes[name] = hashlib.sha256(data).hexdigest()
     return data
 
@@ -133,15 +143,11 @@ def open_archive(data: bytes, member: str, where: str) -> PictureFiles:
   where = f'{where}, folder {member}' if prefix else where
   opened = _zipped if data.startswith(idx_npz.ZIP_MAGIC) else _untarred
   readers = {}
-  try:
+  with faults(where):
     for name, read in opened(io.BytesIO(data)):
       path = posixpath.normpath(name).lstrip('/')
       if path.startswith(prefix):
         readers[path.removeprefix(prefix)] = read
-  except Exception as error:
-    raise OriginFileError(
-      f'{where}: expected a zip or tar archive that is whole: {error}'
-    ) from error
   return PictureFiles(where, readers)
 
 

@@ -11,7 +11,6 @@ OpenML and dataset hubs have Parquet files. A table may hold train and then test
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import pathlib
 import re
@@ -24,7 +23,6 @@ from isal import igzip
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import picture_files
 from cmnist_tfds.sources import IMAGE_SIZE
-from cmnist_tfds.system.errors import CmnistError, OriginFileError
 
 # What a column of labels is called.
 _LABELS = re.compile('labels?|class(es)?|targets?|character', re.IGNORECASE)
@@ -53,7 +51,7 @@ def columns(stream: BinaryIO, name: str) -> tuple[int, list[str]]:
   Raises:
     OriginFileError: If the table is damaged.
   """
-  with _faults(name):
+  with picture_files.faults(name):
     unpacked, cells = _open(stream)
     numbers = [int(cell) for cell in cells[1:] if cell.isdecimal()]
     # pandas calls columns by their numbers.
@@ -95,7 +93,7 @@ def rows(
   import pyarrow.csv
   import pyarrow.parquet
 
-  with _faults(name):
+  with picture_files.faults(name):
     unpacked, cells = _open(stream)
     label = _position(label_column, cells)
     image = _position(image_column, cells) if image_column else label
@@ -180,19 +178,6 @@ def _as_pixels(cells: Any) -> np.ndarray:
   )
 
 
-@contextlib.contextmanager
-def _faults(name: str) -> Iterator[None]:
-  """Gives the name of a table to whatever is raised while it is read."""
-  try:
-    yield
-  except CmnistError:
-    raise
-  # The parsers of CSV and Parquet raise errors of many kinds.
-  except Exception as error:
-    fault = f'{name}: cannot be read as a table: {error}'
-    raise OriginFileError(fault) from error
-
-
 # Tables that hold the arrays of origin files ------------------------------------
 
 
@@ -217,7 +202,7 @@ def arrays(path: pathlib.Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
     MissingExtraError: If Pillow, which reads pictures in it, is not installed.
   """
   name, parts = str(path), []
-  with _faults(name), path.open('rb') as stream:
+  with picture_files.faults(name), path.open('rb') as stream:
     count, names = columns(stream, name)
     wide = count == IMAGE_SIZE * IMAGE_SIZE + 1 or 'image' in names
     if not wide or shape[1:] not in ((), (IMAGE_SIZE, IMAGE_SIZE)):
