@@ -15,13 +15,14 @@ import pathlib
 import posixpath
 import re
 import shlex
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from cmnist_tfds.formats import idx_npz, picture
-from cmnist_tfds.origin import conversion, picture_files, tables, verification
+from cmnist_tfds.formats import idx_npz
+from cmnist_tfds.origin import picture_files, tables, verification
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE
 from cmnist_tfds.system import streams
@@ -323,11 +324,9 @@ def _find(path: pathlib.Path, asked: Options) -> _Found:
     return _find_tables(found, folder, asked)
   arrays = {p.name: (p, '') for p in files}
   if not folder and path.suffix.lower() == '.npz':
-    with (
-      picture_files.faults(str(path)),
-      np.load(path, allow_pickle=False) as opened,
-    ):
-      arrays = {name: (path, name) for name in opened.files}
+    with picture_files.faults(str(path)), zipfile.ZipFile(path) as opened:
+      names = [name.removesuffix('.npy') for name in opened.namelist()]
+    arrays = {name: (path, name) for name in names}
   return _find_arrays(path, folder, arrays, asked)
 
 
@@ -392,18 +391,11 @@ def _read_pictures(
     names, desc='Reading', unit=' pictures', leave=False
   ):
     where = f'{files.where}/{name}'
-    yield [folder], _decode(files.read(name), where), where
+    image = picture_files.decode(files.read(name), where)
+    yield [folder], image[None], where
   # The hash of its archive proves a member.
   if 'member' not in fields:
     fields['fingerprint'] = files.fingerprint()
-
-
-def _decode(data: Any, where: str) -> np.ndarray:
-  """Returns a picture as an array of one; in gray unless it has colors."""
-  pixels = picture.decode(data, where)[None]
-  if picture_files.has_colors(pixels[0]):
-    return pixels
-  return conversion.to_gray(pixels)
 
 
 def _find_arrays(
@@ -547,7 +539,7 @@ def _find_tables(
             yield labels, cells, path
             continue
           for row, label, cell in zip(rows, labels, cells, strict=True):
-            yield [label], _decode(cell, row), row
+            yield [label], picture_files.decode(cell, row)[None], row
 
   by_kind: dict[str, list[pathlib.Path]] = {}
   for file in files:

@@ -171,7 +171,11 @@ def _untarred(stream: io.BytesIO) -> Iterator[tuple[str, _Reader]]:
 
 
 def decode(
-  data: bytes, name: str, *, shape: tuple[int, ...] | None, gray: bool
+  data: bytes,
+  name: str,
+  *,
+  shape: tuple[int, ...] | None = None,
+  gray: bool | None = None,
 ) -> np.ndarray:
   """Decodes a picture.
 
@@ -180,12 +184,12 @@ def decode(
     name: Its name, for messages.
     shape: The shape that the picture must have, (height, width) or
       (height, width, 3); None for any size.
-    gray: Whether to turn colors to gray; else they are refused, unless `shape`
-      has them.
+    gray: Whether to turn colors to gray. False refuses them, unless `shape` has
+      them; None keeps them.
 
   Returns:
-    uint8 (height, width), or (height, width, 3) if `shape` says so. What is
-    transparent is white.
+    uint8 (height, width), or (height, width, 3) if `shape` says so or colors are
+    kept. What is transparent is white.
 
   Raises:
     OriginFileError: If it is not a picture, or of another size, or has colors
@@ -202,14 +206,11 @@ def decode(
     )
   if shape is not None and shape[2:] == (3,):
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2)
-  if not gray and has_colors(pixels):
-    raise OriginFileError(
-      f"{name}: expected a gray picture, found colors. Add 'grey' to `convert` of"
-      ' the declaration'
-    )
-  return conversion.to_gray(pixels[None])[0]
-
-
-def has_colors(pixels: np.ndarray) -> bool:
-  """Returns whether a picture has pixels that are not gray."""
-  return pixels.ndim == 3 and bool((pixels != pixels[..., :1]).any())
+  if pixels.ndim == 2 or (pixels == pixels[..., :1]).all() or gray:
+    return conversion.to_gray(pixels[None])[0]
+  if gray is None:
+    return pixels
+  raise OriginFileError(
+    f"{name}: expected a gray picture, found colors. Add 'grey' to `convert` of"
+    ' the declaration'
+  )

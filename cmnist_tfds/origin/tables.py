@@ -38,7 +38,7 @@ _BLOCK = 1 << 22
 # Where some rows are, for messages; their labels, which are whole numbers or
 # names of classes; and their images: uint8 (n, ...), or encoded pictures or the
 # paths of pictures.
-_Rows = tuple[list[str], list[int | str], np.ndarray | list[bytes | str]]
+_Rows = tuple[list[str], list[int | str], np.ndarray | list[Any]]
 
 
 def columns(stream: BinaryIO, name: str) -> tuple[int, list[str]]:
