@@ -258,11 +258,12 @@ def test_new_reads_what_others_write(
       's',
       {
         **{f'train-{n}-of-2.csv': _csv(names=['label', *_PIXELS]) for n in '12'},
-        **{'test.csv': _csv(names=['label', *_PIXELS]), 'sample.csv': b'a,b\n'},
+        **{'test.csv': _csv(names=['label', *_PIXELS]), 'sample.csv': b'a,b\n', 'about': b''},
       },
       '',
       """train: 60 images, train-1-of-2.csv, train-2-of-2.csv
       test: 30 images, test.csv
+      left out: about
       left out: sample.csv""",
     ),
   ],

@@ -321,7 +321,8 @@ def _find(path: pathlib.Path, asked: Options) -> _Found:
   if packed or any(p.is_dir() for p in files):
     return _find_pictures(path, asked)
   if found := [p for p in files if p.name.lower().endswith(_TABLES)]:
-    return _find_tables(found, folder, asked)
+    left = [p.name for p in files if p not in found]
+    return _find_tables(found, folder, asked)._replace(left=left)
   arrays = {p.name: (p, '') for p in files}
   if not folder and path.suffix.lower() == '.npz':
     with picture_files.faults(str(path)), zipfile.ZipFile(path) as opened:
