@@ -271,7 +271,7 @@ def _inflate(start: _Start, folder: str, name: str) -> dict[str, Any]:
         copy = next(locations.copies_on_disk(file, where))
         with copy.open() as (stream, size):
           array = idx_npz.read_array(
-            io.BufferedReader(stream), size, lambda shape: None
+            io.BufferedReader(stream), lambda shape: None
           )
         num_bytes += size
       num_examples += len(array)

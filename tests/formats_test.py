@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
-import pathlib
 import struct
 
 import numpy as np
@@ -27,7 +27,7 @@ def _read(data: bytes, shape=None, **kwargs) -> np.ndarray:
       raise OriginFileError(f'expected {shape}, found {found}')
 
   stream = io.BufferedReader(io.BytesIO(data))
-  return idx_npz.read_array(stream, len(data), check_shape, **kwargs)
+  return idx_npz.read_array(stream, check_shape, **kwargs)
 
 
 def _npy(array: np.ndarray, version=None) -> bytes:
@@ -78,19 +78,22 @@ def test_integers_of_any_form_are_read_where_wanted(dtype, order, version):
     _read(data)
 
 
-@given(st.binary(max_size=200), st.sampled_from(['', 'gzip', 'idx', 'npz']))
-def test_any_bytes_give_an_array_or_the_one_error(data, wrapped):
-  if wrapped == 'gzip':
-    data = gzip.compress(data, mtime=0)
-  elif wrapped == 'idx':
-    data = gzip.compress(b'\0\0\x08' + data, mtime=0)
-  elif wrapped == 'npz':
-    data = synthetic.zipped({'arr_0.npy': data})
-  try:
-    _read(data, (1,))
-  except OriginFileError:
-    return
-  assert data
+def _gz(data: bytes) -> bytes:
+  return gzip.compress(data, mtime=0)
+
+
+def _as_idx(data: bytes) -> bytes:
+  return b'\0\0\x08' + data
+
+
+def _zip(data: bytes) -> bytes:
+  return synthetic.zipped({'arr_0.npy': data})
+
+
+@given(st.binary(max_size=200), st.sampled_from([bytes, _gz, _as_idx, _zip]))
+def test_any_bytes_give_an_array_or_the_one_error(data, wrap):
+  with contextlib.suppress(OriginFileError):
+    _read(wrap(data), (1,))
 
 
 @given(st.sampled_from(_WRITERS[::2]), st.data())
@@ -109,15 +112,6 @@ def test_any_damage_gives_an_array_or_the_one_error(write, data):
   assert found.shape == _ARRAY.shape
   if write is not _npy:
     np.testing.assert_array_equal(found, _ARRAY)
-
-
-def _gz(data: bytes) -> bytes:
-  return gzip.compress(data, mtime=0)
-
-
-class _Dangerous:
-  def __reduce__(self):
-    return pathlib.Path.touch, (pathlib.Path('executed'),)
 
 
 def _header(*shape: int) -> bytes:
@@ -142,35 +136,28 @@ _U1 = "{'descr': '|u1', 'fortran_order': False, 'shape': %s}"
     (_header(3, 28, 28) + bytes(10), '2,352 values, found fewer'),
     (_header(3, 28, 28) + bytes(2353), '2,352 values, found more'),
     (_gz(_header(3) + bytes(1 << 26)), '3 values, found more'),
-    (_gz(_header(4_000_000_000, 4_000_000_000)), 'promises one of'),
+    (_gz(_header(4_000_000_000, 4_000_000_000)), 'damaged or cut short'),
     (synthetic.idx(_ARRAY)[:-4], 'damaged or cut short'),
     (synthetic.npz(_ARRAY)[:-4], 'damaged or cut short: File is not a zip'),
     (synthetic.npz(_ARRAY, key='x'), r'member arr_0\.npy, found x\.npy'),
-    (_npz(np.array([_Dangerous()])), r'found Python objects \(pickles\)'),
-    (_npy(np.array([_Dangerous()])), r'found Python objects \(pickles\)'),
+    (_npy(np.array([{}])), r'found Python objects \(pickles\)'),
     (_npy(_ARRAY.astype(np.float32)), 'expected uint8 .*, found .*float32'),
     (_npy(np.zeros(3, [('a', 'u1')])), 'expected uint8 values'),
-    (synthetic.zipped({'arr_0.npy': b'none'}), 'found data that begin'),
-    (_npy_header(_U1 % f'({1 << 70},)'), 'promises one of shape'),
-    (_npy_header(_U1 % '(-3,)'), 'promises one of shape'),
-    (_npy_header(_U1 % f'(0, {1 << 62}, 9)'), 'damaged or cut short'),
+    (_zip(b'none'), 'found data that begin'),
     *(
       (_npy_header(text), 'damaged or cut short')
       for text in (
-        *('', '{', '{}', '(' * 9999, '-' * 9999 + '1', ' {}', _U1 % '3'),
-        *(_U1 % '(3.0,)', _U1 % '(3,' + '#', _U1 % '(3,)' + '; import os'),
+        *('', '{}', '(' * 9999, _U1 % '3', _U1 % f'({1 << 70},)', _U1 % '(-3,)'),
+        *(_U1 % f'(0, {1 << 62}, 9)', _U1 % '(3,)' + '; import os'),
         *(_U1 % ('(' + '9' * 5000 + ',)'), _U1 % '(3,)' + ' ' * 20_000),
-        *("{'descr': 'x' * 9, 'fortran_order': False, 'shape': (3,)}",),
       )
     ),
     (b'\x93NUMPY\2\0\xff\xff\xff\x7f' + bytes(99), 'damaged or cut short'),
   ],
 )  # fmt: skip
-def test_a_fault_is_named(data, fault, tmp_path, monkeypatch):
-  monkeypatch.chdir(tmp_path)
+def test_a_fault_is_named(data, fault):
   with pytest.raises(OriginFileError, match=fault):
     _read(data)
-  assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_cannot_be_read_is_not_called_damaged():
@@ -182,4 +169,4 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged():
       raise OSError(5, 'Input/output error')
 
   with pytest.raises(OSError, match='Input/output'):
-    idx_npz.read_array(io.BufferedReader(Broken()), 99, lambda shape: None)
+    idx_npz.read_array(io.BufferedReader(Broken()), lambda shape: None)

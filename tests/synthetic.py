@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import pathlib
+import tarfile
 import zipfile
 from collections.abc import Mapping
 
@@ -70,6 +71,26 @@ def zipped(members: dict[str, bytes]) -> bytes:
   with zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED) as archive:
     for name, data in members.items():
       archive.writestr(zipfile.ZipInfo(name), data)
+  return out.getvalue()
+
+
+def tarred(members: Mapping[str, bytes], mode: str = 'w') -> bytes:
+  """Returns a tar file."""
+  out = io.BytesIO()
+  with tarfile.open(fileobj=out, mode=mode) as archive:
+    for name, data in members.items():
+      info = tarfile.TarInfo(name)
+      info.size = len(data)
+      archive.addfile(info, io.BytesIO(data))
+  return out.getvalue()
+
+
+def png(image: np.ndarray) -> bytes:
+  """Returns a picture file."""
+  from PIL import Image
+
+  out = io.BytesIO()
+  Image.fromarray(image).save(out, 'png')
   return out.getvalue()
 
 

@@ -9,7 +9,6 @@ import os
 import pathlib
 import re
 import shlex
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cmnist_tfds import sources as sources_lib
@@ -22,30 +21,25 @@ if TYPE_CHECKING:
 
 
 # The options of `cmnist source new` that decide what is ambiguous.
-_NAMED = {
-  '--images': 'array, or column of a Parquet file, that has images; may be given'
-  ' for each split',
-  '--labels': 'array that has labels; may be given for each split',
+_NAMES = {
+  '--images': 'array, or column of a Parquet file, of images; repeatable',
+  '--labels': 'array of labels; repeatable',
 }
 _NUMBERS = {
-  '--first': 'how many examples of each class are for test, where the files have'
-  ' no split (default: a seventh of the smallest class)',
-  '--min_examples': 'leave out classes with fewer pictures, or with fewer images'
-  ' in their NPY file (default: 1)',
+  '--first': 'how many examples of each class are for test, if no files are'
+  ' (default: a seventh of the smallest class)',
+  '--min_examples': 'leave out classes with fewer pictures or images',
   '--scale': 'pixels of N are white; 255 takes pixels as they are',
 }
 
 
 def register(subparsers: Subparsers) -> None:
   """Adds the command."""
+  summary = 'draft, check and list declarations of sources'
   parser = subparsers.add_parser(
-    'source',
-    help='draft, check and list declarations of sources',
-    description='Draft, check and list declarations of sources.',
+    'source', help=summary, description=f'{summary.capitalize()}.'
   )
-  actions = parser.add_subparsers(
-    title='actions', metavar='ACTION', required=True
-  )
+  actions = parser.add_subparsers(metavar='ACTION', required=True)
   new = arguments.add_command(
     actions, 'new', _new, 'draft a declaration from what is found in your files'
   )
@@ -53,28 +47,23 @@ def register(subparsers: Subparsers) -> None:
     'path',
     metavar='FILE|FOLDER',
     type=pathlib.Path,
-    help='folder of pictures, one folder for each class; an archive of them; a'
-    ' folder of IDX, NPZ, NPY, CSV or Parquet files; or an NPZ, CSV or Parquet'
-    ' file',
+    help='folder or archive of pictures, one folder for each class; an NPZ, CSV'
+    ' or Parquet file; or a folder of such files, or of IDX or NPY files',
   )
-  new.add_argument('--key', metavar='KEY', help='key of the source, such as Xy')
-  new.add_argument('--title', metavar='TITLE', help='title of the source')
-  for name, summary in _NAMED.items():
-    new.add_argument(name, metavar='NAME', action='append', help=summary)
+  new.add_argument('--key', help='key of the source, such as Xy')
+  new.add_argument('--title', help='title of the source')
+  for name, help_ in _NAMES.items():
+    new.add_argument(name, metavar='NAME', action='append', help=help_)
   new.add_argument(
     '--label_column',
     metavar='NAME|NUMBER',
-    help='column that has the labels: its name, or its number from 0 where'
-    ' columns have no names',
+    help='column of labels; a number, from 0, if columns have no names',
   )
   new.add_argument('--test', choices=('test', 'val'), help='what is for test')
-  for name, summary in _NUMBERS.items():
-    new.add_argument(
-      name, metavar='N', type=arguments.at_least_one, help=summary
-    )
+  for name, help_ in _NUMBERS.items():
+    new.add_argument(name, metavar='N', type=arguments.at_least_one, help=help_)
   new.add_argument(
-    '-o',
-    '--output',
+    *('-o', '--output'),
     type=pathlib.Path,
     metavar='FILE',
     help='declaration to write, in the folder of the files; must not exist'
@@ -94,13 +83,6 @@ def _new(args: argparse.Namespace) -> int:
 
   # Without the `..` of a path, so that it has a name.
   path = pathlib.Path(os.path.abspath(args.path))
-  used = {
-    s.key: s.title for s in (*sources_lib.SOURCES, *registry.extensions())
-  }
-  if args.key in used:
-    raise DeclarationError(
-      f'the key {args.key!r} is already that of {used[args.key]}; choose another'
-    )
   name = path.name.partition('.')[0] or 'source'
   output = args.output or path.parent / f'{name}.toml'
   if output.parent.resolve() != path.parent.resolve():
@@ -109,24 +91,24 @@ def _new(args: argparse.Namespace) -> int:
       ' declaration start in its folder',
       terminal.USAGE,
     )
-  options = {name: getattr(args, name) for name in draft.Options._fields}
-  text = draft.draft(
-    path,
-    key=args.key or _unused_key(name, used),
-    title=args.title or name,
-    **{name: value for name, value in options.items() if value},
-  )
+  sources = (*sources_lib.SOURCES, *registry.extensions())
+  used = {source.key: source.title for source in sources}
+  letters = re.sub('[^a-z0-9]', '', name.lower()).lstrip('0123456789')
+  keys = [letters[: n + 2].capitalize() for n in range(len(letters))]
+  key = args.key or next((k for k in keys if k not in used), letters)
+  if key in used:
+    raise DeclarationError(
+      f'the key {key!r} is already that of {used[key]}; choose another'
+    )
+  options = {n: getattr(args, n) for n in draft.Options._fields}
+  given = {n: value for n, value in options.items() if value}
+  text = draft.draft(path, key=key, title=args.title or name, **given)
   # A draft that is wrong is not written.
   (source,) = declaration.parse(
     text, str(path), extension=True, beside=path.parent
   )
-  try:
-    with output.open('x', encoding='utf-8') as file:
-      file.write(text)
-  except FileExistsError:
-    return terminal.fail(
-      f'{output} exists already; name another file with --output'
-    )
+  with output.open('x', encoding='utf-8') as file:
+    file.write(text)
   print(f'{output}: {_describe(source)}')
   for line in itertools.takewhile(lambda li: li[:1] == '#', text.splitlines()):
     print(line.removeprefix('# '))
@@ -135,18 +117,6 @@ def _new(args: argparse.Namespace) -> int:
     f' and run: cmnist build 1-{source.key}'
   )
   return 0
-
-
-def _unused_key(name: str, used: Iterable[str]) -> str:
-  """Returns a key for a source, made of the letters of a name."""
-  letters = re.sub('[^a-z0-9]', '', name.lower()).lstrip('0123456789')
-  taken = {key.casefold() for key in used}
-  for length in range(2, len(letters) + 1):
-    if letters[:length] not in taken:
-      return letters[:length].capitalize()
-  raise DeclarationError(
-    f'no key can be made of {name!r}; give one with --key, such as Xy'
-  )
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -159,10 +129,9 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _describe(source: records.Source) -> str:
-  counts = ', '.join(
-    f'{split.num_examples:,} {name}' for name, split in source.splits.items()
-  )
-  return f'{source.key} ({source.title}), {len(source.class_names)} classes, {counts}'
+  counts = [f'{s.num_examples:,} {name}' for name, s in source.splits.items()]
+  classes = f'{len(source.class_names)} classes'
+  return ', '.join([f'{source.key} ({source.title})', classes, *counts])
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -170,14 +139,16 @@ def _list(args: argparse.Namespace) -> int:
   known = registry.registry()
   owned = [(source, 'the paper') for source in sources_lib.SOURCES]
   owned += [(each.source, each.owner) for each in known.registered]
-  rows: list[tuple[str, ...]] = [
-    ('key', 'classes', 'train', 'test', 'owner', 'title')
-  ]
+  rows = [('key', 'classes', 'train', 'test', 'owner', 'title')]
   for source, owner in owned:
-    splits = map(source.splits.get, sources_lib.SPLITS)
-    counts = (f'{split.num_examples:,}' if split else '-' for split in splits)
+    train, test = (
+      f'{source.splits[split].num_examples:,}'
+      if split in source.splits
+      else '-'
+      for split in sources_lib.SPLITS
+    )
     classes = str(len(source.class_names))
-    rows.append((source.key, classes, *counts, owner, source.title))
+    rows.append((source.key, classes, train, test, owner, source.title))
   terminal.print_table(rows)
   for fault in known.faults:
     terminal.fail(fault)

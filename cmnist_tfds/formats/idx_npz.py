@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads arrays from the formats of origin files: IDX, NPZ and NPY.
 
-Which format a file has is told by its first bytes, not by its name. Nothing is
-unpickled, and no more is inflated than the checked header of the array
-promises. A file is read once and in order, so a caller can hash the very bytes
-that are decoded.
+The first bytes of a file tell its format, not its name. Nothing is unpickled,
+and no more is inflated than the checked header of the array promises. A file is
+read once and in order, so a caller can hash the very bytes that are decoded.
 """
 
 from __future__ import annotations
 
 import io
-import math
 import struct
 import zipfile
 from collections.abc import Callable
@@ -30,20 +28,10 @@ _IDX_TYPES = {8: '|u1', 9: '|i1', 11: '>i2', 12: '>i4'}
 
 _BLOCK = 1 << 20
 
-# NumPy refuses headers of NPY files of more than 10,000 bytes.
-_HEAD = 1 << 14
-
-# Deflate makes data smaller by this factor at most.
-_HIGHEST_RATIO = 1032
-
-# Raises OriginFileError if the shape in the header is not the expected one.
-ShapeCheck = Callable[[tuple[int, ...]], None]
-
 
 def read_array(
   stream: io.BufferedReader[Any],
-  size: int,
-  check_shape: ShapeCheck,
+  check_shape: Callable[[tuple[int, ...]], None],
   *,
   name: str = 'arr_0',
   integers: bool = False,
@@ -51,11 +39,10 @@ def read_array(
   """Reads an array in an IDX file, packed by gzip or not, or an NPZ or NPY file.
 
   Args:
-    stream: The file, at its start. It is read once and in order.
-    size: The number of bytes in it. So many are held in memory if it is an NPZ
-      file.
+    stream: The file, at its start. It is read once and in order. An NPZ file is
+      held in memory.
     check_shape: Called with the shape the header states, before anything is
-      allocated or inflated.
+      allocated or inflated. It raises OriginFileError for another shape.
     name: Name of the array in an NPZ file. `numpy.savez` gives 'arr_0' to an
       unnamed array.
     integers: Whether the array may have integers of any type, not only uint8.
@@ -76,21 +63,24 @@ def read_array(
     elif magic == ZIP_MAGIC:
       archive = zipfile.ZipFile(io.BytesIO(stream.read()))
       unpacked = archive.open(find_member(archive, f'{name}.npy'))
-    head = io.BytesIO(unpacked.read(_HEAD))
-    shape, in_columns, dtype = _read_header(head)
-    _check_type(dtype, integers)
-    if not 0 <= math.prod(shape) * dtype.itemsize <= size * _HIGHEST_RATIO:
+    shape, in_columns, dtype = _read_header(unpacked)
+    if dtype.hasobject:
       raise OriginFileError(
-        f'expected an array that {size:,} bytes can hold, found a header that'
-        f' promises one of shape {shape[:8]}'
+        'expected uint8 values, found Python objects (pickles), which can run any'
+        ' code when loaded and are never loaded here'
+      )
+    if dtype != np.uint8 and not (integers and dtype.kind in 'iu'):
+      expected = 'whole numbers' if integers else 'uint8 values from 0 to 255'
+      raise OriginFileError(
+        f'expected {expected}, found values of type {dtype}'
       )
     check_shape(shape)
     array = np.empty(shape[::-1] if in_columns else shape, dtype)
     left = memoryview(array.reshape(-1).view(np.uint8).data)
-    while count := head.readinto(left) or unpacked.readinto(left[:_BLOCK]):
+    while count := unpacked.readinto(left[:_BLOCK]):
       left = left[count:]
     # Reading on to the end also makes gzip and zip compare their checksums.
-    if left or head.read(1) or unpacked.read(1):
+    if left or unpacked.read(1):
       found = 'fewer: it is cut short' if left else 'more'
       raise OriginFileError(f'expected {array.size:,} values, found {found}')
   except OriginFileError:
@@ -125,33 +115,18 @@ def find_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
   return archive.getinfo(name)
 
 
-def _read_header(
-  head: io.BytesIO,
-) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
   """Returns the shape, whether the first axis varies fastest, and the type."""
-  magic = head.read(6)
-  head.seek(0)
-  if magic == NPY_MAGIC:
-    if np.lib.format.read_magic(head) == (1, 0):
-      return np.lib.format.read_array_header_1_0(head)
-    return np.lib.format.read_array_header_2_0(head)
+  magic = stream.read(4)
+  if NPY_MAGIC.startswith(magic) and magic:
+    if stream.read(4) == NPY_MAGIC[4:] + b'\1\0':
+      return np.lib.format.read_array_header_1_0(stream)
+    return np.lib.format.read_array_header_2_0(stream)
   if not magic.startswith(b'\0\0') or magic[2] not in _IDX_TYPES:
     raise OriginFileError(
       'expected the data of an IDX file (00 00 08) or an NPY file (93 4e 55 4d),'
       ' packed by gzip or zip or not, found data that begin with'
-      f' {magic[:4].hex(" ") or "nothing"}'
+      f' {magic.hex(" ") or "nothing"}'
     )
-  _, kind, rank = struct.unpack('>HBB', head.read(4))
-  shape = struct.unpack(f'>{rank}I', head.read(4 * rank))
-  return shape, False, np.dtype(_IDX_TYPES[kind])
-
-
-def _check_type(dtype: np.dtype[Any], integers: bool) -> None:
-  if dtype.hasobject:
-    raise OriginFileError(
-      'expected uint8 values, found Python objects (pickles), which can run any'
-      ' code when loaded and are never loaded here'
-    )
-  if dtype != np.uint8 and not (integers and dtype.kind in 'iu'):
-    expected = 'whole numbers' if integers else 'uint8 values from 0 to 255'
-    raise OriginFileError(f'expected {expected}, found values of type {dtype}')
+  shape = struct.unpack(f'>{magic[3]}I', stream.read(4 * magic[3]))
+  return shape, False, np.dtype(_IDX_TYPES[magic[2]])

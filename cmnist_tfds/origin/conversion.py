@@ -11,9 +11,11 @@ import numpy as np
 from cmnist_tfds.sources import IMAGE_SIZE
 from cmnist_tfds.sources.records import Step
 
+_SIZE = (IMAGE_SIZE, IMAGE_SIZE)
+
 # Images that are converted at a time, so that no second copy of a large split
 # is made in memory.
-_AT_ONCE = 8192
+_BATCH = 8192
 
 # Luma of ITU-R BT.601 in 16 bits, as Pillow computes it.
 _LUMA = (19_595, 38_470, 7_471)
@@ -30,14 +32,13 @@ def convert(images: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
   Returns:
     uint8 (n, 28, 28), C-contiguous.
   """
-  size = (IMAGE_SIZE, IMAGE_SIZE)
-  if not steps and images.shape[1:] == size:
+  if not steps and images.shape[1:] == _SIZE:
     return images
   # Converted images of the same size overwrite those in the files.
-  in_place = images.shape[1:] == size and images.flags.writeable
-  into = images if in_place else np.empty((len(images), *size), np.uint8)
-  for start in range(0, len(images), _AT_ONCE):
-    batch = slice(start, start + _AT_ONCE)
+  in_place = images.shape[1:] == _SIZE and images.flags.writeable
+  into = images if in_place else np.empty((len(images), *_SIZE), np.uint8)
+  for start in range(0, len(images), _BATCH):
+    batch = slice(start, start + _BATCH)
     into[batch] = _convert(images[batch], steps)
   return into
 
@@ -51,7 +52,8 @@ def _convert(images: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
       top, left, height, width = step
       images = images[:, top : top + height, left : left + width]
     elif isinstance(step, int):
-      images = _scales(step)[images]
+      scaled = (images.astype(np.uint32) * 2 * 255 + step) // (2 * step)
+      images = np.minimum(scaled, 255).astype(np.uint8)
     elif step == 'transpose':
       # A copy, because the result may overwrite what it is a view of.
       images = images.swapaxes(1, 2).copy()
@@ -59,7 +61,7 @@ def _convert(images: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
       images = 255 - images
     elif step == 'grey':
       images = to_gray(images)
-    elif step == 'resize':
+    elif step == 'resize' and images.shape[1:3] != _SIZE:
       images = _resize_by_area(images)
   return images[..., 0] if images.ndim == 4 else images
 
@@ -73,12 +75,6 @@ def to_gray(images: np.ndarray) -> np.ndarray:
   return ((luma + (1 << 15)) >> 16).astype(np.uint8)
 
 
-def _scales(brightest: int) -> np.ndarray:
-  """Returns what each pixel becomes if the brightest one is to be 255."""
-  scaled = (np.arange(256) * 2 * 255 + brightest) // (2 * brightest)
-  return np.minimum(scaled, 255).astype(np.uint8)
-
-
 def _resize_by_area(images: np.ndarray) -> np.ndarray:
   """Resizes images: a pixel is the mean of the area that it covers.
 
@@ -86,20 +82,12 @@ def _resize_by_area(images: np.ndarray) -> np.ndarray:
   the same on every computer.
   """
   height, width = images.shape[1:3]
-  if (height, width) == (IMAGE_SIZE, IMAGE_SIZE):
-    return images
-  # Channels become images, and images again afterwards.
-  channels = np.moveaxis(images.reshape(*images.shape[:3], -1), 3, 1)
-  pixels = channels.reshape(-1, height, width).astype(np.float64)
-  sums = _overlaps(height) @ pixels @ _overlaps(width).T
+  sums = images.astype(np.float64)
+  for axis, size in ((1, height), (2, width)):
+    sums = np.tensordot(sums, _overlaps(size), (axis, 1))
+    sums = np.moveaxis(sums, -1, axis)
   area = height * width
-  means = (sums.astype(np.int64) * 2 + area) // (2 * area)
-  resized = means.astype(np.uint8).reshape(
-    len(images), -1, IMAGE_SIZE, IMAGE_SIZE
-  )
-  if images.ndim == 3:
-    return resized[:, 0]
-  return np.moveaxis(resized, 1, 3)
+  return ((sums.astype(np.int64) * 2 + area) // (2 * area)).astype(np.uint8)
 
 
 def _overlaps(size: int) -> np.ndarray:

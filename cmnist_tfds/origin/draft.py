@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
-import functools
-import hashlib
 import json
 import math
 import pathlib
+import posixpath
 import re
 import shlex
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from cmnist_tfds.formats import idx_npz, picture
-from cmnist_tfds.origin import conversion, picture_files, pixel_tables
+from cmnist_tfds.formats import idx_npz
+from cmnist_tfds.origin import picture_files, tables, verification
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE
 from cmnist_tfds.system import streams
@@ -46,9 +45,6 @@ _TEST_PART = 7
 
 # If no pixel is brighter, pixels may have been scaled.
 _DARK = 16
-
-_SIZE = (IMAGE_SIZE, IMAGE_SIZE)
-_CHANNELS = {(), (1,), (3,)}
 
 _TABLES = ('.csv', '.csv.gz', '.parquet')
 _ARCHIVES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')
@@ -80,30 +76,33 @@ class Options(NamedTuple):
 # Some examples: labels or names of classes, images (n, ...), and where they are.
 _Chunk = tuple[Sequence[int | str], np.ndarray, object]
 
-# What a table of TOML has.
-_Table = dict[str, Any]
 
-
-class _Split(NamedTuple):
-  """The files of a split.
+class _Part(NamedTuple):
+  """Files that may be a split.
 
   Attributes:
     what: What they are, for messages.
-    read: Yields the examples, and adds the files to the table of the split.
+    files: What the declaration says of them. It is complete once all is read.
+    chunks: The examples.
   """
 
   what: str
-  read: Callable[[_Table], Iterator[_Chunk]]
+  files: dict[str, Any]
+  chunks: Iterator[_Chunk]
 
 
-@dataclasses.dataclass
-class _Found:
-  """What there is: splits by 'train', 'test', 'val', or '' if no name says so."""
+class _Found(NamedTuple):
+  """What there is.
 
-  layout: str
-  splits: dict[str, _Split] = dataclasses.field(default_factory=dict)
-  left: list[str] = dataclasses.field(default_factory=list)
-  fields: dict[str, Any] = dataclasses.field(default_factory=dict)
+  Attributes:
+    fields: The fields of the declaration that say how it is read.
+    left: What is left out; reading may add to it.
+    parts: By 'train', 'test', 'val', or '' if their names do not say.
+  """
+
+  fields: dict[str, Any]
+  left: list[str]
+  parts: dict[str, _Part]
 
 
 class _Images:
@@ -112,30 +111,31 @@ class _Images:
   def __init__(self) -> None:
     self.shapes: set[tuple[int, ...]] = set()
     self.brightest = self.sum = self.size = 0
-    self.has_colors = False
 
-  def add(self, images: np.ndarray, where: object) -> None:
-    """Notes what images (n, ...) are like."""
-    if images.size == 0 or images.ndim < 2 or images.shape[3:] not in _CHANNELS:
-      raise OriginFileError(
-        f'{where}: expected images of shape (n, height, width), or with 1 or 3'
-        f' channels at the end, found {images.shape}'
-      )
-    self.shapes.add(images.shape[1:])
-    self.brightest = max(self.brightest, int(images.max()))
-    self.sum += int(images.sum())
-    self.size += images.size
-    self.has_colors |= images.ndim == 4
+  def read(self, chunks: Iterator[_Chunk]) -> collections.Counter[Any]:
+    """Returns how many examples of each class there are."""
+    counts: collections.Counter[Any] = collections.Counter()
+    for labels, images, where in chunks:
+      if images.size == 0 or images.ndim < 2:
+        raise OriginFileError(
+          f'{where}: expected images (n, height, width), found {images.shape}'
+        )
+      counts.update(labels)
+      self.shapes.add(images.shape[1:])
+      self.brightest = max(self.brightest, int(images.max()))
+      self.sum += int(images.sum())
+      self.size += images.size
+    return counts
 
   def fields(
-    self, path: pathlib.Path, scale: int | None, *, any_size: bool
+    self, path: pathlib.Path, layout: str, scale: int | None
   ) -> dict[str, Any]:
     """Returns the fields of the declaration, or refuses the images.
 
     Args:
       path: The files, for messages.
+      layout: Their layout.
       scale: What is to be white, if the user has said.
-      any_size: Whether images may have different sizes.
     """
     white = scale or 255
     if self.brightest > white or (0 < self.brightest <= _DARK and not scale):
@@ -143,19 +143,19 @@ class _Images:
         f'{path}: the brightest pixel is {self.brightest}; --scale N makes pixels'
         ' of N white, --scale 255 takes pixels as they are'
       )
-    if len(self.shapes) > 1:
-      self.shapes = {shape[:2] for shape in self.shapes}
-    if len(self.shapes) > 1 and not any_size:
+    shapes = self.shapes
+    if len(shapes) > 1:  # Only some pictures may have colors.
+      shapes = {shape[:2] for shape in shapes}
+    if len(shapes) > 1 and layout != 'folder':
       raise OriginFileError(
-        f'{path}: expected images of one shape, found {sorted(self.shapes)[:5]}'
+        f'{path}: expected images of one shape, found {sorted(shapes)[:5]}'
       )
-    shape = self.shapes.pop() if len(self.shapes) == 1 else ()
-    side = math.isqrt(shape[0]) if len(shape) == 1 else 0
+    shape = next(iter(shapes)) if len(shapes) == 1 else ()
     steps = {
-      'grey': self.has_colors,
+      'grey': any(len(shape) > 2 for shape in self.shapes),
       # The images of MNIST are light on dark.
       'invert': self.sum > self.size * (white // 2),
-      'resize': (shape[:2] if shape[1:] else (side, side)) != _SIZE,
+      'resize': math.prod(shape[:2]) != IMAGE_SIZE**2,
     }
     convert: list[Any] = [{'scale': white}] if white < 255 else []
     convert += [step for step, needed in steps.items() if needed]
@@ -179,98 +179,85 @@ def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
     a comment that says what was taken and what was left out.
 
   Raises:
-    OriginFileError: If files cannot be read, or it is not clear what they hold.
+    OriginFileError: If files are damaged, or it is not clear what they hold.
+    OSError: If files cannot be read.
   """
   path, asked = path.absolute(), Options(**options)
-  if not path.exists():
-    raise OriginFileError(f'{path}: there is no such file or folder')
+  path.stat()  # Raises an error if there is nothing.
   found = _find(path, asked)
-  images, notes = _Images(), []
-  counts: dict[str, collections.Counter[Any]] = {}
-  source: dict[str, Any] = {'key': key, 'title': title}
-  for split, part in _choose(path, found, asked).items():
-    counts[split] = collections.Counter()
-    files: _Table = {}
-    for labels, pixels, where in part.read(files):
-      counts[split].update(labels)
-      images.add(pixels, where)
-    source[split] = {'num_examples': counts[split].total()} | files
-    notes.append(f'{split}: {counts[split].total():,} images, {part.what}')
-  names = sorted({n for count in counts.values() for n in count}, key=_order)
-  for split, count in counts.items():
-    source[split]['class_counts'] = [count[name] for name in names]
-    if missing := [name for name in names if not count[name]]:
-      notes.append(f'not in {split}: {_few(missing)}')
+  chosen = _choose(path, found, asked)
+  images = _Images()
+  counts = {name: images.read(part.chunks) for name, part in chosen.items()}
+  names = sorted(set().union(*counts.values()), key=_order)
   # Numbers are raw labels. Names in the same column get those that follow.
   raw = [name for name in names if isinstance(name, int)]
   while len(raw) < len(names):
     raw.append(raw[-1] + 1 if raw else 0)
-  source |= {'labels': raw, 'folders': list(map(str, names))}
-  source['classes'] = list(map(_character, source['folders']))
-  if source['classes'] == source['folders']:
-    del source['folders']
+  folders = list(map(str, names))
+  classes = list(map(_character, folders))
+  source: dict[str, Any] = {'key': key, 'title': title, 'classes': classes}
+  source['labels'] = raw
+  if classes != folders:
+    source['folders'] = folders
+  head = {'homepage': 'not published', 'license': 'None stated'}
+  head |= {'citation': f'@misc{{{key}}}', **found.fields}
+  head |= images.fields(path, found.fields['layout'], asked.scale)
+  written: dict[str, dict[str, Any]] = {'': head, '[[source]]': source}
+  notes = []
+  for split, count in counts.items():
+    numbers = [count[name] for name in names]
+    fields = {'num_examples': sum(numbers), 'class_counts': numbers}
+    written[f'[source.{split}]'] = fields | chosen[split].files
+    notes.append(f'{split}: {sum(numbers):,} images, {chosen[split].what}')
+    if missing := [name for name in names if not count[name]]:
+      notes.append(f'not in {split}: {_few(missing)}')
   if 'examples' in counts:
-    least = min(counts['examples'].values(), default=0)
+    count = counts['examples']
+    least = min(count.values(), default=0)
     first = asked.first or max(1, least // _TEST_PART)
-    if least <= first:
-      few = [n for n in names if counts['examples'][n] <= first]
+    if few := [name for name in names if count[name] <= first]:
       raise OriginFileError(
         f'{path}: too few images for train and test: of {_few(few)}; leave out'
         f' such classes of pictures or NPY files with --min_examples {first + 1}'
       )
     source['split'] = {'first': first}
     notes.append(f'for test: the first {first:,} of each class')
-  common = images.fields(path, asked.scale, any_size=found.layout == 'folder')
-  if 'convert' in common:
-    notes.append(f'converted: {_toml(common["convert"])}')
+  if 'convert' in head:
+    notes.append(f'converted: {_toml(head["convert"])}')
   notes += [f'left out: {what}' for what in found.left]
-  head = {
-    'homepage': 'not published',
-    'license': 'None stated',
-    'citation': f'@misc{{{re.sub("[^a-z0-9]", "", path.name.lower())}}}',
-    'layout': found.layout,
-  }
   lines = [f'# {"".join(c for c in n if c.isprintable())}' for n in notes]
-  lines += _lines(head | common | found.fields | {'source': [source]})
+  for name, table in written.items():
+    lines += ['', name] * bool(name)
+    lines += [f'{field} = {_toml(value)}' for field, value in table.items()]
   return '\n'.join(lines) + '\n'
-
-
-def _lines(table: _Table, inside: str = '') -> list[str]:
-  """Returns a table as TOML writes it."""
-  lines, tables = [], []
-  for name, value in table.items():
-    if name in {'source', 'files'}:
-      for each in value:
-        tables += ['', f'[[{inside}{name}]]', *_lines(each, f'{inside}{name}.')]
-    elif isinstance(value, dict):
-      tables += ['', f'[{inside}{name}]', *_lines(value, f'{inside}{name}.')]
-    else:
-      lines.append(f'{name} = {_toml(value)}')
-  return lines + tables
 
 
 def _choose(
   path: pathlib.Path, found: _Found, asked: Options
-) -> dict[str, _Split]:
+) -> dict[str, _Part]:
   """Returns what is for train and for test, or the examples of both."""
-  splits = found.splits
-  needed = asked.test == 'val' or ('val' in splits and not asked.first)
-  if needed and asked.test not in splits:
+  parts = dict(found.parts)
+  if asked.first and asked.test in parts:
     raise OriginFileError(
-      f'{path}: found {_few([s.what for s in splits.values()])}, but no split for'
+      f'{path}: --first is not for files that have a split for {asked.test}'
+    )
+  needed = asked.test == 'val' or ('val' in parts and not asked.first)
+  if needed and asked.test not in parts:
+    raise OriginFileError(
+      f'{path}: found {_few([p.what for p in parts.values()])}, but no split for'
       f' {asked.test}; --test val uses the validation split as the test split,'
       ' --first N the first N examples of each class'
     )
   kinds = {'train': 'train', 'test': asked.test}
-  chosen = {n: splits.pop(kind) for n, kind in kinds.items() if kind in splits}
+  chosen = {n: parts.pop(kind) for n, kind in kinds.items() if kind in parts}
   if chosen.keys() == {'train'}:
     chosen = {'examples': chosen['train']}
-  elif not chosen and '' in splits:
-    chosen = {'examples': splits.pop('')}
-  for part in splits.values():
+  elif not chosen and '' in parts:
+    chosen = {'examples': parts.pop('')}
+  for part in parts.values():
     size = 0
     with contextlib.suppress(OriginFileError):
-      size = sum(len(labels) for labels, _, _ in part.read({}))
+      size = sum(len(labels) for labels, _, _ in part.chunks)
     found.left.append(f'{size:,} images, {part.what}' if size else part.what)
   if not chosen:
     raise OriginFileError(
@@ -302,53 +289,46 @@ def _toml(value: Any) -> str:
   if isinstance(value, dict):
     return f'{{ {", ".join(f"{n} = {_toml(v)}" for n, v in value.items())} }}'
   if isinstance(value, list):
-    return f'[{", ".join(map(_toml, value))}]'
+    # A line for each file.
+    files = any(isinstance(each, dict) and 'path' in each for each in value)
+    separator = ',\n  ' if files else ', '
+    return f'[{separator.join(map(_toml, value))}]'
   return json.dumps(value, ensure_ascii=False).replace('\x7f', '\\u007f')
 
 
 def _kind(name: str, match: Callable[..., Any] = re.search) -> str:
   """Returns the split that a name speaks of; '' if of none."""
-  return next(
-    (k for k, said in _SPLITS.items() if match(said, name.lower())), ''
-  )
+  return next((k for k, p in _SPLITS.items() if match(p, name.lower())), '')
 
 
 def _facts(path: pathlib.Path, folder: str = '') -> dict[str, Any]:
   """Returns the path of a file below a folder, its size and its SHA-256."""
-  data = path.read_bytes()
-  digest = hashlib.sha256(data).hexdigest()
-  return {'path': f'{folder}{path.name}', 'size': len(data), 'sha256': digest}
+  with path.open('rb') as stream:
+    digest = verification.sha256(stream)
+    size = stream.tell()
+  return {'path': f'{folder}{path.name}', 'size': size, 'sha256': digest}
 
 
 # What there is ----------------------------------------------------------------
 
 
 def _find(path: pathlib.Path, asked: Options) -> _Found:
-  name = path.name.lower()
+  files, folder = [path], ''
   if path.is_dir():
-    shown = [p for p in path.iterdir() if not p.name.startswith('.')]
-    if any(p.is_dir() for p in shown):
-      return _find_pictures(path, asked)
-    files = sorted(shown, key=lambda p: _order(p.stem))
-    if tables := [p for p in files if p.name.lower().endswith(_TABLES)]:
-      return _find_tables(tables, f'{path.name}/', asked)
-    return _find_arrays(path, {p.name: (p, '') for p in files}, asked)
-  if name.endswith(_ARCHIVES):
+    shown = (p for p in path.iterdir() if not p.name.startswith('.'))
+    files, folder = sorted(shown, key=lambda p: _order(p.stem)), f'{path.name}/'
+  packed = not folder and path.name.lower().endswith(_ARCHIVES)
+  if packed or any(p.is_dir() for p in files):
     return _find_pictures(path, asked)
-  if name.endswith(_TABLES):
-    return _find_tables([path], '', asked)
-  if name.endswith('.npz'):
-    try:
-      with np.load(path, allow_pickle=False) as opened:
-        arrays = {name: (path, name) for name in opened.files}
-    # The parser of zip files raises errors of many kinds.
-    except Exception as error:
-      raise OriginFileError(f'{path}: is not an NPZ file: {error}') from error
-    return _find_arrays(path, arrays, asked)
-  raise OriginFileError(
-    f'{path}: expected a folder, an archive ({", ".join(_ARCHIVES)}), or a file'
-    ' .npz, .csv, .csv.gz or .parquet'
-  )
+  if found := [p for p in files if p.name.lower().endswith(_TABLES)]:
+    left = [p.name for p in files if p not in found]
+    return _find_tables(found, folder, asked)._replace(left=left)
+  arrays = {p.name: (p, '') for p in files}
+  if not folder and path.suffix.lower() == '.npz':
+    with picture_files.faults(str(path)), zipfile.ZipFile(path) as opened:
+      names = [name.removesuffix('.npy') for name in opened.namelist()]
+    arrays = {name: (path, name) for name in names}
+  return _find_arrays(path, folder, arrays, asked)
 
 
 def _find_pictures(path: pathlib.Path, asked: Options) -> _Found:
@@ -358,81 +338,70 @@ def _find_pictures(path: pathlib.Path, asked: Options) -> _Found:
   def opened(folder: str) -> PictureFiles:
     if archive is None:
       return picture_files.open_folder(path / folder)
-    return picture_files.open_archive(archive, folder, str(path))
+    return picture_files.open_archive(archive, folder or '.', str(path))
 
-  root = opened('.')
+  root = opened('')
   # Archives often have one folder that holds everything.
-  names, prefix = root.names, ''
-  while names and all(n.count('/') > 1 for n in names):
-    tops = {n.partition('/')[0] for n in names}
-    if len(tops) > 1:
-      break
-    prefix += f'{tops.pop()}/'
-    names = [n.partition('/')[2] for n in names]
-  if prefix and archive is None:
+  above = {posixpath.dirname(posixpath.dirname(name)) for name in root.names}
+  inside = posixpath.commonpath(above) if above else ''
+  if inside and archive is None:
     raise OriginFileError(
       f'{path}: the folders of classes lie deeper; run: cmnist source new'
-      f' {shlex.quote(f"{path}/{prefix}")}'
+      f' {shlex.quote(f"{path}/{inside}/")}'
     )
-  tops = {n.partition('/')[0] for n in names}
-  kinds = {t: k for t in sorted(tops) if (k := _kind(t, re.fullmatch))}
-  depth = int(len(kinds) > 1)
-  left = collections.Counter(
-    f'files {pathlib.PurePath(name).suffix or name}' for name in root.others
+  depth = inside.count('/') + bool(inside)
+  tops = sorted({name.split('/')[depth] for name in root.names})
+  kinds = {top: kind for top in tops if (kind := _kind(top, re.fullmatch))}
+  if len(kinds) < 2:
+    kinds = {'': ''}
+  others = collections.Counter(
+    posixpath.splitext(n)[1] or n for n in root.others
   )
-  classes: dict[str, dict[str, list[str]]] = {}
-  for name in names:
-    top, rest = name.split('/', 1) if depth and '/' in name else ('', name)
-    folder, slash, _ = rest.partition('/')
-    if slash and folder[0] != '.' and (top in kinds or not depth):
-      classes.setdefault(top, {}).setdefault(folder, []).append(rest)
-    else:
-      left['pictures outside of the folders of classes'] += 1
-  found = _Found('folder')
-  for top, by_class in classes.items():
-    few = [c for c, n in by_class.items() if len(n) < asked.min_examples]
-    left[f'pictures of {_few(few)}'] += sum(len(by_class.pop(c)) for c in few)
-    member = f'{prefix}{top}'.rstrip('/') or '.'
+  left = [f'files {kind}: {count:,}' for kind, count in others.items()]
+  outside, parts = len(root.names), {}
+  for top, kind in kinds.items():
+    member = posixpath.join(inside, top).rstrip('/')
+    files = opened(member)
+    classes: dict[str, list[str]] = {}
+    for name in files.names:
+      if '/' in name:
+        classes.setdefault(name.partition('/')[0], []).append(name)
+    outside -= sum(map(len, classes.values()))
+    if few := [c for c, n in classes.items() if len(n) < asked.min_examples]:
+      count = sum(len(classes.pop(c)) for c in few)
+      left.append(f'pictures of {_few(few)}: {count:,}')
     fields = {'path': f'{path.name}/{top}'.rstrip('/')}
     if archive is not None:
-      fields = {'path': f'{path.name}.{top or "examples"}', 'member': member}
-    found.splits[kinds.get(top, '')] = _Split(
-      f'folders in {fields["path"]}: {_few(list(by_class))}',
-      functools.partial(_read_pictures, opened(member), by_class, fields),
-    )
-  found.left += [f'{what}: {n:,}' for what, n in left.items() if n]
-  if archive is not None:
-    found.fields['archive'] = _facts(path)
-  return found
+      name = f'{path.name}.{top or "examples"}'
+      fields = {'path': name, 'member': member or '.'}
+    what = f'folders in {fields["path"]}: {_few(list(classes))}'
+    if classes:
+      chunks = _read_pictures(files, classes, fields)
+      parts[kind] = _Part(what, {'pictures': fields}, chunks)
+  if outside:
+    left.append(f'pictures outside of the folders of classes: {outside:,}')
+  common = {} if archive is None else {'archive': _facts(path)}
+  return _Found({'layout': 'folder', **common}, left, parts)
 
 
 def _read_pictures(
-  files: PictureFiles,
-  classes: Mapping[str, Sequence[str]],
-  fields: dict[str, Any],
-  table: _Table,
+  files: PictureFiles, classes: Mapping[str, list[str]], fields: dict[str, Any]
 ) -> Iterator[_Chunk]:
   names = [(c, name) for c, names in classes.items() for name in names]
   for folder, name in streams.progress_bar(
     names, desc='Reading', unit=' pictures', leave=False
   ):
     where = f'{files.where}/{name}'
-    yield [folder], _decode(files.read(name), where), where
+    image = picture_files.decode(files.read(name), where)
+    yield [folder], image[None], where
   # The hash of its archive proves a member.
-  proof = {} if 'member' in fields else {'fingerprint': files.fingerprint()}
-  table['pictures'] = fields | proof
-
-
-def _decode(data: Any, where: str) -> np.ndarray:
-  """Returns a picture as an array of one; in gray unless it has colors."""
-  pixels = picture.decode(data, where)
-  if picture_files.has_colors(pixels):
-    return pixels[None]
-  return conversion.to_gray(pixels[None])
+  if 'member' not in fields:
+    fields['fingerprint'] = files.fingerprint()
 
 
 def _find_arrays(
   path: pathlib.Path,
+  folder: str,
   arrays: Mapping[str, tuple[pathlib.Path, str]],
   asked: Options,
 ) -> _Found:
@@ -440,10 +409,10 @@ def _find_arrays(
 
   Args:
     path: The file or folder of all.
+    folder: What paths begin with.
     arrays: The file of each array and the name in it, by the name for messages.
     asked: What decides where names do not.
   """
-  folder = f'{path.name}/' if path.is_dir() else ''
   named = {'images': asked.images, 'labels': asked.labels}
   roles = {
     name: role
@@ -452,90 +421,86 @@ def _find_arrays(
     if (name in named[role] if named[role] else said.search(name.lower()))
   }
   left = [name for name in arrays if name not in roles]
-  files = [file for file, _ in arrays.values()]
-  suffixes = {file.suffix for file in files}
+  suffixes = {file.suffix for file, _ in arrays.values()}
   if suffixes == {'.npy'} and left and not any(named.values()):
-    few: list[str] = []
-    read = functools.partial(_read_npy, files, folder, asked.min_examples, few)
-    return _Found('npy', {'': _Split(f'{len(files):,} files', read)}, few)
-  found = _Found('npz' if suffixes <= {'.npy', '.npz'} else 'idx', left=left)
-  pairs: dict[str, dict[str, list[str]]] = {}
-  for name, role in roles.items():
-    pair = pairs.setdefault(_kind(name), {role: [] for role in _ROLES})
-    pair[role].append(name)
-  for kind, pair in pairs.items():
-    names = pair['images'] + pair['labels']
-    if not all(pair.values()):
-      found.left += names
+    return _find_classes([file for file, _ in arrays.values()], folder, asked)
+  pairs: dict[str, list[str]] = {}
+  for name in sorted(roles, key=roles.__getitem__):
+    pairs.setdefault(_kind(name), []).append(name)
+  parts = {}
+  for kind, names in pairs.items():
+    pair = {roles[name]: arrays[name] for name in names}
+    if len(pair) < len(_ROLES):
+      left += names
       continue
-    if len(names) > 2:
+    if len(names) > len(_ROLES):
       raise OriginFileError(
         f'{path}: expected one array of images and one of labels, found'
         f' {_few(names)}; name the right ones with --images and --labels'
       )
-    used = {role: arrays[name] for role, (name,) in pair.items()}
-    read = functools.partial(_read_pair, used, folder, asked.label_column)
-    found.splits[kind] = _Split(' and '.join(names), read)
-  return found
+    fields = {
+      role: _facts(file, folder) | ({'array': name} if name else {})
+      for role, (file, name) in pair.items()
+    }
+    chunks = _read_pair(pair, asked.label_column, fields['labels'])
+    parts[kind] = _Part(' and '.join(names), fields, chunks)
+  layout = 'npz' if suffixes <= {'.npy', '.npz'} else 'idx'
+  return _Found({'layout': layout}, left, parts)
 
 
-def _read_array(path: pathlib.Path, name: str, role: str) -> np.ndarray:
+def _read_array(path: pathlib.Path, name: str, *, labels: bool) -> np.ndarray:
   try:
     with path.open('rb') as stream:
       return idx_npz.read_array(
-        stream,
-        path.stat().st_size,
-        lambda shape: None,
-        name=name or 'arr_0',
-        integers=role == 'labels',
+        stream, lambda shape: None, name=name or 'arr_0', integers=labels
       )
-  except (OriginFileError, OSError) as error:
+  except OriginFileError as error:
     raise OriginFileError(f'{path}: {error}') from error
 
 
 def _read_pair(
   pair: Mapping[str, tuple[pathlib.Path, str]],
-  folder: str,
   column: str | None,
-  table: _Table,
+  fields: dict[str, Any],
 ) -> Iterator[_Chunk]:
-  found = {role: _read_array(*array, role) for role, array in pair.items()}
-  images, labels = found['images'], found['labels']
+  images = _read_array(*pair['images'], labels=False)
+  labels = _read_array(*pair['labels'], labels=True)
   path, _ = pair['labels']
-  columns = {'columns': labels.shape[1]} if labels.ndim == 2 else {}
-  if columns.get('columns', 1) > 1 and column != '0':
-    raise OriginFileError(
-      f'{path}: expected one label for each image, found rows of'
-      f' {labels.shape[1]} numbers; --label_column 0 takes the first. Save other'
-      ' labels by themselves, and one-hot rows as labels.argmax(1)'
-    )
-  labels = labels[:, 0] if columns else labels
-  if images.ndim < 2 or labels.ndim != 1 or len(images) != len(labels):
+  if labels.ndim == 2:
+    fields['columns'] = labels.shape[1]
+    if labels.shape[1] > 1 and column != '0':
+      raise OriginFileError(
+        f'{path}: expected one label for each image, found rows of'
+        f' {labels.shape[1]} numbers; --label_column 0 takes the first. Save'
+        ' other labels by themselves, and one-hot rows as labels.argmax(1)'
+      )
+    labels = labels[:, 0]
+  if labels.ndim != 1 or images.shape[:1] != labels.shape:
     raise OriginFileError(
       f'{path}: expected as many images as labels, found arrays of shape'
       f' {images.shape} and {labels.shape}'
     )
   yield labels.tolist(), images, path
-  for role, (file, name) in pair.items():
-    array = {'array': name} if name else {}
-    more = columns if role == 'labels' else {}
-    table[role] = _facts(file, folder) | array | more
 
 
-def _read_npy(
-  files: Sequence[pathlib.Path],
-  folder: str,
-  min_examples: int,
-  left: list[str],
-  table: _Table,
-) -> Iterator[_Chunk]:
-  for path in files:
-    images = _read_array(path, '', 'images')
-    if len(images) < min_examples:
-      left.append(f'images of {path.stem}: {len(images):,}')
-      continue
-    yield [path.stem] * len(images), images, path
-    table.setdefault('files', []).append(_facts(path, folder))
+def _find_classes(
+  files: Sequence[pathlib.Path], folder: str, asked: Options
+) -> _Found:
+  """Finds an array of the images of each class."""
+  left: list[str] = []
+  facts: list[dict[str, Any]] = []
+
+  def chunks() -> Iterator[_Chunk]:
+    for path in files:
+      images = _read_array(path, '', labels=False)
+      if len(images) < asked.min_examples:
+        left.append(f'images of {path.stem}: {len(images):,}')
+        continue
+      yield [path.stem] * len(images), images, path
+      facts.append(_facts(path, folder))
+
+  part = _Part(f'{len(files):,} files', {'files': facts}, chunks())
+  return _Found({'layout': 'npy'}, left, {'': part})
 
 
 def _find_tables(
@@ -543,53 +508,46 @@ def _find_tables(
 ) -> _Found:
   """Finds tables, whose names may say which split they are of."""
   path = next((p for p in files if _kind(p.name)), files[0])
-  layout = 'parquet' if path.suffix == '.parquet' else 'csv'
   with path.open('rb') as stream:
-    count, names = pixel_tables.columns(stream, str(path))
-  likely = {'label': pixel_tables.label_columns(names), 'image': ['']}
+    count, names = tables.columns(stream, str(path))
+  labels, images = tables.label_columns(names), ['']
+  fields: dict[str, Any] = {'layout': 'csv'}
   if asked.label_column:
-    likely['label'] = [asked.label_column]
-  if layout == 'parquet':
-    said = _ROLES['images'].search
-    likely['image'] = list(asked.images) or [
-      n for n in names if said(n.lower())
-    ]
-  for what, option in (('label', '--label_column'), ('image', '--images')):
-    if len(likely[what]) != 1:
+    labels = [asked.label_column]
+  if path.suffix.lower() == '.parquet':
+    fields['layout'] = 'parquet'
+    said = [n for n in names if _ROLES['images'].search(n.lower())]
+    images = list(asked.images) or said
+  for found, option in ((labels, '--label_column'), (images, '--images')):
+    if len(found) != 1:
       raise OriginFileError(
-        f'{path}: cannot tell which of {count:,} columns has the {what}s (found'
-        f' {_few(likely[what] or names) or "no names"}); name it with {option},'
-        ' or give its number from 0 if columns have no names'
+        f'{path}: cannot tell which of {count:,} columns to take (found'
+        f' {_few(found or names) or "no names"}); name it with {option}, or give'
+        ' its number from 0 if columns have no names'
       )
-  label, image = likely['label'][0], likely['image'][0]
-  columns: dict[str, Any] = {
-    'label_column': label if names or not label.isdecimal() else int(label)
-  }
-  if image:
-    columns['image_column'] = image
+  by_number = not names and labels[0].isdecimal()
+  fields['label_column'] = int(labels[0]) if by_number else labels[0]
+  if images[0]:
+    fields['image_column'] = images[0]
+
+  def chunks(paths: Sequence[pathlib.Path]) -> Iterator[_Chunk]:
+    for path in paths:
+      with path.open('rb') as stream:
+        for rows, labels, cells in tables.rows(
+          stream, str(path), fields['label_column'], images[0]
+        ):
+          if isinstance(cells, np.ndarray):
+            yield labels, cells, path
+            continue
+          for row, label, cell in zip(rows, labels, cells, strict=True):
+            yield [label], picture_files.decode(cell, row)[None], row
+
   by_kind: dict[str, list[pathlib.Path]] = {}
   for file in files:
     by_kind.setdefault(_kind(file.name), []).append(file)
-  found = _Found(layout, fields=columns)
+  parts = {}
   for kind, each in by_kind.items():
-    read = functools.partial(_read_tables, each, folder, columns)
-    found.splits[kind] = _Split(_few([p.name for p in each]), read)
-  return found
-
-
-def _read_tables(
-  files: Sequence[pathlib.Path],
-  folder: str,
-  columns: Mapping[str, Any],
-  table: _Table,
-) -> Iterator[_Chunk]:
-  for path in files:
-    with path.open('rb') as stream:
-      for part in pixel_tables.rows(stream, str(path), **columns):
-        if isinstance(part.images, np.ndarray):
-          yield part.labels, part.images, path
-        else:
-          for n, label in enumerate(part.labels):
-            where = f'{path}, row {part.first + n:,}'
-            yield [label], _decode(part.images[n], where), where
-    table.setdefault('files', []).append(_facts(path, folder))
+    facts = [_facts(file, folder) for file in each]
+    what = _few([file.name for file in each])
+    parts[kind] = _Part(what, {'files': facts}, chunks(each))
+  return _Found(fields, [], parts)

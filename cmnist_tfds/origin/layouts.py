@@ -6,18 +6,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
-import itertools
 import posixpath
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cmnist_tfds.origin import conversion, picture_files, pixel_tables
+from cmnist_tfds.origin import conversion, picture_files, tables
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import OriginFile, Source, Split
 from cmnist_tfds.system.errors import OriginFileError
+
+if TYPE_CHECKING:
+  from cmnist_tfds.origin.load_split import Reader
 
 # Pictures that are read together.
 _CHUNK = 4096
@@ -42,25 +44,6 @@ class Chunk:
   converted: bool = False
 
 
-class Reader(Protocol):
-  """Reads files that it has found and proved."""
-
-  def array(self, file: OriginFile, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns the array in a file."""
-
-  def content(self, file: OriginFile) -> bytes:
-    """Returns the bytes of a file."""
-
-  def picture_files(
-    self,
-    file: OriginFile,
-    use: Callable[[PictureFiles], Iterator[Chunk]],
-    *,
-    table: bool = False,
-  ) -> Iterator[Chunk]:
-    """Yields what a function reads from a folder of pictures, or a table in it."""
-
-
 def chunks(source: Source, split: Split, reader: Reader) -> Iterator[Chunk]:
   """Yields the examples of a split.
 
@@ -80,17 +63,14 @@ def chunks(source: Source, split: Split, reader: Reader) -> Iterator[Chunk]:
     images, labels = (reader.array(f, s) for f, s in split.files.items())
     if len(images) != len(labels):
       raise OriginFileError(
-        f'{split.images.path} has {len(images):,} images and'
-        f' {split.labels.path} has {len(labels):,} labels: expected equal'
-        ' numbers. Fetch both files from the same origin.'
+        f'{split.labels.path}: expected a label for each of {len(images):,}'
+        f' images, found {len(labels):,}. Fetch both files from the same origin'
       )
     labels = labels[:, 0] if labels.ndim == 2 else labels
     yield Chunk(images, labels, split.labels.path)
   elif split.per_class:
     for (file, shape), raw in zip(
-      split.files.items(),
-      source.raw_labels,
-      strict=True,
+      split.files.items(), source.raw_labels, strict=True
     ):
       images = reader.array(file, shape)
       labels = np.full(len(images), raw, source.label_dtype)
@@ -114,18 +94,18 @@ def _read_folders(
   by_folder: dict[str, list[str]] = {}
   for name in files.names:
     by_folder.setdefault(_nfc(name.partition('/')[0]), []).append(name)
-  counts = split.class_counts or [1] * len(source.class_names)
   folders = source.folders or source.class_names
+  counts = split.class_counts or [1] * len(folders)
   for folder, raw, count in zip(
     folders, source.raw_labels, counts, strict=True
   ):
-    names = iter(by_folder.get(_nfc(folder), ()))
-    if count and _nfc(folder) not in by_folder:
+    names = by_folder.get(_nfc(folder), [])
+    if count and not names:
       raise OriginFileError(
-        f'{files.where}: expected pictures in a folder {folder} for the class'
-        f' {source.class_names[source.class_numbers[raw]]}, found none'
+        f'{files.where}: expected pictures in a folder {folder}, found none'
       )
-    while chosen := list(itertools.islice(names, _CHUNK)):
+    for begin in range(0, len(names), _CHUNK):
+      chosen = names[begin : begin + _CHUNK]
       encoded = [(f'{files.where}/{n}', files.read(n)) for n in chosen]
       images = _decode(source, split, encoded)
       labels = np.full(len(images), raw, source.label_dtype)
@@ -141,10 +121,10 @@ def _read_table(
   raw_of = {_nfc(name): raw for name, raw in raw_of.items()}
   path = file.member if file.archive else file.name
   data = content if isinstance(content, bytes) else content.read(path)
-  for first, labels, cells in pixel_tables.rows(
-    io.BytesIO(data), file.path, source.label_column, source.image_column
+  columns = source.label_column, source.image_column
+  for where, labels, cells in tables.rows(
+    io.BytesIO(data), file.path, *columns, split.shape
   ):
-    where = [f'{file.path}, row {first + n:,}' for n in range(len(labels))]
     # A whole number is a raw label, even if a class has it for a name.
     raw = [raw_of.get(_nfc(n), n) if isinstance(n, str) else n for n in labels]
     for row, label in zip(where, raw, strict=True):
@@ -153,19 +133,13 @@ def _read_table(
           f'{row}: expected a raw label or the name of a class, found {label!r}'
         )
     names: list[str] = []
-    if isinstance(cells, np.ndarray):
-      try:
-        images = cells.reshape(len(cells), *(split.shape or ()))
-      except ValueError as error:
-        raise OriginFileError(
-          f'{where[0]}: expected pixels of images of shape {split.shape}: {error}'
-        ) from error
-    else:
+    images: Any = cells
+    if not isinstance(cells, np.ndarray):
       encoded: Sequence[Any] = cells
       if not isinstance(content, bytes):
         # Paths are relative to the table.
-        names = [posixpath.join(posixpath.dirname(path), str(c)) for c in cells]
-        names = [posixpath.normpath(name) for name in names]
+        paths = (posixpath.join(path, '..', str(cell)) for cell in cells)
+        names = list(map(posixpath.normpath, paths))
         encoded = [content.read(name) for name in names]
       images = _decode(source, split, zip(names or where, encoded, strict=True))
     yield Chunk(images, np.array(raw, np.int64), file.path, names)

@@ -22,7 +22,7 @@ from cmnist_tfds.origin import (
   conversion,
   layouts,
   packings,
-  pixel_tables,
+  tables,
   verification,
 )
 from cmnist_tfds.origin import locations as locations_lib
@@ -317,8 +317,8 @@ def read_copy(
       )
 
   try:
-    if shape and pixel_tables.is_table(copy.path):
-      for array in pixel_tables.arrays(copy.path, shape):
+    if shape and tables.is_table(copy.path):
+      for array in tables.arrays(copy.path, shape):
         if _is_published(file, array):
           return array, Proof.FINGERPRINT
       raise OriginFileError(f'its content is not that of {file.path}')
@@ -329,7 +329,7 @@ def read_copy(
       if shape:
         form, labels = copy.file.array, len(shape) <= 2
         found = idx_npz.read_array(
-          buffered, size, check_shape, name=form, integers=labels
+          buffered, check_shape, name=form, integers=labels
         )
       else:
         found = buffered.read()

@@ -11,12 +11,11 @@ OpenML and dataset hubs have Parquet files. A table may hold train and then test
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import pathlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from isal import igzip
@@ -24,7 +23,6 @@ from isal import igzip
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import picture_files
 from cmnist_tfds.sources import IMAGE_SIZE
-from cmnist_tfds.system.errors import CmnistError, OriginFileError
 
 # What a column of labels is called.
 _LABELS = re.compile('labels?|class(es)?|targets?|character', re.IGNORECASE)
@@ -37,19 +35,10 @@ _CHUNK = 4096
 _BLOCK = 1 << 22
 
 
-class Rows(NamedTuple):
-  """Some rows of a table.
-
-  Attributes:
-    first: The number of the first row, from 1. A row of names counts.
-    labels: The label of each row: a whole number, or the name of a class.
-    images: The image of each row: uint8 (n, ...), or a list of encoded pictures
-      or of their paths.
-  """
-
-  first: int
-  labels: list[int | str]
-  images: np.ndarray | list[bytes | str]
+# Where some rows are, for messages; their labels, which are whole numbers or
+# names of classes; and their images: uint8 (n, ...), or encoded pictures or the
+# paths of pictures.
+_Rows = tuple[list[str], list[int | str], np.ndarray | list[Any]]
 
 
 def columns(stream: BinaryIO, name: str) -> tuple[int, list[str]]:
@@ -62,13 +51,13 @@ def columns(stream: BinaryIO, name: str) -> tuple[int, list[str]]:
   Raises:
     OriginFileError: If the table is damaged.
   """
-  with _faults(name):
-    unpacked, cells = _first_row(stream)
-    numbers = [int(c) for c in cells[1:] if c.isdecimal()]
+  with picture_files.faults(name):
+    unpacked, cells = _open(stream)
+    numbers = [int(cell) for cell in cells[1:] if cell.isdecimal()]
     # pandas calls columns by their numbers.
-    counted = numbers == [numbers[0] + n for n in range(len(numbers))]
-    named = len(numbers) < len(cells) - 1 or (len(numbers) > 1 and counted)
-    return len(cells), cells if named or unpacked is None else []
+    counted = set(np.diff(numbers)) == {1}
+    named = len(numbers) < len(cells) - 1 or counted or unpacked is None
+    return len(cells), cells if named else []
 
 
 def label_columns(names: Sequence[str]) -> list[str]:
@@ -81,7 +70,8 @@ def rows(
   name: str,
   label_column: str | int,
   image_column: str = '',
-) -> Iterator[Rows]:
+  shape: tuple[int, ...] | None = None,
+) -> Iterator[_Rows]:
   """Reads a table.
 
   Args:
@@ -91,9 +81,11 @@ def rows(
       file whose columns do not have names.
     image_column: The column of pictures, of lists of pixels or, in a CSV file, of
       paths. Without it, all other columns are pixels.
+    shape: The shape of an image of pixels; None for that of the table.
 
   Yields:
-    Some thousands of rows at a time.
+    Some thousands of rows at a time. The first has the number 1, or 2 after a
+    row of names.
 
   Raises:
     OriginFileError: If the table is damaged, or does not have such columns.
@@ -101,8 +93,8 @@ def rows(
   import pyarrow.csv
   import pyarrow.parquet
 
-  with _faults(name):
-    unpacked, cells = _first_row(stream)
+  with picture_files.faults(name):
+    unpacked, cells = _open(stream)
     label = _position(label_column, cells)
     image = _position(image_column, cells) if image_column else label
     if unpacked is None:
@@ -110,9 +102,9 @@ def rows(
       batches = pyarrow.parquet.ParquetFile(stream).iter_batches(_CHUNK)
     else:
       first = 1 + isinstance(label_column, str)
-      others = pyarrow.string() if image_column else pyarrow.uint8()
-      types = dict.fromkeys(map(str, range(len(cells))), others)
-      types |= dict.fromkeys(map(str, (label, image)), pyarrow.string())
+      pixels = pyarrow.string() if image_column else pyarrow.uint8()
+      types = {str(n): pixels for n in range(len(cells))}
+      types[str(label)] = pyarrow.string()
       batches = pyarrow.csv.open_csv(
         unpacked,
         pyarrow.csv.ReadOptions(
@@ -134,11 +126,14 @@ def rows(
         images = [i.get('bytes') if isinstance(i, dict) else i for i in images]
         if not all(isinstance(i, (bytes, str)) for i in images):
           images = _as_pixels(images)
-      yield Rows(first, labels, images)
+      if shape and isinstance(images, np.ndarray):
+        images = images.reshape(len(batch), *shape)
+      numbers = range(first, first + len(batch))
+      yield [f'{name}, row {n:,}' for n in numbers], labels, images
       first += len(batch)
 
 
-def _first_row(stream: BinaryIO) -> tuple[Any, list[str]]:
+def _open(stream: BinaryIO) -> tuple[Any, list[str]]:
   """Returns the CSV file unpacked and its first row, or None and the columns."""
   stream.seek(0)
   begin = stream.read(4)
@@ -158,16 +153,13 @@ def _position(column: str | int, cells: Sequence[str]) -> int:
   if isinstance(column, int) and column < len(cells):
     return column
   if cells.count(str(column)) != 1:
-    shown = ', '.join(cells[:8]) + (' and so on' if len(cells) > 8 else '')
-    raise ValueError(f'expected one column {column!r}, found {shown}')
+    raise ValueError(f'expected one column {column!r}, found {cells[:8]}')
   return cells.index(str(column))
 
 
 def _label(cell: object) -> int | str:
   if type(cell) not in (int, str):
-    raise ValueError(
-      f'expected whole numbers or names as labels, found {cell!r}'
-    )
+    raise ValueError(f'expected a whole number or a name, found {cell!r}')
   text = str(cell).strip()
   return int(text) if _WHOLE_NUMBER.fullmatch(text) else text
 
@@ -186,20 +178,6 @@ def _as_pixels(cells: Any) -> np.ndarray:
   )
 
 
-@contextlib.contextmanager
-def _faults(name: str) -> Iterator[None]:
-  """Gives the name of a table to whatever is raised while it is read."""
-  try:
-    yield
-  except CmnistError:
-    raise
-  # The parsers of CSV and Parquet raise errors of many kinds.
-  except Exception as error:
-    raise OriginFileError(
-      f'{name}: cannot be read as a table: {error}'
-    ) from error
-
-
 # Tables that hold the arrays of origin files ------------------------------------
 
 
@@ -208,51 +186,38 @@ def is_table(path: pathlib.Path) -> bool:
   return path.suffix.lower() in ('.csv', '.parquet')
 
 
-def may_hold(path: pathlib.Path, shape: tuple[int, ...]) -> bool:
-  """Returns whether a table may hold an array, by its columns.
-
-  Args:
-    path: The table.
-    shape: The shape of the array: (n, 28, 28) of images or (n,) of labels.
-
-  Raises:
-    OriginFileError: If the table is damaged.
-  """
-  with path.open('rb') as stream:
-    count, names = columns(stream, str(path))
-  wide = count == IMAGE_SIZE * IMAGE_SIZE + 1 or 'image' in names
-  return wide and shape[1:] in ((), (IMAGE_SIZE, IMAGE_SIZE))
-
-
 def arrays(path: pathlib.Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
   """Yields the arrays that a table may stand for.
 
   Args:
     path: The table.
-    shape: The shape of each array, as of `may_hold`.
+    shape: The shape of each array: (n, 28, 28) of images or (n,) of labels.
 
   Yields:
     uint8 arrays: of the first rows, then of the last ones. Images come as they
     are, then transposed, because some have turned those of EMNIST upright.
 
   Raises:
-    OriginFileError: If the table is damaged.
+    OriginFileError: If the table is damaged, or has no such array by its columns.
     MissingExtraError: If Pillow, which reads pictures in it, is not installed.
   """
   name, parts = str(path), []
-  with _faults(name), path.open('rb') as stream:
-    _, names = columns(stream, name)
+  with picture_files.faults(name), path.open('rb') as stream:
+    count, names = columns(stream, name)
+    wide = count == IMAGE_SIZE * IMAGE_SIZE + 1 or 'image' in names
+    if not wide or shape[1:] not in ((), (IMAGE_SIZE, IMAGE_SIZE)):
+      raise ValueError(f'expected images of {shape}, found {count:,} columns')
     column = [*label_columns(names), 'label'][0] if names else 0
     image = 'image' if 'image' in names else ''
-    for part in rows(stream, name, column, image):
+    for where, labels, images in rows(stream, name, column, image, shape[1:]):
       if len(shape) == 1:
-        parts.append(_as_pixels(part.labels))
-      elif isinstance(part.images, np.ndarray):
-        parts.append(part.images.reshape(-1, *shape[1:]))
+        parts.append(_as_pixels(labels))
+      elif isinstance(images, np.ndarray):
+        parts.append(images)
       else:
         parts += (
-          picture_files.decode(i, name, shape=shape[1:], gray=True)[None]
-          for i in part.images
+          picture_files.decode(i, row, shape=shape[1:], gray=True)[None]
+          for i, row in zip(images, where, strict=True)
           if isinstance(i, bytes)
         )
     found = np.concatenate(parts)
