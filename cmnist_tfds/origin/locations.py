@@ -155,11 +155,13 @@ class Copy:
     file: The origin file. It may be an equivalent of the one that is wanted.
     path: The path of the copy, or of the zip file that contains it.
     member: The name of the copy in the zip file, empty if it is not in one.
+    packed: Whether it is not at its place, but may hold the same array.
   """
 
   file: OriginFile
   path: pathlib.Path
   member: str = ''
+  packed: bool = False
 
   def __str__(self) -> str:
     """Returns the path and the member, for messages."""
