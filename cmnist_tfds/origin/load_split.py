@@ -164,8 +164,10 @@ def _chosen(source: Source, split: str, reader: Reader) -> Iterator[Chunk]:
   folders = {'', *source.folders, *source.class_names}
   wrong = [n for n in unseen if n.rpartition('/')[0].split('/')[0] in folders]
   if listing and wrong:
-    names = 'numbers of examples from 0, or paths of pictures'
-    raise _wrong_content(source, listing.path, names, ', '.join(sorted(wrong)))
+    raise OriginFileError(
+      f'{listing.path}: expected numbers of examples from 0, or paths of'
+      f' pictures, found {", ".join(sorted(wrong))[:_LONGEST_LIST]}'
+    )
 
 
 def _labeled(source: Source, split: Split, reader: Reader) -> Iterator[Chunk]:
