@@ -9,7 +9,6 @@ import pathlib
 import pytest
 import synthetic
 
-from cmnist_tfds import cli
 from cmnist_tfds.origin import (
   Locations,
   default_locations,
@@ -151,10 +150,3 @@ def test_a_folder_that_a_user_names_must_be_one(kind, is_file, tmp_path):
   fault = f'the {kind} {folder} is not a directory'
   with pytest.raises(OriginFileError, match=fault):
     default_locations(**{kind: str(folder)})
-
-
-def test_a_build_with_a_misspelled_place_downloads_nothing(tmp_path, capsys):
-  for option in ('--mirror=htps://lab/files', '--manual_dir=none'):
-    argv = ['build', '2-FKd', '--data_dir', str(tmp_path), option]
-    assert cli.main(argv) == 1
-    assert 'Correct it' in (err := capsys.readouterr().err) or 'htps://' in err

@@ -43,23 +43,16 @@ def _assert_usable(folder, made):
     made.assert_read(load_split.load_split(made.source, split, where), split)
 
 
-def test_it_holds_every_file_under_its_path(server, tmp_path):
+def test_what_is_there_is_kept(server, tmp_path):
   made = _serving(server)
   came, faults = _fill(tmp_path, made)
   assert came == {path: f'{server.home("ok")}{path}' for path in made.files}
   assert not faults
-  assert _names(tmp_path) == set(made.files)
-  _assert_usable(tmp_path, made)
-
-
-def test_what_is_there_is_kept(server, tmp_path):
-  made = _serving(server)
-  _fill(tmp_path, made)
-  asked = len(server.requests)
   (tmp_path / 'toy/train-labels.gz').unlink()
   came, _ = _fill(tmp_path, made)
   assert list(map(bool, came.values())) == [False, True, False, False]
-  assert len(server.requests) == asked + 1
+  assert len(server.requests) == 5
+  assert _names(tmp_path) == set(made.files)
   _assert_usable(tmp_path, made)
 
 
@@ -122,18 +115,6 @@ def test_members_come_alone_where_they_can(server, behavior, names, tmp_path):
   asked = len(server.requests)
   _fill(tmp_path, made)
   assert len(server.requests) == asked
-
-
-def test_a_file_that_does_not_come_is_told_and_the_rest_comes(server, tmp_path):
-  made = _serving(server)
-  del server.files['toy/train-images.gz']
-  came, faults = _fill(tmp_path, made)
-  url = f'{server.home("ok")}toy/train-images.gz'
-  assert faults == {
-    'toy/train-images.gz': f'{url}: HTTP 404 Not Found. Download it from {url}'
-    f' and save it as {tmp_path}/toy/train-images.gz'
-  }
-  assert _names(tmp_path) == set(server.files) == set(came)
 
 
 def test_files_of_a_declaration_are_copied(server, tmp_path):
