@@ -58,7 +58,6 @@ HARDSHIPS = (
   'norange',
   'unsteady',
   'moody',
-  'no_length',
   'chunks',
   'gzip_declared',
   'bad_length',
