@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import synthetic
 
-from cmnist_tfds import subsets
 from cmnist_tfds.origin import (
   Locations,
   Proof,
@@ -282,14 +281,3 @@ def test_recorded_fingerprints_are_those_of_the_files(origin_files):
         assert fingerprint(array) == file.fingerprint, copy
         checked += 1
   assert checked
-
-
-def test_reduced_forms_of_kannada_mnist_hold_one_writer(origin_files):
-  """Each writer fills 1,280 rows, 128 of each digit, as the known issues say."""
-  (source,) = subsets.subset('1-Kd').sources
-  (labels,) = (f for f in source.splits['train'].files if '/y_' in f.path)
-  reader = load_split.Reader(Locations(manual_dir=origin_files))
-  found = reader.array(labels, (60_000,))
-  np.testing.assert_array_equal(found, np.arange(60_000) % 10)
-  assert subsets.rows(found, range(10), 100).max() < 10 * 128
-  assert any('one writer' in issue for issue in source.known_issues)

@@ -30,14 +30,10 @@ def _gzip(array):
   return gzip.compress(_idx(array), 1)
 
 
-def _saved(save, array):
+def _wide_npz(array):
   out = io.BytesIO()
-  save(out, array)
+  np.savez(out, array.astype(np.int64) if array.ndim == 1 else array)
   return out.getvalue()
-
-
-def _wide(array):
-  return array.astype(np.int64) if array.ndim == 1 else array
 
 
 # For each packing of single arrays, the path of a file and how it is packed.
@@ -48,9 +44,7 @@ _FILES = {
   'Kaggle IDX': ('archive/{stem}/{stem}', _idx),
   'second copy': ('{stem} (1).gz', _gzip),
   'any name': ('a/b/c/{stem}-x.bin', _gzip),
-  'npz': ('arrays/{stem}.npz', lambda a: _saved(np.savez, a)),
-  'npy': ('arrays/{stem}.npy', lambda a: _saved(np.save, a)),
-  'int64 npz': ('{stem}.npz', lambda a: _saved(np.savez, _wide(a))),
+  'int64 npz': ('{stem}.npz', _wide_npz),
 }
 
 
@@ -81,17 +75,6 @@ def _pack_csv(folder, arrays, header='label'):
   (folder / 'x.csv').write_text((f'{names}\n' if header else '') + text)
 
 
-def _pack_parquet(folder, arrays):
-  pa = pytest.importorskip('pyarrow')
-  import pyarrow.parquet as pq
-
-  images, labels = arrays.values()
-  pixels = images.reshape(len(images), -1)
-  columns = {f'pixel{i + 1}': pixels[:, i] for i in range(784)}
-  columns['class'] = [str(label) for label in labels]
-  pq.write_table(pa.table(columns), folder / 'x.parquet')
-
-
 def _pack_hub(folder, arrays):
   pa = pytest.importorskip('pyarrow')
   image_lib = pytest.importorskip('PIL.Image')
@@ -116,7 +99,6 @@ _PACKINGS = {
   'Keras': _pack_keras,
   'CSV': _pack_csv,
   'CSV without header': lambda *args: _pack_csv(*args, header=''),
-  'Parquet of pixels': _pack_parquet,
   'Parquet of pictures': _pack_hub,
 }
 
