@@ -198,7 +198,6 @@ def test_faults_are_named_even_where_unverified_files_are_allowed(
   ('data', 'message'),
   [
     (b'<!DOCTYPE html>', 'gzip.zip, member .*: it is an HTML page'),
-    (b'', 'it is empty'),
     (
       synthetic.zipped({'../gzip/train-images.gz': b'', 'readme': b''}),
       r'a member gzip/train-images\.gz',
@@ -226,17 +225,6 @@ def test_counts_of_classes_must_agree(made, tmp_path):
   other = _with(made, TRAIN_LABELS, synthetic.idx(labels), recorded=True)
   with pytest.raises(OriginFileError, match=r'\(20, 20\) .* found \(19, 21\)'):
     _read(other, tmp_path)
-
-
-def test_a_missing_file_is_told_with_all_locations(made, tmp_path):
-  both = Locations(manual_dir=tmp_path / 'a', mirror=str(tmp_path / 'b'))
-  with pytest.raises(OriginFileError) as raised:
-    load_split.load_split(made.source, 'train', both)
-  assert str(raised.value) == (
-    f'{TRAIN_IMAGES}: not found in {tmp_path}/a, {tmp_path}/b. Download it from'
-    f' http://127.0.0.1:9/{TRAIN_IMAGES} and save it as'
-    f' {tmp_path}/a/{TRAIN_IMAGES}'
-  )
 
 
 @pytest.mark.parametrize('turn', range(8))
