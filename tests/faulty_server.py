@@ -39,7 +39,7 @@ def _drip(data: bytes) -> Iterator[bytes | float]:
 
 # Answers, byte by byte, by behavior. Numbers are pauses.
 RAW: dict[str, Callable[[bytes], Iterable[bytes | float]]] = {
-  'long': lambda data: [_OK + b'\r\n', data, b'more'],
+  'long': lambda data: [_OK + b'\r\n', data, b'more', 60],
   'cut_header': lambda data: [_OK + b'Content-Le'],
   'chunks': lambda data: [
     _OK + b'Transfer-Encoding: chunked\r\n\r\n',

@@ -168,7 +168,7 @@ def _receive(
       status = stack.enter_context(response).status_code
       if status >= 500:
         raise _LOST(f'HTTP {status}')
-      # Where 416 says that `part` is too long, it becomes something wrong.
+      # With 416, `part` is too long: it is overwritten and then found wrong.
       if status not in (200, 206, 416):
         name = http.client.responses.get(status, '')
         raise _HostError(f'{without_password(url)}: HTTP {status} {name}')
@@ -182,7 +182,7 @@ def _receive(
       desc=file.name, total=file.size, initial=size, **_BYTES
     )
     progress = stack.enter_context(bar)
-    while (block := read(_BLOCK)) and out.tell() <= (file.size or _LARGEST):
+    while out.tell() <= (file.size or _LARGEST) and (block := read(_BLOCK)):
       out.write(block)
       progress.update(len(block))
       if (passed := time.monotonic() - begin) > where.timeout:
