@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -46,10 +46,7 @@ def build(
   selected: Sequence[Subset],
   *,
   jobs: int = 1,
-  overwrite: bool = False,
-  download_dir: str | None = None,
-  manual_dir: str | None = None,
-  **builder_options: Any,
+  **options: Any,
 ) -> Iterator[Outcome]:
   """Builds subsets; if one fails, the others are still built.
 
@@ -58,10 +55,7 @@ def build(
   Args:
     selected: The subsets, each once.
     jobs: How many to build at the same time, each in a process.
-    overwrite: Whether to rebuild subsets that are already prepared.
-    download_dir: Folder of downloaded files; TFDS's default if None.
-    manual_dir: Folder of origin files; TFDS's default if None.
-    **builder_options: Arguments of `get_builder`, which can be pickled.
+    **options: Other arguments of `build_one`, which can be pickled.
 
   Yields:
     The outcome of each subset, as soon as it is known.
@@ -70,22 +64,15 @@ def build(
     PreparationError: If the data folder is not local, or the system kills one
       of the processes.
   """
-  paths.data_root(builder_options.get('data_dir'))  # Refuses remote addresses.
-  build_one = functools.partial(
-    _build_one, overwrite, download_dir, manual_dir, builder_options
-  )
+  paths.data_root(options.get('data_dir'))  # Refuses remote addresses.
+  work = functools.partial(build_one, **options)
   selected = sorted(selected, key=_is_reduced)
-  outcomes = (
-    map(build_one, selected)
-    if min(jobs, len(selected)) <= 1
-    else _build_in_processes(build_one, selected, jobs)
+  outcomes: Iterable[Outcome] = map(work, selected)
+  if (jobs := min(jobs, len(selected))) > 1:
+    outcomes = _build_in_processes(work, selected, jobs)
+  yield from streams.progress_bar(
+    outcomes, total=len(selected), desc='Building', unit=' subsets'
   )
-  with streams.progress_bar(
-    total=len(selected), desc='Building', unit=' subsets'
-  ) as progress:
-    for outcome in outcomes:
-      progress.update()
-      yield outcome
 
 
 def _is_reduced(subset: Subset) -> bool:
@@ -93,7 +80,7 @@ def _is_reduced(subset: Subset) -> bool:
 
 
 def _build_in_processes(
-  build_one: Callable[[Subset], Outcome],
+  work: Callable[[Subset], Outcome],
   selected: Sequence[Subset],
   jobs: int,
 ) -> Iterator[Outcome]:
@@ -105,7 +92,7 @@ def _build_in_processes(
         # A terminal sends Ctrl-C to every process. New ones inherit that it is
         # ignored, and end when this one tells them to.
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        pending = [pool.submit(_work, build_one, subset) for subset in group]
+        pending = [pool.submit(_work, work, subset) for subset in group]
         signal.signal(signal.SIGINT, handler)
         for future in futures.as_completed(pending):
           yield future.result()
@@ -133,10 +120,10 @@ def _stop(*_: object) -> None:
   sys.exit()
 
 
-def _work(build_one: Callable[[Subset], Outcome], subset: Subset) -> Outcome:
+def _work(work: Callable[[Subset], Outcome], subset: Subset) -> Outcome:
   if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
     sys.exit()  # The pool gave another subset to a process that was stopped.
-  return build_one(subset)
+  return work(subset)
 
 
 def _end_with_parent() -> None:
@@ -145,34 +132,39 @@ def _end_with_parent() -> None:
   os._exit(1)
 
 
-def _build_one(
-  overwrite: bool,
-  download_dir: str | None,
-  manual_dir: str | None,
-  builder_options: dict[str, Any],
+def build_one(
   subset: Subset,
+  *,
+  overwrite: bool = False,
+  download_dir: str | None = None,
+  manual_dir: str | None = None,
+  **builder_options: Any,
 ) -> Outcome:
+  """Builds one subset.
+
+  Args:
+    subset: The subset.
+    overwrite: Whether to rebuild it if it is already prepared.
+    download_dir: Folder of downloaded files; TFDS's default if None.
+    manual_dir: Folder of origin files; TFDS's default if None.
+    **builder_options: Arguments of `get_builder`.
+  """
   import tensorflow_datasets as tfds
 
   from cmnist_tfds.datasets.get_builder import get_builder
 
-  mode = tfds.download.GenerateMode
   start = time.monotonic()
+  config = tfds.download.DownloadConfig(manual_dir=manual_dir)
+  if overwrite:
+    config.download_mode = tfds.download.GenerateMode.REUSE_CACHE_IF_EXISTS
   try:
     builder = get_builder(subset, **builder_options)
     builder.download_and_prepare(
-      download_dir=download_dir,
-      download_config=tfds.download.DownloadConfig(
-        manual_dir=manual_dir,
-        download_mode=mode.REUSE_CACHE_IF_EXISTS
-        if overwrite
-        else mode.REUSE_DATASET_IF_EXISTS,
-      ),
+      download_dir=download_dir, download_config=config
     )
   except (CmnistError, OSError, MemoryError) as error:
-    return Outcome(
-      subset.name, error=str(error) or 'There is not enough memory.'
-    )
+    reason = str(error) or 'There is not enough memory.'
+    return Outcome(subset.name, error=reason)
   splits = builder.info.splits.values()
   return Outcome(
     subset.name,

@@ -44,7 +44,7 @@ def test_missing_and_wrong_files_are_reported(hashes, tmp_path):
   missing, html, packed_anew, wrong = _audit(
     made, tmp_path, hashes=hashes
   ).values()
-  assert missing.is_missing and missing.proof is None
+  assert missing.copy is None and missing.proof is None
   assert missing.fault == (
     f'toy/train-images.gz: not found in {tmp_path}. Download it from'
     ' http://127.0.0.1:9/toy/train-images.gz and save it as'

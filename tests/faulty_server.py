@@ -25,9 +25,13 @@ def _redirect_to(location: str) -> Callable[[bytes], list[bytes]]:
   return lambda data: [answer]
 
 
+def _header(data: bytes) -> bytes:
+  return _OK + f'Content-Length: {len(data)}\r\n\r\n'.encode()
+
+
 def _drip(data: bytes) -> Iterator[bytes | float]:
   """Yields a byte at a time, far more often than a client times out."""
-  yield _OK + f'Content-Length: {len(data)}\r\n\r\n'.encode()
+  yield _header(data)
   for value in data:
     yield bytes([value])
     yield 0.05
@@ -35,16 +39,12 @@ def _drip(data: bytes) -> Iterator[bytes | float]:
 
 # Answers, byte by byte, by behavior. Numbers are pauses.
 RAW: dict[str, Callable[[bytes], Iterable[bytes | float]]] = {
-  'no_length': lambda data: [_OK + b'\r\n', data],
-  'long': lambda data: [_OK + b'\r\n', data, b'more'],
+  'long': lambda data: [_OK + b'\r\n', data, b'more', 60],
   'cut_header': lambda data: [_OK + b'Content-Le'],
   'chunks': lambda data: [
     _OK + b'Transfer-Encoding: chunked\r\n\r\n',
-    *(
-      b'%x\r\n%b\r\n' % (len(part := data[n : n + 999]), part)
-      for n in range(0, len(data), 999)
-    ),
-    b'0\r\n\r\n',
+    b'%x\r\n%b\r\n' % (len(data[:999]), data[:999]),
+    b'%x\r\n%b\r\n0\r\n\r\n' % (len(data[999:]), data[999:]),
   ],
   'bad_chunk': lambda data: [
     _OK + b'Transfer-Encoding: chunked\r\n\r\nmany\r\n',
@@ -54,6 +54,13 @@ RAW: dict[str, Callable[[bytes], Iterable[bytes | float]]] = {
   'bad_length': lambda data: [_OK + b'Content-Length: a lot\r\n\r\n', data],
   'drip': _drip,
   'no_http': lambda data: [b'220 mail.example \x1b[2JESMTP\r\n'],
+  'wrong': lambda data: [_OK + b'\r\n', data[:-1] + bytes([data[-1] ^ 1])],
+  'hang': lambda data: [60],
+  'stall': lambda data: [_header(data), data[: len(data) * 2 // 3], 60],
+  'slow': lambda data: [
+    _header(data),
+    *(data[: len(data) // 2], 0.3, data[len(data) // 2 :]),
+  ],
   'drop': lambda data: [],
   'html': lambda data: [_OK + b'\r\n', HTML],
   'lfs': lambda data: [
@@ -84,14 +91,12 @@ class Served:
     files: What it serves, by path; may be changed.
     requests: What it was asked: path and Range header.
     passwords: The Authorization headers it was sent.
-    pause: Seconds between the parts of /slow.
   """
 
   base: str
   files: dict[str, bytes]
   requests: list[tuple[str, str]]
   passwords: list[str]
-  pause: float
 
   def home(self, behavior: str) -> str:
     """Returns the base of files that are served so."""
@@ -100,15 +105,12 @@ class Served:
 
 @contextlib.contextmanager
 def serve(
-  files: dict[str, bytes],
-  pause: float = 0.3,
-  certificate: pathlib.Path | None = None,
+  files: dict[str, bytes], certificate: pathlib.Path | None = None
 ) -> Iterator[Served]:
   """Serves files on 127.0.0.1 until the block ends.
 
   Args:
     files: The files, by path.
-    pause: Seconds between the parts of /slow.
     certificate: PEM file with a certificate and its private key. With it the
       server speaks HTTPS.
 
@@ -125,7 +127,7 @@ def serve(
     server.socket = context.wrap_socket(server.socket, server_side=True)
   scheme = 'https' if certificate else 'http'
   served = Served(
-    f'{scheme}://127.0.0.1:{server.server_port}', dict(files), [], [], pause
+    f'{scheme}://127.0.0.1:{server.server_port}', dict(files), [], []
   )
 
   class Handler(http.server.BaseHTTPRequestHandler):
@@ -183,18 +185,6 @@ def serve(
       del self.headers['Range']
       self._ok(path, data)
 
-    def _wrong(self, path: str, data: bytes) -> None:
-      served.files['wrong'] = data[:-1] + bytes([data[-1] ^ 1])
-      self._ok('wrong', served.files['wrong'])
-
-    def _hang(self, path: str, data: bytes) -> None:
-      stopping.wait(60)
-
-    def _stall(self, path: str, data: bytes) -> None:
-      self._ok(path, data, len(data) * 2 // 3)
-      self.wfile.flush()
-      stopping.wait(60)
-
     def _close(self, path: str, data: bytes) -> None:
       """Breaks off at the start of what is asked for, every time."""
       self._ok(path, data, 1)
@@ -214,16 +204,6 @@ def serve(
       self.send_response(302)
       self.send_header('Location', served.files['away'].decode() + path)
       self.end_headers()
-
-    def _slow(self, path: str, data: bytes) -> None:
-      self.send_response(200)
-      self.send_header('Content-Length', str(len(data)))
-      self.end_headers()
-      step = -(-len(data) // 4)
-      for start in range(0, len(data), step):
-        self.wfile.write(data[start : start + step])
-        self.wfile.flush()
-        stopping.wait(served.pause)
 
   server.RequestHandlerClass = Handler
   server.daemon_threads = True

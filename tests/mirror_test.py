@@ -43,23 +43,16 @@ def _assert_usable(folder, made):
     made.assert_read(load_split.load_split(made.source, split, where), split)
 
 
-def test_it_holds_every_file_under_its_path(server, tmp_path):
+def test_what_is_there_is_kept(server, tmp_path):
   made = _serving(server)
   came, faults = _fill(tmp_path, made)
   assert came == {path: f'{server.home("ok")}{path}' for path in made.files}
   assert not faults
-  assert _names(tmp_path) == set(made.files)
-  _assert_usable(tmp_path, made)
-
-
-def test_what_is_there_is_kept(server, tmp_path):
-  made = _serving(server)
-  _fill(tmp_path, made)
-  asked = len(server.requests)
   (tmp_path / 'toy/train-labels.gz').unlink()
   came, _ = _fill(tmp_path, made)
   assert list(map(bool, came.values())) == [False, True, False, False]
-  assert len(server.requests) == asked + 1
+  assert len(server.requests) == 5
+  assert _names(tmp_path) == set(made.files)
   _assert_usable(tmp_path, made)
 
 
@@ -91,57 +84,32 @@ def test_another_file_in_the_place_is_told_and_left(
   assert (folder / 'mine').read_text() == 'mine'
 
 
-def test_files_at_hand_are_taken_from_there(server, tmp_path):
+@pytest.mark.parametrize('by_declaration', [False, True])
+def test_files_at_hand_are_taken_from_there(server, by_declaration, tmp_path):
   made = _serving(server)
-  made.write(tmp_path / 'manual')
-  came, _ = _fill(tmp_path / 'mirror', made, manual_dir=tmp_path / 'manual')
-  assert came == {path: f'{tmp_path}/manual/{path}' for path in made.files}
+  own, where = made.write(tmp_path / 'own'), {}
+  if by_declaration:
+    source = made.source
+    for path in made.files:
+      source = synthetic.replace_file(source, path, beside=own)
+    made = synthetic.Made(source, made.files, made.arrays)
+  else:
+    where = {'manual_dir': own}
+  came, _ = _fill(tmp_path / 'mirror', made, **where)
+  assert came == {path: f'{own}/{path}' for path in made.files}
   assert not server.requests
-  _assert_usable(tmp_path / 'mirror', made)
   assert _names(tmp_path / 'mirror') == set(made.files)
 
 
-@pytest.mark.parametrize(
-  ('behavior', 'names'),
-  [
-    (
-      'ok',
-      {
-        f'toy/{s}-{p}.gz' for s in synthetic.SIZES for p in ('images', 'labels')
-      },
-    ),
-    ('norange', {'toy/gzip.zip'}),
-  ],
-)
-def test_members_come_alone_where_they_can(server, behavior, names, tmp_path):
+@pytest.mark.parametrize('behavior', ['ok', 'norange'])
+def test_members_come_alone_where_they_can(server, behavior, tmp_path):
   made = _serving(server, behavior, form='zip')
   assert not _fill(tmp_path, made)[1]
+  members = set(synthetic.make().files)
+  names = members if behavior == 'ok' else {'toy/gzip.zip'}
   assert _names(tmp_path) == names
   _assert_usable(tmp_path, made)
   # The second time nothing is asked for.
   asked = len(server.requests)
   _fill(tmp_path, made)
   assert len(server.requests) == asked
-
-
-def test_a_file_that_does_not_come_is_told_and_the_rest_comes(server, tmp_path):
-  made = _serving(server)
-  del server.files['toy/train-images.gz']
-  came, faults = _fill(tmp_path, made)
-  url = f'{server.home("ok")}toy/train-images.gz'
-  assert faults == {
-    'toy/train-images.gz': f'{url}: HTTP 404 Not Found. Download it from {url}'
-    f' and save it as {tmp_path}/toy/train-images.gz'
-  }
-  assert _names(tmp_path) == set(server.files) == set(came)
-
-
-def test_files_of_a_declaration_are_copied(server, tmp_path):
-  made = _serving(server)
-  own, source = made.write(tmp_path / 'own'), made.source
-  for path in made.files:
-    source = synthetic.replace_file(source, path, beside=own)
-  made = synthetic.Made(source, made.files, made.arrays)
-  came, _ = _fill(tmp_path / 'mirror', made)
-  assert came == {path: f'{own}/{path}' for path in made.files}
-  assert _names(tmp_path / 'mirror') == set(made.files)

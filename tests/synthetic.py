@@ -11,6 +11,7 @@ import pathlib
 import tarfile
 import zipfile
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -148,53 +149,28 @@ def make(
   def urls(path: str) -> tuple[str, ...]:
     return tuple(home + path for home in homes)
 
-  prints = {
-    path: verification.fingerprint(array) for path, array in named.items()
-  }
+  files, where = idx_files, {}
   if form == 'zip':
     members = {f'gzip/{p.rpartition("/")[2]}': d for p, d in idx_files.items()}
     # With the default, our members are less than half of the archive.
     members['gzip/other.gz'] = rng.bytes(other_bytes)
-    files = {f'{folder}/gzip.zip': zipped(members)}
-    archive = origin_file(
-      f'{folder}/gzip.zip',
-      files[f'{folder}/gzip.zip'],
-      urls=urls(f'{folder}/gzip.zip'),
-    )
-    records = [
-      origin_file(
-        f'{path}.gz',
-        idx_files[f'{path}.gz'],
-        archive=archive,
-        member=f'gzip/{path.rpartition("/")[2]}.gz',
-        fingerprint=prints[path],
-      )
-      for path in named
-    ]
-  else:
-    files = idx_files
-    records = [
-      origin_file(
-        f'{path}.gz',
-        idx_files[f'{path}.gz'],
-        urls=urls(f'{path}.gz'),
-        fingerprint=prints[path],
-      )
-      for path in named
-    ]
+    path = f'{folder}/gzip.zip'
+    files = {path: zipped(members)}
+    where = {'archive': origin_file(path, files[path], urls=urls(path))}
+  records = []
+  for path, array in named.items():
+    facts: dict[str, Any] = {'fingerprint': verification.fingerprint(array)}
+    if form == 'zip':
+      facts |= {**where, 'member': f'gzip/{path.rpartition("/")[2]}.gz'}
+    else:
+      facts['urls'] = urls(f'{path}.gz')
+    record = origin_file(f'{path}.gz', idx_files[f'{path}.gz'], **facts)
     if form == 'npz':
-      npz_files = {f'{path}.npz': npz(array) for path, array in named.items()}
-      files = files | npz_files
-      records = [
-        origin_file(
-          f'{path}.npz',
-          npz_files[f'{path}.npz'],
-          urls=urls(f'{path}.npz'),
-          equivalents=(record,),
-          fingerprint=prints[path],
-        )
-        for path, record in zip(named, records, strict=True)
-      ]
+      other = f'{path}.npz'
+      files[other] = npz(array)
+      facts |= {'urls': urls(other), 'equivalents': (record,)}
+      record = origin_file(other, files[other], **facts)
+    records.append(record)
   source = Source(
     key=key,
     title='Toy',

@@ -70,8 +70,7 @@ def run(args: argparse.Namespace) -> int:
     timeout=args.timeout,
     allow_unverified=args.allow_unverified,
   )
-  rows = []
-  status = 0
+  rows, status = [], 0
   try:
     for outcome in outcomes:
       if outcome.error:

@@ -40,8 +40,7 @@ def run(args: argparse.Namespace) -> int:
   # It imports an HTTP library, which other commands do without.
   from cmnist_tfds.origin import mirror
 
-  status = 0
-  sources = arguments.named_sources(args.names)
+  status, sources = 0, arguments.named_sources(args.names)
   where = arguments.origin_locations(args)
   for file, came_from, fault in mirror.fill(args.folder, sources, where):
     if fault:

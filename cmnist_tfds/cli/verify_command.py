@@ -39,15 +39,10 @@ def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
   where = arguments.origin_locations(args)
   sources = arguments.named_sources(args.names)
-  findings = list(
-    streams.progress_bar(
-      audit.audit(sources, where, hashes=args.hashes),
-      desc='Checking',
-      unit=' files',
-      total=sum(len(source.origin_files) for source in sources),
-      leave=False,
-    )
-  )
+  found = audit.audit(sources, where, hashes=args.hashes)
+  total = sum(len(source.origin_files) for source in sources)
+  bar = {'desc': 'Checking', 'total': total, 'leave': False}
+  findings = list(streams.progress_bar(found, **bar))
   place = None
   for finding in findings:
     file, copy = finding.file, finding.copy
@@ -68,13 +63,11 @@ def run(args: argparse.Namespace) -> int:
     for hashed in ('sha256', 'fingerprint'):
       if value := getattr(finding, hashed):
         print(f'    {hashed} {value}')
-  missing = [finding.file for finding in findings if finding.is_missing]
+  missing = [finding.file for finding in findings if not finding.copy]
   for remedy in audit.remedies(missing, where.manual_dir):
     terminal.print_wrapped(remedy)
   if missing:
-    terminal.print_wrapped(
-      '`cmnist mirror DIR` fetches missing files from all their homes.'
-    )
-  num_wrong = sum(1 for finding in findings if finding.fault)
+    print('`cmnist mirror DIR` fetches missing files from all their homes.')
+  num_wrong = sum(bool(finding.fault) for finding in findings)
   print(f'{len(findings) - num_wrong} of {len(findings)} files are right')
   return terminal.FAILED if num_wrong else 0

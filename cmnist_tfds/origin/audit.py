@@ -6,6 +6,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import hashlib
 import itertools
 import pathlib
 from collections.abc import Iterable, Iterator
@@ -38,11 +39,6 @@ class Finding:
   fault: str = ''
   sha256: str = ''
   fingerprint: str = ''
-
-  @property
-  def is_missing(self) -> bool:
-    """Whether there is no copy, right or wrong."""
-    return self.copy is None
 
 
 def audit(
@@ -84,12 +80,12 @@ def audit(
 
 
 def _with_hashes(finding: Finding, shape: tuple[int, ...]) -> Finding:
-  file, copy, sha256, fingerprint = finding.file, finding.copy, '', ''
+  copy, file, sha256, fingerprint = finding.copy, finding.file, '', ''
   # `Finding.fault` says why a copy cannot be read.
   with contextlib.suppress(OriginFileError, PreparationError):
     if copy and copy.path.is_file():
       with copy.open() as (stream, _):
-        sha256 = verification.sha256(stream)
+        sha256 = hashlib.sha256(stream.read()).hexdigest()
       if shape:
         read = load_split.read_copy(copy, file, shape, allow_unverified=True)
         fingerprint = verification.fingerprint(read[0])
@@ -103,7 +99,7 @@ def missing(sources: Iterable[Source], locations: Locations) -> list[str]:
     sources: The sources.
     locations: The locations to look in. Nothing is fetched.
   """
-  files = [f.file for f in audit(sources, locations) if f.is_missing]
+  files = [f.file for f in audit(sources, locations) if not f.copy]
   sizes = [f', {file.size:,} bytes' if file.size else '' for file in files]
   lines = [f'- {f.path}{size}' for f, size in zip(files, sizes, strict=True)]
   return [*lines, *remedies(files, locations.manual_dir)]

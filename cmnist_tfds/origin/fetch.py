@@ -7,15 +7,17 @@ the same folder, which the next attempt continues, in this process or another.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.client
 import logging
 import os
 import pathlib
+import re
 import time
 import zipfile
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 import filelock
 import remotezip
@@ -43,13 +45,17 @@ _LARGEST = 1 << 30
 # How often a file is asked for whose sending breaks off.
 _ATTEMPTS = 4
 
+_BYTES: Any = {'unit': 'B', 'unit_scale': True, 'leave': False}
+
 # No text from a server takes more characters of a message than this.
 _LONGEST_QUOTE = 240
 
 
 # What is raised where a member cannot be fetched without the rest of a zip file.
 _NO_MEMBER = (remotezip.RemoteZipError, zipfile.BadZipFile, KeyError)
-_FAULTS = (*_NO_MEMBER, urllib3.exceptions.HTTPError, OSError, ValueError)
+# What is raised where a connection was lost, so that it may help to ask again.
+_LOST = urllib3.exceptions.ProtocolError
+_FAULTS = (urllib3.exceptions.HTTPError, OSError, ValueError)
 
 
 class _HostError(Exception):
@@ -76,7 +82,7 @@ def fetch(file: OriginFile, folder: pathlib.Path, locations: Locations) -> str:
   """
   faults: dict[str, None] = {}
   for form, url, member in locations_lib.addresses(file, locations.mirror):
-    target = folder / form.path
+    target, shown = folder / form.path, without_password(url)
     hidden = f'.cmnist_tfds.{target.name}'
     with disk_errors(folder, error=OriginFileError):
       target.parent.mkdir(parents=True, exist_ok=True)
@@ -96,13 +102,9 @@ def fetch(file: OriginFile, folder: pathlib.Path, locations: Locations) -> str:
           faults[str(error)] = None
           continue
     if faults:
-      _log.warning(
-        '%s was fetched from %s: %s',
-        file.path,
-        without_password(url),
-        '; '.join(faults),
-      )
-    return without_password(url)
+      why = '; '.join(faults)
+      _log.warning('%s was fetched from %s: %s', file.path, shown, why)
+    return shown
   raise OriginFileError('; '.join(faults) or 'it is published nowhere')
 
 
@@ -116,86 +118,74 @@ def _download(
     raise _HostError(where.dead_hosts[server])
   for attempt in range(_ATTEMPTS):
     time.sleep(attempt / 2)
-    resumed = part.exists()
+    size = part.stat().st_size if part.exists() else 0
     try:
-      if _size(part) != file.size:
-        _receive(file, url, member, part, where)
+      if size != file.size:
+        _receive(file, url, member, part, size, where)
       if not (wrong := verification.fault(file, part)):
         return
+    except _NO_MEMBER as error:
+      raise _HostError(f'{server}: {_reason(error)}') from error
     except _FAULTS as error:
       if isinstance(error, OSError) and error.errno:
         raise  # It is an error of the disk.
+      fault = f'{server}: {_reason(error)}'
       causes = (error, error.__context__)
-      if (
-        not any(isinstance(c, urllib3.exceptions.ProtocolError) for c in causes)
-        or attempt == _ATTEMPTS - 1
-      ):
-        fault = f'{server}: {_reason(error)}'
-        if not isinstance(error, _NO_MEMBER):
-          where.dead_hosts[server] = fault
-        raise _HostError(fault) from error
+      if not any(isinstance(cause, _LOST) for cause in causes):
+        break
     else:
       part.unlink()
-      if not resumed:  # Else what an earlier attempt left may be at fault.
-        break
-  raise _HostError(f'{shown}: {wrong}')
+      fault = f'{shown}: {wrong}'
+      if not size:  # Else what an earlier attempt left may be at fault.
+        raise _HostError(fault)
+  where.dead_hosts[server] = fault
+  raise _HostError(fault)
 
 
 def _receive(
-  file: OriginFile, url: str, member: str, part: pathlib.Path, where: Locations
+  file: OriginFile,
+  url: str,
+  member: str,
+  part: pathlib.Path,
+  size: int,
+  where: Locations,
 ) -> None:
-  """Receives a file, or the rest of one that `part` begins."""
-  save = functools.partial(_save, file=file, timeout=where.timeout)
-  with requests.Session() as session:
+  """Receives a file, or the rest of one of which `part` has some bytes."""
+  options: Any = {'timeout': where.timeout, 'verify': where.verify_ssl}
+  with contextlib.ExitStack() as stack:
+    session = stack.enter_context(requests.Session())
     # Servers must send the bytes of the file, without compressing them.
     session.headers['Accept-Encoding'] = 'identity'
-    options: Any = {'timeout': where.timeout, 'verify': where.verify_ssl}
     if member:
-      with (
-        remotezip.RemoteZip(url, session=session, **options) as archive,
-        archive.open(member) as stream,
-        part.open('wb') as out,
-      ):
-        save(stream.read1, out)
-      return
-    if size := _size(part):
-      session.headers['Range'] = f'bytes={size}-'
-    with session.get(url, stream=True, **options) as response:
-      status = response.status_code
+      zipped = remotezip.RemoteZip(url, session=session, **options)
+      stream = stack.enter_context(stack.enter_context(zipped).open(member))
+      read: Callable[[int], bytes] = stream.read1
+      mode = 'wb'
+    else:
+      if size:
+        session.headers['Range'] = f'bytes={size}-'
+      response = session.get(url, stream=True, **options)
+      status = stack.enter_context(response).status_code
       if status >= 500:
-        raise urllib3.exceptions.ProtocolError(f'HTTP {status}')
-      if status == 416:
-        part.unlink(missing_ok=True)
-      if status not in (200, 206):
+        raise _LOST(f'HTTP {status}')
+      # With 416, `part` is too long: it is overwritten and then found wrong.
+      if status not in (200, 206, 416):
         name = http.client.responses.get(status, '')
         raise _HostError(f'{without_password(url)}: HTTP {status} {name}')
-      with part.open('ab' if status == 206 else 'wb') as out:
-        # Some servers declare a .gz file as a compressed response. `read1`
-        # returns what is there; `read` would wait for a whole block.
-        save(functools.partial(response.raw.read1, decode_content=False), out)
-
-
-def _save(
-  read: Callable[[int], bytes],
-  out: BinaryIO,
-  *,
-  file: OriginFile,
-  timeout: float,
-) -> None:
-  """Saves what arrives, until there is more than the file should have."""
-  begin, size = time.monotonic(), out.tell()
-  with streams.progress_bar(
-    desc=file.name,
-    total=file.size,
-    initial=size,
-    unit='B',
-    unit_scale=True,
-    leave=False,
-  ) as progress:
-    while (block := read(_BLOCK)) and out.tell() <= (file.size or _LARGEST):
+      # Some servers declare a .gz file as a compressed response. `read1` returns
+      # what is there; `read` would wait for a whole block.
+      read = functools.partial(response.raw.read1, decode_content=False)
+      mode = 'ab' if status == 206 else 'wb'
+    out = stack.enter_context(part.open(mode))
+    begin, size = time.monotonic(), out.tell()
+    bar = streams.progress_bar(
+      desc=file.name, total=file.size, initial=size, **_BYTES
+    )
+    progress = stack.enter_context(bar)
+    while out.tell() <= (file.size or _LARGEST) and (block := read(_BLOCK)):
       out.write(block)
       progress.update(len(block))
-      if (passed := time.monotonic() - begin) > timeout:
+      if (passed := time.monotonic() - begin) > where.timeout:
         if out.tell() - size < _SLOWEST * passed:
           raise TimeoutError(f'less than {_SLOWEST:,} bytes a second came')
         begin, size = time.monotonic(), out.tell()
@@ -206,11 +196,6 @@ def _reason(error: BaseException) -> str:
   while inner := error.__cause__ or error.__context__:
     error = inner
   text = getattr(error, 'strerror', None) or str(error)
-  printable = ''.join(c if c.isprintable() else ' ' for c in text)
-  shown = without_password(' '.join(printable.split()))[:_LONGEST_QUOTE]
+  shown = without_password(re.sub(r'[^!-~]+', ' ', text))[:_LONGEST_QUOTE]
   patience = '; --timeout SECONDS waits longer'
   return shown + (patience if isinstance(error, TimeoutError) else '')
-
-
-def _size(path: pathlib.Path) -> int:
-  return path.stat().st_size if path.exists() else 0

@@ -8,8 +8,10 @@ layouts 'idx' and 'npz' have one chunk, because each has one pair of files.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import io
+import itertools
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +32,7 @@ from cmnist_tfds.origin import picture_files as pictures
 from cmnist_tfds.origin.layouts import Chunk
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.origin.verification import Proof
-from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source
+from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source, Split
 from cmnist_tfds.system.errors import MissingExtraError, OriginFileError
 
 _log = logging.getLogger('cmnist_tfds')
@@ -71,11 +73,9 @@ def load_split(
   """Loads a split as `load_pieces` does, in one chunk."""
   reader = Reader(locations, allow_unverified=allow_unverified)
   chunks = list(read_split(source, split, reader))
-  return SplitArrays(
-    images=np.concatenate([chunk.images for chunk in chunks]),
-    labels=np.concatenate([chunk.labels for chunk in chunks]),
-    proofs=reader.proofs,
-  )
+  images = np.concatenate([chunk.images for chunk in chunks])
+  labels = np.concatenate([chunk.labels for chunk in chunks])
+  return SplitArrays(images, labels, reader.proofs)
 
 
 def load_pieces(
@@ -116,23 +116,29 @@ def read_split(
     labels = np.empty(0, source.label_dtype)
     yield SplitArrays(images, labels, reader.proofs)
     return
-  counts = np.zeros(max(source.raw_labels) + 1, np.int64)
+  declared, counts = source.splits[split], collections.Counter[int]()
   for chunk in _chosen(source, split, reader):
-    images, labels = chunk.images, _checked_labels(source, chunk)
+    images = chunk.images
     if not chunk.converted:
       images = conversion.convert(images, source.steps)
-    counts += np.bincount(labels, minlength=len(counts))
-    yield SplitArrays(images, labels, reader.proofs)
+    counts.update(chunk.labels.tolist())
+    yield SplitArrays(images, chunk.labels, reader.proofs)
+  found = tuple(counts[raw] for raw in source.raw_labels)
+  expected = declared.class_counts
+  if expected is None:
+    expected, found = (declared.num_examples,), (sum(found),)
   # Unverified files may have fewer examples.
-  if Proof.NONE not in reader.proofs.values():
-    _check_counts(source, split, counts[list(source.raw_labels)])
+  if found != expected and Proof.NONE not in reader.proofs.values():
+    path = (declared.labels or next(iter(declared.files))).path
+    counted = f'{expected} examples of the classes'
+    raise _wrong_content(source, path, counted, found)
 
 
 def _chosen(source: Source, split: str, reader: Reader) -> Iterator[Chunk]:
   """Yields the examples of a split, chosen from its files."""
   declared = source.splits[split]
   if declared.whole is None:
-    yield from layouts.chunks(source, declared, reader)
+    yield from _labeled(source, declared, reader)
     return
   listing, listed = declared.listing, set[str]()
   if listing:
@@ -140,22 +146,17 @@ def _chosen(source: Source, split: str, reader: Reader) -> Iterator[Chunk]:
     text = reader.content(listing).decode('utf-8-sig', 'replace')
     listed = {line.strip() for line in text.splitlines()} - {''}
   unseen, begin = set(listed), 0
-  seen = np.zeros(max(source.raw_labels) + 1, np.int64)
-  for chunk in layouts.chunks(source, declared.whole, reader):
-    labels = _checked_labels(source, chunk)
-    for_test = np.zeros(len(labels), bool)
-    if listing:
-      names = chunk.names or [str(begin + n) for n in range(len(labels))]
-      for_test[:] = [name in listed for name in names]
-      unseen.difference_update(names)
-    else:
-      for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        for_test[rows[: max(0, (declared.first or 0) - seen[label])]] = True
-        seen[label] += len(rows)
-    begin += len(labels)
+  seen = collections.defaultdict[int, Iterator[int]](itertools.count)
+  for chunk in _labeled(source, declared.whole, reader):
+    end = begin + len(chunk.labels)
+    names, begin = chunk.names or [*map(str, range(begin, end))], end
+    unseen.difference_update(names)
+    for_test = [
+      name in listed if listing else next(seen[label]) < (declared.first or 0)
+      for name, label in zip(names, chunk.labels.tolist(), strict=True)
+    ]
     # A class that is taken in full, or not at all, may fill a whole chunk.
-    rows = np.flatnonzero(for_test if split == 'test' else ~for_test)
+    rows = np.flatnonzero(np.array(for_test, bool) == (split == 'test'))
     yield dataclasses.replace(
       chunk, images=chunk.images[rows], labels=chunk.labels[rows]
     )
@@ -167,6 +168,29 @@ def _chosen(source: Source, split: str, reader: Reader) -> Iterator[Chunk]:
       f'{listing.path}: expected numbers of examples from 0, or paths of'
       f' pictures, found {", ".join(sorted(wrong))[:_LONGEST_LIST]}'
     )
+
+
+def _labeled(source: Source, split: Split, reader: Reader) -> Iterator[Chunk]:
+  """Yields the examples in the files of a split, with checked labels."""
+  known = source.raw_labels
+  for chunk in layouts.chunks(source, split, reader):
+    labels = chunk.labels
+    if (wrong := labels[~np.isin(labels, list(known))]).size:
+      expected = f'labels from {known[0]} to {known[-1]}'
+      found = f'{labels.min()} to {labels.max()}, {wrong[0]} among them'
+      raise _wrong_content(source, chunk.path, expected, found)
+    labels = labels.astype(source.label_dtype, copy=False)
+    yield dataclasses.replace(chunk, labels=labels)
+
+
+def _wrong_content(
+  source: Source, path: str, expected: str, found: object
+) -> OriginFileError:
+  return OriginFileError(
+    f'{path}: expected {expected[:_LONGEST_LIST]}, found'
+    f' {str(found)[:_LONGEST_LIST]}. This is not the file of {source.title}:'
+    ' fetch it again'
+  )
 
 
 class Reader:
@@ -186,13 +210,11 @@ class Reader:
 
   def array(self, file: OriginFile, shape: tuple[int, ...]) -> np.ndarray:
     """Returns the array in a file."""
-    found: np.ndarray = self._read(file, shape)
-    return found
+    return np.asarray(self._read(file, shape))
 
   def content(self, file: OriginFile) -> bytes:
     """Returns the bytes of a file."""
-    found: bytes = self._read(file, ())
-    return found
+    return bytes(self._read(file, ()))
 
   def picture_files(
     self,
@@ -208,59 +230,62 @@ class Reader:
     folders = self._locations.folders(file)
     paths = (folder / file.path for folder in folders)
     path = next(filter(os.path.exists, paths), None)
-    if path is None and file.archive:
+    if path:
+      self.copies[file.path] = Copy(file, path)
+      files = pictures.open_folder(path.parent if table else path)
+      yield from use(files)
+      found, expected = files.fingerprint(), file.fingerprint
+      if found != expected and not self._allow_unverified:
+        raise OriginFileError(
+          f'{path}: expected the fingerprint'
+          f' {expected or "of a declaration, which has none"}, found {found}.'
+          f' {_ALLOW}'
+        )
+      proved = found == expected
+      self.proofs[file.path] = Proof.FINGERPRINT if proved else Proof.NONE
+    elif file.archive:
       data = self.content(file.archive)
       member = '.' if table else file.member
       yield from use(pictures.open_archive(data, member, file.archive.path))
       # The metadata of a dataset has the proofs of the files of its sources.
       self.proofs[file.path] = self.proofs.pop(file.archive.path)
       self.copies[file.path] = self.copies.pop(file.archive.path)
-      return
-    if path is None:
-      raise self._missing(file, [])
-    self.copies[file.path] = Copy(file, path)
-    files = pictures.open_folder(path.parent if table else path)
-    yield from use(files)
-    proof, found = Proof.FINGERPRINT, files.fingerprint()
-    if found != file.fingerprint:
-      proof = Proof.NONE
-      if not self._allow_unverified:
-        expected = file.fingerprint or 'of a declaration, which has none'
-        raise OriginFileError(
-          f'{path}: expected the fingerprint {expected}, found {found}. {_ALLOW}'
-        )
-    self.proofs[file.path] = proof
+    else:
+      raise self._missing(file, ())
 
-  def _read(
-    self, file: OriginFile, shape: tuple[int, ...], *, fetched: bool = False
-  ) -> Any:
+  def _read(self, file: OriginFile, shape: tuple[int, ...]) -> Any:
     """Returns the array in a file, or its bytes if it has no shape."""
-    where, faults = self._locations, dict[str, None]()
-    unproved: list[tuple[Copy, Any]] = []
-    packed = packings.packed_copies(file, shape, where) if shape else ()
-    for copies in (locations_lib.copies_on_disk(file, where), packed):
-      allow = self._allow_unverified and copies is not packed
-      for copy in copies:
-        try:
-          found, proof = read_copy(copy, file, shape, allow_unverified=allow)
-        except (OriginFileError, MissingExtraError) as error:
-          # Arrays of other sources have the same shape.
-          if copies is not packed or isinstance(error, MissingExtraError):
-            faults[f'{copy}: {error}'] = None
-            self.copies.setdefault(file.path, copy)
-          continue
-        if proof is Proof.NONE:
-          unproved.append((copy, found))
-          continue
-        if copies is packed:
-          _log.warning('Read %s from %s (%s).', file.path, copy, proof.value)
-        self.proofs[file.path], self.copies[file.path] = proof, copy
-        return found
-    if unproved:
-      self.copies[file.path], found = unproved[0]
-      self.proofs[file.path] = Proof.NONE
+    faults: dict[str, None] = {}
+    for copy, allow in self._candidates(file, shape, faults):
+      try:
+        found, proof = read_copy(copy, file, shape, allow_unverified=allow)
+      except (OriginFileError, MissingExtraError) as error:
+        # Arrays of other sources have the same shape.
+        if not copy.packed or isinstance(error, MissingExtraError):
+          faults[f'{copy}: {error}'] = None
+          self.copies.setdefault(file.path, copy)
+        continue
+      if copy.packed:
+        _log.warning('Read %s from %s (%s).', file.path, copy, proof.value)
+      self.proofs[file.path], self.copies[file.path] = proof, copy
       return found
-    if where.download_dir and not where.offline and not fetched:
+    raise self._missing(file, faults)
+
+  def _candidates(
+    self, file: OriginFile, shape: tuple[int, ...], faults: dict[str, None]
+  ) -> Iterator[tuple[Copy, bool]]:
+    """Yields copies to try, and whether to take one that nothing proves.
+
+    What is wrong with hosts is added to the faults.
+    """
+    where = self._locations
+    on_disk = list(locations_lib.copies_on_disk(file, where))
+    yield from ((copy, False) for copy in on_disk)
+    if shape:
+      for copy in packings.packed_copies(file, shape, where):
+        yield copy, False
+    yield from ((copy, True) for copy in on_disk if self._allow_unverified)
+    if where.download_dir and not where.offline:
       # It imports an HTTP library.
       from cmnist_tfds.origin import fetch
 
@@ -268,9 +293,8 @@ class Reader:
         fetch.fetch(file, where.download_dir / locations_lib.FETCHED, where)
       except OriginFileError as error:
         faults[str(error)] = None
-      else:
-        return self._read(file, shape, fetched=True)
-    raise self._missing(file, faults)
+      for copy in locations_lib.copies_on_disk(file, where):
+        yield copy, False
 
   def _missing(
     self, file: OriginFile, faults: Iterable[str]
@@ -310,7 +334,7 @@ def read_copy(
   """
 
   def check_shape(found: tuple[int, ...]) -> None:
-    shorter = allow_unverified and found[:1] < shape[:1]
+    shorter = allow_unverified and found < shape
     if found != shape and not (shorter and found[1:] == shape[1:]):
       raise OriginFileError(
         f'expected an array of shape {shape}, found {found}'
@@ -353,31 +377,3 @@ def _is_published(file: OriginFile, array: np.ndarray) -> bool:
   narrow = array.astype(np.uint8) if array.ndim == 1 else array
   forms = (array, narrow) if (narrow == array).all() else (array,)
   return any(verification.fingerprint(form) in known for form in forms)
-
-
-def _checked_labels(source: Source, chunk: Chunk) -> np.ndarray:
-  """Returns the labels of a chunk in the type of the source's labels."""
-  labels, known = chunk.labels, source.raw_labels
-  wrong = labels[~np.isin(labels, list(known))]
-  if wrong.size:
-    raise OriginFileError(
-      f'{chunk.path}: expected labels from {known[0]} to {known[-1]}, found'
-      f' {labels.min()} to {labels.max()}, {wrong[0]} among them. This is not'
-      f' the file of {source.title}: fetch it again'
-    )
-  return labels.astype(source.label_dtype, copy=False)
-
-
-def _check_counts(source: Source, split: str, counts: np.ndarray) -> None:
-  """Checks how many examples of each class verified files have."""
-  declared = source.splits[split]
-  expected, found = declared.class_counts, tuple(counts.tolist())
-  if expected is None:
-    expected, found = (declared.num_examples,), (sum(found),)
-  if found != expected:
-    path = (declared.labels or next(iter(declared.files))).path
-    raise OriginFileError(
-      f'{path}: expected {str(expected)[:_LONGEST_LIST]} examples of the'
-      f' classes, found {str(found)[:_LONGEST_LIST]}. This is not the file of'
-      f' {source.title}: fetch it again'
-    )

@@ -9,7 +9,6 @@ import os
 import pathlib
 import re
 import urllib.parse
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 from typing import BinaryIO, cast
@@ -92,19 +91,15 @@ def default_locations(
     NamedPlaceError: If a folder that the user named does not exist, or the
       mirror is not an address that can be used.
   """
-  if download_dir:
-    folder = paths.expanded(download_dir)
-  else:
-    folder = paths.data_root(data_dir) / 'downloads'
+  data_root = paths.data_root(data_dir)
+  folder = paths.expanded(download_dir or data_root / 'downloads')
   manual = paths.expanded(manual_dir) if manual_dir else None
   named = mirror_of_user(mirror)
   base = parse_mirror(named) if named else None
   for name, place in (('manual_dir', manual), ('mirror', base)):
     if isinstance(place, pathlib.Path) and not os.path.isdir(place):
-      exists = os.path.lexists(place)
-      fault = 'is not a directory' if exists else 'does not exist'
       raise NamedPlaceError(
-        f'the {name} {place} {fault}. Correct it, or leave it out'
+        f'the {name} {place} is not a directory. Correct it, or leave it out'
       )
   return Locations(
     download_dir=folder,
@@ -134,16 +129,12 @@ def parse_mirror(mirror: str) -> str | pathlib.Path:
   # Paths are added at the end, where nothing can follow.
   if re.fullmatch(r'https?://[^/?#][^?#]*', mirror, re.IGNORECASE):
     return mirror.rstrip('/')
-  if mirror.startswith('file:///'):
-    path = urllib.parse.urlsplit(mirror).path
-    return pathlib.Path(urllib.request.url2pathname(path))
   if not paths.is_remote(mirror):
     return paths.expanded(mirror)
   # A query may hold a token.
   raise NamedPlaceError(
     f'the mirror {without_password(mirror).partition("?")[0]}: expected a'
-    ' folder or a URL with a host and no query, such as'
-    ' https://example.org/files or file:///srv/files'
+    ' folder or an HTTP URL without a query, such as https://example.org/files'
   )
 
 
@@ -155,11 +146,13 @@ class Copy:
     file: The origin file. It may be an equivalent of the one that is wanted.
     path: The path of the copy, or of the zip file that contains it.
     member: The name of the copy in the zip file, empty if it is not in one.
+    packed: Whether it is not at its place, but may hold the same array.
   """
 
   file: OriginFile
   path: pathlib.Path
   member: str = ''
+  packed: bool = False
 
   def __str__(self) -> str:
     """Returns the path and the member, for messages."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import os
 import pathlib
-import shutil
 from collections.abc import Iterable, Iterator
 
 from cmnist_tfds.origin import fetch, verification
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.sources import OriginFile, Source
+from cmnist_tfds.system import atomic
 from cmnist_tfds.system.disk_errors import disk_errors
 from cmnist_tfds.system.errors import OriginFileError
 
@@ -61,28 +62,24 @@ def _fill_one(
   """Returns what a file was taken from, '' if the folder has it."""
   # The folder of a declaration is another one.
   own = dataclasses.replace(file, beside=None)
-  if _proved(own, Locations(manual_dir=folder)):
-    return ''
-  copy = _proved(file, locations)
-  target = folder / (copy.file if copy else file).path
-  if copy is None or os.path.lexists(target):
-    return fetch.fetch(file, folder, locations)
-  with disk_errors(folder, error=OriginFileError):
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f'.cmnist_tfds.{target.name}.{os.getpid()}.part')
-    with copy.open() as (stream, _), part.open('wb') as out:
-      shutil.copyfileobj(stream, out)
-    if wrong := verification.fault(copy.file, part):
-      raise OriginFileError(f'{copy} changed while it was copied: {wrong}')
-    os.replace(part, target)
-  return str(copy)
-
-
-def _proved(file: OriginFile, locations: Locations) -> Copy | None:
-  """Returns the first copy on disk that is proved by its hash."""
+  for copy in locations_lib.copies_on_disk(own, Locations(manual_dir=folder)):
+    if _proved(copy):
+      return ''
   for copy in locations_lib.copies_on_disk(file, locations):
-    # A damaged one is not the right one.
-    with contextlib.suppress(OriginFileError), copy.open() as (stream, size):
-      if verification.prove(copy.file, stream, size):
-        return copy
-  return None
+    target = folder / copy.file.path
+    if not os.path.lexists(target) and (data := _proved(copy)):
+      with disk_errors(folder, error=OriginFileError):
+        target.parent.mkdir(parents=True, exist_ok=True)
+      atomic.write_file(target, data)
+      return str(copy)
+  return fetch.fetch(file, folder, locations)
+
+
+def _proved(copy: Copy) -> bytes:
+  """Returns the bytes of a copy if its hash proves them, else none."""
+  # A damaged one is not the right one.
+  with contextlib.suppress(OriginFileError), copy.open() as (stream, size):
+    data = stream.read()
+    if verification.prove(copy.file, io.BytesIO(data), size):
+      return data
+  return b''

@@ -64,8 +64,9 @@ def _files_below(root: pathlib.Path) -> Iterator[pathlib.Path]:
 def _copies_in(
   path: pathlib.Path, file: OriginFile, shape: tuple[int, ...]
 ) -> Iterator[Copy]:
-  if tables.is_table(path):
-    yield Copy(file, path)
+  if pixel_tables.is_table(path):
+    if pixel_tables.may_hold(path, shape):
+      yield Copy(file, path, packed=True)
     return
   forms = (file, *file.equivalents)
   stems = {_stem(form.name) for form in forms}
@@ -85,7 +86,7 @@ def _copies_in(
   for member, size in found:
     # If its size is that of a form, it may be proved by its hash.
     form = next((form for form in forms if form.size == size), file)
-    yield Copy(form, path, member)
+    yield Copy(form, path, member, packed=True)
 
 
 def _stem(name: str) -> str:

@@ -144,14 +144,6 @@ def prove(file: OriginFile, stream: BinaryIO, size: int) -> Proof | None:
   return ProvingReader(file, stream, size).proof()
 
 
-def sha256(stream: BinaryIO) -> str:
-  """Returns the SHA-256 of bytes, as 64 hexadecimal digits."""
-  digest = hashlib.sha256()
-  while block := stream.read(_BLOCK):
-    digest.update(block)
-  return digest.hexdigest()
-
-
 def fault(file: OriginFile, path: pathlib.Path) -> str:
   """Returns why a file on disk is not the published one; '' if it is."""
   with path.open('rb') as stream:
