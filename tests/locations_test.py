@@ -96,6 +96,7 @@ def test_folders_are_in_order(tmp_path):
   [
     ('/srv/mirror', pathlib.Path('/srv/mirror')),
     ('/srv/a:b', pathlib.Path('/srv/a:b')),
+    ('file:///srv/my%20files', pathlib.Path('/srv/my files')),
     ('http://lab/files/', 'http://lab/files'),
     ('https://user:secret@lab:8080/x', 'https://user:secret@lab:8080/x'),
   ],
@@ -110,7 +111,7 @@ def test_a_mirror_is_a_folder_or_an_address(mirror, parsed):
     'htp://user:secret@lab/files',
     'ftp://user:secret@lab/files',
     'http:/user:secret@lab',
-    'file:///user:secret@lab/files',
+    'file://user:secret@lab/files',
     'https://lab/files?token=secret',
   ],
 )

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import urllib.parse
+import urllib.request
 import zipfile
 from collections.abc import Iterator
 from typing import BinaryIO, cast
@@ -129,12 +130,16 @@ def parse_mirror(mirror: str) -> str | pathlib.Path:
   # Paths are added at the end, where nothing can follow.
   if re.fullmatch(r'https?://[^/?#][^?#]*', mirror, re.IGNORECASE):
     return mirror.rstrip('/')
+  if mirror.startswith('file:///'):
+    path = urllib.parse.urlsplit(mirror).path
+    return pathlib.Path(urllib.request.url2pathname(path))
   if not paths.is_remote(mirror):
     return paths.expanded(mirror)
   # A query may hold a token.
   raise NamedPlaceError(
     f'the mirror {without_password(mirror).partition("?")[0]}: expected a'
-    ' folder or an HTTP URL without a query, such as https://example.org/files'
+    ' folder or a URL with a host and no query, such as'
+    ' https://example.org/files or file:///srv/files'
   )
 
 
