@@ -86,12 +86,9 @@ class SplitRecords:
         [_shift(value << 8 * byte, length) for value in range(256)]
         for byte in range(4)
       ]
-    self.num_bytes = int(
-      self._head_length[self._head].sum()
-      + self._length.sum(dtype=np.int64)
-      + self._tail_length[self._tail].sum()
-      - len(order) * tfrecord.HEADER_SIZE
-    )
+    num_bytes = self._head_length[self._head] - tfrecord.HEADER_SIZE
+    num_bytes += self._length + self._tail_length[self._tail]
+    self.num_bytes = int(num_bytes[order].sum())
 
   def __len__(self) -> int:
     return len(self._order)
