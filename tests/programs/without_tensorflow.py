@@ -102,12 +102,6 @@ def _info():
   tfds.dataset_collection('cmnist_all')
 
 
-def _stock():
-  tfds.builder('cmnist_sample/2-FK49', data_dir=_DATA).download_and_prepare(
-    download_config=tfds.download.DownloadConfig(max_examples_per_split=3)
-  )
-
-
 def _batches():
   cmnist_tfds.as_batches('X-12', 'train', 32, sample=True, data_dir=_DATA)
 
@@ -160,7 +154,6 @@ _USES = {
   'tfds.load of what is not prepared': (_load('2-FKd-r-1'), ()),
   'tfds.load as arrays': (_load('X-12', batch_size=-1), ()),
   'as_batches': (_batches, ()),
-  'the way of TFDS': (_stock, ()),
 }
 
 if __name__ == '__main__':  # Processes of `build --jobs` import this module.
