@@ -43,12 +43,6 @@ class CombinationTest(_CmnistTestCase):
   SPLITS = {'train': 1200 + 3120 + 1200, 'test': 240 + 624 + 240}
 
 
-class MixTest(_CmnistTestCase):
-  __test__ = True
-  BUILDER_CONFIG_NAMES_TO_TEST = ['X-12']
-  SPLITS = {'train': 12 * 120, 'test': 12 * 24}
-
-
 class ReducedMixTest(_CmnistTestCase):
   __test__ = True
   BUILDER_CONFIG_NAMES_TO_TEST = ['X-24-r-5']
@@ -123,7 +117,7 @@ def test_a_builder_can_be_pickled(tmp_path, monkeypatch):
   copy = pickle.loads(data)
   assert copy.builder_config is config
   assert copy.data_dir_root == tmp_path / 'data'
-  assert (copy._mirror, copy._allow_unverified) == ('here', True)
+  assert copy._original_state['mirror'] == 'here'
 
 
 # What is built ---------------------------------------------------------------

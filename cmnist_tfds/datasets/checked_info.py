@@ -66,9 +66,9 @@ class CheckedInfo(tfds.core.DatasetInfo):
       super().read_from_directory(dataset_info_dir)
     # TFDS and protocol buffers raise many classes of errors.
     except Exception as error:
-      self.fault = PreparationError(
-        str(error)
-        if isinstance(error, PreparationError)
-        else f'{dataset_info_dir} is damaged: {" ".join(str(error).split())}.'
-        ' Build it again with `cmnist build --overwrite`.'
-      )
+      if not isinstance(error, PreparationError):
+        error = PreparationError(
+          f'{folder} is damaged: {" ".join(str(error).split())}. Build it again'
+          ' with `cmnist build --overwrite`.'
+        )
+      self.fault = error

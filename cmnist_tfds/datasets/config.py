@@ -13,8 +13,7 @@ from cmnist_tfds import schema, subsets
 from cmnist_tfds.datasets.checked_info import CheckedInfo
 from cmnist_tfds.sample import LICENSE, NOTICE
 from cmnist_tfds.subsets import Subset
-
-RELEASE_NOTES = {'1.0.0': 'The 134 subsets of the paper and reduced forms.'}
+from cmnist_tfds.system.errors import SubsetNameError
 
 
 @functools.cache
@@ -36,9 +35,25 @@ def config_of(
   )
 
 
-def declared_configs(*, sample: bool = False) -> list[tfds.core.BuilderConfig]:
+class Configs(dict[str, tfds.core.BuilderConfig]):
+  """The declared configs by name; `in` is true for every other valid name too.
+
+  TFDS uses `in` to ask whether a builder has a config. If this were false for a
+  prepared `-r-7`, TFDS would return a builder that can only read.
+  """
+
+  def __contains__(self, name: object) -> bool:
+    try:
+      return isinstance(name, str) and bool(subsets.subset(name))
+    except SubsetNameError:
+      return False
+
+
+def declared_configs(*, sample: bool = False) -> Configs:
   """Returns the configs of the 134 subsets, then of their reduced forms."""
-  return [config_of(subset, sample=sample) for subset in subsets.declared()]
+  return Configs(
+    {s.name: config_of(s, sample=sample) for s in subsets.declared()}
+  )
 
 
 def dataset_info(

@@ -30,26 +30,11 @@ from cmnist_tfds.system.disk_errors import disk_errors
 from cmnist_tfds.system.errors import (
   OriginFileError,
   PreparationError,
-  SubsetNameError,
 )
 from cmnist_tfds.system.extras import require_tensorflow
 
 # TFDS writes it last.
 _INFO = 'dataset_info.json'
-
-
-class _Configs(dict[str, tfds.core.BuilderConfig]):
-  """The declared configs by name; `in` is true for every other valid name too.
-
-  TFDS uses `in` to ask whether a builder has a config. If this were false for a
-  prepared `-r-7`, TFDS would return a builder that can only read.
-  """
-
-  def __contains__(self, name: object) -> bool:
-    try:
-      return isinstance(name, str) and bool(subsets.subset(name))
-    except SubsetNameError:
-      return False
 
 
 class CmnistBuilder(  # type: ignore[call-arg]
@@ -62,10 +47,11 @@ class CmnistBuilder(  # type: ignore[call-arg]
   """
 
   VERSION = tfds.core.Version(subsets.VERSION)
-  RELEASE_NOTES: ClassVar[dict[str, str]] = config.RELEASE_NOTES
-  BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = (
-    config.declared_configs()
-  )
+  RELEASE_NOTES: ClassVar[dict[str, str]] = {
+    subsets.VERSION: 'The 134 subsets of the paper and reduced forms.'
+  }
+  builder_configs = config.declared_configs()
+  BUILDER_CONFIGS = tuple(builder_configs.values())
   DEFAULT_BUILDER_CONFIG_NAME = subsets.DEFAULT
   is_sample = False
 
@@ -87,11 +73,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
         names it.
       timeout: Seconds that a host may take to be reached, or send next to
         nothing; 20 if None.
-      **kwargs: Arguments of `tfds.core.GeneratorBasedBuilder`.
+      **kwargs: `data_dir`, `config`, `version` and `file_format`, as in TFDS.
     """
-    self._allow_unverified = allow_unverified
-    self._mirror = mirror
-    self._timeout = timeout
     super().__init__(**kwargs)
     # TFDS pickles a builder as these arguments. It accepts only its own object
     # as a config, and the process that reads them may run in another folder.
@@ -106,13 +89,6 @@ class CmnistBuilder(  # type: ignore[call-arg]
       prepared.warn(self.info.prepared)
 
   # Names -------------------------------------------------------------------
-
-  @tfds.core.utils.classproperty
-  @classmethod
-  @tfds.core.utils.memoize()
-  def builder_configs(cls) -> dict[str, tfds.core.BuilderConfig]:
-    """The declared configs by name."""
-    return _Configs({c.name: c for c in cls.BUILDER_CONFIGS})
 
   @classmethod
   def get_builder_config(
@@ -163,7 +139,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     return {
       home.urls[0]: tfds_internals.UrlInfo(home.size, home.sha256, home.path)
       for home in homes
-      if home and home.urls and home.sha256
+      if home and home.urls and home.size and home.sha256
     }
 
   # Description -------------------------------------------------------------
@@ -281,8 +257,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
     found = origin.default_locations(
       download_dir=dl_manager.download_dir,
       manual_dir=download_config.manual_dir,
-      mirror=self._mirror,
-      timeout=self._timeout,
+      mirror=self._original_state['mirror'],
+      timeout=self._original_state['timeout'],
     )
     return dataclasses.replace(found, verify_ssl=download_config.verify_ssl)
 
@@ -295,7 +271,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
           split,
           locations,
           # No hash can prove synthetic files.
-          allow_unverified=self._allow_unverified or self.is_sample,
+          allow_unverified=self.is_sample
+          or self._original_state['allow_unverified'],
         )
         for split in SPLITS
       }

@@ -9,5 +9,6 @@ from cmnist_tfds.datasets import config, dataset_builder
 class Builder(dataset_builder.CmnistBuilder):
   """Builds a synthetic stand-in with the configs of CMNIST, offline."""
 
-  BUILDER_CONFIGS = config.declared_configs(sample=True)
+  builder_configs = config.declared_configs(sample=True)
+  BUILDER_CONFIGS = tuple(builder_configs.values())
   is_sample = True
