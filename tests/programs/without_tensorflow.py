@@ -42,13 +42,12 @@ _DATA = _FOLDER / 'data'
 _ARRAY_RECORD = _FOLDER / 'array_record'
 
 
-def _command(*words, sample=True, expected=0):
-  """Returns what runs a command; another exit status is an error."""
+def _command(*words, sample=True):
+  """Returns what runs a command, which must not fail."""
 
   def run():
     where = ['--sample', '--data_dir', str(_DATA)] if sample else []
-    status = cli.main([*map(str, words), *where])
-    assert status == expected, f'{words} ended with {status}'
+    assert cli.main([*map(str, words), *where]) == 0
 
   return run
 
@@ -85,15 +84,6 @@ def _pytorch():
   assert image.shape == (1, 28, 28)
 
 
-def _jax():
-  import jax.numpy as jnp
-
-  labels = cmnist_tfds.load_data(
-    'X-12', split='test', features=('label',), sample=True, data_dir=_DATA
-  )[0]
-  assert jnp.asarray(labels).shape == (288,)
-
-
 def _info():
   builder = tfds.builder('cmnist_sample/X-12', data_dir=_DATA)
   assert builder.info.splits['train'].num_examples == 1440
@@ -119,18 +109,9 @@ _USES = {
   'data_source': (_data_source, ('PIL',)),
   'load_data': (_load_data, ()),
   'torch_dataset': (_pytorch, ('torch',)),
-  'jax': (_jax, ('jax',)),
   'info of TFDS': (_info, ()),
   'info': (_command('info', 'X-12'), ()),
   'list': (_command('list', sample=False), ()),
-  'verify': (
-    _command(
-      *('verify', 'X-12', '--data_dir', _FOLDER / 'none'),
-      sample=False,
-      expected=1,  # The origin files are not there.
-    ),
-    (),
-  ),
   'tfds-pr': (_command('tfds-pr', _FOLDER / 'pr', sample=False), ()),
   **{
     f'export {form}': (
