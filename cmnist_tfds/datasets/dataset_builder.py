@@ -27,10 +27,7 @@ from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import paths
 from cmnist_tfds.system.disk_errors import disk_errors
-from cmnist_tfds.system.errors import (
-  OriginFileError,
-  PreparationError,
-)
+from cmnist_tfds.system.errors import OriginFileError, PreparationError
 from cmnist_tfds.system.extras import require_tensorflow
 
 # TFDS writes it last.
