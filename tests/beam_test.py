@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import pathlib
 import shutil
@@ -179,12 +178,12 @@ def test_a_cache_that_cannot_be_written_is_told(beam, tmp_path, monkeypatch):
     _build('2-FKd', tmp_path, beam_runner='DirectRunner')
 
 
-def test_a_limit_on_examples_is_not_for_beam(beam, tmp_path, caplog):
-  with caplog.at_level(logging.WARNING, 'cmnist_tfds'):
-    _build(
-      'X-12', tmp_path, beam_runner='DirectRunner', max_examples_per_split=10
-    )
-  assert 'without Apache Beam' in caplog.text
+def test_a_limit_on_examples(beam, tmp_path):
+  limit = {'max_examples_per_split': 10}
+  local = _build('X-12', tmp_path / 'local', **limit)
+  assert local == _build(
+    'X-12', tmp_path / 'beam', beam_runner='DirectRunner', **limit
+  )
 
 
 def test_without_beam_the_extra_is_named(tmp_path, monkeypatch):

@@ -76,7 +76,6 @@ def test_any_name_of_a_folder(tmp_path, name, capsys):
     ('.', 'work'),
     ('../data', 'data'),
     ('~/data', 'home/data'),
-    ('./~/data', 'work/~/data'),
     ('${HOME}/data', 'home/data'),
     ('$CMNIST_TEST_DIR/a', 'other/a'),
     ('$CMNIST_TEST_UNSET/a', 'work/$CMNIST_TEST_UNSET/a'),
@@ -123,7 +122,7 @@ def test_nothing_is_built_at_a_remote_address(tmp_path, monkeypatch, data_dir):
   monkeypatch.chdir(tmp_path)
   for sample in ([], ['--sample']):
     assert cli.main(['build', _NAME, *sample, '--data_dir', data_dir]) == 1
-  with pytest.raises(PreparationError, match='is not a local folder'):
+  with pytest.raises(PreparationError, match='is not a local path'):
     cmnist_tfds.load_data(_NAME, data_dir=data_dir, sample=True)
   assert list(tmp_path.iterdir()) == []
 
@@ -158,7 +157,7 @@ def test_a_copy_at_a_remote_address_is_read(bucket, sample_dir):
 @pytest.mark.parametrize(
   'name',
   [
-    *('x' * 256, 'x/' * 3000, 'a\0b', 'circle', 'file', 'file/x', 'broken'),
+    *('x' * 256, 'x/' * 3000, 'circle', 'file', 'file/x', 'broken'),
     '~no_such_user_of_cmnist/x',
   ],
   ids=lambda name: ascii(name[:30]),
@@ -170,7 +169,7 @@ def test_what_cannot_be_a_folder_is_named(tmp_path, monkeypatch, capsys, name):
   (tmp_path / 'broken').symlink_to('nowhere')
   assert cli.main(['build', _NAME, '--sample', '--data_dir', name]) == 1
   (line,) = capsys.readouterr().err.splitlines()
-  assert name[:30].strip('/').replace('\0', r'\x00') in line
+  assert name[:30].strip('/') in line
 
 
 def test_builds_leave_nothing_in_the_temporary_folder(tmp_path, monkeypatch):

@@ -43,12 +43,6 @@ class CombinationTest(_CmnistTestCase):
   SPLITS = {'train': 1200 + 3120 + 1200, 'test': 240 + 624 + 240}
 
 
-class MixTest(_CmnistTestCase):
-  __test__ = True
-  BUILDER_CONFIG_NAMES_TO_TEST = ['X-12']
-  SPLITS = {'train': 12 * 120, 'test': 12 * 24}
-
-
 class ReducedMixTest(_CmnistTestCase):
   __test__ = True
   BUILDER_CONFIG_NAMES_TO_TEST = ['X-24-r-5']
@@ -111,9 +105,8 @@ def test_undeclared_config_comes_back_as_the_real_builder(data_dir):
   assert tfds.builder(f'{name}:1.0.0', data_dir=data_dir).info.splits
 
 
-def test_config_and_builder_can_be_pickled(tmp_path, monkeypatch):
+def test_a_builder_can_be_pickled(tmp_path, monkeypatch):
   config = cmnist_dataset_builder.Builder.builder_configs['X-12']
-  assert pickle.loads(pickle.dumps(config)) is config
   monkeypatch.chdir(tmp_path)
   data = pickle.dumps(
     cmnist_dataset_builder.Builder(
@@ -124,28 +117,22 @@ def test_config_and_builder_can_be_pickled(tmp_path, monkeypatch):
   copy = pickle.loads(data)
   assert copy.builder_config is config
   assert copy.data_dir_root == tmp_path / 'data'
-  assert (copy._mirror, copy._allow_unverified) == ('here', True)
+  assert copy._original_state['mirror'] == 'here'
 
 
 # What is built ---------------------------------------------------------------
 
 
-def test_features_and_info(data_dir):
-  info = _build('2-FKd', data_dir).info
-  assert info.supervised_keys == ('image', 'label')
-  assert info.features['image'].shape == (28, 28, 1)
-  assert info.features['image'].dtype == np.uint8
-  assert info.features['label'].names[0] == 'T-shirt/top'
-  assert info.features['label'].names[10] == '೦'
-  assert info.features['source'].names == ['F', 'Kd']
-  assert info.homepage == 'https://github.com/swenkel/cmnist'
+def test_a_description_is_of_the_sources(data_dir):
+  info = _builder('2-FKd', data_dir).info
+  assert info.features['label'].names[::10] == ['T-shirt/top', '೦']
   for cited in ('wenkel2019cmnist', 'xiao2017fashion', 'prabhu2019kannada'):
     assert cited in info.citation
   assert 'clanuwat' not in info.citation
   assert info.redistribution_info.license == 'Apache-2.0'
+  assert 'synthetic' in info.description
   of_cmnist = cmnist_dataset_builder.Builder(config='2-FKd', data_dir=data_dir)
   assert 'Zalando' in of_cmnist.info.redistribution_info.license
-  assert 'synthetic' in info.description
 
 
 def test_the_sample_describes_itself(tmp_path):
@@ -292,27 +279,9 @@ def test_unverified_files_are_refused_unless_asked_for(tmp_path, caplog):
 def test_parquet_is_refused(at_construction, tmp_path):
   asked = {'file_format': 'parquet'}
   builder = _builder('2-FKd-r-1', tmp_path, **asked if at_construction else {})
-  with pytest.raises(PreparationError, match='loses rows'):
+  with pytest.raises(PreparationError, match=r'parquet\. Use tfrecord'):
     builder.download_and_prepare(**{} if at_construction else asked)
   assert not list(tmp_path.rglob('*dataset_info.json'))
-
-
-def test_a_dataset_that_is_not_finished_is_refused_and_can_be_replaced(
-  tmp_path,
-):
-  folder = tmp_path / 'cmnist_sample/2-FKd-r-1/1.0.0'
-  folder.mkdir(parents=True)
-  (folder / 'cmnist_sample-train.tfrecord-00000-of-00001').touch()
-  with pytest.raises(PreparationError, match=r'1\.0\.0 is damaged'):
-    _build('2-FKd-r-1', tmp_path)
-  builder = _build(
-    '2-FKd-r-1',
-    tmp_path,
-    download_config=tfds.download.DownloadConfig(
-      download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
-    ),
-  )
-  assert builder.info.splits['train'].num_examples == 20
 
 
 def test_no_other_module_imports_private_names_of_tfds():

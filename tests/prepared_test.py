@@ -62,7 +62,6 @@ def entries_of_shards():
     {},
     {'num_shards': 3},
     {'file_format': 'array_record', 'num_shards': 3},
-    {'stock': True},
   ],
 )
 def test_shards_enter_the_cache_once(how, sample_dir, tmp_path):
@@ -96,7 +95,7 @@ def test_a_dataset_of_the_same_sources_is_read_from_these(sample_dir):
 
 
 def test_a_dataset_that_was_built_of_less_is_read_from_its_shards(tmp_path):
-  builder_dir = preparing.prepare(tmp_path, 'X-12-r-1', stock=True)
+  builder_dir = preparing.prepare(tmp_path, 'X-12-r-1')
   metadata = pathlib.Path(builder_dir) / 'metadata.json'
   content = json.loads(metadata.read_text())
   content['digests']['train'] = 'of other files'

@@ -9,15 +9,9 @@ from cmnist_tfds import subsets
 from cmnist_tfds.datasets.get_builder import get_builder
 
 
-def prepare(
-  data_dir, name='X-12', *, file_format=None, num_shards=None, stock=False
-):
+def prepare(data_dir, name='X-12', *, file_format=None, num_shards=None):
   """Prepares a subset of the sample; returns its folder."""
   builder = get_builder(subsets.subset(name), data_dir=data_dir, sample=True)
-  config = tfds.download.DownloadConfig(
-    num_shards=num_shards,
-    # More than there are; TFDS's own path takes over.
-    max_examples_per_split=10**6 if stock else None,
-  )
+  config = tfds.download.DownloadConfig(num_shards=num_shards)
   builder.download_and_prepare(file_format=file_format, download_config=config)
   return builder.data_path

@@ -18,7 +18,6 @@ _NEED_IT = {
   'tfds.load',
   'tfds.load as arrays',
   'tfds.load of what is not prepared',
-  'the way of TFDS',
 }
 
 

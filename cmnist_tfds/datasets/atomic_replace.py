@@ -63,13 +63,6 @@ def replacing(data_path: pathlib.Path) -> Iterator[pathlib.Path]:
       _restore(data_path)
 
 
-def restore(data_path: pathlib.Path) -> None:
-  """Puts a dataset back that a killed process was about to replace."""
-  if _old(data_path).exists() and not data_path.exists():
-    with locked(data_path):
-      pass
-
-
 def _restore(data_path: pathlib.Path) -> None:
   old = _old(data_path)
   if old.exists() and data_path.exists():

@@ -51,27 +51,24 @@ class CheckedInfo(tfds.core.DatasetInfo):
       dataset_info_dir: The folder of the dataset.
     """
     self.fault = None
+    folder = pathlib.Path(dataset_info_dir)
     try:
       if not paths.is_remote(dataset_info_dir):
-        self._check(pathlib.Path(dataset_info_dir))
+        subset = subsets.subset(self.config_name)
+        self.prepared = read_prepared(subset, self.name, folder)
+        self.is_outdated = not subset.is_described_by(self.prepared.metadata)
+        if self.is_outdated:
+          raise PreparationError(
+            f'{folder} was built when {", ".join(subset.declarations)} was'
+            f' declared differently. {self.prepared.remedy}'
+          )
+        self.prepared.check_shards()
       super().read_from_directory(dataset_info_dir)
-    except PreparationError as error:
-      self.fault = error
     # TFDS and protocol buffers raise many classes of errors.
     except Exception as error:
-      reason = ' '.join(str(error).split())
-      self.fault = PreparationError(
-        f'{dataset_info_dir} is damaged: {reason}. Build it again with'
-        ' `cmnist build --overwrite`.'
-      )
-
-  def _check(self, folder: pathlib.Path) -> None:
-    subset = subsets.subset(self.config_name)
-    found = self.prepared = read_prepared(subset, self.name, folder)
-    self.is_outdated = not subset.is_described_by(found.metadata)
-    if self.is_outdated:
-      raise PreparationError(
-        f'{folder} was built when {", ".join(subset.declarations)} was declared'
-        f' differently. {found.remedy}'
-      )
-    found.check_shards()
+      if not isinstance(error, PreparationError):
+        error = PreparationError(
+          f'{folder} is damaged: {" ".join(str(error).split())}. Build it again'
+          ' with `cmnist build --overwrite`.'
+        )
+      self.fault = error

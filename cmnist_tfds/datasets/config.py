@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from typing import Any
 
@@ -14,62 +13,58 @@ from cmnist_tfds import schema, subsets
 from cmnist_tfds.datasets.checked_info import CheckedInfo
 from cmnist_tfds.sample import LICENSE, NOTICE
 from cmnist_tfds.subsets import Subset
-
-RELEASE_NOTES = {'1.0.0': 'The 134 subsets of the paper and reduced forms.'}
-
-_DEFAULT = subsets.subset(subsets.DEFAULT)
-
-
-@dataclasses.dataclass(eq=False)
-class CmnistConfig(tfds.core.BuilderConfig):
-  """The config of one subset.
-
-  Attributes:
-    subset: The subset.
-    sample: Whether it is that of the synthetic sample.
-  """
-
-  # The fields of the base class have defaults, so this field needs one too.
-  subset: Subset = _DEFAULT
-  sample: bool = False
-
-  def __reduce__(self) -> tuple[Any, ...]:
-    # TFDS accepts only the object that it knows by this name.
-    return functools.partial(config_of, sample=self.sample), (self.subset,)
+from cmnist_tfds.system.errors import SubsetNameError
 
 
 @functools.cache
-def config_of(subset: Subset, *, sample: bool = False) -> CmnistConfig:
+def config_of(
+  subset: Subset, *, sample: bool = False
+) -> tfds.core.BuilderConfig:
   """Returns the config of a subset, the same object at each call.
 
   Args:
     subset: The subset.
     sample: Whether it is that of the synthetic sample.
   """
-  return CmnistConfig(
+  return tfds.core.BuilderConfig(
     name=subset.name,
     # The sizes of the sample would have to be read from its files.
     description=f'The classes of {subset.title}. {NOTICE}'
     if sample
     else subset.description,
-    subset=subset,
-    sample=sample,
   )
 
 
-def declared_configs(*, sample: bool = False) -> list[CmnistConfig]:
+class Configs(dict[str, tfds.core.BuilderConfig]):
+  """The declared configs by name; `in` is true for every other valid name too.
+
+  TFDS uses `in` to ask whether a builder has a config. If this were false for a
+  prepared `-r-7`, TFDS would return a builder that can only read.
+  """
+
+  def __contains__(self, name: object) -> bool:
+    try:
+      return isinstance(name, str) and bool(subsets.subset(name))
+    except SubsetNameError:
+      return False
+
+
+def declared_configs(*, sample: bool = False) -> Configs:
   """Returns the configs of the 134 subsets, then of their reduced forms."""
-  return [config_of(subset, sample=sample) for subset in subsets.declared()]
+  return Configs(
+    {s.name: config_of(s, sample=sample) for s in subsets.declared()}
+  )
 
 
 def dataset_info(
-  builder: tfds.core.DatasetBuilder, subset: Subset
+  builder: tfds.core.DatasetBuilder, subset: Subset, *, sample: bool
 ) -> CheckedInfo:
   """Returns the `DatasetInfo` of the subset that a builder builds.
 
   Args:
-    builder: A builder with a `CmnistConfig`.
+    builder: The builder.
     subset: What is described: its subset, or what the sample has of it.
+    sample: Whether it builds the synthetic sample.
 
   Returns:
     Description, features, citation and license. The metadata has the table of
@@ -87,7 +82,7 @@ def dataset_info(
     supervised_keys=(schema.IMAGE.name, schema.LABEL.name),
     homepage=subsets.HOMEPAGE,
     citation=subset.citation,
-    license=LICENSE if builder.builder_config.sample else subset.license,
+    license=LICENSE if sample else subset.license,
     metadata=tfds.core.MetadataDict(
       {
         'subset': subset.name,

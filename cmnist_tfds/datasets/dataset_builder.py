@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import tensorflow_datasets.public_api as tfds
 
-from cmnist_tfds import origin, schema, subsets
+from cmnist_tfds import origin, sample, subsets
 from cmnist_tfds.cache import prepared, split_sources
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets import (
@@ -23,37 +22,20 @@ from cmnist_tfds.datasets import (
   tfds_internals,
 )
 from cmnist_tfds.datasets.fast_path import write
-from cmnist_tfds.formats import png
 from cmnist_tfds.origin import audit
-from cmnist_tfds.sample import sample_of
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system import paths, resources
+from cmnist_tfds.system import paths
 from cmnist_tfds.system.disk_errors import disk_errors
-from cmnist_tfds.system.errors import (
-  OriginFileError,
-  PreparationError,
-  SubsetNameError,
-)
+from cmnist_tfds.system.errors import OriginFileError, PreparationError
 from cmnist_tfds.system.extras import require_tensorflow
 
-
-class _Configs(dict[str, config.CmnistConfig]):
-  """The declared configs by name; `in` is true for every other valid name too.
-
-  TFDS uses `in` to ask whether a builder has a config. If this were false for a
-  prepared `-r-7`, TFDS would return a builder that can only read.
-  """
-
-  def __contains__(self, name: object) -> bool:
-    try:
-      return isinstance(name, str) and bool(subsets.subset(name))
-    except SubsetNameError:
-      return False
+# TFDS writes it last.
+_INFO = 'dataset_info.json'
 
 
 class CmnistBuilder(  # type: ignore[call-arg]
-  tfds.core.GeneratorBasedBuilder, skip_registration=True
+  tfds_internals.FileReaderBuilder, skip_registration=True
 ):
   """Builds any subset of CMNIST. Each dataset has a subclass.
 
@@ -62,10 +44,11 @@ class CmnistBuilder(  # type: ignore[call-arg]
   """
 
   VERSION = tfds.core.Version(subsets.VERSION)
-  RELEASE_NOTES: ClassVar[dict[str, str]] = config.RELEASE_NOTES
-  BUILDER_CONFIGS: ClassVar[list[config.CmnistConfig]] = (
-    config.declared_configs()
-  )
+  RELEASE_NOTES: ClassVar[dict[str, str]] = {
+    subsets.VERSION: 'The 134 subsets of the paper and reduced forms.'
+  }
+  builder_configs = config.declared_configs()
+  BUILDER_CONFIGS = tuple(builder_configs.values())
   DEFAULT_BUILDER_CONFIG_NAME = subsets.DEFAULT
   is_sample = False
 
@@ -87,36 +70,27 @@ class CmnistBuilder(  # type: ignore[call-arg]
         names it.
       timeout: Seconds that a host may take to be reached, or send next to
         nothing; 20 if None.
-      **kwargs: Arguments of `tfds.core.GeneratorBasedBuilder`.
+      **kwargs: `data_dir`, `config`, `version` and `file_format`, as in TFDS.
     """
-    options = {
+    super().__init__(**kwargs)
+    # TFDS pickles a builder as these arguments. It accepts only its own object
+    # as a config, and the process that reads them may run in another folder.
+    self._original_state |= {
       'allow_unverified': allow_unverified,
       'mirror': mirror,
       'timeout': timeout,
+      'config': self.builder_config.name,
+      'data_dir': str(self.data_dir_root),
     }
-    self._allow_unverified = allow_unverified
-    self._mirror = mirror
-    self._timeout = timeout
-    super().__init__(**kwargs)
-    # TFDS pickles a builder as these arguments. The process that reads them may
-    # run in another folder.
-    self._original_state |= {**options, 'data_dir': str(self.data_dir_root)}
     if self.info.prepared and not allow_unverified:
       prepared.warn(self.info.prepared)
 
   # Names -------------------------------------------------------------------
 
-  @tfds.core.utils.classproperty
-  @classmethod
-  @tfds.core.utils.memoize()
-  def builder_configs(cls) -> dict[str, config.CmnistConfig]:
-    """The declared configs by name."""
-    return _Configs({c.name: c for c in cls.BUILDER_CONFIGS})
-
   @classmethod
   def get_builder_config(
     cls, name: str, version: str | tfds.core.Version | None = None
-  ) -> config.CmnistConfig:
+  ) -> tfds.core.BuilderConfig:
     """Returns the config of a subset for any spelling of its name.
 
     Args:
@@ -135,7 +109,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
   @property
   def subset(self) -> Subset:
     """The subset that this builder builds."""
-    return self.builder_config.subset
+    return subsets.subset(self.builder_config.name)
 
   # Folders and files -------------------------------------------------------
 
@@ -144,48 +118,32 @@ class CmnistBuilder(  # type: ignore[call-arg]
     if given_data_dir and paths.is_remote(given_data_dir):
       return super()._build_data_dir(given_data_dir)
     ours = super()._build_data_dir(os.fspath(paths.data_root(given_data_dir)))
-    atomic_replace.restore(pathlib.Path(ours[1]))
     if given_data_dir or os.path.exists(ours[1]):
       return ours
     # TFDS knows folders of its own: see `tfds.core.add_data_dir`.
     theirs = super()._build_data_dir(None)
     return theirs if os.path.exists(theirs[1]) else ours
 
-  @tfds.core.utils.classproperty
-  @classmethod
-  def _checksums_path(cls) -> pathlib.Path:
-    return resources.folder('checksums') / 'checksums.tsv'
-
   @property
   def url_infos(self) -> dict[str, tfds_internals.UrlInfo]:
     """One home of each file, which `tfds build --download_only` fetches."""
-    infos = super().url_infos
     homes = [
-      (file.urls or (file.archive or file).urls)[:1]
+      file if file.urls else file.archive
       for source in ([] if self.is_sample else self.subset.sources)
       for file in source.origin_files
     ]
-    return {url: infos[url] for urls in homes for url in urls if url in infos}
-
-  def _find_locations(
-    self,
-    dl_manager: tfds.download.DownloadManager,
-    download_config: tfds.download.DownloadConfig,
-  ) -> origin.Locations:
-    """Returns where to find the origin files."""
-    found = origin.default_locations(
-      download_dir=dl_manager.download_dir,
-      manual_dir=download_config.manual_dir,
-      mirror=self._mirror,
-      timeout=self._timeout,
-    )
-    return dataclasses.replace(found, verify_ssl=download_config.verify_ssl)
+    # TFDS knows no other hash.
+    return {
+      home.urls[0]: tfds_internals.UrlInfo(home.size, home.sha256, home.path)
+      for home in homes
+      if home and home.urls and home.size and home.sha256
+    }
 
   # Description -------------------------------------------------------------
 
   def _info(self) -> tfds.core.DatasetInfo:
-    described = sample_of(self.subset) if self.is_sample else self.subset
-    return config.dataset_info(self, described)
+    described = sample.sample_of(self.subset) if self.is_sample else self.subset
+    return config.dataset_info(self, described, sample=self.is_sample)
 
   # TFDS prints these messages to standard output.
   def _log_download_bytes(self) -> None: ...
@@ -213,7 +171,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
     Raises:
       PreparationError: If the format is refused, the data folder is not local,
-        or a dataset that is there is damaged and not overwritten.
+        a dataset that is there is damaged and not overwritten, or what is there
+        is not a dataset.
       OriginFileError: If an origin file is missing or wrong.
     """
     download_config = download_config or tfds.download.DownloadConfig()
@@ -235,6 +194,11 @@ class CmnistBuilder(  # type: ignore[call-arg]
       if not data_path.exists():
         super().download_and_prepare(**arguments)
         return
+      if not (data_path / _INFO).exists():
+        raise PreparationError(
+          f'{data_path} is not a dataset: it has no {_INFO}. Move it away, or'
+          ' choose another data folder.'
+        )
       # Another process may have built it meanwhile.
       self.info.read_from_directory(data_path)
       if overwrites or self.info.is_outdated:
@@ -247,46 +211,30 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   def is_prepared(self) -> bool:
     """Returns whether the dataset is finished, and as it is declared now."""
-    is_finished = (self.data_path / 'dataset_info.json').exists()
+    is_finished = (self.data_path / _INFO).exists()
     return is_finished and not self.info.fault
 
-  def _generate_splits(
+  def _download_and_prepare(
     self,
     dl_manager: tfds.download.DownloadManager,
     download_config: tfds.download.DownloadConfig,
-  ) -> Sequence[tfds.core.SplitInfo]:
+  ) -> None:
     """Writes the shards of both splits, and the metadata about them."""
-    self._locations = self._find_locations(dl_manager, download_config)
-    if write.can_write(self.info.file_format, download_config):
-      sources = self._open(split_sources.open_encoded)
-      with write.shard_writer(
-        self.info.file_format, download_config
-      ) as write_shard:
-        splits = [
-          write.write_split(
-            of_split,
-            self._get_filename_template(split),
-            download_config.get_shard_config(),
-            self._same_shards(split, of_split),
-            write_shard,
-          )
-          for split, of_split in sources.items()
-          if any(map(len, of_split))
-        ]
-    else:
-      if self.info.file_format is tfds.core.FileFormat.PARQUET:
-        raise PreparationError(
-          f'{self.info.full_name} cannot be written as Parquet: TFDS loses rows'
-          ' in that format. Use tfrecord or array_record.'
-        )
-      if download_config.beam_runner or download_config.beam_options:
-        logging.getLogger('cmnist_tfds').warning(
-          '%s is written without Apache Beam, which does not count examples.',
-          self.info.full_name,
-        )
-      require_tensorflow("TFDS's own way to write a dataset")
-      sources = self._open(split_sources.open_raw)
-      splits = super()._generate_splits(dl_manager, download_config)
+    file_format = self.info.file_format
+    if file_format not in write.WRITERS:
+      raise PreparationError(
+        f'{self.info.full_name} cannot be written as {file_format.value}. Use'
+        f' {" or ".join(known.value for known in write.WRITERS)}.'
+      )
+    sources = self._open(self._find_locations(dl_manager, download_config))
+    splits = write.write_splits(
+      sources,
+      download_config,
+      file_format,
+      self._get_filename_template,
+      lambda split, count: self._same_shards(split, sources[split], count),
+    )
+    self.info.set_splits(tfds.core.SplitDict(splits))
     self.info.metadata.update(
       build_report.report(
         self.subset,
@@ -294,24 +242,39 @@ class CmnistBuilder(  # type: ignore[call-arg]
         dict.fromkeys(sources, 0) | {s.name: s.num_examples for s in splits},
       )
     )
-    return splits
 
-  def _open(
-    self, open_split: Callable[..., list[SplitSource]]
-  ) -> dict[str, list[SplitSource]]:
+  def _find_locations(
+    self,
+    dl_manager: tfds.download.DownloadManager,
+    download_config: tfds.download.DownloadConfig,
+  ) -> origin.Locations:
+    """Returns where to find the origin files."""
+    if self.is_sample:
+      return sample.locations(self.subset)
+    found = origin.default_locations(
+      download_dir=dl_manager.download_dir,
+      manual_dir=download_config.manual_dir,
+      mirror=self._original_state['mirror'],
+      timeout=self._original_state['timeout'],
+    )
+    return dataclasses.replace(found, verify_ssl=download_config.verify_ssl)
+
+  def _open(self, locations: origin.Locations) -> dict[str, list[SplitSource]]:
     """Returns the examples of each source, for each split."""
     try:
       return {
-        split: open_split(
+        split: split_sources.open_encoded(
           self.subset,
           split,
-          self._locations,
-          allow_unverified=self._allow_unverified,
+          locations,
+          # No hash can prove synthetic files.
+          allow_unverified=self.is_sample
+          or self._original_state['allow_unverified'],
         )
         for split in SPLITS
       }
     except OriginFileError as error:
-      if not (missing := audit.missing(self.subset.sources, self._locations)):
+      if not (missing := audit.missing(self.subset.sources, locations)):
         raise
       lines = [
         str(error),
@@ -321,7 +284,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       raise OriginFileError('\n'.join(lines)) from error
 
   def _same_shards(
-    self, split: str, sources: Sequence[SplitSource]
+    self, split: str, sources: Sequence[SplitSource], num_examples: int
   ) -> list[pathlib.Path]:
     """Returns the shards of the full subset if they have the same examples.
 
@@ -332,7 +295,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       full = prepared.find_prepared(
         self.subset.full, data_dir=self.data_dir_root, sample=self.is_sample
       )
-      digest = split_sources.digest(sources, sum(map(len, sources)))
+      digest = split_sources.digest(sources, num_examples)
       if (
         full
         and full.file_format == self.info.file_format.value
@@ -341,32 +304,6 @@ class CmnistBuilder(  # type: ignore[call-arg]
         full.check_shards()
         return full.shards(split)
     return []
-
-  # TFDS's own way to write a split ---
-
-  def _split_generators(
-    self, dl_manager: tfds.download.DownloadManager
-  ) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
-    del dl_manager
-    return {
-      split: self._generate_examples(sources)
-      for split, sources in self._open(split_sources.open_raw).items()
-      if any(map(len, sources))
-    }
-
-  def _generate_examples(
-    self, sources: Sequence[SplitSource]
-  ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields the examples, numbered along the concatenation."""
-    integers = [schema.integers_of(c) for c in self.subset.classes]
-    key = 0
-    for source in sources:
-      images = source.arrays['images']
-      rows = range(len(source)) if source.rows is None else source.rows
-      for row, label in zip(rows, source.labels(), strict=True):
-        (image,) = png.encode(images[row : row + 1])
-        yield key, {schema.IMAGE.name: image, **integers[label]}
-        key += 1
 
   # Reading -----------------------------------------------------------------
 

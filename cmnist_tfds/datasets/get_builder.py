@@ -8,7 +8,6 @@ from typing import Any
 
 from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
 from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
-from cmnist_tfds.datasets.config import config_of
 from cmnist_tfds.datasets.dataset_builder import CmnistBuilder
 from cmnist_tfds.subsets import Subset
 
@@ -32,6 +31,4 @@ def get_builder(
     The builder.
   """
   module = cmnist_sample_dataset_builder if sample else cmnist_dataset_builder
-  return module.Builder(
-    data_dir=data_dir, config=config_of(subset, sample=sample), **kwargs
-  )
+  return module.Builder(data_dir=data_dir, config=subset.name, **kwargs)

@@ -6,23 +6,21 @@ them, so the package depends on one minor version.
 """
 
 from tensorflow_datasets.core.constants import INCOMPLETE_PREFIX
+from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 from tensorflow_datasets.core.dataset_collection_builder import (
   DatasetCollection,
   DatasetCollectionInfo,
 )
 from tensorflow_datasets.core.download.checksums import UrlInfo
-from tensorflow_datasets.core.naming import DatasetReference
-from tensorflow_datasets.core.utils.shard_utils import (
-  ShardConfig,
-  get_shard_boundaries,
-)
+from tensorflow_datasets.core.naming import references_for
+from tensorflow_datasets.core.utils.shard_utils import get_shard_boundaries
 
 __all__ = [
   'INCOMPLETE_PREFIX',
   'DatasetCollection',
   'DatasetCollectionInfo',
-  'DatasetReference',
-  'ShardConfig',
+  'FileReaderBuilder',
   'UrlInfo',
   'get_shard_boundaries',
+  'references_for',
 ]

@@ -141,8 +141,8 @@ def test_tfds_and_load_data_give_the_same_examples(data_dir, split):
     np.testing.assert_array_equal(array, by_tfds[name].reshape(array.shape))
 
 
-def _stock(folder):
-  """Builds as TFDS itself does, which no limit above all examples changes."""
+def _limited(folder):
+  """A limit above all examples changes nothing."""
   config = tfds.download.DownloadConfig(max_examples_per_split=10**9)
   builder = tfds.builder('cmnist_sample/3-EElKm-r-5', data_dir=folder)
   builder.download_and_prepare(download_config=config)
@@ -158,7 +158,7 @@ def _beam(folder):
   builder.download_and_prepare(download_config=config)
 
 
-@pytest.mark.parametrize('build', [_stock, _beam])
+@pytest.mark.parametrize('build', [_limited, _beam])
 def test_every_way_to_build_gives_the_same_examples(build, tmp_path):
   build(tmp_path / 'other')
   name = 'cmnist_sample/3-EElKm-r-5'

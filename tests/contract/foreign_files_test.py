@@ -112,14 +112,23 @@ def test_an_edited_output_is_refused(written, tmp_path, writer):
   assert tree(tmp_path) == before
 
 
-def test_a_build_leaves_a_folder_that_is_no_dataset(cmnist, tmp_path):
+@pytest.mark.parametrize('options', [[], ['--overwrite']])
+@pytest.mark.parametrize(
+  'name', ['thesis.tex', 'cmnist_sample-train.tfrecord-00000-of-00001']
+)
+def test_a_build_leaves_a_folder_that_is_no_dataset(
+  cmnist, tmp_path, name, options
+):
   folder = tmp_path / 'cmnist_sample/2-FKd-r-5/1.0.0'
   folder.mkdir(parents=True)
-  (folder / 'thesis.tex').write_text('years of work')
-  done = cmnist.run(*('build', '2-FKd-r-5', '--sample', '--data_dir', tmp_path))
-  assert (folder / 'thesis.tex').read_text() == 'years of work'
+  (folder / name).write_text('years of work')
+  before = tree(tmp_path / 'cmnist_sample/2-FKd-r-5')
+  where = ('--sample', '--data_dir', tmp_path)
+  done = cmnist.run('build', '2-FKd-r-5', *where, *options)
+  assert tree(tmp_path / 'cmnist_sample/2-FKd-r-5') == before
   assert done.status == 1
   assert str(folder) in done.error
+  cmnist.works('build', '2-FKd', *where, *options)
 
 
 def test_a_cleared_cache_keeps_files_of_others(cmnist, tmp_path):

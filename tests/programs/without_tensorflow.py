@@ -42,13 +42,12 @@ _DATA = _FOLDER / 'data'
 _ARRAY_RECORD = _FOLDER / 'array_record'
 
 
-def _command(*words, sample=True, expected=0):
-  """Returns what runs a command; another exit status is an error."""
+def _command(*words, sample=True):
+  """Returns what runs a command, which must not fail."""
 
   def run():
     where = ['--sample', '--data_dir', str(_DATA)] if sample else []
-    status = cli.main([*map(str, words), *where])
-    assert status == expected, f'{words} ended with {status}'
+    assert cli.main([*map(str, words), *where]) == 0
 
   return run
 
@@ -85,27 +84,12 @@ def _pytorch():
   assert image.shape == (1, 28, 28)
 
 
-def _jax():
-  import jax.numpy as jnp
-
-  labels = cmnist_tfds.load_data(
-    'X-12', split='test', features=('label',), sample=True, data_dir=_DATA
-  )[0]
-  assert jnp.asarray(labels).shape == (288,)
-
-
 def _info():
   builder = tfds.builder('cmnist_sample/X-12', data_dir=_DATA)
   assert builder.info.splits['train'].num_examples == 1440
   assert 'ClassLabel' in repr(builder.info)
   tfds.builder_from_directory(builder.data_dir)
   tfds.dataset_collection('cmnist_all')
-
-
-def _stock():
-  tfds.builder('cmnist_sample/2-FK49', data_dir=_DATA).download_and_prepare(
-    download_config=tfds.download.DownloadConfig(max_examples_per_split=3)
-  )
 
 
 def _batches():
@@ -125,18 +109,9 @@ _USES = {
   'data_source': (_data_source, ('PIL',)),
   'load_data': (_load_data, ()),
   'torch_dataset': (_pytorch, ('torch',)),
-  'jax': (_jax, ('jax',)),
   'info of TFDS': (_info, ()),
   'info': (_command('info', 'X-12'), ()),
   'list': (_command('list', sample=False), ()),
-  'verify': (
-    _command(
-      *('verify', 'X-12', '--data_dir', _FOLDER / 'none'),
-      sample=False,
-      expected=1,  # The origin files are not there.
-    ),
-    (),
-  ),
   'tfds-pr': (_command('tfds-pr', _FOLDER / 'pr', sample=False), ()),
   **{
     f'export {form}': (
@@ -160,7 +135,6 @@ _USES = {
   'tfds.load of what is not prepared': (_load('2-FKd-r-1'), ()),
   'tfds.load as arrays': (_load('X-12', batch_size=-1), ()),
   'as_batches': (_batches, ()),
-  'the way of TFDS': (_stock, ()),
 }
 
 if __name__ == '__main__':  # Processes of `build --jobs` import this module.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from cmnist_tfds import subsets
 from cmnist_tfds.datasets import tfds_internals
@@ -27,17 +28,11 @@ class CmnistAll(tfds_internals.DatasetCollection):
     )
 
   @property
-  def datasets(
-    self,
-  ) -> Mapping[str, Mapping[str, tfds_internals.DatasetReference]]:
+  def datasets(self) -> Mapping[str, Mapping[str, Any]]:
     """The subsets, in the order of the paper."""
-    builder = cmnist_dataset_builder.Builder
-    version = str(builder.VERSION)
+    names = [s.name for s in subsets.published()]
     return {
-      version: {
-        s.name: tfds_internals.DatasetReference(
-          dataset_name=builder.name, config=s.name, version=version
-        )
-        for s in subsets.published()
-      }
+      subsets.VERSION: tfds_internals.references_for(
+        {name: f'cmnist/{name}:{subsets.VERSION}' for name in names}
+      )
     }

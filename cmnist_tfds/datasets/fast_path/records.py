@@ -63,21 +63,14 @@ class SplitRecords:
       self._length * np.int64(step) + self._tail_length[self._tail],
       return_inverse=True,
     )
-    lengths = [divmod(pair, step) for pair in pairs.tolist()]
-    heads = [_head(*pair) for pair in lengths]
-    self._head_crc = np.array(
-      [
-        _shift(google_crc32c.value(head), sum(pair))
-        for head, pair in zip(heads, lengths, strict=True)
-      ],
-      np.uint32,
-    )
-    self._heads, self._head_length = _pad(
-      [
-        tfrecord.header(len(head) + sum(pair)) + head
-        for head, pair in zip(heads, lengths, strict=True)
-      ]
-    )
+    heads, head_crcs = [], []
+    for pair in pairs.tolist():
+      rest = sum(divmod(pair, step))
+      head = _head(*divmod(pair, step))
+      heads.append(tfrecord.header(len(head) + rest) + head)
+      head_crcs.append(_shift(google_crc32c.value(head), rest))
+    self._heads, self._head_length = _pad(heads)
+    self._head_crc = np.array(head_crcs, np.uint32)
     # By the length of the tail, the place of a byte in a checksum and its value:
     # what it contributes to the shifted checksum.
     self._shifts = np.zeros((step, 4, 256), np.uint32)
@@ -86,12 +79,9 @@ class SplitRecords:
         [_shift(value << 8 * byte, length) for value in range(256)]
         for byte in range(4)
       ]
-    self.num_bytes = int(
-      self._head_length[self._head].sum()
-      + self._length.sum(dtype=np.int64)
-      + self._tail_length[self._tail].sum()
-      - len(order) * tfrecord.HEADER_SIZE
-    )
+    num_bytes = self._head_length[self._head] - tfrecord.HEADER_SIZE
+    num_bytes += self._length + self._tail_length[self._tail]
+    self.num_bytes = int(num_bytes[order].sum())
 
   def __len__(self) -> int:
     return len(self._order)
@@ -128,7 +118,13 @@ class SplitRecords:
     _put(joined, tail_at, self._tails[tail])
     _put(joined, ends - tfrecord.FOOTER_SIZE, tfrecord.footers(crcs))
     _put(joined, png_at - self._head_length[head], self._heads[head])
-    self._put_pngs(joined.data, png_at, rows)
+    source = np.searchsorted(self._source_ends, rows, side='right')
+    pngs = [s.arrays['pngs'].data for s in self.sources]
+    data = joined.data
+    places = (source, png_at, self._start[rows], self._length[rows])
+    columns = [column.tolist() for column in places]
+    for number, at, first, length in zip(*columns, strict=True):
+      data[at : at + length] = pngs[number][first : first + length]
     return joined[: ends[-1]], ends
 
   def examples(self, start: int, stop: int) -> Iterator[bytes]:
@@ -139,20 +135,6 @@ class SplitRecords:
     for end in ends.tolist():
       yield data[begin + tfrecord.HEADER_SIZE : end - tfrecord.FOOTER_SIZE]
       begin = end
-
-  def _put_pngs(
-    self, joined: memoryview, png_at: np.ndarray, rows: np.ndarray
-  ) -> None:
-    source = np.searchsorted(self._source_ends, rows, side='right')
-    pngs = [source.arrays['pngs'].data for source in self.sources]
-    for number, at, start, length in zip(
-      source.tolist(),
-      png_at.tolist(),
-      self._start[rows].tolist(),
-      self._length[rows].tolist(),
-      strict=True,
-    ):
-      joined[at : at + length] = pngs[number][start : start + length]
 
 
 def _starts(source: SplitSource) -> np.ndarray:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the shards of a split by joining encoded images.
+"""Writes the shards of a dataset by joining encoded images.
 
-The stock path of TFDS encodes every image of every subset again, one at a time.
-This path encodes each source once and joins the encoded images from the cache.
-Both paths write the same examples in the same order.
+TFDS's own way to write encodes every image of every subset again, one at a
+time. Here each source is encoded once, and the encoded images in the cache are
+joined. Both ways give the same examples in the same order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
@@ -58,89 +58,71 @@ def write_array_record(
     raise OSError(f'Cannot write {path}: {error}') from error
 
 
-_WRITERS = {
+WRITERS = {
   tfds.core.FileFormat.TFRECORD: write_tfrecord,
   tfds.core.FileFormat.ARRAY_RECORD: write_array_record,
 }
 
 
-def can_write(
-  file_format: tfds.core.FileFormat,
+def write_splits(
+  sources: Mapping[str, Sequence[SplitSource]],
   download_config: tfds.download.DownloadConfig,
-) -> bool:
-  """Returns whether this path can write a dataset; the stock path must, if not.
-
-  Args:
-    file_format: Format of the shards.
-    download_config: The user's options, such as a limit on examples.
-  """
-  return (
-    file_format in _WRITERS and download_config.max_examples_per_split is None
-  )
-
-
-@contextlib.contextmanager
-def shard_writer(
   file_format: tfds.core.FileFormat,
-  download_config: tfds.download.DownloadConfig,
-) -> Iterator[beam_pipeline.WriteShard]:
-  """Writes shards in this process, or with Apache Beam if the user wants it.
+  filename_template: Callable[[str], tfds.core.ShardedFileTemplate],
+  find_same: Callable[[str, int], Sequence[pathlib.Path]],
+) -> list[tfds.core.SplitInfo]:
+  """Writes the shards, with Apache Beam if the user wants it.
 
   Args:
-    file_format: Format of the shards.
-    download_config: The user's options.
-
-  Yields:
-    The argument `write_shard` of `write_split`. The shards are there when the
-    block ends.
-  """
-  write = _WRITERS[file_format]
-  runner, options = download_config.beam_runner, download_config.beam_options
-  if runner is None and options is None:
-    yield write
-  else:
-    with beam_pipeline.pipeline(runner, options, write) as collect:
-      yield collect
-
-
-def write_split(
-  sources: Sequence[SplitSource],
-  filename_template: tfds.core.ShardedFileTemplate,
-  shard_config: tfds_internals.ShardConfig,
-  same: Sequence[pathlib.Path],
-  write_shard: beam_pipeline.WriteShard,
-) -> tfds.core.SplitInfo:
-  """Writes the shards of a split.
-
-  Args:
-    sources: The examples of each source, as encoded images.
-    filename_template: The paths of the shards, and the name of the split.
-    shard_config: Determines the number of shards.
-    same: The shards of a prepared split with the same examples, to which to
-      link if there are as many; empty if there is none.
-    write_shard: See `shard_writer`.
+    sources: For each split, the examples of each source, as encoded images.
+    download_config: The user's options: number of shards, limit on examples,
+      runner and options of Beam.
+    file_format: Format of the shards, one of `WRITERS`.
+    filename_template: Returns the paths of the shards of a split.
+    find_same: Returns the shards of a prepared split that has so many, and the
+      same, examples as a split, to which to link; none if there is no such.
 
   Returns:
-    The facts that TFDS records about the split.
+    The facts that TFDS records about each split that has examples.
   """
-  split = filename_template.split
-  num_examples = sum(map(len, sources))
-  records = SplitRecords(split, sources, shuffle_order(split, num_examples))
-  num_shards = shard_config.get_number_shards(records.num_bytes, num_examples)
-  ends = tfds_internals.get_shard_boundaries(num_examples, num_shards)
-  paths = filename_template.sharded_filepaths(num_shards)
-  if len(same) == num_shards:
-    for old, new in zip(same, paths, strict=True):
-      _link(old, new)
-  else:
-    for path, start, stop in zip(paths, [0, *ends[:-1]], ends, strict=True):
-      write_shard(records, pathlib.Path(path), start, stop)
-  return tfds.core.SplitInfo(
-    name=split,
-    shard_lengths=np.diff(ends, prepend=0).tolist(),
-    num_bytes=records.num_bytes,
-    filename_template=filename_template,
-  )
+  write: beam_pipeline.WriteShard = WRITERS[file_format]
+  runner, options = download_config.beam_runner, download_config.beam_options
+  infos = []
+  with contextlib.ExitStack() as stack:
+    if runner is not None or options is not None:
+      write = stack.enter_context(
+        beam_pipeline.pipeline(runner, options, write)
+      )
+    for split, of_split in sources.items():
+      num_examples = sum(map(len, of_split))
+      if download_config.max_examples_per_split is not None:
+        num_examples = min(num_examples, download_config.max_examples_per_split)
+      if not num_examples:
+        continue  # TFDS does not record splits without examples.
+      order = shuffle_order(split, num_examples)
+      records = SplitRecords(split, of_split, order)
+      num_shards = download_config.get_shard_config().get_number_shards(
+        records.num_bytes, num_examples
+      )
+      ends = tfds_internals.get_shard_boundaries(num_examples, num_shards)
+      template = filename_template(split)
+      paths = template.sharded_filepaths(num_shards)
+      same = find_same(split, num_examples)
+      if len(same) == num_shards:
+        for old, new in zip(same, paths, strict=True):
+          _link(old, new)
+      else:
+        for path, start, stop in zip(paths, [0, *ends[:-1]], ends, strict=True):
+          write(records, pathlib.Path(path), start, stop)
+      infos.append(
+        tfds.core.SplitInfo(
+          name=split,
+          shard_lengths=np.diff(ends, prepend=0).tolist(),
+          num_bytes=records.num_bytes,
+          filename_template=template,
+        )
+      )
+  return infos
 
 
 def _link(old: os.PathLike[str], new: os.PathLike[str]) -> None:
