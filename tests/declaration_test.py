@@ -143,8 +143,8 @@ def test_what_is_right_parses(changes, expected):
     ('title', _ABSENT, 'missing required field `title`'),
     ('test', _ABSENT, 'test: expected train and test, or examples'),
     ('train.images.path', _ABSENT, 'train.images: Object missing required'),
-    ('train.labels', _ABSENT, "images and labels for the layout 'idx', found"),
-    ('train.files', [{'path': 'shapes/x'}], 'found files and images and labels'),
+    ('train.labels', _ABSENT, 'train: Object missing required field `labels`'),
+    ('train.files', [{'path': 'shapes/x'}], 'train: Object contains unknown field `files`'),
     ('train.num_examples', '600', 'train.num_examples: Expected `int`'),
     ('train.num_examples', True, 'train.num_examples: Expected `int`'),
     ('train.num_examples', 0, 'train.num_examples: Expected `int` >= 1'),
@@ -176,32 +176,31 @@ def test_what_is_right_parses(changes, expected):
     ('test.labels.urls', ['https://x/y#z'], 'test.labels.urls[0]: '),
     ('test.labels.urls', 'https://x/y', 'test.labels.urls: Expected `array`'),
     ('test.images.equivalents', [{}], 'missing required field `path`'),
-    ('test.images.array', 'x', "test-images.gz: array: the layout 'idx' has none"),
+    ('test.images.array', 'x', 'test.images: Object contains unknown field `array`'),
     ('key', 'sh', 'source sh: key: '),
     ('key', 'S-h', 'key: Expected a capital letter, then small letters'),
     ('key', 'S\x1b', 'source S\\x1b: key: '),
     ('k\x1b', 1, 'unknown field `k\\x1b`'),
     ('title', ' ', 'title: Expected text in one line'),
     ('title', 'a\nb', 'title: '),
-    ('title', 'a\u2028b', 'title: expected text without control characters'),
-    ('citation', 'a\x1b[31m', 'citation: expected text without control'),
+    ('title', 'a\u2028b', 'title: Expected text in one line, without'),
+    ('citation', 'a\x1b[31m', 'citation: Expected text without control'),
     ('license', ' ', 'license: Expected text'),
     ('classes', [], 'classes: Expected `array` of length >= 1'),
     ('classes', 'abc', 'classes: Expected `array`'),
     ('classes', ['a', 'b '], 'classes[1]: Expected text in one line'),
     ('classes', ['a', 'a', 'b'], "classes: 'a' appears twice"),
     ('classes', ['é', 'e\u0301', 'b'], "classes: 'é' appears twice"),
-    ('first_label', 65_534, 'labels: expected at most 65535, found 65536'),
-    ('labels', [1, 2, 3], 'expected 3 labels, one for each class, and no first'),
-    ('labels', [2, 1, 3], 'labels: expected ascending numbers'),
-    ('labels', [1, 1, 3], 'labels: expected ascending numbers'),
-    ('mix_labels', {'12': [0]}, 'mix_labels.12: expected raw labels, which are 1'),
+    ('first_label', 65_534, 'for each class, of at most 65535'),
+    ('labels', [1, 2, 3], 'expected 3 ascending numbers, one for each class'),
+    ('labels', [2, 1, 3], 'labels: expected 3 ascending numbers'),
+    ('labels', [1, 1, 3], 'labels: expected 3 ascending numbers'),
     ('mix_labels', {'x': [1]}, 'mix_labels: '),
-    ('layout', 'zip', "layout: Invalid enum value 'zip'"),
-    ('folders', ['a', 'b', 'c'], "folders: the layout 'idx' has none"),
+    ('layout', 'zip', "layout: Invalid value 'zip'"),
+    ('folders', ['a', 'b', 'c'], 'unknown field `folders`'),
     ('convert', ['rotate'], "convert[0]: Invalid enum value 'rotate'"),
     ('convert', [{'crop': [0, 0, 28]}], 'convert[0].crop: '),
-    ('convert', [{'crop': [1, 0, 28, 28]}], 'crop leaves images of 28x28'),
+    ('convert', [{'crop': [1, 0, 28, 28]}], 'found 27x28'),
     ('convert', [{'crop': [0, 0, 20, 28]}], "Add 'resize' to convert"),
     ('shape', [32, 32], "found 32x32. Add 'resize' to convert"),
     ('shape', [28, 28, 3], "convert: the images have colors. Add 'grey'"),
@@ -261,21 +260,24 @@ _TABLE = {'files': _FILES[:1]}
       _examples('csv', _TABLE, split={'list': _FILES[1], 'test_counts': [1]}),
       'split: expected 3 counts',
     ),
-    (_examples('folder', _FOLDER, test=_SHAPES['source'][0]['test']), 'not train'),
-    (_examples('folder', _TABLE), "expected pictures for the layout 'folder'"),
+    (
+      _examples('folder', _FOLDER, test={'num_examples': 1, **_FOLDER}),
+      'not train and test',
+    ),
+    (_examples('folder', _TABLE), 'examples: Object contains unknown field `files`'),
     (_examples('npy', _TABLE), 'examples.files: expected class_counts, and a file'),
     (
       [*_examples('folder', _FOLDER), ('examples.class_counts', _ABSENT)],
       'examples.class_counts: missing',
     ),
-    (_examples('folder', _FOLDER, folders=['a', 'b']), 'folders: expected different ones'),
-    (_examples('folder', _FOLDER, folders=['a', 'a', 'b']), 'folders: expected different ones'),
+    (_examples('folder', _FOLDER, folders=['a', 'b']), 'folders: expected one for each of the 3'),
+    (_examples('folder', _FOLDER, folders=['a', 'a', 'b']), "folders: 'a' appears twice"),
     (_examples('folder', _FOLDER, folders=['a', '..', 'b']), "folders: '..' is not"),
     (_examples('folder', _FOLDER, classes=['a', 'b/c', 'd']), "folders: 'b/c' is"),
-    (_examples('parquet', _TABLE), 'expected the names of two columns'),
+    (_examples('parquet', _TABLE), 'missing required field `image_column`'),
     (
       _examples('parquet', _TABLE, image_column='i', label_column=1),
-      'expected the names of two columns',
+      'label_column: Expected `str`',
     ),
     (_examples('csv', {'files': _FILES[:1] * 2}), 'appears twice'),
   ],
@@ -332,19 +334,6 @@ def test_other_queries_are_part_of_an_address():
 def test_a_file_is_wrong_as_a_whole(tables, fault):
   with pytest.raises(DeclarationError, match=fault):
     _parse(tables)
-
-
-def test_arrays_of_a_file_have_one_size_and_hash():
-  file = {'path': 'shapes/test-images.npz', 'md5': '1' * 32}
-  tables = _changed(
-    ('layout', 'npz'),
-    ('test.labels', file | {'array': 'labels', 'size': 1}),
-    ('test.images', file | {'array': 'images', 'size': 2}),
-  )
-  with pytest.raises(DeclarationError, match='different sizes or hashes'):
-    _parse(tables)
-  tables['source'][0]['test']['images']['size'] = 1
-  assert _parse(tables)
 
 
 # Whatever a field may hold, and what it may hold by mistake.
