@@ -73,6 +73,15 @@ def test_public_names_are_listed_and_complete():
   assert completer.complete('cmnist_tfds.load_d', 0) == 'cmnist_tfds.load_data('
 
 
+def test_no_module_is_hidden_behind_a_function():
+  _python(
+    'import cmnist_tfds, cmnist_tfds.scoring.predictions\n'
+    'from cmnist_tfds.scoring import evaluation, predictions\n'
+    'assert cmnist_tfds.evaluate is evaluation.evaluate\n'
+    'assert cmnist_tfds.save_predictions is predictions.save_predictions'
+  )
+
+
 def test_data_files_are_found(tmp_path):
   images, _ = cmnist_tfds.load_data(
     '1-Km', split='test', data_dir=tmp_path, sample=True

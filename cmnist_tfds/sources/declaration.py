@@ -252,29 +252,24 @@ class _Parquet(_Source[_Files], tag='parquet', kw_only=True):
 _Layout = _Idx | _Npz | _Npy | _Folder | _Csv | _Parquet
 
 
-def read(
-  path: pathlib.Path, owner: str = '', *, beside: pathlib.Path | None = None
-) -> tuple[Source, ...]:
+def read(path: pathlib.Path, owner: str = '') -> tuple[Source, ...]:
   """Returns the extensions that a file declares.
 
   Args:
-    path: The file.
+    path: The file. A user's own origin files may lie in its folder.
     owner: What messages call the file; its path if empty.
-    beside: The folder in which a user's own files may lie.
 
   Raises:
-    DeclarationError: If the file cannot be read, or as `parse` does.
+    OSError: If the file cannot be read.
+    DeclarationError: As `parse` does.
   """
-  owner = owner or str(path)
-  try:
-    data = path.read_bytes()
-  # A path with a null character is a ValueError.
-  except (OSError, ValueError) as error:
-    reason = error.strerror if isinstance(error, OSError) else error
-    raise DeclarationError(f'{owner}: cannot be read: {reason}') from error
-  # Some editors of Windows begin a file with a byte order mark.
-  data = data.removeprefix(codecs.BOM_UTF8)
-  return parse(data, owner, extension=True, beside=beside)
+  return parse(
+    # Some editors of Windows begin a file with a byte order mark.
+    path.read_bytes().removeprefix(codecs.BOM_UTF8),
+    owner or str(path),
+    extension=True,
+    beside=path.absolute().parent,
+  )
 
 
 # There is one record of each source, as long as its declaration stays the same.
@@ -421,25 +416,25 @@ def _split(
     f'{name}.class_counts: expected counts that add up to num_examples,'
     f' {examples.num_examples}, found {sum(counts or ())}',
   )
-  files: dict[str, tuple[OriginFile, ...]] = {
-    field: tuple(
-      _file(form, file, beside)
-      for file in (held if isinstance(held, tuple) else (held,))
-    )
-    for field in ('images', 'labels', 'pictures', 'files')
-    if (held := getattr(examples, field, None))
+  files = {
+    field: _file(form, file, beside)
+    for field in ('images', 'labels', 'pictures')
+    if (file := getattr(examples, field, None))
   }
+  parts = [_file(form, f, beside) for f in getattr(examples, 'files', ())]
+  if 'pictures' in files:
+    parts = [files.pop('pictures')]
   per_class = isinstance(form, _Npy)
   _expect(
-    not per_class or len(files['files']) == len(counts or ()),
+    not per_class or len(parts) == len(counts or ()),
     f'{name}.files: expected class_counts, and a file for each of the'
     f' {len(form.classes)} classes',
   )
   any_size = isinstance(form, _Folder) and 'resize' in form.convert
   return Split(
-    images=files.get('images', (None,))[0],
-    labels=files.get('labels', (None,))[0],
-    parts=files.get('pictures', ()) + files.get('files', ()),
+    images=files.get('images'),
+    labels=files.get('labels'),
+    parts=tuple(parts),
     per_class=per_class,
     num_examples=examples.num_examples,
     class_counts=counts,

@@ -128,13 +128,11 @@ def _declared() -> Iterator[tuple[str, tuple[Source, ...] | str]]:
     yield owner, declaration.parse(text, owner, extension=True)
   for owner, path in (*_installed(), *((str(p), p) for p in files_of_user())):
     try:
-      found = (
-        path
-        if isinstance(path, str)
-        else declaration.read(path, owner, beside=path.parent)
-      )
+      found = path if isinstance(path, str) else declaration.read(path, owner)
     except DeclarationError as error:
       found = str(error)
+    except OSError as error:
+      found = f'{owner}: cannot be read: {error.strerror}'
     yield owner, found
 
 
