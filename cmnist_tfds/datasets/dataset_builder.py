@@ -29,11 +29,11 @@ from cmnist_tfds.sample import sample_of
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import paths, resources
-from cmnist_tfds.system.disk_errors import disk_errors
 from cmnist_tfds.system.errors import (
   OriginFileError,
   PreparationError,
   SubsetNameError,
+  disk_errors,
 )
 from cmnist_tfds.system.extras import require_tensorflow
 

@@ -26,8 +26,7 @@ from typing import Annotated
 
 import msgspec
 
-from cmnist_tfds.system.disk_errors import disk_errors
-from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.errors import PreparationError, disk_errors
 
 # Lists the files of a folder that this package wrote.
 MANIFEST = '.cmnist_tfds.json'
