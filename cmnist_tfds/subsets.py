@@ -64,13 +64,8 @@ _NAME = re.compile(
   re.DOTALL | re.IGNORECASE,
 )
 _BASE = re.compile(r'(?P<count>[0-9]{1,4}|x)-(?P<keys>[^-]+)', re.IGNORECASE)
-# A key begins with the only capital letter in it.
-_KEY = re.compile('[A-Z][a-z0-9]*')
 # No class has a billion examples, and a folder's name may not be too long.
 _PER_CLASS = re.compile('0*[1-9][0-9]{0,8}')
-
-# How many characters of class names an error lists.
-_MOST_LISTED = 400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -319,26 +314,30 @@ def citations(cited: Iterable[Source]) -> str:
   return '\n\n'.join(dict.fromkeys([CITATION, *(s.citation for s in cited)]))
 
 
-def _place(source: Source) -> list[tuple[bool, str]]:
-  """Returns what keys are sorted by in a name: letters before digits."""
-  return [(character.isdigit(), character) for character in source.key]
-
-
-def shared_class_names(combined: Sequence[Source]) -> dict[str, list[Source]]:
-  """Returns the class names that occur in two or more of the sources.
+def collisions(combined: Iterable[Source]) -> str:
+  """Says which class names occur in two or more of the sources.
 
   Args:
     combined: The sources of a combination.
 
   Returns:
-    The sources of each such name, in Unicode's form NFC, in which names are
-    compared; empty for a valid combination.
+    A phrase with the names and the sources. Names are compared in Unicode's
+    form NFC. It is empty for a valid combination.
   """
   holders = collections.defaultdict(list)
   for source in combined:
     for name in source.class_names:
       holders[unicodedata.normalize('NFC', name)].append(source)
-  return {name: held for name, held in holders.items() if len(held) > 1}
+  names_by_sources = collections.defaultdict(list)
+  for name, held in holders.items():
+    if len(held) > 1:
+      names_by_sources[tuple(held)].append(name)
+  return '; '.join(
+    f'{textwrap.shorten(" ".join(names), 400, placeholder=" ...")}'
+    f' {"are" if len(names) > 1 else "is"} in'
+    f' {" and ".join(f"{s.key} ({s.title})" for s in held_by)}'
+    for held_by, names in names_by_sources.items()
+  )
 
 
 def combine(combined: Sequence[Source]) -> Subset:
@@ -349,9 +348,8 @@ def combine(combined: Sequence[Source]) -> Subset:
 # These are cached, since there is one record of each subset in a process.
 @functools.cache
 def _combine(combined: tuple[Source, ...]) -> Subset:
-  keys = ''.join(source.key for source in combined)
   return Subset(
-    name=f'{len(combined)}-{keys}',
+    name=f'{len(combined)}-{_joined(combined)}',
     members=tuple((s, tuple(s.raw_labels)) for s in combined),
   )
 
@@ -383,7 +381,7 @@ def combinations(
   """Yields each valid combination of two or more sources, small ones first."""
   for count in range(2, len(available) + 1):
     for combined in itertools.combinations(available, count):
-      if not shared_class_names(combined):
+      if not collisions(combined):
         yield combine(combined)
 
 
@@ -438,7 +436,6 @@ def subset(name: str) -> Subset:
       name,
       '-r-N keeps the first N training examples of each class, N a whole'
       f' number of at least 1 and at most nine digits, not {number!r}',
-      [f'{full.name}-r-{size}' for size in REDUCED_SIZES[:3]],
     )
   return reduce(full, int(number))
 
@@ -454,42 +451,29 @@ def _full(name: str, base: str) -> Subset:
     )
   count, keys = match['count'], match['keys']
   if count in 'xX':
-    sizes = list(map(str, _mix_sizes()))
-    if keys not in sizes:
-      raise _no_subset(
-        name,
-        f'CMNIST-X has {" or ".join(sizes)} classes, not {keys}',
-        [f'X-{size}' for size in sizes],
-      )
+    if keys not in map(str, _mix_sizes()):
+      sizes = ' or '.join(map(str, _mix_sizes()))
+      raise _no_subset(name, f'CMNIST-X has {sizes} classes, not {keys}')
     return mix(int(keys))
   known = sources_lib.SOURCES
-  exact = _exact(keys, known)
+  readings = _read(_folded(keys), known)
   # Extensions are looked for only if they can make a difference.
-  if exact is None:
+  if not any(_joined(reading) == keys for reading in readings):
     known = (*known, *registry.extensions())
-    exact = _exact(keys, known)
-  fault = _fault(exact, int(count)) if exact else None
-  if exact and not fault:
-    return combine(exact)
-  faults = {
-    combine(reading): _fault(reading, int(count))
-    for reading in _readings(_folded(keys), sorted(known, key=_place))
-  }
-  valid = [found for found, wrong in faults.items() if not wrong]
-  if len(valid) > 1:
-    ways = (
-      f'{s.name} ({" + ".join(source.key for source in s.sources)})'
-      for s in valid
-    )
+    readings = _read(_folded(keys), known)
+  exact = [reading for reading in readings if _joined(reading) == keys]
+  faults = {r: _fault(r, int(count)) for r in exact or readings}
+  valid = [combine(reading) for reading, wrong in faults.items() if not wrong]
+  if len(valid) == 1:
+    return valid[0]
+  if valid:
+    ways = (f'{s.name} ({" + ".join(t.key for t in s.sources)})' for s in valid)
     raise _no_subset(
       name,
       f'it can be read as {" and as ".join(ways)}; write keys in their own'
       ' letter case',
-      [s.name for s in valid],
     )
-  if valid:
-    return valid[0]
-  for wrong in (fault, *faults.values()):
+  for wrong in faults.values():
     if wrong:
       raise _no_subset(name, *wrong)
   raise _no_subset(
@@ -500,13 +484,23 @@ def _full(name: str, base: str) -> Subset:
   )
 
 
-def _exact(keys: str, known: Sequence[Source]) -> list[Source] | None:
-  """Returns the sources of keys in their own letter case; None if it is not."""
-  by_key = {s.key: s for s in known}
-  found = _KEY.findall(keys)
-  if ''.join(found) != keys or not by_key.keys() >= set(found):
-    return None
-  return [by_key[key] for key in found]
+def _joined(combined: Iterable[Source]) -> str:
+  return ''.join(source.key for source in combined)
+
+
+def _read(keys: str, known: Sequence[Source]) -> list[tuple[Source, ...]]:
+  """Returns the ways to read folded keys, in whatever order."""
+  readings: list[list[tuple[Source, ...]]] = [[()]]
+  for end in range(1, len(keys) + 1):
+    readings.append(
+      [
+        (*before, source)
+        for source in known
+        if keys[:end].endswith(_folded(source.key))
+        for before in readings[end - len(source.key)]
+      ]
+    )
+  return readings[-1]
 
 
 def _folded(key: str) -> str:
@@ -514,64 +508,35 @@ def _folded(key: str) -> str:
   return key.casefold().replace('i', 'l')
 
 
-def _readings(
-  keys: str, known: Sequence[Source]
-) -> Iterator[tuple[Source, ...]]:
-  """Yields the ways to read folded keys, which are in the order of `known`."""
-  if not keys:
-    yield ()
-  for number, source in enumerate(known, start=1):
-    key = _folded(source.key)
-    if keys.startswith(key):
-      for rest in _readings(keys.removeprefix(key), known[number:]):
-        yield (source, *rest)
-
-
-def _fault(
-  combined: Sequence[Source], count: int
-) -> tuple[str, list[str]] | None:
+def _fault(combined: Sequence[Source], count: int) -> tuple[str, str] | None:
   """Returns why sources are not combined so, and what was likely meant."""
-  ordered = sorted(set(combined), key=_place)
-  if collisions := shared_class_names(ordered):
-    return _say_collisions(collisions), []
+  ordered = sorted(
+    set(combined), key=lambda s: [(c.isdigit(), c) for c in s.key]
+  )
+  if collided := collisions(ordered):
+    return f'class names may not occur twice, and {collided}', ''
   meant = combine(ordered).name
   if len(ordered) < len(combined):
-    return 'a source is named twice', [meant]
+    return 'a source is named twice', meant
   if ordered != list(combined):
     order = ' '.join(s.key for s in ordered)
-    return f'keys are out of order, which is {order}', [meant]
+    return f'keys are out of order, which is {order}', meant
   if count != len(combined):
-    return f'it says {count} sources and names {len(combined)}', [meant]
+    return f'it says {count} sources and names {len(combined)}', meant
   return None
 
 
-def _say_collisions(collisions: dict[str, list[Source]]) -> str:
-  """Returns a phrase that says which class names occur in which sources."""
-  names_by_sources = collections.defaultdict(list)
-  for name, holders in collisions.items():
-    names_by_sources[tuple(holders)].append(name)
-  phrases = []
-  for held_by, names in names_by_sources.items():
-    listed = textwrap.shorten(' '.join(names), _MOST_LISTED, placeholder=' ...')
-    verb = 'are' if len(names) > 1 else 'is'
-    owners = ' and '.join(f'{s.key} ({s.title})' for s in held_by)
-    phrases.append(f'{listed} {verb} in {owners}')
-  return f'class names may not occur twice, and {"; ".join(phrases)}'
-
-
-def _no_subset(
-  name: str, why: str, meant: Sequence[str] = ()
-) -> SubsetNameError:
+def _no_subset(name: str, why: str, meant: str = '') -> SubsetNameError:
   """Returns the error that says why, and suggests names."""
-  _, dash, number = name.partition('-r-')
-  if meant and _PER_CLASS.fullmatch(number):
-    meant = [f'{full}{dash}{int(number)}' for full in meant]
+  suggested = [meant]
   if not meant:
     singles = [combine([source]) for source in sources_lib.SOURCES]
     names = {_letters(s.name): s.name for s in (*declared(), *singles)}
     close = difflib.get_close_matches(_letters(name), names)
-    meant = [names[letters] for letters in close]
-  hint = f' Did you mean {", ".join(meant)}?' if meant else ''
+    suggested = [names[letters] for letters in close]
+  elif _PER_CLASS.fullmatch(number := name.partition('-r-')[2]):
+    suggested = [f'{meant}-r-{int(number)}']
+  hint = f' Did you mean {", ".join(suggested)}?' if suggested else ''
   # The key may be that of a declaration that cannot be used.
   faults = ''.join(
     f' A declaration is wrong: {fault}' for fault in registry.registry().faults

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import errno
 import json
 import os
@@ -10,7 +11,6 @@ import pathlib
 import signal
 import stat
 import sys
-import threading
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -55,13 +55,9 @@ def test_our_files_are_replaced_and_removed_and_others_stay(tmp_path):
   assert sorted(p.name for p in place.glob('.*')) == [atomic.MANIFEST]
   manifest = json.loads((place / atomic.MANIFEST).read_text())
   assert manifest['writer'] == 'w'
-  assert manifest['files']['a'] == {
-    'size': 1,
-    'sha256': (
-      'd4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35'
-    ),
-  }
-  assert manifest.keys() == {'about', 'writer', 'files'}
+  assert manifest['files']['a'] == [
+    'd4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35'
+  ]
 
 
 _FILES = st.dictionaries(
@@ -167,47 +163,36 @@ def test_links_inside_are_not_followed(tmp_path):
 
 def _targets(root):
   """Yields folders that may not be written, with what the error says."""
-  (root / 'full').mkdir()
-  (root / 'full/thesis.tex').write_text(_MINE)
-  yield root / 'full', 'is not empty: it holds thesis.tex'
   (root / 'file').write_text(_MINE)
-  yield root / 'file', 'is not a folder'
   yield root / 'file/out', 'does not exist'
   yield root / 'no/out', 'the folder of out, does not exist'
   (root / 'link').symlink_to('empty')
   yield root / 'link', 'links are not followed'
-  (root / 'empty').mkdir()
-  yield root / 'link', 'links are not followed'
   _fill(root / 'other', {'a': '1'}, 'cmnist catalog')
   yield root / 'other', 'was written by cmnist catalog, which w does not'
   yield root / ('x' * 300), 'File name too long'
+  (root / 'data/cmnist').mkdir(parents=True)
   for name in ('data', 'data/cmnist', 'data/cmnist/new'):
-    (root / 'data/cmnist').mkdir(parents=True, exist_ok=True)
     yield root / name, 'whose data is needed'
 
 
 def test_folders_that_may_not_be_written_are_left_as_they_are(tmp_path):
+  needed = [tmp_path / 'data/cmnist']
   for place, fault in _targets(tmp_path):
-    before = {p: p.lstat() for p in tmp_path.rglob('*') if not p.is_dir()}
-    with pytest.raises(PreparationError, match=fault) as raised:
-      _fill(place, {'a': '1'}, apart_from=[tmp_path / 'data/cmnist'])
-    assert '\n' not in str(raised.value)
-    assert before == {
-      p: p.lstat() for p in tmp_path.rglob('*') if not p.is_dir()
-    }
-  _fill(
-    tmp_path / 'data/new', {'a': '1'}, apart_from=[tmp_path / 'data/cmnist']
-  )
+    before = _tree(tmp_path)
+    with pytest.raises(PreparationError, match=fault):
+      _fill(place, {'a': '1'}, apart_from=needed)
+    assert _tree(tmp_path) == before
+  _fill(tmp_path / 'data/new', {'a': '1'}, apart_from=needed)
 
 
 @pytest.mark.parametrize(
   'text',
   [
-    *('', '{', '[]', '7', 'null', '\0\0\0', '[' * 100_000),
-    *('{}', '{"files": {}}', '{"writer": "w", "files": 3}'),
-    *('{"writer": "w", "files": {"a": 3}}', '{"writer": "w", "files": {"a": {}}}'),
+    *('', '{', '[]', '\0\0\0', '[' * 100_000, '{}', '{"files": {}}'),
+    *('{"writer": "w", "files": 3}', '{"writer": "w", "files": {"a": {}}}'),
     *(
-      json.dumps({'writer': 'w', 'files': {path: {'size': 1, 'sha256': ''}}})
+      json.dumps({'writer': 'w', 'files': {path: []}})
       for path in ('../a', '/a', '.git/HEAD', 'b/../../a', 'b//a', '', 'b\\a',
                    'a/.git/x', '.config', 'c:a')
     ),
@@ -242,20 +227,9 @@ def test_what_was_there_stays_when_the_new_fails(tmp_path):
 
 def test_runs_at_the_same_time_wait_for_each_other(tmp_path):
   files = {f'{n % 7}/{n}': 'x' * n for n in range(40)}
-  failed = []
-
-  def fill():
-    try:
-      _fill(tmp_path / 'one', files)
-    except PreparationError as error:
-      failed.append(error)
-
-  threads = [threading.Thread(target=fill) for _ in range(4)]
-  for thread in threads:
-    thread.start()
-  for thread in threads:
-    thread.join()
-  assert not failed
+  with concurrent.futures.ThreadPoolExecutor() as pool:
+    for done in [pool.submit(_fill, tmp_path / 'one', files) for _ in range(4)]:
+      done.result()
   assert _tree(tmp_path / 'one') == files
 
 
@@ -326,20 +300,14 @@ def test_a_file_is_replaced_or_left(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-  ('put', 'fault'),
-  [
-    (_link, 'is not a regular file'),
-    (lambda p: p.symlink_to('no'), 'is not a regular file'),
-    (_folder, 'is not a regular file'),
-    (os.mkfifo, 'is not a regular file'),
-  ],
+  'put', [_link, lambda p: p.symlink_to('no'), _folder, os.mkfifo]
 )
-def test_only_a_regular_file_is_replaced(tmp_path, put, fault):
+def test_only_a_regular_file_is_replaced(tmp_path, put):
   path = tmp_path / 'x.svg'
   put(path)
   before = path.lstat()
   for write in (atomic.check_file, lambda p: atomic.write_file(p, b'x')):
-    with pytest.raises(PreparationError, match=fault):
+    with pytest.raises(PreparationError, match='is not a regular file'):
       write(path)
     with pytest.raises(PreparationError, match='does not exist'):
       write(tmp_path / 'no/x.svg')

@@ -11,8 +11,7 @@ import pathlib
 import msgspec
 import pytest
 
-from cmnist_tfds import subsets
-from cmnist_tfds.sources import SOURCES, declaration
+from cmnist_tfds.sources import declaration
 from cmnist_tfds.system.errors import DeclarationError
 
 _TEXT = pathlib.Path(__file__).with_name('shapes.toml').read_text('utf-8')
@@ -82,17 +81,6 @@ def test_a_made_up_source_parses():
   }
 
 
-def test_a_made_up_source_combines_with_the_others():
-  (shapes,) = declaration.parse(_TEXT, 'shapes.toml')
-  names = [s.name for s in subsets.combinations((*SOURCES, shapes))]
-  # Its classes are in no other source, so it joins every valid combination.
-  assert len(names) == 132 + 132 + len(SOURCES)
-  assert {'2-ESh', '2-K49Sh', '6-EdFKdK49NSh'} <= set(names)
-  both = subsets.combine((SOURCES[0], shapes))
-  assert [c.name for c in both.classes[-3:]] == ['circle', 'square', 'star']
-  assert both.num_train == 60_600
-
-
 def test_a_digest_follows_what_is_declared():
   digests = {
     source.digest
@@ -138,30 +126,19 @@ def test_what_is_right_parses(changes, expected):
   [
     ('colour', 'grey', 'unknown field `colour`'),
     ('train.images.sha1', '', 'train.images: Object contains unknown field'),
-    ('validation', {}, 'unknown field `validation`'),
     ('split', {'first': 1}, 'expected train and test, or examples and split'),
     ('title', _ABSENT, 'missing required field `title`'),
     ('test', _ABSENT, 'test: expected train and test, or examples'),
-    ('train.images.path', _ABSENT, 'train.images: Object missing required'),
-    ('train.labels', _ABSENT, "images and labels for the layout 'idx', found"),
-    ('train.files', [{'path': 'shapes/x'}], 'found files and images and labels'),
-    ('train.num_examples', '600', 'train.num_examples: Expected `int`'),
-    ('train.num_examples', True, 'train.num_examples: Expected `int`'),
+    ('train.labels', _ABSENT, 'train: Object missing required field `labels`'),
+    ('train.files', [{'path': 'shapes/x'}], 'train: Object contains unknown field `files`'),
     ('train.num_examples', 0, 'train.num_examples: Expected `int` >= 1'),
     ('train.num_examples', 601, 'add up to num_examples, 601, found 600'),
-    ('writer_block', 0, 'writer_block: Expected `int` >= 1'),
     ('train.class_counts', [300, 300], 'expected 3 counts, one for each class'),
-    ('train.class_counts', ['3', 2, 1], 'train.class_counts'),
     ('train.class_counts', _ABSENT, 'min_train_per_class: expected'),
     ('min_train_per_class', 5, 'expected the least of class_counts'),
     ('train.images', 'images.gz', 'train.images: Expected `object'),
-    ('train.images.size', 0, 'train.images.size: Expected `int` >= 1'),
     ('train.images.md5', '1' * 31, 'md5: Expected 32 hexadecimal digits'),
-    ('train.images.md5', 'g' * 32, 'train.images.md5: '),
-    ('train.labels.sha256', '2' * 65, 'sha256: Expected 64 hexadecimal'),
     ('train.labels.sha256', '2' * 64 + '\n', 'train.labels.sha256: '),
-    ('test.labels.git_blob', '5' * 41, 'git_blob: Expected 40 hexadecimal'),
-    ('test.labels.fingerprint', 'F' * 64, 'test.labels.fingerprint: '),
     ('train.labels.sha256', _ABSENT, 'train.labels: md5 alone is no proof'),
     *(
       ('train.images.path', path, 'path: Expected <file> or <folder>/<file>')
@@ -173,41 +150,27 @@ def test_what_is_right_parses(changes, expected):
     ('test.images.equivalents', [{'path': 'x/y'}], 'x/y: expected all files'),
     ('test.labels.path', 'shapes/train-labels.gz', 'appears twice'),
     ('test.labels.urls', ['ftp://x/y'], 'test.labels.urls[0]: Expected an address'),
-    ('test.labels.urls', ['https://x/y#z'], 'test.labels.urls[0]: '),
-    ('test.labels.urls', 'https://x/y', 'test.labels.urls: Expected `array`'),
-    ('test.images.equivalents', [{}], 'missing required field `path`'),
-    ('test.images.array', 'x', "test-images.gz: array: the layout 'idx' has none"),
+    ('test.images.array', 'x', 'test.images: Object contains unknown field `array`'),
     ('key', 'sh', 'source sh: key: '),
-    ('key', 'S-h', 'key: Expected a capital letter, then small letters'),
     ('key', 'S\x1b', 'source S\\x1b: key: '),
     ('k\x1b', 1, 'unknown field `k\\x1b`'),
-    ('title', ' ', 'title: Expected text in one line'),
     ('title', 'a\nb', 'title: '),
-    ('title', 'a\u2028b', 'title: expected text without control characters'),
-    ('citation', 'a\x1b[31m', 'citation: expected text without control'),
-    ('license', ' ', 'license: Expected text'),
+    ('title', 'a\u2028b', 'title: Expected text in one line, without'),
+    ('citation', 'a\x1b[31m', 'citation: Expected text without control'),
     ('classes', [], 'classes: Expected `array` of length >= 1'),
-    ('classes', 'abc', 'classes: Expected `array`'),
     ('classes', ['a', 'b '], 'classes[1]: Expected text in one line'),
-    ('classes', ['a', 'a', 'b'], "classes: 'a' appears twice"),
     ('classes', ['é', 'e\u0301', 'b'], "classes: 'é' appears twice"),
-    ('first_label', 65_534, 'labels: expected at most 65535, found 65536'),
-    ('labels', [1, 2, 3], 'expected 3 labels, one for each class, and no first'),
-    ('labels', [2, 1, 3], 'labels: expected ascending numbers'),
-    ('labels', [1, 1, 3], 'labels: expected ascending numbers'),
-    ('mix_labels', {'12': [0]}, 'mix_labels.12: expected raw labels, which are 1'),
-    ('mix_labels', {'x': [1]}, 'mix_labels: '),
-    ('layout', 'zip', "layout: Invalid enum value 'zip'"),
-    ('folders', ['a', 'b', 'c'], "folders: the layout 'idx' has none"),
+    ('first_label', 65_534, 'for each class, of at most 65535'),
+    ('labels', [1, 2, 3], 'expected 3 ascending numbers, one for each class'),
+    ('labels', [2, 1, 3], 'labels: expected 3 ascending numbers'),
+    ('layout', 'zip', "layout: Invalid value 'zip'"),
+    ('folders', ['a', 'b', 'c'], 'unknown field `folders`'),
     ('convert', ['rotate'], "convert[0]: Invalid enum value 'rotate'"),
-    ('convert', [{'crop': [0, 0, 28]}], 'convert[0].crop: '),
-    ('convert', [{'crop': [1, 0, 28, 28]}], 'crop leaves images of 28x28'),
-    ('convert', [{'crop': [0, 0, 20, 28]}], "Add 'resize' to convert"),
+    ('convert', [{'crop': [1, 0, 28, 28]}], 'found 27x28'),
     ('shape', [32, 32], "found 32x32. Add 'resize' to convert"),
     ('shape', [28, 28, 3], "convert: the images have colors. Add 'grey'"),
     ('shape', [28, 28, 2], 'shape: expected [height, width]'),
     ('shape', [1000], 'a square number of pixels'),
-    ('shape', [28, 28, 1, 1], 'shape: expected [height, width]'),
   ],
 )  # fmt: skip
 def test_a_wrong_field_is_named_in_one_line(field, value, fault):
@@ -248,11 +211,6 @@ _TABLE = {'files': _FILES[:1]}
     ),
     (_examples('folder', _FOLDER, shape=_ABSENT, convert=['grey', 'resize']), None),
     (_examples('folder', _FOLDER, split={'first': 30}), "example of class 'circle'"),
-    (_examples('folder', _FOLDER, split={}), 'expected first, or list and'),
-    (
-      _examples('folder', _FOLDER, split={'first': 1, 'test_counts': 1}),
-      'expected first, or list and test_counts',
-    ),
     (
       _examples('folder', _FOLDER, split={'list': _FILES[1]}),
       'expected first, or list and test_counts',
@@ -261,21 +219,23 @@ _TABLE = {'files': _FILES[:1]}
       _examples('csv', _TABLE, split={'list': _FILES[1], 'test_counts': [1]}),
       'split: expected 3 counts',
     ),
-    (_examples('folder', _FOLDER, test=_SHAPES['source'][0]['test']), 'not train'),
-    (_examples('folder', _TABLE), "expected pictures for the layout 'folder'"),
+    (
+      _examples('folder', _FOLDER, test={'num_examples': 1, **_FOLDER}),
+      'not train and test',
+    ),
+    (_examples('folder', _TABLE), 'examples: Object contains unknown field `files`'),
     (_examples('npy', _TABLE), 'examples.files: expected class_counts, and a file'),
     (
       [*_examples('folder', _FOLDER), ('examples.class_counts', _ABSENT)],
       'examples.class_counts: missing',
     ),
-    (_examples('folder', _FOLDER, folders=['a', 'b']), 'folders: expected different ones'),
-    (_examples('folder', _FOLDER, folders=['a', 'a', 'b']), 'folders: expected different ones'),
+    (_examples('folder', _FOLDER, folders=['a', 'b']), 'folders: expected one for each of the 3'),
     (_examples('folder', _FOLDER, folders=['a', '..', 'b']), "folders: '..' is not"),
     (_examples('folder', _FOLDER, classes=['a', 'b/c', 'd']), "folders: 'b/c' is"),
-    (_examples('parquet', _TABLE), 'expected the names of two columns'),
+    (_examples('parquet', _TABLE), 'missing required field `image_column`'),
     (
       _examples('parquet', _TABLE, image_column='i', label_column=1),
-      'expected the names of two columns',
+      'label_column: Expected `str`',
     ),
     (_examples('csv', {'files': _FILES[:1] * 2}), 'appears twice'),
   ],
@@ -284,10 +244,7 @@ def test_layouts_have_the_fields_that_they_need(changes, fault):
   changes = [c for c in changes if c != ('shape', _ABSENT)]
   if fault is None:
     (shapes,) = _parse(_changed(*changes))
-    assert (
-      shapes.splits['train'].num_examples + (shapes.splits['test'].num_examples)
-      == 90
-    )
+    assert sum(split.num_examples for split in shapes.splits.values()) == 90
     return
   with pytest.raises(DeclarationError) as raised:
     _parse(_changed(*changes))
@@ -298,7 +255,6 @@ def test_layouts_have_the_fields_that_they_need(changes, fault):
   'url',
   [
     'https://user:secret@lab/x',
-    'https://user:se/secret@lab/x',
     'https://secret@lab/x',
     'https://lab/x?download=1&access_token=secret',
     'https://lab/x?X-Amz-Signature=secret',
@@ -322,7 +278,6 @@ def test_other_queries_are_part_of_an_address():
   ('tables', 'fault'),
   [
     ({}, r'shapes.toml: has no \[\[source\]\] table'),
-    (_SHAPES | {'source': []}, r'shapes.toml: has no \[\[source\]\] table'),
     (_SHAPES | {'source': {}}, r'shapes.toml: has no \[\[source\]\] table'),
     (_SHAPES | {'source': [*_SHAPES['source'], 'Sh']}, 'source 2: Expected `obj'),
     (_SHAPES | {'source': _SHAPES['source'] * 2}, 'source Sh: key: appears twice'),
@@ -332,19 +287,6 @@ def test_other_queries_are_part_of_an_address():
 def test_a_file_is_wrong_as_a_whole(tables, fault):
   with pytest.raises(DeclarationError, match=fault):
     _parse(tables)
-
-
-def test_arrays_of_a_file_have_one_size_and_hash():
-  file = {'path': 'shapes/test-images.npz', 'md5': '1' * 32}
-  tables = _changed(
-    ('layout', 'npz'),
-    ('test.labels', file | {'array': 'labels', 'size': 1}),
-    ('test.images', file | {'array': 'images', 'size': 2}),
-  )
-  with pytest.raises(DeclarationError, match='different sizes or hashes'):
-    _parse(tables)
-  tables['source'][0]['test']['images']['size'] = 1
-  assert _parse(tables)
 
 
 # Whatever a field may hold, and what it may hold by mistake.

@@ -24,7 +24,7 @@ _RNG = np.random.default_rng(0)
 
 
 def _parse(path: pathlib.Path) -> records.Source:
-  (source,) = declaration.read(path, beside=path.parent)
+  (source,) = declaration.read(path)
   return source
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 
 import io
 import os
-import pathlib
 import subprocess
 import sys
 
-import odd_streams
 import pytest
 
 import cmnist_tfds
 from cmnist_tfds import cli
 from cmnist_tfds.system import streams
 
-_PROGRAMS = pathlib.Path(__file__).with_name('programs')
 _COMMAND = f'{sys.executable} -m cmnist_tfds'
 
 
@@ -42,65 +39,84 @@ def _is_one_line(err):
   return err.startswith('cmnist: ') and err.count('\n') == 1
 
 
-# What a stream can do --------------------------------------------------------
+class _Tee:
+  """What loggers and test runners put in place of a stream."""
+
+  def __init__(self):
+    self.text = ''
+
+  def write(self, text):
+    self.text += text
 
 
-@pytest.mark.parametrize('kind', odd_streams.ALL)
-def test_no_odd_stream_is_a_terminal(kind):
-  assert streams.is_terminal(odd_streams.ALL[kind]()) is False
+class _Notebook(_Tee):
+  encoding = None
+
+  def flush(self):
+    pass
+
+  def isatty(self):
+    raise RuntimeError('there is no console')
+
+  def fileno(self):
+    raise io.UnsupportedOperation('fileno')
+
+
+class _RaisingWrite:
+  def write(self, text):
+    raise RuntimeError('the window is gone')
+
+  flush = write
+
+
+def _closed():
+  stream = io.StringIO()
+  stream.close()
+  return stream
+
+
+_UNWRITABLE = [lambda: None, _closed, _RaisingWrite]
+_ALL = [_Tee, _Notebook, *_UNWRITABLE]
 
 
 # Python functions ------------------------------------------------------------
 
 
-@pytest.mark.parametrize('kind', odd_streams.ALL)
-@pytest.mark.parametrize('name', ['stdout', 'stderr'])
-def test_data_is_prepared_whatever_the_streams(
-  kind, name, tmp_path, monkeypatch
-):
-  monkeypatch.setattr(sys, name, odd_streams.ALL[kind]())
-  data = cmnist_tfds.load_data('2-FKd-r-1', data_dir=tmp_path, sample=True)
-  assert len(data) == 2
+@pytest.mark.parametrize('make', _ALL)
+def test_data_is_prepared_whatever_the_streams(make, tmp_path, monkeypatch):
+  assert streams.is_terminal(make()) is False
+  for name in ('stdout', 'stderr'):
+    with monkeypatch.context() as patch:
+      patch.setattr(sys, name, make())
+      data = cmnist_tfds.load_data('2-FKd-r-1', data_dir=tmp_path, sample=True)
+    assert len(data) == 2
 
 
 # Logging ---------------------------------------------------------------------
 
 
-def _python(code, *argv):
-  done = subprocess.run(
-    [sys.executable, '-c', code, *map(str, argv)],
-    check=False,
-    capture_output=True,
-    text=True,
-    cwd=pathlib.Path(__file__).parent,
-  )
-  assert done.returncode == 0, done.stderr
-  return done.stderr
-
-
 def test_the_root_logger_is_left_alone(tmp_path):
-  _python(
+  code = (
     'import logging, sys\n'
     'before = list(logging.root.handlers), logging.root.level\n'
     'import cmnist_tfds\n'
     'from cmnist_tfds import cli\n'
     'for name in ("X-12", "X-12-r-1"):\n'
     '  cmnist_tfds.load_data(name, data_dir=sys.argv[1], sample=True)\n'
-    'argv = ["build", "1-Km", "--sample", "--data_dir", sys.argv[1]]\n'
-    'assert cli.main(argv) == 0\n'
+    'assert cli.main(["list"]) == 0\n'
     'assert (logging.root.handlers, logging.root.level) == before\n'
     'log = logging.getLogger("cmnist_tfds")\n'
-    'assert not log.handlers and log.propagate and log.level == 0',
-    tmp_path,
+    'assert not log.handlers and log.propagate and log.level == 0'
   )
+  subprocess.run([sys.executable, '-c', code, str(tmp_path)], check=True)
 
 
 # Commands --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('kind', odd_streams.WRITABLE)
-def test_commands_write_to_every_object(kind, monkeypatch):
-  out, err = (odd_streams.WRITABLE[kind]() for _ in range(2))
+@pytest.mark.parametrize('make', [_Tee, _Notebook])
+def test_commands_write_to_every_object(make, monkeypatch):
+  out, err = make(), make()
   with monkeypatch.context() as patch:
     patch.setattr(sys, 'stdout', out)
     patch.setattr(sys, 'stderr', err)
@@ -110,22 +126,18 @@ def test_commands_write_to_every_object(kind, monkeypatch):
   assert _is_one_line(err.text)
 
 
-@pytest.mark.parametrize('argv', [['list'], ['info', '2-FKd'], ['--help']])
-@pytest.mark.parametrize('kind', odd_streams.UNWRITABLE)
-def test_stdout_that_cannot_be_written_is_told(kind, argv, monkeypatch):
-  err = io.StringIO()
+@pytest.mark.parametrize('make', _UNWRITABLE)
+def test_a_stream_that_cannot_be_written(make, monkeypatch):
+  for argv in (['list'], ['--help']):
+    err = io.StringIO()
+    with monkeypatch.context() as patch:
+      patch.setattr(sys, 'stdout', make())
+      patch.setattr(sys, 'stderr', err)
+      assert _run(argv) == 1
+    assert 'Cannot write to standard output: ' in err.getvalue()
+    assert _is_one_line(err.getvalue())
   with monkeypatch.context() as patch:
-    patch.setattr(sys, 'stdout', odd_streams.UNWRITABLE[kind]())
-    patch.setattr(sys, 'stderr', err)
-    assert _run(argv) == 1
-  assert err.getvalue().startswith('cmnist: Cannot write to standard output: ')
-  assert _is_one_line(err.getvalue())
-
-
-@pytest.mark.parametrize('kind', odd_streams.UNWRITABLE)
-def test_the_status_tells_where_stderr_cannot(kind, monkeypatch):
-  with monkeypatch.context() as patch:
-    patch.setattr(sys, 'stderr', odd_streams.UNWRITABLE[kind]())
+    patch.setattr(sys, 'stderr', make())
     assert _run(['info', '2-ElN']) == 2
     assert _run(['build', '--jobs', 'two']) == 2
 
@@ -134,13 +146,9 @@ def test_the_status_tells_where_stderr_cannot(kind, monkeypatch):
   ('command', 'status', 'told'),
   [
     ('list >&-', 1, 'it is closed'),
-    ('--help >&-', 1, 'it is closed'),
     ('list >/dev/full', 1, 'No space left on device'),
-    ('--version >/dev/full', 1, 'No space left on device'),
-    ('list 2>&-', 0, ''),
     ('list >&- 2>&-', 1, ''),
     ('list <&-', 0, ''),
-    ('info 2-ElN 2>&-', 2, ''),
     ('info 2-ElN 2>/dev/full', 2, ''),
     ('paint 2>/dev/full', 2, ''),
     ('list --all | head -1', 0, ''),
@@ -194,7 +202,6 @@ def test_progress_is_shown_on_terminals_alone(is_terminal, monkeypatch):
 @pytest.mark.parametrize(
   ('argv', 'status'),
   [
-    (['list'], 0),
     (['info', 'X-12'], 0),
     # Also a byte that is no text, as Python represents it.
     (['info', 'X-12', '--data_dir', '/\u304a\udcff'], 0),

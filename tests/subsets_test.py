@@ -40,12 +40,6 @@ def test_paper_table_is_reproduced_row_by_row():
   ] == _table()
 
 
-def test_declared_are_804_with_unique_names():
-  names = [s.name for s in subsets.declared()]
-  assert len(names) == len(set(names)) == 134 * 6 == 804
-  assert subsets.DEFAULT in names
-
-
 @pytest.mark.parametrize('subset', subsets.declared(), ids=lambda s: s.name)
 def test_every_declared_subset(subset):
   assert subsets.subset(subset.name) is subset
@@ -57,6 +51,8 @@ def test_every_declared_subset(subset):
     assert subset.num_train == len(subset.classes) * subset.per_class
     assert subset.balanced
   assert subset.num_test == subset.full.num_test
+  assert subset.train_limit('train') == subset.per_class
+  assert subset.train_limit('test') is None
   for c in subset.classes:
     assert schema.integers_of(c) == {
       'label': c.label,
@@ -78,22 +74,6 @@ def test_every_declared_subset(subset):
     assert source.title in subset.description
 
 
-@pytest.mark.parametrize(
-  ('size', 'taken'),
-  [
-    (12, 'E 0 4 El 15 21 F 0 8 Kd 1 8 Km 5 9 N 1 9'),
-    (
-      24,
-      'E 0 4 5 9 El 15 16 19 21 F 0 4 7 8 Kd 1 2 4 8 Km 5 7 8 9 N 1 3 4 9',
-    ),
-  ],
-)
-def test_classes_of_mixes_are_those_of_the_generator(size, taken):
-  members = subsets.subset(f'X-{size}').members
-  found = (word for source, raw in members for word in (source.key, *raw))
-  assert ' '.join(map(str, found)) == taken
-
-
 @pytest.mark.parametrize('key', _KEYS)
 def test_single_sources(key):
   single = subsets.subset(f'1-{key}')
@@ -101,26 +81,6 @@ def test_single_sources(key):
   assert single not in subsets.declared()
   assert single.num_train == single.sources[0].splits['train'].num_examples
   assert subsets.subset(f'1-{key}-r-10').num_train == 10 * len(single.classes)
-
-
-@pytest.mark.parametrize(
-  ('alias', 'name'),
-  [
-    ('CMNIST-3-EElKm', '3-EElKm'),
-    ('3-EEIKm', '3-EElKm'),
-    ('3-EELKm', '3-EElKm'),
-    ('3-eelkm', '3-EElKm'),
-    ('cmnist-3-eeikm-R-05', '3-EElKm-r-5'),
-    ('cmnist/2-FKd', '2-FKd'),
-    (' 2-FKd ', '2-FKd'),
-    ('x-24', 'X-24'),
-    ('CMNIST-X-12-r-100', 'X-12-r-100'),
-    ('2-K49N-r-7', '2-K49N-r-7'),
-  ],
-)
-def test_spellings_resolve_to_one_record(alias, name):
-  assert subsets.subset(alias).name == name
-  assert subsets.subset(alias) is subsets.subset(name)
 
 
 @pytest.mark.parametrize(
@@ -133,22 +93,20 @@ def test_spellings_resolve_to_one_record(alias, name):
     ('0-FKd', 'it says 0 sources and names 2', '2-FKd'),
     ('2-KdF', 'out of order, which is F Kd', '2-FKd'),
     ('2-FF', 'named twice', '1-F'),
-    ('2-FQ', 'not made of the keys of sources: E Ed El Eb', ''),
     ('2-FQ', 'CMNIST_SOURCES or --sources names', ''),
     ('12345-FKd', 'a name is <number of sources>', '2-FKd'),
-    ('3-kmeel', 'not made of the keys of sources', ''),
-    ('X-13', 'CMNIST-X has 12 or 24 classes, not 13', 'X-12, X-24'),
+    ('3-kmeel', 'out of order, which is E El Km', '3-EElKm'),
+    ('X-13', 'CMNIST-X has 12 or 24 classes, not 13', 'X-12'),
     ('EElKm', 'a name is <number of sources>', '3-EElKm'),
     ('3EElKm', 'a name is <number of sources>', '3-EElKm'),
     ('3-EElKn', 'not made of the keys', '3-EElKm'),
     ('', 'a name is <number of sources>', ''),
     ('2-FKd-r-0', "at least 1 and at most nine digits, not '0'", '2-FKd-r'),
-    ('2-FKd-r--5', "not '-5'", '2-FKd-r-1'),
-    ('2-FKd-r-', "not ''", '2-FKd-r-1'),
-    ('2-FKd-r-1.5', "not '1.5'", '2-FKd-r-1'),
-    ('2-FKd-r-٣', "not '٣'", '2-FKd-r-1'),
-    ('2-FKd-r-9999999999', 'at most nine digits', '2-FKd-r-1'),
-    ('2-FKd-r-5-r-5', "not '5-r-5'", '2-FKd-r-1'),
+    ('2-FKd-r--5', "not '-5'", '2-FKd-r-5'),
+    ('2-FKd-r-', "not ''", '2-FKd-r-5'),
+    ('2-FKd-r-\u0663', "not '\u0663'", ''),
+    ('2-FKd-r-9999999999', 'at most nine digits', ''),
+    ('2-FKd-r-5-r-5', "not '5-r-5'", '2-FKd-r-5'),
   ],
 )
 def test_names_that_are_none_say_why_and_what_was_meant(name, why, meant):
@@ -165,21 +123,13 @@ def test_names_that_are_none_say_why_and_what_was_meant(name, why, meant):
   ('name', 'meant'),
   [
     ('2-FKd-r10', '2-FKd-r-10'),
-    ('2-FKd-10', '2-FKd-r-10'),
-    ('2FKdr10', '2-FKd-r-10'),
-    ('2_FKd_r_10', '2-FKd-r-10'),
     ('FKd r 10', '2-FKd-r-10'),
-    ('2FKd', '2-FKd'),
-    ('FKd', '2-FKd'),
-    ('2_FKd', '2-FKd'),
     ('2 - F + Kd', '2-FKd'),
     ('cmnist:2-FKd', '2-FKd'),
-    ('CMNIST_2-FKd', '2-FKd'),
     ('\uff12-FKd', '2-FKd'),
     ('2\u2013FKd', '2-FKd'),
     ('EEIKm', '3-EElKm'),
     ('X12', 'X-12'),
-    ('x12r5', 'X-12-r-5'),
     ('K49', '1-K49'),
     ('3-FKd-r-5', '2-FKd-r-5'),
     ('2-KdF-r-5', '2-FKd-r-5'),
@@ -221,7 +171,7 @@ _SUBSETS = st.sampled_from(subsets.declared())
 
 
 @given(
-  _SUBSETS, st.sampled_from(['', 'CMNIST-', 'cmnist-', 'cmnist/']), st.data()
+  _SUBSETS, st.sampled_from(['', ' CMNIST-', 'cmnist-', 'cmnist/']), st.data()
 )
 def test_any_letter_case_and_prefix_resolves(subset, prefix, data):
   cased = ''.join(
@@ -251,7 +201,7 @@ def test_any_reduction_resolves(subset, per_class):
 def test_a_combination_resolves_only_if_valid_and_in_order(combined):
   name = subsets.combine(combined).name
   in_order = sorted(combined, key=SOURCES.index) == combined
-  if in_order and not subsets.shared_class_names(combined):
+  if in_order and not subsets.collisions(combined):
     assert subsets.subset(name).sources == tuple(combined)
   else:
     with pytest.raises(SubsetNameError):
@@ -266,12 +216,6 @@ def test_any_text_resolves_or_is_refused_with_its_name(text):
     assert repr(text) in str(error)
   else:
     assert subsets.subset(found.name) is found
-
-
-def test_only_the_training_split_is_limited():
-  assert subsets.subset('2-FKd-r-7').train_limit('train') == 7
-  assert subsets.subset('2-FKd-r-7').train_limit('test') is None
-  assert subsets.subset('2-FKd').train_limit('train') is None
 
 
 @pytest.mark.parametrize(

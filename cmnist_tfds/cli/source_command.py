@@ -120,7 +120,7 @@ def _new(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-  found = declaration.read(args.path, beside=args.path.absolute().parent)
+  found = declaration.read(args.path)
   # A key may be taken: of another declaration than this one.
   with registry.with_files([str(args.path)]):
     for source in found:

@@ -29,8 +29,7 @@ from cmnist_tfds.origin import verification
 from cmnist_tfds.origin.locations import Locations, without_password
 from cmnist_tfds.sources import OriginFile
 from cmnist_tfds.system import streams
-from cmnist_tfds.system.disk_errors import disk_errors
-from cmnist_tfds.system.errors import OriginFileError
+from cmnist_tfds.system.errors import OriginFileError, disk_errors
 
 _log = logging.getLogger('cmnist_tfds')
 

@@ -12,8 +12,7 @@ import hashlib
 import pathlib
 from typing import Any
 
-from cmnist_tfds.system.disk_errors import disk_errors
-from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.errors import PreparationError, disk_errors
 from cmnist_tfds.system.extras import missing_extra
 
 try:

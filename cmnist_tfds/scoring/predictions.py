@@ -45,11 +45,11 @@ from cmnist_tfds.load.draws import check_draw
 from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic
-from cmnist_tfds.system.disk_errors import disk_errors
 from cmnist_tfds.system.errors import (
   PredictionsError,
   SplitError,
   SubsetNameError,
+  disk_errors,
 )
 
 # Opens a subset with a draw of its training set.

@@ -32,8 +32,7 @@ from cmnist_tfds.scoring.protocols import Protocol
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic, streams
-from cmnist_tfds.system.disk_errors import disk_errors
-from cmnist_tfds.system.errors import PredictionsError
+from cmnist_tfds.system.errors import PredictionsError, disk_errors
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -53,6 +53,7 @@ Where names differ:
 
 from __future__ import annotations
 
+import codecs
 import collections
 import dataclasses
 import functools
@@ -62,83 +63,68 @@ import math
 import pathlib
 import re
 import unicodedata
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Generic, Literal, TypeVar, get_args
 
 import msgspec
+from msgspec import Meta
 
 from cmnist_tfds.sources.records import (
   IMAGE_SIZE,
   LARGEST_LABEL,
-  PAIRS,
   OriginFile,
   Source,
   Split,
-  Step,
 )
 from cmnist_tfds.system.errors import DeclarationError
 
-_Positive = Annotated[int, msgspec.Meta(ge=1)]
-_Natural = Annotated[int, msgspec.Meta(ge=0)]
-_Hex32 = Annotated[str, msgspec.Meta(pattern=r'\A[0-9a-f]{32}\Z')]
-_Hex40 = Annotated[str, msgspec.Meta(pattern=r'\A[0-9a-f]{40}\Z')]
-_Hex64 = Annotated[str, msgspec.Meta(pattern=r'\A[0-9a-f]{64}\Z')]
-_Key = Annotated[str, msgspec.Meta(pattern=r'\A[A-Z][a-z0-9]*\Z')]
-# The name of a class is a line in a file of TFDS.
-_Name = Annotated[str, msgspec.Meta(pattern=r'\A\S([^\n]*\S)?\Z')]
-_Text = Annotated[str, msgspec.Meta(pattern=r'\S')]
-_Url = Annotated[str, msgspec.Meta(pattern=r'\Ahttps?://[^\s#]+\Z')]
+# Terminals obey control characters, and some end a line.
+_CONTROL = r'\x00-\x1f\x7f-\x9f\u2028\u2029'
 # A path cannot leave the folder it is joined to, and file systems limit names.
-_PART = r'(?!\.{1,2}(/|\Z))[^/\\:]{1,255}'
-_Path = Annotated[str, msgspec.Meta(pattern=rf'\A{_PART}(/{_PART})?\Z')]
+_PART = rf'(?!\.{{1,2}}(/|\Z))[^/\\:{_CONTROL}]{{1,255}}'
+# A user and a password, or a field of a query that has a secret for its value.
+_SECRET = (
+  r'(?is:.*(//[^/?#]*(:(?!\d+/)\S*)?@|[?&;#][\w.-]*(auth|authorization|'
+  r'credential|key|pass|password|passwd|pwd|secret|sig|signature|token)=))'
+)
+_TEXT = rf'(?=\s*\S)([^{_CONTROL}]|[\n\t])*\Z'
+
+_Positive = Annotated[int, Meta(ge=1)]
+_Natural = Annotated[int, Meta(ge=0)]
+_Label = Annotated[int, Meta(ge=0, le=LARGEST_LABEL)]
+_Hex32 = Annotated[str, Meta(pattern=r'\A[0-9a-f]{32}\Z')]
+_Hex40 = Annotated[str, Meta(pattern=r'\A[0-9a-f]{40}\Z')]
+_Hex64 = Annotated[str, Meta(pattern=r'\A[0-9a-f]{64}\Z')]
+_Key = Annotated[str, Meta(pattern=r'\A[A-Z][a-z0-9]*\Z')]
+# The name of a class is a line in a file of TFDS.
+_Name = Annotated[str, Meta(pattern=rf'\A(?!\s)[^{_CONTROL}]+(?<!\s)\Z')]
+_Text = Annotated[str, Meta(pattern=rf'\A{_TEXT}')]
+_Page = Annotated[str, Meta(pattern=rf'\A(?!{_SECRET}){_TEXT}')]
+_Url = Annotated[
+  str, Meta(pattern=rf'\A(?!{_SECRET})https?://((?!\s)[^#{_CONTROL}])+\Z')
+]
+_Path = Annotated[str, Meta(pattern=rf'\A{_PART}(/{_PART})?\Z')]
 
 # What messages say in place of the expressions.
-_IN_WORDS = {
-  'key': 'a capital letter, then small letters or digits',
-  'path': '<file> or <folder>/<file>, relative to the declaration',
-  'urls': 'an address with http:// or https://, and no #',
-  'md5': '32 hexadecimal digits in lower case',
-  'git_blob': '40 hexadecimal digits in lower case',
-  **dict.fromkeys(
-    ('sha256', 'reported_sha256', 'fingerprint'),
-    '64 hexadecimal digits in lower case',
-  ),
-  **dict.fromkeys(
-    ('title', 'classes', 'folders'),
-    'text in one line, with no space at its ends',
-  ),
-}
-
-# A user and a password, or a field of a query that has a secret for its value.
-_SECRET = re.compile(
-  r'//[^/?#]*(:(?!\d+/)\S*)?@|[?&;#][\w.-]*(auth|authorization|'
-  r'credential|key|pass|password|passwd|pwd|secret|sig|signature|token)=',
-  re.IGNORECASE,
+_NO_SECRET = (
+  'without control characters and without a password or a token, since it is'
+  ' kept with the data. Write user and password into ~/.netrc or into the'
+  ' address of a mirror, or download the file and save it next to the declaration'
 )
-_PUBLIC = ('urls', 'homepage')
-# Terminals obey control characters, and some end a line.
-_CONTROL = ('Cc', 'Zl', 'Zp')
+_IN_WORDS = {
+  _Key: 'a capital letter, then small letters or digits',
+  _Path: '<file> or <folder>/<file>, relative to the declaration',
+  _Url: f'an address with http:// or https://, without # and {_NO_SECRET}',
+  _Page: f'text {_NO_SECRET}',
+  _Text: 'text without control characters',
+  _Name: 'text in one line, without spaces at its ends or control characters',
+  _Hex32: '32 hexadecimal digits in lower case',
+  _Hex40: '40 hexadecimal digits in lower case',
+  _Hex64: '64 hexadecimal digits in lower case',
+}
 
 
 class _Table(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
   """A table of a declaration."""
-
-  def __post_init__(self) -> None:
-    """Checks the texts, which end up in messages, in metadata and in files."""
-    for name, value in msgspec.structs.asdict(self).items():
-      for text in value if isinstance(value, tuple) else (value,):
-        if not isinstance(text, str):
-          continue
-        if name in _PUBLIC and _SECRET.search(text):
-          raise ValueError(
-            f'{name}: expected an address without a password or a token, since'
-            ' addresses are kept with the data. Write user and password into'
-            ' ~/.netrc or into the address of a mirror, or download the file'
-            ' and save it beside the declaration'
-          )
-        plain = text.replace('\n', '').replace('\t', '')
-        if any(unicodedata.category(c) in _CONTROL for c in plain):
-          raise ValueError(f'{name}: expected text without control characters')
 
 
 class _File(_Table):
@@ -149,27 +135,43 @@ class _File(_Table):
   reported_sha256: _Hex64 | None = None
   git_blob: _Hex40 | None = None
   urls: tuple[_Url, ...] = ()
-  member: str = ''
+  member: _Name = ''
   equivalents: tuple[_File, ...] = ()
   fingerprint: _Hex64 | None = None
   outdated_size: _Positive | None = None
-  array: str = 'arr_0'
   columns: _Positive | None = None
 
   def __post_init__(self) -> None:
-    super().__post_init__()
     hashes = (self.sha256, self.size, self.git_blob)
     if self.md5 and not any(hashes):
       raise ValueError('md5 alone is no proof. Add its sha256 or its size')
 
 
+class _Array(_File, kw_only=True):
+  array: _Name = 'arr_0'
+
+
 class _Examples(_Table):
   num_examples: _Positive
   class_counts: _Natural | tuple[_Natural, ...] | None = None
-  images: _File | None = None
-  labels: _File | None = None
-  pictures: _File | None = None
-  files: tuple[_File, ...] = ()
+
+
+class _IdxPair(_Examples, kw_only=True):
+  images: _File
+  labels: _File
+
+
+class _NpzPair(_Examples, kw_only=True):
+  images: _Array
+  labels: _Array
+
+
+class _Pictures(_Examples, kw_only=True):
+  pictures: _File
+
+
+class _Files(_Examples, kw_only=True):
+  files: Annotated[tuple[_File, ...], Meta(min_length=1)]
 
 
 class _Rule(_Table):
@@ -178,7 +180,6 @@ class _Rule(_Table):
   test_counts: _Natural | tuple[_Natural, ...] | None = None
 
   def __post_init__(self) -> None:
-    super().__post_init__()
     given = [n is not None for n in (self.first, self.list, self.test_counts)]
     if given not in ([True, False, False], [False, True, True]):
       raise ValueError('expected first, or list and test_counts')
@@ -188,71 +189,93 @@ class _Step(_Table):
   crop: tuple[_Natural, _Natural, _Positive, _Positive] | None = None
   scale: _Positive | None = None
 
+  def __post_init__(self) -> None:
+    if (self.crop is None) == (self.scale is None):
+      raise ValueError('expected { crop = [...] } or { scale = ... }')
 
-class _Source(_Table, kw_only=True):
+
+_E = TypeVar('_E', bound=_Examples)
+
+
+class _Source(_Table, Generic[_E], tag_field='layout', kw_only=True):
   key: _Key
   title: _Name
-  classes: Annotated[tuple[_Name, ...], msgspec.Meta(min_length=1)]
-  first_label: _Natural = 0
-  labels: tuple[_Natural, ...] = ()
-  train: _Examples | None = None
-  test: _Examples | None = None
-  examples: _Examples | None = None
+  classes: Annotated[tuple[_Name, ...], Meta(min_length=1)]
+  first_label: _Label = 0
+  labels: tuple[_Label, ...] = ()
+  train: _E | None = None
+  test: _E | None = None
+  examples: _E | None = None
   split: _Rule | None = None
   min_train_per_class: _Positive | None = None
-  mix_labels: dict[_Positive, tuple[_Natural, ...]] = {}
-  layout: Literal['idx', 'npz', 'npy', 'folder', 'csv', 'parquet']
+  mix_labels: dict[_Positive, tuple[_Label, ...]] = {}
   shape: tuple[_Positive, ...] | None = None
   convert: tuple[
     Literal['transpose', 'invert', 'grey', 'resize'] | _Step, ...
   ] = ()
-  folders: tuple[_Name, ...] = ()
-  image_column: str = ''
-  label_column: _Text | _Natural = 'label'
   archive: _File | None = None
   writer_block: _Positive = 1
-  homepage: _Text
+  homepage: _Page
   license: _Text
   citation: _Text
   known_issues: tuple[_Text, ...] = ()
 
 
-# The fields that hold the files of a split, by layout; `files` in others.
-_HOLDERS = {layout: {'images', 'labels'} for layout in PAIRS} | {
-  'folder': {'pictures'}
-}
+class _Idx(_Source[_IdxPair], tag='idx'):
+  pass
 
 
-def read(
-  path: pathlib.Path, owner: str = '', *, beside: pathlib.Path | None = None
-) -> tuple[Source, ...]:
+class _Npz(_Source[_NpzPair], tag='npz'):
+  pass
+
+
+class _Npy(_Source[_Files], tag='npy'):
+  pass
+
+
+class _Folder(_Source[_Pictures], tag='folder', kw_only=True):
+  folders: tuple[_Name, ...] = ()
+
+
+class _Csv(_Source[_Files], tag='csv', kw_only=True):
+  folders: tuple[_Name, ...] = ()
+  image_column: _Name = ''
+  label_column: _Name | _Natural = 'label'
+
+
+class _Parquet(_Source[_Files], tag='parquet', kw_only=True):
+  folders: tuple[_Name, ...] = ()
+  image_column: _Name
+  label_column: _Name = 'label'
+
+
+_Layout = _Idx | _Npz | _Npy | _Folder | _Csv | _Parquet
+
+
+def read(path: pathlib.Path, owner: str = '') -> tuple[Source, ...]:
   """Returns the extensions that a file declares.
 
   Args:
-    path: The file.
+    path: The file. A user's own origin files may lie in its folder.
     owner: What messages call the file; its path if empty.
-    beside: The folder in which a user's own files may lie.
 
   Raises:
-    DeclarationError: If the file cannot be read, or as `parse` does.
+    OSError: If the file cannot be read.
+    DeclarationError: As `parse` does.
   """
-  owner = owner or str(path)
-  try:
+  return parse(
     # Some editors of Windows begin a file with a byte order mark.
-    text = path.read_text('utf-8-sig')
-  except UnicodeDecodeError as error:
-    raise DeclarationError(f'{owner}: is not UTF-8: {error.reason}') from error
-  # A path with a null character is a ValueError.
-  except (OSError, ValueError) as error:
-    reason = error.strerror if isinstance(error, OSError) else error
-    raise DeclarationError(f'{owner}: cannot be read: {reason}') from error
-  return parse(text, owner, extension=True, beside=beside)
+    path.read_bytes().removeprefix(codecs.BOM_UTF8),
+    owner or str(path),
+    extension=True,
+    beside=path.absolute().parent,
+  )
 
 
 # There is one record of each source, as long as its declaration stays the same.
 @functools.cache
 def parse(
-  text: str,
+  text: str | bytes,
   file: str,
   *,
   extension: bool = False,
@@ -284,11 +307,12 @@ def parse(
       key = table.get('key', number) if isinstance(table, dict) else number
       place = f'{file}, source {key}'
       whole = tables | table if isinstance(table, dict) else table
-      form = msgspec.convert(whole, _Source, str_keys=True)
+      form: _Layout = msgspec.convert(whole, _Layout, str_keys=True)
       if form.key in found:
         raise ValueError('key: appears twice. Rename one')
+      digest = json.dumps(whole, sort_keys=True, default=str).encode()
       found[form.key] = _source(
-        form, _digest(whole) if extension else '', beside
+        form, hashlib.sha256(digest).hexdigest() if extension else '', beside
       )
   except (msgspec.DecodeError, ValueError, RecursionError) as error:
     message = f'{place}: {_explain(error)}'
@@ -301,16 +325,11 @@ def parse(
 def _explain(error: Exception) -> str:
   """Returns the field and the fault that msgspec, or this module, found."""
   fault, _, place = str(error).partition(' - at `')
+  for form, words in _IN_WORDS.items():
+    _, meta = get_args(form)
+    fault = fault.replace(f'`str` matching regex {meta.pattern!r}', words)
   path = place.rpartition('$')[2].strip('.`')
-  if 'matching regex' in fault:
-    name = re.sub(r'\[[^]]*\]', '', path).rpartition('.')[2]
-    fault = f'Expected {_IN_WORDS.get(name, "text")}'
   return f'{path}: {fault}' if path else fault
-
-
-def _digest(declared: Mapping[str, Any]) -> str:
-  text = json.dumps(declared, sort_keys=True, default=str)
-  return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _expect(right: object, fault: str) -> None:
@@ -318,7 +337,7 @@ def _expect(right: object, fault: str) -> None:
     raise ValueError(fault)
 
 
-def _source(form: _Source, digest: str, beside: pathlib.Path | None) -> Source:
+def _source(form: _Layout, digest: str, beside: pathlib.Path | None) -> Source:
   """Returns the record of a source; raises ValueError if it is wrong."""
   splits = _splits(form, beside)
   counts = splits['train'].class_counts if 'train' in splits else (0,)
@@ -330,9 +349,13 @@ def _source(form: _Source, digest: str, beside: pathlib.Path | None) -> Source:
     )
   names = {field.name for field in dataclasses.fields(Source)}
   values = {n: getattr(form, n) for n in names & {*form.__struct_fields__}}
-  values['steps'] = tuple(map(_step, form.convert))
+  values['min_train_per_class'] = least
   source = Source(
-    **values | {'min_train_per_class': least},
+    **values,
+    layout=str(form.__struct_config__.tag),
+    steps=tuple(
+      s if isinstance(s, str) else s.crop or s.scale or 0 for s in form.convert
+    ),
     class_names=form.classes,
     listed_labels=form.labels,
     splits=splits,
@@ -340,24 +363,16 @@ def _source(form: _Source, digest: str, beside: pathlib.Path | None) -> Source:
   )
   _check_classes(source)
   _check_shape(source)
-  _check_layout(source)
   _check_files(source)
   return source
 
 
-def _step(form: str | _Step) -> Step:
-  if isinstance(form, str):
-    return form
-  if (form.crop is None) == (form.scale is None):
-    raise ValueError('convert: expected { crop = [...] } or { scale = ... }')
-  return form.crop or form.scale or 0
-
-
-def _splits(form: _Source, beside: pathlib.Path | None) -> dict[str, Split]:
+def _splits(form: _Layout, beside: pathlib.Path | None) -> dict[str, Split]:
   """Returns the splits, of which a source with test alone has one."""
+  rule = form.split
   if not form.examples:
     _expect(
-      form.test and not form.split,
+      form.test and not rule,
       'test: expected train and test, or examples and split',
     )
     return {
@@ -365,7 +380,6 @@ def _splits(form: _Source, beside: pathlib.Path | None) -> dict[str, Split]:
       for name, examples in (('train', form.train), ('test', form.test))
       if examples
     }
-  rule = form.split
   if form.train or form.test or not rule:
     raise ValueError('examples: expected split with it, not train and test')
   whole = _split(form, 'examples', form.examples, beside)
@@ -393,40 +407,35 @@ def _splits(form: _Source, beside: pathlib.Path | None) -> dict[str, Split]:
 
 
 def _split(
-  form: _Source, name: str, examples: _Examples, beside: pathlib.Path | None
+  form: _Layout, name: str, examples: _Examples, beside: pathlib.Path | None
 ) -> Split:
   """Returns the record of a split whose files hold it alone."""
-  holders = _HOLDERS.get(form.layout, {'files'})
-  given = {
-    h for h in ('images', 'labels', 'pictures', 'files') if getattr(examples, h)
-  }
-  _expect(
-    given == holders,
-    f'{name}: expected {" and ".join(sorted(holders))} for the layout'
-    f' {form.layout!r}, found {" and ".join(sorted(given)) or "none"}',
-  )
   counts = _counts(form, name, examples.class_counts)
   _expect(
     not counts or sum(counts) == examples.num_examples,
     f'{name}.class_counts: expected counts that add up to num_examples,'
     f' {examples.num_examples}, found {sum(counts or ())}',
   )
+  files = {
+    field: _file(form, file, beside)
+    for field in ('images', 'labels', 'pictures')
+    if (file := getattr(examples, field, None))
+  }
+  parts = [_file(form, f, beside) for f in getattr(examples, 'files', ())]
+  if 'pictures' in files:
+    parts = [files.pop('pictures')]
+  per_class = isinstance(form, _Npy)
   _expect(
-    form.layout != 'npy' or len(examples.files) == len(counts or ()),
+    not per_class or len(parts) == len(counts or ()),
     f'{name}.files: expected class_counts, and a file for each of the'
-    f' {len(form.classes)} classes, found {len(examples.files)}',
+    f' {len(form.classes)} classes',
   )
-  one = examples.images, examples.labels, examples.pictures
-  images, labels, pictures = (
-    _file(form, f, beside) if f else None for f in one
-  )
-  files = tuple(_file(form, file, beside) for file in examples.files)
-  any_size = form.layout == 'folder' and 'resize' in form.convert
+  any_size = isinstance(form, _Folder) and 'resize' in form.convert
   return Split(
-    images=images,
-    labels=labels,
-    parts=(pictures,) if pictures else files,
-    per_class=form.layout == 'npy',
+    images=files.get('images'),
+    labels=files.get('labels'),
+    parts=tuple(parts),
+    per_class=per_class,
     num_examples=examples.num_examples,
     class_counts=counts,
     shape=form.shape or (None if any_size else (IMAGE_SIZE, IMAGE_SIZE)),
@@ -434,7 +443,7 @@ def _split(
 
 
 def _counts(
-  form: _Source, name: str, counts: int | tuple[int, ...] | None
+  form: _Layout, name: str, counts: int | tuple[int, ...] | None
 ) -> tuple[int, ...] | None:
   """Returns the count of each class, where one number may stand for all."""
   if isinstance(counts, int):
@@ -447,20 +456,15 @@ def _counts(
 
 
 def _file(
-  form: _Source, declared: _File, beside: pathlib.Path | None
+  form: _Layout, declared: _File, beside: pathlib.Path | None
 ) -> OriginFile:
   """Returns the record of a file."""
-  path = declared.path
+  archive = form.archive if declared.member else None
   _expect(
-    not declared.member or form.archive, f'{path}: member: needs [archive]'
+    archive or not declared.member, f'{declared.path}: member: needs [archive]'
   )
-  _expect(
-    declared.array == 'arr_0' or form.layout == 'npz',
-    f'{path}: array: the layout {form.layout!r} has none',
-  )
-  in_archive = form.archive if declared.member else None
   values = msgspec.structs.asdict(declared) | {
-    'archive': in_archive and _file(form, in_archive, beside),
+    'archive': archive and _file(form, archive, beside),
     'beside': beside,
     'equivalents': tuple(_file(form, e, beside) for e in declared.equivalents),
   }
@@ -468,55 +472,56 @@ def _file(
 
 
 def _check_classes(source: Source) -> None:
-  """Checks the names and the raw labels, which 16 bits hold."""
+  """Checks the names, the raw labels and the names of folders."""
   names = [unicodedata.normalize('NFC', name) for name in source.class_names]
-  twice = [n for n, count in collections.Counter(names).items() if count > 1]
-  _expect(not twice, f'classes: {"".join(twice[:1])!r} appears twice')
-  labels = list(source.raw_labels)
-  _expect(
-    labels == sorted(set(labels)),
-    'labels: expected ascending numbers, each once',
-  )
-  _expect(
-    len(labels) == len(names)
-    and not (source.listed_labels and source.first_label),
-    f'labels: expected {len(names)} labels, one for each class, and no'
-    ' first_label',
-  )
-  _expect(
-    labels[-1] <= LARGEST_LABEL,
-    f'labels: expected at most {LARGEST_LABEL}, found {labels[-1]}',
-  )
-  for size, raw_labels in source.mix_labels.items():
+  for field, given in (
+    ('classes', names),
+    ('folders', source.folders or names),
+  ):
+    twice = [n for n, count in collections.Counter(given).items() if count > 1]
+    _expect(not twice, f'{field}: {"".join(twice[:1])!r} appears twice')
     _expect(
-      set(raw_labels) <= set(labels),
-      f'mix_labels.{size}: expected raw labels, which are {labels[0]} to'
-      f' {labels[-1]}',
+      len(given) == len(names),
+      f'{field}: expected one for each of the {len(names)} classes',
+    )
+  labels, listed = list(source.raw_labels), source.listed_labels
+  _expect(
+    labels == sorted(set(labels))
+    and len(labels) == len(names)
+    and labels[-1] <= LARGEST_LABEL
+    and not (listed and source.first_label),
+    f'labels: expected {len(names)} ascending numbers, one for each class, of at'
+    f' most {LARGEST_LABEL}, and no first_label',
+  )
+  for folder in source.folders or source.class_names:
+    _expect(
+      source.layout != 'folder' or re.fullmatch(_PART, folder),
+      f'folders: {folder!r} is not the name of a folder. List the folders of the'
+      ' classes',
     )
 
 
 def _check_shape(source: Source) -> None:
   """Checks that the steps make images of 28x28 gray pixels."""
-  split = source.splits['test']
-  if split.shape is None:
+  shape = source.splits['test'].shape
+  if shape is None:
     return
-  size, channels = split.shape[:2], split.shape[2:]
+  size, channels = shape[:2], shape[2:]
   if len(size) == 1:
     size = (math.isqrt(size[0]),) * 2
   _expect(
-    math.prod(split.shape[:2]) == math.prod(size)
-    and channels in {(), (1,), (3,)},
+    math.prod(shape[:2]) == math.prod(size) and channels in {(), (1,), (3,)},
     'shape: expected [height, width], [height, width, 3] or a square number of'
     ' pixels',
+  )
+  _expect(
+    channels != (3,) or 'grey' in source.steps,
+    "convert: the images have colors. Add 'grey'",
   )
   for step in source.steps:
     if isinstance(step, tuple):
       top, left, height, width = step
-      _expect(
-        top + height <= size[0] and left + width <= size[1],
-        f'convert: crop leaves images of {size[0]}x{size[1]} pixels',
-      )
-      size = (height, width)
+      size = (min(height, size[0] - top), min(width, size[1] - left))
     elif step == 'transpose':
       size = size[::-1]
     elif step == 'resize':
@@ -526,55 +531,22 @@ def _check_shape(source: Source) -> None:
     f'shape: expected images of {IMAGE_SIZE}x{IMAGE_SIZE} pixels after convert,'
     f" found {size[0]}x{size[1]}. Add 'resize' to convert",
   )
-  _expect(
-    channels != (3,) or 'grey' in source.steps,
-    "convert: the images have colors. Add 'grey'",
-  )
-
-
-def _check_layout(source: Source) -> None:
-  """Checks the fields that only some layouts have."""
-  layout, folders = source.layout, source.folders
-  _expect(
-    not folders or layout in {'folder', 'csv', 'parquet'},
-    f'folders: the layout {layout!r} has none',
-  )
-  _expect(
-    not folders or len(folders) == len(set(folders)) == len(source.class_names),
-    'folders: expected different ones, one for each class',
-  )
-  if layout == 'folder':
-    for name in folders or source.class_names:
-      _expect(
-        re.fullmatch(_PART, name),
-        f'folders: {name!r} is not the name of a folder. List the folders of the'
-        ' classes',
-      )
-  _expect(
-    layout != 'parquet'
-    or (source.image_column and isinstance(source.label_column, str)),
-    'image_column, label_column: expected the names of two columns',
-  )
 
 
 def _check_files(source: Source) -> None:
   """Checks that files lie in one folder, and that none has two uses."""
-  uses: set[tuple[str, str]] = set()
-  proofs: dict[str, tuple[Any, ...]] = {}
-  splits = list(source.splits.values())
-  for split in [splits[0].whole] if splits[0].whole else splits:
-    for file in filter(None, (split.images, split.labels, *split.parts)):
-      _expect(
-        (file.path, file.array) not in uses,
-        f'{file.path}: appears twice. A file, or an array of an NPZ file, is for'
-        ' one use',
-      )
-      uses.add((file.path, file.array))
-      proof = (file.size, file.md5, file.sha256, file.git_blob)
-      _expect(
-        proofs.setdefault(file.path, proof) == proof,
-        f'{file.path}: appears with different sizes or hashes',
-      )
+  splits = {split.whole or split: None for split in source.splits.values()}
+  used = [
+    (file.path, file.array)
+    for split in splits
+    for file in filter(None, (split.images, split.labels, *split.parts))
+  ]
+  twice = [u for u, count in collections.Counter(used).items() if count > 1]
+  _expect(
+    not twice,
+    f'{"".join(path for path, _ in twice[:1])}: appears twice. A file, or an'
+    ' array of an NPZ file, is for one use',
+  )
   for file in source.origin_files:
     for form in (file, *file.equivalents, *filter(None, [file.archive])):
       _expect(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import pathlib
 import textwrap
@@ -14,13 +15,6 @@ SPLITS = ('train', 'test')
 
 # Height and width, in pixels, of every image of every source.
 IMAGE_SIZE = 28
-
-# How origin files hold a split. 'idx' and 'npz': a file of images and one of
-# labels, in the formats of MNIST and of `numpy.savez`. 'npy': a file of images
-# for each class, as of `numpy.save`. 'folder': a folder of pictures for each
-# class. 'csv' and 'parquet': tables with a row for each example.
-PAIRS = ('idx', 'npz')
-LAYOUTS = (*PAIRS, 'npy', 'folder', 'csv', 'parquet')
 
 # The largest raw label, and so the largest number of classes, less one.
 LARGEST_LABEL = 65_535
@@ -100,7 +94,7 @@ class Split:
     class_counts: How many there are of each class, in the order of the raw
       labels; None where it has never been published and no file was at hand.
     shape: Shape of an image in the files: (height, width), with a third number
-      if it has colours, or (height * width,) for square images in rows. None
+      if it has colors, or (height * width,) for square images in rows. None
       for pictures of any size.
     whole: The examples that this split is chosen from; None if its files hold
       this split alone.
@@ -161,7 +155,11 @@ class Source:
     min_train_per_class: No class has fewer training examples than this.
     mix_labels: Raw labels this source gives to CMNIST-X, by number of classes of
       the mix: those of X-12 and of X-24.
-    layout: Format of the files of `splits`, one of `LAYOUTS`.
+    layout: How the files of `splits` hold examples. 'idx' and 'npz': a file of
+      images and one of labels, in the formats of MNIST and of `numpy.savez`.
+      'npy': a file of images for each class, as of `numpy.save`. 'folder': a
+      folder of pictures for each class. 'csv' and 'parquet': tables with a row
+      for each example.
     steps: What is done to the images.
     folders: Name of the folder of each class, in the layout 'folder', and the
       text that stands for the class in tables.
@@ -175,7 +173,7 @@ class Source:
       file, are by one writer, then by the next one and so on; 1 where writers
       are not known.
     homepage: Address of the source's page, or a text that says there is none.
-    license: Licence, as the source's own files state it.
+    license: License, as the source's own files state it.
     citation: BibTeX entry.
     known_issues: What a user should know of the data.
   """
@@ -247,10 +245,7 @@ class Source:
     # A process has one record of each source that has a key of its own.
     from cmnist_tfds import sources
 
-    try:
-      registered = sources.source(self.key)
-    except KeyError:
-      registered = None
-    if self is registered:
-      return sources.source, (self.key,)
+    with contextlib.suppress(KeyError):
+      if sources.source(self.key) is self:
+        return sources.source, (self.key,)
     return super().__reduce_ex__(protocol)

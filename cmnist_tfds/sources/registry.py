@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sources that are known: the eleven of the paper, and extensions.
 
-The eleven are declared in the TOML files of this folder. Extensions come from three places, in this order:
+The eleven are declared in the TOML files of this folder. Extensions come from
+three places, in this order:
 
 *   the declarations in `extensions/`, which travel with this package;
 *   installed packages with an entry point in the group `cmnist_tfds.sources`,
-    which names a Python package that has declarations among its modules, the
-    path of a declaration, or a function that returns such paths;
+    which names a Python package that has declarations among its modules;
 *   the files that the environment variable CMNIST_SOURCES names, separated as
     in PATH.
 
@@ -19,16 +19,14 @@ declaration that is wrong does not keep the others from working.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import importlib.metadata
 import importlib.resources
 import logging
 import os
 import pathlib
-import types
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import NamedTuple
 
 from cmnist_tfds.sources import declaration
 from cmnist_tfds.sources.records import Source
@@ -38,8 +36,7 @@ ENTRY_POINTS = 'cmnist_tfds.sources'
 SOURCES_VARIABLE = 'CMNIST_SOURCES'
 
 
-@dataclasses.dataclass(frozen=True)
-class Registered:
+class Registered(NamedTuple):
   """An extension with its owner.
 
   Attributes:
@@ -51,8 +48,7 @@ class Registered:
   owner: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Registry:
+class Registry(NamedTuple):
   """What is known besides the eleven sources of the paper.
 
   Attributes:
@@ -68,17 +64,11 @@ class Registry:
 def _shipped(folder: str) -> list[tuple[str, str]]:
   """Returns name and text of each declaration in a folder of the package."""
   place = importlib.resources.files(__package__).joinpath(folder)
-  found = sorted(
+  return sorted(
     (file.name, file.read_text('utf-8'))
     for file in place.iterdir()
     if file.name.endswith('.toml')
   )
-  if not found:
-    raise DeclarationError(
-      f'{place}: holds no declarations of sources (*.toml). Install cmnist_tfds'
-      ' again'
-    )
-  return found
 
 
 # In the order that keys have in the names of subsets, and that labels follow:
@@ -97,13 +87,13 @@ def extensions() -> tuple[Source, ...]:
 
 def warn_of_faults() -> None:
   """Logs, once, what is wrong with declarations that cannot be used."""
-  _warn(registry().faults)
+  for fault in registry().faults:
+    _warn(fault)
 
 
 @functools.cache
-def _warn(faults: tuple[str, ...]) -> None:
-  for fault in faults:
-    logging.getLogger('cmnist_tfds').warning('%s', fault)
+def _warn(fault: str) -> None:
+  logging.getLogger('cmnist_tfds').warning('%s', fault)
 
 
 def registry() -> Registry:
@@ -136,15 +126,14 @@ def _declared() -> Iterator[tuple[str, tuple[Source, ...] | str]]:
   for name, text in _shipped('extensions'):
     owner = f'cmnist_tfds ({name})'
     yield owner, declaration.parse(text, owner, extension=True)
-  users = [(str(path), path) for path in files_of_user()]
-  for owner, path in (*_installed(), *users):
-    if isinstance(path, str):
-      yield owner, path
-      continue
+  for owner, path in (*_installed(), *((str(p), p) for p in files_of_user())):
     try:
-      yield owner, declaration.read(path, owner, beside=path.parent)
+      found = path if isinstance(path, str) else declaration.read(path, owner)
     except DeclarationError as error:
-      yield owner, str(error)
+      found = str(error)
+    except OSError as error:
+      found = f'{owner}: cannot be read: {error.strerror}'
+    yield owner, found
 
 
 def files_of_user() -> list[pathlib.Path]:
@@ -162,30 +151,19 @@ def _installed() -> tuple[tuple[str, pathlib.Path | str], ...]:
   """Returns the declarations of packages, or what is wrong, with owners."""
   found: list[tuple[str, pathlib.Path | str]] = []
   for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
-    package = f'package {point.dist.name if point.dist else point.value}'
-    where = f'{package}: its entry point {point.name} = {point.value}'
+    owner = f'package {point.dist.name if point.dist else point.value}'
     try:
-      paths = list(_paths(point.load()))
+      folders = point.load().__path__
+      paths = sorted(p for f in folders for p in pathlib.Path(f).glob('*.toml'))
+      if not paths:
+        raise FileNotFoundError('it holds no declaration, a file *.toml')
     except Exception as error:  # The code of others may raise any.
       shown = ' '.join(f'{type(error).__name__}: {error}'.split())
-      found.append((package, f'{where} fails: {shown}'))
-      continue
-    if not paths:
-      found.append((package, f'{where} leads to no declaration, a file *.toml'))
-    found += [(f'{package} ({path.name})', path) for path in paths]
+      where = f'{owner}: its entry point {point.name} = {point.value}'
+      found.append((owner, f'{where} fails: {shown}'))
+    else:
+      found += [(f'{owner} ({path.name})', path) for path in paths]
   return tuple(found)
-
-
-def _paths(named: Any) -> Iterator[pathlib.Path]:
-  """Yields the declarations that the object of an entry point names."""
-  if isinstance(named, types.ModuleType):
-    for folder in named.__path__:
-      yield from sorted(pathlib.Path(folder).glob('*.toml'))
-  elif isinstance(named, (str, os.PathLike)):
-    yield pathlib.Path(named)
-  else:
-    for path in named() if callable(named) else named:
-      yield pathlib.Path(path)
 
 
 @contextlib.contextmanager
@@ -209,12 +187,9 @@ def with_files(files: Iterable[str]) -> Iterator[None]:
       f'{wrong[0]}: expected a path without {os.pathsep!r}, which separates the'
       f' paths in {SOURCES_VARIABLE}. Rename it'
     )
-  if not added:
-    yield
-    return
   os.environ[SOURCES_VARIABLE] = os.pathsep.join([*added, before or ''])
   try:
-    for fault in registry().faults:
+    for fault in registry().faults if added else ():
       if fault.startswith(tuple(added)):
         raise DeclarationError(fault)
     yield

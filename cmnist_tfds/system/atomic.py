@@ -5,10 +5,10 @@ New files are written under other names on the same file system, synced to disk
 and then renamed, so that no half-written file is ever seen.
 
 A folder may hold files of the user's beside those this package wrote. A
-manifest in the folder lists the written ones with their sizes and hashes. Only
-a file that the manifest lists, and that has not changed since, is ever replaced
-or removed. While files are being moved into place, the manifest lists the old
-ones too; a later run thus recognizes all files of a killed one.
+manifest in the folder lists the written ones with their SHA-256. Only a file
+that the manifest lists, and that has not changed since, is ever replaced or
+removed. While files are being moved into place, the manifest lists what they
+were as well; a later run thus recognizes all files of a killed one.
 
 All names that begin with `.cmnist_tfds.` belong to this package.
 """
@@ -17,17 +17,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import pathlib
-import re
 import secrets
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator
+from typing import Annotated
 
-from cmnist_tfds.system.disk_errors import disk_errors
-from cmnist_tfds.system.errors import PreparationError
+import msgspec
+
+from cmnist_tfds.system.errors import PreparationError, disk_errors
 
 # Lists the files of a folder that this package wrote.
 MANIFEST = '.cmnist_tfds.json'
@@ -54,16 +53,18 @@ _ABOUT = (
 # A path that a manifest, which may come from anywhere, may list: it leads
 # neither out of the folder nor into `.git`. TFDS has a folder `.config`.
 _PART = r'(?!\.(?!config/))[^/\\:\0]+'
-_WRITTEN = re.compile(rf'{_PART}(/{_PART})*')
+_WRITTEN = rf'\A{_PART}(/{_PART})*\Z'
 
-# Above this number of files one sync of all disks is quicker than one each.
-_MOST_SYNCED_ALONE = 1000
 
-# How many paths an error message names.
-_NAMED = 3
+class _Manifest(msgspec.Struct):
+  """The SHA-256 that each file of ours has, or had before a run was killed."""
 
-# What a manifest says of a file: its size and its SHA-256.
-_Record = tuple[int, str]
+  writer: str
+  files: dict[Annotated[str, msgspec.Meta(pattern=_WRITTEN)], set[str]]
+  about: str = (
+    'cmnist_tfds wrote the files listed here. It replaces or removes no other'
+    ' file of this folder, and none that was changed.'
+  )
 
 
 def write_file(path: pathlib.Path, data: bytes) -> None:
@@ -84,19 +85,14 @@ def write_file(path: pathlib.Path, data: bytes) -> None:
   unfinished = path.with_name(f'{_PREFIX}{secrets.token_hex(8)}.unfinished')
   with disk_errors(path):
     try:
-      _write(path, data, unfinished)
+      # 'x' follows no link and opens no file that is there.
+      with unfinished.open('xb') as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
+      unfinished.replace(path)
     finally:
       unfinished.unlink(missing_ok=True)
-
-
-def _write(path: pathlib.Path, data: bytes, unfinished: pathlib.Path) -> None:
-  """Writes a file under another name, then renames it."""
-  # 'x' follows no link and opens no file that is there.
-  with unfinished.open('xb') as out:
-    out.write(data)
-    out.flush()
-    os.fsync(out.fileno())
-  unfinished.replace(path)
 
 
 def check_file(path: pathlib.Path) -> None:
@@ -110,13 +106,12 @@ def check_file(path: pathlib.Path) -> None:
   """
   with disk_errors(path):
     _check_parent(path)
-    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+    if os.path.lexists(path) and (
+      path.is_symlink() or not path.is_file() or not os.access(path, os.W_OK)
+    ):
       raise PreparationError(
-        f'{path} is not a regular file. Choose another name.'
-      )
-    if path.exists() and not os.access(path, os.W_OK):
-      raise PreparationError(
-        f'{path} is read-only. Change its permissions, or choose another name.'
+        f'{path} is not a regular file that can be written. Choose another'
+        ' name, or change its permissions.'
       )
 
 
@@ -212,7 +207,7 @@ def _check_folder(
     _read_manifest(path, writer)
 
 
-def _read_manifest(place: pathlib.Path, writer: str) -> dict[str, set[_Record]]:
+def _read_manifest(place: pathlib.Path, writer: str) -> _Manifest:
   """Returns what each file that we wrote may be.
 
   Raises:
@@ -231,85 +226,68 @@ def _read_manifest(place: pathlib.Path, writer: str) -> dict[str, set[_Record]]:
         f'{place} is not empty: it holds {_listed(foreign)}, and no {MANIFEST},'
         ' the list of files that cmnist wrote. Choose another folder.'
       )
-    return {}
-  records: dict[str, set[_Record]] = {}
+    return _Manifest(writer, {})
   try:
-    manifest = json.loads(path.read_text('utf-8'))
-    wrote = manifest['writer']
-    for listed in (manifest['files'], manifest.get('replaced', {})):
-      for name, facts in listed.items():
-        if not _WRITTEN.fullmatch(name):
-          raise ValueError(f'{name!r} is not a path that cmnist writes')
-        record = (facts['size'], facts['sha256'])
-        records.setdefault(name, set()).add(record)
-  except (
-    LookupError,
-    TypeError,
-    AttributeError,
-    ValueError,
-    RecursionError,
-  ) as error:
+    manifest = msgspec.json.decode(path.read_bytes(), type=_Manifest)
+  except (msgspec.DecodeError, RecursionError) as error:
     raise PreparationError(
       f'{path}: expected the list of files that cmnist wrote, and it cannot be'
       f' read: {error}. Restore it, or choose another folder.'
     ) from error
-  if wrote != writer:
+  if manifest.writer != writer:
     raise PreparationError(
-      f'{place} was written by {wrote}, which {writer} does not replace. Choose'
-      ' another folder.'
+      f'{place} was written by {manifest.writer}, which {writer} does not'
+      ' replace. Choose another folder.'
     )
-  return records
+  return manifest
 
 
 def _find_own(
   place: pathlib.Path, writer: str, names: Iterable[str]
-) -> dict[str, _Record]:
-  """Returns our files in a folder, by their paths relative to it.
+) -> dict[str, str]:
+  """Returns our files in a folder, each with its SHA-256.
 
   Raises:
     PreparationError: If one was changed or a file in the way is not ours.
   """
-  records = _read_manifest(place, writer)
-  found = {name for name in records if os.path.lexists(place / name)}
+  listed = _read_manifest(place, writer).files
+  found = {name for name in listed if os.path.lexists(place / name)}
   found.update(path for name in names for path in _find_in_way(place, name))
-  own = {name: _record(place, name) for name in sorted(found)}
-  if others := [n for n in own if own[n] not in records.get(n, ())]:
+  own = {name: _sha256(place, name) for name in sorted(found)}
+  if others := [n for n in own if own[n] not in listed.get(n, ())]:
     raise PreparationError(
       f'{place}: {_listed(others)} is in the way: cmnist did not write it, or it'
       ' was changed since. Move it away, or choose another folder.'
     )
-  return own
+  return {name: sha256 for name, sha256 in own.items() if sha256}
 
 
-def _record(place: pathlib.Path, name: str) -> _Record:
-  """Describes a regular file; anything else, or behind a link, has no size."""
+def _sha256(place: pathlib.Path, name: str) -> str | None:
+  """Returns that of a regular file; None if it is not one, or behind a link."""
   file = place / name
   if file.resolve() != place.resolve() / name or not file.is_file():
-    return -1, ''
+    return None
   digest = hashlib.sha256()
-  size = 0
   with file.open('rb') as stream:
     while block := stream.read(1 << 20):
       digest.update(block)
-      size += len(block)
-  return size, digest.hexdigest()
+  return digest.hexdigest()
 
 
 def _find_in_way(place: pathlib.Path, name: str) -> Iterator[str]:
   """Yields what is where a file, or the files of a folder, are to be."""
-  for parent in reversed(pathlib.PurePosixPath(name, '_').parents[:-1]):
-    path = place / parent
-    if not os.path.lexists(path):
+  path = pathlib.PurePosixPath(name)
+  for part in (*reversed(path.parents), path):
+    found = place / part
+    is_file = part == path and not name.endswith('/')
+    if not os.path.lexists(found):
       return
-    is_last = str(parent) == name
-    if is_last or path.is_symlink() or not path.is_dir():
-      yield str(parent)
+    if is_file or found.is_symlink() or not found.is_dir():
+      yield str(part)
       return
-  for folder, folders, files in os.walk(place / name):
-    for entry in files + folders:
-      found = pathlib.Path(folder, entry)
-      if found.is_symlink() or not found.is_dir():
-        yield found.relative_to(place).as_posix()
+  for found in (place / path).rglob('*'):
+    if found.is_symlink() or not found.is_dir():
+      yield found.relative_to(place).as_posix()
 
 
 def _put_in_place(
@@ -318,14 +296,15 @@ def _put_in_place(
   """Moves new files into place, and removes our old ones."""
   files = [path for path in stage.rglob('*') if path.is_file()]
   names = sorted(file.relative_to(stage).as_posix() for file in files)
-  for name in names:
-    if not _WRITTEN.fullmatch(name):
-      raise PreparationError(f'{name} is not a file name that cmnist writes.')
-  sync_tree(stage)
-  new = {name: _record(stage, name) for name in names}
+  for file in files:
+    # Windows syncs only what is open for writing.
+    with file.open('r+b') as stream:
+      os.fsync(stream.fileno())
+  new = {name: {_sha256(stage, name) or ''} for name in names}
   # Much time may have passed since the first look.
   old = _find_own(place, writer, names)
-  _write_manifest(place, writer, files=new, replaced=old)
+  both = new | {n: {sha256} | new.get(n, set()) for n, sha256 in old.items()}
+  _write_manifest(place, _Manifest(writer, both))
   for name in names:
     (place / name).parent.mkdir(parents=True, exist_ok=True)
     (stage / name).replace(place / name)
@@ -334,43 +313,17 @@ def _put_in_place(
     for parent in pathlib.PurePosixPath(name).parents[:-1]:
       with contextlib.suppress(OSError):  # It holds something.
         (place / parent).rmdir()
-  _write_manifest(place, writer, files=new)
+  _write_manifest(place, _Manifest(writer, new))
 
 
-def sync_tree(folder: pathlib.Path) -> None:
-  """Syncs the content of all files of a folder to the disk.
-
-  Args:
-    folder: The folder, which may hold folders.
-  """
-  files = [path for path in folder.rglob('*') if path.is_file()]
-  if len(files) > _MOST_SYNCED_ALONE and hasattr(os, 'sync'):
-    os.sync()
-    return
-  for file in files:
-    # Windows syncs only what is open for writing.
-    with file.open('r+b') as stream:
-      os.fsync(stream.fileno())
-
-
-def _write_manifest(
-  place: pathlib.Path,
-  writer: str,
-  **files: Mapping[str, _Record],
-) -> None:
+def _write_manifest(place: pathlib.Path, manifest: _Manifest) -> None:
   """Writes the manifest, by way of the stage, which a later run clears."""
-  manifest: dict[str, Any] = {'about': _ABOUT, 'writer': writer}
-  for field, records in files.items():
-    manifest[field] = {
-      name: {'size': size, 'sha256': sha256}
-      for name, (size, sha256) in records.items()
-    }
-  text = json.dumps(manifest, indent=1, ensure_ascii=False)
-  _write(place / MANIFEST, f'{text}\n'.encode(), place / _STAGE / MANIFEST)
+  text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+  write_file(place / _STAGE / MANIFEST, text + b'\n')
+  (place / _STAGE / MANIFEST).replace(place / MANIFEST)
 
 
 def _listed(paths: Collection[str]) -> str:
   """Returns the first of some paths, and how many more there are."""
-  named = ', '.join(list(paths)[:_NAMED])
-  more = len(paths) - _NAMED
-  return f'{named} and {more} more' if more > 0 else named
+  more = f' and {len(paths) - 3} more' if len(paths) > 3 else ''
+  return ', '.join(list(paths)[:3]) + more

@@ -7,6 +7,10 @@ The command line prints them as they are; every other exception is a defect.
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
+
 
 class CmnistError(Exception):
   """Base of all errors this package raises on purpose."""
@@ -58,3 +62,33 @@ class MemoryShortageError(CmnistError, MemoryError):
 
 class PredictionsError(CmnistError, ValueError):
   """Predictions that cannot be scored: damaged, or not of these examples."""
+
+
+@contextlib.contextmanager
+def disk_errors(
+  path: str | os.PathLike[str],
+  doing: str = 'write to',
+  error: type[CmnistError] = PreparationError,
+  alternative: str = 'choose another folder',
+) -> Iterator[None]:
+  """Turns an `OSError` raised in the block into one clear error.
+
+  Args:
+    path: The folder or file the block works on.
+    doing: What the block does, as a verb that takes `path` as its object.
+    error: The class of the error.
+    alternative: How the user chooses another place, as an imperative.
+
+  Yields:
+    Nothing.
+
+  Raises:
+    CmnistError: An `error`, if the block raises an `OSError`.
+  """
+  try:
+    yield
+  except OSError as cause:
+    raise error(
+      f'Cannot {doing} {os.fspath(path)}: {cause.strerror or cause}. Check its'
+      f' permissions and the free space of its disk, or {alternative}.'
+    ) from cause
