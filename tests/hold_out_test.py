@@ -367,9 +367,7 @@ def share_near(train, queries):
 def test_kannada_mnist_holds_out_whole_writers(origin_files, tmp_path):
   subset = subsets.subset('1-Kd')
   for split in SPLITS:
-    split_sources.open_raw(
-      subset, split, Locations(manual_dir=origin_files), allow_unverified=False
-    )
+    split_sources.open_split(subset, split, Locations(manual_dir=origin_files))
   opened = open_or_prepare(subset, data_dir=tmp_path)
   rows = opened.training_parts()
   order = shuffle_order('train', 60_000)

@@ -19,7 +19,7 @@ from cmnist_tfds.formats import png
 from cmnist_tfds.origin import Locations, Proof, SplitArrays, load_split
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system.errors import OriginFileError
+from cmnist_tfds.system.errors import OriginFileError, PreparationError
 
 TOY = synthetic.make()
 # Its labels begin at one class's; more images than are encoded in one go.
@@ -54,16 +54,12 @@ def locations(origin_dir):
   return Locations(manual_dir=origin_dir)
 
 
-def open_raw(subset, split, locations=NOWHERE, *, allow_unverified=False):
-  return split_sources.open_raw(
-    subset, split, locations, allow_unverified=allow_unverified
-  )
+def open_raw(subset, split, locations=NOWHERE, **kwargs):
+  return split_sources.open_split(subset, split, locations, **kwargs)
 
 
-def open_encoded(subset, split, locations=NOWHERE, *, allow_unverified=False):
-  return split_sources.open_encoded(
-    subset, split, locations, allow_unverified=allow_unverified
-  )
+def open_encoded(subset, split, locations=NOWHERE, **kwargs):
+  return open_raw(subset, split, locations, encoded=True, **kwargs)
 
 
 def images_of(made, split):
@@ -79,7 +75,7 @@ def pngs_of(source):
     arrays['pngs'][end - length : end].tobytes()
     for length, end in zip(arrays['lengths'], ends, strict=True)
   ]
-  assert len(arrays['pngs']) == sum(map(len, pngs)) + split_sources.MARGIN
+  assert len(arrays['pngs']) == sum(map(len, pngs))
   assert arrays['crcs'].tolist() == list(map(google_crc32c.value, pngs))
   return pngs if source.rows is None else [pngs[row] for row in source.rows]
 
@@ -296,23 +292,22 @@ def test_verified_files_are_kept_as_such_where_others_are_allowed(locations):
 # Other processes and large sources ----------------------------------------------
 
 
-def test_another_process_opens_what_is_shared(locations):
+def test_another_process_maps_the_same_entry(locations):
   for subset in (ONE, Subset('1-T-r-3', ONE.members, per_class=3)):
-    sources = open_raw(subset, 'train', locations)
-    (sent,) = split_sources.share(sources)
+    (sent,) = open_raw(subset, 'train', locations)
     received = pickle.loads(pickle.dumps(sent))
     # Another machine may not know the declaration of an extension.
     assert received.classes[0].source is not TOY.source
-    opened = received.open()
-    np.testing.assert_array_equal(
-      opened.take('images'), sources[0].take('images')
-    )
-    assert opened.labels().tolist() == sources[0].labels().tolist()
+    assert received.entry.folder == sent.entry.folder
+    np.testing.assert_array_equal(received.take('images'), sent.take('images'))
+    assert received.labels().tolist() == sent.labels().tolist()
 
 
-def test_what_only_this_process_has_is_not_shared(locations, cache_dir):
+def test_what_only_this_process_has_is_not_sent(locations, cache_dir):
   cache_dir.write_text('a file')
-  assert split_sources.share(open_raw(ONE, 'train', locations)) is None
+  sources = open_raw(ONE, 'train', locations)
+  with pytest.raises(PreparationError, match='CMNIST_CACHE_DIR'):
+    pickle.dumps(sources)
 
 
 @pytest.mark.parametrize('open_split', [open_raw, open_encoded])

@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import tensorflow_datasets.public_api as tfds
@@ -258,7 +258,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     """Writes the shards of both splits, and the metadata about them."""
     self._locations = self._find_locations(dl_manager, download_config)
     if write.can_write(self.info.file_format, download_config):
-      sources = self._open(split_sources.open_encoded)
+      sources = self._open(encoded=True)
       with write.shard_writer(
         self.info.file_format, download_config
       ) as write_shard:
@@ -285,7 +285,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
           self.info.full_name,
         )
       require_tensorflow("TFDS's own way to write a dataset")
-      sources = self._open(split_sources.open_raw)
+      sources = self._open()
       splits = super()._generate_splits(dl_manager, download_config)
     self.info.metadata.update(
       build_report.report(
@@ -296,17 +296,16 @@ class CmnistBuilder(  # type: ignore[call-arg]
     )
     return splits
 
-  def _open(
-    self, open_split: Callable[..., list[SplitSource]]
-  ) -> dict[str, list[SplitSource]]:
+  def _open(self, *, encoded: bool = False) -> dict[str, list[SplitSource]]:
     """Returns the examples of each source, for each split."""
     try:
       return {
-        split: open_split(
+        split: split_sources.open_split(
           self.subset,
           split,
           self._locations,
           allow_unverified=self._allow_unverified,
+          encoded=encoded,
         )
         for split in SPLITS
       }
@@ -350,7 +349,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     del dl_manager
     return {
       split: self._generate_examples(sources)
-      for split, sources in self._open(split_sources.open_raw).items()
+      for split, sources in self._open().items()
       if any(map(len, sources))
     }
 

@@ -167,9 +167,7 @@ def open_or_prepare(
   """
 
   def fetch(needed: Subset, split: str) -> list[SplitSource]:
-    return split_sources.open_raw(
-      needed, split, locations, allow_unverified=False
-    )
+    return split_sources.open_split(needed, split, locations)
 
   opened = open_subset(subset, data_dir=data_dir, sample=sample, draw=draw)
   if opened is None:
@@ -230,7 +228,7 @@ def _open(
 
 def _read_sample(subset: Subset, split: str) -> list[SplitSource]:
   """Returns the examples of the sample, whose files are in the package."""
-  return split_sources.open_raw(
+  return split_sources.open_split(
     subset, split, sample_lib.locations(subset), allow_unverified=True
   )
 
