@@ -369,9 +369,9 @@ def test_kannada_mnist_holds_out_whole_writers(origin_files, tmp_path):
   for split in SPLITS:
     split_sources.open_split(subset, split, Locations(manual_dir=origin_files))
   opened = open_or_prepare(subset, data_dir=tmp_path)
-  rows = opened.training_parts()
   order = shuffle_order('train', 60_000)
-  writers = [set(order[rows[part]] // 1280) for part in ('fit', 'validation')]
+  ((_, fit),), ((_, held),) = opened.rows('fit'), opened.rows('validation')
+  writers = [set(order[rows] // 1280) for rows in (fit, held)]
   assert not set.intersection(*writers)
   assert [len(of_part) for of_part in writers] == [42, 5]
 

@@ -181,18 +181,18 @@ def check_named(data_dir, *parts):
     ),
     (
       lambda path: rewrite(path, lambda record: b'no example'),
-      ['record 3 is no example'],
+      ['record 3 is not an example of CMNIST-X-12'],
     ),
     (
       lambda path: rewrite(path, lambda record: b''),
-      ['record 3 is no example'],
+      ['record 3 is not an example of CMNIST-X-12'],
     ),
     (
       lambda path: rewrite(
         path,
         lambda record: encode(b'no image', label=1, source=0, source_label=4),
       ),
-      ['records 0 to 1023', 'PNG'],
+      ['image 3 is damaged', 'PNG'],
     ),
     (
       lambda path: rewrite(
@@ -264,8 +264,6 @@ def test_a_damaged_description_is_named(name, content, sample_dir, tmp_path):
     lambda m: m['classes'].reverse(),
     lambda m: m['sources'].reverse(),
     lambda m: m.pop('classes'),
-    lambda m: m['sources'][0].pop('verified'),
-    lambda m: m.update(digests=3),
   ],
 )
 def test_metadata_of_another_subset_are_refused(change, sample_dir, tmp_path):

@@ -126,10 +126,10 @@ def test_images_are_encoded_from_raw_pixels(split, locations, origin_dir):
 
 
 def test_nothing_is_found_in_an_empty_cache(locations):
-  assert split_sources.find_raw(ONE, 'train') is None
+  assert split_sources.find_raw(ONE, 'train') == []
   open_raw(ONE, 'train', locations)
   assert split_sources.find_raw(ONE, 'train')
-  assert split_sources.find_raw(ONE, 'test') is None
+  assert split_sources.find_raw(ONE, 'test') == []
   assert split_sources.find_raw(BOTH, 'train') is None
   with pytest.raises(OriginFileError, match='upright/train-images'):
     open_raw(BOTH, 'train')
@@ -257,7 +257,7 @@ def test_unverified_files_are_kept_by_their_content(locations, origin_dir):
   assert digests[0] == digests[2] != digests[1]
   assert len(store.entries('arrays')) == len(store.entries('encoded')) == 2
   # They are never taken for the verified ones.
-  assert split_sources.find_raw(ONE, 'train') is None
+  assert split_sources.find_raw(ONE, 'train') == []
   TOY.write(origin_dir)
   (raw,) = open_raw(ONE, 'train', locations)
   assert_whole(raw, TOY, 'train')

@@ -175,7 +175,7 @@ def open_split(
   return _split_sources(subset, split, opened)
 
 
-def find_raw(subset: Subset, split: str) -> list[SplitSource] | None:
+def find_raw(subset: Subset, split: str) -> list[SplitSource]:
   """Returns the examples of each source for a split, if the cache has them.
 
   Args:
@@ -183,7 +183,7 @@ def find_raw(subset: Subset, split: str) -> list[SplitSource] | None:
     split: 'train' or 'test'.
 
   Returns:
-    One record per source, in the order of the subset, as raw pixels; None if
+    One record per source, in the order of the subset, as raw pixels; none if
     the cache lacks a source, or has it only from unverified files.
   """
   found = []
@@ -191,7 +191,7 @@ def find_raw(subset: Subset, split: str) -> list[SplitSource] | None:
     key = _verified_key(source, split)
     entry = store.find('arrays', _entry_name(key))
     if entry is None:
-      return None
+      return []
     found.append((key, entry))
   return _split_sources(subset, split, found)
 

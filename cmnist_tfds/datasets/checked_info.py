@@ -9,7 +9,7 @@ import tensorflow_datasets.public_api as tfds
 from etils import epath
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cache.prepared import Prepared, read_prepared
+from cmnist_tfds.cache.prepared import Prepared, read_prepared, remedy
 from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import PreparationError
 
@@ -67,11 +67,11 @@ class CheckedInfo(tfds.core.DatasetInfo):
 
   def _check(self, folder: pathlib.Path) -> None:
     subset = subsets.subset(self.config_name)
-    found = self.prepared = read_prepared(subset, self.name, folder)
+    found = self.prepared = read_prepared(subset, folder)
     self.is_outdated = not subset.is_described_by(found.metadata)
     if self.is_outdated:
       raise PreparationError(
         f'{folder} was built when {", ".join(subset.declarations)} was declared'
-        f' differently. {found.remedy}'
+        f' differently. {remedy(folder)}'
       )
     found.check_shards()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import operator
 import re
+import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -63,17 +64,6 @@ class SplitRange:
 
   def __len__(self) -> int:
     return self.stop - self.start
-
-
-@dataclasses.dataclass(frozen=True)
-class _SplitSize:
-  """What an instruction of TFDS asks about a split."""
-
-  shard_lengths: Sequence[int]
-
-  @property
-  def num_examples(self) -> int:
-    return sum(self.shard_lengths)
 
 
 def map_splits(function: Callable[[Any], Any], splits: Any) -> Any:
@@ -152,7 +142,10 @@ def _ranges_of_instruction(
   instruction: Any, shard_lengths: Mapping[str, Sequence[int]]
 ) -> list[SplitRange]:
   """Returns the ranges that an instruction of TFDS stands for."""
-  sizes = {name: _SplitSize(n) for name, n in shard_lengths.items()}
+  sizes = {
+    name: types.SimpleNamespace(shard_lengths=n, num_examples=sum(n))
+    for name, n in shard_lengths.items()
+  }
   found = []
   try:
     for each in instruction.to_absolute(sizes):

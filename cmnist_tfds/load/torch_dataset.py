@@ -105,8 +105,7 @@ class CMNIST(torch.utils.data.Dataset):
     self._open(download=download)
     self.classes = [c.name for c in self._opening[0].classes]
     self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
-    labels = self._view.labels
-    self.targets = torch.from_numpy(labels)
+    self.targets = torch.from_numpy(self._view.labels)
 
   def _open(self, *, download: bool = True) -> None:
     subset, split, data_dir, sample, draw = self._opening
@@ -155,10 +154,14 @@ class CMNIST(torch.utils.data.Dataset):
       f'Split: {split}',
     ]
     # torchvision leaves out transforms that are not there, too.
-    if self.transform is not None:
-      rows.append(f'Transform: {self.transform!r}')
-    if self.target_transform is not None:
-      rows.append(f'Target transform: {self.target_transform!r}')
+    rows += [
+      f'{name}: {transform!r}'
+      for name, transform in (
+        ('Transform', self.transform),
+        ('Target transform', self.target_transform),
+      )
+      if transform is not None
+    ]
     return '\n'.join(['Dataset CMNIST', *(f'    {row}' for row in rows)])
 
   def __getitem__(self, index: int) -> tuple[Any, Any]:
