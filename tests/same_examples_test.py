@@ -87,12 +87,6 @@ def _by_data_source(subset, split, tmp_path):
   )
 
 
-def _by_batches(subset, split, tmp_path):
-  del tmp_path
-  batches = cmnist_tfds.as_batches(subset.name, split, 1024, **subset.where)
-  return _together(batches.as_numpy_iterator())
-
-
 def _by_shards(folder):
   def run(subset, split, tmp_path):
     # What says of which sources they were built decides where they are read.
@@ -106,21 +100,10 @@ def _by_shards(folder):
 
 
 def _by_origin_files(subset, split, tmp_path):
-  where = {**subset.where, 'data_dir': tmp_path}
-  return cmnist_tfds.load_data(subset.name, split=split, **where)
-
-
-def _by_pytorch(subset, split, tmp_path):
-  del tmp_path
-  pytest.importorskip('torch', reason='PyTorch is not installed')
-  from torch.utils.data import DataLoader
-
-  from cmnist_tfds.load.torch_dataset import CMNIST
-
-  loader = DataLoader(CMNIST(subset.name, split, **subset.where), 1024)
-  return _together(
-    (images.numpy(), labels.numpy()) for images, labels in loader
-  )
+  where = {**subset.where, 'data_dir': tmp_path / 'data'}
+  found = cmnist_tfds.load_data(subset.name, split=split, **where)
+  assert not (tmp_path / 'data').exists()
+  return found
 
 
 def _by_npz(subset, split, tmp_path):
@@ -134,11 +117,9 @@ def _by_npz(subset, split, tmp_path):
 _WAYS = {
   'tfds.load': _by_tfds,
   'tfds.data_source': _by_data_source,
-  'as_batches': _by_batches,
   'load_data of TFRecord': _by_shards('data_dir'),
   'load_data of ArrayRecord': _by_shards('array_record_dir'),
   'load_data without shards': _by_origin_files,
-  'PyTorch': _by_pytorch,
   'export': _by_npz,
 }
 

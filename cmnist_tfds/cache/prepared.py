@@ -251,22 +251,20 @@ def warn(found: Prepared) -> None:
   """Logs, once, reasons not to trust a prepared dataset."""
   if found.dataset == SAMPLE:
     return  # The name of the dataset says that it is not CMNIST.
-  if not found.metadata:
-    store.warn_once(
-      f'{found.folder} was not built by this package: it does not say how its'
-      ' origin files were verified.'
-    )
   unproved = [
     path
     for row in found.metadata.get('sources', [])
     for path, proof in row['verified'].items()
     if proof == Proof.NONE.value
   ]
-  if unproved:
-    store.warn_once(
-      f'{found.folder} was built from unverified origin files:'
-      f' {", ".join(unproved)}.'
+  fault = f'was built from unverified origin files: {", ".join(unproved)}.'
+  if not found.metadata:
+    fault = (
+      'was not built by this package: it does not say how its origin files were'
+      ' verified.'
     )
+  if unproved or not found.metadata:
+    store.warn_once(f'{found.folder} {fault}')
 
 
 @contextlib.contextmanager
@@ -360,5 +358,6 @@ def _parse(
       raise ValueError(
         f'record {number} is not an example of {subset.title}'
       ) from error
-  images = png.decode(pngs, *schema.IMAGE.shape[:2], first=first)
+  height, width, _ = schema.IMAGE.shape
+  images = png.decode(pngs, height, width, first)
   return images, np.array(labels, np.int64)

@@ -14,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -25,10 +25,6 @@ from cmnist_tfds.formats import png
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset, SubsetClass
 from cmnist_tfds.system import streams
-from cmnist_tfds.system.errors import PreparationError
-
-if TYPE_CHECKING:
-  import pathlib
 
 # How many images are encoded together.
 _CHUNK = 1024
@@ -95,27 +91,11 @@ class SplitSource:
     return dict(self.entry.note['proofs'])
 
   def __reduce__(self) -> tuple[Any, ...]:
-    # The folder stands for the arrays, which other processes map too.
-    if self.entry.folder is None:
-      raise PreparationError(
-        'Other processes read images from the cache, whose folder'
-        f' {store.cache_dir()} cannot be written. Name one that all of them'
-        f' share in {store.CACHE_DIR_VARIABLE}.'
-      )
     # A source is pickled as its key, which other machines may not know. A copy
     # is pickled with all that it declares.
     source = dataclasses.replace(self.classes[0].source)
     classes = tuple(dataclasses.replace(c, source=source) for c in self.classes)
-    return _reopen, (classes, self.entry.folder, self.key, self.limit)
-
-
-def _reopen(
-  classes: tuple[SubsetClass, ...],
-  folder: pathlib.Path,
-  key: str,
-  limit: int | None,
-) -> SplitSource:
-  return _select(classes, store.reopen(folder), key, limit)
+    return _select, (classes, self.entry, self.key, self.limit)
 
 
 def _select(

@@ -73,6 +73,16 @@ class Entry:
   note: Mapping[str, Any]
   folder: pathlib.Path | None = None
 
+  def __reduce__(self) -> tuple[Any, ...]:
+    # Other processes map the files too.
+    if self.folder is None:
+      raise PreparationError(
+        f'Other processes read arrays from the cache, whose folder {cache_dir()}'
+        ' cannot be written. Name one that all of them share in'
+        f' {CACHE_DIR_VARIABLE}.'
+      )
+    return reopen, (self.folder,)
+
   def chunks(self, name: str, length: int) -> Iterator[np.ndarray]:
     """Reads an array of any size in little memory.
 

@@ -62,9 +62,6 @@ class SplitRange:
   start: int
   stop: int
 
-  def __len__(self) -> int:
-    return self.stop - self.start
-
 
 def map_splits(function: Callable[[Any], Any], splits: Any) -> Any:
   """Calls a function with each split of a structure.
@@ -135,7 +132,7 @@ def ranges(
       ' tfds.even_splits. load_data and as_batches also take lists, tuples and'
       ' dictionaries of splits.'
     )
-  return [each for each in found if len(each)]
+  return [each for each in found if each.start < each.stop]
 
 
 def _ranges_of_instruction(

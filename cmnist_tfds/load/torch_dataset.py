@@ -154,14 +154,10 @@ class CMNIST(torch.utils.data.Dataset):
       f'Split: {split}',
     ]
     # torchvision leaves out transforms that are not there, too.
-    rows += [
-      f'{name}: {transform!r}'
-      for name, transform in (
-        ('Transform', self.transform),
-        ('Target transform', self.target_transform),
-      )
-      if transform is not None
-    ]
+    if self.transform is not None:
+      rows.append(f'Transform: {self.transform!r}')
+    if self.target_transform is not None:
+      rows.append(f'Target transform: {self.target_transform!r}')
     return '\n'.join(['Dataset CMNIST', *(f'    {row}' for row in rows)])
 
   def __getitem__(self, index: int) -> tuple[Any, Any]:
