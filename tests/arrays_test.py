@@ -139,6 +139,7 @@ def test_origin_files_are_read_into_the_cache(
   assert opened.shard_lengths == {'train': [40], 'test': [20]}
   assert opened.prepared is None
   assert np.bincount(labels).tolist() == [10, 10]
+  assert not (tmp_path / 'data/cmnist').exists()
   # From now on nothing else is needed.
   monkeypatch.delenv('CMNIST_MIRROR', raising=False)
   assert open_subset(ONE).digests == opened.digests
