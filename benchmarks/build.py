@@ -175,12 +175,11 @@ def _open(folder: str, name: str, split: str, *, raw: bool = False) -> Any:
   from cmnist_tfds import origin, subsets
   from cmnist_tfds.cache import split_sources
 
-  open_split = split_sources.open_raw if raw else split_sources.open_encoded
-  return open_split(
+  return split_sources.open_split(
     subsets.subset(name),
     split,
     origin.Locations(manual_dir=pathlib.Path(folder)),
-    allow_unverified=False,
+    encoded=not raw,
   )
 
 

@@ -112,11 +112,8 @@ def _measure(step: str, scratch: pathlib.Path) -> dict[str, Any]:
     began, worked = time.monotonic(), time.process_time()
     if step == 'encode':
       sources = [
-        split_sources.open_encoded(
-          subsets.subset(_NAME),
-          split,
-          origin.Locations(),
-          allow_unverified=False,
+        split_sources.open_split(
+          subsets.subset(_NAME), split, origin.Locations(), encoded=True
         )
         for split in ('train', 'test')
       ]

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from cmnist_tfds.system.errors import (
   CmnistError,
-  MemoryShortageError,
   OriginFileError,
   PredictionsError,
   PreparationError,
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = [
   'CmnistError',
-  'MemoryShortageError',
   'OriginFileError',
   'PredictionsError',
   'PreparationError',

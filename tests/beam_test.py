@@ -162,11 +162,11 @@ def test_workers_without_the_cache_leave_nothing(
 ):
   class Elsewhere(direct_runner):
     def run_pipeline(self, pipeline, options):
-      (train,) = empty_cache.glob('encoded/F-train-*')
+      (train,) = empty_cache.glob('encoded/unverified-F-train-*')
       change(train)
       return super().run_pipeline(pipeline, options)
 
-  with pytest.raises(PreparationError, match='encoded/F-train'):
+  with pytest.raises(PreparationError, match='encoded/unverified-F-train'):
     _build('2-FKd', tmp_path, beam_runner=Elsewhere())
   assert _versions(tmp_path) == []
 

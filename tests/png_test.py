@@ -16,7 +16,6 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from cmnist_tfds.formats import png
-from cmnist_tfds.system.errors import PreparationError
 
 _IMAGES = hnp.arrays(np.uint8, st.tuples(*[st.integers(1, 30)] * 3))
 _PATTERNS = np.stack(
@@ -85,8 +84,8 @@ def test_damage_is_named_or_changes_no_pixel(which, at, change):
   pngs[which] = bytes(damaged)
   try:
     decoded = _decode(pngs)
-  except PreparationError as error:
-    assert str(error).startswith(f'Image {which} ')
+  except ValueError as error:
+    assert str(error).startswith(f'image {which} ')
   else:
     np.testing.assert_array_equal(decoded, _PATTERNS)
 
@@ -107,9 +106,7 @@ def _with_rows(length):
   ],
 )
 def test_what_is_no_such_image_is_named(wrong):
-  with pytest.raises(
-    PreparationError, match=r'^Image 1 .* 28 x 28 gray pixels'
-  ):
+  with pytest.raises(ValueError, match=r'^image 1 .* 28 x 28 gray pixels'):
     _decode([*png.encode(_PATTERNS[:1]), wrong])
 
 

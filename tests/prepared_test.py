@@ -112,12 +112,6 @@ def test_a_dataset_built_anew_is_read_anew(data_dir):
   assert len(entries_of_shards()) == 3
 
 
-def test_the_data_folder_is_that_of_tfds(sample_dir, monkeypatch):
-  monkeypatch.setenv('TFDS_DATA_DIR', str(sample_dir))
-  assert prepared.find_prepared(X_12, sample=True).folder == sample_dir / PLACE
-  assert prepared.find_prepared(X_12) is None
-
-
 # Shards that cannot be read ----------------------------------------------------
 
 
@@ -180,18 +174,14 @@ def check_named(data_dir, *parts):
     ),
     (
       lambda path: rewrite(path, lambda record: b'no example'),
-      ['record 3 is no example'],
-    ),
-    (
-      lambda path: rewrite(path, lambda record: b''),
-      ['record 3 is no example'],
+      ['record 3 is not an example of CMNIST-X-12'],
     ),
     (
       lambda path: rewrite(
         path,
         lambda record: encode(b'no image', label=1, source=0, source_label=4),
       ),
-      ['records 0 to 1023', 'PNG'],
+      ['image 3 is damaged', 'PNG'],
     ),
     (
       lambda path: rewrite(
@@ -247,9 +237,7 @@ def test_what_the_system_refuses_is_not_called_damage(
 
 
 @pytest.mark.parametrize('name', ['dataset_info.json', 'metadata.json'])
-@pytest.mark.parametrize(
-  'content', [b'', b'{}', b'[]', b'\xff', b'null', b'{"splits": [3]}']
-)
+@pytest.mark.parametrize('content', [b'', b'{}', b'null', b'{"splits": [3]}'])
 def test_a_damaged_description_is_named(name, content, sample_dir, tmp_path):
   copy = shutil.copytree(sample_dir, tmp_path / 'data')
   (copy / PLACE / name).write_bytes(content)
@@ -263,8 +251,6 @@ def test_a_damaged_description_is_named(name, content, sample_dir, tmp_path):
     lambda m: m['classes'].reverse(),
     lambda m: m['sources'].reverse(),
     lambda m: m.pop('classes'),
-    lambda m: m['sources'][0].pop('verified'),
-    lambda m: m.update(digests=3),
   ],
 )
 def test_metadata_of_another_subset_are_refused(change, sample_dir, tmp_path):

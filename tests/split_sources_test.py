@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import pickle
 import shutil
 import weakref
@@ -19,7 +18,7 @@ from cmnist_tfds.formats import png
 from cmnist_tfds.origin import Locations, Proof, SplitArrays, load_split
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system.errors import OriginFileError
+from cmnist_tfds.system.errors import OriginFileError, PreparationError
 
 TOY = synthetic.make()
 # Its labels begin at one class's; more images than are encoded in one go.
@@ -54,16 +53,12 @@ def locations(origin_dir):
   return Locations(manual_dir=origin_dir)
 
 
-def open_raw(subset, split, locations=NOWHERE, *, allow_unverified=False):
-  return split_sources.open_raw(
-    subset, split, locations, allow_unverified=allow_unverified
-  )
+def open_raw(subset, split, locations=NOWHERE, **kwargs):
+  return split_sources.open_split(subset, split, locations, **kwargs)
 
 
-def open_encoded(subset, split, locations=NOWHERE, *, allow_unverified=False):
-  return split_sources.open_encoded(
-    subset, split, locations, allow_unverified=allow_unverified
-  )
+def open_encoded(subset, split, locations=NOWHERE, **kwargs):
+  return open_raw(subset, split, locations, encoded=True, **kwargs)
 
 
 def images_of(made, split):
@@ -79,7 +74,7 @@ def pngs_of(source):
     arrays['pngs'][end - length : end].tobytes()
     for length, end in zip(arrays['lengths'], ends, strict=True)
   ]
-  assert len(arrays['pngs']) == sum(map(len, pngs)) + split_sources.MARGIN
+  assert len(arrays['pngs']) == sum(map(len, pngs))
   assert arrays['crcs'].tolist() == list(map(google_crc32c.value, pngs))
   return pngs if source.rows is None else [pngs[row] for row in source.rows]
 
@@ -108,10 +103,13 @@ def test_raw_pixels_are_read_once_and_are_upright(split, locations, origin_dir):
     assert_whole(upright, UPRIGHT, split)
     shutil.rmtree(origin_dir, ignore_errors=True)
   assert {e.kind for e in store.entries()} == {'arrays'}
-  assert sorted(e.description for e in store.entries()) == [
+  assert [e.description for e in store.entries()] == [
     f'T {split}, pixels',
     f'U {split}, pixels',
   ]
+  assert split_sources.find_raw(BOTH, split)
+  (other,) = {*SPLITS} - {split}
+  assert split_sources.find_raw(BOTH, other) == []
 
 
 @pytest.mark.parametrize('split', SPLITS)
@@ -129,61 +127,42 @@ def test_images_are_encoded_from_raw_pixels(split, locations, origin_dir):
   assert_whole(upright, UPRIGHT, split, encoded=True)
 
 
-def test_nothing_is_found_in_an_empty_cache(locations):
-  assert split_sources.find_raw(ONE, 'train') is None
-  open_raw(ONE, 'train', locations)
-  assert split_sources.find_raw(ONE, 'train')
-  assert split_sources.find_raw(ONE, 'test') is None
-  assert split_sources.find_raw(BOTH, 'train') is None
-  with pytest.raises(OriginFileError, match='upright/train-images'):
-    open_raw(BOTH, 'train')
-
-
-def test_a_cache_that_cannot_be_written_does_no_harm(
-  cache_dir, locations, caplog
-):
-  cache_dir.write_text('mine')
-  with caplog.at_level(logging.WARNING):
-    for split in SPLITS:
-      toy, upright = open_raw(BOTH, split, locations)
-      assert_whole(toy, TOY, split)
-      assert_whole(upright, UPRIGHT, split)
-      toy, upright = open_encoded(BOTH, split, locations)
-      assert_whole(toy, TOY, split, encoded=True)
-      assert_whole(upright, UPRIGHT, split, encoded=True)
-  assert caplog.text.count('cannot be used') == 1
-
-
 # What a subset takes ----------------------------------------------------------
 
 
-def test_a_reduced_subset_takes_the_first_of_each_class(locations):
-  reduced = Subset('2-TU-r-3', BOTH.members, per_class=3)
-  for sources in (
-    open_raw(reduced, 'train', locations),
-    open_encoded(reduced, 'train', locations),
-  ):
-    toy, upright = sources
-    assert toy.rows.tolist() == upright.rows.tolist() == [0, 1, 2, 3, 4, 5]
-    assert toy.labels().tolist() == [0, 1, 0, 1, 0, 1]
-    assert upright.labels().tolist() == [2, 3, 2, 3, 2, 3]
-    assert upright.labels().dtype == np.int64
-  np.testing.assert_array_equal(
-    png.decode(pngs_of(upright), 28, 28), images_of(UPRIGHT, 'train')[:6]
+@pytest.mark.parametrize(
+  ('members', 'per_class', 'split', 'rows', 'labels'),
+  [
+    (((0, 1), (0, 1)), 3, 'train', [range(6), range(6)], [[0, 1], [2, 3]]),
+    (((0, 1), (0, 1)), 3, 'test', [None, None], [[0, 1], [2, 3]]),
+    (
+      ((1,), (0,)),
+      None,
+      'test',
+      [range(1, 20, 2), range(0, 10, 2)],
+      [[0], [1]],
+    ),
+  ],
+)
+def test_a_subset_may_take_some_examples(
+  members, per_class, split, rows, labels, locations
+):
+  toy, upright = members
+  subset = Subset(
+    'any', ((TOY.source, toy), (UPRIGHT.source, upright)), per_class
   )
-  toy, _ = open_raw(reduced, 'test', locations)
-  assert toy.rows is None
-
-
-def test_a_subset_may_take_some_classes(locations):
-  mixed = Subset('X-2', ((TOY.source, (1,)), (UPRIGHT.source, (0,))))
-  toy, upright = open_raw(mixed, 'test', locations)
-  assert toy.rows.tolist() == list(range(1, 20, 2))
-  assert upright.rows.tolist() == list(range(0, 10, 2))
-  assert toy.labels().tolist() == [0] * 10
-  assert upright.labels().tolist() == [1] * 5
+  for open_split in (open_raw, open_encoded):
+    for source, expected, numbers in zip(
+      open_split(subset, split, locations), rows, labels, strict=True
+    ):
+      found = None if source.rows is None else source.rows.tolist()
+      assert found == (expected and [*expected])
+      repeated = numbers * (len(source) // len(numbers))
+      assert source.labels().tolist() == repeated
+      assert source.labels().dtype == np.int64
+  images = png.decode(pngs_of(source), 28, 28)
   np.testing.assert_array_equal(
-    upright.take('images'), images_of(UPRIGHT, 'test')[::2]
+    images, images_of(UPRIGHT, split)[slice(None) if found is None else found]
   )
 
 
@@ -219,14 +198,11 @@ def test_digests_are_equal_where_examples_are(locations):
   for per_class in (20, 21):
     reduced = subset((toy,), per_class)
     assert digest(reduced, 'train', locations) == train['toy']
+  sources = open_raw(ONE, 'train', locations)
+  assert split_sources.digest(sources, 39) not in train.values()
   test = digest(BOTH, 'test', locations)
   assert test not in train.values()
   assert digest(subset(BOTH.members, 3), 'test', locations) == test
-
-
-def test_the_number_of_examples_decides_too(locations):
-  sources = open_raw(ONE, 'train', locations)
-  assert split_sources.digest(sources, 40) != split_sources.digest(sources, 39)
 
 
 # Unverified files -------------------------------------------------------------
@@ -261,7 +237,7 @@ def test_unverified_files_are_kept_by_their_content(locations, origin_dir):
   assert digests[0] == digests[2] != digests[1]
   assert len(store.entries('arrays')) == len(store.entries('encoded')) == 2
   # They are never taken for the verified ones.
-  assert split_sources.find_raw(ONE, 'train') is None
+  assert split_sources.find_raw(ONE, 'train') == []
   TOY.write(origin_dir)
   (raw,) = open_raw(ONE, 'train', locations)
   assert_whole(raw, TOY, 'train')
@@ -296,23 +272,25 @@ def test_verified_files_are_kept_as_such_where_others_are_allowed(locations):
 # Other processes and large sources ----------------------------------------------
 
 
-def test_another_process_opens_what_is_shared(locations):
+def test_another_process_maps_the_same_entry(locations):
   for subset in (ONE, Subset('1-T-r-3', ONE.members, per_class=3)):
-    sources = open_raw(subset, 'train', locations)
-    (sent,) = split_sources.share(sources)
+    (sent,) = open_raw(subset, 'train', locations)
     received = pickle.loads(pickle.dumps(sent))
     # Another machine may not know the declaration of an extension.
     assert received.classes[0].source is not TOY.source
-    opened = received.open()
-    np.testing.assert_array_equal(
-      opened.take('images'), sources[0].take('images')
-    )
-    assert opened.labels().tolist() == sources[0].labels().tolist()
+    assert received.entry.folder == sent.entry.folder
+    np.testing.assert_array_equal(received.take('images'), sent.take('images'))
+    assert received.labels().tolist() == sent.labels().tolist()
 
 
-def test_what_only_this_process_has_is_not_shared(locations, cache_dir):
+def test_without_a_cache_examples_are_in_memory_of_one_process(
+  locations, cache_dir
+):
   cache_dir.write_text('a file')
-  assert split_sources.share(open_raw(ONE, 'train', locations)) is None
+  (source,) = open_encoded(ONE, 'train', locations)
+  assert_whole(source, TOY, 'train', encoded=True)
+  with pytest.raises(PreparationError, match='CMNIST_CACHE_DIR'):
+    pickle.dumps(source)
 
 
 @pytest.mark.parametrize('open_split', [open_raw, open_encoded])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import itertools
 import json
@@ -49,8 +48,7 @@ class Prepared:
 
   Attributes:
     subset: The subset.
-    dataset: 'cmnist' or 'cmnist_sample'.
-    folder: The folder of the dataset.
+    folder: The folder of the dataset, as `dataset_dir` returns it.
     file_format: Format of the shards, such as 'tfrecord'.
     shard_lengths: For each split, the number of examples in each shard. A split
       without examples, which TFDS does not record, has no shards.
@@ -60,7 +58,6 @@ class Prepared:
   """
 
   subset: Subset
-  dataset: str
   folder: pathlib.Path
   file_format: str
   shard_lengths: Mapping[str, Sequence[int]]
@@ -68,18 +65,17 @@ class Prepared:
   metadata: Mapping[str, Any]
 
   @property
+  def dataset(self) -> str:
+    """The name of the dataset: 'cmnist' or 'cmnist_sample'."""
+    return self.folder.parents[1].name
+
+  @property
   def digests(self) -> Mapping[str, str]:
     """For each split, a hash of everything that determines its examples.
 
     It is empty if the metadata lacks them.
     """
-    found: Mapping[str, str] = self.metadata.get('digests', {})
-    return found
-
-  @property
-  def remedy(self) -> str:
-    """The sentence that says how to replace the dataset if it is damaged."""
-    return _remedy(self.folder)
+    return dict(self.metadata.get('digests', {}))
 
   def shards(self, split: str) -> list[pathlib.Path]:
     """Returns the shards of a split.
@@ -95,7 +91,7 @@ class Prepared:
     ]
     for path in found:
       if not path.exists():
-        raise PreparationError(f'{path} is missing. {self.remedy}')
+        raise PreparationError(f'{path} is missing. {remedy(self.folder)}')
     return found
 
   def check_shards(self) -> None:
@@ -111,7 +107,8 @@ class Prepared:
       if self.file_format == 'tfrecord' and found != num_bytes + frames:
         raise PreparationError(
           f'{self.folder}: the shards of {split} are damaged: they have'
-          f' {found:,} bytes instead of {num_bytes + frames:,}. {self.remedy}'
+          f' {found:,} bytes instead of {num_bytes + frames:,}.'
+          f' {remedy(self.folder)}'
         )
 
   def open(self, split: str) -> SplitSource:
@@ -127,28 +124,12 @@ class Prepared:
     Raises:
       PreparationError: If a shard is missing or damaged.
     """
-    # The name of the entry changes when a shard does.
-    facts = [os.fsencode(self.folder.resolve())]
-    for path in self.shards(split):
-      status = path.stat()
-      facts.append(b'%d %d' % (status.st_size, status.st_mtime_ns))
-    title = f'{self.dataset}-{self.subset.name}-{split}'
-    key = f'{title}-{hashlib.sha256(b" ".join(facts)).hexdigest()[:16]}'
-    note = {'what': f'{title} in {self.folder}, pixels'}
-    make = functools.partial(self._arrays, split)
-    classes = tuple(
-      dataclasses.replace(c, raw_label=c.label) for c in self.subset.classes
-    )
-    entry = store.get_or_create('arrays', key, make, note)
-    return SplitSource(classes, entry, None, key)
-
-  def _arrays(self, split: str) -> dict[str, store.Chunks]:
     labels = [np.empty(0, np.int64)]
+    shards = self.shards(split)
 
     def images() -> Iterator[np.ndarray]:
       yield np.empty((0, *schema.IMAGE.shape[:2]), np.uint8)
-      shards = zip(self.shards(split), self.shard_lengths[split], strict=True)
-      for path, length in shards:
+      for path, length in zip(shards, self.shard_lengths[split], strict=True):
         count = 0
         with _parsing(path):
           records = _reader(self.file_format)(path)
@@ -160,7 +141,20 @@ class Prepared:
           if count != length:
             raise ValueError(f'it has {count:,} records, not {length:,}')
 
-    return {'images': images(), 'labels': labels}
+    # The name of the entry changes when a shard does.
+    stats = map(pathlib.Path.stat, shards)
+    facts = [(found.st_size, found.st_mtime_ns) for found in stats]
+    text = repr((str(self.folder.resolve()), facts))
+    title = f'{self.dataset}-{self.subset.name}-{split}'
+    key = f'{title}-{hashlib.sha256(text.encode()).hexdigest()[:16]}'
+    note = {'what': f'{title} in {self.folder}, pixels'}
+    classes = tuple(
+      dataclasses.replace(c, raw_label=c.label) for c in self.subset.classes
+    )
+    entry = store.get_or_create(
+      'arrays', key, lambda: {'images': images(), 'labels': labels}, note
+    )
+    return SplitSource(classes, entry, None, key)
 
 
 def dataset_dir(
@@ -209,21 +203,18 @@ def find_prepared(
   """
   folder = dataset_dir(subset, data_dir=data_dir, sample=sample)
   try:
-    found = read_prepared(subset, SAMPLE if sample else DATASET, folder)
+    found = read_prepared(subset, folder)
   except FileNotFoundError:
     return None
   return found if subset.is_described_by(found.metadata) else None
 
 
-def read_prepared(
-  subset: Subset, dataset: str, folder: pathlib.Path
-) -> Prepared:
+def read_prepared(subset: Subset, folder: pathlib.Path) -> Prepared:
   """Reads what describes a prepared subset. The shards are not looked at.
 
   Args:
     subset: The subset.
-    dataset: 'cmnist' or 'cmnist_sample'.
-    folder: The folder of the dataset.
+    folder: The folder of the dataset, as `dataset_dir` returns it.
 
   Raises:
     FileNotFoundError: If there is no dataset_info.json, which TFDS writes last.
@@ -247,46 +238,33 @@ def read_prepared(
   with _parsing(path):
     if path.exists():  # Other packages do not write it.
       metadata = json.loads(path.read_bytes())
-      _check_metadata(metadata, subset)
-  return Prepared(
-    subset, dataset, folder, file_format, lengths, num_bytes, metadata
-  )
-
-
-def _check_metadata(metadata: Mapping[str, Any], subset: Subset) -> None:
-  classes = [
-    (row['label'], row['name'], row['source'], row['source_label'])
-    for row in metadata['classes']
-  ]
-  expected = [
-    (c.label, c.name, c.source.key, c.raw_label) for c in subset.classes
-  ]
-  sources = {row['key']: dict(row['verified']) for row in metadata['sources']}
-  if classes != expected or [*sources] != [s.key for s in subset.sources]:
-    raise ValueError(f'it does not describe {subset.title}')
-  dict(metadata.get('digests', {}))
+      found = [(c['name'], c['source_label']) for c in metadata['classes']]
+      sources = [source['key'] for source in metadata['sources']]
+      if found != [(c.name, c.raw_label) for c in subset.classes] or (
+        sources != [source.key for source in subset.sources]
+      ):
+        raise ValueError(f'it does not describe {subset.title}')
+  return Prepared(subset, folder, file_format, lengths, num_bytes, metadata)
 
 
 def warn(found: Prepared) -> None:
   """Logs, once, reasons not to trust a prepared dataset."""
+  if found.dataset == SAMPLE:
+    return  # The name of the dataset says that it is not CMNIST.
   unproved = [
     path
     for row in found.metadata.get('sources', [])
     for path, proof in row['verified'].items()
     if proof == Proof.NONE.value
   ]
-  if found.dataset == SAMPLE:
-    return  # The name of the dataset says that it is not CMNIST.
+  fault = f'was built from unverified origin files: {", ".join(unproved)}.'
   if not found.metadata:
-    store.warn_once(
-      f'{found.folder} was not built by this package: it does not say how its'
-      ' origin files were verified.'
+    fault = (
+      'was not built by this package: it does not say how its origin files were'
+      ' verified.'
     )
-  if unproved:
-    store.warn_once(
-      f'{found.folder} was built from unverified origin files:'
-      f' {", ".join(unproved)}.'
-    )
+  if unproved or not found.metadata:
+    store.warn_once(f'{found.folder} {fault}')
 
 
 @contextlib.contextmanager
@@ -300,11 +278,16 @@ def _parsing(path: pathlib.Path) -> Iterator[None]:
   except (ValueError, LookupError, TypeError, AttributeError) as error:
     reason = f'it has no {error}' if isinstance(error, KeyError) else error
     raise PreparationError(
-      f'{path} is damaged: {reason}. {_remedy(path.parent)}'
+      f'{path} is damaged: {reason}. {remedy(path.parent)}'
     ) from error
 
 
-def _remedy(folder: pathlib.Path) -> str:
+def remedy(folder: pathlib.Path) -> str:
+  """Returns the sentence that says how to replace a damaged dataset.
+
+  Args:
+    folder: The folder of the dataset, as `dataset_dir` returns it.
+  """
   command = ['cmnist', 'build', folder.parent.name, '--overwrite']
   if folder.parents[1].name == SAMPLE:
     command.append('--sample')
@@ -358,6 +341,7 @@ def _parse(
   from google.protobuf import message  # type: ignore[import-untyped]
   from tensorflow_datasets.proto import tf_example_generated_pb2
 
+  known = [schema.integers_of(c) for c in subset.classes]
   pngs, labels = [], []
   for number, record in enumerate(records, first):
     try:
@@ -367,16 +351,13 @@ def _parse(
       found = {
         f.name: features[f.name].int64_list.value[0] for f in schema.INTEGERS
       }
-      label = found[schema.LABEL.name]
-      expected = schema.integers_of(subset.classes[max(label, 0)])
+      labels.append(found[schema.LABEL.name])
+      if found != known[labels[-1]]:
+        raise IndexError(found)
     except (message.DecodeError, IndexError) as error:
-      raise ValueError(f'record {number} is no example') from error
-    if found != expected:
-      raise ValueError(f'record {number} has {found}, expected {expected}')
-    labels.append(label)
-  try:
-    images = png.decode(pngs, *schema.IMAGE.shape[:2])
-    return images, np.array(labels, np.int64)
-  except PreparationError as error:
-    last = first + len(records) - 1
-    raise ValueError(f'records {first} to {last}: {error}') from error
+      raise ValueError(
+        f'record {number} is not an example of {subset.title}'
+      ) from error
+  height, width, _ = schema.IMAGE.shape
+  images = png.decode(pngs, height, width, first)
+  return images, np.array(labels, np.int64)

@@ -14,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -25,12 +25,6 @@ from cmnist_tfds.formats import png
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset, SubsetClass
 from cmnist_tfds.system import streams
-
-if TYPE_CHECKING:
-  import pathlib
-
-# Readers may read this many bytes past the end of every PNG.
-MARGIN = 32
 
 # How many images are encoded together.
 _CHUNK = 1024
@@ -67,9 +61,9 @@ class SplitSource:
 
     'labels', uint8 (n,), has the raw labels; uint16 if the source has any over
     255. Raw pixels are in 'images', uint8 (n, 28, 28). Encoded images are in
-    'pngs', uint8, which has the PNGs one after the other and then `MARGIN`
-    bytes; 'lengths', uint16 (n,), has the number of bytes of each PNG, and
-    'crcs', uint32 (n,), the CRC-32C of each PNG.
+    'pngs', uint8, which has the PNGs one after the other; 'lengths', uint16
+    (n,), has the number of bytes of each PNG, and 'crcs', uint32 (n,), the
+    CRC-32C of each PNG.
     """
     return self.entry.arrays
 
@@ -96,119 +90,72 @@ class SplitSource:
     """The proof of each origin file, by its path."""
     return dict(self.entry.note['proofs'])
 
-
-@dataclasses.dataclass(frozen=True)
-class SharedSource:
-  """The examples that one source gives to a split, for another process.
-
-  It is small, so that it can be sent to many processes.
-
-  Attributes:
-    classes: See `SplitSource`.
-    folder: The folder of the arrays in the cache.
-    is_whole: Whether the subset takes all examples of the source.
-    key: See `SplitSource`.
-    limit: See `SplitSource`.
-  """
-
-  classes: tuple[SubsetClass, ...]
-  folder: pathlib.Path
-  is_whole: bool
-  key: str
-  limit: int | None
-
-  def open(self) -> SplitSource:
-    """Returns the examples.
-
-    Raises:
-      PreparationError: If this process cannot read the arrays.
-    """
-    entry = store.reopen(self.folder)
-    rows = None
-    if not self.is_whole:
-      raw_labels = [c.raw_label for c in self.classes]
-      rows = subsets.rows(entry.arrays['labels'], raw_labels, self.limit)
-    return SplitSource(self.classes, entry, rows, self.key, self.limit)
+  def __reduce__(self) -> tuple[Any, ...]:
+    # A source is pickled as its key, which other machines may not know. A copy
+    # is pickled with all that it declares.
+    source = dataclasses.replace(self.classes[0].source)
+    classes = tuple(dataclasses.replace(c, source=source) for c in self.classes)
+    return _select, (classes, self.entry, self.key, self.limit)
 
 
-def share(sources: Sequence[SplitSource]) -> tuple[SharedSource, ...] | None:
-  """Returns what other processes need to open the examples of a split.
+def _select(
+  classes: tuple[SubsetClass, ...],
+  entry: store.Entry,
+  key: str,
+  limit: int | None,
+) -> SplitSource:
+  """Returns what a subset takes of a split of a source."""
+  rows = None
+  labels = entry.arrays['labels']
+  if limit is not None or len(classes) < len(classes[0].source.class_names):
+    rows = subsets.rows(labels, [c.raw_label for c in classes], limit)
+    # A selection of all rows is None, so that equal examples have equal
+    # digests.
+    rows = None if len(rows) == len(labels) else rows
+  return SplitSource(classes, entry, rows, key, limit)
+
+
+def open_split(
+  subset: Subset,
+  split: str,
+  locations: origin.Locations,
+  *,
+  allow_unverified: bool = False,
+  encoded: bool = False,
+) -> list[SplitSource]:
+  """Returns the examples of each source for a split, which enter the cache.
 
   Args:
-    sources: The examples of each source.
+    subset: The subset.
+    split: 'train' or 'test'.
+    locations: Where origin files are looked for.
+    allow_unverified: Whether to accept unverified files.
+    encoded: Whether to return encoded images instead of raw pixels.
 
   Returns:
-    One record per source; None if only this process has some of the arrays.
+    One record per source, in the order of the subset.
+
+  Raises:
+    OriginFileError: If an origin file is missing or not the right one.
   """
-  if any(source.entry.folder is None for source in sources):
-    return None
-  return tuple(
-    SharedSource(
-      _by_value(s.classes), s.entry.folder, s.rows is None, s.key, s.limit
+  make = _encoded if encoded else _raw
+  opened = []
+  for source in subset.sources:
+    read: _Read = functools.partial(
+      origin.load_split.load_pieces,
+      source,
+      split,
+      locations,
+      allow_unverified=allow_unverified,
     )
-    for s in sources
-    if s.entry.folder is not None
-  )
+    key = _verified_key(source, split)
+    if allow_unverified:
+      key = _unverified_key(source, split, read) or key
+    opened.append((key, make(source, split, key, read)))
+  return _split_sources(subset, split, opened)
 
 
-def _by_value(classes: tuple[SubsetClass, ...]) -> tuple[SubsetClass, ...]:
-  """Returns classes of a source that is pickled with all it declares.
-
-  A registered source is pickled as its key, which other machines may not know.
-  """
-  source = dataclasses.replace(classes[0].source)
-  return tuple(dataclasses.replace(c, source=source) for c in classes)
-
-
-def open_raw(
-  subset: Subset,
-  split: str,
-  locations: origin.Locations,
-  *,
-  allow_unverified: bool,
-) -> list[SplitSource]:
-  """Returns the examples of each source for a split, as raw pixels.
-
-  Args:
-    subset: The subset.
-    split: 'train' or 'test'.
-    locations: Where origin files are looked for.
-    allow_unverified: Whether to accept unverified files.
-
-  Returns:
-    One record per source, in the order of the subset.
-
-  Raises:
-    OriginFileError: If an origin file is missing or not the right one.
-  """
-  return _open(_raw, subset, split, locations, allow_unverified)
-
-
-def open_encoded(
-  subset: Subset,
-  split: str,
-  locations: origin.Locations,
-  *,
-  allow_unverified: bool,
-) -> list[SplitSource]:
-  """Returns the examples of each source for a split, as encoded images.
-
-  Args:
-    subset: The subset.
-    split: 'train' or 'test'.
-    locations: Where origin files are looked for.
-    allow_unverified: Whether to accept unverified files.
-
-  Returns:
-    One record per source, in the order of the subset.
-
-  Raises:
-    OriginFileError: If an origin file is missing or not the right one.
-  """
-  return _open(_encoded, subset, split, locations, allow_unverified)
-
-
-def find_raw(subset: Subset, split: str) -> list[SplitSource] | None:
+def find_raw(subset: Subset, split: str) -> list[SplitSource]:
   """Returns the examples of each source for a split, if the cache has them.
 
   Args:
@@ -216,15 +163,15 @@ def find_raw(subset: Subset, split: str) -> list[SplitSource] | None:
     split: 'train' or 'test'.
 
   Returns:
-    One record per source, in the order of the subset, as raw pixels; None if
+    One record per source, in the order of the subset, as raw pixels; none if
     the cache lacks a source, or has it only from unverified files.
   """
   found = []
   for source in subset.sources:
     key = _verified_key(source, split)
-    entry = store.find('arrays', _entry_name(source, split, key))
+    entry = store.find('arrays', _entry_name(key))
     if entry is None:
-      return None
+      return []
     found.append((key, entry))
   return _split_sources(subset, split, found)
 
@@ -257,29 +204,6 @@ def digest(sources: Sequence[SplitSource], num_examples: int) -> str:
 _Read = Callable[[], Iterable[origin.SplitArrays]]
 
 
-def _open(
-  make: Callable[[Source, str, str, _Read], store.Entry],
-  subset: Subset,
-  split: str,
-  locations: origin.Locations,
-  allow_unverified: bool,
-) -> list[SplitSource]:
-  opened = []
-  for source in subset.sources:
-    read: _Read = functools.partial(
-      origin.load_split.load_pieces,
-      source,
-      split,
-      locations,
-      allow_unverified=allow_unverified,
-    )
-    key = _verified_key(source, split)
-    if allow_unverified:
-      key = _unverified_key(source, split, read) or key
-    opened.append((key, make(source, split, key, read)))
-  return _split_sources(subset, split, opened)
-
-
 def _verified_key(source: Source, split: str) -> str:
   """Returns the key of a split of a source whose origin files were verified."""
   files = source.splits[split].files if split in source.splits else ()
@@ -300,29 +224,32 @@ def _unverified_key(source: Source, split: str, read: _Read) -> str | None:
     proofs = chunk.proofs
   if origin.Proof.NONE not in proofs.values():
     return None
-  found = prints[0]
-  if len(prints) > 1:
-    found = hashlib.sha256(' '.join(prints).encode()).hexdigest()
   # What an extension declares may change while its pixels stay the same.
-  declared = f'{source.digest} ' if source.digest else ''
-  return f'unverified {source.key} {split}: {declared}{found}'
+  text = ' '.join([source.digest or '', *prints])
+  hashed = hashlib.sha256(text.encode()).hexdigest()
+  return f'unverified {source.key} {split}: {hashed}'
 
 
-def _entry_name(source: Source, split: str, key: str) -> str:
+def _title(key: str) -> str:
+  """Returns what a key says for people. Hashes follow the colon."""
+  return key.partition(':')[0]
+
+
+def _entry_name(key: str) -> str:
   hashed = hashlib.sha256(key.encode()).hexdigest()
-  return f'{source.key}-{split}-{hashed[:16]}'
+  return f'{_title(key).replace(" ", "-")}-{hashed[:16]}'
 
 
 def _raw(source: Source, split: str, key: str, read: _Read) -> store.Entry:
   """Returns raw pixels."""
-  # Hashes follow the colon.
-  note: dict[str, Any] = {'what': f'{key.partition(":")[0]}, pixels'}
+  note: dict[str, Any] = {'what': f'{_title(key)}, pixels'}
+  total = source.splits[split].num_examples if split in source.splits else 0
 
   def make() -> dict[str, store.Chunks]:
     labels: list[np.ndarray] = []
 
     def images() -> Iterator[np.ndarray]:
-      with _progress(source, split, 'reading') as progress:
+      with _progress(key, 'reading', total) as progress:
         for chunk in read():
           labels.append(chunk.labels)
           yield chunk.images
@@ -332,35 +259,32 @@ def _raw(source: Source, split: str, key: str, read: _Read) -> store.Entry:
 
     return {'images': images(), 'labels': labels}
 
-  name = _entry_name(source, split, key)
-  return store.get_or_create('arrays', name, make, note)
+  return store.get_or_create('arrays', _entry_name(key), make, note)
 
 
 def _encoded(source: Source, split: str, key: str, read: _Read) -> store.Entry:
   """Returns encoded images."""
-  name = _entry_name(source, split, key)
-  if (found := store.find('encoded', name)) is not None:
+  if (found := store.find('encoded', _entry_name(key))) is not None:
     return found
   raw = _raw(source, split, key, read)
+  labels = raw.arrays['labels']
 
   def make() -> dict[str, store.Chunks]:
     lengths: list[np.ndarray] = []
     crcs: list[np.ndarray] = []
 
     def pngs() -> Iterator[np.ndarray]:
-      with _progress(source, split, 'encoding') as progress:
+      with _progress(key, 'encoding', len(labels)) as progress:
         for encoded in _encode_ahead(raw.chunks('images', _CHUNK)):
           lengths.append(np.array([len(png) for png in encoded], np.uint16))
           crcs.append(np.array([*map(google_crc32c.value, encoded)], np.uint32))
           yield np.frombuffer(b''.join(encoded), np.uint8)
           progress.update(len(encoded))
-      yield np.zeros(MARGIN, np.uint8)
 
-    labels = raw.arrays['labels']
     return {'pngs': pngs(), 'lengths': lengths, 'crcs': crcs, 'labels': labels}
 
-  note = {**raw.note, 'what': f'{key.partition(":")[0]}, PNG'}
-  return store.get_or_create('encoded', name, make, note)
+  note = {**raw.note, 'what': f'{_title(key)}, PNG'}
+  return store.get_or_create('encoded', _entry_name(key), make, note)
 
 
 def _encode_ahead(chunks: Iterable[np.ndarray]) -> Iterator[list[bytes]]:
@@ -377,12 +301,11 @@ def _encode_ahead(chunks: Iterable[np.ndarray]) -> Iterator[list[bytes]]:
       yield running.result()
 
 
-def _progress(source: Source, split: str, doing: str) -> Any:
+def _progress(key: str, doing: str, total: int) -> Any:
   """Returns a progress bar, which is shown if the work takes long."""
-  files = source.splits.get(split)
   return streams.progress_bar(
-    desc=f'{source.key} {split}: {doing}',
-    total=files.num_examples if files else 0,
+    desc=f'{_title(key)}: {doing}',
+    total=total,
     unit=' images',
     unit_scale=True,
     delay=_QUICK,
@@ -394,17 +317,12 @@ def _split_sources(
   subset: Subset, split: str, opened: Sequence[tuple[str, store.Entry]]
 ) -> list[SplitSource]:
   limit = subset.train_limit(split)
-  found = []
-  for number, ((source, raw_labels), (key, entry)) in enumerate(
-    zip(subset.members, opened, strict=True)
-  ):
-    labels = entry.arrays['labels']
-    whole = limit is None and len(raw_labels) == len(source.class_names)
-    rows = None if whole else subsets.rows(labels, raw_labels, limit)
-    # A selection of all rows is None, so that equal examples have equal
-    # digests.
-    if rows is not None and len(rows) == len(labels):
-      rows = None
-    classes = tuple(c for c in subset.classes if c.source_number == number)
-    found.append(SplitSource(classes, entry, rows, key, limit))
-  return found
+  return [
+    _select(
+      tuple(c for c in subset.classes if c.source_number == number),
+      entry,
+      key,
+      limit,
+    )
+    for number, (key, entry) in enumerate(opened)
+  ]

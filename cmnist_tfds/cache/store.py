@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cache folder, which holds named sets of arrays.
 
-    <cache>/<kind>/<name>/<array>.npy    an array that `numpy.load` can map
-    <cache>/<kind>/<name>/manifest.json  a note, and facts about each file
+    <cache>/<kind>/<name>/<array>.npy      an array that `numpy.load` can map
+    <cache>/<kind>/<name>/manifest-6.jsonl  a note, and facts about each file
 
-An entry is complete or absent. The checksum of each file is taken when the
-entry is written. It is checked again only if the size, the inode or a time of
-the file has changed since, which is how Git's index finds changed files.
+The manifest is written last: a folder without one is not an entry. The checksum
+of each file is taken when it is written. It is checked again only if the size,
+the inode or a time of the file has changed since, which is how Git's index finds
+changed files.
 
-The cache only saves time. An entry that is missing, damaged or of an older
+The cache only saves time. An entry that is missing, damaged or of another
 format is made again, and if the folder cannot be used, arrays stay in memory.
 """
 
@@ -43,10 +44,9 @@ KINDS = {
   'neighbors': 'nearest neighbors of test images',
 }
 
-# Change it when the form of an entry changes.
-_FORMAT = 'cmnist_tfds cache 5'
-_MANIFEST = 'manifest.json'
-_INCOMPLETE = '.incomplete'
+# A line of JSON, and a line with its checksum. Change the number when the form
+# of an entry changes.
+_MANIFEST = 'manifest-6.jsonl'
 
 # The bytes before the data of a .npy file.
 _HEADER_SIZE = 128
@@ -72,6 +72,16 @@ class Entry:
   arrays: Mapping[str, np.ndarray]
   note: Mapping[str, Any]
   folder: pathlib.Path | None = None
+
+  def __reduce__(self) -> tuple[Any, ...]:
+    # Other processes map the files too.
+    if self.folder is None:
+      raise PreparationError(
+        f'Other processes read arrays from the cache, whose folder {cache_dir()}'
+        ' cannot be written. Name one that all of them share in'
+        f' {CACHE_DIR_VARIABLE}.'
+      )
+    return reopen, (self.folder,)
 
   def chunks(self, name: str, length: int) -> Iterator[np.ndarray]:
     """Reads an array of any size in little memory.
@@ -143,9 +153,9 @@ def find(kind: str, name: str) -> Entry | None:
     name: Name of the entry.
 
   Returns:
-    The entry; None if it is missing, damaged or of an older format, or the
-    cache folder cannot be used. A warning tells of damage and of a folder that
-    cannot be used.
+    The entry; None if it is missing, damaged or of another format, or the cache
+    folder cannot be used. A warning tells of damage and of a folder that cannot
+    be used.
   """
   folder = cache_dir() / kind / name
   try:
@@ -185,7 +195,6 @@ def get_or_create(
   try:
     folder.parent.mkdir(parents=True, exist_ok=True)
     _check_owner()
-    _remove_remains()
     with _lock(folder):
       # Another process may have made it in the meantime.
       if (found := find(kind, name)) is not None:
@@ -226,19 +235,21 @@ def entries(kind: str | None = None) -> list[ListedEntry]:
 
   Returns:
     The entries, sorted by kind and name.
+
+  Raises:
+    OSError: If the cache folder cannot be used.
   """
-  try:
-    _check_owner()
-  except OSError as error:
-    if not isinstance(error, FileNotFoundError):
-      _warn_of_folder(error)
+  if not cache_dir().exists():
     return []
+  _check_owner()
   found = []
-  for each in [kind] if kind else KINDS:
-    for path in filter(pathlib.Path.is_dir, (cache_dir() / each).glob('*')):
+  for path in sorted(cache_dir().glob('*/*')):
+    if path.is_dir() and path.parent.name in ([kind] if kind else KINDS):
       num_bytes = sum(file.stat().st_size for file in path.iterdir())
-      found.append(ListedEntry(path, each, num_bytes, _describe(path)))
-  return sorted(found, key=lambda entry: entry.path)
+      found.append(
+        ListedEntry(path, path.parent.name, num_bytes, _describe(path))
+      )
+  return found
 
 
 def clear(kind: str | None = None) -> list[ListedEntry]:
@@ -250,11 +261,7 @@ def clear(kind: str | None = None) -> list[ListedEntry]:
   Returns:
     The deleted entries.
   """
-  deleted = entries(kind)
-  for entry in deleted:
-    with _lock(entry.path):
-      _delete(entry.path)
-  return deleted
+  return _deleted(entries(kind))
 
 
 def check(kind: str | None = None) -> list[ListedEntry]:
@@ -273,9 +280,14 @@ def check(kind: str | None = None) -> list[ListedEntry]:
         _open(entry.path, thorough=True)
     except _DamagedError:
       damaged.append(entry)
-      with _lock(entry.path):
-        _delete(entry.path)
-  return damaged
+  return _deleted(damaged)
+
+
+def _deleted(listed: list[ListedEntry]) -> list[ListedEntry]:
+  for entry in listed:
+    with _lock(entry.path):
+      _delete(entry.path)
+  return listed
 
 
 @functools.cache
@@ -313,38 +325,29 @@ def _open(folder: pathlib.Path, *, thorough: bool = False) -> Entry:
 
 
 def _read_manifest(folder: pathlib.Path) -> dict[str, Any]:
-  path = folder / _MANIFEST
-  try:
-    manifest: dict[str, Any] = json.loads(path.read_bytes())
-    crc = manifest.pop('crc32')
-    is_older = manifest['format'] != _FORMAT
-  except (ValueError, TypeError, KeyError, AttributeError) as error:
-    raise _DamagedError(f'{_MANIFEST} cannot be read') from error
-  if is_older:
-    _delete(folder)
-    raise FileNotFoundError(errno.ENOENT, 'it was of an older format')
-  if crc != _crc32_of_json(manifest):
+  data = (folder / _MANIFEST).read_bytes()
+  text, _, crc = data.rpartition(b'\n')
+  if crc != b'%d' % zlib_ng.crc32(text):
     raise _DamagedError(f'{_MANIFEST} fails its checksum')
+  manifest: dict[str, Any] = json.loads(text)
   return manifest
 
 
 def _write(
   folder: pathlib.Path, arrays: Mapping[str, Chunks], note: Mapping[str, Any]
 ) -> None:
-  """Writes an entry, whose lock is held, into a folder that is then renamed."""
-  new = folder.with_name(f'.{folder.name}{_INCOMPLETE}')
+  """Writes an entry, whose lock is held."""
+  _delete(folder)  # It may be damaged, or what a killed process has left.
+  folder.mkdir()
   try:
-    new.mkdir()
     files = {}
     for name, chunks in arrays.items():
-      path = new / f'{name}.npy'
+      path = folder / f'{name}.npy'
       files[name] = {**_write_array(path, chunks), 'state': _state(path)}
-    manifest = {'format': _FORMAT, 'files': files, 'note': note}
-    _write_manifest(new, manifest)
-    _delete(folder)  # It may be damaged.
-    new.rename(folder)
-  finally:
-    shutil.rmtree(new, ignore_errors=True)
+    _write_manifest(folder, {'files': files, 'note': note})
+  except BaseException:
+    _delete(folder)
+    raise
 
 
 def _write_array(path: pathlib.Path, chunks: Chunks) -> dict[str, Any]:
@@ -366,9 +369,9 @@ def _write_array(path: pathlib.Path, chunks: Chunks) -> dict[str, Any]:
 
 
 def _write_manifest(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
-  text = json.dumps({**manifest, 'crc32': _crc32_of_json(manifest)})
-  new = folder / f'.{os.getpid()}.json'
-  new.write_text(text, 'utf-8')
+  text = json.dumps(manifest).encode()
+  new = folder / f'.{os.getpid()}'
+  new.write_bytes(b'%b\n%d' % (text, zlib_ng.crc32(text)))
   new.replace(folder / _MANIFEST)
 
 
@@ -385,38 +388,25 @@ def _state(path: pathlib.Path) -> list[int]:
 def _crc32(path: pathlib.Path) -> int:
   """Returns the checksum of the data in a .npy file."""
   crc = 0
-  buffer = memoryview(bytearray(_BLOCK))
   with path.open('rb', buffering=0) as file:
     file.seek(_HEADER_SIZE)
-    while count := file.readinto(buffer):
-      crc = zlib_ng.crc32(buffer[:count], crc)
+    for block in iter(functools.partial(file.read, _BLOCK), b''):
+      crc = zlib_ng.crc32(block, crc)
   return crc
-
-
-def _crc32_of_json(manifest: Mapping[str, Any]) -> int:
-  return zlib_ng.crc32(json.dumps(manifest, sort_keys=True).encode())
 
 
 def _check_owner() -> None:
   """Refuses a folder whose owner could put wrong entries into it."""
   if hasattr(os, 'getuid') and cache_dir().stat().st_uid != os.getuid():
-    raise PermissionError(errno.EPERM, 'it belongs to another user')
+    reason = 'it belongs to another user'
+    raise PermissionError(errno.EPERM, reason, str(cache_dir()))
 
 
-def _remove_remains() -> None:
-  """Removes what killed processes have left of any entry."""
-  for path in cache_dir().glob(f'*/.*{_INCOMPLETE}'):
-    # A process that is writing it holds the lock.
-    with contextlib.suppress(OSError), _lock(path, timeout=0):
-      _delete(path)
-
-
-def _lock(folder: pathlib.Path, timeout: float = -1) -> Any:
+def _lock(folder: pathlib.Path) -> Any:
   """Returns the lock of an entry."""
   import filelock  # Reading needs no lock, and the import takes time.
 
-  name = folder.name.removesuffix(_INCOMPLETE).removeprefix('.')
-  return filelock.FileLock(folder.with_name(f'.{name}.lock'), timeout)
+  return filelock.FileLock(folder.with_name(f'.{folder.name}.lock'))
 
 
 def _delete(folder: pathlib.Path) -> None:
@@ -430,7 +420,7 @@ def _describe(folder: pathlib.Path) -> str:
   try:
     return str(_read_manifest(folder)['note']['what'])
   except FileNotFoundError:
-    return 'unfinished: a process is writing it, or was killed'
+    return 'unfinished, or of another version of this package'
   except _DamagedError as error:
     return f'damaged: {error}'
 

@@ -53,15 +53,11 @@ def run(args: argparse.Namespace) -> int:
   find, done = _ACTIONS[args.action]
   entries = find(args.kind)
   num_bytes = collections.Counter[str]()
-  # What an entry holds can be long, so it comes last.
-  rows = [('kind', f'{"bytes":>14}', 'what')]
   for entry in entries:
     num_bytes[entry.kind] += entry.num_bytes
-    rows.append((entry.kind, f'{entry.num_bytes:>14,}', entry.description))
-  if args.action == 'size' and entries:
-    terminal.print_table(sorted(num_bytes.items()), right_from=1)
-  elif args.action != 'clear' and entries:
-    terminal.print_table(rows)
+  # What an entry holds can be long, so it comes last.
+  rows = [(e.kind, f'{e.num_bytes:>14,}', e.description) for e in entries]
+  terminal.print_table([*num_bytes.items()] if args.action == 'size' else rows)
   noun = 'entry' if len(entries) == 1 else 'entries'
   total = f'{num_bytes.total():,}'
   print(f'{len(entries)} {noun}, {total} bytes {done} {store.cache_dir()}')

@@ -15,8 +15,6 @@ from collections.abc import Sequence
 import numpy as np
 from zlib_ng import zlib_ng
 
-from cmnist_tfds.system.errors import PreparationError
-
 _LEVEL = 1
 # Larger windows than 2 ** 10 bytes are slower, and an image fits into it.
 _WINDOW_BITS = 10
@@ -56,32 +54,35 @@ def encode(images: np.ndarray) -> list[bytes]:
   ]
 
 
-def decode(pngs: Sequence[bytes], height: int, width: int) -> np.ndarray:
+def decode(
+  pngs: Sequence[bytes], height: int, width: int, first: int = 0
+) -> np.ndarray:
   """Decodes images that this module or TensorFlow has encoded.
 
   Args:
     pngs: PNGs of gray pixels with one IDAT. Rows may be filtered.
     height: Number of rows.
     width: Number of pixels in a row.
+    first: Number of the first image, for errors.
 
   Returns:
     uint8 (n, height, width), not contiguous.
 
   Raises:
-    PreparationError: If an image has another layout or is damaged.
+    ValueError: If an image has another layout or is damaged.
   """
   head = _head(height, width)
   size = height * (width + 1)
   inflated = []
-  for number, png in enumerate(pngs):
+  for number, png in enumerate(pngs, first):
     try:
       rows = zlib_ng.decompress(png[len(head) + 8 : -len(_END) - 4])
     except zlib_ng.error:
       rows = b''
     if len(rows) != size or not (png.startswith(head) and png.endswith(_END)):
-      raise PreparationError(
-        f'Image {number} is damaged, or not a PNG of {height} x {width} gray'
-        ' pixels.'
+      raise ValueError(
+        f'image {number} is damaged, or not a PNG of {height} x {width} gray'
+        ' pixels'
       )
     inflated.append(rows)
   found = np.frombuffer(b''.join(inflated), np.uint8)

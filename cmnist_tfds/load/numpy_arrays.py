@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, overload
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, overload
 
 import numpy as np
 
@@ -25,8 +25,6 @@ from cmnist_tfds.system.errors import SplitError
 if TYPE_CHECKING:
   from typing_extensions import Unpack
 
-_Key = TypeVar('_Key')
-
 # Examples do not have this feature: it follows from the label.
 _CLASS_NAME = 'class_name'
 
@@ -34,7 +32,9 @@ _CLASS_NAME = 'class_name'
 Arrays: TypeAlias = tuple[np.ndarray, ...]
 
 
-class _Options(TypedDict, total=False):
+class Options(TypedDict, total=False):
+  """Which features of which data are loaded: see `load_data`."""
+
   features: Sequence[str]
   data_dir: str | os.PathLike[str] | None
   sample: bool
@@ -43,26 +43,22 @@ class _Options(TypedDict, total=False):
 
 @overload
 def load_data(
-  name: str, *, split: None = None, **options: Unpack[_Options]
+  name: str, *, split: None = None, **options: Unpack[Options]
 ) -> tuple[Arrays, Arrays]: ...
 @overload
 def load_data(
-  name: str, *, split: Split, **options: Unpack[_Options]
+  name: str, *, split: Split, **options: Unpack[Options]
 ) -> Arrays: ...
 @overload
 def load_data(
   name: str,
   *,
   split: list[Split] | tuple[Split, ...],
-  **options: Unpack[_Options],
+  **options: Unpack[Options],
 ) -> Sequence[Arrays]: ...
 @overload
 def load_data(
-  name: str, *, split: Mapping[_Key, Split], **options: Unpack[_Options]
-) -> dict[_Key, Arrays]: ...
-@overload
-def load_data(
-  name: str, *, split: Splits, **options: Unpack[_Options]
+  name: str, *, split: Splits, **options: Unpack[Options]
 ) -> Any: ...
 def load_data(
   name: str,
@@ -128,14 +124,11 @@ def load_data(
   stored = [schema.LABEL.name if f == _CLASS_NAME else f for f in features]
   names = np.array(opened.class_names)
 
-  def read(view: SplitView) -> tuple[np.ndarray, ...]:
+  def read(view: SplitView) -> Arrays:
     examples = view.read(stored)
-    return tuple(
-      names[examples[stored_as]]
-      if feature == _CLASS_NAME
-      else examples[stored_as]
-      for feature, stored_as in zip(features, stored, strict=True)
-    )
+    if _CLASS_NAME in features:
+      examples[_CLASS_NAME] = names[examples[schema.LABEL.name]]
+    return tuple(examples[feature] for feature in features)
 
   return split_spec.map_splits(read, views)
 
@@ -171,17 +164,14 @@ def training_rows(
   opened = open_or_prepare(
     subsets.subset(name), data_dir=data_dir, sample=sample
   )
-  parts = opened.training_parts() if split_spec.names_part(split) else {}
-  lengths = {part: [len(rows)] for part, rows in parts.items()}
   found = [np.arange(0)]
-  for each in split_spec.ranges(split, {**opened.shard_lengths, **lengths}):
-    if each.split == 'test':
+  for of, rows in opened.rows(split):
+    if of == 'test':
       raise SplitError(
         f'{split!r} has test examples. Name a split of training examples, such'
         ' as validation or fit.'
       )
-    rows = np.arange(each.start, each.stop)
-    found.append(parts[each.split][rows] if each.split in parts else rows)
+    found.append(rows)
   return np.concatenate(found)
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import functools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from cmnist_tfds import origin
 from cmnist_tfds import sample as sample_lib
 from cmnist_tfds.cache import prepared, split_sources
-from cmnist_tfds.cache.prepared import DATASET, SAMPLE, Prepared
+from cmnist_tfds.cache.prepared import Prepared
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.load import hold_out, split_spec
@@ -22,8 +22,7 @@ from cmnist_tfds.load.draws import check_draw, draw_rows
 from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
-
-_PathLike = str | os.PathLike[str]
+from cmnist_tfds.system.paths import PathLike
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,47 +73,55 @@ class Opened:
     """What the builder wrote of the prepared dataset; empty if there is none."""
     return self.prepared.metadata if self.prepared else {}
 
-  def training_parts(self) -> dict[str, np.ndarray]:
-    """Returns the numbers of the examples of each part of 'train'.
+  def rows(self, spec: split_spec.Split) -> list[tuple[str, np.ndarray]]:
+    """Returns which examples a split has.
+
+    Args:
+      spec: The split, as `tfds.load` accepts it: 'train', 'train[:10%]'.
+
+    Returns:
+      'train' or 'test', and numbers of examples of it, int64 (m,), from 0 and
+      ascending; for each summand of the split that is not empty.
 
     Raises:
-      SplitError: If a class has too few examples or writers to hold out any.
+      SplitError: If there is no such split, or a class has too few examples or
+        writers to hold out any.
     """
-    return hold_out.part_rows(
-      self.subset,
-      self.split('train').labels,
-      dataset=self.dataset,
-      draw=self.draw,
-    )
+    parts: dict[str, np.ndarray] = {}
+    if split_spec.names_part(spec):
+      labels = self._first('train', sum(self.shard_lengths['train'])).labels
+      parts = hold_out.part_rows(
+        self.subset, labels, dataset=self.dataset, draw=self.draw
+      )
+    lengths = {part: [len(rows)] for part, rows in parts.items()}
+    return [
+      ('train', parts[each.split][each.start : each.stop])
+      if each.split in parts
+      else (each.split, np.arange(each.start, each.stop))
+      for each in split_spec.ranges(spec, {**self.shard_lengths, **lengths})
+    ]
 
   def split(self, spec: split_spec.Split) -> SplitView:
     """Returns the examples of a split.
 
     Args:
-      spec: The split, as `tfds.load` accepts it: 'train', 'train[:10%]'.
+      spec: The split, as in `rows`.
 
     Raises:
-      SplitError: If there is no such split.
+      SplitError: As `rows` does.
       PreparationError: If a shard must be read and is damaged.
     """
-    parts = self.training_parts() if split_spec.names_part(spec) else {}
-    lengths = {part: [len(rows)] for part, rows in parts.items()}
-    views = []
-    for each in split_spec.ranges(spec, {**self.shard_lengths, **lengths}):
-      numbers: np.ndarray | slice = slice(each.start, each.stop)
-      if each.split in parts:
-        view = self._first('train', sum(self.shard_lengths['train']))
-        numbers = parts[each.split][numbers]
-      else:
-        view = self._first(each.split, each.stop)
-      views.append(view.select(numbers))
+    views = [
+      self._first(split, int(numbers[-1]) + 1).select(numbers)
+      for split, numbers in self.rows(spec)
+    ]
     return SplitView.concatenate(self.subset, views)
 
 
 def open_subset(
   subset: Subset,
   *,
-  data_dir: _PathLike | None = None,
+  data_dir: PathLike | None = None,
   sample: bool = False,
   draw: int = 0,
 ) -> Opened | None:
@@ -145,7 +152,7 @@ def open_subset(
 def open_or_prepare(
   subset: Subset,
   *,
-  data_dir: _PathLike | None = None,
+  data_dir: PathLike | None = None,
   sample: bool = False,
   draw: int = 0,
 ) -> Opened:
@@ -165,15 +172,10 @@ def open_or_prepare(
     OriginFileError: If an origin file is needed and is missing or wrong.
     PreparationError: If the prepared dataset is damaged.
   """
-
-  def fetch(needed: Subset, split: str) -> list[SplitSource]:
-    return split_sources.open_raw(
-      needed, split, locations, allow_unverified=False
-    )
-
   opened = open_subset(subset, data_dir=data_dir, sample=sample, draw=draw)
   if opened is None:
     locations = origin.default_locations(data_dir)
+    fetch = functools.partial(split_sources.open_split, locations=locations)
     opened = _open(subset, data_dir, sample, draw, fetch)
   assert opened, 'all sources were fetched'
   return opened
@@ -181,58 +183,48 @@ def open_or_prepare(
 
 def _open(
   subset: Subset,
-  data_dir: _PathLike | None,
+  data_dir: PathLike | None,
   sample: bool,
   draw: int,
-  find: Callable[[Subset, str], list[SplitSource] | None],
+  find: Callable[[Subset, str], list[SplitSource]],
 ) -> Opened | None:
   check_draw(subset, draw)
   if draw:
     full = _open(subset.full, data_dir, sample, 0, find)
     return full and _take_draw(full, subset, draw)
+  if sample:  # Its files are in the package.
+    find = functools.partial(
+      split_sources.open_split,
+      locations=sample_lib.locations(subset),
+      allow_unverified=True,
+    )
   folder = prepared.dataset_dir(subset, data_dir=data_dir, sample=sample)
-  dataset = SAMPLE if sample else DATASET
   found = prepared.find_prepared(subset, data_dir=data_dir, sample=sample)
-  sources = {
-    split: of_split
-    for split in SPLITS
-    if (of_split := (_read_sample if sample else find)(subset, split))
-  }
+  sources = {split: find(subset, split) for split in SPLITS}
   counts = {split: sum(map(len, each)) for split, each in sources.items()}
-  digests = {
+  digests: Mapping[str, str] = {
     split: split_sources.digest(each, counts[split])
     for split, each in sources.items()
   }
-  is_complete = len(sources) == len(SPLITS)
+  is_complete = all(sources.values())
+  lengths: Mapping[str, Sequence[int]] = {s: [n] for s, n in counts.items()}
+  if found:
+    prepared.warn(found)
+    is_complete = is_complete and found.digests == digests
+    digests, lengths = found.digests, found.shard_lengths
+  elif not is_complete:
+    return None
 
-  def first_of_sources(split: str, stop: int) -> SplitView:
-    order = shuffle_order(split, counts[split], stop)
-    return SplitView(subset, sources[split], order)
-
-  if found is None:
-    lengths = {split: [count] for split, count in counts.items()}
-    opened = Opened(
-      subset, dataset, digests, lengths, folder, None, first_of_sources
-    )
-    return opened if is_complete else None
-
-  def first_of_shards(split: str, stop: int) -> SplitView:
+  def first(split: str, stop: int) -> SplitView:
+    if is_complete:
+      order = shuffle_order(split, counts[split], stop)
+      return SplitView(subset, sources[split], order)
+    assert found, 'without it, all sources are complete'
     order = np.arange(stop, dtype=np.uint32)
     return SplitView(subset, [found.open(split)], order)
 
-  prepared.warn(found)
-  is_same = is_complete and found.digests == digests
-  first = first_of_sources if is_same else first_of_shards
-  return Opened(
-    subset, dataset, found.digests, found.shard_lengths, folder, found, first
-  )
-
-
-def _read_sample(subset: Subset, split: str) -> list[SplitSource]:
-  """Returns the examples of the sample, whose files are in the package."""
-  return split_sources.open_raw(
-    subset, split, sample_lib.locations(subset), allow_unverified=True
-  )
+  name = folder.parents[1].name
+  return Opened(subset, name, digests, lengths, folder, found, first)
 
 
 def _take_draw(full: Opened, reduced: Subset, draw: int) -> Opened:

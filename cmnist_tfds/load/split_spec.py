@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import operator
 import re
+import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -60,20 +61,6 @@ class SplitRange:
   split: str
   start: int
   stop: int
-
-  def __len__(self) -> int:
-    return self.stop - self.start
-
-
-@dataclasses.dataclass(frozen=True)
-class _SplitSize:
-  """What an instruction of TFDS asks about a split."""
-
-  shard_lengths: Sequence[int]
-
-  @property
-  def num_examples(self) -> int:
-    return sum(self.shard_lengths)
 
 
 def map_splits(function: Callable[[Any], Any], splits: Any) -> Any:
@@ -145,14 +132,17 @@ def ranges(
       ' tfds.even_splits. load_data and as_batches also take lists, tuples and'
       ' dictionaries of splits.'
     )
-  return [each for each in found if len(each)]
+  return [each for each in found if each.start < each.stop]
 
 
 def _ranges_of_instruction(
   instruction: Any, shard_lengths: Mapping[str, Sequence[int]]
 ) -> list[SplitRange]:
   """Returns the ranges that an instruction of TFDS stands for."""
-  sizes = {name: _SplitSize(n) for name, n in shard_lengths.items()}
+  sizes = {
+    name: types.SimpleNamespace(shard_lengths=n, num_examples=sum(n))
+    for name, n in shard_lengths.items()
+  }
   found = []
   try:
     for each in instruction.to_absolute(sizes):

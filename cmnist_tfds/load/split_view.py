@@ -173,14 +173,13 @@ class SplitView:
         found, at = found[at >= 0], at[at >= 0]
       into[at] = found
 
+    parts = [
+      (source, begin, start)
+      for source, begin in zip(self._sources, self._begins, strict=False)
+      for start in range(0, len(source), _CHUNK)
+    ]
     with futures.ThreadPoolExecutor(_THREADS) as pool:
-      parts = [
-        (source, begin, start)
-        for source, begin in zip(self._sources, self._begins, strict=False)
-        for start in range(0, len(source), _CHUNK)
-      ]
-      for _ in pool.map(copy, parts):
-        pass  # An error of a thread is raised here.
+      list(pool.map(copy, parts))  # It raises the errors of the threads.
     return images
 
 

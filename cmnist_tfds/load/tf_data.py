@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.load import split_spec
+from cmnist_tfds.load import numpy_arrays, split_spec
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.load.split_spec import Split, Splits
 from cmnist_tfds.load.split_view import (
@@ -25,16 +25,10 @@ if TYPE_CHECKING:
   import tensorflow as tf
   from typing_extensions import Unpack
 
-_Key = TypeVar('_Key')
 
-
-class _Options(TypedDict, total=False):
+class _Options(numpy_arrays.Options, total=False):
   shuffle: bool
   seed: int | None
-  features: Sequence[str]
-  data_dir: str | os.PathLike[str] | None
-  sample: bool
-  draw: int
 
 
 @overload
@@ -48,13 +42,6 @@ def as_batches(
   batch_size: int,
   **options: Unpack[_Options],
 ) -> Sequence[tf.data.Dataset]: ...
-@overload
-def as_batches(
-  name: str,
-  split: Mapping[_Key, Split],
-  batch_size: int,
-  **options: Unpack[_Options],
-) -> dict[_Key, tf.data.Dataset]: ...
 @overload
 def as_batches(
   name: str, split: Splits, batch_size: int, **options: Unpack[_Options]
@@ -152,23 +139,21 @@ def _batches(
   """Returns the batches of the examples of a view."""
   import tensorflow as tf
 
+  declared = {feature.name: feature for feature in schema.FEATURES}
+  specs = [
+    tf.TensorSpec((None, *declared[f].shape), declared[f].dtype)
+    for f in features
+  ]
+
   def fetch(numbers: np.ndarray) -> list[np.ndarray]:
     batch = view.take(numbers, features)
-    return [
-      batch[f].reshape(-1, *schema.IMAGE.shape)
-      if f == schema.IMAGE.name
-      else batch[f]
-      for f in features
-    ]
+    return [batch[f].reshape(-1, *declared[f].shape) for f in features]
 
   def tensors(numbers: tf.Tensor) -> tuple[tf.Tensor, ...]:
     fetched = tf.numpy_function(
-      fetch, [numbers], [_spec(f).dtype for f in features], stateful=False
+      fetch, [numbers], [spec.dtype for spec in specs], stateful=False
     )
-    return tuple(
-      tf.ensure_shape(tensor, _spec(feature).shape)
-      for tensor, feature in zip(fetched, features, strict=True)
-    )
+    return tuple(map(tf.ensure_shape, fetched, [spec.shape for spec in specs]))
 
   count = len(view)
   numbers = _numbers(count, batch_size, seed, shuffle=shuffle)
@@ -210,11 +195,3 @@ def _numbers(
   return (
     seeds.batch(2).take(1).flat_map(lambda pair: cut(shuffled(in_order, pair)))
   )
-
-
-def _spec(feature: str) -> tf.TensorSpec:
-  """Returns the shape and the type of a feature in a batch."""
-  import tensorflow as tf
-
-  declared = next(f for f in schema.FEATURES if f.name == feature)
-  return tf.TensorSpec((None, *declared.shape), declared.dtype)

@@ -105,8 +105,7 @@ class CMNIST(torch.utils.data.Dataset):
     self._open(download=download)
     self.classes = [c.name for c in self._opening[0].classes]
     self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
-    labels = self._view.labels
-    self.targets = torch.from_numpy(labels)
+    self.targets = torch.from_numpy(self._view.labels)
 
   def _open(self, *, download: bool = True) -> None:
     subset, split, data_dir, sample, draw = self._opening

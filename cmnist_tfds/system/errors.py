@@ -56,10 +56,6 @@ class SplitError(CmnistError, ValueError):
   """A split that there is none of, or that is not written as TFDS does."""
 
 
-class MemoryShortageError(CmnistError, MemoryError):
-  """Arrays that do not fit into memory, told before they are allocated."""
-
-
 class PredictionsError(CmnistError, ValueError):
   """Predictions that cannot be scored: damaged, or not of these examples."""
 

@@ -22,7 +22,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cmnist_tfds.cache import split_sources, store
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.datasets.fast_path.records import SplitRecords
@@ -43,7 +42,7 @@ class _SharedSplit:
 
   Attributes:
     name: 'train' or 'test'.
-    sources: Pickled `share(...)`. A worker opens a split once, which it
+    sources: Pickled `SplitRecords.sources`. A worker opens a split once, which it
       recognizes by equal bytes, because sources compare by identity.
     num_examples: Number of examples.
     num_bytes: `SplitRecords.num_bytes`.
@@ -81,14 +80,11 @@ def pipeline(
 
   @functools.cache
   def share(records: SplitRecords) -> _SharedSplit:
-    if (sources := split_sources.share(records.sources)) is None:
-      raise PreparationError(
-        'Workers of Apache Beam read images from the cache, whose folder'
-        f' {store.cache_dir()} cannot be written. Name one that all workers'
-        f' share in {store.CACHE_DIR_VARIABLE}.'
-      )
     return _SharedSplit(
-      records.split, pickle.dumps(sources), len(records), records.num_bytes
+      records.split,
+      pickle.dumps(records.sources),
+      len(records),
+      records.num_bytes,
     )
 
   yield lambda records, path, start, stop: shards.append(
@@ -149,9 +145,8 @@ def _write(
 @functools.lru_cache(maxsize=2)
 def _open(split: _SharedSplit) -> SplitRecords:
   """Lays out the records of a split like the process that started."""
-  sources = [source.open() for source in pickle.loads(split.sources)]
   order = shuffle_order(split.name, split.num_examples)
-  records = SplitRecords(split.name, sources, order)
+  records = SplitRecords(split.name, pickle.loads(split.sources), order)
   if records.num_bytes != split.num_bytes:
     raise PreparationError(
       f'{platform.node()} would write {records.num_bytes:,} bytes of examples'
