@@ -9,7 +9,7 @@ import tensorflow_datasets.public_api as tfds
 from etils import epath
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cache.prepared import Prepared, read_prepared, remedy
+from cmnist_tfds.cache.prepared import Prepared, read_prepared
 from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import PreparationError
 

@@ -15,7 +15,6 @@ import zipfile
 from collections.abc import Iterator
 
 from cmnist_tfds.formats import idx_npz
-from cmnist_tfds.origin import tables
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.sources import OriginFile
 
