@@ -24,7 +24,6 @@ import cmnist_tfds
 from cmnist_tfds import subsets
 from cmnist_tfds.figures import histogram, montage, pictures, similarity
 from cmnist_tfds.sources import SOURCES, registry
-from cmnist_tfds.system import resources
 from cmnist_tfds.system.errors import PreparationError
 
 _NAMES = ('X-12', '1-Km', '2-FKd', '4-EcFKdK49', '5-EdFKdK49N')
@@ -285,11 +284,11 @@ def test_other_characters_are_written_in_installed_fonts(
 
 
 def test_the_license_of_the_font_travels_with_it():
-  font = font_manager.get_font(resources.CLASS_NAMES_FONT)
+  font = font_manager.get_font(pictures.CLASS_NAMES_FONT)
   assert font.family_name == 'CMNIST Class Names'
-  license_file = resources.CLASS_NAMES_FONT.with_name('class_names_license.txt')
+  license_file = pictures.CLASS_NAMES_FONT.with_name('class_names_license.txt')
   text = license_file.read_text('utf-8')
-  assert resources.CLASS_NAMES_FONT.name in text
+  assert pictures.CLASS_NAMES_FONT.name in text
   assert 'SIL OPEN FONT LICENSE' in text
 
 

@@ -12,6 +12,7 @@ import pytest
 
 import cmnist_tfds
 from cmnist_tfds.sources import SOURCES
+from cmnist_tfds.system import paths
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
@@ -84,8 +85,8 @@ def test_public_names_are_listed_and_complete():
 
 
 def test_data_files_are_found():
-  assert (resources.folder('checksums') / 'checksums.tsv').is_file()
-  assert (resources.folder('dummy_data') / 'emnist/gzip.zip').is_file()
+  assert (paths.package_folder('checksums') / 'checksums.tsv').is_file()
+  assert (paths.package_folder('dummy_data') / 'emnist/gzip.zip').is_file()
 
 
 def test_the_sample_is_small():

@@ -16,13 +16,13 @@ from cmnist_tfds import subsets
 from cmnist_tfds.catalog import characters
 from cmnist_tfds.catalog.gallery import Gallery, collect
 from cmnist_tfds.figures import montage, similarity
+from cmnist_tfds.figures.pictures import CLASS_NAMES_FONT
 from cmnist_tfds.formats import png
 from cmnist_tfds.scoring.results import ResultRow, to_table
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.extras import missing_extra
-from cmnist_tfds.system.resources import CLASS_NAMES_FONT
 
 if TYPE_CHECKING:
   import jinja2

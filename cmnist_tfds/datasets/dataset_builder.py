@@ -28,7 +28,7 @@ from cmnist_tfds.origin import audit
 from cmnist_tfds.sample import sample_of
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system import paths, resources
+from cmnist_tfds.system import paths
 from cmnist_tfds.system.disk_errors import disk_errors
 from cmnist_tfds.system.errors import (
   OriginFileError,
@@ -154,7 +154,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
   @tfds.core.utils.classproperty
   @classmethod
   def _checksums_path(cls) -> pathlib.Path:
-    return resources.folder('checksums') / 'checksums.tsv'
+    return paths.package_folder('checksums') / 'checksums.tsv'
 
   @property
   def url_infos(self) -> dict[str, tfds_internals.UrlInfo]:

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 from cmnist_tfds.system import atomic
 from cmnist_tfds.system.errors import PreparationError
 from cmnist_tfds.system.extras import missing_extra
-from cmnist_tfds.system.resources import CLASS_NAMES_FONT
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
   from matplotlib.figure import Figure
   from matplotlib.text import Text
+
+# Latin letters, kana, and the digits of all scripts that the sources have; made
+# by scripts/make_font.py.
+CLASS_NAMES_FONT = pathlib.Path(__file__).with_name('class_names.ttf')
 
 MARGIN = 16
 # The height of the title and the line below it.

@@ -13,7 +13,7 @@ import pathlib
 import shutil
 import tempfile
 
-from cmnist_tfds.system import atomic, resources
+from cmnist_tfds.system import atomic, paths
 from cmnist_tfds.system.disk_errors import disk_errors
 from cmnist_tfds.system.errors import PreparationError
 
@@ -123,7 +123,7 @@ def _write_dataset(dataset: pathlib.Path) -> None:
     code = module.read_text('utf-8').replace(_OUR_HEAD, _HEAD_OF_TFDS, 1)
     (dataset / module.name).write_text(code, 'utf-8')
   copied = {dataset / name: path for name, path in _COPIED.items()}
-  sample = resources.folder('dummy_data')
+  sample = paths.package_folder('dummy_data')
   for path in sample.rglob('*.*'):
     copied[dataset / 'dummy_data' / path.relative_to(sample)] = path
   # What that of the sample says of a script does not hold in TFDS.
