@@ -49,7 +49,7 @@ def examples(tmp_path_factory):
 def _figures(name: str, examples) -> dict:
   subset = subsets.subset(name)
   images = examples(name, 10)
-  pairs = similarity.find_pairs(subset, images, montage.PAIRS)
+  pairs = similarity.find_pairs(subset.classes, images)[: montage.PAIRS]
   counts = [(6000 - c.label, 1000) for c in subset.classes]
   first = [few[:3] for few in images]
   return {
@@ -198,17 +198,17 @@ def test_equal_images_have_similarity_1_and_blank_images_0():
   images = [[np.full((28, 28), 255, np.uint8)]] * 20
   images[4] = [image]
   images[11] = [image]
-  found = similarity.find_pairs(subset, images, 100)
+  found = similarity.find_pairs(subset.classes, images)
   assert len(found) == 100
   assert [c.label for c in found[0].classes] == [4, 11]
   assert found[0].similarity == pytest.approx(1)
   assert found[1].similarity == 0
   # The proportions of the ink make little difference.
   images[11] = [tall]
-  assert similarity.find_pairs(subset, images, 1)[0].similarity > 0.9
+  assert similarity.find_pairs(subset.classes, images)[0].similarity > 0.9
   # A class without images is in no pair.
   images[11] = []
-  assert len(similarity.find_pairs(subset, images, 100)) == 90
+  assert len(similarity.find_pairs(subset.classes, images)) == 90
 
 
 def test_one_source_has_no_pairs(examples, tmp_path):
@@ -292,8 +292,8 @@ def test_the_license_of_the_font_travels_with_it():
   assert 'SIL OPEN FONT LICENSE' in text
 
 
-@pytest.mark.parametrize('style', [pictures._LIGHT, pictures._DARK])
-def test_themes_have_contrast(style):
+@pytest.mark.parametrize('dark', [False, True])
+def test_themes_have_contrast(examples, tmp_path, dark):
   def luminance(color: str) -> float:
     parts = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     linear = np.where(
@@ -301,11 +301,12 @@ def test_themes_have_contrast(style):
     )
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
-  paper = luminance(style['figure.facecolor'])
-  bars = re.findall('#[0-9a-f]{6}', style['axes.prop_cycle'])
+  draw = _figures('2-FKd', examples)['histogram']
+  _save(draw, tmp_path / 'x.svg', dark=dark)
+  svg = (tmp_path / 'x.svg').read_text('utf-8')
+  paper, *bars, ink = dict.fromkeys(re.findall('fill: (#[0-9a-f]{6})', svg))
   assert len(bars) == 2
-  for color in (style['text.color'], *bars):
-    low, high = sorted((paper, luminance(color)))
-    # The contrast that WCAG 2 requires of text and of graphics.
-    wanted = 3 if color in bars else 4.5
+  # The contrast that WCAG 2 requires of text and of graphics.
+  for color, wanted in ((ink, 4.5), *((bar, 3) for bar in bars)):
+    low, high = sorted((luminance(paper), luminance(color)))
     assert (high + 0.05) / (low + 0.05) >= wanted, color

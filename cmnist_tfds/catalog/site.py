@@ -173,14 +173,13 @@ def _pages(
     'compose.html',
     {'sources': SOURCES, 'facts': _sources_as_json()},
   )
-  pairs_of = gallery.look_alikes(shown)
   for subset in shown:
     yield (
       f'subsets/{subset.name}.html',
       'subset.html',
       {
         'subset': subset,
-        'pairs': pairs_of(subset, PAIRS),
+        'pairs': gallery.look_alikes(subset)[:PAIRS],
         'reductions': [
           subsets.reduce(subset.full, size) for size in subsets.REDUCED_SIZES
         ],

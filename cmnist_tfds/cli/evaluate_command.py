@@ -69,8 +69,15 @@ def run(args: argparse.Namespace) -> int:
     without_near_duplicates=args.without is not None,
   )
   if args.confusion:
+    subset, method = scored.subset, scored.about.get('method')
     pictures.save(
-      args.confusion, lambda: confusion_matrix.draw_confusion(scored)
+      args.confusion,
+      lambda: confusion_matrix.draw_confusion(
+        subset,
+        scored.confusion,
+        f'{scored.dataset}/{subset.name} {scored.split}',
+        f'accuracy {scored.accuracy.value:.4f}' + f'; {method}' * bool(method),
+      ),
     )
   terminal.print_report(scored, report.evaluation_sections(scored), args.format)
   return 0

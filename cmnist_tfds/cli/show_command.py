@@ -86,7 +86,7 @@ def _draw(opened: Opened, kind: str, examples: int | None) -> Figure:
     return histogram.draw_histogram(subset, opened.class_counts, title)
   if kind == 'confusable':
     images = first_of_each_class(opened, examples or similarity.EXAMPLES)
-    pairs = similarity.find_pairs(subset, images, montage.PAIRS)
+    pairs = similarity.find_pairs(subset.classes, images)[: montage.PAIRS]
     return montage.draw_pairs(subset, pairs, title)
   images = first_of_each_class(opened, examples or montage.EXAMPLES)
   return montage.draw_montage(subset, images, title)
