@@ -152,7 +152,7 @@ def _choose_fonts(texts: Sequence[Text]) -> None:
   from matplotlib import font_manager
 
   missing = {c for text in texts for c in text.get_text()}
-  families = []
+  families: list[str] = []
   for path in (str(CLASS_NAMES_FONT), *sorted(font_manager.findSystemFonts())):
     font = font_manager.get_font(path)
     found = {c for c in missing if font.get_char_index(ord(c))}
