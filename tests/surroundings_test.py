@@ -31,7 +31,7 @@ def test_too_little_memory_is_one_line(
   def fail(*_, **__):
     raise MemoryError(*[said] if said else [])
 
-  monkeypatch.setattr(pictures, 'draw', fail)
+  monkeypatch.setattr(pictures, 'save', fail)
   argv = ['show', 'X-12', '--sample', '--data_dir', sample_dir]
   status, _, err = _run(capsys, *argv, '-o', tmp_path / 'a.svg')
   assert status == 1

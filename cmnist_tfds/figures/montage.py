@@ -98,7 +98,7 @@ def draw_groups(
   Args:
     groups: For each group, its heading and its cells.
     title: The headline.
-    subtitle: What stands below the headline.
+    subtitle: The line below the headline.
 
   Returns:
     The figure.
