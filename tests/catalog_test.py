@@ -152,7 +152,7 @@ def test_look_alikes_are_those_of_each_subset_alone():
       assert [(c.source, c.name) for c in pair.classes] == [
         (c.source, c.name) for c in other.classes
       ]
-      assert pair.similarity == other.similarity
+      assert pair.similarity == pytest.approx(other.similarity)
       np.testing.assert_array_equal(pair.images, other.images)
   # There are no pictures of K49.
   assert gallery.look_alikes(subsets.subset('2-FK49')) == []
