@@ -15,11 +15,7 @@ from cmnist_tfds import origin, subsets
 from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
 from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
 from cmnist_tfds.system import paths
-from cmnist_tfds.system.errors import (
-  OriginFileError,
-  PreparationError,
-  SubsetNameError,
-)
+from cmnist_tfds.system.errors import OriginFileError, PreparationError
 
 _SAMPLE = paths.package_folder('dummy_data')
 
@@ -105,13 +101,6 @@ def test_declared_configs():
   )
 
 
-def test_every_spelling_loads_one_dataset_from_one_place(data_dir):
-  for name in ('3-EEIKm', '3-EElKm', 'CMNIST-3-EElKm', '3-eelkm'):
-    ds = tfds.load(f'cmnist_sample/{name}', data_dir=data_dir)
-    assert len(ds['train']) == 5520
-  assert [p.name for p in data_dir.glob('cmnist_sample/3*')] == ['3-EElKm']
-
-
 def test_undeclared_config_comes_back_as_the_real_builder(data_dir):
   name = 'cmnist_sample/2-FKd-r-3'
   tfds.load(name, data_dir=data_dir)
@@ -120,13 +109,6 @@ def test_undeclared_config_comes_back_as_the_real_builder(data_dir):
   assert again.subset is subsets.subset('2-FKd-r-3')
   assert again.info.splits['train'].num_examples == 60
   assert tfds.builder(f'{name}:1.0.0', data_dir=data_dir).info.splits
-
-
-def test_unknown_name_says_why(data_dir):
-  with pytest.raises(SubsetNameError, match='Did you mean 3-EElKm'):
-    tfds.load('cmnist/EElKm', data_dir=data_dir)
-  with pytest.raises(SubsetNameError, match=r'in El .* and N'):
-    tfds.builder('cmnist/2-ElN', data_dir=data_dir)
 
 
 def test_config_and_builder_can_be_pickled(tmp_path, monkeypatch):
