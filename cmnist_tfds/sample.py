@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the synthetic sample holds of a subset: its sizes and its licence."""
+"""What the synthetic sample holds of a subset: its sizes and its license."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cmnist_tfds import origin
 from cmnist_tfds.origin import load_split
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system import resources
+from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import PreparationError
 
 LICENSE = 'Apache-2.0'
@@ -36,7 +36,7 @@ def locations(subset: Subset | None = None) -> origin.Locations:
       f'The sample has no files of {", ".join(subset.declarations)}. Build'
       f' cmnist/{subset.name} instead.'
     )
-  return origin.Locations(manual_dir=resources.folder('dummy_data'))
+  return origin.Locations(manual_dir=paths.package_folder('dummy_data'))
 
 
 def sample_of(subset: Subset) -> Subset:
@@ -47,7 +47,7 @@ def sample_of(subset: Subset) -> Subset:
       they are.
 
   Returns:
-    The same classes, with the numbers of examples and the licence of the
+    The same classes, with the numbers of examples and the license of the
     sample, and with sources that are called synthetic. It is for descriptions:
     no name stands for it.
   """

@@ -19,7 +19,6 @@ from collections.abc import Iterator
 
 from cmnist_tfds import sources, subsets
 from cmnist_tfds.scoring import difficulty, report, results
-from cmnist_tfds.system import resources
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _RESULTS = _REPOSITORY / 'results'
@@ -114,7 +113,7 @@ def difficulties() -> dict[pathlib.Path, str]:
     for row in results.read_results(_RESULTS)
     if row.method == 'knn-1'
   ]
-  path = resources.DIFFICULTY.relative_to(_REPOSITORY)
+  path = difficulty.TABLE.relative_to(_REPOSITORY)
   return {path: '\n'.join(lines) + '\n'}
 
 

@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 
 import cmnist_tfds  # noqa: F401
 from cmnist_tfds import build, origin, subsets
-from cmnist_tfds.system import resources
+from cmnist_tfds.system import paths
 
 
 def test_tfds_finds_the_collection():
@@ -22,7 +22,7 @@ def test_tfds_finds_the_collection():
 
 def test_a_subset_is_loaded_through_it(tmp_path, monkeypatch):
   monkeypatch.setenv(
-    origin.MIRROR_VARIABLE, str(resources.folder('dummy_data'))
+    origin.MIRROR_VARIABLE, str(paths.package_folder('dummy_data'))
   )
   (outcome,) = build.build(
     [subsets.subset('2-FKd')], data_dir=tmp_path, allow_unverified=True

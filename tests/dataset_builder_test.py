@@ -14,10 +14,10 @@ import tensorflow_datasets as tfds
 from cmnist_tfds import origin, subsets
 from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
 from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
-from cmnist_tfds.system import resources
+from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import OriginFileError, PreparationError
 
-_SAMPLE = resources.folder('dummy_data')
+_SAMPLE = paths.package_folder('dummy_data')
 
 
 class _CmnistTestCase(tfds.testing.DatasetBuilderTestCase):

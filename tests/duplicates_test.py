@@ -19,6 +19,7 @@ from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.scoring import duplicates, predictions
 from cmnist_tfds.scoring.duplicates import AuditedImages
+from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import PredictionsError
 
 
@@ -200,9 +201,7 @@ def test_the_command_lists_pairs_by_their_rows(
   assert 'F train' in out and 'Nearest pair: ratio' in out
   rows = list(csv.DictReader(files[0].open(encoding='utf-8'), delimiter='\t'))
   assert rows
-  images = origin.Locations(
-    manual_dir=cmnist_tfds.system.resources.folder('dummy_data')
-  )
+  images = origin.Locations(manual_dir=paths.package_folder('dummy_data'))
   read = functools.cache(
     lambda key, split: origin.load_split.load_split(
       sources_lib.source(key), split, images, allow_unverified=True

@@ -65,24 +65,19 @@ def test_multimnist_has_two_digits_of_different_classes():
 
 
 def test_multimnist_is_made_from_mnist(origin_files, tmp_path):
-  build = [
-    'build',
-    '1-Mn',
-    '--data_dir',
-    tmp_path,
-    '--manual_dir',
-    origin_files,
-  ]
-  script = [
-    _EXAMPLES / 'make_multimnist.py',
-    '--split',
-    'test',
-    '--count',
-    '20',
-  ]
+  where = ('--data_dir', tmp_path)
+  script = (_EXAMPLES / 'make_multimnist.py', '--split', 'test')
   for argv in (
-    ['-m', 'cmnist_tfds', *build],
-    [*script, '--data_dir', tmp_path, '-o', tmp_path / 'multi.npz'],
+    (
+      '-m',
+      'cmnist_tfds',
+      'build',
+      '1-Mn',
+      *where,
+      '--manual_dir',
+      origin_files,
+    ),
+    (*script, '--count', '20', *where, '-o', tmp_path / 'multi.npz'),
   ):
     subprocess.run([sys.executable, *map(str, argv)], check=True)
   with np.load(tmp_path / 'multi.npz') as made:

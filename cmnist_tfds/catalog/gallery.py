@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -38,6 +38,10 @@ class Gallery:
 
   images: dict[_ClassKey, list[np.ndarray]]
   counts: dict[_ClassKey, _Counts]
+  # Of each two sources, the pairs of their classes.
+  _pairs: dict[tuple[Source, ...], list[Pair]] = dataclasses.field(
+    default_factory=dict
+  )
 
   def counts_of(self, of_subset: SubsetClass) -> _Counts:
     """Returns the numbers of examples of a class of a subset.
@@ -58,41 +62,29 @@ class Gallery:
     """Returns whether every class of a source has images."""
     return all(self.images.get((source.key, raw)) for raw in source.raw_labels)
 
-  def look_alikes(
-    self, shown: Sequence[Subset]
-  ) -> Callable[[Subset, int], list[Pair]]:
-    """Compares the classes of subsets, each two once.
+  def look_alikes(self, subset: Subset) -> list[Pair]:
+    """Returns the pairs of classes of a subset that look alike, the most first.
 
-    Returns:
-      A function of a subset and a number, which returns so many pairs of
-      classes that look most alike; none if a source of it has no pictures.
+    Args:
+      subset: The subset. There are no pairs if a source of it has no pictures.
     """
-    sources = {s for subset in shown for s in subset.sources}
-    ordered = [
-      *(s for s in SOURCES if s in sources),
-      *sorted(sources.difference(SOURCES), key=lambda s: s.key),
+    if not all(map(self.has_pictures_of, subset.sources)):
+      return []
+    keys = {_key(c) for c in subset.classes}
+    pairs = [
+      pair
+      for both in itertools.combinations(subset.sources, 2)
+      for pair in self._between(both)
+      if {*map(_key, pair.classes)} <= keys
     ]
-    pictured = [s for s in ordered if self.has_pictures_of(s)]
-    classes = subsets.combine(pictured).classes if pictured else ()
-    images = [self.images[_key(c)] for c in classes]
-    together = {
-      (a.key, b.key)
-      for subset in shown
-      for a, b in itertools.permutations(subset.sources, 2)
-    }
-    compared = similarity.compare(classes, images, together)
+    return sorted(pairs, key=lambda pair: -pair.similarity)
 
-    def pairs_of(subset: Subset, count: int) -> list[Pair]:
-      if not {*subset.sources} <= {*pictured}:
-        return []
-      keys = {_key(c) for c in subset.classes}
-      chosen = (p for p in compared if {_key(p[0]), _key(p[1])} <= keys)
-      return [
-        similarity.to_pair(found, images)
-        for found in itertools.islice(chosen, count)
-      ]
-
-    return pairs_of
+  def _between(self, both: tuple[Source, ...]) -> list[Pair]:
+    if both not in self._pairs:
+      classes = subsets.combine(both).classes
+      images = [self.images[_key(c)] for c in classes]
+      self._pairs[both] = similarity.find_pairs(classes, images)
+    return self._pairs[both]
 
 
 def _key(of_subset: SubsetClass) -> _ClassKey:

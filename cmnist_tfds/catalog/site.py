@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import pathlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,13 +17,11 @@ from cmnist_tfds import subsets
 from cmnist_tfds.catalog import characters
 from cmnist_tfds.catalog.gallery import Gallery, collect
 from cmnist_tfds.figures import montage, similarity
-from cmnist_tfds.formats import png
-from cmnist_tfds.scoring.results import ResultRow, to_table
+from cmnist_tfds.figures.pictures import CLASS_NAMES_FONT
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.extras import missing_extra
-from cmnist_tfds.system.resources import CLASS_NAMES_FONT
 
 if TYPE_CHECKING:
   import jinja2
@@ -47,6 +46,9 @@ ADVICE = (
 # Number of pairs of similar classes on the page of a subset.
 PAIRS = 12
 
+# Returns the rows of a table, the first with its headings; none for no table.
+_Results = Callable[[Subset], Sequence[Sequence[str]]]
+
 # Images are shown at twice their size.
 _SCALE = 2
 
@@ -57,8 +59,8 @@ def write_site(
   *,
   sample: bool,
   further: Sequence[Subset] = (),
-  results: Sequence[ResultRow] = (),
-) -> Gallery:
+  results: _Results = lambda _: (),
+) -> list[Source]:
   """Writes the catalog.
 
   Args:
@@ -69,10 +71,10 @@ def write_site(
     sample: Whether to take the pictures from the synthetic sample.
     further: Subsets that get a page besides those of the paper, such as
       combinations with extensions. Extensions in them get a page, too.
-    results: Results on CMNIST, which the pages of their subsets list.
+    results: Returns the table of results on a subset, which its page shows.
 
   Returns:
-    The images and counts that prepared subsets contributed.
+    The sources of which no prepared subset has pictures.
 
   Raises:
     PreparationError: If the folder may not or cannot be written, an optional
@@ -80,7 +82,7 @@ def write_site(
   """
   templates = _templates()
   shown = tuple(dict.fromkeys((*subsets.published(), *further)))
-  listed = sources_of(further)
+  listed = _sources_of(further)
   with atomic.write_folder(
     folder, 'cmnist catalog', _names(shown)
   ) as unfinished:
@@ -105,10 +107,10 @@ def write_site(
         **{'sources': listed, **facts},
       )
       (unfinished / path).write_text(text, encoding='utf-8')
-  return gallery
+  return [s for s in listed if not gallery.has_pictures_of(s)]
 
 
-def sources_of(further: Sequence[Subset]) -> tuple[Source, ...]:
+def _sources_of(further: Sequence[Subset]) -> tuple[Source, ...]:
   """Returns the sources that have a page: those of the paper, then others."""
   others = (source for subset in further for source in subset.sources)
   return tuple(dict.fromkeys((*SOURCES, *others)))
@@ -121,7 +123,7 @@ def _names(shown: Sequence[Subset]) -> Iterator[str]:
     yield f'static/{path.name}'
   for subset in shown:
     yield f'subsets/{subset.name}.html'
-  for source in sources_of(shown):
+  for source in _sources_of(shown):
     yield f'sources/{source.key}.html'
     yield f'pictures/{source.key}.png'
 
@@ -141,29 +143,37 @@ def _templates() -> jinja2.Environment:
   )
   environment.filters['number'] = lambda n: '?' if n is None else f'{n:,}'
   environment.filters['data_url'] = _data_url
-  environment.globals |= {
-    'code_point': characters.code_point,
-    'unicode_name': characters.unicode_name,
-    'script': characters.script,
-    'advice': ADVICE,
-    'splits': SPLITS,
-    'scale': IMAGE_SIZE * _SCALE,
-    'compared': similarity.EXAMPLES,
-    'citation': subsets.CITATION,
-    'homepage': subsets.HOMEPAGE,
-    'zip': zip,
-  }
+  environment.globals.update(
+    code_point=characters.code_point,
+    unicode_name=characters.unicode_name,
+    script=characters.script,
+    advice=ADVICE,
+    splits=SPLITS,
+    scale=IMAGE_SIZE * _SCALE,
+    compared=similarity.EXAMPLES,
+    citation=subsets.CITATION,
+    homepage=subsets.HOMEPAGE,
+    zip=zip,
+  )
   return environment
+
+
+def _png(image: np.ndarray) -> bytes:
+  """Returns an image, uint8 (height, width), as a PNG file."""
+  from PIL import Image
+
+  encoded = io.BytesIO()
+  Image.fromarray(image).save(encoded, 'png', optimize=True)
+  return encoded.getvalue()
 
 
 def _data_url(image: np.ndarray) -> str:
   """Returns an image, uint8 (28, 28), as a `data:` URL."""
-  encoded = base64.b64encode(png.encode(image[None])[0])
-  return f'data:image/png;base64,{encoded.decode()}'
+  return f'data:image/png;base64,{base64.b64encode(_png(image)).decode()}'
 
 
 def _pages(
-  gallery: Gallery, shown: Sequence[Subset], results: Sequence[ResultRow]
+  gallery: Gallery, shown: Sequence[Subset], results: _Results
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
   """Yields the path, the template and the variables of each page."""
   yield 'index.html', 'index.html', {}
@@ -173,39 +183,30 @@ def _pages(
     'compose.html',
     {'sources': SOURCES, 'facts': _sources_as_json()},
   )
-  pairs_of = gallery.look_alikes(shown)
   for subset in shown:
     yield (
       f'subsets/{subset.name}.html',
       'subset.html',
       {
         'subset': subset,
-        'pairs': pairs_of(subset, PAIRS),
+        'pairs': gallery.look_alikes(subset)[:PAIRS],
         'reductions': [
           subsets.reduce(subset.full, size) for size in subsets.REDUCED_SIZES
         ],
-        'results': _results_of(subset, results),
+        'results': results(subset),
       },
     )
-  for source in sources_of(shown):
+  for source in _sources_of(shown):
     yield (
       f'sources/{source.key}.html',
       'source.html',
       {
         'source': source,
         'single': (single := subsets.combine([source])),
-        'results': _results_of(single, results),
+        'results': results(single),
         'members': [s for s in shown if source in s.sources],
       },
     )
-
-
-def _results_of(
-  subset: Subset, results: Sequence[ResultRow]
-) -> list[tuple[str, ...]]:
-  """Returns the table of results on a subset and its reduced forms."""
-  rows = [row for row in results if row.subset.full == subset]
-  return to_table(rows) if rows else []
 
 
 def _sources_as_json() -> str:
@@ -220,30 +221,26 @@ def _sources_as_json() -> str:
 def _write_pictures(
   folder: pathlib.Path, gallery: Gallery, of: Sequence[Source]
 ) -> None:
-  """Writes a sheet of pictures for each source, and the CSS that shows them."""
-  from PIL import Image
+  """Writes the images of each source, and the CSS that shows them.
 
+  The images of a source are one, with a row for each class.
+  """
   rules = []
   for source in of:
     if not gallery.has_pictures_of(source):
       continue
-    sheet = _sheet(source, gallery)
-    Image.fromarray(sheet).save(folder / f'{source.key}.png', optimize=True)
-    height, width = (n * _SCALE for n in sheet.shape)
+    sheet = np.zeros(
+      (len(source.raw_labels), montage.EXAMPLES, IMAGE_SIZE, IMAGE_SIZE),
+      np.uint8,
+    )
+    for row, raw in zip(sheet, source.raw_labels, strict=True):
+      images = gallery.images[source.key, raw][: montage.EXAMPLES]
+      row[: len(images)] = images
+    width = montage.EXAMPLES * IMAGE_SIZE
+    image = sheet.swapaxes(1, 2).reshape(-1, width)
+    (folder / f'{source.key}.png').write_bytes(_png(image))
     rules.append(
       f'.of-{source.key} {{ background-image: url({source.key}.png);'
-      f' background-size: {width}px {height}px; }}\n'
+      f' background-size: {width * _SCALE}px {len(image) * _SCALE}px; }}\n'
     )
   (folder / 'pictures.css').write_text(''.join(rules), encoding='utf-8')
-
-
-def _sheet(source: Source, gallery: Gallery) -> np.ndarray:
-  """Returns the images of a source, a row for each class, as one image."""
-  sheet = np.zeros(
-    (len(source.raw_labels), IMAGE_SIZE, montage.EXAMPLES, IMAGE_SIZE), np.uint8
-  )
-  for row, raw in enumerate(source.raw_labels):
-    images = gallery.images[source.key, raw][: montage.EXAMPLES]
-    for column, image in enumerate(images):
-      sheet[row, :, column] = image
-  return sheet.reshape(-1, montage.EXAMPLES * IMAGE_SIZE)

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   Raises:
     SystemExit: If argparse rejects the arguments, or prints help or version.
   """
-  # Otherwise TensorFlow logs how it was compiled to stderr.
+  # TensorFlow would log how it was compiled to stderr.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   with streams.command_streams(), terminal.warnings_as_lines():
     try:
@@ -51,10 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
       used = error.filename or 'a file'
       return terminal.fail(f'cannot use {used}: {error.strerror or error}.')
     except MemoryError as error:
-      said = f': {error}' if str(error) else ''
-      return terminal.fail(
-        f'out of memory{said}. Close other programs, or use a smaller subset.'
-      )
+      said = f'{error}. ' if str(error) else ''
+      remedy = 'Close other programs, or use a smaller subset.'
+      return terminal.fail(f'out of memory. {said}{remedy}')
     except KeyboardInterrupt as error:
       return terminal.fail(
         'interrupted; finished work is kept', interrupts.exit_status(error)

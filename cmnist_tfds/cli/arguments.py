@@ -8,7 +8,7 @@ import pathlib
 import re
 import shlex
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from cmnist_tfds import origin, subsets
 from cmnist_tfds import sources as sources_lib
@@ -17,10 +17,6 @@ from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PreparationError
-
-if TYPE_CHECKING:
-  from cmnist_tfds.scoring.predictions import OpenDraw
-
 
 Subparsers: TypeAlias = 'argparse._SubParsersAction[argparse.ArgumentParser]'
 
@@ -72,12 +68,23 @@ def add_names(
   parser.add_argument('names', metavar='NAME', nargs=nargs, help=summary)
 
 
+def add_flags(parser: argparse._ActionsContainer, **summaries: str) -> None:
+  """Adds options without a value, each with what it does."""
+  for flag, summary in summaries.items():
+    parser.add_argument(f'--{flag}', action='store_true', help=summary)
+
+
+def add_places(parser: argparse.ArgumentParser, **summaries: str) -> None:
+  """Adds options that take a folder, each with what the folder holds."""
+  for place, summary in summaries.items():
+    parser.add_argument(f'--{place}', metavar='DIR', help=summary)
+
+
 def add_data_dir(parser: argparse.ArgumentParser) -> None:
   """Adds the folder of prepared datasets."""
-  parser.add_argument(
-    '--data_dir',
-    metavar='DIR',
-    help='folder of prepared datasets (default: $TFDS_DATA_DIR, or'
+  add_places(
+    parser,
+    data_dir='folder of prepared datasets (default: $TFDS_DATA_DIR, or'
     ' ~/tensorflow_datasets if that is not set)',
   )
 
@@ -85,64 +92,54 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
 def add_dataset(parser: argparse.ArgumentParser) -> None:
   """Adds the dataset, CMNIST or its sample, and the folder it is in."""
   add_data_dir(parser)
-  parser.add_argument(
-    '--sample',
-    action='store_true',
-    help='use the small synthetic dataset cmnist_sample instead of CMNIST',
+  add_flags(
+    parser,
+    sample='use the small synthetic dataset cmnist_sample instead of CMNIST',
   )
 
 
-def add_report_format(parser: argparse.ArgumentParser) -> None:
-  """Adds the format of a report of predictions."""
+def add_predictions(parser: argparse.ArgumentParser) -> None:
+  """Adds what the reports of predictions take: the data, and the format."""
+  add_dataset(parser)
   parser.add_argument(
     '--format',
     choices=('text', 'json', 'markdown'),
     default='text',
     help='text for people (the default), json for programs, or markdown',
   )
-
-
-def add_trust_labels(parser: argparse.ArgumentParser) -> None:
-  """Adds the choice to score without the data of the subset."""
-  parser.add_argument(
-    '--trust_labels',
-    action='store_true',
-    help='use the labels in the files, and compare only the sizes of the classes'
-    ' with what is published: for a subset that is not prepared here',
+  add_flags(
+    parser,
+    trust_labels='use the labels in the files, and compare only the sizes of the'
+    ' classes with what is published: for a subset that is not prepared here',
   )
 
 
-def add_output_folder(parser: argparse.ArgumentParser) -> None:
+def add_output_folder(
+  parser: argparse.ArgumentParser,
+  required: bool = True,
+  summary: str = 'folder to write',
+) -> None:
   """Adds the folder to write."""
   parser.add_argument(
     '-o',
     '--output',
     metavar='DIR',
     type=pathlib.Path,
-    required=True,
-    help='folder to write; files that this command wrote there are replaced,'
-    ' others are kept',
+    required=required,
+    help=f'{summary}; files that this command wrote there are replaced, others'
+    ' are kept',
   )
 
 
 def add_locations(parser: argparse.ArgumentParser) -> None:
   """Adds the locations in which origin files are searched for."""
-  parser.add_argument(
-    '--download_dir',
-    metavar='DIR',
-    help='folder of downloaded files (default: <data_dir>/downloads)',
-  )
-  parser.add_argument(
-    '--manual_dir',
-    metavar='DIR',
-    help='folder of origin files you got yourself, such as'
+  add_places(
+    parser,
+    download_dir='folder of downloaded files (default: <data_dir>/downloads)',
+    manual_dir='folder of origin files you got yourself, such as'
     ' fashion_mnist/train-images-idx3-ubyte.gz (default:'
     ' <download_dir>/manual)',
-  )
-  parser.add_argument(
-    '--mirror',
-    metavar='DIR_OR_URL',
-    help='folder or HTTP address with the same layout as manual_dir, tried'
+    mirror='folder or HTTP address with the same layout as manual_dir, tried'
     f' before the original hosts (default: ${origin.MIRROR_VARIABLE})',
   )
 
@@ -226,18 +223,8 @@ def opened_subset(
     subset, data_dir=args.data_dir, sample=args.sample, draw=draw
   )
   if opened is None:
-    raise _not_prepared(subset.full if draw else subset, args)
+    raise not_prepared(subset.full if draw else subset, args)
   return opened
-
-
-def labels_opener(subset: Subset, args: argparse.Namespace) -> OpenDraw | None:
-  """Returns what opens a draw of a subset; None if labels are trusted."""
-  if args.trust_labels:
-    return None
-  return lambda draw: opened_subset(subset, args, draw)
-
-
-opened_or_sample = opened_subset
 
 
 def opened_source(source: Source, args: argparse.Namespace) -> Opened:
@@ -245,26 +232,8 @@ def opened_source(source: Source, args: argparse.Namespace) -> Opened:
   return opened_subset(subsets.combine([source]), args)
 
 
-def prepared_subset(subset: Subset, args: argparse.Namespace) -> Opened:
-  """Returns a subset of which there is a prepared dataset.
-
-  Raises:
-    PreparationError: If there is none; says how to build it.
-  """
-  opened = opened_subset(subset, args)
-  if not opened.prepared:
-    raise _not_prepared(subset, args)
-  return opened
-
-
-def how_to_build(subset: Subset, args: argparse.Namespace) -> str:
-  """Returns the command that prepares a subset where the arguments say."""
-  sample = ['--sample'] if args.sample else []
-  data_dir = ['--data_dir', args.data_dir] if args.data_dir else []
-  return shlex.join(['cmnist', 'build', subset.name, *sample, *data_dir])
-
-
-def _not_prepared(subset: Subset, args: argparse.Namespace) -> PreparationError:
+def not_prepared(subset: Subset, args: argparse.Namespace) -> PreparationError:
+  """Returns the error for a subset that is not here; says how to build it."""
   folder = prepared.dataset_dir(
     subset, data_dir=args.data_dir, sample=args.sample
   )
@@ -272,3 +241,10 @@ def _not_prepared(subset: Subset, args: argparse.Namespace) -> PreparationError:
     f'{subset.title} is not prepared in {folder}. Run:'
     f' {how_to_build(subset, args)}'
   )
+
+
+def how_to_build(subset: Subset, args: argparse.Namespace) -> str:
+  """Returns the command that prepares a subset where the arguments say."""
+  sample = ['--sample'] if args.sample else []
+  data_dir = ['--data_dir', args.data_dir] if args.data_dir else []
+  return shlex.join(['cmnist', 'build', subset.name, *sample, *data_dir])

@@ -22,6 +22,7 @@ from cmnist_tfds.system import atomic
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
+  from cmnist_tfds.figures.montage import Cell
 
 # The largest threshold. About 35 million pairs of Fashion-MNIST would be listed.
 _LARGEST = 0.1
@@ -84,7 +85,11 @@ def run(args: argparse.Namespace) -> int:
     atomic.write_file(args.pairs, _tsv(found).encode())
   if args.picture:
     title = f'{"cmnist_sample" if args.sample else "cmnist"}/{subset.name}'
-    pictures.save(args.picture, lambda: montage.draw_duplicates(found, title))
+    subtitle = 'Nearest images: rows in the files, ratio in thousandths'
+    pictures.save(
+      args.picture,
+      lambda: montage.draw_groups(_pictured(found), title, subtitle),
+    )
   _print(found, args.threshold, limit)
   return 0
 
@@ -119,6 +124,28 @@ def _tsv(found: Duplicates) -> str:
       cells += [part.source.key, part.split, str(row), name]
     writer.writerow(cells)
   return out.getvalue()
+
+
+def _pictured(found: Duplicates) -> list[tuple[str, list[Cell]]]:
+  """Returns the nearest pairs, each with its ratio as heading."""
+  from cmnist_tfds.figures import montage
+
+  groups = []
+  for pair, ratio in zip(
+    found.pairs[: montage.PAIRS].tolist(),
+    found.ratios[: montage.PAIRS].tolist(),
+    strict=True,
+  ):
+    cells = [
+      montage.Cell(
+        [part.images[n].reshape(28, 28)],
+        part.class_name(n),
+        f'{part.title} {part.rows[n]}',
+      )
+      for part, n in map(found.find, pair)
+    ]
+    groups.append((f'{1000 * ratio:.2f}' if ratio else '=', cells))
+  return groups
 
 
 def _print(found: Duplicates, threshold: float, limit: float) -> None:

@@ -71,7 +71,7 @@ def register(subparsers: Subparsers) -> None:
       args.seeds,
       args.draws,
       folder,
-      lambda subset, draw: arguments.opened_or_sample(subset, args, draw),
+      lambda subset, draw: arguments.opened_subset(subset, args, draw),
       SAMPLE if args.sample else DATASET,
       args.weights,
     ),

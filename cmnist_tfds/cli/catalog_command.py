@@ -8,6 +8,7 @@ import pathlib
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
+from cmnist_tfds.subsets import Subset
 
 
 def register(subparsers: arguments.Subparsers) -> None:
@@ -35,28 +36,27 @@ def register(subparsers: arguments.Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
   from cmnist_tfds.catalog import site
-  from cmnist_tfds.scoring.results import read_results
+  from cmnist_tfds.scoring import results
 
-  further = [
-    s
-    for s in arguments.named_subsets(args.names)
-    if s not in subsets.published()
-  ]
-  gallery = site.write_site(
+  found = results.read_results(args.results) if args.results else []
+
+  def table(subset: Subset) -> list[tuple[str, ...]]:
+    rows = [row for row in found if row.subset.full == subset]
+    return results.to_table(rows) if rows else []
+
+  further = arguments.named_subsets(args.names)
+  missing = site.write_site(
     args.output,
     args.data_dir,
     sample=args.sample,
     further=further,
-    results=read_results(args.results) if args.results else (),
+    results=table,
   )
-  missing = [
-    s.key for s in site.sources_of(further) if not gallery.has_pictures_of(s)
-  ]
-  count = len(subsets.published()) + len(further)
+  count = len({*subsets.published(), *further})
   print(f'{args.output / "index.html"}: {count} subsets')
   if missing:
     terminal.print_wrapped(
-      f'no pictures of {", ".join(missing)}: no prepared subset has all their'
-      ' classes'
+      f'no pictures of {", ".join(s.key for s in missing)}: no prepared subset'
+      ' has all their classes'
     )
   return 0

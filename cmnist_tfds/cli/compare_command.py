@@ -29,9 +29,7 @@ def register(subparsers: Subparsers) -> None:
       metavar=name.upper(),
       help=f'file of predictions of the {name} method',
     )
-  arguments.add_dataset(parser)
-  arguments.add_report_format(parser)
-  arguments.add_trust_labels(parser)
+  arguments.add_predictions(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     args.second,
     None
     if args.trust_labels
-    else lambda subset, draw: arguments.opened_or_sample(subset, args, draw),
+    else lambda subset, draw: arguments.opened_subset(subset, args, draw),
   )
   terminal.print_report(
     compared, report.comparison_sections(compared), args.format

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import pathlib
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments
@@ -20,14 +19,11 @@ def register(subparsers: arguments.Subparsers) -> None:
   )
   arguments.add_name(parser)
   arguments.add_dataset(parser)
-  parser.add_argument(
-    '-o',
-    '--output',
-    metavar='DIR',
-    type=pathlib.Path,
-    help='folder to write the description to, with its examples as'
-    ' Parquet; files that this command wrote there are replaced, others'
-    ' are kept. Without it, the description is printed',
+  arguments.add_output_folder(
+    parser,
+    required=False,
+    summary='folder to write the description to, with its examples as Parquet;'
+    ' without it, the description is printed',
   )
 
 

@@ -31,8 +31,7 @@ def register(subparsers: Subparsers) -> None:
     help='file of predictions, as cmnist_tfds.save_predictions writes; several'
     ' are the runs of one method',
   )
-  arguments.add_dataset(parser)
-  arguments.add_report_format(parser)
+  arguments.add_predictions(parser)
   parser.add_argument(
     '--confusion',
     metavar='FILE',
@@ -45,7 +44,6 @@ def register(subparsers: Subparsers) -> None:
     help='score .npy or .csv files that hold predictions alone, on trust that'
     ' they are in the order of the prepared test set',
   )
-  arguments.add_trust_labels(parser)
   parser.add_argument(
     '--without',
     choices=('near-duplicates',),
@@ -63,14 +61,21 @@ def run(args: argparse.Namespace) -> int:
   scored = evaluation.evaluate_files(
     subsets.subset(args.name),
     args.files,
-    lambda subset, draw: arguments.opened_or_sample(subset, args, draw),
+    lambda subset, draw: arguments.opened_subset(subset, args, draw),
     assume_order=args.assume_order,
     trust_labels=args.trust_labels,
     without_near_duplicates=args.without is not None,
   )
   if args.confusion:
+    subset, method = scored.subset, scored.about.get('method')
     pictures.save(
-      args.confusion, lambda: confusion_matrix.draw_confusion(scored)
+      args.confusion,
+      lambda: confusion_matrix.draw_confusion(
+        subset,
+        scored.confusion,
+        f'{scored.dataset}/{subset.name} {scored.split}',
+        f'accuracy {scored.accuracy.value:.4f}' + f'; {method}' * bool(method),
+      ),
     )
   terminal.print_report(scored, report.evaluation_sections(scored), args.format)
   return 0

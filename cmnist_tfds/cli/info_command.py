@@ -25,10 +25,9 @@ def register(subparsers: arguments.Subparsers) -> None:
   )
   arguments.add_name(parser)
   arguments.add_dataset(parser)
-  parser.add_argument(
-    '--bibtex',
-    action='store_true',
-    help='print instead what to cite: CMNIST and each source, as BibTeX',
+  arguments.add_flags(
+    parser,
+    bibtex='print instead what to cite: CMNIST and each source, as BibTeX',
   )
 
 
@@ -38,9 +37,8 @@ def run(args: argparse.Namespace) -> int:
   if args.bibtex:
     print(subset.citation)
     return 0
-  found = open_subset(subset, data_dir=args.data_dir, sample=args.sample)
-  if found and not found.prepared:
-    found = None
+  opened = open_subset(subset, data_dir=args.data_dir, sample=args.sample)
+  found = opened if opened and opened.prepared else None
   dataset = SAMPLE if args.sample else DATASET
   described = sample_of(subset) if args.sample else subset
   balanced = described.balanced
@@ -54,10 +52,8 @@ def run(args: argparse.Namespace) -> int:
   if args.sample:
     print(NOTICE)
   print(f'examples  {_count(sizes[0])} train, {_count(sizes[1])} test')
-  print(
-    f'classes   {subset.num_classes},'
-    f' {"balanced" if balanced else "not balanced"}'
-  )
+  state = 'balanced' if balanced else 'not balanced'
+  print(f'classes   {subset.num_classes}, {state}')
   if not args.sample:
     _print_difficulty(subset)
   if found:

@@ -26,24 +26,16 @@ def register(subparsers: arguments.Subparsers) -> None:
     run,
     'list the 134 subsets of the paper, or those that meet some conditions',
   )
-  for flag, summary in (
-    ('all', 'list the reduced subsets of the paper too: 804 in all'),
-    (
-      'balanced',
-      'list only subsets whose classes have equally many training examples',
-    ),
-    (
-      'imbalance',
-      'print how many times as many training examples the largest class has as'
-      ' the smallest',
-    ),
-    (
-      'difficulty',
-      'print the accuracy of the nearest neighbor with 10 training examples of'
-      ' each class and with all, where it was measured',
-    ),
-  ):
-    parser.add_argument(f'--{flag}', action='store_true', help=summary)
+  arguments.add_flags(
+    parser,
+    all='list the reduced subsets of the paper too: 804 in all',
+    balanced='list only subsets whose classes have equally many training'
+    ' examples',
+    imbalance='print how many times as many training examples the largest class'
+    ' has as the smallest',
+    difficulty='print the accuracy of the nearest neighbor with 10 training'
+    ' examples of each class and with all, where it was measured',
+  )
   for condition, number in (('with', 'all'), ('without', 'none')):
     parser.add_argument(
       f'--{condition}',
@@ -76,56 +68,64 @@ def register(subparsers: arguments.Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
-  for source in args.with_sources:
-    if source in args.without_sources:
-      return terminal.fail(
-        f'{source.key} is in --with and in --without; take it out of one',
-        terminal.USAGE,
-      )
-  listed = [
-    subset
+  wanted, unwanted = {*args.with_sources}, {*args.without_sources}
+  for source in wanted & unwanted:
+    return terminal.fail(
+      f'{source.key} is in --with and in --without; take it out of one',
+      terminal.USAGE,
+    )
+  rows = [
+    _row(subset)
     for subset in (subsets.declared() if args.all else subsets.published())
-    if {*args.with_sources} <= {*subset.sources}
-    and not {*args.without_sources} & {*subset.sources}
+    if wanted <= {*subset.sources}
+    and unwanted.isdisjoint(subset.sources)
     and (args.max_classes or subset.num_classes) >= subset.num_classes
     and (subset.balanced or not args.balanced)
   ]
-  if not listed:
+  if not rows:
     return terminal.fail('no subset is like that; drop a condition')
   if args.sort:
-    listed.sort(key=lambda subset: _place(subset, args.sort))
-  rows = [_row(subset, args) for subset in listed]
+    rows.sort(key=lambda row: (row[args.sort] is None, row[args.sort] or 0))
+  header = ['name', 'sources', 'classes', 'balanced', 'train', 'test']
+  header += ['imbalance'] * args.imbalance
+  header += ['nearest_r-10', 'nearest_full'] * args.difficulty
   if args.format == 'json':
-    print(json.dumps(rows, indent=2))
-  elif args.format == 'tsv':
+    shown = [{name: row[name] for name in header} for row in rows]
+    print(json.dumps(shown, indent=2))
+    return 0
+  lines = [[row[name] for name in header] for row in rows]
+  if args.format == 'tsv':
     writer = csv.writer(sys.stdout, delimiter='\t', lineterminator='\n')
-    writer.writerows([rows[0], *(row.values() for row in rows)])
-  else:
-    # Programs that count lines or cut columns do not want a header.
-    header = [tuple(rows[0])] if streams.is_terminal(sys.stdout) else []
-    lines = [['?' if v is None else v for v in row.values()] for row in rows]
-    terminal.print_table([*header, *lines], right_from=2)
+    writer.writerows([header, *lines])
+    return 0
+  # Programs that count lines or cut columns do not want a header.
+  table = [header] if streams.is_terminal(sys.stdout) else []
+  table += [['?' if cell is None else cell for cell in row] for row in lines]
+  terminal.print_table(table, right_from=2)
   return 0
 
 
-def _row(subset: Subset, args: argparse.Namespace) -> dict[str, Any]:
-  """Returns the row of a subset; numbers that nobody knows are None."""
-  row: dict[str, Any] = {
+def _row(subset: Subset) -> dict[str, Any]:
+  """Returns what can be said of a subset; numbers that nobody knows are None.
+
+  The difficulty is the ratio of the errors of the nearest neighbor.
+  """
+  right, of_reduced, of_full = map(
+    difficulty.nearest_neighbor,
+    (subset, subsets.reduce(subset.full, 10), subset.full),
+  )
+  return {
     'name': subset.name,
     'sources': ','.join(s.key for s in subset.sources),
     'classes': subset.num_classes,
     'balanced': 'Yes' if subset.balanced else 'No',
     'train': subset.num_train,
     'test': subset.num_test,
+    'imbalance': imbalance(subset),
+    'nearest_r-10': of_reduced,
+    'nearest_full': of_full,
+    'difficulty': None if right is None else 1 - right,
   }
-  if args.imbalance:
-    row['imbalance'] = imbalance(subset)
-  if args.difficulty:
-    full = subset.full
-    reduced = subsets.reduce(full, 10)
-    row['nearest_r-10'] = difficulty.nearest_neighbor(reduced)
-    row['nearest_full'] = difficulty.nearest_neighbor(full)
-  return row
 
 
 def imbalance(subset: Subset) -> float | None:
@@ -141,26 +141,15 @@ def imbalance(subset: Subset) -> float | None:
   return round(max(known) / min(known), 2)
 
 
-def _place(subset: Subset, by: str) -> tuple[bool, float]:
-  right = difficulty.nearest_neighbor(subset)
-  number = {
-    'classes': subset.num_classes,
-    'train': subset.num_train,
-    'test': subset.num_test,
-    'imbalance': imbalance(subset),
-    'difficulty': None if right is None else 1 - right,
-  }[by]
-  return number is None, number or 0
-
-
 def _sources(text: str) -> list[Source]:
   """Returns the sources of some keys, as 'F,Kd'."""
   by_key = {s.key.casefold(): s for s in sources_lib.SOURCES}
-  keys = [key.strip() for key in text.split(',')]
-  for key in keys:
+  found = []
+  for key in map(str.strip, text.split(',')):
     if key.casefold() not in by_key:
       raise argparse.ArgumentTypeError(
         f'there is no source {key!r}; the keys are'
         f' {", ".join(s.key for s in sources_lib.SOURCES)}'
       )
-  return [by_key[key.casefold()] for key in keys]
+    found.append(by_key[key.casefold()])
+  return found

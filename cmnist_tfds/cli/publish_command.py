@@ -27,7 +27,10 @@ def run(args: argparse.Namespace) -> int:
   from cmnist_tfds.export import hub
 
   selected = arguments.named_subsets(args.names)
-  published = [arguments.prepared_subset(subset, args) for subset in selected]
+  published = [arguments.opened_subset(subset, args) for subset in selected]
+  for opened in published:
+    if not opened.prepared:
+      raise arguments.not_prepared(opened.subset, args)
   # The images of the sample are nobody else's.
   if not args.sample:
     print(hub.licenses(selected), flush=True)

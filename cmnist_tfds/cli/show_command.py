@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments
+from cmnist_tfds.load.numpy_arrays import first_of_each_class
+from cmnist_tfds.load.open_subset import Opened
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
-
-  from cmnist_tfds.load.open_subset import Opened
 
 
 def register(subparsers: arguments.Subparsers) -> None:
@@ -31,23 +31,12 @@ def register(subparsers: arguments.Subparsers) -> None:
     required=True,
     help='picture to write, a .png or .svg file',
   )
-  kinds = parser.add_mutually_exclusive_group()
-  for kind, summary in (
-    ('histogram', 'draw the number of examples of every class instead'),
-    (
-      'confusable',
-      'draw the pairs of classes of different sources that look most alike'
-      ' instead',
-    ),
-  ):
-    kinds.add_argument(
-      f'--{kind}',
-      action='store_const',
-      const=kind,
-      default='montage',
-      dest='kind',
-      help=summary,
-    )
+  arguments.add_flags(
+    parser.add_mutually_exclusive_group(),
+    histogram='draw the number of examples of every class instead',
+    confusable='draw the pairs of classes of different sources that look most'
+    ' alike instead',
+  )
   parser.add_argument(
     '--examples',
     type=arguments.at_least_one,
@@ -55,9 +44,7 @@ def register(subparsers: arguments.Subparsers) -> None:
     help='number of examples of each class to draw (default: 3) or, with'
     ' --confusable, to compare (default: 60)',
   )
-  parser.add_argument(
-    '--dark', action='store_true', help='draw light on a dark background'
-  )
+  arguments.add_flags(parser, dark='draw light on a dark background')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,9 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
   pictures.check_picture(args.output)
   opened = arguments.opened_subset(subsets.subset(args.name), args)
-  pictures.save(
-    args.output, lambda: _draw(opened, args.kind, args.examples), dark=args.dark
-  )
+  pictures.save(args.output, lambda: _draw(opened, args), dark=args.dark)
   print(
     f'{opened.dataset}/{opened.subset.name}: {opened.subset.num_classes} classes'
     f' drawn to {args.output}'
@@ -76,17 +61,16 @@ def run(args: argparse.Namespace) -> int:
   return 0
 
 
-def _draw(opened: Opened, kind: str, examples: int | None) -> Figure:
+def _draw(opened: Opened, args: argparse.Namespace) -> Figure:
   from cmnist_tfds.figures import histogram, montage, similarity
-  from cmnist_tfds.load.numpy_arrays import first_of_each_class
 
   subset = opened.subset
   title = f'{opened.dataset}/{subset.name}'
-  if kind == 'histogram':
+  if args.histogram:
     return histogram.draw_histogram(subset, opened.class_counts, title)
-  if kind == 'confusable':
-    images = first_of_each_class(opened, examples or similarity.EXAMPLES)
-    pairs = similarity.find_pairs(subset, images, montage.PAIRS)
+  default = similarity.EXAMPLES if args.confusable else montage.EXAMPLES
+  images = first_of_each_class(opened, args.examples or default)
+  if args.confusable:
+    pairs = similarity.find_pairs(subset.classes, images)[: montage.PAIRS]
     return montage.draw_pairs(subset, pairs, title)
-  images = first_of_each_class(opened, examples or montage.EXAMPLES)
   return montage.draw_montage(subset, images, title)

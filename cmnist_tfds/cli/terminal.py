@@ -62,15 +62,13 @@ def print_report(
 
   if format_ == 'json':
     print(report.to_json(reported))
-    return
-  if format_ == 'markdown':
+  elif format_ == 'markdown':
     print(report.to_markdown(sections), end='')
-    return
-  for number, section in enumerate(sections):
-    print(f'{"" if number == 0 else chr(10)}{section.title}')
-    print_table(section.rows)
-    for line in section.lines:
-      print(line)
+  else:
+    for number, section in enumerate(sections):
+      print('\n' * bool(number) + section.title)
+      print_table(section.rows)
+      print(*section.lines, sep='\n', end='\n' * bool(section.lines))
 
 
 def print_wrapped(text: str, indent: int = 0) -> None:
@@ -81,15 +79,13 @@ def print_wrapped(text: str, indent: int = 0) -> None:
       longer than a line stays whole, so that it can be copied.
     indent: How many spaces precede each line.
   """
-  for line in textwrap.wrap(
+  wrapped = textwrap.fill(
     ' '.join(text.split()),
-    shutil.get_terminal_size().columns,
-    initial_indent=' ' * indent,
-    subsequent_indent=' ' * indent,
+    max(shutil.get_terminal_size().columns - indent, 1),
     break_long_words=False,
     break_on_hyphens=False,
-  ):
-    print(line)
+  )
+  print(textwrap.indent(wrapped, ' ' * indent))
 
 
 def print_table(
@@ -102,13 +98,11 @@ def print_table(
       printed with thousands separators.
     right_from: Index of the first column that is aligned to the right.
   """
-  cells = [
-    [f'{c:,}' if isinstance(c, int) else str(c) for c in row] for row in rows
-  ]
-  widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-  for row in cells:
-    aligned = (
-      cell.rjust(width) if i >= right_from else cell.ljust(width)
-      for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    )
-    print('  '.join(aligned).rstrip())
+  columns = []
+  for number, column in enumerate(zip(*rows, strict=True)):
+    cells = [f'{c:,}' if isinstance(c, int) else str(c) for c in column]
+    align = '>' if number >= right_from else '<'
+    width = max(map(len, cells))
+    columns.append([f'{cell:{align}{width}}' for cell in cells])
+  for row in zip(*columns, strict=True):
+    print('  '.join(row).rstrip())

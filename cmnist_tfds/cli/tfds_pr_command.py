@@ -26,10 +26,9 @@ def register(subparsers: arguments.Subparsers) -> None:
     help='folder to write, laid out as a checkout of TFDS, with the text of the'
     ' pull request; must be new, empty or written by this command',
   )
-  parser.add_argument(
-    '--into',
-    action='store_true',
-    help='DIR is a checkout of TFDS: add the folder of the dataset to it and'
+  arguments.add_flags(
+    parser,
+    into='DIR is a checkout of TFDS: add the folder of the dataset to it and'
     ' nothing else, and print the text of the pull request',
   )
 

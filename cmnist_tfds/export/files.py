@@ -68,18 +68,15 @@ def export_files(
 
 def _names(opened: Opened, file_format: str) -> list[str]:
   """Returns the names of files, and 'a/' for folders, of an export."""
-  folders = [f'{split}/' for split in SPLITS]
-  names = {
-    'png': ['classes.txt', *folders],
+  images, labels = _IDX_IMAGES, _IDX_LABELS
+  return {
+    'png': ['classes.txt', 'train/', 'test/'],
     'idx': [
-      f'{name}-{part}'
-      for name in _IDX_SPLITS.values()
-      for part in (_IDX_IMAGES, _IDX_LABELS)
+      f'{n}-{part}' for n in _IDX_SPLITS.values() for part in (images, labels)
     ],
     'npz': [_npz_name(opened)],
-    'csv': [*(f'{split}.csv' for split in SPLITS), *folders],
-  }
-  return names[file_format]
+    'csv': ['train.csv', 'test.csv', 'train/', 'test/'],
+  }[file_format]
 
 
 def _write_png(opened: Opened, folder: pathlib.Path) -> None:

@@ -35,14 +35,11 @@ _CARD = 'README.md'
 _LICENSES = 'LICENSE.md'
 _TEMPLATE = pathlib.Path(__file__).with_name('card.md')
 
-# What the Hugging Face hub calls datasets of at least so many examples.
-_SIZE_CATEGORIES = (
-  (10_000_000, '10M<n<100M'),
-  (1_000_000, '1M<n<10M'),
-  (100_000, '100K<n<1M'),
-  (10_000, '10K<n<100K'),
-  (1_000, '1K<n<10K'),
-  (0, 'n<1K'),
+# What the Hugging Face hub calls datasets of up to three digits of examples, of
+# four digits, and so on.
+_SIZES = (
+  *('n<1K', '1K<n<10K', '10K<n<100K'),
+  *('100K<n<1M', '1M<n<10M', '10M<n<100M'),
 )
 
 
@@ -61,50 +58,38 @@ def publish(published: Sequence[Opened], folder: pathlib.Path) -> None:
   # Without the library, fail before anything is written.
   croissant.import_mlcroissant()
   copied = {
-    f'{_tfds_path(opened)}/{file.name}': file
+    f'{opened.dataset}/{opened.subset.name}/{subsets.VERSION}/{file.name}': file
     for opened in published
     for file in sorted(opened.folder.iterdir())
     # Desktops leave hidden files.
     if file.is_file() and not file.name.startswith('.')
   }
-  default = f'{published[0].dataset}/.config/metadata.json'
+  config = f'{published[0].dataset}/.config/metadata.json'
   tables = (
-    f'{_croissant_path(opened)}/{name}'
+    f'croissant/{opened.subset.name}/{name}'
     for opened in published
     for name in croissant.FILES
   )
+  names = [opened.subset.name for opened in published]
+  default = subsets.DEFAULT if subsets.DEFAULT in names else names[0]
   with atomic.write_folder(
-    folder, 'cmnist publish', [_CARD, _LICENSES, default, *copied, *tables]
+    folder, 'cmnist publish', [_CARD, _LICENSES, config, *copied, *tables]
   ) as unfinished:
     for path, file in copied.items():
       (unfinished / path).parent.mkdir(parents=True, exist_ok=True)
       shutil.copyfile(file, unfinished / path)
     for opened in published:
-      exported = unfinished / _croissant_path(opened)
+      exported = unfinished / 'croissant' / opened.subset.name
       exported.mkdir(parents=True)
       croissant.write_croissant(opened, exported)
-    (unfinished / default).parent.mkdir()
+    (unfinished / config).parent.mkdir()
     for path, text in (
-      (default, _default(published)),
+      # It tells TFDS which config a name without one means.
+      (config, json.dumps({'default_config_name': default})),
       (_CARD, dataset_card(published, unfinished)),
       (_LICENSES, licenses(map(_described, published))),
     ):
       (unfinished / path).write_text(text, encoding='utf-8')
-
-
-def _croissant_path(opened: Opened) -> str:
-  return f'croissant/{opened.subset.name}'
-
-
-def _tfds_path(opened: Opened) -> str:
-  return f'{opened.dataset}/{opened.subset.name}/{subsets.VERSION}'
-
-
-def _default(published: Sequence[Opened]) -> str:
-  """Returns what tells TFDS which config a name without one means."""
-  names = [opened.subset.name for opened in published]
-  default = subsets.DEFAULT if subsets.DEFAULT in names else names[0]
-  return json.dumps({'default_config_name': default})
 
 
 def dataset_card(published: Sequence[Opened], folder: pathlib.Path) -> str:
@@ -117,7 +102,6 @@ def dataset_card(published: Sequence[Opened], folder: pathlib.Path) -> str:
   Returns:
     Markdown that begins with the metadata that dataset hubs read.
   """
-  is_sample = published[0].dataset == SAMPLE
   described = list(map(_described, published))
   sources = _sources_of(described)
   issues = [
@@ -125,8 +109,8 @@ def dataset_card(published: Sequence[Opened], folder: pathlib.Path) -> str:
   ]
   return string.Template(_TEMPLATE.read_text('utf-8')).substitute(
     metadata='\n'.join(_metadata(published, folder)),
-    title='A synthetic sample of CMNIST' if is_sample else 'CMNIST',
-    notice=f'{NOTICE}\n\n' if is_sample else '',
+    title=_title(published),
+    notice=f'{NOTICE}\n\n' if _is_sample(published[0]) else '',
     homepage=subsets.HOMEPAGE,
     subsets='\n'.join(f'- {subset.description}' for subset in described),
     dataset=published[0].dataset,
@@ -147,14 +131,13 @@ def licenses(selected: Iterable[Subset]) -> str:
   It names the sources whose images nobody is allowed to share.
   """
   lines = ['Each source has its own license, as stated by the source:\n']
-  for source in _sources_of(selected):
-    title = source.title
-    if source.has_page:
-      title = f'[{title}]({source.homepage})'
-    line = f'- {title}: {source.license}'
-    if source.license.startswith('None stated'):
-      line += '. To share its images, you need the permission of its authors'
-    lines.append(line)
+  for s in _sources_of(selected):
+    title = f'[{s.title}]({s.homepage})' if s.has_page else s.title
+    lines.append(f'- {title}: {s.license}')
+    if s.license.startswith('None stated'):
+      lines[-1] += (
+        '. To share its images, you need the permission of its authors'
+      )
   return '\n'.join(lines) + '\n'
 
 
@@ -164,8 +147,15 @@ def _sources_of(selected: Iterable[Subset]) -> list[Source]:
 
 def _described(opened: Opened) -> Subset:
   """Returns the subset, or what the sample has of it."""
-  is_sample = opened.dataset == SAMPLE
-  return sample_of(opened.subset) if is_sample else opened.subset
+  return sample_of(opened.subset) if _is_sample(opened) else opened.subset
+
+
+def _is_sample(opened: Opened) -> bool:
+  return opened.dataset == SAMPLE
+
+
+def _title(published: Sequence[Opened]) -> str:
+  return 'CMNIST, synthetic sample' if _is_sample(published[0]) else 'CMNIST'
 
 
 def _metadata(
@@ -174,42 +164,34 @@ def _metadata(
   """Yields lines of YAML; the values are JSON, which YAML includes."""
   infos = [_info(opened, folder) for opened in published]
   total = sum(s['num_examples'] for info in infos for s in info['splits'])
-  if published[0].dataset == SAMPLE:
-    of_dataset = {
-      'pretty_name': 'CMNIST, synthetic sample',
-      'license': LICENSE.lower(),
-    }
-  else:
-    of_dataset = {
-      'pretty_name': 'CMNIST',
-      'license': 'other',
-      'license_name': 'that-of-each-source',
-    }
+  own = {'license': 'other', 'license_name': 'that-of-each-source'}
   for key, value in {
-    **of_dataset,
+    'pretty_name': _title(published),
+    **({'license': LICENSE.lower()} if _is_sample(published[0]) else own),
     'license_link': _LICENSES,
     'task_categories': ['image-classification'],
-    'size_categories': [
-      next(name for least, name in _SIZE_CATEGORIES if total >= least)
-    ],
+    'size_categories': [_SIZES[max(len(str(total)) - 3, 0)]],
     'tags': ['mnist', 'cmnist', 'tfds'],
     'dataset_info': infos,
     'configs': [
       {
         'config_name': info['config_name'],
         'data_files': [
-          {'split': s['name'], 'path': _table(opened, s['name'])}
-          for s in info['splits']
+          {
+            'split': split['name'],
+            'path': _table(info['config_name'], split['name']),
+          }
+          for split in info['splits']
         ],
       }
-      for opened, info in zip(published, infos, strict=True)
+      for info in infos
     ],
   }.items():
     yield f'{key}: {json.dumps(value, ensure_ascii=False)}'
 
 
-def _table(opened: Opened, split: str) -> str:
-  return f'{_croissant_path(opened)}/{split}.parquet'
+def _table(name: str, split: str) -> str:
+  return f'croissant/{name}/{split}.parquet'
 
 
 def _info(opened: Opened, folder: pathlib.Path) -> dict[str, Any]:
@@ -217,7 +199,7 @@ def _info(opened: Opened, folder: pathlib.Path) -> dict[str, Any]:
   splits: list[dict[str, Any]] = [
     {
       'name': split,
-      'num_bytes': (folder / _table(opened, split)).stat().st_size,
+      'num_bytes': (folder / _table(opened.subset.name, split)).stat().st_size,
       'num_examples': sum(lengths),
     }
     for split, lengths in opened.shard_lengths.items()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of images with names: of classes, look-alikes, and duplicates."""
+"""Pictures of images with names, such as those of classes and look-alikes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cmnist_tfds.figures import pictures
-from cmnist_tfds.figures.pictures import (
-  FAINT,
-  HEADING,
-  MARGIN,
-  SMALL,
-  TITLE_HEIGHT,
-)
+from cmnist_tfds.figures.pictures import HEADING, MARGIN, TITLE_HEIGHT
 from cmnist_tfds.figures.similarity import Pair
 from cmnist_tfds.subsets import Subset
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
-
-  from cmnist_tfds.scoring.duplicates import Duplicates
 
 # Number of images of each class that are drawn by default.
 EXAMPLES = 3
@@ -36,9 +28,11 @@ _TILE = 28 * _SCALE
 _GAP = 4
 _CELL_WIDTH = 92
 _HEADING_HEIGHT = 34
-_COLUMNS = 12
-# Narrow groups are still as wide as their headings.
-_MIN_COLUMNS = 3
+# The most cells in a row, the best first.
+_COLUMNS = (12, 11, 10, 9)
+# Narrow groups are still as wide as their headings, and the picture as its own.
+_GROUP_COLUMNS = 3
+_LEAST_COLUMNS = 6
 
 
 class Cell(NamedTuple):
@@ -62,17 +56,10 @@ def draw_montage(
   Returns:
     The figure.
   """
-  groups = [
-    (
-      f'{source.key}  {source.title}, {len(raw_labels)}',
-      [Cell(images[c.label], c.name) for c in classes],
-    )
-    for (source, raw_labels), (_, classes) in zip(
-      subset.members,
-      itertools.groupby(subset.classes, lambda c: c.source),
-      strict=True,
-    )
-  ]
+  groups = []
+  for source, classes in itertools.groupby(subset.classes, lambda c: c.source):
+    cells = [Cell(images[c.label], c.name) for c in classes]
+    groups.append((f'{source.key}  {source.title}, {len(cells)}', cells))
   return draw_groups(groups, title)
 
 
@@ -103,33 +90,6 @@ def draw_pairs(subset: Subset, pairs: Sequence[Pair], title: str) -> Figure:
   return draw_groups(groups, title, subtitle)
 
 
-def draw_duplicates(found: Duplicates, title: str) -> Figure:
-  """Draws the nearest pairs of images, each with its ratio.
-
-  Args:
-    found: The pairs, of which the first are drawn.
-    title: The headline.
-
-  Returns:
-    The figure.
-  """
-  groups = []
-  for pair, ratio in zip(
-    found.pairs[:PAIRS].tolist(), found.ratios[:PAIRS].tolist(), strict=True
-  ):
-    cells = [
-      Cell(
-        [part.images[n].reshape(28, 28)],
-        part.class_name(n),
-        f'{part.title} {part.rows[n]}',
-      )
-      for part, n in map(found.find, pair)
-    ]
-    groups.append((f'{1000 * ratio:.2f}' if ratio else '=', cells))
-  subtitle = 'Nearest images: rows in the files, ratio in thousandths'
-  return draw_groups(groups, title, subtitle)
-
-
 def draw_groups(
   groups: Sequence[tuple[str, Sequence[Cell]]], title: str, subtitle: str = ''
 ) -> Figure:
@@ -138,37 +98,33 @@ def draw_groups(
   Args:
     groups: For each group, its heading and its cells.
     title: The headline.
-    subtitle: What stands below the headline.
+    subtitle: The line below the headline.
 
   Returns:
     The figure.
   """
   most = max((len(c.images) for _, cells in groups for c in cells), default=0)
   cell_height = most * (_TILE + _GAP) + (48 if subtitle else 28)
-  # The first column and the top edge of each group.
-  places = []
-  column = _COLUMNS
-  top = bottom = MARGIN + (TITLE_HEIGHT if subtitle else 42)
-  for _, cells in groups:
-    if column + max(len(cells), _MIN_COLUMNS) > _COLUMNS:
-      column, top = 0, bottom
-    places.append((column, top))
-    rows = -(-len(cells) // _COLUMNS)
-    bottom = max(bottom, top + _HEADING_HEIGHT + rows * cell_height)
-    column += max(len(cells), _MIN_COLUMNS)
-  width = 2 * MARGIN + _COLUMNS * _CELL_WIDTH
+  top = MARGIN + (TITLE_HEIGHT if subtitle else 42)
+  # The least blank space.
+  places, columns, height = min(
+    (_arrange(groups, number, cell_height) for number in _COLUMNS),
+    key=lambda arranged: arranged[1] * arranged[2],
+  )
+  width = 2 * MARGIN + columns * _CELL_WIDTH
+  bottom = top + height
   figure, axes = pictures.blank(width, bottom + 8, title, subtitle)
   # One sheet with all images is drawn much faster than each image.
   sheet = np.zeros((bottom // _SCALE + 4, width // _SCALE, 4), np.uint8)
-  for (heading, cells), (column, top) in zip(groups, places, strict=True):
-    left = MARGIN + column * _CELL_WIDTH
+  for (heading, cells), (column, above) in zip(groups, places, strict=True):
+    left, begin = MARGIN + column * _CELL_WIDTH, top + above
     if column == 0:
-      axes.hlines(top, MARGIN, width - MARGIN)
-    pictures.write(axes, left, top + _HEADING_HEIGHT // 2, heading, HEADING)
+      axes.hlines(begin, MARGIN, width - MARGIN)
+    pictures.write(axes, left, begin + _HEADING_HEIGHT // 2, heading, HEADING)
     for i, cell in enumerate(cells):
-      row, number = divmod(i, _COLUMNS)
+      row, number = divmod(i, columns)
       x = left + number * _CELL_WIDTH + (_CELL_WIDTH - _TILE) // 2
-      y = top + _HEADING_HEIGHT + row * cell_height
+      y = begin + _HEADING_HEIGHT + row * cell_height
       for image in cell.images:
         tile = sheet[y // _SCALE :, x // _SCALE :][:28, :28]
         tile[:, :, :3] = image[:, :, None]
@@ -178,9 +134,7 @@ def draw_groups(
       # Kana have fine strokes, so characters are larger than words.
       size = 13 if len(cell.name) == 1 else 10.5
       pictures.write(axes, x, y + 10, cell.name, size, ha='center')
-      pictures.write(
-        axes, x, y + 28, cell.note, SMALL, ha='center', alpha=FAINT
-      )
+      pictures.write_faint(axes, x, y + 28, cell.note, ha='center')
   axes.imshow(
     sheet,
     extent=(0, width, bottom + 8, 0),
@@ -188,3 +142,27 @@ def draw_groups(
     interpolation='none',
   )
   return figure
+
+
+def _arrange(
+  groups: Sequence[tuple[str, Sequence[Cell]]], limit: int, cell_height: int
+) -> tuple[list[tuple[int, int]], int, int]:
+  """Arranges groups in rows of at most so many columns.
+
+  Returns:
+    The first column and the top edge of each group, the number of columns that
+    are used, and the height of all.
+  """
+  places = []
+  column, top, bottom = limit, 0, 0
+  used = _LEAST_COLUMNS
+  for _, cells in groups:
+    wide = min(max(len(cells), _GROUP_COLUMNS), limit)
+    if column + wide > limit:
+      column, top = 0, bottom
+    places.append((column, top))
+    column += wide
+    used = max(used, column)
+    rows = -(-len(cells) // limit)
+    bottom = max(bottom, top + _HEADING_HEIGHT + rows * cell_height)
+  return places, used, bottom

@@ -15,20 +15,22 @@ from typing import TYPE_CHECKING, Any
 from cmnist_tfds.system import atomic
 from cmnist_tfds.system.errors import PreparationError
 from cmnist_tfds.system.extras import missing_extra
-from cmnist_tfds.system.resources import CLASS_NAMES_FONT
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
   from matplotlib.figure import Figure
   from matplotlib.text import Text
 
+# Latin letters, kana, and the digits of all scripts that the sources have; made
+# by scripts/make_font.py.
+CLASS_NAMES_FONT = pathlib.Path(__file__).with_name('class_names.ttf')
+
 MARGIN = 16
 # The height of the title and the line below it.
 TITLE_HEIGHT = 74
 
-# The sizes of text, in points, and the opacity of secondary text.
-TITLE, HEADING, NAME, SMALL = 16.5, 12, 11, 9
-FAINT = 0.7
+# The size of headings, in points.
+HEADING = 12
 
 # The pixels of CSS, so that a PNG and an SVG file have the same size.
 _DPI = 96
@@ -68,8 +70,8 @@ def blank(
   figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, label=title)
   axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
   axes.set_axis_off()
-  write(axes, MARGIN, MARGIN + 15, title, TITLE)
-  write(axes, MARGIN, MARGIN + 44, subtitle, HEADING, alpha=FAINT)
+  write(axes, MARGIN, MARGIN + 15, title, 16.5)
+  write_faint(axes, MARGIN, MARGIN + 44, subtitle, HEADING)
   return figure, axes
 
 
@@ -79,6 +81,13 @@ def write(
   """Writes text the middle of which is at y, from x unless `ha` is given."""
   # Fonts disagree about where the middle is above the baseline.
   axes.text(x, y + 0.47 * size, text, fontsize=size, **style)
+
+
+def write_faint(
+  axes: Axes, x: float, y: float, text: str, size: float = 9, **style: Any
+) -> None:
+  """Writes secondary text, as `write` does."""
+  write(axes, x, y, text, size, alpha=0.7, **style)
 
 
 def check_picture(path: pathlib.Path) -> None:
@@ -142,23 +151,22 @@ def _choose_fonts(texts: Sequence[Text]) -> None:
   """
   from matplotlib import font_manager
 
-  own = font_manager.get_font(CLASS_NAMES_FONT).family_name
   missing = {c for text in texts for c in text.get_text()}
-  families: dict[str, str] = {}
+  families: list[str] = []
   for path in (str(CLASS_NAMES_FONT), *sorted(font_manager.findSystemFonts())):
-    if not missing:
-      break
     font = font_manager.get_font(path)
-    if found := {c for c in missing if font.get_char_index(ord(c))}:
+    found = {c for c in missing if font.get_char_index(ord(c))}
+    # Code points are written in the first.
+    if found or not families:
       missing -= found
       font_manager.fontManager.addfont(path)
-      families |= dict.fromkeys(found, font.family_name)
+      families.append(font.family_name)
+    if not missing:
+      break
   for text in texts:
-    chars = text.get_text()
-    others = dict.fromkeys(families[c] for c in chars if c in families)
-    text.set_fontfamily([own, *others])
-    if not missing.isdisjoint(chars):
-      text.set_text(' '.join(f'U+{ord(c):04X}' for c in chars))
+    text.set_fontfamily(families)
+    if not missing.isdisjoint(text.get_text()):
+      text.set_text(' '.join(f'U+{ord(c):04X}' for c in text.get_text()))
   if missing:
     _log.warning(
       'No font has the characters of some class names; the picture shows their'

@@ -12,12 +12,11 @@ correlations over the images of both.
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from cmnist_tfds.subsets import Subset, SubsetClass
+from cmnist_tfds.subsets import SubsetClass
 
 # Number of images of each class that are compared by default.
 EXAMPLES = 60
@@ -49,58 +48,41 @@ class Pair:
 
 
 def find_pairs(
-  subset: Subset, images: Sequence[Sequence[np.ndarray]], count: int
+  classes: Sequence[SubsetClass], images: Sequence[Sequence[np.ndarray]]
 ) -> list[Pair]:
-  """Returns the most similar pairs of classes of different sources.
+  """Compares each two classes of different sources.
 
   Args:
-    subset: The subset.
+    classes: The classes of a subset.
     images: For each label, some of its images, uint8 (28, 28). A class without
       images is in no pair.
-    count: The maximum number of pairs.
 
   Returns:
-    The pairs, most similar first; an empty list if the subset has one source.
+    The pairs, most similar first; an empty list if there is only one source.
   """
-  compared = compare(subset.classes, images)
-  return [to_pair(found, images) for found in compared[:count]]
-
-
-def compare(
-  classes: Sequence[SubsetClass],
-  images: Sequence[Sequence[np.ndarray]],
-  together: Container[tuple[str, str]] | None = None,
-) -> list[tuple[SubsetClass, SubsetClass, float]]:
-  """Returns all pairs that `find_pairs` finds, without their images.
-
-  Args:
-    classes: The classes.
-    images: For each label, some of its images, uint8 (28, 28).
-    together: The keys of each two sources that are compared; None for all.
-  """
-  vectors = [_to_vectors(of_class) for of_class in images]
-  compared = []
-  for a, b in itertools.combinations(classes, 2):
-    keys = a.source.key, b.source.key
-    if keys[0] == keys[1] or not (images[a.label] and images[b.label]):
-      continue
-    if together is None or keys in together:
-      correlations = vectors[a.label] @ vectors[b.label].T
+  vectors = np.concatenate([_to_vectors(of_class) for of_class in images])
+  ends = np.cumsum([len(of_class) for of_class in images]).tolist()
+  begins = [0, *ends]
+  end_of_source = {c.source: ends[c.label] for c in classes}
+  pairs = []
+  for a in classes:
+    # One product with all later sources is much faster than one with each class.
+    start = end_of_source[a.source]
+    found = vectors[begins[a.label] : ends[a.label]] @ vectors[start:].T
+    for b in classes[a.label + 1 :]:
+      if a.source == b.source or not (images[a.label] and images[b.label]):
+        continue
+      correlations = found[:, begins[b.label] - start : ends[b.label] - start]
       total = correlations.max(axis=0).sum() + correlations.max(axis=1).sum()
-      compared.append((a, b, float(total / sum(correlations.shape))))
-  return sorted(compared, key=lambda found: -found[2])
-
-
-def to_pair(
-  compared: tuple[SubsetClass, SubsetClass, float],
-  images: Sequence[Sequence[np.ndarray]],
-) -> Pair:
-  """Returns a pair of `compare` with the two most similar images."""
-  a, b, similarity = compared
-  of_a, of_b = images[a.label], images[b.label]
-  correlations = _to_vectors(of_a) @ _to_vectors(of_b).T
-  i, j = np.unravel_index(correlations.argmax(), correlations.shape)
-  return Pair((a, b), similarity, (of_a[i], of_b[j]))
+      i, j = np.unravel_index(correlations.argmax(), correlations.shape)
+      pairs.append(
+        Pair(
+          (a, b),
+          float(total / sum(correlations.shape)),
+          (images[a.label][i], images[b.label][j]),
+        )
+      )
+  return sorted(pairs, key=lambda pair: -pair.similarity)
 
 
 def _to_vectors(of_class: Sequence[np.ndarray]) -> np.ndarray:

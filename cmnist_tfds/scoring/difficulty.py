@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How difficult subsets are, where it was measured.
 
-The measure is the accuracy of the nearest neighbour (k = 1) on the test set, by
+The measure is the accuracy of the nearest neighbor (k = 1) on the test set, by
 `cmnist baseline knn`.
 """
 
@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import csv
 import functools
+import pathlib
 
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system import resources
 
-# The columns of the file of figures.
+# Made by scripts/write_derived_files.py from the results.
+TABLE = pathlib.Path(__file__).with_name('difficulty.tsv')
+# Its columns.
 HEADER = ('subset', 'nearest_neighbor')
 
 
 def nearest_neighbor(subset: Subset) -> float | None:
-  """Returns the accuracy of the nearest neighbour; None if not measured."""
+  """Returns the accuracy of the nearest neighbor; None if not measured."""
   return _figures().get(subset.name)
 
 
 @functools.cache
 def _figures() -> dict[str, float]:
-  with resources.DIFFICULTY.open(encoding='utf-8', newline='') as file:
+  with TABLE.open(encoding='utf-8', newline='') as file:
     rows = csv.DictReader(file, delimiter='\t')
     return {row[HEADER[0]]: float(row[HEADER[1]]) for row in rows}

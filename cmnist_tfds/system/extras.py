@@ -12,7 +12,7 @@ def missing_extra(
   """Returns the error for an optional library that cannot be imported.
 
   Args:
-    what: What needs the library, as 'The catalogue'.
+    what: What needs the library, as 'The catalog'.
     error: The error that importing the library raised.
     extra: The extra of this package that installs the library.
 

@@ -62,6 +62,20 @@ def expanded(path: PathLike) -> pathlib.Path:
   return found.resolve() if '..' in found.parts else found
 
 
+def package_folder(name: str) -> pathlib.Path:
+  """Returns a folder of data that travels with the package.
+
+  An installed package holds the folder. In a checkout, and with `pip install
+  -e`, it is next to the package.
+
+  Args:
+    name: 'checksums' or 'dummy_data'.
+  """
+  package = pathlib.Path(__file__).resolve().parent.parent
+  installed = package / name
+  return installed if installed.is_dir() else package.parent / name
+
+
 def data_root(data_dir: PathLike | None) -> pathlib.Path:
   """Returns the local folder of all prepared datasets.
 

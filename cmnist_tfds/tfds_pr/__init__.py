@@ -2,8 +2,8 @@
 """Writes what a pull request to TFDS would add.
 
 TFDS is to build CMNIST without this package and with its own writer. The
-builder, its test, checksums and description stand in `templates/`, in TFDS's
-style and complete. Citations, tags and the sample are those of this package.
+builder, its test, checksums and description are in `templates/`, complete and in
+TFDS's style. Citations, tags and the sample are those of this package.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import pathlib
 import shutil
 import tempfile
 
-from cmnist_tfds.system import atomic, resources
-from cmnist_tfds.system.errors import PreparationError, disk_errors
+from cmnist_tfds.system import atomic, paths
+from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.system.errors import PreparationError
 
 _TEMPLATES = pathlib.Path(__file__).resolve().parent / 'templates'
 _DATASET = _TEMPLATES.parents[1] / 'datasets/cmnist'
 
 # In a checkout of TFDS.
 FOLDER = 'tensorflow_datasets/datasets/cmnist'
-# The text of the pull request, beside the folder of TFDS.
+# The text of the pull request, next to the folder of TFDS.
 TEXT = 'pull_request.md'
 
 _COPIED = {
@@ -29,6 +30,8 @@ _COPIED = {
   'checksums.tsv': _TEMPLATES / 'checksums.tsv',
   'CITATIONS.bib': _DATASET / 'CITATIONS.bib',
   'TAGS.txt': _DATASET / 'TAGS.txt',
+  # What that of the sample says of a script does not hold in TFDS.
+  'dummy_data/README.md': _TEMPLATES / 'dummy_data.md',
 }
 
 _OUR_HEAD = '# SPDX-License-Identifier: Apache-2.0\n'
@@ -121,13 +124,12 @@ def _write_dataset(dataset: pathlib.Path) -> None:
   for module in _TEMPLATES.glob('*.py'):
     code = module.read_text('utf-8').replace(_OUR_HEAD, _HEAD_OF_TFDS, 1)
     (dataset / module.name).write_text(code, 'utf-8')
-  copied = {dataset / name: path for name, path in _COPIED.items()}
-  sample = resources.folder('dummy_data')
-  for path in sample.rglob('*.*'):
-    copied[dataset / 'dummy_data' / path.relative_to(sample)] = path
-  # What that of the sample says of a script does not hold in TFDS.
-  copied[dataset / 'dummy_data/README.md'] = _TEMPLATES / 'dummy_data.md'
-  for target, path in copied.items():
-    target.parent.mkdir(parents=True, exist_ok=True)
+  sample = paths.package_folder('dummy_data')
+  copied = {
+    f'dummy_data/{path.relative_to(sample)}': path
+    for path in sample.rglob('*.*')
+  }
+  for name, path in (copied | _COPIED).items():
+    (dataset / name).parent.mkdir(parents=True, exist_ok=True)
     # Not the mode: an installed package may be read-only.
-    shutil.copyfile(path, target)
+    shutil.copyfile(path, dataset / name)
