@@ -246,7 +246,7 @@ def test_evaluation_leaves_out_near_copies(
   opened = open_subset(subset, **data)
   labels = predictions.true_labels(opened, 'test')
   copied = duplicates.copies_in_train(
-    subset, lambda source: open_subset(subsets.combine([source]), **data)
+    subset, lambda source: open_subset(source, **data)
   )
   assert 0 < copied.sum() < len(copied)
   # The images are those with a near one in the training set.

@@ -67,8 +67,8 @@ def _make(images, **kwargs):
 
 
 def _neighbors(made, count, **kwargs):
-  by_source = {one.source: _Opened(one, **kwargs) for one in made}
-  return Neighbors(by_source.__getitem__, count)
+  opened = {one.source: _Opened(one, **kwargs) for one in made}
+  return Neighbors(lambda subset: opened[subset.sources[0]], count)
 
 
 def _first_rows(labels, size):
@@ -327,8 +327,8 @@ def test_results_that_are_there_stay(baseline, tmp_path):
   ('content', 'message'),
   [
     ('foreign', 'knn-1.npz'),
-    ('of CMNIST', "expected predictions of the dataset 'cmnist_sample'"),
-    ('of another method', 'expected predictions of the method'),
+    ('of CMNIST', 'expected predictions for cmnist_sample/'),
+    ('of another method', 'by None'),
   ],
 )
 def test_other_files_among_the_results_stay(
@@ -344,7 +344,7 @@ def test_other_files_among_the_results_stay(
       subsets.subset('2-FKd-r-1'),
       labels,
       labels,
-      sample=content == 'of another method',
+      dataset='cmnist' if content == 'of CMNIST' else 'cmnist_sample',
     )
     predictions.write_predictions(place, made)
   before = place.read_bytes()
@@ -398,10 +398,7 @@ def test_real_reduced_forms_have_the_published_predictions(
       pytest.skip(f'there is no folder {key} in {origin_files}')
   arguments = ['build', '2-FKd', '--manual_dir', str(origin_files)]
   assert cli.main([*arguments, '--data_dir', str(tmp_path)]) == 0
-  search = Neighbors(
-    lambda source: open_subset(subsets.combine([source]), data_dir=tmp_path),
-    5,
-  )
+  search = Neighbors(lambda subset: open_subset(subset, data_dir=tmp_path), 5)
   for size in (100, 50, 10, 5, 1):
     subset = subsets.subset(f'2-FKd-r-{size}')
     predicted = search.predict(subset, [1, 3, 5])

@@ -123,7 +123,7 @@ def test_other_scores_are_refused(tmp_path, change):
 
 
 def test_predictions_of_the_sample_have_no_place_among_results(tmp_path):
-  _write(tmp_path, sample=True)
+  _write(tmp_path, dataset='cmnist_sample')
   with pytest.raises(PredictionsError, match='cmnist_sample'):
     results.recompute_scores(tmp_path / '2-FKd/perfect.npz')
   with pytest.raises(PredictionsError, match='cmnist_sample'):

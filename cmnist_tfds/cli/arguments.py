@@ -8,7 +8,7 @@ import pathlib
 import re
 import shlex
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from cmnist_tfds import origin, subsets
 from cmnist_tfds import sources as sources_lib
@@ -17,10 +17,6 @@ from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PreparationError
-
-if TYPE_CHECKING:
-  from cmnist_tfds.scoring.predictions import OpenDraw
-
 
 Subparsers: TypeAlias = 'argparse._SubParsersAction[argparse.ArgumentParser]'
 
@@ -123,6 +119,11 @@ def add_output_folder(parser: argparse.ArgumentParser) -> None:
     help='folder to write; files that this command wrote there are replaced,'
     ' others are kept',
   )
+
+
+def add_file(parser: argparse.ArgumentParser, flag: str, summary: str) -> None:
+  """Adds a file to read or to write."""
+  parser.add_argument(flag, metavar='FILE', type=pathlib.Path, help=summary)
 
 
 def add_locations(parser: argparse.ArgumentParser) -> None:
@@ -228,21 +229,6 @@ def opened_subset(
   if opened is None:
     raise _not_prepared(subset.full if draw else subset, args)
   return opened
-
-
-def labels_opener(subset: Subset, args: argparse.Namespace) -> OpenDraw | None:
-  """Returns what opens a draw of a subset; None if labels are trusted."""
-  if args.trust_labels:
-    return None
-  return lambda draw: opened_subset(subset, args, draw)
-
-
-opened_or_sample = opened_subset
-
-
-def opened_source(source: Source, args: argparse.Namespace) -> Opened:
-  """Returns the subset of a source alone, as `opened_subset` does."""
-  return opened_subset(subsets.combine([source]), args)
 
 
 def prepared_subset(subset: Subset, args: argparse.Namespace) -> Opened:

@@ -12,7 +12,7 @@ import hashlib
 import pathlib
 from typing import Any
 
-from cmnist_tfds.system.disk_errors import disk_errors
+from cmnist_tfds.scoring.predictions import reading
 from cmnist_tfds.system.errors import PreparationError
 from cmnist_tfds.system.extras import missing_extra
 
@@ -112,19 +112,15 @@ def read_weights(path: pathlib.Path, name: str) -> tuple[Weights, str]:
     PreparationError: If the file cannot be read or is for another network.
   """
   network = make_network(name, 1000)
-  with disk_errors(path, 'read', alternative='name another file'):
+  with reading(
+    path,
+    f'a state_dict of {name} with 1,000 classes, as torchvision publishes it',
+    'Name another file.',
+    PreparationError,
+  ):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-    try:
-      weights = torch.load(path, map_location='cpu', weights_only=True)
-      network.load_state_dict(weights)
-    except OSError:
-      raise
-    except Exception as error:  # Foreign bytes make it raise any.
-      reason = ' '.join(str(error).split())
-      raise PreparationError(
-        f'{path} is not a state_dict of {name} with 1,000 classes, as'
-        f' torchvision publishes it: {reason[:200]}'
-      ) from error
+    weights = torch.load(path, map_location='cpu', weights_only=True)
+    network.load_state_dict(weights)
   last = f'{LAST_LAYERS[name]}.'
   return {
     key: value for key, value in weights.items() if not key.startswith(last)
