@@ -163,17 +163,6 @@ def _compare(first, second, name='2-FKd'):
   return comparison.compare_files(subsets.subset(name), first, second, None)
 
 
-def test_a_comparison_counts_disagreements():
-  compared = _compare(*_pair(626, 512))
-  assert (compared.only_first, compared.only_second) == (626, 512)
-  assert compared.p == pytest.approx(0.0008, abs=5e-5)
-  np.testing.assert_allclose(
-    compared.difference, (0.0057, 0.0024, 0.0090), atol=5e-5
-  )
-  text = report.to_markdown(report.comparison_sections(compared))
-  assert '+0.0057' in text and '626' in text and '512' in text
-
-
 def test_runs_are_compared_by_their_means():
   first, second = _pair(626, 512)
   several = dataclasses.replace(first, predicted=first.predicted[[0, 0, 0]])

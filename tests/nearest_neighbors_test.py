@@ -6,7 +6,6 @@ from __future__ import annotations
 import collections
 import json
 import pathlib
-import re
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from cmnist_tfds import cli, subsets
 from cmnist_tfds.cache import store
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.load.open_subset import open_subset
-from cmnist_tfds.scoring import nearest_neighbors, predictions
+from cmnist_tfds.scoring import predictions
 from cmnist_tfds.scoring.nearest_neighbors import Neighbors
 from cmnist_tfds.system.errors import SplitError
 
@@ -148,13 +147,6 @@ def test_many_images_are_compared_in_blocks(levels, count):
   predicted = _neighbors(made, count).predict(subset, [count])
   expected = _votes(_nearest(made, 5000, count))
   np.testing.assert_array_equal(predicted[count], expected)
-
-
-def test_ties_of_votes_go_to_the_nearest_class():
-  votes = nearest_neighbors.vote(
-    np.array([[3, 1, 1], [2, 1, 3], [1, 2, 2], [0, 5, -1], [4, -1, -1]])
-  )
-  assert votes.tolist() == [1, 2, 2, 0, 4]
 
 
 def test_fewer_images_than_neighbors_all_vote():
@@ -324,14 +316,6 @@ def test_there_are_as_many_draws_as_examples_allow(baseline, tmp_path):
 )
 def test_wrong_usage(capsys, argv):
   assert _run(capsys, 'baseline', 'knn', *argv.split())[0] == 2
-
-
-@pytest.mark.usefixtures('empty_cache')
-def test_what_is_not_prepared_is_said(capsys, tmp_path):
-  data = ('--data_dir', tmp_path, '-o', tmp_path)
-  status, _, err = _run(capsys, 'baseline', 'knn', '2-FKm', *data)
-  assert status == 1
-  assert re.search('cmnist build 1-(F|Km) --data_dir', err)
 
 
 def test_real_reduced_forms_have_the_published_predictions(

@@ -67,19 +67,6 @@ def baseline(capsys, tmp_path):
   return run
 
 
-@pytest.mark.parametrize(
-  'argv',
-  [
-    '--net lenet',
-    '2-FKd',
-    '2-FKd --net alexnet',
-    '2-FKd --net lenet --protocol mine',
-  ],
-)
-def test_wrong_usage(capsys, argv):
-  assert _run(capsys, 'baseline', 'net', *argv.split())[0] == 2
-
-
 def test_a_subset_without_training_images_is_refused(baseline):
   status, _, err = baseline('2-FKd-r-5', '1-Dg')
   assert status == 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -244,16 +243,30 @@ def test_an_array_without_labels_is_refused(labels, tmp_path):
     predictions.read_predictions(tmp_path / 'p.npy')
 
 
-@pytest.mark.parametrize('form', ['npy', 'numbers', 'names', 'header'])
-def test_bare_predictions_are_read(opened, labels, tmp_path, form):
+@pytest.fixture(scope='module')
+def two_sources():
+  return open_subset(subsets.subset('2-FKd'), sample=True)
+
+
+@pytest.mark.parametrize(
+  'form', ['npy', 'numbers', 'names', 'header', 'digits']
+)
+def test_bare_predictions_are_read(two_sources, tmp_path, form):
+  labels = predictions.true_labels(two_sources, 'test')
+  if form == 'digits':
+    labels = np.full_like(labels, 11)
   path = tmp_path / ('p.npy' if form == 'npy' else 'p.csv')
   if form == 'npy':
     np.save(path, labels)
   else:
-    lines = [_CLASS_NAMES[i] if form == 'names' else str(i) for i in labels]
-    lines[:0] = ['', 'prediction '] if form == 'header' else []
+    # Python takes Kannada digits, names of classes, for numbers.
+    names = (
+      two_sources.class_names if form in ('names', 'digits') else range(20)
+    )
+    lines = ['', 'prediction '] if form == 'header' else []
+    lines += [str(names[label]) for label in labels]
     path.write_text('\n'.join(lines) + '\n  \n', 'utf-8')
-  read = predictions.read_bare_predictions(path, opened)
+  read = predictions.read_bare_predictions(path, two_sources)
   np.testing.assert_array_equal(read.predicted[0], labels)
   assert read.order_assumed
 
@@ -261,35 +274,22 @@ def test_bare_predictions_are_read(opened, labels, tmp_path, form):
 @pytest.mark.parametrize(
   ('text', 'message'),
   [
-    ('0\n1\n', r'shape \(1, 288\) or'),
-    ('0,1\n' * 288, "one prediction a line.*found '0,1'"),
-    ('cat\n' * 288, "'cat'"),
-    ('label\n' + '1\n' * 287, "the line `prediction`.*found 'label'"),
-    ('0.5\n' * 288, r"'0\.5'"),
-    ('12\n' * 288, 'from 0 to 11'),
+    ('0\n1\n', r'shape \(1, 480\) or'),
+    ('0,1\n' * 480, "one prediction a line.*found '0,1'"),
+    ('cat\n' * 480, "'cat'"),
+    ('label\n' + '1\n' * 479, "the line `prediction`.*found 'label'"),
+    ('0.5\n' * 480, r"'0\.5'"),
+    ('20\n' * 480, 'from 0 to 19'),
     ('9' * 40 + '\n', 'expected integers'),
     ('', r'found int64 of shape \(0,\)'),
     (b'\xff\xfe\x00', 'UTF-8'),
   ],
 )
-def test_wrong_bare_predictions_are_errors(opened, tmp_path, text, message):
+def test_wrong_bare_predictions_are_errors(
+  two_sources, tmp_path, text, message
+):
   path = tmp_path / 'p.csv'
   path.write_bytes(text if isinstance(text, bytes) else text.encode())
   with pytest.raises(PredictionsError, match=message) as caught:
-    predictions.read_bare_predictions(path, opened)
+    predictions.read_bare_predictions(path, two_sources)
   assert str(path) in str(caught.value)
-
-
-def test_kannada_digits_in_csv_are_names_of_classes(tmp_path):
-  """Python takes them for numbers."""
-  subset = subsets.subset('2-FKd')
-  opened = mock.Mock(subset=subset, dataset='cmnist')
-  opened.split().read.return_value = {'label': np.arange(20)}
-  path = tmp_path / 'p.csv'
-  for names, labels in (
-    (subset.class_names, range(20)),
-    (['೧'] * 20, [11] * 20),
-  ):
-    path.write_text('\n'.join(names), 'utf-8')
-    read = predictions.read_bare_predictions(path, opened)
-    assert read.predicted[0].tolist() == list(labels)
