@@ -169,6 +169,7 @@ def test_runs_are_compared_by_their_means():
   compared = _compare(several, second)
   assert compared.p is None
   single = _compare(first, second)
+  assert single.first.accuracy == evaluation.score(first).accuracy
   assert compared.difference == pytest.approx(single.difference)
   same = _compare(several, several)
   assert same.difference.low < 0 < same.difference.high

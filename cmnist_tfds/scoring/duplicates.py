@@ -222,12 +222,18 @@ def _near_pairs(
     limit: The largest ratio.
   """
   norms, averages = _describe(images, numbers)
-  # A black image is near to no other.
-  numbers, averages = numbers[norms > 0], averages[norms > 0]
-  norms = norms[norms > 0]
   order = np.argsort(-norms, kind='stable')
+  # A black image is near to no other.
+  order = order[norms[order] > 0]
   numbers, norms, averages = numbers[order], norms[order], averages[order]
-  left, right = _factors(norms, averages, limit + _ROUNDING)
+  # Half of limit * |a| |b| less the squared distance of the averages is the
+  # product of a row of each. It is negative for pairs that are not near.
+  squares = np.einsum('ij,ij->i', averages, averages, dtype=np.float64)
+  ones, bounds = np.ones(len(norms)), norms * (limit + _ROUNDING) / 2
+  left, right = (
+    np.column_stack([averages, *columns]).astype(np.float32)
+    for columns in ((squares, ones, norms), (-ones / 2, -squares / 2, bounds))
+  )
   # Norms differ by at most this factor, which solves f + 1 / f - 2 = limit.
   factor = 1 + limit / 2 + math.sqrt(limit + limit**2 / 4)
   pairs, ratios = [np.empty((0, 2), np.int64)], [np.empty(0)]
@@ -266,25 +272,6 @@ def _describe(
     sums = batch.reshape(-1, squares, _SQUARE, squares, _SQUARE).sum((2, 4))
     averages.append(sums.reshape(len(batch), -1) / _SQUARE)
   return np.concatenate(norms), np.concatenate(averages)
-
-
-def _factors(
-  norms: np.ndarray, averages: np.ndarray, limit: float
-) -> tuple[np.ndarray, np.ndarray]:
-  """Returns two matrices whose product is negative for pairs that are not near.
-
-  Returns:
-    float32 (m, 52) each. Half of limit * |a| |b| less the squared distance of
-    the averages is the product of a row of each.
-  """
-  squares = np.einsum('ij,ij->i', averages, averages, dtype=np.float64)
-  ones = np.ones(len(norms))
-  left = [squares, ones, norms]
-  right = [-ones / 2, -squares / 2, norms * limit / 2]
-  return (
-    np.column_stack([averages, *left]).astype(np.float32),
-    np.column_stack([averages, *right]).astype(np.float32),
-  )
 
 
 def _ratios(

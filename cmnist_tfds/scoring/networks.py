@@ -81,17 +81,12 @@ def make_network(
       ) from error
     model = 'squeezenet1_1' if name == 'squeezenet' else name
     made = models.get_model(model, num_classes=classes)
-    made.register_forward_pre_hook(_repeat_channel)
+    made.register_forward_pre_hook(
+      lambda network, args: args[0].expand(-1, 3, -1, -1)
+    )
   if weights is not None:
     made.load_state_dict(weights, strict=False)
   return made
-
-
-def _repeat_channel(
-  network: nn.Module, args: tuple[torch.Tensor]
-) -> torch.Tensor:
-  del network
-  return args[0].expand(-1, 3, -1, -1)
 
 
 def read_weights(path: pathlib.Path, name: str) -> tuple[Weights, str]:
