@@ -27,7 +27,7 @@ def opened(sample_dir):
 
 @pytest.fixture(scope='module')
 def labels(opened):
-  return predictions.true_labels(opened, 'test')
+  return opened.split('test').labels
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ def two_sources():
   'form', ['npy', 'numbers', 'names', 'header', 'digits']
 )
 def test_bare_predictions_are_read(two_sources, tmp_path, form):
-  labels = predictions.true_labels(two_sources, 'test')
+  labels = two_sources.split('test').labels
   if form == 'digits':
     labels = np.full_like(labels, 11)
   path = tmp_path / ('p.npy' if form == 'npy' else 'p.csv')

@@ -50,7 +50,7 @@ def test_labels_are_those_of_the_real_data(origin_files, empty_cache, tmp_path):
     if cli.main(['build', name, *data]):
       pytest.skip(f'{name} cannot be built from {origin_files}')
     opened = open_subset(subsets.subset(name), data_dir=tmp_path)
-    labels = predictions.true_labels(opened, 'test')
+    labels = opened.split('test').labels
     for path in _RESULTS.glob(f'{name}*/*.npz'):
       found = predictions.read_predictions(path)
       np.testing.assert_array_equal(found.labels, labels, str(path))

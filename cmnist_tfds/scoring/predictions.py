@@ -40,7 +40,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cmnist_tfds import schema, subsets
+from cmnist_tfds import subsets
 from cmnist_tfds.cache.prepared import DATASET, SAMPLE
 from cmnist_tfds.load.draws import check_draw
 from cmnist_tfds.load.open_subset import Opened, open_subset
@@ -342,9 +342,9 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
 
 
 def read_bare_predictions(
-  path: str | os.PathLike[str], opened: Opened, split: str = 'test'
+  path: str | os.PathLike[str], opened: Opened
 ) -> Predictions:
-  """Reads predictions from a file that says nothing of its examples.
+  """Reads predictions of a test set from a file that holds nothing else.
 
   Nothing shows whether such a file has the examples in the right order.
 
@@ -353,7 +353,6 @@ def read_bare_predictions(
       one prediction a line: all numbers, or all class names. A first line
       `prediction` is skipped.
     opened: The subset.
-    split: The split that was predicted.
 
   Returns:
     The predictions. The true labels are those of the subset.
@@ -376,19 +375,11 @@ def read_bare_predictions(
     else:
       prediction = np.lib.format.read_array(file, allow_pickle=False)
   with named(path):
+    labels = opened.split('test').labels
     made = make_predictions(
-      opened.subset,
-      prediction,
-      true_labels(opened, split),
-      dataset=opened.dataset,
-      split=split,
+      opened.subset, prediction, labels, dataset=opened.dataset
     )
   return dataclasses.replace(made, order_assumed=True)
-
-
-def true_labels(opened: Opened, split: str) -> np.ndarray:
-  """Returns the labels of a split, int64 (n,), in the prepared order."""
-  return opened.split(split).read([schema.LABEL.name])[schema.LABEL.name]
 
 
 def draw_of_examples(checked: Predictions) -> int:
@@ -431,7 +422,7 @@ def check_examples(checked: Predictions, opened: Opened | None) -> None:
       f'expected predictions for {opened.dataset}, found some for'
       f' {checked.dataset}, which has other examples.'
     )
-  found, labels = checked.labels, true_labels(opened, checked.split)
+  found, labels = checked.labels, opened.split(checked.split).labels
   title = f'{checked.dataset}/{checked.subset.name} {checked.split}'
   if len(found) != len(labels):
     raise PredictionsError(

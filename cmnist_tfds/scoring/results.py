@@ -313,7 +313,7 @@ def network_results(
   from cmnist_tfds.scoring import networks, training
 
   def labels(subset: Subset, split: str) -> np.ndarray:
-    return predictions.true_labels(wanted.open_(subset), split)
+    return wanted.open_(subset).split(split).labels
 
   start, origin = None, None
   if weights is not None:
