@@ -23,9 +23,11 @@ _Compute = Callable[[argparse.Namespace, Wanted], Iterator[Result]]
 
 def register(subparsers: arguments.Subparsers) -> None:
   """Adds the command."""
-  summary = 'core a simple method, for comparison; write predictions and scores'
+  summary = (
+    'score a simple method, for comparison; write predictions and scores'
+  )
   parser = subparsers.add_parser(
-    'baseline', help=f's{summary}', description=f'S{summary}.'
+    'baseline', help=summary, description=f'{summary.capitalize()}.'
   )
   methods = parser.add_subparsers(
     title='methods', metavar='METHOD', required=True

@@ -30,7 +30,6 @@ from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.scoring.protocols import Protocol
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic, streams
-from cmnist_tfds.system.disk_errors import disk_errors
 from cmnist_tfds.system.errors import PredictionsError
 
 
@@ -134,10 +133,8 @@ def recompute_scores(path: pathlib.Path) -> str:
     PredictionsError: If they are not predictions for the test set of that
       subset of CMNIST.
   """
-  subset = subsets.subset(path.parent.name)
-  return scores_json(
-    evaluation.score(evaluation.read_checked(subset, path, None))
-  )
+  found = evaluation.read_checked(subsets.subset(path.parent.name), path, None)
+  return scores_json(evaluation.score(found))
 
 
 def read_results(folder: pathlib.Path) -> list[ResultRow]:
@@ -190,8 +187,7 @@ def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
 
 def _read_row(path: pathlib.Path) -> ResultRow:
   try:
-    with disk_errors(path, 'read', PredictionsError):
-      scores = json.loads(path.read_text('utf-8'))
+    scores = json.loads(path.read_text('utf-8'))
     subset = subsets.subset(path.parent.name)
     figures = [scores[f]['value'] for f in ('accuracy', 'balanced_accuracy')]
     scored = (scores['dataset'], scores['subset'], scores['split'])
@@ -224,8 +220,7 @@ def write_result(
     PreparationError: If a file cannot be written.
   """
   place = folder / saved.subset.name
-  with disk_errors(place):
-    place.mkdir(parents=True, exist_ok=True)
+  place.mkdir(parents=True, exist_ok=True)
   scores = evaluation.score(saved)
   predictions.write_predictions(place / f'{method}.npz', saved)
   _write_scores(folder, method, scores)
@@ -419,7 +414,5 @@ def _write_scores(
   """Writes scores, unless they are there."""
   path = folder / scores.subset.name / f'{method}.json'
   text = scores_json(scores).encode()
-  with disk_errors(path, 'read'):
-    exists = path.exists() and path.read_bytes() == text
-  if not exists:
+  if not path.exists() or path.read_bytes() != text:
     atomic.write_file(path, text)
