@@ -30,8 +30,7 @@ class _Opened:
     self._made = made
     self.digests = digests or {}
 
-  def split(self, spec, *, keep=False):
-    del keep
+  def split(self, spec):
     return _View(spec, *self._made.arrays[spec])
 
 

@@ -137,22 +137,14 @@ def _run(args: argparse.Namespace, compute: _Compute) -> int:
     functools.partial(arguments.opened_subset, args=args),
   )
   header = 'subset,method,accuracy,95 % interval,balanced,runs,between seeds'
-  rows = [(*header.split(','), 'between draws', '')]
+  rows = [[*header.split(','), 'between draws', '']]
   try:
     for result in compute(args, wanted):
       scores, spread = result.scores, result.scores.accuracy_spread
-      rows.append(
-        (
-          scores.subset.name,
-          result.method,
-          *report.estimate(scores.accuracy),
-          report.figure(scores.balanced_accuracy.value),
-          str(len(scores.runs)),
-          report.deviation(spread.seeds),
-          report.deviation(spread.draws),
-          'was there' * result.existed,
-        )
-      )
+      cells = report.row(scores.subset.name, result.method, scores.accuracy)
+      cells += report.row(scores.balanced_accuracy.value, len(scores.runs))
+      cells += [report.deviation(d) for d in (spread.seeds, spread.draws)]
+      rows.append([*cells, 'was there' * result.existed])
   finally:
     # Results that were finished before Ctrl-C stay, so they are listed.
     if found := len(rows) - 1:

@@ -66,9 +66,8 @@ def make_network(
   Raises:
     MissingExtraError: If the network is torchvision's, which cannot be imported.
   """
-  made: nn.Module
   if name == 'lenet':
-    made = LeNet(classes)
+    made: nn.Module = LeNet(classes)
   else:
     try:
       from torchvision import models

@@ -39,19 +39,19 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
   for title in ('accuracy', 'balanced_accuracy'):
     spread = getattr(scored, f'{title}_spread')
     deviations = [deviation(spread.seeds, '-'), deviation(spread.draws, '-')]
-    row = _row(title.replace('_', ' '), getattr(scored, title))
-    figures.append([*row, *deviations * several])
+    cells = row(title.replace('_', ' '), getattr(scored, title))
+    figures.append([*cells, *deviations * several])
   keys = ', '.join(source.key for source in scored.subset.sources)
   runs = [
-    _row(_text(run.seed), _text(run.draw), run.accuracy, run.balanced_accuracy)
+    row(_text(run.seed), _text(run.draw), run.accuracy, run.balanced_accuracy)
     for run in scored.runs * several
   ]
   sources = [
-    _row(s.key, s.examples, s.accuracy, s.balanced_accuracy, *s.predicted)
+    row(s.key, s.examples, s.accuracy, s.balanced_accuracy, *s.predicted)
     for s in scored.sources
   ]
   classes = [
-    _row(
+    row(
       *(c.label, c.name, c.source, c.examples),
       *(estimate(c.accuracy) if c.accuracy else ('-', '-')),
       c.precision,
@@ -59,7 +59,7 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
     for c in scored.classes
   ]
   pairs = [
-    _row(names[p.label], names[p.predicted], f'{p.examples:,g}', p.share)
+    row(names[p.label], names[p.predicted], f'{p.examples:,g}', p.share)
     for p in scored.worst_pairs
   ]
   tables = (
@@ -113,7 +113,7 @@ def comparison_sections(compared: Comparison) -> list[Section]:
     )
   header = ['', 'trained on', 'runs', 'accuracy', '95 % interval', 'method']
   methods = [
-    _row(*(title, m.trained_on, m.runs, m.accuracy), m.about.get('method'))
+    row(*(title, m.trained_on, m.runs, m.accuracy), m.about.get('method'))
     for title, m in (('A', compared.first), ('B', compared.second))
   ]
   title = (
@@ -168,7 +168,7 @@ def _text(number: int | None) -> str | None:
   return None if number is None else str(number)
 
 
-def _row(*values: str | float | Estimate | None) -> list[str]:
+def row(*values: str | float | Estimate | None) -> list[str]:
   """Returns the cells of values; an estimate takes two of them."""
   cells: list[str] = []
   for value in values:
