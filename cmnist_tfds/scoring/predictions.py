@@ -495,29 +495,21 @@ def _check_scores(scores: np.ndarray, predicted: np.ndarray) -> None:
 
 def _about(given: Any) -> dict[str, str]:
   """Returns the fields of `ABOUT`, each a line, in the order of the file."""
-  about: dict[str, str] | None
-  try:
+  with contextlib.suppress(ValueError, RecursionError, AttributeError):
     fields = json.loads(given) if isinstance(given, str) else given
     about = {f: ' '.join(text.split()) for f, text in sorted(fields.items())}
-  except (ValueError, RecursionError, AttributeError):
-    about = None
-  if (
-    about is None
-    or not {*about} <= {*ABOUT}
-    or not ''.join(about.values()).isprintable()
-  ):
-    raise PredictionsError(
-      'about: expected JSON with texts without control characters for'
-      f' {", ".join(ABOUT)}, found {str(given)[:200]!r}.'
-    )
-  return about
+    if {*about} <= {*ABOUT} and ''.join(about.values()).isprintable():
+      return about
+  raise PredictionsError(
+    'about: expected texts without control characters for'
+    f' {", ".join(ABOUT)}, found {str(given)[:200]!r}.'
+  )
 
 
 def _parse_csv(text: str, subset: Subset) -> np.ndarray:
-  rows = [
-    [cell.strip() for cell in row] for row in csv.reader(io.StringIO(text))
-  ]
-  texts = [','.join(row) for row in rows if any(row)]
+  rows = csv.reader(io.StringIO(text))
+  lines = [','.join(cell.strip() for cell in row) for row in rows]
+  texts = [line for line in lines if line.strip(',')]
   if texts[:1] == ['prediction']:
     del texts[0]
   # Python reads Kannada digits, which are class names, as numbers.
