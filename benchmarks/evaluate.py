@@ -120,15 +120,16 @@ def _cases(
     if outcome.error:
       raise SystemExit(f'{outcome.name}: {outcome.error}')
 
-  def opened(source: Source) -> Opened:
-    found = open_subset(
-      subsets.combine([source]), data_dir=args.data_dir, sample=args.sample
-    )
+  def opened(wanted: Subset) -> Opened:
+    found = open_subset(wanted, data_dir=args.data_dir, sample=args.sample)
     assert found is not None, 'it was built'
     return found
 
   def images(split: str) -> tuple[Any, Any]:
-    parts = [opened(source).split(split).read() for source in subset.sources]
+    parts = [
+      opened(subsets.combine([source])).split(split).read()
+      for source in subset.sources
+    ]
     return (
       np.concatenate([part['image'] for part in parts])
       .reshape(-1, 784)
@@ -166,9 +167,8 @@ def _cases(
   def reduced() -> None:
     store.clear('neighbors')
     dataset = 'cmnist_sample' if args.sample else 'cmnist'
-    for _ in results.neighbor_results(
-      family, [1, 3, 5], 0, scratch / 'results', opened, dataset
-    ):
+    wanted = results.Wanted(family, 0, scratch / 'results', dataset, opened)
+    for _ in results.neighbor_results(wanted, [1, 3, 5]):
       pass
 
   what = f'{_PREDICTIONS:,} predictions written, read and scored'

@@ -25,19 +25,11 @@ _SCRIPT = runpy.run_path(
 def test_scores_are_recomputed_from_the_predictions():
   recomputed = _SCRIPT['scores']()
   assert len(recomputed) == 132
-  for path, text in recomputed.items():
+  # The table, and the difficulty of subsets, follow from the scores.
+  table, difficulties = _SCRIPT['table_of_results'](), _SCRIPT['difficulties']()
+  for path, text in {**recomputed, **table, **difficulties}.items():
     assert (_REPOSITORY / path).read_text('utf-8') == text, path
-
-
-def test_the_table_has_the_scores():
-  for path, text in _SCRIPT['table_of_results']().items():
-    assert (_REPOSITORY / path).read_text('utf-8') == text
-    assert text.count('recomputed |') == 132
-
-
-def test_the_difficulty_of_subsets_follows_from_the_scores():
-  for path, text in _SCRIPT['difficulties']().items():
-    assert (_REPOSITORY / path).read_text('utf-8') == text
+  assert ''.join(table.values()).count('recomputed |') == 132
 
 
 def test_two_of_them_compare_as_known(capsys):
@@ -52,15 +44,13 @@ def test_two_of_them_compare_as_known(capsys):
   )
 
 
-def test_labels_are_those_of_the_real_data(origin_files, tmp_path, monkeypatch):
-  # Other tests expect that the cache has no real data.
-  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
+def test_labels_are_those_of_the_real_data(origin_files, empty_cache, tmp_path):
   data = ('--manual_dir', str(origin_files), '--data_dir', str(tmp_path))
   for name in ('1-F', '1-Kd', '2-FKd'):
     if cli.main(['build', name, *data]):
       pytest.skip(f'{name} cannot be built from {origin_files}')
     opened = open_subset(subsets.subset(name), data_dir=tmp_path)
-    labels = predictions.true_labels(opened, 'test')
+    labels = opened.split('test').labels
     for path in _RESULTS.glob(f'{name}*/*.npz'):
       found = predictions.read_predictions(path)
       np.testing.assert_array_equal(found.labels, labels, str(path))
@@ -122,16 +112,12 @@ def test_other_scores_are_refused(tmp_path, change):
     results.read_results(tmp_path)
 
 
-def test_predictions_of_the_sample_have_no_place_among_results(tmp_path):
-  _write(tmp_path, sample=True)
+def test_other_predictions_have_no_place_among_results(tmp_path):
+  _write(tmp_path, dataset='cmnist_sample')
   with pytest.raises(PredictionsError, match='cmnist_sample'):
     results.recompute_scores(tmp_path / '2-FKd/perfect.npz')
   with pytest.raises(PredictionsError, match='cmnist_sample'):
     results.read_results(tmp_path)
-
-
-def test_predictions_in_the_folder_of_another_subset_are_refused(tmp_path):
-  _write(tmp_path)
   (tmp_path / '2-FKd').rename(tmp_path / '2-FKm')
   with pytest.raises(PredictionsError, match='expected predictions for'):
     results.recompute_scores(tmp_path / '2-FKm/perfect.npz')

@@ -131,6 +131,11 @@ def add_output_folder(
   )
 
 
+def add_file(parser: argparse.ArgumentParser, flag: str, summary: str) -> None:
+  """Adds a file to read or to write."""
+  parser.add_argument(flag, metavar='FILE', type=pathlib.Path, help=summary)
+
+
 def add_locations(parser: argparse.ArgumentParser) -> None:
   """Adds the locations in which origin files are searched for."""
   add_places(

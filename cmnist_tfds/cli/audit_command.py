@@ -6,9 +6,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import functools
 import io
-import pathlib
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,18 +16,13 @@ from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.scoring import duplicates
 from cmnist_tfds.scoring.duplicates import Duplicates
-from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic
-
-if TYPE_CHECKING:
-  from cmnist_tfds.cli.arguments import Subparsers
-  from cmnist_tfds.figures.montage import Cell
 
 # The largest threshold. About 35 million pairs of Fashion-MNIST would be listed.
 _LARGEST = 0.1
 
 
-def register(subparsers: Subparsers) -> None:
+def register(subparsers: arguments.Subparsers) -> None:
   """Adds the command."""
   parser = arguments.add_command(
     subparsers,
@@ -52,18 +46,14 @@ def register(subparsers: Subparsers) -> None:
     f' {duplicates.THRESHOLD}, at most {_LARGEST}); pairs up to twice as much'
     ' are listed',
   )
-  parser.add_argument(
+  arguments.add_file(
+    parser,
     '--pairs',
-    metavar='FILE',
-    type=pathlib.Path,
-    help='write the listed pairs as tab-separated values, with their rows in the'
+    'write the listed pairs as tab-separated values, with their rows in the'
     " sources' files",
   )
-  parser.add_argument(
-    '--picture',
-    metavar='FILE',
-    type=pathlib.Path,
-    help='draw the nearest pairs to a .png or .svg file',
+  arguments.add_file(
+    parser, '--picture', 'draw the nearest pairs to a .png or .svg file'
   )
 
 
@@ -75,30 +65,21 @@ def run(args: argparse.Namespace) -> int:
     pictures.check_picture(args.picture)
   if args.pairs:
     atomic.check_file(args.pairs)
-  subset = _subset(args.name)
+  try:
+    subset = subsets.combine([sources_lib.source(args.name)])
+  except KeyError:
+    subset = subsets.subset(args.name)
   parts = duplicates.audited_images(
-    subset, lambda source: arguments.opened_source(source, args)
+    subset, functools.partial(arguments.opened_subset, args=args)
   )
-  limit = 2 * args.threshold
-  found = duplicates.find_duplicates(parts, limit)
+  found = duplicates.find_duplicates(parts, 2 * args.threshold)
   if args.pairs:
     atomic.write_file(args.pairs, _tsv(found).encode())
   if args.picture:
     title = f'{"cmnist_sample" if args.sample else "cmnist"}/{subset.name}'
-    subtitle = 'Nearest images: rows in the files, ratio in thousandths'
-    pictures.save(
-      args.picture,
-      lambda: montage.draw_groups(_pictured(found), title, subtitle),
-    )
-  _print(found, args.threshold, limit)
+    pictures.save(args.picture, lambda: montage.draw_duplicates(found, title))
+  _print(found, args.threshold)
   return 0
-
-
-def _subset(name: str) -> Subset:
-  try:
-    return subsets.combine([sources_lib.source(name)])
-  except KeyError:
-    return subsets.subset(name)
 
 
 def _ratio(text: str) -> float:
@@ -115,9 +96,7 @@ def _tsv(found: Duplicates) -> str:
   writer = csv.writer(out, delimiter='\t', lineterminator='\n')
   fields = ('source', 'split', 'row', 'class')
   writer.writerow(['ratio', *(f'{f}_{n}' for n in (1, 2) for f in fields)])
-  for pair, ratio in zip(
-    found.pairs.tolist(), found.ratios.tolist(), strict=True
-  ):
+  for pair, ratio in zip(found.pairs.tolist(), found.ratios, strict=True):
     cells = [f'{ratio:.6f}']
     for part, number in map(found.find, pair):
       row, name = part.rows[number], part.class_name(number)
@@ -126,36 +105,16 @@ def _tsv(found: Duplicates) -> str:
   return out.getvalue()
 
 
-def _pictured(found: Duplicates) -> list[tuple[str, list[Cell]]]:
-  """Returns the nearest pairs, each with its ratio as heading."""
-  from cmnist_tfds.figures import montage
-
-  groups = []
-  for pair, ratio in zip(
-    found.pairs[: montage.PAIRS].tolist(),
-    found.ratios[: montage.PAIRS].tolist(),
-    strict=True,
-  ):
-    cells = [
-      montage.Cell(
-        [part.images[n].reshape(28, 28)],
-        part.class_name(n),
-        f'{part.title} {part.rows[n]}',
-      )
-      for part, n in map(found.find, pair)
-    ]
-    groups.append((f'{1000 * ratio:.2f}' if ratio else '=', cells))
-  return groups
-
-
-def _print(found: Duplicates, threshold: float, limit: float) -> None:
+def _print(found: Duplicates, threshold: float) -> None:
+  limit = 2 * threshold
   titles = [part.title for part in found.parts]
   ends = np.cumsum([len(part.rows) for part in found.parts])
+  groups = np.split(found.firsts, ends[:-1])
   images: list[tuple[str | int, ...]] = [('images', 'number', 'different')]
-  for title, firsts in zip(
-    titles, np.split(found.firsts, ends[:-1]), strict=True
-  ):
-    images.append((title, len(firsts), len(np.unique(firsts))))
+  images += [
+    (title, len(firsts), len(np.unique(firsts)))
+    for title, firsts in zip(titles, groups, strict=True)
+  ]
   terminal.print_table(images, right_from=1)
   parts = np.searchsorted(ends, found.pairs, side='right')
   rows = [('pairs', '', 'equal', f'<= {threshold:g}', f'<= {limit:g}')]

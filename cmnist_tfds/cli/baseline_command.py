@@ -4,37 +4,30 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cache.prepared import DATASET, SAMPLE
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.sample import NOTICE
 from cmnist_tfds.scoring import protocols, report, results
-from cmnist_tfds.scoring.results import Result
-from cmnist_tfds.subsets import Subset
-
-if TYPE_CHECKING:
-  from cmnist_tfds.cli.arguments import Subparsers
+from cmnist_tfds.scoring.results import Result, Wanted
 
 # The neighbors of every test image are held in memory.
 _MOST_NEIGHBORS = 100
 
-# Computes the results of subsets in a folder.
-_Compute = Callable[
-  [argparse.Namespace, Sequence[Subset], pathlib.Path], Iterator[Result]
-]
+_Compute = Callable[[argparse.Namespace, Wanted], Iterator[Result]]
 
 
-def register(subparsers: Subparsers) -> None:
+def register(subparsers: arguments.Subparsers) -> None:
   """Adds the command."""
+  summary = (
+    'score a simple method, for comparison; write predictions and scores'
+  )
   parser = subparsers.add_parser(
-    'baseline',
-    help='score a simple method, for comparison; write predictions and scores',
-    description='Score a simple method, for comparison.'
-    ' Write predictions and scores.',
+    'baseline', help=summary, description=f'{summary.capitalize()}.'
   )
   methods = parser.add_subparsers(
     title='methods', metavar='METHOD', required=True
@@ -42,14 +35,7 @@ def register(subparsers: Subparsers) -> None:
   neighbors = _add_method(
     methods,
     'knn',
-    lambda args, selected, folder: results.neighbor_results(
-      selected,
-      args.k,
-      args.draws,
-      folder,
-      lambda source: arguments.opened_source(source, args),
-      SAMPLE if args.sample else DATASET,
-    ),
+    lambda args, wanted: results.neighbor_results(wanted, args.k),
     'k nearest neighbors of raw pixels by squared Euclidean distance; ties of'
     ' votes go to the nearest class',
   )
@@ -64,24 +50,17 @@ def register(subparsers: Subparsers) -> None:
   network = _add_method(
     methods,
     'net',
-    lambda args, selected, folder: results.network_results(
-      selected,
+    lambda args, wanted: results.network_results(
+      wanted,
       args.net,
       protocols.PROTOCOLS[args.protocol],
       args.seeds,
-      args.draws,
-      folder,
-      lambda subset, draw: arguments.opened_subset(subset, args, draw),
-      SAMPLE if args.sample else DATASET,
       args.weights,
     ),
     'a network, trained by PyTorch; on a GPU if there is one',
   )
   network.add_argument(
-    '--net',
-    required=True,
-    choices=protocols.NETWORKS,
-    help='the network',
+    '--net', required=True, choices=protocols.NETWORKS, help='the network'
   )
   network.add_argument(
     '--protocol',
@@ -99,33 +78,30 @@ def register(subparsers: Subparsers) -> None:
     help='train S networks on each training set, with the seeds 1 to S'
     ' (default: 1)',
   )
-  network.add_argument(
+  arguments.add_file(
+    network,
     '--weights',
-    type=pathlib.Path,
-    metavar='FILE',
-    help="begin with these ImageNet weights, a file of torchvision's",
+    "begin with these ImageNet weights, a file of torchvision's",
   )
 
 
 def _add_method(
-  methods: Subparsers,
+  methods: arguments.Subparsers,
   name: str,
   compute: _Compute,
   summary: str,
 ) -> argparse.ArgumentParser:
   """Adds a method with what all methods are given: subsets, draws, places."""
-  parser = arguments.add_command(
-    methods, name, lambda args: _run(args, compute), summary
-  )
+  run = functools.partial(_run, compute=compute)
+  parser = arguments.add_command(methods, name, run, summary)
   arguments.add_names(parser, '*')
   families = parser.add_mutually_exclusive_group()
   for family, scored in (
     ('reduced', 'the 670 reduced subsets of the paper'),
     ('all', 'the 134 subsets of the paper and their reduced subsets'),
   ):
-    families.add_argument(
-      f'--{family}', action='store_true', help=f'score {scored}'
-    )
+    help_ = f'score {scored}'
+    families.add_argument(f'--{family}', action='store_true', help=help_)
   parser.add_argument(
     '--draws',
     type=arguments.at_least_one,
@@ -152,43 +128,33 @@ def _run(args: argparse.Namespace, compute: _Compute) -> int:
     return terminal.fail(
       'name the subsets to score, or give --reduced or --all', terminal.USAGE
     )
-  selected: Sequence[Subset] = arguments.named_subsets(args.names)
-  if args.all or args.reduced:
-    selected = [s for s in subsets.declared() if args.all or s.per_class]
-  folder = args.output or pathlib.Path('results' + '_sample' * args.sample)
-  rows: list[tuple[str, ...]] = [
-    (
-      *('subset', 'method', 'accuracy', '95 % interval', 'balanced'),
-      *('runs', 'between seeds', 'between draws', ''),
-    )
-  ]
+  wanted = Wanted(
+    arguments.named_subsets(args.names)
+    or [s for s in subsets.declared() if args.all or s.per_class],
+    args.draws,
+    args.output or pathlib.Path('results' + '_sample' * args.sample),
+    SAMPLE if args.sample else DATASET,
+    functools.partial(arguments.opened_subset, args=args),
+  )
+  header = 'subset,method,accuracy,95 % interval,balanced,runs,between seeds'
+  rows = [[*header.split(','), 'between draws', '']]
   try:
-    rows.extend(map(_row, compute(args, selected, folder)))
+    for result in compute(args, wanted):
+      scores, spread = result.scores, result.scores.accuracy_spread
+      cells = report.row(scores.subset.name, result.method, scores.accuracy)
+      cells += report.row(scores.balanced_accuracy.value, len(scores.runs))
+      cells += [report.deviation(d) for d in (spread.seeds, spread.draws)]
+      rows.append([*cells, 'was there' * result.existed])
   finally:
     # Results that were finished before Ctrl-C stay, so they are listed.
     if found := len(rows) - 1:
       columns = zip(*rows, strict=True)
       filled = [column for column in columns if any(column[1:])]
       terminal.print_table([*zip(*filled, strict=True)])
-      print(f'{found} result{"s" if found > 1 else ""} in {folder}')
+      print(f'{found} result{"s" * (found > 1)} in {wanted.folder}')
       if args.sample:
         print(NOTICE)
   return 0
-
-
-def _row(result: Result) -> tuple[str, ...]:
-  scores = result.scores
-  spread = scores.accuracy_spread
-  return (
-    scores.subset.name,
-    result.method,
-    *report.estimate(scores.accuracy),
-    report.figure(scores.balanced_accuracy.value),
-    str(len(scores.runs)),
-    report.deviation(spread.seeds),
-    report.deviation(spread.draws),
-    'was there' if result.existed else '',
-  )
 
 
 def _numbers(text: str) -> list[int]:

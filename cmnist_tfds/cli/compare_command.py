@@ -4,17 +4,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import functools
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.scoring import comparison, report
 
-if TYPE_CHECKING:
-  from cmnist_tfds.cli.arguments import Subparsers
 
-
-def register(subparsers: Subparsers) -> None:
+def register(subparsers: arguments.Subparsers) -> None:
   """Adds the command."""
   parser = arguments.add_command(
     subparsers,
@@ -24,23 +21,21 @@ def register(subparsers: Subparsers) -> None:
   )
   arguments.add_name(parser)
   for name in ('first', 'second'):
-    parser.add_argument(
-      name,
-      metavar=name.upper(),
-      help=f'file of predictions of the {name} method',
-    )
-  arguments.add_predictions(parser)
+    help_ = f'file of predictions of the {name} method'
+    parser.add_argument(name, metavar=name.upper(), help=help_)
+  arguments.add_dataset(parser)
+  arguments.add_report_format(parser)
+  arguments.add_trust_labels(parser)
 
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
+  open_ = functools.partial(arguments.opened_subset, args=args)
   compared = comparison.compare_files(
     subsets.subset(args.name),
     args.first,
     args.second,
-    None
-    if args.trust_labels
-    else lambda subset, draw: arguments.opened_subset(subset, args, draw),
+    None if args.trust_labels else open_,
   )
   terminal.print_report(
     compared, report.comparison_sections(compared), args.format

@@ -4,18 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import pathlib
-from typing import TYPE_CHECKING
+import functools
 
-from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.scoring import evaluation, report
 
-if TYPE_CHECKING:
-  from cmnist_tfds.cli.arguments import Subparsers
 
-
-def register(subparsers: Subparsers) -> None:
+def register(subparsers: arguments.Subparsers) -> None:
   """Adds the command."""
   parser = arguments.add_command(
     subparsers,
@@ -31,12 +26,12 @@ def register(subparsers: Subparsers) -> None:
     help='file of predictions, as cmnist_tfds.save_predictions writes; several'
     ' are the runs of one method',
   )
-  arguments.add_predictions(parser)
-  parser.add_argument(
+  arguments.add_dataset(parser)
+  arguments.add_report_format(parser)
+  arguments.add_file(
+    parser,
     '--confusion',
-    metavar='FILE',
-    type=pathlib.Path,
-    help='draw the confusion of the classes to a .png or .svg file',
+    'draw the confusion of the classes to a .png or .svg file',
   )
   parser.add_argument(
     '--assume_order',
@@ -59,23 +54,15 @@ def run(args: argparse.Namespace) -> int:
   if args.confusion:
     pictures.check_picture(args.confusion)
   scored = evaluation.evaluate_files(
-    subsets.subset(args.name),
+    args.name,
     args.files,
-    lambda subset, draw: arguments.opened_subset(subset, args, draw),
-    assume_order=args.assume_order,
-    trust_labels=args.trust_labels,
-    without_near_duplicates=args.without is not None,
+    functools.partial(arguments.opened_subset, args=args),
+    args.assume_order,
+    args.trust_labels,
+    args.without is not None,
   )
   if args.confusion:
-    subset, method = scored.subset, scored.about.get('method')
-    pictures.save(
-      args.confusion,
-      lambda: confusion_matrix.draw_confusion(
-        subset,
-        scored.confusion,
-        f'{scored.dataset}/{subset.name} {scored.split}',
-        f'accuracy {scored.accuracy.value:.4f}' + f'; {method}' * bool(method),
-      ),
-    )
+    draw = functools.partial(confusion_matrix.draw_confusion, scored)
+    pictures.save(args.confusion, draw)
   terminal.print_report(scored, report.evaluation_sections(scored), args.format)
   return 0

@@ -125,20 +125,20 @@ class Duplicates:
 
 
 def audited_images(
-  subset: Subset, open_source: Callable[[Source], Opened]
+  subset: Subset, open_: Callable[[Subset], Opened]
 ) -> list[AuditedImages]:
   """Reads the images of a subset.
 
   Args:
     subset: The subset.
-    open_source: Opens the subset that consists of a source alone.
+    open_: Opens the subsets that consist of a source alone.
 
   Returns:
     The train and the test split of each source.
   """
   parts = []
   for source, taken in subset.members:
-    opened = open_source(source)
+    opened = open_(subsets.combine([source]))
     for split in source.splits:
       in_files = FileOrderSplit(opened, split)
       rows = subsets.rows(in_files.raw_labels, taken, subset.train_limit(split))
@@ -151,8 +151,7 @@ def audited_images(
 
 
 def find_duplicates(
-  parts: Sequence[AuditedImages],
-  limit: float = 2 * THRESHOLD,
+  parts: Sequence[AuditedImages], limit: float = 2 * THRESHOLD
 ) -> Duplicates:
   """Finds all pairs of images up to a ratio.
 
@@ -173,16 +172,13 @@ def find_duplicates(
   copies = np.flatnonzero(firsts != np.arange(len(firsts)))
   exact = np.stack([firsts[copies], copies], axis=1)
   unique = np.sort(first)
-  found = _near_pairs(images, unique, limit)
-  while not len(exact) and not len(found[0]) and limit < 4:
-    limit *= 4
-    found = _near_pairs(images, unique, limit)
-    if len(found[0]):
-      # Only the nearest is kept: the others are far.
-      nearest = found[1].argmin()
-      found = found[0][[nearest]], found[1][[nearest]]
-  near, ratios = found
+  near, ratios = _near_pairs(images, unique, limit)
   order = np.lexsort((near[:, 1], near[:, 0], ratios))
+  while not len(exact) and not len(near) and limit < 4:
+    limit *= 4
+    near, ratios = _near_pairs(images, unique, limit)
+    # Only the nearest is kept: the others are far.
+    order = np.lexsort((near[:, 1], near[:, 0], ratios))[:1]
   return Duplicates(
     parts,
     firsts,
@@ -193,19 +189,19 @@ def find_duplicates(
 
 
 def copies_in_train(
-  subset: Subset, open_source: Callable[[Source], Opened]
+  subset: Subset, open_: Callable[[Subset], Opened]
 ) -> np.ndarray:
   """Returns which test images have a copy or near-copy in the training set.
 
   Args:
     subset: The subset. Reduced forms are treated as the full one, so that all
       of them are scored on the same images.
-    open_source: Opens the subset that consists of a source alone.
+    open_: Opens the subsets that consist of a source alone.
 
   Returns:
     bool (n,), in the order of the prepared test set.
   """
-  parts = audited_images(subset.full, open_source)
+  parts = audited_images(subset.full, open_)
   found = find_duplicates(parts, THRESHOLD).with_copy(THRESHOLD)
   in_test = np.repeat(
     [part.split == 'test' for part in parts],
@@ -216,9 +212,7 @@ def copies_in_train(
 
 
 def _near_pairs(
-  images: np.ndarray,
-  numbers: np.ndarray,
-  limit: float,
+  images: np.ndarray, numbers: np.ndarray, limit: float
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns the pairs of different images up to a ratio, and their ratios.
 
@@ -228,21 +222,23 @@ def _near_pairs(
     limit: The largest ratio.
   """
   norms, averages = _describe(images, numbers)
-  # A black image is near to no other.
-  numbers, averages = numbers[norms > 0], averages[norms > 0]
-  norms = norms[norms > 0]
   order = np.argsort(-norms, kind='stable')
+  # A black image is near to no other.
+  order = order[norms[order] > 0]
   numbers, norms, averages = numbers[order], norms[order], averages[order]
-  left, right = _factors(norms, averages, limit + _ROUNDING)
+  # Half of limit * |a| |b| less the squared distance of the averages is the
+  # product of a row of each. It is negative for pairs that are not near.
+  squares = np.einsum('ij,ij->i', averages, averages, dtype=np.float64)
+  ones, bounds = np.ones(len(norms)), norms * (limit + _ROUNDING) / 2
+  left, right = (
+    np.column_stack([averages, *columns]).astype(np.float32)
+    for columns in ((squares, ones, norms), (-ones / 2, -squares / 2, bounds))
+  )
   # Norms differ by at most this factor, which solves f + 1 / f - 2 = limit.
   factor = 1 + limit / 2 + math.sqrt(limit + limit**2 / 4)
   pairs, ratios = [np.empty((0, 2), np.int64)], [np.empty(0)]
-  for start in streams.progress_bar(
-    range(0, len(numbers), _ROWS),
-    desc='Comparing',
-    unit=' blocks',
-    leave=False,
-  ):
+  starts = range(0, len(numbers), _ROWS)
+  for start in streams.progress_bar(starts, desc='Comparing', leave=False):
     stop = min(start + _ROWS, len(numbers))
     end = int(np.searchsorted(-norms, -norms[stop - 1] / factor, 'right'))
     for begin in range(start, end, _COLUMNS):
@@ -251,17 +247,10 @@ def _near_pairs(
       one, other = one + start, other + begin
       later = other > one
       one, other = one[later], other[later]
-      exact = _ratios(
-        images, numbers[one], numbers[other], norms[one] * norms[other]
-      )
-      within = exact <= limit
-      pairs.append(
-        np.sort(
-          np.stack([numbers[one[within]], numbers[other[within]]], axis=1),
-          axis=1,
-        )
-      )
-      ratios.append(exact[within])
+      pair = np.stack([numbers[one], numbers[other]], axis=1)
+      exact = _ratios(images, pair, norms[one] * norms[other])
+      pairs.append(np.sort(pair[exact <= limit], axis=1))
+      ratios.append(exact[exact <= limit])
   return np.concatenate(pairs), np.concatenate(ratios)
 
 
@@ -285,32 +274,13 @@ def _describe(
   return np.concatenate(norms), np.concatenate(averages)
 
 
-def _factors(
-  norms: np.ndarray, averages: np.ndarray, limit: float
-) -> tuple[np.ndarray, np.ndarray]:
-  """Returns two matrices whose product is negative for pairs that are not near.
-
-  Returns:
-    float32 (m, 52) each. Half of limit * |a| |b| less the squared distance of
-    the averages is the product of a row of each.
-  """
-  squares = np.einsum('ij,ij->i', averages, averages, dtype=np.float64)
-  ones = np.ones(len(norms))
-  left = [squares, ones, norms]
-  right = [-ones / 2, -squares / 2, norms * limit / 2]
-  return (
-    np.column_stack([averages, *left]).astype(np.float32),
-    np.column_stack([averages, *right]).astype(np.float32),
-  )
-
-
 def _ratios(
-  images: np.ndarray, one: np.ndarray, other: np.ndarray, norms: np.ndarray
+  images: np.ndarray, pairs: np.ndarray, norms: np.ndarray
 ) -> np.ndarray:
   """Returns the exact ratios of pairs, float64 (m,)."""
-  squares = np.empty(len(one))
-  for start in range(0, len(one), _BATCH):
-    batch = slice(start, start + _BATCH)
-    apart = images[one[batch]].astype(np.int32) - images[other[batch]]
-    squares[batch] = np.einsum('ij,ij->i', apart, apart)
+  squares = np.empty(len(pairs))
+  for start in range(0, len(pairs), _BATCH):
+    one, other = images[pairs[start : start + _BATCH].T].astype(np.int32)
+    apart = one - other
+    squares[start : start + _BATCH] = np.einsum('ij,ij->i', apart, apart)
   return squares / norms

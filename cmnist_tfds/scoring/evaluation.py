@@ -6,22 +6,22 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import itertools
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cache.prepared import SAMPLE
-from cmnist_tfds.load import open_subset
-from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.load.open_subset import Opened, open_or_prepare
 from cmnist_tfds.scoring import duplicates, intervals
 from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.intervals import Estimate
 from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system.errors import PredictionsError, SplitError
+from cmnist_tfds.system.errors import PredictionsError
 
 _log = logging.getLogger('cmnist_tfds')
 
@@ -46,8 +46,8 @@ _PathLike = str | os.PathLike[str]
 # A file of predictions, or what it holds.
 File = _PathLike | Predictions
 
-# Opens a subset with a draw of its training set.
-Open = Callable[[Subset, int], Opened]
+# Opens a subset, with the draw of its training set that `draw` names.
+Open = Callable[..., Opened]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,33 +225,24 @@ def evaluate(
       missing or wrong.
     PreparationError: If the subset must be prepared first and cannot be.
   """
+  open_ = functools.partial(open_or_prepare, data_dir=data_dir, sample=sample)
   return evaluate_files(
-    subsets.subset(name),
-    [files]
-    if isinstance(files, str | os.PathLike | Predictions)
-    else list(files),
-    lambda subset, draw: open_subset.open_or_prepare(
-      subset, data_dir=data_dir, sample=sample, draw=draw
-    ),
-    assume_order=assume_order,
-    trust_labels=trust_labels,
-    without_near_duplicates=without_near_duplicates,
+    name, files, open_, assume_order, trust_labels, without_near_duplicates
   )
 
 
 def evaluate_files(
-  subset: Subset,
-  files: Sequence[File],
+  name: str,
+  files: File | Iterable[File],
   open_: Open,
-  *,
-  assume_order: bool = False,
-  trust_labels: bool = False,
-  without_near_duplicates: bool = False,
+  assume_order: bool,
+  trust_labels: bool,
+  without_near_duplicates: bool,
 ) -> Evaluation:
   """Scores the predictions of a method, as `evaluate`.
 
   Args:
-    subset: The subset.
+    name: Name of the subset.
     files: The runs of one method.
     open_: Opens the subset, and those of its sources.
     assume_order: As in `evaluate`, as are the others.
@@ -265,6 +256,10 @@ def evaluate_files(
     PredictionsError: If a file cannot be read, does not belong to the examples
       of the subset, or is for another method or split than the first.
   """
+  subset = subsets.subset(name)
+  if isinstance(files, str | os.PathLike | Predictions):
+    files = [files]
+  files = [*files]
   paths = [os.path.realpath(f) for f in files if not isinstance(f, Predictions)]
   if not files or len({*paths}) < len(paths):
     raise PredictionsError(
@@ -280,7 +275,7 @@ def evaluate_files(
   read: list[Predictions] = []
   for file in files:
     if assume_order and not isinstance(file, Predictions):
-      found = predictions_lib.read_bare_predictions(file, open_(subset, 0))
+      found = predictions_lib.read_bare_predictions(file, open_(subset))
     else:
       found = read_checked(subset, file, None if trust_labels else open_)
     if read and _common(read[0]) != _common(found):
@@ -291,16 +286,14 @@ def evaluate_files(
       )
     read.append(found)
   joined = _join(read)
-  notes = [LABELS_TRUSTED] if trust_labels else []
+  notes = [LABELS_TRUSTED] * trust_labels
   if without_near_duplicates:
     if trust_labels or joined.split != 'test':
       raise PredictionsError(
         'Near-duplicates are left out of the test set, for which its images are'
         ' needed. Score predictions of the test set, and do not trust labels.'
       )
-    copied = duplicates.copies_in_train(
-      subset, lambda source: open_(subsets.combine([source]), 0)
-    )
+    copied = duplicates.copies_in_train(subset, open_)
     notes.append(
       f'{copied.sum():,} test images with a copy or a near-copy in the full'
       f' training set (ratio at most {duplicates.THRESHOLD}) are left out.'
@@ -329,30 +322,25 @@ def read_checked(
   Raises:
     PredictionsError: If it cannot be read, or does not belong to the subset.
   """
-  found = (
-    file
-    if isinstance(file, Predictions)
-    else predictions_lib.read_predictions(file)
-  )
-  checked = found
-  if reduced_too and (found.subset.full, found.split) == (subset.full, 'test'):
-    checked = dataclasses.replace(found, subset=subset)
-  try:
-    predictions_lib.check_examples(
-      checked, subset, open_ and functools.partial(open_, subset)
-    )
-  except (PredictionsError, SplitError) as error:
-    raise PredictionsError(f'{title_of(file)}: {error}') from error
+  read = predictions_lib.read_predictions
+  found = file if isinstance(file, Predictions) else read(file)
+  is_same_test = (found.subset.full, found.split) == (subset.full, 'test')
+  with predictions_lib.named(title_of(file)):
+    if found.subset != subset and not (reduced_too and is_same_test):
+      raise PredictionsError(
+        f'expected predictions for {subset.title}, found some for'
+        f' {found.subset.title}. Name that subset, or another file.'
+      )
+    draw = predictions_lib.draw_of_examples(found)
+    predictions_lib.check_examples(found, open_ and open_(subset, draw=draw))
   return found
 
 
 def title_of(file: File) -> str:
   """Returns what messages call a file of predictions, or what it holds."""
-  return (
-    file.about.get('method', 'Predictions')
-    if isinstance(file, Predictions)
-    else os.fspath(file)
-  )
+  if isinstance(file, Predictions):
+    return file.about.get('method', 'Predictions')
+  return os.fspath(file)
 
 
 def _common(found: Predictions) -> str:
@@ -375,12 +363,9 @@ def score(scored: Predictions, notes: Sequence[str] = ()) -> Evaluation:
   """
   subset, labels = scored.subset, scored.labels
   count, runs = subset.num_classes, len(scored.predicted)
-  confusions = np.stack(
-    [
-      np.bincount(codes, minlength=count**2).reshape(count, count)
-      for codes in labels * count + scored.predicted
-    ]
-  )
+  codes = labels * count + scored.predicted
+  confusions = np.stack([np.bincount(c, minlength=count**2) for c in codes])
+  confusions = confusions.reshape(runs, count, count)
   total = np.bincount(labels, minlength=count)
   present = total > 0
   right_by_run = np.diagonal(confusions, axis1=1, axis2=2)
@@ -389,8 +374,10 @@ def score(scored: Predictions, notes: Sequence[str] = ()) -> Evaluation:
   right = np.diagonal(mean)
   accuracies = right_by_run.sum(axis=1) / len(labels)
   balanced = (right_by_run / np.maximum(total, 1))[:, present].mean(axis=1)
-  seeds, draws = (
-    known or (None,) * runs for known in (scored.seeds, scored.draws)
+  seeds = scored.seeds or (None,) * runs
+  draws = scored.draws or (None,) * runs
+  every_run = map(
+    RunScore, seeds, draws, accuracies.tolist(), balanced.tolist()
   )
   return Evaluation(
     subset=subset,
@@ -399,14 +386,12 @@ def score(scored: Predictions, notes: Sequence[str] = ()) -> Evaluation:
     examples=len(labels),
     accuracy=intervals.wilson(float(right.sum()), len(labels)),
     balanced_accuracy=_balanced(right[present], total[present]),
-    runs=tuple(
-      map(RunScore, seeds, draws, accuracies.tolist(), balanced.tolist())
-    ),
+    runs=tuple(every_run),
     accuracy_spread=_spread(accuracies, draws),
     balanced_accuracy_spread=_spread(balanced, draws),
-    sources=_score_sources(subset, mean, total),
-    classes=_score_classes(subset, mean, total),
-    worst_pairs=_worst_pairs(mean, total),
+    sources=tuple(_score_sources(subset, mean, total)),
+    classes=tuple(_score_classes(subset, mean, total)),
+    worst_pairs=tuple(_worst_pairs(mean, total)),
     confusion=confusions.sum(axis=0),
     about=dict(scored.about),
     notes=(
@@ -423,36 +408,34 @@ def _balanced(right: np.ndarray, total: np.ndarray) -> Estimate:
 
 def _score_sources(
   subset: Subset, confusion: np.ndarray, total: np.ndarray
-) -> tuple[SourceScore, ...]:
+) -> Iterator[SourceScore]:
   number = np.array([c.source_number for c in subset.classes])
   belongs = number == np.arange(len(subset.sources))[:, None]
   between = belongs @ confusion @ belongs.T
-  scores = []
   for source, classes, row in zip(
     subset.sources, belongs, between, strict=True
   ):
     tested = classes & (total > 0)
-    if not tested.any():
-      continue
     examples = int(total[tested].sum())
     right = np.diagonal(confusion)[tested]
-    scores.append(
-      SourceScore(
+    if examples:
+      yield SourceScore(
         key=source.key,
         examples=examples,
         accuracy=intervals.wilson(float(right.sum()), examples),
         balanced_accuracy=_balanced(right, total[tested]),
         predicted=tuple((row / examples).tolist()),
       )
-    )
-  return tuple(scores)
 
 
 def _score_classes(
   subset: Subset, confusion: np.ndarray, total: np.ndarray
-) -> tuple[ClassScore, ...]:
-  return tuple(
-    ClassScore(
+) -> Iterator[ClassScore]:
+  as_class = confusion.sum(axis=0).tolist()
+  for c in subset.classes:
+    examples, predicted = int(total[c.label]), as_class[c.label]
+    right = float(confusion[c.label, c.label])
+    yield ClassScore(
       label=c.label,
       name=c.name,
       source=c.source.key,
@@ -460,28 +443,15 @@ def _score_classes(
       accuracy=intervals.wilson(right, examples) if examples else None,
       precision=right / predicted if predicted else None,
     )
-    for c, examples, right, predicted in zip(
-      subset.classes,
-      total.tolist(),
-      np.diagonal(confusion).tolist(),
-      confusion.sum(axis=0).tolist(),
-      strict=True,
-    )
-  )
 
 
-def _worst_pairs(
-  confusion: np.ndarray, total: np.ndarray
-) -> tuple[Confusion, ...]:
-  wrong = confusion * (1 - np.eye(len(total)))
+def _worst_pairs(mean: np.ndarray, total: np.ndarray) -> Iterator[Confusion]:
+  wrong = mean * (1 - np.eye(len(total)))
   shares = wrong / np.maximum(total, 1)[:, None]
-  largest = np.argsort(-shares, axis=None, kind='stable')[:_PAIRS]
-  pairs = zip(*np.unravel_index(largest, shares.shape), strict=True)
-  return tuple(
-    Confusion(int(i), int(j), float(wrong[i, j]), float(shares[i, j]))
-    for i, j in pairs
-    if wrong[i, j]
-  )
+  for pair in np.argsort(-shares, axis=None, kind='stable')[:_PAIRS].tolist():
+    i, j = divmod(pair, len(total))
+    if wrong[i, j]:
+      yield Confusion(i, j, float(wrong[i, j]), float(shares[i, j]))
 
 
 def _spread(figures: np.ndarray, draws: Sequence[int | None]) -> Spread:
@@ -501,9 +471,7 @@ def _join(read: Sequence[Predictions]) -> Predictions:
   """Returns the runs of all files as one record."""
   # They are known for all runs, or taken as unknown.
   seeds, draws = (
-    None
-    if None in known
-    else tuple(number for ns in known for number in ns or ())
+    None if None in known else (*itertools.chain(*filter(None, known)),)
     for known in ([p.seeds for p in read], [p.draws for p in read])
   )
   if seeds and len({*zip(seeds, draws or seeds, strict=True)}) < len(seeds):

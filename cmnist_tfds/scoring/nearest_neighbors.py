@@ -55,15 +55,15 @@ _Member = tuple[Source, tuple[int, ...]]
 class Neighbors:
   """Finds nearest neighbors, and searches each pair of sources once."""
 
-  def __init__(self, open_source: Callable[[Source], Opened], count: int):
+  def __init__(self, open_: Callable[[Subset], Opened], count: int):
     """Constructs the search.
 
     Args:
-      open_source: Opens the subset that consists of a source alone.
+      open_: Opens the subsets that consist of a source alone.
       count: How many neighbors are found for each test image.
     """
     self._count = count
-    opened = functools.cache(open_source)
+    opened = functools.cache(lambda source: open_(subsets.combine([source])))
     self._split = functools.cache(
       lambda source, split: FileOrderSplit(opened(source), split)
     )
@@ -104,28 +104,22 @@ class Neighbors:
     # The label of no neighbor is the last one.
     label_of = np.concatenate([*labels_of_rows, [-1]])
     begins = np.cumsum([0, *map(len, labels_of_rows[:-1])])
+    drawn = np.empty(0, np.int64)
     if draw:
       # The rows that the draw takes, numbered along the files.
       taken = np.flatnonzero(label_of >= 0)
       order = taken[shuffle_order('train', len(taken))]
       drawn = np.sort(order[draw_rows(subset, label_of[order], draw)])
-      parts = np.split(drawn, np.searchsorted(drawn, begins[1:]))
+    parts = np.split(drawn, np.searchsorted(drawn, begins[1:]))
     votes: dict[int, list[np.ndarray]] = {k: [] for k in ks}
     for test in subset.members:
-      found = [
-        begin
-        + (
-          self._search(test, train, parts[number] - begin)
-          if draw
-          else self._published(test, train, subset.per_class)
-        )
-        for number, (train, begin) in enumerate(
-          zip(subset.members, begins, strict=True)
-        )
-      ]
-      merged = np.concatenate(found, axis=1)
-      merged.sort(axis=1)
-      merged = merged[:, : self._count]
+      found = []
+      for train, begin, part in zip(subset.members, begins, parts, strict=True):
+        if draw:
+          found.append(begin + self._search(test, train, part - begin))
+        else:
+          found.append(begin + self._published(test, train, subset.per_class))
+      merged = _smallest(found, self._count)
       labels = label_of[np.where(merged < _NONE, merged & _ROW_MASK, -1)]
       for k in ks:
         votes[k].append(vote(labels[:, :k]))
@@ -154,31 +148,27 @@ class Neighbors:
     Returns:
       int64 (n, count), ascending along the last axis.
     """
-
-    def search() -> np.ndarray:
-      raw_labels = self._split(train[0], 'train').raw_labels
-      return self._search(
-        test, train, subsets.rows(raw_labels, train[1], per_class)
-      )
-
-    digests = (
-      self._split(test[0], 'test').digest,
-      self._split(train[0], 'train').digest,
+    tested, trained = (
+      self._split(source, split)
+      for source, split in ((test[0], 'test'), (train[0], 'train'))
     )
+
+    def search() -> dict[str, np.ndarray]:
+      rows = subsets.rows(trained.raw_labels, train[1], per_class)
+      return {'neighbors': self._search(test, train, rows)}
+
+    digests = (tested.digest, trained.digest)
     if None in digests:
-      return search()
+      return search()['neighbors']
     key = repr((_VERSION, digests, test[1], train[1], per_class, self._count))
     name = hashlib.sha256(key.encode()).hexdigest()[:16]
-    entry = store.get_or_create(
+    what = f'{self._count} nearest of {train[0].key} to the test images of'
+    return store.get_or_create(
       'neighbors',
       f'{test[0].key}-{train[0].key}-{name}',
-      lambda: {'neighbors': search()},
-      {
-        'what': f'{self._count} nearest of {train[0].key} to the test images of'
-        f' {test[0].key}'
-      },
-    )
-    return entry.arrays['neighbors']
+      search,
+      {'what': f'{what} {test[0].key}'},
+    ).arrays['neighbors']
 
   def _search(
     self, test: _Member, train: _Member, rows: np.ndarray
@@ -198,9 +188,7 @@ class Neighbors:
       for first in range(0, len(tested), _TESTED):
         block = slice(first, first + _TESTED)
         new = _nearest(centered(tested[block]), images, part, self._count)
-        both = np.concatenate([found[block], new], axis=1)
-        both.sort(axis=1)
-        found[block] = both[:, : self._count]
+        found[block] = _smallest([found[block], new], self._count)
     return found
 
 
@@ -210,6 +198,11 @@ def centered(images: np.ndarray) -> np.ndarray:
   Products of such images are exact.
   """
   return images.astype(np.float32) - 128
+
+
+def _smallest(found: Sequence[np.ndarray], count: int) -> np.ndarray:
+  """Returns the nearest of neighbors, int64 (n, count), the nearest first."""
+  return np.sort(np.concatenate(found, axis=1), axis=1)[:, :count]
 
 
 def vote(labels: np.ndarray) -> np.ndarray:

@@ -12,7 +12,8 @@ import hashlib
 import pathlib
 from typing import Any
 
-from cmnist_tfds.system.errors import PreparationError, disk_errors
+from cmnist_tfds.scoring.predictions import reading
+from cmnist_tfds.system.errors import PreparationError
 from cmnist_tfds.system.extras import missing_extra
 
 try:
@@ -65,9 +66,8 @@ def make_network(
   Raises:
     MissingExtraError: If the network is torchvision's, which cannot be imported.
   """
-  made: nn.Module
   if name == 'lenet':
-    made = LeNet(classes)
+    made: nn.Module = LeNet(classes)
   else:
     try:
       from torchvision import models
@@ -80,17 +80,12 @@ def make_network(
       ) from error
     model = 'squeezenet1_1' if name == 'squeezenet' else name
     made = models.get_model(model, num_classes=classes)
-    made.register_forward_pre_hook(_repeat_channel)
+    made.register_forward_pre_hook(
+      lambda network, args: args[0].expand(-1, 3, -1, -1)
+    )
   if weights is not None:
     made.load_state_dict(weights, strict=False)
   return made
-
-
-def _repeat_channel(
-  network: nn.Module, args: tuple[torch.Tensor]
-) -> torch.Tensor:
-  del network
-  return args[0].expand(-1, 3, -1, -1)
 
 
 def read_weights(path: pathlib.Path, name: str) -> tuple[Weights, str]:
@@ -111,19 +106,15 @@ def read_weights(path: pathlib.Path, name: str) -> tuple[Weights, str]:
     PreparationError: If the file cannot be read or is for another network.
   """
   network = make_network(name, 1000)
-  with disk_errors(path, 'read', alternative='name another file'):
+  with reading(
+    path,
+    f'a state_dict of {name} with 1,000 classes, as torchvision publishes it',
+    'Name another file.',
+    PreparationError,
+  ):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-    try:
-      weights = torch.load(path, map_location='cpu', weights_only=True)
-      network.load_state_dict(weights)
-    except OSError:
-      raise
-    except Exception as error:  # Foreign bytes make it raise any.
-      reason = ' '.join(str(error).split())
-      raise PreparationError(
-        f'{path} is not a state_dict of {name} with 1,000 classes, as'
-        f' torchvision publishes it: {reason[:200]}'
-      ) from error
+    weights = torch.load(path, map_location='cpu', weights_only=True)
+    network.load_state_dict(weights)
   last = f'{LAST_LAYERS[name]}.'
   return {
     key: value for key, value in weights.items() if not key.startswith(last)

@@ -25,6 +25,7 @@ order. Examples are in the order of the prepared dataset.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
@@ -33,38 +34,33 @@ import os
 import pathlib
 import re
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cmnist_tfds import schema, subsets
+from cmnist_tfds import subsets
 from cmnist_tfds.cache.prepared import DATASET, SAMPLE
 from cmnist_tfds.load.draws import check_draw
 from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic
 from cmnist_tfds.system.errors import (
+  CmnistError,
   PredictionsError,
   SplitError,
   SubsetNameError,
   disk_errors,
 )
 
-# Opens a subset with a draw of its training set.
-OpenDraw = Callable[[int], Opened]
-
 FORMAT = 'cmnist predictions 1'
 
 # What a method says of itself; `save_predictions` describes the fields.
 ABOUT = ('method', 'code', 'data', 'pretraining', 'validation', 'time')
 
-_REQUIRED = {'dataset', 'subset', 'split', 'class_names', 'label', 'prediction'}
-_OPTIONAL = {'format', 'scores', 'seed', 'draw', 'about'}
-
-# Scores of 46 runs for the largest test set take as much.
-MOST_BYTES = 2**33
+_REQUIRED = ('dataset', 'subset', 'split', 'class_names', 'label', 'prediction')
+_OPTIONAL = ('format', 'about', 'scores', 'seed', 'draw')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -171,21 +167,19 @@ def save_predictions(
     subset,
     prediction,
     label,
+    dataset=SAMPLE if sample else DATASET,
     split=split,
-    scores=scores,
     class_names=class_names,
+    about={f: text for f, text in zip(ABOUT, about, strict=True) if text},
+    scores=scores,
     seed=seed,
     draw=draw,
-    about={f: text for f, text in zip(ABOUT, about, strict=True) if text},
-    sample=sample,
   )
   opened = open_subset(
     subset, data_dir=data_dir, sample=sample, draw=draw_of_examples(saved)
   )
-  if opened is not None:
-    _check_labels(saved, true_labels(opened, split))
-  elif split == 'test' and not sample:
-    _check_label_counts(saved)
+  if opened or (split == 'test' and not sample):
+    check_examples(saved, opened)
   write_predictions(path, saved)
   return saved
 
@@ -195,95 +189,81 @@ def make_predictions(
   prediction: npt.ArrayLike,
   label: npt.ArrayLike,
   *,
+  dataset: str = DATASET,
   split: str = 'test',
-  scores: npt.ArrayLike | None = None,
-  class_names: Sequence[str] | None = None,
-  seed: npt.ArrayLike | None = None,
-  draw: npt.ArrayLike | None = None,
-  about: Mapping[str, str] | None = None,
-  sample: bool = False,
+  class_names: npt.ArrayLike | None = None,
+  about: Mapping[str, str] | str = '{}',
+  **others: npt.ArrayLike | None,
 ) -> Predictions:
   """Returns the record of predictions, checked, in the numbers of the subset.
 
   Args:
     subset: The subset the method was trained on.
-    prediction: As in `save_predictions`, as are the others.
+    prediction: As in the file, as are the others.
     label: True labels.
+    dataset: 'cmnist' or 'cmnist_sample'.
     split: The split.
-    scores: Scores of classes.
     class_names: What each number stands for.
-    seed: Seeds of runs.
-    draw: Draws of runs.
-    about: Fields of `ABOUT`.
-    sample: Whether the examples are those of `cmnist_sample`.
+    about: Fields of `ABOUT`, or their JSON.
+    **others: `scores`, `seed` and `draw`, each of which may be None.
 
   Raises:
     PredictionsError: If the arrays do not fit together.
     SplitError: If the subset has no such draw.
   """
   numbering = _numbering(subset, class_names)
-  arrays = {
-    what: _to_array(given, what)
-    for what, given in (
-      ('label', label),
-      ('prediction', prediction),
-      ('scores', scores),
-      ('seed', seed),
-      ('draw', draw),
-    )
-    if given is not None
-  }
-  n = arrays['label'].size
+  arrays = {}
+  given = {'label': label, 'prediction': prediction, **others}
+  for what in [name for name, array in given.items() if array is not None]:
+    try:
+      arrays[what] = np.asarray(given[what])
+    # PyTorch raises the last two, and says what to do.
+    except (ValueError, TypeError, RuntimeError) as error:
+      raise PredictionsError(f'{what}: expected numbers: {error}') from error
+  count, n = len(numbering), arrays['label'].size
   runs = max(arrays['prediction'].size // max(n, 1), 1)
-  shapes = {
-    'label': (n,),
-    'prediction': (runs, n),
-    'scores': (runs, n, len(numbering)),
-  }
+  shapes = {'label': (n,), 'prediction': (runs, n), 'scores': (runs, n, count)}
   for what, array in arrays.items():
     shape = shapes.get(what, (runs,))
     kinds, numbers = ('f', 'floats') if what == 'scores' else ('iu', 'integers')
     # A single run needs no axis.
     possible = [shape, shape[1:]] if runs == 1 and what != 'label' else [shape]
-    if (
-      array.dtype.kind not in kinds
-      or array.shape not in possible
-      or not array.size
-    ):
+    fits = array.dtype.kind in kinds and array.shape in possible
+    if not fits or not array.size:
       raise PredictionsError(
         f'{what}: expected {numbers} of shape'
         f' {" or ".join(map(str, possible))}, found {array.dtype} of shape'
         f' {array.shape}. Predict the whole split, each example once, and give'
         ' the numbers of classes.'
       )
-    arrays[what] = array.reshape(shape)
-  for what in ('label', 'prediction'):
-    array, last = arrays[what], len(numbering) - 1
-    if not 0 <= array.min() <= array.max() <= last:
-      raise PredictionsError(
-        f'{what}: expected numbers from 0 to {last}, one for each class, found'
-        f' {array.min()} to {array.max()}.'
-      )
-    arrays[what] = numbering[array]
+    if what in ('label', 'prediction'):
+      if not 0 <= array.min() <= array.max() < count:
+        raise PredictionsError(
+          f'{what}: expected numbers from 0 to {count - 1}, one for each class,'
+          f' found {array.min()} to {array.max()}.'
+        )
+      arrays[what] = numbering[array]
+    arrays[what] = arrays[what].reshape(shape)
+  scores = arrays.get('scores')
   if scores is not None:
-    arrays['scores'] = arrays['scores'][..., np.argsort(numbering)]
-    _check_scores(arrays['scores'], arrays['prediction'])
+    scores = scores[..., np.argsort(numbering)]
+    _check_scores(scores, arrays['prediction'])
   seeds, draws = (
     tuple(arrays[what].tolist()) if what in arrays else None
     for what in ('seed', 'draw')
   )
-  for number in draws or ():
-    check_draw(subset, number)
+  for draw in draws or ():
+    check_draw(subset, draw)
   return Predictions(
     subset=subset,
-    dataset=SAMPLE if sample else DATASET,
+    dataset=dataset,
     split=split,
     labels=arrays['label'],
     predicted=arrays['prediction'],
-    scores=arrays.get('scores'),
+    scores=scores,
     seeds=seeds,
     draws=draws,
-    about=_about({} if about is None else about),
+    about=_about(about),
   )
 
 
@@ -332,17 +312,39 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
       fit together. The message names the file.
   """
   path = pathlib.Path(path)
-  arrays = _load_npz(path)
-  try:
-    return _from_arrays(arrays)
-  except (PredictionsError, SplitError, SubsetNameError) as error:
-    raise PredictionsError(f'{path}: {error}') from error
+  with (
+    reading(
+      path,
+      'a file of predictions with their labels',
+      'Write it with cmnist_tfds.save_predictions, or score an array or a .csv'
+      ' file with --assume-order.',
+    ),
+    # On anything but a ZIP file np.load would speak of pickles.
+    zipfile.ZipFile(path),
+    np.load(path, allow_pickle=False) as loaded,
+  ):
+    fields = {
+      name: loaded[name]
+      for name in (*_REQUIRED, *_OPTIONAL)
+      if name in _REQUIRED or name in loaded.files
+    }
+    for name in ('format', 'dataset', 'subset', 'split', 'about'):
+      if name in fields:
+        fields[name] = str(fields[name])
+    found = (fields.pop('format', FORMAT), fields['dataset'])
+    if found not in ((FORMAT, DATASET), (FORMAT, SAMPLE)):
+      raise ValueError(
+        f'expected {FORMAT!r} of {DATASET} or {SAMPLE}, found {found[0]!r} of'
+        f' {found[1]!r}'
+      )
+  with named(path):
+    return make_predictions(subsets.subset(fields.pop('subset')), **fields)
 
 
 def read_bare_predictions(
-  path: str | os.PathLike[str], opened: Opened, split: str = 'test'
+  path: str | os.PathLike[str], opened: Opened
 ) -> Predictions:
-  """Reads predictions from a file that says nothing of its examples.
+  """Reads predictions of a test set from a file that holds nothing else.
 
   Nothing shows whether such a file has the examples in the right order.
 
@@ -351,7 +353,6 @@ def read_bare_predictions(
       one prediction a line: all numbers, or all class names. A first line
       `prediction` is skipped.
     opened: The subset.
-    split: The split that was predicted.
 
   Returns:
     The predictions. The true labels are those of the subset.
@@ -360,29 +361,25 @@ def read_bare_predictions(
     PredictionsError: If the file cannot be read or does not fit the split.
   """
   path = pathlib.Path(path)
-  labels = true_labels(opened, split)
-  try:
-    with disk_errors(path, 'read', PredictionsError, 'name another file'):
-      prediction = (
-        _read_csv(path, opened.subset)
-        if path.suffix.lower() == '.csv'
-        else _read_npy(path)
-      )
+  with (
+    reading(
+      path,
+      'an array that numpy.save wrote, or CSV in UTF-8 with one prediction a line',
+      'Score a file that save_predictions wrote without --assume-order.',
+    ),
+    path.open('rb') as file,
+  ):
+    if path.suffix.lower() == '.csv':
+      text = file.read().decode('utf-8-sig')
+      prediction = _parse_csv(text, opened.subset)
+    else:
+      prediction = np.lib.format.read_array(file, allow_pickle=False)
+  with named(path):
+    labels = opened.split('test').labels
     made = make_predictions(
-      opened.subset,
-      prediction,
-      labels,
-      split=split,
-      sample=opened.dataset == SAMPLE,
+      opened.subset, prediction, labels, dataset=opened.dataset
     )
-  except PredictionsError as error:
-    raise PredictionsError(f'{path}: {error}') from error
   return dataclasses.replace(made, order_assumed=True)
-
-
-def true_labels(opened: Opened, split: str) -> np.ndarray:
-  """Returns the labels of a split, int64 (n,), in the prepared order."""
-  return opened.split(split).read([schema.LABEL.name])[schema.LABEL.name]
 
 
 def draw_of_examples(checked: Predictions) -> int:
@@ -406,40 +403,26 @@ def draw_of_examples(checked: Predictions) -> int:
   return draws.pop()
 
 
-def check_examples(
-  checked: Predictions, subset: Subset, open_draw: OpenDraw | None
-) -> None:
-  """Checks that predictions are those of a subset and of its examples.
+def check_examples(checked: Predictions, opened: Opened | None) -> None:
+  """Checks that predictions are those of the examples of their subset.
 
   Args:
     checked: The predictions.
-    subset: The subset.
-    open_draw: Opens the subset, for its labels; None to compare the labels of
-      the predictions with the known sizes of the classes only.
+    opened: The subset with their draw, for its labels; None to compare the
+      labels of the predictions with the known sizes of the classes only.
 
   Raises:
     PredictionsError: If they are not.
   """
-  if checked.subset != subset:
-    raise PredictionsError(
-      f'expected predictions for {subset.title}, found some for'
-      f' {checked.subset.title}. Name that subset, or another file.'
-    )
-  if open_draw is None:
+  if opened is None:
     _check_label_counts(checked)
     return
-  opened = open_draw(draw_of_examples(checked))
   if checked.dataset != opened.dataset:
     raise PredictionsError(
       f'expected predictions for {opened.dataset}, found some for'
       f' {checked.dataset}, which has other examples.'
     )
-  _check_labels(checked, true_labels(opened, checked.split))
-
-
-def _check_labels(checked: Predictions, labels: np.ndarray) -> None:
-  """Checks that predictions belong to the examples that have some labels."""
-  found = checked.labels
+  found, labels = checked.labels, opened.split(checked.split).labels
   title = f'{checked.dataset}/{checked.subset.name} {checked.split}'
   if len(found) != len(labels):
     raise PredictionsError(
@@ -451,17 +434,11 @@ def _check_labels(checked: Predictions, labels: np.ndarray) -> None:
     return
   pairs = np.unique(np.stack([found, labels]), axis=1)
   if pairs.shape[1] == len(np.unique(found)) == len(np.unique(labels)):
-    likely = (
-      'The classes are numbered in another order. Give class_names in the order'
-      ' of your numbers.'
-    )
+    likely = 'The classes are numbered in another order: give class_names.'
   elif (np.sort(found) == np.sort(labels)).all():
-    likely = (
-      'The examples are in another order. Predict the split in its prepared'
-      ' order, without shuffling.'
-    )
+    likely = 'The examples are in another order: predict them unshuffled.'
   else:
-    likely = f'These are other examples. Predict the split of {title}.'
+    likely = f'These are other examples: predict the split of {title}.'
   names, first = checked.subset.class_names, wrong[0]
   raise PredictionsError(
     f'{len(wrong):,} of {len(labels):,} labels are not those of {title}, the'
@@ -472,16 +449,15 @@ def _check_labels(checked: Predictions, labels: np.ndarray) -> None:
 
 def _check_label_counts(checked: Predictions) -> None:
   """Checks predictions of a test set by the known sizes of its classes."""
+  subset = checked.subset
   if checked.split != 'test' or checked.dataset != DATASET:
     raise PredictionsError(
       f'the labels of {checked.dataset} {checked.split} can only be compared'
       ' with those of the prepared data.'
     )
-  subset = checked.subset
   counts = np.bincount(checked.labels, minlength=subset.num_classes).tolist()
-  sizes = [(repr(c.name), c.test, counts[c.label]) for c in subset.classes]
   for what, expected, found in (
-    *sizes,
+    *((repr(c.name), c.test, counts[c.label]) for c in subset.classes),
     ('all classes', subset.num_test, len(checked.labels)),
   ):
     if expected not in (None, found):
@@ -492,33 +468,17 @@ def _check_label_counts(checked: Predictions) -> None:
       )
 
 
-def _numbering(subset: Subset, class_names: Sequence[str] | None) -> np.ndarray:
+def _numbering(subset: Subset, given: npt.ArrayLike | None) -> np.ndarray:
   """Returns the label of each number that predictions use."""
-  names = subset.class_names
-  given = names if class_names is None else [str(n) for n in class_names]
-  label_of = {name: label for label, name in enumerate(names)}
+  names = list(subset.class_names)
+  given = names if given is None else [str(name) for name in np.ravel(given)]
   if sorted(given) != sorted(names):
     differing = sorted({*given} ^ {*names}) or given
     raise PredictionsError(
       f'class_names: expected each of the {len(names)} classes of {subset.title}'
-      f' once, found {len(given)} names. They differ in {_listed(differing)}.'
+      f' once, found {len(given)} names. They differ in {differing[:5]}.'
     )
-  return np.array([label_of[name] for name in given])
-
-
-def _listed(names: Sequence[str]) -> str:
-  more = f' and {len(names) - 5} more' if len(names) > 5 else ''
-  return ', '.join(map(repr, names[:5])) + more
-
-
-def _to_array(given: npt.ArrayLike, what: str) -> np.ndarray:
-  try:
-    return np.asarray(given)
-  # PyTorch raises the last two, and says what to do.
-  except (ValueError, TypeError, RuntimeError) as error:
-    raise PredictionsError(
-      f'{what}: expected an array of numbers: {error}'
-    ) from error
+  return np.array([names.index(name) for name in given])
 
 
 def _check_scores(scores: np.ndarray, predicted: np.ndarray) -> None:
@@ -535,94 +495,21 @@ def _check_scores(scores: np.ndarray, predicted: np.ndarray) -> None:
 
 def _about(given: Any) -> dict[str, str]:
   """Returns the fields of `ABOUT`, each a line, in the order of the file."""
-  if isinstance(given, Mapping) and all(
-    field in ABOUT and isinstance(text, str) for field, text in given.items()
-  ):
-    about = {f: ' '.join(text.split()) for f, text in sorted(given.items())}
-    if ''.join(about.values()).isprintable():
+  with contextlib.suppress(ValueError, RecursionError, AttributeError):
+    fields = json.loads(given) if isinstance(given, str) else given
+    about = {f: ' '.join(text.split()) for f, text in sorted(fields.items())}
+    if {*about} <= {*ABOUT} and ''.join(about.values()).isprintable():
       return about
   raise PredictionsError(
-    f'about: expected texts without control characters for {", ".join(ABOUT)},'
-    f' found {given!r}.'
+    'about: expected texts without control characters for'
+    f' {", ".join(ABOUT)}, found {str(given)[:200]!r}.'
   )
 
 
-def _load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
-  with disk_errors(path, 'read', PredictionsError, 'name another file'):
-    try:
-      with zipfile.ZipFile(path) as archive:
-        size = sum(member.file_size for member in archive.infolist())
-      # A file of a few megabytes can hold as many gigabytes of zeros.
-      if size > MOST_BYTES:
-        raise ValueError(
-          f'it has {size:,} bytes of arrays, more than {MOST_BYTES:,}; leave out'
-          ' scores, or write one file for each run'
-        )
-      with np.load(path, allow_pickle=False) as loaded:
-        names = (_REQUIRED | _OPTIONAL).intersection(loaded.files)
-        return {name: loaded[name] for name in names}
-    except OSError:
-      raise
-    except Exception as error:  # Foreign bytes make it raise any.
-      raise PredictionsError(
-        f'{path} does not hold predictions with their labels:'
-        f' {str(error).rstrip(".")}. Write it with cmnist_tfds.save_predictions,'
-        ' or score an array or a .csv file with --assume-order.'
-      ) from error
-
-
-def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Predictions:
-  format_, dataset, about = (
-    str(arrays.get(name, default))
-    for name, default in (('format', FORMAT), ('dataset', ''), ('about', '{}'))
-  )
-  missing = sorted(_REQUIRED - arrays.keys())
-  if missing or format_ != FORMAT or dataset not in (DATASET, SAMPLE):
-    raise PredictionsError(
-      f'expected {FORMAT!r} of {DATASET} or {SAMPLE} with the arrays'
-      f' {", ".join(sorted(_REQUIRED))}, found {format_!r} of {dataset!r} that'
-      f' lacks {", ".join(missing) or "none of them"}. Write the file with'
-      ' cmnist_tfds.save_predictions.'
-    )
-  try:
-    described = json.loads(about)
-  except (ValueError, RecursionError) as error:
-    raise PredictionsError(f'about: expected JSON: {error}.') from error
-  return make_predictions(
-    subsets.subset(str(arrays['subset'])),
-    arrays['prediction'],
-    arrays['label'],
-    split=str(arrays['split']),
-    scores=arrays.get('scores'),
-    class_names=np.ravel(arrays['class_names']).tolist(),
-    seed=arrays.get('seed'),
-    draw=arrays.get('draw'),
-    about=described,
-    sample=dataset == SAMPLE,
-  )
-
-
-def _read_npy(path: pathlib.Path) -> np.ndarray:
-  with path.open('rb') as file:
-    try:
-      return np.lib.format.read_array(file, allow_pickle=False)
-    except OSError:
-      raise
-    except Exception as error:  # Foreign bytes make it raise any.
-      raise PredictionsError(
-        'expected an array that numpy.save wrote, or a .csv file:'
-        f' {str(error).rstrip(".")}. Score a file that save_predictions wrote'
-        ' without --assume-order.'
-      ) from error
-
-
-def _read_csv(path: pathlib.Path, subset: Subset) -> np.ndarray:
-  try:
-    with path.open(encoding='utf-8-sig', newline='') as file:
-      rows = [[cell.strip() for cell in row] for row in csv.reader(file)]
-  except (UnicodeDecodeError, csv.Error) as error:
-    raise PredictionsError(f'expected CSV in UTF-8: {error}.') from error
-  texts = [','.join(row) for row in rows if any(row)]
+def _parse_csv(text: str, subset: Subset) -> np.ndarray:
+  rows = csv.reader(io.StringIO(text))
+  lines = [','.join(cell.strip() for cell in row) for row in rows]
+  texts = [line for line in lines if line.strip(',')]
   if texts[:1] == ['prediction']:
     del texts[0]
   # Python reads Kannada digits, which are class names, as numbers.
@@ -633,9 +520,46 @@ def _read_csv(path: pathlib.Path, subset: Subset) -> np.ndarray:
   # Where names and numbers are mixed, the words are named before the numbers.
   unknown = dict.fromkeys(t for t in (*words, *texts) if t not in label_of)
   if unknown:
-    raise PredictionsError(
-      f'expected one prediction a line, all numbers or all names of classes of'
-      f' {subset.title}, below the line `prediction` if there is a header, found'
-      f' {_listed([*unknown])}.'
+    raise ValueError(
+      f'expected all numbers or all names of classes of {subset.title}, below'
+      ' the line `prediction` if there is a header, found'
+      f' {", ".join(map(repr, [*unknown][:5]))}'
     )
   return np.array([label_of[text] for text in texts])
+
+
+@contextlib.contextmanager
+def reading(
+  path: str | os.PathLike[str],
+  expected: str,
+  remedy: str,
+  error: type[CmnistError] = PredictionsError,
+) -> Iterator[None]:
+  """Turns what readers raise on foreign bytes, which may be any, into an error.
+
+  Args:
+    path: The file.
+    expected: What it was expected to be.
+    remedy: What the user can do, as a sentence.
+    error: The class of the error.
+
+  Yields:
+    Nothing.
+  """
+  with disk_errors(path, 'read', error, 'name another file'):
+    try:
+      yield
+    except OSError:
+      raise
+    except Exception as cause:
+      reason = ' '.join(str(cause).split())[:300].rstrip('.')
+      raise error(f'{path} is not {expected}: {reason}. {remedy}') from cause
+
+
+@contextlib.contextmanager
+def named(file: str | os.PathLike[str]) -> Iterator[None]:
+  """Names a file in errors that tell what is wrong with its predictions."""
+  try:
+    yield
+  except (PredictionsError, SplitError, SubsetNameError) as error:
+    raise PredictionsError(f'{os.fspath(file)}: {error}') from error

@@ -34,88 +34,67 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
   """Returns the report of an evaluation."""
   names = scored.subset.class_names
   several = len(scored.runs) > 1
-  head = f'{"mean" if several else "score"}, 95 % interval'
-  figures = [
-    ['', *head.split(', '), *['between seeds', 'between draws'] * several]
-  ]
-  for title, found, spread in (
-    ('accuracy', scored.accuracy, scored.accuracy_spread),
-    (
-      'balanced accuracy',
-      scored.balanced_accuracy,
-      scored.balanced_accuracy_spread,
-    ),
-  ):
+  header = ['', 'mean' if several else 'score', '95 % interval']
+  figures = [[*header, *['between seeds', 'between draws'] * several]]
+  for title in ('accuracy', 'balanced_accuracy'):
+    spread = getattr(scored, f'{title}_spread')
     deviations = [deviation(spread.seeds, '-'), deviation(spread.draws, '-')]
-    figures.append([title, *estimate(found), *deviations * several])
-  sections = [
-    Section(
-      f'{scored.dataset}/{scored.subset.name} {scored.split}:'
-      f' {scored.examples:,} examples, {len(names)} classes,'
-      f' {len(scored.runs)} run{"s" * several}',
-      figures,
-      [*scored.notes, *(f'{f}: {text}' for f, text in scored.about.items())],
-    )
-  ]
+    cells = row(title.replace('_', ' '), getattr(scored, title))
+    figures.append([*cells, *deviations * several])
   keys = ', '.join(source.key for source in scored.subset.sources)
-  tables: list[tuple[str, str, Iterable[Sequence[str]]]] = [
-    (
-      'Runs',
-      'seed, draw, accuracy, balanced accuracy',
-      (
-        (
-          *('-' if n is None else str(n) for n in (run.seed, run.draw)),
-          figure(run.accuracy),
-          figure(run.balanced_accuracy),
-        )
-        for run in scored.runs
-        if several
-      ),
-    ),
+  runs = [
+    row(_text(run.seed), _text(run.draw), run.accuracy, run.balanced_accuracy)
+    for run in scored.runs * several
+  ]
+  sources = [
+    row(s.key, s.examples, s.accuracy, s.balanced_accuracy, *s.predicted)
+    for s in scored.sources
+  ]
+  classes = [
+    row(
+      *(c.label, c.name, c.source, c.examples),
+      *(estimate(c.accuracy) if c.accuracy else ('-', '-')),
+      c.precision,
+    )
+    for c in scored.classes
+  ]
+  pairs = [
+    row(names[p.label], names[p.predicted], f'{p.examples:,g}', p.share)
+    for p in scored.worst_pairs
+  ]
+  tables = (
+    ('Runs', 'seed, draw, accuracy, balanced accuracy', runs),
     (
       'Sources, and the share predicted as a class of each source',
       f'source, examples, accuracy, 95 % interval, balanced, 95 % interval, {keys}',
-      (
-        (
-          s.key,
-          f'{s.examples:,}',
-          *estimate(s.accuracy),
-          *estimate(s.balanced_accuracy),
-          *map(figure, s.predicted),
-        )
-        for s in scored.sources
-      ),
+      sources,
     ),
     (
       'Classes',
       'label, class, source, examples, accuracy, 95 % interval, precision',
-      (
-        (
-          *(str(c.label), c.name, c.source, f'{c.examples:,}'),
-          *(('-', '-') if c.accuracy is None else estimate(c.accuracy)),
-          '-' if c.precision is None else figure(c.precision),
-        )
-        for c in scored.classes
-      ),
+      classes,
     ),
     (
       'Classes confused most often',
       'class, predicted as, examples, share of the class',
-      (
-        (
-          *(names[pair.label], names[pair.predicted]),
-          f'{pair.examples:,g}',
-          figure(pair.share),
-        )
-        for pair in scored.worst_pairs
-      ),
+      pairs,
+    ),
+  )
+  head = Section(
+    f'{scored.dataset}/{scored.subset.name} {scored.split}:'
+    f' {scored.examples:,} examples, {len(names)} classes,'
+    f' {len(scored.runs)} run{"s" * several}',
+    figures,
+    [*scored.notes, *(f'{f}: {text}' for f, text in scored.about.items())],
+  )
+  return [
+    head,
+    *(
+      Section(t, [header.split(', '), *rows])
+      for t, header, rows in tables
+      if rows
     ),
   ]
-  for title, header, rows in tables:
-    table = [header.split(', '), *rows]
-    if len(table) > 1:
-      sections.append(Section(title, table))
-  return sections
 
 
 def comparison_sections(compared: Comparison) -> list[Section]:
@@ -132,24 +111,16 @@ def comparison_sections(compared: Comparison) -> list[Section]:
       f'A alone recognizes {compared.only_first:,} examples and B alone'
       f" {compared.only_second:,}. McNemar's exact test: p {p}."
     )
-  return [
-    Section(
-      f'{compared.dataset}/{compared.subset} {compared.split}:'
-      f' {compared.examples:,} examples',
-      [
-        ('', 'trained on', 'runs', 'accuracy', '95 % interval', 'method'),
-        *(
-          (
-            *(title, one.trained_on, str(one.runs)),
-            *estimate(one.accuracy),
-            one.about.get('method', '-'),
-          )
-          for title, one in (('A', compared.first), ('B', compared.second))
-        ),
-      ],
-      [*lines, *compared.notes],
-    )
+  header = ['', 'trained on', 'runs', 'accuracy', '95 % interval', 'method']
+  methods = [
+    row(*(title, m.trained_on, m.runs, m.accuracy), m.about.get('method'))
+    for title, m in (('A', compared.first), ('B', compared.second))
   ]
+  title = (
+    f'{compared.dataset}/{compared.subset} {compared.split}:'
+    f' {compared.examples:,} examples'
+  )
+  return [Section(title, [header, *methods], [*lines, *compared.notes])]
 
 
 def to_markdown(sections: Iterable[Section]) -> str:
@@ -191,6 +162,23 @@ def _plain(value: Any) -> Any:
   if dataclasses.is_dataclass(value):
     return {field: _plain(item) for field, item in vars(value).items()}
   return value
+
+
+def _text(number: int | None) -> str | None:
+  return None if number is None else str(number)
+
+
+def row(*values: str | float | Estimate | None) -> list[str]:
+  """Returns the cells of values; an estimate takes two of them."""
+  cells: list[str] = []
+  for value in values:
+    if isinstance(value, Estimate):
+      cells += estimate(value)
+    elif isinstance(value, float):
+      cells.append(figure(value))
+    else:
+      cells.append(f'{value:,}' if isinstance(value, int) else value or '-')
+  return cells
 
 
 def figure(share: float) -> str:

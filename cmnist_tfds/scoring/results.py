@@ -21,18 +21,36 @@ from typing import Any
 import numpy as np
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cache.prepared import DATASET, SAMPLE
+from cmnist_tfds.cache.prepared import DATASET
 from cmnist_tfds.load.draws import count_draws
-from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.scoring import evaluation, predictions, protocols, report
-from cmnist_tfds.scoring.evaluation import Evaluation
+from cmnist_tfds.scoring.evaluation import Evaluation, Open
 from cmnist_tfds.scoring.nearest_neighbors import Neighbors
 from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.scoring.protocols import Protocol
-from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic, streams
-from cmnist_tfds.system.errors import PredictionsError, disk_errors
+from cmnist_tfds.system.errors import PredictionsError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Wanted:
+  """Which results of a method are wanted.
+
+  Attributes:
+    subsets: The subsets.
+    draws: How many other draws of reduced training sets are scored, as the runs
+      of a result '<method>-draws'; as many as there are if there are fewer.
+    folder: The folder of results.
+    dataset: 'cmnist' or 'cmnist_sample'.
+    open_: Opens subsets, and those that consist of one of their sources.
+  """
+
+  subsets: Sequence[Subset]
+  draws: int
+  folder: pathlib.Path
+  dataset: str
+  open_: Open
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,6 +70,9 @@ class Result:
 
 # A draw of the training set and a seed; None for methods without one.
 _Run = tuple[int, int | None]
+
+# Returns the labels of a split of a subset.
+_Labels = Callable[[Subset, str], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,10 +133,8 @@ def recompute_scores(path: pathlib.Path) -> str:
     PredictionsError: If they are not predictions for the test set of that
       subset of CMNIST.
   """
-  subset = subsets.subset(path.parent.name)
-  return scores_json(
-    evaluation.score(evaluation.read_checked(subset, path, None))
-  )
+  found = evaluation.read_checked(subsets.subset(path.parent.name), path, None)
+  return scores_json(evaluation.score(found))
 
 
 def read_results(folder: pathlib.Path) -> list[ResultRow]:
@@ -128,9 +147,8 @@ def read_results(folder: pathlib.Path) -> list[ResultRow]:
     PredictionsError: If a file of scores is damaged, or not of CMNIST.
   """
   place = {s: number for number, s in enumerate(subsets.declared())}
-  rows = [_read_row(path) for path in folder.glob('*/*.json')]
   return sorted(
-    rows,
+    map(_read_row, folder.glob('*/*.json')),
     key=lambda row: (
       place.get(row.subset.full, -1),
       row.subset.full.name,
@@ -146,9 +164,7 @@ def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
   table = [(*header.split(', '), 'figures')]
   for row in rows:
     accuracy = row.scores['accuracy']
-    limits = [
-      report.figure(accuracy[f]) for f in ('low', 'high') if f in accuracy
-    ]
+    limits = [accuracy[f] for f in ('low', 'high') if f in accuracy]
     runs = [str(len(row.scores.get('runs', ' ')))]
     runs += [
       f'± {report.figure(deviation)} between {what}'
@@ -160,7 +176,7 @@ def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
         row.subset.name,
         row.scores['about']['method'],
         report.figure(accuracy['value']),
-        '–'.join(limits),
+        '–'.join(map(report.figure, limits)),
         report.figure(row.scores['balanced_accuracy']['value']),
         ', '.join(runs),
         'recomputed' if row.recomputed else 'reported',
@@ -171,17 +187,14 @@ def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
 
 def _read_row(path: pathlib.Path) -> ResultRow:
   try:
-    with disk_errors(path, 'read', PredictionsError):
-      scores = json.loads(path.read_text('utf-8'))
+    scores = json.loads(path.read_text('utf-8'))
     subset = subsets.subset(path.parent.name)
     figures = [scores[f]['value'] for f in ('accuracy', 'balanced_accuracy')]
     scored = (scores['dataset'], scores['subset'], scores['split'])
-    if scored != (DATASET, subset.name, 'test'):
-      raise ValueError(f'it is for {"/".join(map(str, scored))}')
-    if not all(0 <= figure <= 1 for figure in figures):
-      raise ValueError(f'{figures} are not from 0 to 1')
-    if not scores['about']['method']:
-      raise ValueError('it does not name a method')
+    method = scores['about']['method']
+    are_shares = all(0 <= figure <= 1 for figure in figures)
+    if scored != (DATASET, subset.name, 'test') or not are_shares or not method:
+      raise ValueError(f'found {scored}, {figures} and the method {method!r}')
   except (ValueError, LookupError, TypeError, RecursionError) as error:
     raise PredictionsError(
       f'{path} does not hold scores for the test set of'
@@ -207,35 +220,22 @@ def write_result(
     PreparationError: If a file cannot be written.
   """
   place = folder / saved.subset.name
-  with disk_errors(place):
-    place.mkdir(parents=True, exist_ok=True)
+  place.mkdir(parents=True, exist_ok=True)
   scores = evaluation.score(saved)
   predictions.write_predictions(place / f'{method}.npz', saved)
-  _write_scores(place / f'{method}.json', scores)
+  _write_scores(folder, method, scores)
   return scores
 
 
-def neighbor_results(
-  selected: Sequence[Subset],
-  ks: Sequence[int],
-  draws: int,
-  folder: pathlib.Path,
-  open_source: Callable[[Source], Opened],
-  dataset: str = DATASET,
-) -> Iterator[Result]:
+def neighbor_results(wanted: Wanted, ks: Sequence[int]) -> Iterator[Result]:
   """Computes and writes results of nearest neighbors.
 
   A result is written again after each of its runs. Runs that are in the folder
   are not computed again.
 
   Args:
-    selected: The subsets.
+    wanted: Which results are wanted.
     ks: How many neighbors vote. Each gives a result 'knn-<k>'.
-    draws: How many other draws of reduced training sets are scored, as the runs
-      of a result 'knn-<k>-draws'; as many as there are if there are fewer.
-    folder: The folder of results.
-    open_source: Opens the subset that consists of a source alone.
-    dataset: 'cmnist' or 'cmnist_sample'.
 
   Returns:
     The results, each as soon as all its runs are written.
@@ -245,14 +245,11 @@ def neighbor_results(
       training images.
     PreparationError: If a result cannot be written.
   """
-  _check_have_train(selected)
-  neighbors = Neighbors(open_source, max(ks))
-
+  neighbors = Neighbors(wanted.open_, max(ks))
   # The votes of all k follow from one search.
-  @functools.lru_cache(maxsize=draws + 1)
-  def votes(subset: Subset, draw: int) -> dict[int, np.ndarray]:
-    return neighbors.predict(subset, ks, draw)
-
+  votes = functools.lru_cache(wanted.draws + 1)(
+    lambda subset, draw: neighbors.predict(subset, ks, draw)
+  )
   plans = [
     _Plan(
       subset,
@@ -267,27 +264,22 @@ def neighbor_results(
       [(draw, None) for draw in drawn],
       k,
     )
-    for subset, suffix, drawn in _draws(selected, draws, neighbors.labels)
+    for subset, suffix, drawn in _draws(wanted, neighbors.labels)
     for k in ks
   ]
   return _complete(
+    wanted,
     plans,
-    folder,
-    dataset,
     neighbors.labels,
     lambda plan, draw, seed: votes(plan.subset, draw)[plan.k],
   )
 
 
 def network_results(
-  selected: Sequence[Subset],
+  wanted: Wanted,
   network: str,
   protocol: Protocol,
   seeds: int,
-  draws: int,
-  folder: pathlib.Path,
-  open_draw: Callable[[Subset, int], Opened],
-  dataset: str = DATASET,
   weights: pathlib.Path | None = None,
 ) -> Iterator[Result]:
   """Computes and writes results of a network, trained from each seed.
@@ -296,16 +288,10 @@ def network_results(
   are not computed again.
 
   Args:
-    selected: The subsets.
+    wanted: Which results are wanted.
     network: A key of `protocols.NETWORKS`.
     protocol: How it is trained.
     seeds: How many runs each training set gets, with the seeds from 1.
-    draws: How many other draws of reduced training sets are scored, each with
-      all seeds, as the runs of a result of its own; as many as there are if
-      there are fewer.
-    folder: The folder of results.
-    open_draw: Opens a subset with a draw of its training set.
-    dataset: 'cmnist' or 'cmnist_sample'.
     weights: A file of ImageNet weights to begin with.
 
   Returns:
@@ -318,20 +304,15 @@ def network_results(
     PreparationError: If the file of weights does not fit, a training set is too
       small for the protocol, or a result cannot be written.
   """
-  _check_have_train(selected)
   # Only networks need PyTorch.
   from cmnist_tfds.scoring import networks, training
+
+  def labels(subset: Subset, split: str) -> np.ndarray:
+    return wanted.open_(subset).split(split).labels
 
   start, origin = None, None
   if weights is not None:
     start, origin = networks.read_weights(weights, network)
-  for subset in selected:
-    examples = len(open_draw(subset, 0).split('train'))
-    protocol.training_steps(subset, examples)  # It raises where these are few.
-
-  def labels(subset: Subset, split: str) -> np.ndarray:
-    return predictions.true_labels(open_draw(subset, 0), split)
-
   plans = [
     _Plan(
       subset,
@@ -339,117 +320,99 @@ def network_results(
       protocols.describe(network, protocol, subset, origin),
       [(draw, seed) for draw in drawn for seed in range(1, seeds + 1)],
     )
-    for subset, suffix, drawn in _draws(selected, draws, labels)
+    for subset, suffix, drawn in _draws(wanted, labels)
   ]
+  for subset in wanted.subsets:
+    # It raises where there are too few examples.
+    protocol.training_steps(subset, len(wanted.open_(subset).split('train')))
   return _complete(
+    wanted,
     plans,
-    folder,
-    dataset,
     labels,
     lambda plan, draw, seed: training.predict(
-      open_draw(plan.subset, draw), network, protocol, seed or 0, start
+      wanted.open_(plan.subset, draw=draw), network, protocol, seed or 0, start
     ),
   )
 
 
-def _check_have_train(selected: Sequence[Subset]) -> None:
-  # Dig-MNIST, and sources like it, have test images alone.
-  for subset in selected:
+def _draws(
+  wanted: Wanted, labels: _Labels
+) -> Iterator[tuple[Subset, str, range]]:
+  """Yields subsets, ends of names of results, and the draws of their runs."""
+  for subset in wanted.subsets:
+    # Dig-MNIST, and sources like it, have test images alone.
     if not any(source.min_train_per_class for source in subset.sources):
       raise PredictionsError(
         f'{subset.title} has no training images to learn from. Name a subset'
         ' with another source.'
       )
-
-
-def _draws(
-  selected: Sequence[Subset],
-  draws: int,
-  labels: Callable[[Subset, str], np.ndarray],
-) -> Iterator[tuple[Subset, str, range]]:
-  """Yields subsets, ends of names of results, and the draws of their runs."""
-  for subset in selected:
     yield subset, '', range(1)
-    if draws and subset.per_class is not None:
-      possible = min(draws, count_draws(subset, labels(subset.full, 'train')))
+    if wanted.draws and subset.per_class is not None:
+      possible = count_draws(subset, labels(subset.full, 'train'))
       if possible:
-        yield subset, '-draws', range(1, possible + 1)
+        yield subset, '-draws', range(1, min(wanted.draws, possible) + 1)
 
 
 def _complete(
+  wanted: Wanted,
   plans: Sequence[_Plan],
-  folder: pathlib.Path,
-  dataset: str,
-  labels: Callable[[Subset, str], np.ndarray],
+  labels: _Labels,
   predict: Callable[[_Plan, int, int | None], np.ndarray],
 ) -> Iterator[Result]:
   """Computes the runs that a folder lacks, and writes the results."""
   # A file that is in the way is found before anything is computed.
-  found = [_find_predictions(folder, plan, dataset) for plan in plans]
-  with streams.progress_bar(
-    total=len(plans), desc='Scoring', unit=' results'
-  ) as bar:
+  found = [_find_predictions(wanted, plan) for plan in plans]
+  with streams.progress_bar(total=len(plans), desc='Scoring') as bar:
     for plan, saved in zip(plans, found, strict=True):
-      predicted = _predicted_runs(saved)
+      predicted: dict[_Run, np.ndarray] = {}
+      if saved and saved.draws:
+        seeds = saved.seeds or (None,) * len(saved.draws)
+        runs = zip(saved.draws, seeds, strict=True)
+        predicted.update(zip(runs, saved.predicted, strict=True))
       missing = [run for run in plan.runs if run not in predicted]
       for run in missing:
         predicted[run] = predict(plan, *run)
-        runs = sorted(predicted, key=lambda run: (run[0], run[1] or 0))
-        seeds = [seed for _, seed in runs if seed is not None]
-        scores = write_result(
-          folder,
-          plan.method,
-          predictions.make_predictions(
-            plan.subset,
-            np.stack([predicted[run] for run in runs]),
-            labels(plan.subset, 'test'),
-            seed=seeds or None,
-            draw=[draw for draw, _ in runs],
-            about=plan.about,
-            sample=dataset == SAMPLE,
-          ),
+        ordered = sorted(predicted, key=lambda run: (run[0], run[1] or 0))
+        made = predictions.make_predictions(
+          plan.subset,
+          np.stack([predicted[run] for run in ordered]),
+          labels(plan.subset, 'test'),
+          dataset=wanted.dataset,
+          about=plan.about,
+          seed=[seed for _, seed in ordered if seed is not None] or None,
+          draw=[draw for draw, _ in ordered],
         )
-      if saved is not None and not missing:
+        scores = write_result(wanted.folder, plan.method, made)
+      if saved and not missing:
         scores = evaluation.score(saved)
-        _write_scores(folder / plan.subset.name / f'{plan.method}.json', scores)
+        _write_scores(wanted.folder, plan.method, scores)
       bar.update(1)
       yield Result(plan.method, scores, existed=not missing)
 
 
-def _find_predictions(
-  folder: pathlib.Path, plan: _Plan, dataset: str
-) -> Predictions | None:
+def _find_predictions(wanted: Wanted, plan: _Plan) -> Predictions | None:
   """Returns the predictions of a result, which may lack runs."""
-  place = folder / plan.subset.name / f'{plan.method}.npz'
+  place = wanted.folder / plan.subset.name / f'{plan.method}.npz'
   if not place.exists():
     return None
   saved = predictions.read_predictions(place)
-  for what, expected, found in (
-    ('dataset', dataset, saved.dataset),
-    ('subset', plan.subset.name, saved.subset.name),
-    ('method', plan.about['method'], saved.about.get('method')),
-  ):
-    if expected != found:
-      raise PredictionsError(
-        f'{place}: expected predictions of the {what} {expected!r}, found some of'
-        f' {found!r}. Choose another folder of results.'
-      )
+  expected = f'{wanted.dataset}/{plan.subset.name} by {plan.about["method"]!r}'
+  found = (
+    f'{saved.dataset}/{saved.subset.name} by {saved.about.get("method")!r}'
+  )
+  if expected != found:
+    raise PredictionsError(
+      f'{place}: expected predictions for {expected}, found some for {found}.'
+      ' Choose another folder of results.'
+    )
   return saved
 
 
-def _predicted_runs(saved: Predictions | None) -> dict[_Run, np.ndarray]:
-  if saved is None or saved.draws is None:
-    return {}
-  seeds = saved.seeds or (None,) * len(saved.draws)
-  return dict(
-    zip(zip(saved.draws, seeds, strict=True), saved.predicted, strict=True)
-  )
-
-
-def _write_scores(path: pathlib.Path, scores: Evaluation) -> None:
+def _write_scores(
+  folder: pathlib.Path, method: str, scores: Evaluation
+) -> None:
   """Writes scores, unless they are there."""
+  path = folder / scores.subset.name / f'{method}.json'
   text = scores_json(scores).encode()
-  with disk_errors(path, 'read'):
-    exists = path.exists() and path.read_bytes() == text
-  if not exists:
+  if not path.exists() or path.read_bytes() != text:
     atomic.write_file(path, text)

@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import math
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import nn
+from torch.optim import AdamW, Optimizer
 
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.scoring import networks
 from cmnist_tfds.scoring.networks import Weights
 from cmnist_tfds.scoring.protocols import Protocol
 from cmnist_tfds.system import streams
+
+# Images, float (n, 1, 28, 28), and their labels, int64 (n,).
+_Batch = tuple[torch.Tensor, torch.Tensor]
 
 # How many learning rates the range test tries, each for a step.
 _RANGE_STEPS = 100
@@ -72,14 +75,18 @@ def predict(
   scale = math.sqrt(max((share @ (levels - mean) ** 2).item(), 1))
   network = networks.make_network(name, opened.subset.num_classes, weights)
   if paper and weights is not None:
-    _freeze(network, networks.LAST_LAYERS[name])
+    # All layers but the last one and batch normalization are left as they are.
+    last = networks.LAST_LAYERS[name]
+    for key, module in network.named_modules():
+      if key != last and not isinstance(module, nn.BatchNorm2d):
+        for parameter in module.parameters(recurse=False):
+          parameter.requires_grad = False
   network = network.to(device)
 
-  def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+  def batches() -> Iterator[_Batch]:
     for at in _batches(len(labels), protocol.batch, paper):
-      chosen = at.to(device)
-      batch = (images[chosen].float() - mean) / scale
-      yield _augmented(batch) if paper else batch, labels[chosen]
+      batch = (images[at.to(device)].float() - mean) / scale
+      yield _augmented(batch) if paper else batch, labels[at.to(device)]
 
   rate = _find_rate(copy.deepcopy(network), batches(), protocol)
   optimizer = _optimizer(network, rate)
@@ -87,13 +94,10 @@ def predict(
     optimizer, rate, steps, base_momentum=0.85, max_momentum=0.95
   )
   network.train()
-  for batch, truth in streams.progress_bar(
-    itertools.islice(batches(), steps),
-    total=steps,
-    desc=f'{opened.subset.name}, seed {seed}',
-    leave=False,
-  ):
-    _step(network, optimizer, batch, truth)
+  title = f'{opened.subset.name}, seed {seed}'
+  bar = streams.progress_bar(range(steps), desc=title, leave=False)
+  for _, batch in zip(bar, batches(), strict=False):
+    _step(network, optimizer, batch)
     schedule.step()
   network.eval()
   test = torch.from_numpy(opened.split('test').read(['image'])['image'])
@@ -103,14 +107,6 @@ def predict(
       for part in test.split(_TESTED)
     ]
   return torch.cat(predicted).cpu().numpy()
-
-
-def _freeze(network: nn.Module, last: str) -> None:
-  """Freezes all layers but the last one and batch normalization."""
-  for name, module in network.named_modules():
-    if name != last and not isinstance(module, nn.BatchNorm2d):
-      for parameter in module.parameters(recurse=False):
-        parameter.requires_grad = False
 
 
 def _batches(count: int, size: int, drops_last: bool) -> Iterator[torch.Tensor]:
@@ -151,19 +147,15 @@ def _augmented(batch: torch.Tensor) -> torch.Tensor:
   return batch * light.to(batch.device)
 
 
-def _optimizer(network: nn.Module, rate: float) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, rate: float) -> Optimizer:
   trained = [p for p in network.parameters() if p.requires_grad]
-  return torch.optim.AdamW(trained, rate, (0.95, 0.99), weight_decay=0.01)
+  return AdamW(trained, rate, (0.95, 0.99), weight_decay=0.01)
 
 
-def _step(
-  network: nn.Module,
-  optimizer: torch.optim.Optimizer,
-  batch: torch.Tensor,
-  labels: torch.Tensor,
-) -> float:
+def _step(network: nn.Module, optimizer: Optimizer, batch: _Batch) -> float:
   """Trains on one batch; returns its loss."""
-  loss = nn.functional.cross_entropy(network(batch), labels)
+  images, labels = batch
+  loss = nn.functional.cross_entropy(network(images), labels)
   optimizer.zero_grad()
   loss.backward()
   optimizer.step()
@@ -171,9 +163,7 @@ def _step(
 
 
 def _find_rate(
-  network: nn.Module,
-  batches: Iterator[tuple[torch.Tensor, torch.Tensor]],
-  protocol: Protocol,
+  network: nn.Module, batches: Iterator[_Batch], protocol: Protocol
 ) -> float:
   """Returns the learning rate at which the loss falls steepest.
 
@@ -182,27 +172,23 @@ def _find_rate(
     batches: Endless batches.
     protocol: The range of rates, and the guard.
   """
-  rates = np.geomspace(*protocol.rates, _RANGE_STEPS)
-  optimizer = _optimizer(network, float(rates[0]))
+  rates = np.geomspace(*protocol.rates, _RANGE_STEPS).tolist()
+  optimizer = _optimizer(network, rates[0])
   network.train()
   losses: list[float] = []
   mean = 0.0
   for step, (rate, batch) in enumerate(zip(rates, batches, strict=False), 1):
-    for group in optimizer.param_groups:
-      group['lr'] = float(rate)
-    loss = _step(network, optimizer, *batch)
+    optimizer.param_groups[0]['lr'] = rate
+    loss = _step(network, optimizer, batch)
     mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
     smooth = mean / (1 - _SMOOTHING**step)
     if not smooth < _DIVERGED * min([*losses, smooth]):
       break
     losses.append(smooth)
-  lowest = int(np.argmin(losses)) if losses else 0
+  lowest = losses.index(min(losses)) if losses else 0
   if lowest == 0:
     # The loss never fell, so that no rate is better than the lowest.
     return protocol.fallback or protocol.rates[0]
-  falls = np.gradient(losses[: lowest + 1])
-  found = float(rates[int(np.argmin(falls))])
-  if protocol.fallback is None:
-    return found
-  low, high = protocol.fallback / _FACTOR, protocol.fallback * _FACTOR
-  return min(max(found, low), high)
+  found = rates[int(np.argmin(np.gradient(losses[: lowest + 1])))]
+  guard = protocol.fallback or found
+  return min(max(found, guard / _FACTOR), guard * _FACTOR)
