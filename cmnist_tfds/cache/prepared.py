@@ -240,8 +240,10 @@ def read_prepared(subset: Subset, folder: pathlib.Path) -> Prepared:
       metadata = json.loads(path.read_bytes())
       found = [(c['name'], c['source_label']) for c in metadata['classes']]
       sources = [source['key'] for source in metadata['sources']]
-      if found != [(c.name, c.raw_label) for c in subset.classes] or (
-        sources != [source.key for source in subset.sources]
+      # What is declared differently now may have other classes.
+      if subset.is_described_by(metadata) and (
+        found != [(c.name, c.raw_label) for c in subset.classes]
+        or sources != [source.key for source in subset.sources]
       ):
         raise ValueError(f'it does not describe {subset.title}')
   return Prepared(subset, folder, file_format, lengths, num_bytes, metadata)

@@ -8,6 +8,7 @@ import contextlib
 import csv
 import functools
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.scoring import duplicates
 from cmnist_tfds.scoring.duplicates import Duplicates
 from cmnist_tfds.system import atomic
+
+if TYPE_CHECKING:
+  from cmnist_tfds.figures.montage import Cell
 
 # The largest threshold. About 35 million pairs of Fashion-MNIST would be listed.
 _LARGEST = 0.1
@@ -77,7 +81,11 @@ def run(args: argparse.Namespace) -> int:
     atomic.write_file(args.pairs, _tsv(found).encode())
   if args.picture:
     title = f'{"cmnist_sample" if args.sample else "cmnist"}/{subset.name}'
-    pictures.save(args.picture, lambda: montage.draw_duplicates(found, title))
+    subtitle = 'Nearest images: rows in the files, ratio in thousandths'
+    draw = functools.partial(
+      montage.draw_groups, _pictured(found), title, subtitle
+    )
+    pictures.save(args.picture, draw)
   _print(found, args.threshold)
   return 0
 
@@ -103,6 +111,25 @@ def _tsv(found: Duplicates) -> str:
       cells += [part.source.key, part.split, str(row), name]
     writer.writerow(cells)
   return out.getvalue()
+
+
+def _pictured(found: Duplicates) -> list[tuple[str, list[Cell]]]:
+  """Returns the nearest pairs, each with its ratio as heading."""
+  from cmnist_tfds.figures import montage
+
+  groups = []
+  nearest = found.pairs[: montage.PAIRS].tolist()
+  for pair, ratio in zip(nearest, found.ratios, strict=False):
+    cells = [
+      montage.Cell(
+        [part.images[n].reshape(28, 28)],
+        part.class_name(n),
+        f'{part.title} {part.rows[n]}',
+      )
+      for part, n in map(found.find, pair)
+    ]
+    groups.append((f'{1000 * ratio:.2f}' if ratio else '=', cells))
+  return groups
 
 
 def _print(found: Duplicates, threshold: float) -> None:

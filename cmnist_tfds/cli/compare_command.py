@@ -23,9 +23,7 @@ def register(subparsers: arguments.Subparsers) -> None:
   for name in ('first', 'second'):
     help_ = f'file of predictions of the {name} method'
     parser.add_argument(name, metavar=name.upper(), help=help_)
-  arguments.add_dataset(parser)
-  arguments.add_report_format(parser)
-  arguments.add_trust_labels(parser)
+  arguments.add_predictions(parser)
 
 
 def run(args: argparse.Namespace) -> int:

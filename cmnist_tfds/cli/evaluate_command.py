@@ -26,8 +26,7 @@ def register(subparsers: arguments.Subparsers) -> None:
     help='file of predictions, as cmnist_tfds.save_predictions writes; several'
     ' are the runs of one method',
   )
-  arguments.add_dataset(parser)
-  arguments.add_report_format(parser)
+  arguments.add_predictions(parser)
   arguments.add_file(
     parser,
     '--confusion',
@@ -62,7 +61,14 @@ def run(args: argparse.Namespace) -> int:
     args.without is not None,
   )
   if args.confusion:
-    draw = functools.partial(confusion_matrix.draw_confusion, scored)
+    subset, method = scored.subset, scored.about.get('method')
+    draw = functools.partial(
+      confusion_matrix.draw_confusion,
+      subset,
+      scored.confusion,
+      f'{scored.dataset}/{subset.name} {scored.split}',
+      f'accuracy {scored.accuracy.value:.4f}' + f'; {method}' * bool(method),
+    )
     pictures.save(args.confusion, draw)
   terminal.print_report(scored, report.evaluation_sections(scored), args.format)
   return 0

@@ -9,7 +9,7 @@ import tensorflow_datasets.public_api as tfds
 from etils import epath
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cache.prepared import Prepared, read_prepared
+from cmnist_tfds.cache.prepared import Prepared, read_prepared, remedy
 from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import PreparationError
 
@@ -55,12 +55,12 @@ class CheckedInfo(tfds.core.DatasetInfo):
     try:
       if not paths.is_remote(dataset_info_dir):
         subset = subsets.subset(self.config_name)
-        self.prepared = read_prepared(subset, self.name, folder)
+        self.prepared = read_prepared(subset, folder)
         self.is_outdated = not subset.is_described_by(self.prepared.metadata)
         if self.is_outdated:
           raise PreparationError(
             f'{folder} was built when {", ".join(subset.declarations)} was'
-            f' declared differently. {self.prepared.remedy}'
+            f' declared differently. {remedy(folder)}'
           )
         self.prepared.check_shards()
       super().read_from_directory(dataset_info_dir)

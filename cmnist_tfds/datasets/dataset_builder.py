@@ -26,8 +26,11 @@ from cmnist_tfds.origin import audit
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import paths
-from cmnist_tfds.system.disk_errors import disk_errors
-from cmnist_tfds.system.errors import OriginFileError, PreparationError
+from cmnist_tfds.system.errors import (
+  OriginFileError,
+  PreparationError,
+  disk_errors,
+)
 from cmnist_tfds.system.extras import require_tensorflow
 
 # TFDS writes it last.
@@ -263,13 +266,14 @@ class CmnistBuilder(  # type: ignore[call-arg]
     """Returns the examples of each source, for each split."""
     try:
       return {
-        split: split_sources.open_encoded(
+        split: split_sources.open_split(
           self.subset,
           split,
           locations,
           # No hash can prove synthetic files.
           allow_unverified=self.is_sample
           or self._original_state['allow_unverified'],
+          encoded=True,
         )
         for split in SPLITS
       }

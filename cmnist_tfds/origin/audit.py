@@ -6,7 +6,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import hashlib
 import itertools
 import pathlib
 from collections.abc import Iterable, Iterator
@@ -85,7 +84,7 @@ def _with_hashes(finding: Finding, shape: tuple[int, ...]) -> Finding:
   with contextlib.suppress(OriginFileError, PreparationError):
     if copy and copy.path.is_file():
       with copy.open() as (stream, _):
-        sha256 = hashlib.sha256(stream.read()).hexdigest()
+        sha256 = verification.sha256(stream)
       if shape:
         read = load_split.read_copy(copy, file, shape, allow_unverified=True)
         fingerprint = verification.fingerprint(read[0])

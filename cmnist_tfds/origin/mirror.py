@@ -15,8 +15,7 @@ from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.sources import OriginFile, Source
 from cmnist_tfds.system import atomic
-from cmnist_tfds.system.disk_errors import disk_errors
-from cmnist_tfds.system.errors import OriginFileError
+from cmnist_tfds.system.errors import OriginFileError, disk_errors
 
 
 def fill(

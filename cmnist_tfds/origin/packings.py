@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterator
 
 from cmnist_tfds.formats import idx_npz
+from cmnist_tfds.origin import tables
 from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.sources import OriginFile
 
@@ -63,9 +64,8 @@ def _files_below(root: pathlib.Path) -> Iterator[pathlib.Path]:
 def _copies_in(
   path: pathlib.Path, file: OriginFile, shape: tuple[int, ...]
 ) -> Iterator[Copy]:
-  if pixel_tables.is_table(path):
-    if pixel_tables.may_hold(path, shape):
-      yield Copy(file, path, packed=True)
+  if tables.is_table(path):
+    yield Copy(file, path, packed=True)
     return
   forms = (file, *file.equivalents)
   stems = {_stem(form.name) for form in forms}

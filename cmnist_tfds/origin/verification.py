@@ -60,6 +60,14 @@ class Proof(str, enum.Enum):
   NONE = 'unverified'
 
 
+def sha256(stream: BinaryIO) -> str:
+  """Returns the SHA-256 of bytes, as 64 hexadecimal digits."""
+  digest = hashlib.sha256()
+  while block := stream.read(_BLOCK):
+    digest.update(block)
+  return digest.hexdigest()
+
+
 def fingerprint(array: np.ndarray) -> str:
   """Returns a hash of an array that does not depend on its file format.
 

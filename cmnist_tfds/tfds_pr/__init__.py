@@ -14,8 +14,7 @@ import shutil
 import tempfile
 
 from cmnist_tfds.system import atomic, paths
-from cmnist_tfds.system.disk_errors import disk_errors
-from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.errors import PreparationError, disk_errors
 
 _TEMPLATES = pathlib.Path(__file__).resolve().parent / 'templates'
 _DATASET = _TEMPLATES.parents[1] / 'datasets/cmnist'

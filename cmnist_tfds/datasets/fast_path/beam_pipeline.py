@@ -24,7 +24,7 @@ from typing import Any
 
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.datasets import tfds_internals
-from cmnist_tfds.datasets.fast_path.records import SplitRecords
+from cmnist_tfds.datasets.fast_path.joiner import SplitRecords
 from cmnist_tfds.system.errors import CmnistError, PreparationError
 from cmnist_tfds.system.extras import missing_extra
 

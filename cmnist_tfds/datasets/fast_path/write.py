@@ -21,7 +21,7 @@ from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.datasets.fast_path import beam_pipeline
-from cmnist_tfds.datasets.fast_path.records import SplitRecords
+from cmnist_tfds.datasets.fast_path.joiner import SplitRecords
 
 # How many records are joined and written together: few enough for their bytes
 # to stay in the processor's cache.

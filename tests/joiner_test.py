@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cmnist_tfds.cache import store
 from cmnist_tfds.cache.split_sources import SplitSource
-from cmnist_tfds.datasets.fast_path.records import SplitRecords
+from cmnist_tfds.datasets.fast_path.joiner import SplitRecords
 from cmnist_tfds.formats import png
 from cmnist_tfds.subsets import SubsetClass
 
