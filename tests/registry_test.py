@@ -236,14 +236,32 @@ _SHOW = (
 )
 
 
+_PATH = 'os.path.join(os.path.dirname(__file__), "a.toml")'
+
+
+@pytest.mark.parametrize(
+  ('target', 'code'),
+  [
+    ('shapes_source:PATH', f'import os; PATH = {_PATH}'),
+    ('shapes_source:paths', f'import os\ndef paths(): return [{_PATH}]'),
+  ],
+)
+def test_an_entry_point_may_be_a_path_or_a_function(tmp_path, target, code):
+  files = {'shapes_source/__init__.py': code, 'shapes_source/a.toml': _SHAPES}
+  _install(tmp_path, 'shapes-source', target, files)
+  done = _run(_SHOW, PYTHONPATH=f'{_PACKAGE}{os.pathsep}{tmp_path}')
+  assert done.returncode == 0, done.stderr
+  assert 'Sh (Shapes)' in done.stdout
+
+
 @pytest.mark.parametrize(
   ('code', 'fault'),
   [
     ('', None),
     ('raise ValueError("a\\nb")', 'fails: ValueError: a b\n'),
     ('import no_such_module', 'fails: ModuleNotFoundError'),
-    ('import sys; sys.modules[__name__] = 42', 'fails: AttributeError'),
-    ('__path__ = []', 'it holds no declaration'),
+    ('import sys; sys.modules[__name__] = 42', 'fails: TypeError'),
+    ('__path__ = []', 'it leads to no declaration'),
     ('__path__.append("/no")', None),
   ],
 )

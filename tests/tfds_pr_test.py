@@ -247,9 +247,6 @@ def test_checksums_are_those_of_this_package_and_all_are_used(checkout, table):
   assert used == registered.keys() | table['unregistered'].keys()
 
 
-@pytest.mark.xfail(
-  strict=True, reason='TFDS refuses a second builder of the same name'
-)
 def test_this_package_can_be_imported_after_the_builder_of_tfds(checkout):
   code = (
     'import sys; import tensorflow_datasets as tfds\n'

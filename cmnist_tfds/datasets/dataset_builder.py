@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import os
 import pathlib
 from collections.abc import Sequence
@@ -35,6 +36,23 @@ from cmnist_tfds.system.extras import require_tensorflow
 
 # TFDS writes it last.
 _INFO = 'dataset_info.json'
+
+
+def register(builder: type[CmnistBuilder]) -> None:
+  """Lets TFDS find a builder by its name, even if another one has that name.
+
+  TFDS itself would refuse a second builder of a name.
+  """
+  other = tfds_internals.DATASETS.get(builder.name, builder)
+  if other.__module__ != builder.__module__:
+    logging.getLogger('cmnist_tfds').warning(
+      '%s has registered the name %r with TensorFlow Datasets, too. From now on'
+      ' tfds.load finds that of %s.',
+      other.__module__,
+      builder.name,
+      builder.__module__,
+    )
+  tfds_internals.DATASETS[builder.name] = builder
 
 
 class CmnistBuilder(  # type: ignore[call-arg]

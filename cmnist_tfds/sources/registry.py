@@ -6,7 +6,8 @@ three places, in this order:
 
 *   the declarations in `extensions/`, which travel with this package;
 *   installed packages with an entry point in the group `cmnist_tfds.sources`,
-    which names a Python package that has declarations among its modules;
+    which names a Python package that has declarations among its modules, the
+    path of a declaration, or a function that returns such paths;
 *   the files that the environment variable CMNIST_SOURCES names, separated as
     in PATH.
 
@@ -26,7 +27,7 @@ import logging
 import os
 import pathlib
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cmnist_tfds.sources import declaration
 from cmnist_tfds.sources.records import Source
@@ -153,10 +154,9 @@ def _installed() -> tuple[tuple[str, pathlib.Path | str], ...]:
   for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
     owner = f'package {point.dist.name if point.dist else point.value}'
     try:
-      folders = point.load().__path__
-      paths = sorted(p for f in folders for p in pathlib.Path(f).glob('*.toml'))
+      paths = list(_paths(point.load()))
       if not paths:
-        raise FileNotFoundError('it holds no declaration, a file *.toml')
+        raise FileNotFoundError('it leads to no declaration, a file *.toml')
     except Exception as error:  # The code of others may raise any.
       shown = ' '.join(f'{type(error).__name__}: {error}'.split())
       where = f'{owner}: its entry point {point.name} = {point.value}'
@@ -164,6 +164,20 @@ def _installed() -> tuple[tuple[str, pathlib.Path | str], ...]:
     else:
       found += [(f'{owner} ({path.name})', path) for path in paths]
   return tuple(found)
+
+
+def _paths(named: Any) -> Iterator[pathlib.Path]:
+  """Yields the declarations that the object of an entry point names."""
+  if callable(named):
+    yield from _paths(named())
+  elif hasattr(named, '__path__'):
+    for folder in named.__path__:
+      yield from sorted(pathlib.Path(folder).glob('*.toml'))
+  elif isinstance(named, (str, os.PathLike)):
+    yield pathlib.Path(named)
+  else:
+    for each in named:
+      yield from _paths(each)
 
 
 @contextlib.contextmanager

@@ -50,14 +50,14 @@ def expanded(path: PathLike) -> pathlib.Path:
       ' folders, and can then be copied; tfds.load reads copies at remote'
       ' addresses.'
     )
-  try:
-    found = pathlib.Path(os.path.expandvars(path)).expanduser().absolute()
-  except RuntimeError as error:
+  expanded_path = os.path.expanduser(os.path.expandvars(path))
+  if os.fspath(expanded_path).startswith('~'):
     raise PreparationError(
       f'{os.fspath(path)}: the system knows no home directory of that user. Set'
       ' the environment variable HOME, or give an absolute path, such as with'
       ' --data_dir.'
-    ) from error
+    )
+  found = pathlib.Path(expanded_path).absolute()
   # TensorFlow would take a link and the `..` after it away together.
   return found.resolve() if '..' in found.parts else found
 

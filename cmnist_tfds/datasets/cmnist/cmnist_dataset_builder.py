@@ -6,5 +6,8 @@ from __future__ import annotations
 from cmnist_tfds.datasets import dataset_builder
 
 
-class Builder(dataset_builder.CmnistBuilder):
+class Builder(dataset_builder.CmnistBuilder, skip_registration=True):  # type: ignore[call-arg]
   """Builds CMNIST from the files that its sources publish."""
+
+
+dataset_builder.register(Builder)
