@@ -151,7 +151,9 @@ def test_a_mirror_that_is_not_there_is_named(
   tmp_path, empty_cache, monkeypatch
 ):
   monkeypatch.setenv('CMNIST_MIRROR', str(tmp_path / 'nowhere'))
-  with pytest.raises(errors.OriginFileError, match='nowhere does not exist'):
+  with pytest.raises(
+    errors.OriginFileError, match='nowhere is not a directory'
+  ):
     cmnist_tfds.load_data('1-F', data_dir=tmp_path)
 
 

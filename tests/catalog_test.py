@@ -10,6 +10,7 @@ import html.parser
 import http.server
 import itertools
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -303,8 +304,10 @@ def driver():
   options.set_capability(
     'goog:loggingPrefs', {'browser': 'ALL', 'performance': 'ALL'}
   )
+  # Chromium puts a socket there, whose path may have about 100 characters.
+  environment = {**os.environ, 'TMPDIR': '/tmp'}
   started = webdriver.Chrome(
-    options=options, service=webdriver.ChromeService(service)
+    options=options, service=webdriver.ChromeService(service, env=environment)
   )
   yield started
   started.quit()
