@@ -35,7 +35,7 @@ _STROKES = 3
 _POINTS = 40
 _MAX_SHIFT = 2
 # The number of images that are made at once.
-_AT_ONCE = 8192
+_CHUNK = 8192
 
 
 def make(
@@ -175,8 +175,8 @@ def _make_split(
   labels = np.repeat(np.array(source.raw_labels, np.uint8), counts)
   rng.shuffle(labels)
   parts = [
-    vary(rng, drawings, min(_AT_ONCE, len(labels) - start)).tobytes()
-    for start in range(0, len(labels), _AT_ONCE)
+    vary(rng, drawings, min(_CHUNK, len(labels) - start)).tobytes()
+    for start in range(0, len(labels), _CHUNK)
   ]
   shape = (len(labels), sources_lib.IMAGE_SIZE, sources_lib.IMAGE_SIZE)
   return (

@@ -223,7 +223,7 @@ class Subset:
 
   @property
   def license(self) -> str:
-    """The licences of the sources."""
+    """The licenses of the sources."""
     return '; '.join(f'{s.title}: {s.license}' for s in self.sources)
 
   def train_limit(self, split: str) -> int | None:

@@ -67,7 +67,7 @@ class Font(NamedTuple):
 
   package: str
   path: str  # Below FONT_ROOT.
-  licence: str
+  license: str
 
 
 class Hand(NamedTuple):
@@ -853,7 +853,7 @@ def shrink(
   return np.asarray(canvas.reduce(OVERSAMPLING), np.float64)
 
 
-def quantise(small: np.ndarray, stretch: bool) -> np.ndarray:
+def quantize(small: np.ndarray, stretch: bool) -> np.ndarray:
   """Rounds to `GREY_STEP`, with ink stretched to full light if wanted."""
   if stretch:
     small = small * (255 / small.max())
@@ -881,7 +881,7 @@ def draw_picture(
     outline = key == 'N' and rng.random() < 0.12
     image = draw_glyph(hands[turn % len(hands)], shape, outline, rng)
   small = shrink(bend(image, motion, rng), motion, rng)
-  return quantise(small, stretch=key != 'F')
+  return quantize(small, stretch=key != 'F')
 
 
 def counts(source: Source, index: int) -> tuple[int, int]:
@@ -1029,12 +1029,12 @@ def readme(drawn: dict[str, tuple[Split, Split]]) -> str:
   """Writes what the sample is, for whoever finds it on a disk."""
   packages = {}
   for font in FONTS.values():
-    packages[font.package] = font.licence
+    packages[font.package] = font.license
   lines = [
     '# A synthetic sample, not CMNIST',
     '',
     'These files have the names and formats of the eleven sources of CMNIST.',
-    'A reader recognises the class of each picture, but the script',
+    'A reader recognizes the class of each picture, but the script',
     '`scripts/draw_sample.py` drew all of them from open fonts and simple',
     'outlines. No picture comes from EMNIST, Fashion-MNIST, Kannada-MNIST,',
     'KMNIST, Kuzushiji-49 or notMNIST. Use the files for tests and',
@@ -1061,13 +1061,13 @@ def readme(drawn: dict[str, tuple[Split, Split]]) -> str:
     '',
     'The script turned, sheared, stretched, thickened and bent each glyph at',
     f'random (seed {SEED}). These are the fonts, by Debian package, with',
-    'their licences:',
+    'their licenses:',
     '',
   ]
   lines += [f'- {name}: {packages[name]}' for name in sorted(packages)]
   lines += [
     '',
-    'The fonts are not included. The pictures are under the licence of this',
+    'The fonts are not included. The pictures are under the license of this',
     'project, Apache-2.0.',
     '',
     f'Drawn with NumPy {np.__version__}, Pillow {Image.__version__},',

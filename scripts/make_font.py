@@ -39,7 +39,7 @@ _CHARACTERS = {
   *range(0xCE6, 0xCF0),
 }
 
-# The licence of Noto Sans JP reserves the name "Source" for its makers, and that
+# The license of Noto Sans JP reserves the name "Source" for its makers, and that
 # of a font which was changed should tell that it was.
 _NAME = 'CMNIST Class Names'
 _COPYRIGHT, _FAMILY, _STYLE, _UNIQUE, _FULL, _VERSION, _POSTSCRIPT = range(7)

@@ -33,7 +33,7 @@ All are of the test sets of CMNIST, none of the synthetic sample.
 
 So far this is what could be run with the real files at hand, those of Fashion-MNIST
 and Kannada-MNIST, on 2-FKd, on its two sources, and on their reduced forms: exact
-nearest neighbours (`cmnist baseline knn`), and LeNet trained from five seeds
+nearest neighbors (`cmnist baseline knn`), and LeNet trained from five seeds
 (`cmnist baseline net`). Other networks need a GPU to be scored on all of these, and are
 missing. Rows with 10 runs are 10 other draws of a reduced training set, for LeNet with
 one seed. The published draws of Kannada-MNIST hold the digits of a single writer, which

@@ -116,7 +116,7 @@ def _extreme(rng, count):
       id='copies',
     ),
     pytest.param(
-      # Neighbours differ by one grey level in few pixels.
+      # Neighbors differ by one gray level in few pixels.
       lambda rng, n: 128 + (rng.random((n, 784)) < 0.01),
       id='near',
     ),
