@@ -21,6 +21,7 @@ from cmnist_tfds.origin import (
   locations,
   verification,
 )
+from cmnist_tfds.origin.reader import Reader, read_copy
 from cmnist_tfds.sources import SOURCES
 from cmnist_tfds.system.errors import OriginFileError
 
@@ -105,7 +106,7 @@ def test_the_first_right_copy_of_several_folders_is_read(made, tmp_path):
   where = Locations(
     manual_dir=tmp_path / 'manual', mirror=str(tmp_path / 'mirror')
   )
-  reader = load_split.Reader(where)
+  reader = Reader(where)
   for chunk in load_split.read_split(made.source, 'train', reader):
     made.assert_read(chunk)
   assert {path: copy.path for path, copy in reader.copies.items()} == {
@@ -264,7 +265,7 @@ def test_recorded_fingerprints_are_those_of_the_files(origin_files):
   for source in SOURCES:
     for file, shape in source.origin_files.items():
       for copy in locations.copies_on_disk(file, where):
-        array, proof = load_split.read_copy(copy, file, shape)
+        array, proof = read_copy(copy, file, shape)
         assert proof is Proof.SHA256, copy
         assert fingerprint(array) == file.fingerprint, copy
         checked += 1

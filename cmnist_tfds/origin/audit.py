@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from cmnist_tfds.origin import load_split, verification
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin.locations import Copy, Locations
+from cmnist_tfds.origin.reader import Reader, read_copy
 from cmnist_tfds.origin.verification import Proof
 from cmnist_tfds.sources import OriginFile, Source
 from cmnist_tfds.system.errors import OriginFileError, PreparationError
@@ -58,7 +59,7 @@ def audit(
   for source in sources:
     found: dict[OriginFile, Finding] = {}
     for split, declared in source.splits.items():
-      reader = load_split.Reader(locations)
+      reader = Reader(locations)
       for file, shape in declared.files.items():
         fault = ''
         try:
@@ -86,7 +87,7 @@ def _with_hashes(finding: Finding, shape: tuple[int, ...]) -> Finding:
       with copy.open() as (stream, _):
         sha256 = verification.sha256(stream)
       if shape:
-        read = load_split.read_copy(copy, file, shape, allow_unverified=True)
+        read = read_copy(copy, file, shape, allow_unverified=True)
         fingerprint = verification.fingerprint(read[0])
   return dataclasses.replace(finding, sha256=sha256, fingerprint=fingerprint)
 

@@ -19,7 +19,7 @@ from cmnist_tfds.sources import OriginFile, Source, Split
 from cmnist_tfds.system.errors import OriginFileError
 
 if TYPE_CHECKING:
-  from cmnist_tfds.origin.load_split import Reader
+  from cmnist_tfds.origin.reader import Reader
 
 # Pictures that are read together.
 _CHUNK = 4096

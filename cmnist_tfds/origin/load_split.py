@@ -10,40 +10,24 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import io
 import itertools
-import logging
-import os
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
-from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import (
   conversion,
   layouts,
-  packings,
-  tables,
-  verification,
 )
-from cmnist_tfds.origin import locations as locations_lib
-from cmnist_tfds.origin import picture_files as pictures
 from cmnist_tfds.origin.layouts import Chunk
-from cmnist_tfds.origin.locations import Copy, Locations
+from cmnist_tfds.origin.locations import Locations
+from cmnist_tfds.origin.reader import Reader
 from cmnist_tfds.origin.verification import Proof
-from cmnist_tfds.sources import IMAGE_SIZE, OriginFile, Source, Split
-from cmnist_tfds.system.errors import MissingExtraError, OriginFileError
-
-_log = logging.getLogger('cmnist_tfds')
-
-# Bytes that are read at a time.
-_BLOCK = 1 << 19
+from cmnist_tfds.sources import IMAGE_SIZE, Source, Split
+from cmnist_tfds.system.errors import OriginFileError
 
 # Characters of a message that list what was found.
 _LONGEST_LIST = 800
-
-_ALLOW = 'To use it anyway, allow unverified files (--allow_unverified)'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,189 +175,3 @@ def _wrong_content(
     f' {str(found)[:_LONGEST_LIST]}. This is not the file of {source.title}:'
     ' fetch it again'
   )
-
-
-class Reader:
-  """Reads files of a split from the first location that has the right one.
-
-  Attributes:
-    proofs: The proof of each file that was read, by its path.
-    copies: Where each file was read, or is wrong, by its path.
-  """
-
-  def __init__(self, locations: Locations, *, allow_unverified: bool = False):
-    """Constructs a reader of the files at some locations."""
-    self._locations = locations
-    self._allow_unverified = allow_unverified
-    self.proofs: dict[str, Proof] = {}
-    self.copies: dict[str, Copy] = {}
-
-  def array(self, file: OriginFile, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns the array in a file."""
-    return np.asarray(self._read(file, shape))
-
-  def content(self, file: OriginFile) -> bytes:
-    """Returns the bytes of a file."""
-    return bytes(self._read(file, ()))
-
-  def picture_files(
-    self,
-    file: OriginFile,
-    use: Callable[[pictures.PictureFiles], Iterator[Chunk]],
-    *,
-    table: bool = False,
-  ) -> Iterator[Chunk]:
-    """Yields what a function reads from a folder of pictures, or a table in it.
-
-    A folder on disk is tried before the archive.
-    """
-    folders = self._locations.folders(file)
-    paths = (folder / file.path for folder in folders)
-    path = next(filter(os.path.exists, paths), None)
-    if path:
-      self.copies[file.path] = Copy(file, path)
-      files = pictures.open_folder(path.parent if table else path)
-      yield from use(files)
-      found, expected = files.fingerprint(), file.fingerprint
-      if found != expected and not self._allow_unverified:
-        raise OriginFileError(
-          f'{path}: expected the fingerprint'
-          f' {expected or "of a declaration, which has none"}, found {found}.'
-          f' {_ALLOW}'
-        )
-      proved = found == expected
-      self.proofs[file.path] = Proof.FINGERPRINT if proved else Proof.NONE
-    elif file.archive:
-      data = self.content(file.archive)
-      member = '.' if table else file.member
-      yield from use(pictures.open_archive(data, member, file.archive.path))
-      # The metadata of a dataset has the proofs of the files of its sources.
-      self.proofs[file.path] = self.proofs.pop(file.archive.path)
-      self.copies[file.path] = self.copies.pop(file.archive.path)
-    else:
-      raise self._missing(file, ())
-
-  def _read(self, file: OriginFile, shape: tuple[int, ...]) -> Any:
-    """Returns the array in a file, or its bytes if it has no shape."""
-    faults: dict[str, None] = {}
-    for copy, allow in self._candidates(file, shape, faults):
-      try:
-        found, proof = read_copy(copy, file, shape, allow_unverified=allow)
-      except (OriginFileError, MissingExtraError) as error:
-        # Arrays of other sources have the same shape.
-        if not copy.packed or isinstance(error, MissingExtraError):
-          faults[f'{copy}: {error}'] = None
-          self.copies.setdefault(file.path, copy)
-        continue
-      if copy.packed:
-        _log.warning('Read %s from %s (%s).', file.path, copy, proof.value)
-      self.proofs[file.path], self.copies[file.path] = proof, copy
-      return found
-    raise self._missing(file, faults)
-
-  def _candidates(
-    self, file: OriginFile, shape: tuple[int, ...], faults: dict[str, None]
-  ) -> Iterator[tuple[Copy, bool]]:
-    """Yields copies to try, and whether to take one that nothing proves.
-
-    What is wrong with hosts is added to the faults.
-    """
-    where = self._locations
-    on_disk = list(locations_lib.copies_on_disk(file, where))
-    yield from ((copy, False) for copy in on_disk)
-    if shape:
-      for copy in packings.packed_copies(file, shape, where):
-        yield copy, False
-    yield from ((copy, True) for copy in on_disk if self._allow_unverified)
-    if where.download_dir and not where.offline:
-      # It imports an HTTP library.
-      from cmnist_tfds.origin import fetch
-
-      try:
-        fetch.fetch(file, where.download_dir / locations_lib.FETCHED, where)
-      except OriginFileError as error:
-        faults[str(error)] = None
-      for copy in locations_lib.copies_on_disk(file, where):
-        yield copy, False
-
-  def _missing(
-    self, file: OriginFile, faults: Iterable[str]
-  ) -> OriginFileError:
-    """Returns the error that says what is wrong, and what to do."""
-    folders = ', '.join(map(str, self._locations.folders(file))) or 'no folder'
-    fault = '; '.join(faults) or f'not found in {folders}'
-    remedy = locations_lib.how_to_get(file, self._locations.manual_dir)
-    return OriginFileError(f'{file.path}: {fault}. {remedy}')
-
-
-def read_copy(
-  copy: Copy,
-  file: OriginFile,
-  shape: tuple[int, ...],
-  *,
-  allow_unverified: bool = False,
-) -> tuple[Any, Proof]:
-  """Reads a copy of an origin file and proves it.
-
-  The copy is read once: what is hashed is what is decoded, even if another
-  process writes to the file.
-
-  Args:
-    copy: The copy.
-    file: The file that is wanted.
-    shape: The shape of the array in it; () for the bytes of the file.
-    allow_unverified: Whether nothing need prove it, and the first axis may be
-      shorter.
-
-  Returns:
-    The array as it is in the file, or the bytes; and the proof.
-
-  Raises:
-    OriginFileError: If the copy is damaged or not the right file. The message
-      does not name the copy.
-  """
-
-  def check_shape(found: tuple[int, ...]) -> None:
-    shorter = allow_unverified and found < shape
-    if found != shape and not (shorter and found[1:] == shape[1:]):
-      raise OriginFileError(
-        f'expected an array of shape {shape}, found {found}'
-      )
-
-  try:
-    if shape and tables.is_table(copy.path):
-      for array in tables.arrays(copy.path, shape):
-        if _is_published(file, array):
-          return array, Proof.FINGERPRINT
-      raise OriginFileError(f'its content is not that of {file.path}')
-    found: Any
-    with copy.open() as (stream, size):
-      reader = verification.ProvingReader(copy.file, stream, size)
-      buffered = io.BufferedReader(reader, _BLOCK)
-      if shape:
-        form, labels = copy.file.array, len(shape) <= 2
-        found = idx_npz.read_array(
-          buffered, check_shape, name=form, integers=labels
-        )
-      else:
-        found = buffered.read()
-      proof = reader.proof()
-    if proof is None and shape and _is_published(file, found):
-      proof = Proof.FINGERPRINT
-    if proof is None and not allow_unverified:
-      fault = verification.mismatch(copy.file, size)
-      content = ', and its content is not the published one' if shape else ''
-      raise OriginFileError(f'{fault}{content}. {_ALLOW}')
-    return found, proof or Proof.NONE
-  except OriginFileError as error:
-    wrong = verification.recognize(copy.file, copy.path)
-    raise OriginFileError(wrong or str(error)) from error
-
-
-def _is_published(file: OriginFile, array: np.ndarray) -> bool:
-  """Returns whether an array is the one in a published file."""
-  known = {form.fingerprint for form in (file, *file.equivalents)}
-  # Others save labels as integers of eight bytes.
-  narrow = array.astype(np.uint8) if array.ndim == 1 else array
-  forms = (array, narrow) if (narrow == array).all() else (array,)
-  return any(verification.fingerprint(form) in known for form in forms)
