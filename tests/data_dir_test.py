@@ -76,6 +76,7 @@ def test_any_name_of_a_folder(tmp_path, name, capsys):
     ('.', 'work'),
     ('../data', 'data'),
     ('~/data', 'home/data'),
+    ('./~/data', 'work/~/data'),
     ('${HOME}/data', 'home/data'),
     ('$CMNIST_TEST_DIR/a', 'other/a'),
     ('$CMNIST_TEST_UNSET/a', 'work/$CMNIST_TEST_UNSET/a'),
