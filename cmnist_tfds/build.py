@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -86,14 +87,13 @@ def _build_in_processes(
 ) -> Iterator[Outcome]:
   # Forked processes would inherit locks of threads that they do not have.
   spawn = multiprocessing.get_context('spawn')
-  with futures.ProcessPoolExecutor(jobs, spawn, _start_worker) as pool:
+  with _ignored_by_new_processes():
+    pool = futures.ProcessPoolExecutor(jobs, spawn, _start_worker)
+  with pool:
     try:
       for _, group in itertools.groupby(selected, _is_reduced):
-        # A terminal sends Ctrl-C to every process. New ones inherit that it is
-        # ignored, and end when this one tells them to.
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        pending = [pool.submit(_work, work, subset) for subset in group]
-        signal.signal(signal.SIGINT, handler)
+        with _ignored_by_new_processes():
+          pending = [pool.submit(_work, work, subset) for subset in group]
         for future in futures.as_completed(pending):
           yield future.result()
     except futures.process.BrokenProcessPool as error:
@@ -107,6 +107,22 @@ def _build_in_processes(
       for process in multiprocessing.active_children():
         process.terminate()
       raise
+
+
+@contextlib.contextmanager
+def _ignored_by_new_processes() -> Iterator[None]:
+  """Lets processes that the block starts ignore what a terminal sends to all.
+
+  They end when this process tells them to.
+  """
+  # Windows has no HUP.
+  numbers = {signal.SIGINT, getattr(signal, 'SIGHUP', signal.SIGINT)}
+  handlers = {n: signal.signal(n, signal.SIG_IGN) for n in numbers}
+  try:
+    yield
+  finally:
+    for number, handler in handlers.items():
+      signal.signal(number, handler)
 
 
 def _start_worker() -> None:

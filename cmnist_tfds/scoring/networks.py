@@ -8,6 +8,7 @@ channel three times.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import pathlib
 from typing import Any
@@ -105,15 +106,18 @@ def read_weights(path: pathlib.Path, name: str) -> tuple[Weights, str]:
     MissingExtraError: If the network is torchvision's, which cannot be imported.
     PreparationError: If the file cannot be read or is for another network.
   """
-  network = make_network(name, 1000)
-  with reading(
+  checked = functools.partial(
+    reading,
     path,
     f'a state_dict of {name} with 1,000 classes, as torchvision publishes it',
     'Name another file.',
     PreparationError,
-  ):
+  )
+  with checked():
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     weights = torch.load(path, map_location='cpu', weights_only=True)
+  network = make_network(name, 1000)
+  with checked():
     network.load_state_dict(weights)
   last = f'{LAST_LAYERS[name]}.'
   return {
