@@ -17,11 +17,7 @@ from typing import BinaryIO, cast
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.sources import OriginFile
 from cmnist_tfds.system import paths
-from cmnist_tfds.system.errors import (
-  CmnistError,
-  NamedPlaceError,
-  OriginFileError,
-)
+from cmnist_tfds.system.errors import CmnistError, OriginFileError
 
 # Environment variable that holds the user's mirror.
 MIRROR_VARIABLE = 'CMNIST_MIRROR'
@@ -89,7 +85,7 @@ def default_locations(
     timeout: See `Locations`.
 
   Raises:
-    NamedPlaceError: If a folder that the user named does not exist, or the
+    OriginFileError: If a folder that the user named does not exist, or the
       mirror is not an address that can be used.
   """
   data_root = paths.data_root(data_dir)
@@ -99,7 +95,7 @@ def default_locations(
   base = parse_mirror(named) if named else None
   for name, place in (('manual_dir', manual), ('mirror', base)):
     if isinstance(place, pathlib.Path) and not os.path.isdir(place):
-      raise NamedPlaceError(
+      raise OriginFileError(
         f'the {name} {place} is not a directory. Correct it, or leave it out'
       )
   return Locations(
@@ -124,7 +120,7 @@ def parse_mirror(mirror: str) -> str | pathlib.Path:
   """Returns what a mirror names: a folder, or an address without a last slash.
 
   Raises:
-    NamedPlaceError: If it looks like an address and cannot be used. The message
+    OriginFileError: If it looks like an address and cannot be used. The message
       does not have its password.
   """
   # Paths are added at the end, where nothing can follow.
@@ -136,7 +132,7 @@ def parse_mirror(mirror: str) -> str | pathlib.Path:
   if not paths.is_remote(mirror):
     return paths.expanded(mirror)
   # A query may hold a token.
-  raise NamedPlaceError(
+  raise OriginFileError(
     f'the mirror {without_password(mirror).partition("?")[0]}: expected a'
     ' folder or a URL with a host and no query, such as'
     ' https://example.org/files or file:///srv/files'

@@ -28,16 +28,8 @@ class OriginFileError(CmnistError):
   """An origin file that is missing, damaged, or not the one expected."""
 
 
-class NamedPlaceError(OriginFileError):
-  """A folder or an address that the user named and that is of no use."""
-
-
 class PreparationError(CmnistError):
   """A dataset that cannot be prepared or written as asked."""
-
-
-class OutdatedError(PreparationError):
-  """A dataset with an extension that has been declared differently since."""
 
 
 class MissingExtraError(PreparationError, ImportError):
@@ -46,10 +38,6 @@ class MissingExtraError(PreparationError, ImportError):
 
 class OutputError(CmnistError):
   """Standard output that cannot be written."""
-
-
-class TfdsVersionError(CmnistError, ImportError):
-  """A version of TensorFlow Datasets that lacks what this package needs."""
 
 
 class SplitError(CmnistError, ValueError):
