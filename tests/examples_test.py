@@ -20,6 +20,7 @@ _EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / 'examples'
 _EXAMPLE = _EXAMPLES / 'train_keras.py'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('backend', ['tensorflow', 'jax', 'torch'])
 def test_one_short_epoch_on_the_sample(backend, tmp_path):
   if importlib.util.find_spec(backend) is None:

@@ -51,6 +51,7 @@ def test_the_table_lists_what_the_package_has():
   assert sorted(rows) == sorted(shipped)
 
 
+@pytest.mark.slow
 def test_five_commands_lead_to_a_dataset(origin_files, tmp_path, monkeypatch):
   image = pytest.importorskip('PIL.Image')
   random = np.random.default_rng(0)

@@ -42,6 +42,7 @@ _SNIPPETS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('snippets', 'extra'), _SNIPPETS)
 def test_snippets_run(snippets, extra, tmp_path):
   for module in _EXTRAS.get(extra, ()):

@@ -77,6 +77,7 @@ def _python(checkout: pathlib.Path, code: str, *args: object) -> str:
   return done.stdout
 
 
+@pytest.mark.slow
 def test_the_added_test_passes(checkout):
   said = _run(
     checkout,
