@@ -232,11 +232,6 @@ def opened_subset(
   return opened
 
 
-def opened_source(source: Source, args: argparse.Namespace) -> Opened:
-  """Returns the subset of a source alone, as `opened_subset` does."""
-  return opened_subset(subsets.combine([source]), args)
-
-
 def not_prepared(subset: Subset, args: argparse.Namespace) -> PreparationError:
   """Returns the error for a subset that is not here; says how to build it."""
   folder = prepared.dataset_dir(

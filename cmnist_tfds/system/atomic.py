@@ -61,10 +61,7 @@ class _Manifest(msgspec.Struct):
 
   writer: str
   files: dict[Annotated[str, msgspec.Meta(pattern=_WRITTEN)], set[str]]
-  about: str = (
-    'cmnist_tfds wrote the files listed here. It replaces or removes no other'
-    ' file of this folder, and none that was changed.'
-  )
+  about: str = _ABOUT
 
 
 def write_file(path: pathlib.Path, data: bytes) -> None:
@@ -131,7 +128,6 @@ def write_folder(
   path: pathlib.Path,
   writer: str,
   names: Iterable[str],
-  apart_from: Iterable[pathlib.Path] = (),
 ) -> Iterator[pathlib.Path]:
   """Writes the files of a folder, which appear there when the block ends.
 
@@ -148,7 +144,6 @@ def write_folder(
       'a/' stands for every file in the folder `a`. With them a file in the way
       is found before any work. No part of a path may begin with a dot, but
       for `.config`.
-    apart_from: Folders that the folder must not be, contain or be in.
 
   Yields:
     The path of an empty folder, to be filled by the block.
@@ -159,7 +154,7 @@ def write_folder(
       In all these cases no file of the folder has been changed.
   """
   with disk_errors(path):
-    _check_folder(path, writer, apart_from)
+    _check_folder(path, writer)
     is_new = not path.exists()
     path.mkdir(exist_ok=True)
     import filelock  # It takes a while.
@@ -185,17 +180,8 @@ def write_folder(
       raise
 
 
-def _check_folder(
-  path: pathlib.Path, writer: str, apart_from: Iterable[pathlib.Path]
-) -> None:
+def _check_folder(path: pathlib.Path, writer: str) -> None:
   """Raises an error if a folder may not be written; changes nothing."""
-  place = path.resolve()
-  for folder in map(pathlib.Path.resolve, apart_from):
-    if place == folder or place in folder.parents or folder in place.parents:
-      raise PreparationError(
-        f'{path} is, contains or is in {folder}, whose data is needed. Choose'
-        ' another folder.'
-      )
   if not os.path.lexists(path):
     _check_parent(path)
   elif path.is_symlink() or not path.is_dir():
