@@ -37,13 +37,13 @@ class ClassFeature(Feature):
   """An integer that all examples of a class share.
 
   Attributes:
-    of_class: Returns the integer of a class.
+    value: Returns the integer of a class.
     names: Returns the names of the values 0, 1, ... in a subset; None if the
       values have no names.
   """
 
   dtype: str = 'int64'
-  of_class: Callable[[SubsetClass], int]
+  value: Callable[[SubsetClass], int]
   names: Callable[[Subset], Sequence[str]] | None = None
 
 
@@ -56,13 +56,13 @@ IMAGE = Feature(
 LABEL = ClassFeature(
   name='label',
   description='number of the class in the subset',
-  of_class=lambda c: c.label,
+  value=lambda c: c.label,
   names=lambda subset: subset.class_names,
 )
 SOURCE = ClassFeature(
   name='source',
   description='number of the source in the subset',
-  of_class=lambda c: c.source_number,
+  value=lambda c: c.source_number,
   names=lambda subset: [s.key for s in subset.sources],
 )
 # An example holds these in addition to the image.
@@ -72,7 +72,7 @@ INTEGERS = (
   ClassFeature(
     name='source_label',
     description='raw label in the files of the source',
-    of_class=lambda c: c.raw_label,
+    value=lambda c: c.raw_label,
   ),
 )
 FEATURES = (IMAGE, *INTEGERS)
@@ -80,4 +80,4 @@ FEATURES = (IMAGE, *INTEGERS)
 
 def integers_of(described: SubsetClass) -> dict[str, int]:
   """Returns the integer features of the examples of a class, by name."""
-  return {f.name: f.of_class(described) for f in INTEGERS}
+  return {f.name: f.value(described) for f in INTEGERS}

@@ -43,16 +43,16 @@ class Gallery:
     default_factory=dict
   )
 
-  def counts_of(self, of_subset: SubsetClass) -> _Counts:
+  def counts_of(self, subset_class: SubsetClass) -> _Counts:
     """Returns the numbers of examples of a class of a subset.
 
     Args:
-      of_subset: The class, of a subset with all training examples.
+      subset_class: The class, of a subset with all training examples.
     """
-    recorded = of_subset.train, of_subset.test
+    recorded = subset_class.train, subset_class.test
     if None not in recorded:
       return recorded
-    return self.counts.get(_key(of_subset), recorded)
+    return self.counts.get(_key(subset_class), recorded)
 
   def has_counts_of(self, classes: Sequence[SubsetClass]) -> bool:
     """Returns whether the numbers of examples of all classes are known."""
@@ -87,8 +87,8 @@ class Gallery:
     return self._pairs[both]
 
 
-def _key(of_subset: SubsetClass) -> _ClassKey:
-  return of_subset.source.key, of_subset.raw_label
+def _key(subset_class: SubsetClass) -> _ClassKey:
+  return subset_class.source.key, subset_class.raw_label
 
 
 def collect(
@@ -117,13 +117,13 @@ def collect(
     if opened is None:
       continue
     images = first_of_each_class(opened, similarity.EXAMPLES)
-    for of_subset, of_class, count in zip(
+    for subset_class, examples, count in zip(
       subset.classes, images, opened.class_counts, strict=True
     ):
-      if of_subset.source in missing:
-        gallery.images[_key(of_subset)] = of_class
+      if subset_class.source in missing:
+        gallery.images[_key(subset_class)] = examples
         if not sample:
-          gallery.counts[_key(of_subset)] = count
+          gallery.counts[_key(subset_class)] = count
   return gallery
 
 

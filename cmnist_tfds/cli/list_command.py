@@ -110,7 +110,7 @@ def _row(subset: Subset) -> dict[str, Any]:
 
   The difficulty is the ratio of the errors of the nearest neighbor.
   """
-  right, of_reduced, of_full = map(
+  right, reduced, full = map(
     difficulty.nearest_neighbor,
     (subset, subsets.reduce(subset.full, 10), subset.full),
   )
@@ -122,8 +122,8 @@ def _row(subset: Subset) -> dict[str, Any]:
     'train': subset.num_train,
     'test': subset.num_test,
     'imbalance': imbalance(subset),
-    'nearest_r-10': of_reduced,
-    'nearest_full': of_full,
+    'nearest_r-10': reduced,
+    'nearest_full': full,
     'difficulty': None if right is None else 1 - right,
   }
 

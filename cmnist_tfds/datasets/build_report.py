@@ -37,15 +37,15 @@ def report(
   classes = config.class_table(subset)
   rows = config.source_table(subset)
   digests = {}
-  for split, of_split in sources.items():
-    labels = np.concatenate([source.labels() for source in of_split])
+  for split, opened in sources.items():
+    labels = np.concatenate([source.labels() for source in opened])
     written = labels[: num_examples[split]]
     counts = np.bincount(written, minlength=len(classes))
     for row, count in zip(classes, counts.tolist(), strict=True):
       row[split] = count
-    for row, source in zip(rows, of_split, strict=True):
+    for row, source in zip(rows, opened, strict=True):
       row['verified'] |= source.proofs
-    digests[split] = split_sources.digest(of_split, num_examples[split])
+    digests[split] = split_sources.digest(opened, num_examples[split])
   return {
     'classes': classes,
     'balanced': len({row['train'] for row in classes}) == 1,

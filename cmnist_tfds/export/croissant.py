@@ -264,7 +264,7 @@ def _class_columns(subset: Subset) -> dict[str, list[Any]]:
   }
   for feature in schema.INTEGERS:
     if feature is not schema.LABEL:
-      values = [feature.of_class(c) for c in subset.classes]
+      values = [feature.value(c) for c in subset.classes]
       names = feature.names(subset) if feature.names else None
       columns[feature.name] = [names[v] for v in values] if names else values
   return columns

@@ -60,8 +60,10 @@ def find_pairs(
   Returns:
     The pairs, most similar first; an empty list if there is only one source.
   """
-  vectors = np.concatenate([_to_vectors(of_class) for of_class in images])
-  ends = np.cumsum([len(of_class) for of_class in images]).tolist()
+  vectors = np.concatenate(
+    [_to_vectors(class_images) for class_images in images]
+  )
+  ends = np.cumsum([len(class_images) for class_images in images]).tolist()
   begins = [0, *ends]
   end_of_source = {c.source: ends[c.label] for c in classes}
   pairs = []
@@ -85,12 +87,12 @@ def find_pairs(
   return sorted(pairs, key=lambda pair: -pair.similarity)
 
 
-def _to_vectors(of_class: Sequence[np.ndarray]) -> np.ndarray:
+def _to_vectors(class_images: Sequence[np.ndarray]) -> np.ndarray:
   """Returns n images, uint8 (28, 28), as float32 vectors (n, 784).
 
   The product of two vectors is the correlation of the two images.
   """
-  images = np.array(of_class).reshape(-1, _SIZE, _SIZE)
+  images = np.array(class_images).reshape(-1, _SIZE, _SIZE)
   # The blur makes strokes correlate that lie next to each other.
   padded = np.pad(
     _stretch(images).astype(np.float32), ((0, 0), (1, 1), (1, 1)), mode='edge'

@@ -124,7 +124,7 @@ class SplitView:
   @functools.cached_property
   def _values(self) -> dict[str, np.ndarray]:
     return {
-      f.name: np.array([f.of_class(c) for c in self._subset.classes], np.int64)
+      f.name: np.array([f.value(c) for c in self._subset.classes], np.int64)
       for f in schema.INTEGERS
     }
 

@@ -93,14 +93,14 @@ def write_splits(
       write = stack.enter_context(
         beam_pipeline.pipeline(runner, options, write)
       )
-    for split, of_split in sources.items():
-      num_examples = sum(map(len, of_split))
+    for split, opened in sources.items():
+      num_examples = sum(map(len, opened))
       if download_config.max_examples_per_split is not None:
         num_examples = min(num_examples, download_config.max_examples_per_split)
       if not num_examples:
         continue  # TFDS does not record splits without examples.
       order = shuffle_order(split, num_examples)
-      records = SplitRecords(split, of_split, order)
+      records = SplitRecords(split, opened, order)
       num_shards = download_config.get_shard_config().get_number_shards(
         records.num_bytes, num_examples
       )
