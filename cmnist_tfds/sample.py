@@ -29,7 +29,7 @@ def locations(subset: Subset | None = None) -> origin.Locations:
     subset: The subset that is to be read, if it is known.
 
   Raises:
-    PreparationError: If the subset has extensions, of which there are no files.
+    PreparationError: If the subset has extensions; the sample lacks their files.
   """
   if subset and subset.declarations:
     raise PreparationError(
