@@ -375,6 +375,19 @@ def _type(driver, name, text):
   field.send_keys(text)
 
 
+def _until(condition):
+  for _ in range(500):
+    if condition():
+      return
+    time.sleep(0.02)
+  raise AssertionError('the condition did not become true in time')
+
+
+def _assert_shown(driver, expected):
+  # The page filters when it has handled the keys.
+  _until(lambda: _shown(driver) == expected)
+
+
 def _with(typed):
   """Returns the subsets that have each class or source that is typed."""
   wanted = {w.casefold() if len(w) > 1 else w for w in typed.split()}
@@ -402,14 +415,14 @@ def test_search(driver, visit, typed, expected):
   visit('index.html')
   assert len(_shown(driver)) == 134
   _type(driver, 'q', f'{typed}{Keys.ENTER}')
-  assert _shown(driver) == expected
+  _assert_shown(driver, expected)
   said = _find(driver, '#count').text
   assert said.startswith(str(len(expected)) if expected else 'No')
   # Enter left the page as it is, and its address restores the search.
   address = driver.current_url
   driver.get('about:blank')
   driver.get(address)
-  assert _shown(driver) == expected
+  _assert_shown(driver, expected)
 
 
 @_on_disk_and_server
@@ -429,22 +442,14 @@ def test_filter_and_come_back(driver, visit):
     and s.num_classes <= 40
     and s.num_train <= 200_000
   ]
-  assert _shown(driver) == expected
+  _assert_shown(driver, expected)
   assert 0 < len(expected) < 134
   _find(driver, '#subsets tbody tr:not([hidden]) a').click()
   assert expected[0] in driver.title
   driver.back()
-  assert _shown(driver) == expected
+  _assert_shown(driver, expected)
   _find(driver, '[type=reset]').click()
   _until(lambda: len(_shown(driver)) == 134)
-
-
-def _until(condition):
-  for _ in range(100):
-    if condition():
-      return
-    time.sleep(0.02)
-  raise AssertionError('the condition did not become true in time')
 
 
 @pytest.mark.parametrize('column', ['classes', 'train', 'test'])
@@ -520,7 +525,7 @@ def test_the_index_by_keyboard_alone(driver, visit):
     for name in _with('Sneaker')
     if 'E' in {source.key for source in subsets.subset(name).sources}
   ]
-  assert _shown(driver) == expected
+  _assert_shown(driver, expected)
   while focused().text != first:
     press(Keys.TAB)
   press(Keys.ENTER)
