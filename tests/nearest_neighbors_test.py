@@ -187,9 +187,10 @@ def test_draws_have_no_example_in_common_and_vote_alike():
     np.concatenate([one.arrays[split][0] for one in made]).reshape(-1, 784)
     for split in ('train', 'test')
   )
-  x = x[shuffle_order('train', len(x))].astype(int)
+  raw = [one.arrays['train'][1] + 2 * n for n, one in enumerate(made)]
+  order = shuffle_order('train', len(x))
+  x, y = x[order].astype(int), np.concatenate(raw)[order]
   test = test[shuffle_order('test', len(test))].astype(int)
-  y = search.labels(full, 'train')
   for draw in (1, 2, 3):
     # The draws take the examples of a class ten at a time.
     taken = [

@@ -12,7 +12,7 @@ import pytest
 
 from cmnist_tfds import cli, subsets
 from cmnist_tfds.load.open_subset import open_subset
-from cmnist_tfds.scoring import predictions, results
+from cmnist_tfds.scoring import evaluation, predictions, results
 from cmnist_tfds.system.errors import PredictionsError
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -70,7 +70,12 @@ def _write(folder, predicted=_LABELS, **kwargs):
     about={'method': 'perfect'},
     **kwargs,
   )
-  return results.write_result(folder, 'perfect', made)
+  place = folder / '2-FKd/perfect.npz'
+  place.parent.mkdir()
+  predictions.write_predictions(place, made)
+  scores = evaluation.score(made)
+  place.with_suffix('.json').write_text(results.scores_json(scores), 'utf-8')
+  return scores
 
 
 def test_results_without_predictions_are_reported(tmp_path):

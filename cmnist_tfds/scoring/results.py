@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import pathlib
 import sys
@@ -68,30 +69,23 @@ class Result:
   existed: bool
 
 
-# A draw of the training set and a seed; None for methods without one.
-_Run = tuple[int, int | None]
-
-# Returns the labels of a split of a subset.
-_Labels = Callable[[Subset, str], np.ndarray]
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Plan:
-  """A result that is to be in a folder.
+class Method:
+  """A method that results are computed of.
 
   Attributes:
-    subset: The subset.
-    method: Name of its files.
-    about: What the method says of itself.
-    runs: Its runs.
-    k: How many neighbors vote, if it is a result of these.
+    name: Name of its files, such as 'knn-1'.
+    about: Returns what it says of itself for a subset.
+    predict: Returns the labels of the test set, int64 (n,), for a subset, a draw
+      of its training set and a seed.
+    seeds: The seeds of its runs on each training set; None where chance plays
+      no part.
   """
 
-  subset: Subset
-  method: str
-  about: Mapping[str, str]
-  runs: Sequence[_Run]
-  k: int = 0
+  name: str
+  about: Callable[[Subset], Mapping[str, str]]
+  predict: Callable[[Subset, int, int | None], np.ndarray]
+  seeds: Sequence[int | None] = (None,)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,11 +184,11 @@ def _read_row(path: pathlib.Path) -> ResultRow:
     scores = json.loads(path.read_text('utf-8'))
     subset = subsets.subset(path.parent.name)
     figures = [scores[f]['value'] for f in ('accuracy', 'balanced_accuracy')]
-    scored = (scores['dataset'], scores['subset'], scores['split'])
-    method = scores['about']['method']
+    found = (scores['dataset'], scores['subset'], scores['split'])
     are_shares = all(0 <= figure <= 1 for figure in figures)
-    if scored != (DATASET, subset.name, 'test') or not are_shares or not method:
-      raise ValueError(f'found {scored}, {figures} and the method {method!r}')
+    method = scores['about']['method']
+    if found != (DATASET, subset.name, 'test') or not are_shares or not method:
+      raise ValueError(f'found {found}, {figures} and the method {method!r}')
   except (ValueError, LookupError, TypeError, RecursionError) as error:
     raise PredictionsError(
       f'{path} does not hold scores for the test set of'
@@ -203,35 +197,8 @@ def _read_row(path: pathlib.Path) -> ResultRow:
   return ResultRow(subset, path.stem, path.with_suffix('.npz').exists(), scores)
 
 
-def write_result(
-  folder: pathlib.Path, method: str, saved: Predictions
-) -> Evaluation:
-  """Writes predictions and their scores.
-
-  Args:
-    folder: The folder of results.
-    method: Name of the files.
-    saved: The predictions.
-
-  Returns:
-    The scores.
-
-  Raises:
-    PreparationError: If a file cannot be written.
-  """
-  place = folder / saved.subset.name
-  place.mkdir(parents=True, exist_ok=True)
-  scores = evaluation.score(saved)
-  predictions.write_predictions(place / f'{method}.npz', saved)
-  _write_scores(folder, method, scores)
-  return scores
-
-
 def neighbor_results(wanted: Wanted, ks: Sequence[int]) -> Iterator[Result]:
-  """Computes and writes results of nearest neighbors.
-
-  A result is written again after each of its runs. Runs that are in the folder
-  are not computed again.
+  """Computes and writes results of nearest neighbors, as `complete` does.
 
   Args:
     wanted: Which results are wanted.
@@ -239,40 +206,28 @@ def neighbor_results(wanted: Wanted, ks: Sequence[int]) -> Iterator[Result]:
 
   Returns:
     The results, each as soon as all its runs are written.
-
-  Raises:
-    PredictionsError: If a file of the folder is in the way, or a subset has no
-      training images.
-    PreparationError: If a result cannot be written.
   """
   neighbors = Neighbors(wanted.open_, max(ks))
   # The votes of all k follow from one search.
   votes = functools.lru_cache(wanted.draws + 1)(
     lambda subset, draw: neighbors.predict(subset, ks, draw)
   )
-  plans = [
-    _Plan(
-      subset,
-      f'knn-{k}{suffix}',
-      {
-        # Results that were published have this spelling.
-        'method': f'{k} nearest neighbour{"s" if k > 1 else ""}, raw pixels',
-        'code': 'cmnist baseline knn',
-        'pretraining': 'none',
-        'validation': 'none',
-      },
-      [(draw, None) for draw in drawn],
-      k,
+
+  def method(k: int) -> Method:
+    about = {
+      # Results that were published have this spelling.
+      'method': f'{k} nearest neighbour{"s" if k > 1 else ""}, raw pixels',
+      'code': 'cmnist baseline knn',
+      'pretraining': 'none',
+      'validation': 'none',
+    }
+    return Method(
+      f'knn-{k}',
+      lambda _: about,
+      lambda subset, draw, _: votes(subset, draw)[k],
     )
-    for subset, suffix, drawn in _draws(wanted, neighbors.labels)
-    for k in ks
-  ]
-  return _complete(
-    wanted,
-    plans,
-    neighbors.labels,
-    lambda plan, draw, seed: votes(plan.subset, draw)[plan.k],
-  )
+
+  return complete(wanted, [*map(method, ks)])
 
 
 def network_results(
@@ -282,10 +237,7 @@ def network_results(
   seeds: int,
   weights: pathlib.Path | None = None,
 ) -> Iterator[Result]:
-  """Computes and writes results of a network, trained from each seed.
-
-  A result is written again after each of its runs. Runs that are in the folder
-  are not computed again.
+  """Computes and writes results of a network, as `complete` does.
 
   Args:
     wanted: Which results are wanted.
@@ -299,45 +251,93 @@ def network_results(
 
   Raises:
     MissingExtraError: If PyTorch or torchvision cannot be imported.
-    PredictionsError: If a file of the folder is in the way, or a subset has no
-      training images.
-    PreparationError: If the file of weights does not fit, a training set is too
-      small for the protocol, or a result cannot be written.
+    PreparationError: If the file of weights does not fit, or a training set is
+      too small for the protocol.
   """
   # Only networks need PyTorch.
   from cmnist_tfds.scoring import networks, training
 
-  def labels(subset: Subset, split: str) -> np.ndarray:
-    return wanted.open_(subset).split(split).labels
-
-  start, origin = None, None
-  if weights is not None:
-    start, origin = networks.read_weights(weights, network)
-  plans = [
-    _Plan(
-      subset,
-      f'{network}-{protocol.name}{"-pretrained" if weights else ""}{suffix}',
-      protocols.describe(network, protocol, subset, origin),
-      [(draw, seed) for draw in drawn for seed in range(1, seeds + 1)],
-    )
-    for subset, suffix, drawn in _draws(wanted, labels)
-  ]
-  for subset in wanted.subsets:
-    # It raises where there are too few examples.
-    protocol.training_steps(subset, len(wanted.open_(subset).split('train')))
-  return _complete(
-    wanted,
-    plans,
-    labels,
-    lambda plan, draw, seed: training.predict(
-      wanted.open_(plan.subset, draw=draw), network, protocol, seed or 0, start
-    ),
+  start, origin = (
+    networks.read_weights(weights, network) if weights else (None, None)
   )
 
+  def about(subset: Subset) -> dict[str, str]:
+    # It raises where there are too few examples.
+    protocol.training_steps(subset, len(wanted.open_(subset).split('train')))
+    return protocols.describe(network, protocol, subset, origin)
 
-def _draws(
-  wanted: Wanted, labels: _Labels
-) -> Iterator[tuple[Subset, str, range]]:
+  method = Method(
+    f'{network}-{protocol.name}' + '-pretrained' * bool(weights),
+    about,
+    lambda subset, draw, seed: training.predict(
+      wanted.open_(subset, draw=draw), network, protocol, seed or 0, start
+    ),
+    range(1, seeds + 1),
+  )
+  return complete(wanted, [method])
+
+
+def complete(wanted: Wanted, methods: Sequence[Method]) -> Iterator[Result]:
+  """Computes the runs that a folder of results lacks.
+
+  The predictions of a result are written again after each run.
+
+  Args:
+    wanted: Which results are wanted.
+    methods: The methods.
+
+  Yields:
+    The results, each as soon as all its runs are written.
+
+  Raises:
+    PredictionsError: If a file of the folder is in the way, or a subset has no
+      training images.
+    PreparationError: If a result cannot be written.
+  """
+  plans = [
+    (
+      wanted.folder / subset.name / f'{method.name}{suffix}.npz',
+      subset,
+      method.about(subset),
+      [*itertools.product(draws, method.seeds)],
+      method,
+    )
+    for subset, suffix, draws in _draws(wanted)
+    for method in methods
+  ]
+  # A file that is in the way is found before anything is computed.
+  found = [_find_predictions(wanted.dataset, *plan[:3]) for plan in plans]
+  for (path, subset, about, runs, method), before in streams.progress_bar(
+    [*zip(plans, found, strict=True)], desc='Scoring'
+  ):
+    saved, predicted = before, {}
+    if before and before.draws:
+      seeds = before.seeds or (None,) * len(before.draws)
+      there = zip(before.draws, seeds, strict=True)
+      predicted = dict(zip(there, before.predicted, strict=True))
+    for run in [run for run in runs if run not in predicted]:
+      predicted[run] = method.predict(subset, *run)
+      ordered = sorted(predicted, key=lambda run: (run[0], run[1] or 0))
+      saved = predictions.make_predictions(
+        subset,
+        np.stack([predicted[run] for run in ordered]),
+        wanted.open_(subset.full).split('test').labels,
+        dataset=wanted.dataset,
+        about=about,
+        seed=[seed for _, seed in ordered if seed is not None] or None,
+        draw=[draw for draw, _ in ordered],
+      )
+      path.parent.mkdir(parents=True, exist_ok=True)
+      predictions.write_predictions(path, saved)
+    assert saved, 'there is at least one run'
+    scores = evaluation.score(saved)
+    text, place = scores_json(scores).encode(), path.with_suffix('.json')
+    if not place.exists() or place.read_bytes() != text:
+      atomic.write_file(place, text)
+    yield Result(path.stem, scores, saved is before)
+
+
+def _draws(wanted: Wanted) -> Iterator[tuple[Subset, str, range]]:
   """Yields subsets, ends of names of results, and the draws of their runs."""
   for subset in wanted.subsets:
     # Dig-MNIST, and sources like it, have test images alone.
@@ -348,71 +348,25 @@ def _draws(
       )
     yield subset, '', range(1)
     if wanted.draws and subset.per_class is not None:
-      possible = count_draws(subset, labels(subset.full, 'train'))
-      if possible:
+      labels = wanted.open_(subset.full).split('train').labels
+      if possible := count_draws(subset, labels):
         yield subset, '-draws', range(1, min(wanted.draws, possible) + 1)
 
 
-def _complete(
-  wanted: Wanted,
-  plans: Sequence[_Plan],
-  labels: _Labels,
-  predict: Callable[[_Plan, int, int | None], np.ndarray],
-) -> Iterator[Result]:
-  """Computes the runs that a folder lacks, and writes the results."""
-  # A file that is in the way is found before anything is computed.
-  found = [_find_predictions(wanted, plan) for plan in plans]
-  with streams.progress_bar(total=len(plans), desc='Scoring') as bar:
-    for plan, saved in zip(plans, found, strict=True):
-      predicted: dict[_Run, np.ndarray] = {}
-      if saved and saved.draws:
-        seeds = saved.seeds or (None,) * len(saved.draws)
-        runs = zip(saved.draws, seeds, strict=True)
-        predicted.update(zip(runs, saved.predicted, strict=True))
-      missing = [run for run in plan.runs if run not in predicted]
-      for run in missing:
-        predicted[run] = predict(plan, *run)
-        ordered = sorted(predicted, key=lambda run: (run[0], run[1] or 0))
-        made = predictions.make_predictions(
-          plan.subset,
-          np.stack([predicted[run] for run in ordered]),
-          labels(plan.subset, 'test'),
-          dataset=wanted.dataset,
-          about=plan.about,
-          seed=[seed for _, seed in ordered if seed is not None] or None,
-          draw=[draw for draw, _ in ordered],
-        )
-        scores = write_result(wanted.folder, plan.method, made)
-      if saved and not missing:
-        scores = evaluation.score(saved)
-        _write_scores(wanted.folder, plan.method, scores)
-      bar.update(1)
-      yield Result(plan.method, scores, existed=not missing)
-
-
-def _find_predictions(wanted: Wanted, plan: _Plan) -> Predictions | None:
+def _find_predictions(
+  dataset: str, path: pathlib.Path, subset: Subset, about: Mapping[str, str]
+) -> Predictions | None:
   """Returns the predictions of a result, which may lack runs."""
-  place = wanted.folder / plan.subset.name / f'{plan.method}.npz'
-  if not place.exists():
+  if not path.exists():
     return None
-  saved = predictions.read_predictions(place)
-  expected = f'{wanted.dataset}/{plan.subset.name} by {plan.about["method"]!r}'
+  saved = predictions.read_predictions(path)
+  expected = f'{dataset}/{subset.name} by {about["method"]!r}'
   found = (
     f'{saved.dataset}/{saved.subset.name} by {saved.about.get("method")!r}'
   )
   if expected != found:
     raise PredictionsError(
-      f'{place}: expected predictions for {expected}, found some for {found}.'
+      f'{path}: expected predictions for {expected}, found some for {found}.'
       ' Choose another folder of results.'
     )
   return saved
-
-
-def _write_scores(
-  folder: pathlib.Path, method: str, scores: Evaluation
-) -> None:
-  """Writes scores, unless they are there."""
-  path = folder / scores.subset.name / f'{method}.json'
-  text = scores_json(scores).encode()
-  if not path.exists() or path.read_bytes() != text:
-    atomic.write_file(path, text)
