@@ -43,7 +43,7 @@ _ROWS = 2.0**26
 _NONE = 2.0**60
 
 # How many test images and training images are multiplied at once.
-_TESTED = 1024
+_TESTED = 256
 _TRAINED = 4096
 # Of so many training images at a time, only the nearest one is looked at first.
 _GROUP = 16
@@ -169,7 +169,8 @@ class Neighbors:
         block = slice(first, first + _TESTED)
         products = _centered(tested[block]) @ images.T
         near = keys[: len(products)]
-        near[:, : len(part)] = own - 2 * _ROWS * products
+        np.multiply(products, -2 * _ROWS, out=near[:, : len(part)])
+        near[:, : len(part)] += own
         candidates = _candidates(near, self._count)
         found[block] = _smallest([found[block], candidates], self._count)
     return found
