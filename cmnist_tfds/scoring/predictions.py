@@ -59,8 +59,9 @@ FORMAT = 'cmnist predictions 1'
 # What a method says of itself; `save_predictions` describes the fields.
 ABOUT = ('method', 'code', 'data', 'pretraining', 'validation', 'time')
 
+_TEXTS = ('format', 'dataset', 'subset', 'split', 'about')
 _REQUIRED = ('dataset', 'subset', 'split', 'class_names', 'label', 'prediction')
-_OPTIONAL = ('format', 'about', 'scores', 'seed', 'draw')
+_OPTIONAL = {'format', 'about', 'scores', 'seed', 'draw'}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,13 +106,9 @@ def save_predictions(
   class_names: Sequence[str] | None = None,
   seed: npt.ArrayLike | None = None,
   draw: npt.ArrayLike | None = None,
-  code: str = '',
-  data: str = '',
-  pretraining: str = '',
-  validation: str = '',
-  time: str = '',
   sample: bool = False,
   data_dir: str | os.PathLike[str] | None = None,
+  **about: str,
 ) -> Predictions:
   """Saves predictions as a file that `evaluate` and `cmnist evaluate` score.
 
@@ -139,13 +136,13 @@ def save_predictions(
     seed: The random seed of each run: (runs,), or one number for one run.
     draw: Which draw of a reduced training set each run was trained on; 0 is the
       published one.
-    code: Where the code is, with its version.
-    data: What was trained on, if not only the training split.
-    pretraining: What the weights were before.
-    validation: How settings were chosen, and on which data.
-    time: How long a run took, and on which machine.
     sample: Whether the examples are those of `cmnist_sample`.
     data_dir: Where prepared datasets are; TFDS's default if None.
+    **about: What else the method says of itself: `code`, where the code is, with
+      its version; `data`, what was trained on, if not only the training split;
+      `pretraining`, what the weights were before; `validation`, how settings
+      were chosen, and on which data; `time`, how long a run took, and on which
+      machine.
 
   Returns:
     What the file holds.
@@ -162,7 +159,6 @@ def save_predictions(
       f'{path}: expected a name that ends in .npz. Choose another name.'
     )
   subset = subsets.subset(name)
-  about = (method, code, data, pretraining, validation, time)
   saved = make_predictions(
     subset,
     prediction,
@@ -170,7 +166,7 @@ def save_predictions(
     dataset=SAMPLE if sample else DATASET,
     split=split,
     class_names=class_names,
-    about={f: text for f, text in zip(ABOUT, about, strict=True) if text},
+    about={'method': method, **about},
     scores=scores,
     seed=seed,
     draw=draw,
@@ -212,18 +208,21 @@ def make_predictions(
     SplitError: If the subset has no such draw.
   """
   numbering = _numbering(subset, class_names)
-  arrays = {}
   given = {'label': label, 'prediction': prediction, **others}
+  arrays: dict[str, np.ndarray] = {}
   for what in [name for name, array in given.items() if array is not None]:
     try:
-      arrays[what] = np.asarray(given[what])
+      array = np.asarray(given[what])
     # PyTorch raises the last two, and says what to do.
     except (ValueError, TypeError, RuntimeError) as error:
       raise PredictionsError(f'{what}: expected numbers: {error}') from error
-  count, n = len(numbering), arrays['label'].size
-  runs = max(arrays['prediction'].size // max(n, 1), 1)
-  shapes = {'label': (n,), 'prediction': (runs, n), 'scores': (runs, n, count)}
-  for what, array in arrays.items():
+    count, n = len(numbering), arrays.get('label', array).size
+    runs = max(arrays.get('prediction', array).size // max(n, 1), 1)
+    shapes = {
+      'label': (n,),
+      'prediction': (runs, n),
+      'scores': (runs, n, count),
+    }
     shape = shapes.get(what, (runs,))
     kinds, numbers = ('f', 'floats') if what == 'scores' else ('iu', 'integers')
     # A single run needs no axis.
@@ -242,8 +241,8 @@ def make_predictions(
           f'{what}: expected numbers from 0 to {count - 1}, one for each class,'
           f' found {array.min()} to {array.max()}.'
         )
-      arrays[what] = numbering[array]
-    arrays[what] = arrays[what].reshape(shape)
+      array = numbering[array]
+    arrays[what] = array.reshape(shape)
   scores = arrays.get('scores')
   if scores is not None:
     scores = scores[..., np.argsort(numbering)]
@@ -323,21 +322,16 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     zipfile.ZipFile(path),
     np.load(path, allow_pickle=False) as loaded,
   ):
-    fields = {
-      name: loaded[name]
-      for name in (*_REQUIRED, *_OPTIONAL)
-      if name in _REQUIRED or name in loaded.files
+    fields: dict[str, Any] = {
+      name: str(loaded[name]) if name in _TEXTS else loaded[name]
+      for name in (*_REQUIRED, *(_OPTIONAL & {*loaded.files}))
     }
-    for name in ('format', 'dataset', 'subset', 'split', 'about'):
-      if name in fields:
-        fields[name] = str(fields[name])
     found = (fields.pop('format', FORMAT), fields['dataset'])
     if found not in ((FORMAT, DATASET), (FORMAT, SAMPLE)):
       raise ValueError(
         f'expected {FORMAT!r} of {DATASET} or {SAMPLE}, found {found[0]!r} of'
         f' {found[1]!r}'
       )
-  with named(path):
     return make_predictions(subsets.subset(fields.pop('subset')), **fields)
 
 
@@ -374,7 +368,6 @@ def read_bare_predictions(
       prediction = _parse_csv(text, opened.subset)
     else:
       prediction = np.lib.format.read_array(file, allow_pickle=False)
-  with named(path):
     labels = opened.split('test').labels
     made = make_predictions(
       opened.subset, prediction, labels, dataset=opened.dataset
@@ -507,25 +500,23 @@ def _about(given: Any) -> dict[str, str]:
 
 
 def _parse_csv(text: str, subset: Subset) -> np.ndarray:
+  # Names of classes may have quotes or commas.
   rows = csv.reader(io.StringIO(text))
   lines = [','.join(cell.strip() for cell in row) for row in rows]
-  texts = [line for line in lines if line.strip(',')]
+  texts = [line for line in lines if line]
   if texts[:1] == ['prediction']:
     del texts[0]
   # Python reads Kannada digits, which are class names, as numbers.
-  words = [text for text in texts if not (text.isascii() and text.isdigit())]
-  if not words:
-    return np.array([int(text) for text in texts], dtype=None if texts else int)
+  if all(text.isascii() and text.isdigit() for text in texts):
+    return np.array([int(text) for text in texts], None if texts else int)
   label_of = {name: label for label, name in enumerate(subset.class_names)}
-  # Where names and numbers are mixed, the words are named before the numbers.
-  unknown = dict.fromkeys(t for t in (*words, *texts) if t not in label_of)
-  if unknown:
+  try:
+    return np.array([label_of[text] for text in texts])
+  except KeyError as error:
     raise ValueError(
       f'expected all numbers or all names of classes of {subset.title}, below'
-      ' the line `prediction` if there is a header, found'
-      f' {", ".join(map(repr, [*unknown][:5]))}'
-    )
-  return np.array([label_of[text] for text in texts])
+      f' the line `prediction` if there is a header, found {error}'
+    ) from error
 
 
 @contextlib.contextmanager
@@ -546,10 +537,10 @@ def reading(
   Yields:
     Nothing.
   """
-  with disk_errors(path, 'read', error, 'name another file'):
+  with disk_errors(path, 'read', error, 'name another file'), named(path):
     try:
       yield
-    except OSError:
+    except (OSError, CmnistError):
       raise
     except Exception as cause:
       reason = ' '.join(str(cause).split())[:300].rstrip('.')
