@@ -30,71 +30,67 @@ class Section(NamedTuple):
   lines: Sequence[str] = ()
 
 
+def _section(
+  title: str,
+  header: str,
+  rows: Iterable[Iterable[Any]],
+  lines: Sequence[str] = (),
+) -> Section:
+  return Section(title, [header.split(', '), *(row(*r) for r in rows)], lines)
+
+
 def evaluation_sections(scored: Evaluation) -> list[Section]:
   """Returns the report of an evaluation."""
   names = scored.subset.class_names
   several = len(scored.runs) > 1
-  header = ['', 'mean' if several else 'score', '95 % interval']
-  figures = [[*header, *['between seeds', 'between draws'] * several]]
-  for title in ('accuracy', 'balanced_accuracy'):
-    spread = getattr(scored, f'{title}_spread')
-    deviations = [deviation(spread.seeds, '-'), deviation(spread.draws, '-')]
-    cells = row(title.replace('_', ' '), getattr(scored, title))
-    figures.append([*cells, *deviations * several])
   keys = ', '.join(source.key for source in scored.subset.sources)
-  runs = [
-    row(_text(run.seed), _text(run.draw), run.accuracy, run.balanced_accuracy)
-    for run in scored.runs * several
-  ]
-  sources = [
-    row(s.key, s.examples, s.accuracy, s.balanced_accuracy, *s.predicted)
-    for s in scored.sources
-  ]
-  classes = [
-    row(
-      *(c.label, c.name, c.source, c.examples),
-      *(estimate(c.accuracy) if c.accuracy else ('-', '-')),
-      c.precision,
-    )
-    for c in scored.classes
-  ]
-  pairs = [
-    row(names[p.label], names[p.predicted], f'{p.examples:,g}', p.share)
-    for p in scored.worst_pairs
-  ]
-  tables = (
-    ('Runs', 'seed, draw, accuracy, balanced accuracy', runs),
-    (
+  figures = []
+  for figure_ in ('accuracy', 'balanced_accuracy'):
+    spread = getattr(scored, f'{figure_}_spread')
+    deviations = [deviation(spread.seeds), deviation(spread.draws)] * several
+    title = figure_.replace('_', ' ')
+    figures.append((title, getattr(scored, figure_), *deviations))
+  header = f', {"mean" if several else "score"}, 95 % interval'
+  sections = [
+    _section(
+      f'{scored.dataset}/{scored.subset.name} {scored.split}:'
+      f' {scored.examples:,} examples, {len(names)} classes,'
+      f' {len(scored.runs)} run{"s" * several}',
+      header + ', between seeds, between draws' * several,
+      figures,
+      [*scored.notes, *(f'{f}: {text}' for f, text in scored.about.items())],
+    ),
+    _section(
+      'Runs',
+      'seed, draw, accuracy, balanced accuracy',
+      (
+        (_text(r.seed), _text(r.draw), r.accuracy, r.balanced_accuracy)
+        for r in scored.runs * several
+      ),
+    ),
+    _section(
       'Sources, and the share predicted as a class of each source',
       f'source, examples, accuracy, 95 % interval, balanced, 95 % interval, {keys}',
-      sources,
+      map(_values, scored.sources),
     ),
-    (
+    _section(
       'Classes',
       'label, class, source, examples, accuracy, 95 % interval, precision',
-      classes,
+      (
+        (*c, accuracy or ('-', '-'), precision)
+        for *c, accuracy, precision in map(_values, scored.classes)
+      ),
     ),
-    (
+    _section(
       'Classes confused most often',
       'class, predicted as, examples, share of the class',
-      pairs,
-    ),
-  )
-  head = Section(
-    f'{scored.dataset}/{scored.subset.name} {scored.split}:'
-    f' {scored.examples:,} examples, {len(names)} classes,'
-    f' {len(scored.runs)} run{"s" * several}',
-    figures,
-    [*scored.notes, *(f'{f}: {text}' for f, text in scored.about.items())],
-  )
-  return [
-    head,
-    *(
-      Section(t, [header.split(', '), *rows])
-      for t, header, rows in tables
-      if rows
+      (
+        (names[p.label], names[p.predicted], f'{p.examples:,g}', p.share)
+        for p in scored.worst_pairs
+      ),
     ),
   ]
+  return [section for section in sections if len(section.rows) > 1]
 
 
 def comparison_sections(compared: Comparison) -> list[Section]:
@@ -111,16 +107,16 @@ def comparison_sections(compared: Comparison) -> list[Section]:
       f'A alone recognizes {compared.only_first:,} examples and B alone'
       f" {compared.only_second:,}. McNemar's exact test: p {p}."
     )
-  header = ['', 'trained on', 'runs', 'accuracy', '95 % interval', 'method']
   methods = [
-    row(*(title, m.trained_on, m.runs, m.accuracy), m.about.get('method'))
+    (title, m.trained_on, m.runs, m.accuracy, m.about.get('method'))
     for title, m in (('A', compared.first), ('B', compared.second))
   ]
   title = (
     f'{compared.dataset}/{compared.subset} {compared.split}:'
     f' {compared.examples:,} examples'
   )
-  return [Section(title, [header, *methods], [*lines, *compared.notes])]
+  header = ', trained on, runs, accuracy, 95 % interval, method'
+  return [_section(title, header, methods, [*lines, *compared.notes])]
 
 
 def to_markdown(sections: Iterable[Section]) -> str:
@@ -164,16 +160,20 @@ def _plain(value: Any) -> Any:
   return value
 
 
+def _values(record: Any) -> tuple[Any, ...]:
+  return tuple(vars(record).values())
+
+
 def _text(number: int | None) -> str | None:
   return None if number is None else str(number)
 
 
-def row(*values: str | float | Estimate | None) -> list[str]:
-  """Returns the cells of values; an estimate takes two of them."""
+def row(*values: str | float | tuple[Any, ...] | None) -> list[str]:
+  """Returns the cells of values; those of a tuple have a cell each."""
   cells: list[str] = []
   for value in values:
-    if isinstance(value, Estimate):
-      cells += estimate(value)
+    if isinstance(value, tuple):
+      cells += estimate(value) if isinstance(value, Estimate) else row(*value)
     elif isinstance(value, float):
       cells.append(figure(value))
     else:
@@ -187,9 +187,9 @@ def figure(share: float) -> str:
   return f'{round(share, 9):.4f}'
 
 
-def deviation(spread: float | None, unknown: str = '') -> str:
-  """Returns a standard deviation, or another text if it is not known."""
-  return unknown if spread is None else f'± {figure(spread)}'
+def deviation(spread: float | None) -> str:
+  """Returns a standard deviation; an empty text if it is not known."""
+  return '' if spread is None else f'± {figure(spread)}'
 
 
 def estimate(found: Estimate) -> tuple[str, str]:
