@@ -52,13 +52,13 @@ def run(args: argparse.Namespace) -> int:
 
   if args.confusion:
     pictures.check_picture(args.confusion)
-  scored = evaluation.evaluate_files(
+  scored = evaluation.evaluate(
     args.name,
     args.files,
-    functools.partial(arguments.opened_subset, args=args),
-    args.assume_order,
-    args.trust_labels,
-    args.without is not None,
+    assume_order=args.assume_order,
+    trust_labels=args.trust_labels,
+    without_near_duplicates=args.without is not None,
+    open_=functools.partial(arguments.opened_subset, args=args),
   )
   if args.confusion:
     subset, method = scored.subset, scored.about.get('method')

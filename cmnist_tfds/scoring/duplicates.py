@@ -93,6 +93,12 @@ class Duplicates:
   ratios: np.ndarray
   limit: float
 
+  @property
+  def in_test(self) -> np.ndarray:
+    """Which images are test images, bool (n,)."""
+    is_test = [np.full(len(p.rows), p.split == 'test') for p in self.parts]
+    return np.concatenate(is_test)
+
   def find(self, number: int) -> tuple[AuditedImages, int]:
     """Returns the part that an image is in, and its number there."""
     for part in self.parts:
@@ -110,18 +116,14 @@ class Duplicates:
     Returns:
       bool (n,), for all images; false for those in train.
     """
-    split = np.repeat(
-      [part.split for part in self.parts],
-      [len(part.rows) for part in self.parts],
-    )
     # Whether an image, or one that is equal to it, is in train.
-    group = np.zeros(len(split), bool)
-    group[self.firsts[split == 'train']] = True
+    group = np.zeros(len(self.firsts), bool)
+    group[self.firsts[~self.in_test]] = True
     near = group.copy()
     pairs = self.pairs[(self.ratios > 0) & (self.ratios <= threshold)]
     for one, other in (pairs.T, pairs.T[::-1]):
       near[one[group[other]]] = True
-    return near[self.firsts] & (split == 'test')
+    return near[self.firsts] & self.in_test
 
 
 def audited_images(
@@ -172,13 +174,14 @@ def find_duplicates(
   copies = np.flatnonzero(firsts != np.arange(len(firsts)))
   exact = np.stack([firsts[copies], copies], axis=1)
   unique = np.sort(first)
-  near, ratios = _near_pairs(images, unique, limit)
-  order = np.lexsort((near[:, 1], near[:, 0], ratios))
-  while not len(exact) and not len(near) and limit < 4:
-    limit *= 4
+  kept = None
+  while True:
     near, ratios = _near_pairs(images, unique, limit)
-    # Only the nearest is kept: the others are far.
-    order = np.lexsort((near[:, 1], near[:, 0], ratios))[:1]
+    if len(exact) or len(near) or limit >= 4:
+      break
+    # Only the nearest of these will be kept: the others are far.
+    limit, kept = limit * 4, 1
+  order = np.lexsort((near[:, 1], near[:, 0], ratios))[:kept]
   return Duplicates(
     parts,
     firsts,
@@ -201,13 +204,8 @@ def copies_in_train(
   Returns:
     bool (n,), in the order of the prepared test set.
   """
-  parts = audited_images(subset.full, open_)
-  found = find_duplicates(parts, THRESHOLD).with_copy(THRESHOLD)
-  in_test = np.repeat(
-    [part.split == 'test' for part in parts],
-    [len(part.rows) for part in parts],
-  )
-  copied = found[in_test]
+  found = find_duplicates(audited_images(subset.full, open_), THRESHOLD)
+  copied = found.with_copy(THRESHOLD)[found.in_test]
   return copied[shuffle_order('test', len(copied))]
 
 

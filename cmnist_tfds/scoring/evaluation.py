@@ -194,6 +194,7 @@ def evaluate(
   assume_order: bool = False,
   trust_labels: bool = False,
   without_near_duplicates: bool = False,
+  open_: Open | None = None,
 ) -> Evaluation:
   """Scores the predictions of a method for a subset.
 
@@ -213,49 +214,23 @@ def evaluate(
       subset is not needed.
     without_near_duplicates: Whether to leave out test images of which the full
       training set has a copy or a near-copy, as `duplicates` finds them.
+    open_: Opens the subset, and those of its sources, in place of what
+      `data_dir` and `sample` say.
 
   Returns:
     The scores.
 
   Raises:
     SubsetNameError: If there is no such subset.
-    PredictionsError: If a file cannot be read, or does not belong to the
-      examples of the subset.
+    PredictionsError: If a file cannot be read, does not belong to the examples
+      of the subset, or is for another method or split than the first.
     OriginFileError: If the subset must be prepared first and an origin file is
       missing or wrong.
     PreparationError: If the subset must be prepared first and cannot be.
   """
-  open_ = functools.partial(open_or_prepare, data_dir=data_dir, sample=sample)
-  return evaluate_files(
-    name, files, open_, assume_order, trust_labels, without_near_duplicates
+  open_ = open_ or functools.partial(
+    open_or_prepare, data_dir=data_dir, sample=sample
   )
-
-
-def evaluate_files(
-  name: str,
-  files: File | Iterable[File],
-  open_: Open,
-  assume_order: bool,
-  trust_labels: bool,
-  without_near_duplicates: bool,
-) -> Evaluation:
-  """Scores the predictions of a method, as `evaluate`.
-
-  Args:
-    name: Name of the subset.
-    files: The runs of one method.
-    open_: Opens the subset, and those of its sources.
-    assume_order: As in `evaluate`, as are the others.
-    trust_labels: Whether to score with the labels in the files.
-    without_near_duplicates: Whether to leave out near-copies.
-
-  Returns:
-    The scores.
-
-  Raises:
-    PredictionsError: If a file cannot be read, does not belong to the examples
-      of the subset, or is for another method or split than the first.
-  """
   subset = subsets.subset(name)
   if isinstance(files, str | os.PathLike | Predictions):
     files = [files]
@@ -265,13 +240,13 @@ def evaluate_files(
     raise PredictionsError(
       'Name at least one file of predictions, and each file once, not twice.'
     )
+  if assume_order and trust_labels:
+    raise PredictionsError(
+      'Files without labels need the data of the subset. Build it, and leave'
+      ' out trust_labels.'
+    )
   if assume_order:
     _log.warning('%s', ORDER_ASSUMED)
-    if trust_labels:
-      raise PredictionsError(
-        'Files without labels need the data of the subset. Build it, and leave'
-        ' out trust_labels.'
-      )
   read: list[Predictions] = []
   for file in files:
     if assume_order and not isinstance(file, Predictions):
@@ -367,26 +342,23 @@ def score(scored: Predictions, notes: Sequence[str] = ()) -> Evaluation:
   confusions = np.stack([np.bincount(c, minlength=count**2) for c in codes])
   confusions = confusions.reshape(runs, count, count)
   total = np.bincount(labels, minlength=count)
-  present = total > 0
-  right_by_run = np.diagonal(confusions, axis1=1, axis2=2)
-  # A mean over runs, which may be a fraction.
-  mean = confusions.mean(axis=0)
-  right = np.diagonal(mean)
-  accuracies = right_by_run.sum(axis=1) / len(labels)
-  balanced = (right_by_run / np.maximum(total, 1))[:, present].mean(axis=1)
+  right = np.diagonal(confusions, axis1=1, axis2=2)
+  accuracies = right.sum(axis=1) / len(labels)
+  balanced = (right / np.maximum(total, 1))[:, total > 0].mean(axis=1)
   seeds = scored.seeds or (None,) * runs
   draws = scored.draws or (None,) * runs
-  every_run = map(
-    RunScore, seeds, draws, accuracies.tolist(), balanced.tolist()
-  )
+  each = zip(seeds, draws, accuracies.tolist(), balanced.tolist(), strict=True)
+  # A mean over runs, which may be a fraction.
+  mean = confusions.mean(axis=0)
+  accuracy, balanced_accuracy = _accuracies(np.diagonal(mean), total)
   return Evaluation(
     subset=subset,
     dataset=scored.dataset,
     split=scored.split,
     examples=len(labels),
-    accuracy=intervals.wilson(float(right.sum()), len(labels)),
-    balanced_accuracy=_balanced(right[present], total[present]),
-    runs=tuple(every_run),
+    accuracy=accuracy,
+    balanced_accuracy=balanced_accuracy,
+    runs=tuple(itertools.starmap(RunScore, each)),
     accuracy_spread=_spread(accuracies, draws),
     balanced_accuracy_spread=_spread(balanced, draws),
     sources=tuple(_score_sources(subset, mean, total)),
@@ -402,47 +374,44 @@ def score(scored: Predictions, notes: Sequence[str] = ()) -> Evaluation:
   )
 
 
-def _balanced(right: np.ndarray, total: np.ndarray) -> Estimate:
-  return Estimate(*map(float, intervals.mean_of_shares(right, total)))
+def _accuracies(
+  right: np.ndarray, total: np.ndarray
+) -> tuple[Estimate, Estimate]:
+  """Returns the accuracy and the balanced accuracy of some classes."""
+  right, total = right[total > 0], total[total > 0]
+  return (
+    intervals.wilson(float(right.sum()), int(total.sum())),
+    Estimate(*map(float, intervals.mean_of_shares(right, total))),
+  )
 
 
 def _score_sources(
   subset: Subset, confusion: np.ndarray, total: np.ndarray
 ) -> Iterator[SourceScore]:
   number = np.array([c.source_number for c in subset.classes])
-  belongs = number == np.arange(len(subset.sources))[:, None]
-  between = belongs @ confusion @ belongs.T
-  for source, classes, row in zip(
-    subset.sources, belongs, between, strict=True
-  ):
-    tested = classes & (total > 0)
-    examples = int(total[tested].sum())
-    right = np.diagonal(confusion)[tested]
-    if examples:
+  for own, source in enumerate(subset.sources):
+    classes = number == own
+    if examples := int(total[classes].sum()):
+      right = np.diagonal(confusion)[classes]
+      as_class = confusion[classes].sum(axis=0) / examples
       yield SourceScore(
-        key=source.key,
-        examples=examples,
-        accuracy=intervals.wilson(float(right.sum()), examples),
-        balanced_accuracy=_balanced(right, total[tested]),
-        predicted=tuple((row / examples).tolist()),
+        source.key,
+        examples,
+        *_accuracies(right, total[classes]),
+        predicted=tuple(np.bincount(number, as_class).tolist()),
       )
 
 
 def _score_classes(
   subset: Subset, confusion: np.ndarray, total: np.ndarray
 ) -> Iterator[ClassScore]:
-  as_class = confusion.sum(axis=0).tolist()
-  for c in subset.classes:
-    examples, predicted = int(total[c.label]), as_class[c.label]
+  rows = zip(total.tolist(), confusion.sum(axis=0).tolist(), strict=True)
+  for c, (examples, predicted) in zip(subset.classes, rows, strict=True):
     right = float(confusion[c.label, c.label])
-    yield ClassScore(
-      label=c.label,
-      name=c.name,
-      source=c.source.key,
-      examples=examples,
-      accuracy=intervals.wilson(right, examples) if examples else None,
-      precision=right / predicted if predicted else None,
-    )
+    accuracy = intervals.wilson(right, examples) if examples else None
+    precision = right / predicted if predicted else None
+    key = c.source.key
+    yield ClassScore(c.label, c.name, key, examples, accuracy, precision)
 
 
 def _worst_pairs(mean: np.ndarray, total: np.ndarray) -> Iterator[Confusion]:

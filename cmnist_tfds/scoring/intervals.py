@@ -7,6 +7,7 @@ the choice of the test images. They say nothing about seeds or training sets.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -107,15 +108,11 @@ def mcnemar(only_first: int, only_second: int) -> float:
     only_first: How many examples the first of two models alone recognizes.
     only_second: How many the second alone recognizes.
   """
-  count = only_first + only_second
-  fewer = min(only_first, only_second)
-  if 2 * fewer == count:
-    return 1.0
-  k = np.arange(1, fewer + 1)
-  # Logarithms of the binomial coefficients: the coefficients are too large.
-  logs = np.concatenate([[0.0], np.cumsum(np.log((count - k + 1) / k))])
-  logs -= count * math.log(2)
-  return float(min(2 * np.exp(logs).sum(), 1.0))
+  count, fewer = only_first + only_second, min(only_first, only_second)
+  coefficients = itertools.accumulate(
+    range(fewer), lambda c, k: c * (count - k) // (k + 1), initial=1
+  )
+  return min(2 * sum(coefficients) / 2**count, 1.0)
 
 
 def paired_difference(differences: np.ndarray) -> Estimate:
