@@ -142,7 +142,7 @@ def _cases(
   def neighbors(searched: Subset) -> Callable[[], object]:
     def run() -> None:
       store.clear('neighbors')
-      nearest_neighbors.Neighbors(opened, 5).predict(searched, [1, 3, 5])
+      nearest_neighbors.Neighbors(opened, 5).nearest_labels(searched)
 
     return run
 

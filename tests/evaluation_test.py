@@ -280,7 +280,6 @@ def test_order_is_assumed_loudly_and_on_request_only(evaluate, caplog):
   assert status == 0
   assert 'ORDER ASSUMED' in out
   assert 'ORDER ASSUMED' in err + caplog.text
-  assert evaluate('bare.npy', '--assume-order', '--trust-labels')[0] == 1
 
 
 def test_other_data_are_refused(capsys, evaluate, files):

@@ -17,7 +17,7 @@ from cmnist_tfds.cache import store
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.scoring import predictions
-from cmnist_tfds.scoring.nearest_neighbors import Neighbors
+from cmnist_tfds.scoring.nearest_neighbors import Neighbors, vote
 from cmnist_tfds.system.errors import SplitError
 
 _RESULTS = pathlib.Path(__file__).resolve().parent.parent / 'results'
@@ -128,10 +128,11 @@ def test_neighbors_are_those_of_brute_force(images):
   search = _neighbors(made, 5)
   for size in (300, 1, 7):
     subset = full if size == 300 else subsets.reduce(full, size)
-    predicted = search.predict(subset, [1, 2, 5])
+    nearest = search.nearest_labels(subset)
     for k in (1, 2, 5):
       expected = _votes(_nearest(made, size, k))
-      np.testing.assert_array_equal(predicted[k], expected, f'{size} {k}')
+      predicted = vote(nearest[:, :k])
+      np.testing.assert_array_equal(predicted, expected, f'{size} {k}')
 
 
 @pytest.mark.parametrize('count', [3, 100])
@@ -143,16 +144,16 @@ def test_many_images_are_compared_in_blocks(levels, count):
     sizes={'train': 5000, 'test': 1100},
   )[:1]
   subset = subsets.combine([made[0].source])
-  predicted = _neighbors(made, count).predict(subset, [count])
+  predicted = vote(_neighbors(made, count).nearest_labels(subset))
   expected = _votes(_nearest(made, 5000, count))
-  np.testing.assert_array_equal(predicted[count], expected)
+  np.testing.assert_array_equal(predicted, expected)
 
 
 def test_fewer_images_than_neighbors_all_vote():
   made = _make(_noise, sizes={'train': 20, 'test': 10})[:1]
   subset = subsets.reduce(subsets.combine([made[0].source]), 1)
-  predicted = _neighbors(made, 5).predict(subset, [5])
-  np.testing.assert_array_equal(predicted[5], _votes(_nearest(made, 1, 5)))
+  predicted = vote(_neighbors(made, 5).nearest_labels(subset))
+  np.testing.assert_array_equal(predicted, _votes(_nearest(made, 1, 5)))
 
 
 def test_neighbors_in_the_cache_belong_to_their_data(empty_cache, monkeypatch):
@@ -162,9 +163,11 @@ def test_neighbors_in_the_cache_belong_to_their_data(empty_cache, monkeypatch):
 
   def check():
     subset = subsets.combine([one.source for one in made])
-    predicted = _neighbors(made, 3, digests=digests).predict(subset, [3])
+    predicted = vote(
+      _neighbors(made, 3, digests=digests).nearest_labels(subset)
+    )
     expected = _votes(_nearest(made, 60, 3))
-    np.testing.assert_array_equal(predicted[3], expected)
+    np.testing.assert_array_equal(predicted, expected)
 
   check()
   assert len(store.entries('neighbors')) == 4
@@ -199,12 +202,13 @@ def test_draws_have_no_example_in_common_and_vote_alike():
     rows = np.sort(np.concatenate(taken))
     distances = ((test[:, None] - x[rows]) ** 2).sum(axis=2)
     np.testing.assert_array_equal(
-      search.predict(reduced, [1], draw)[1], y[rows][distances.argmin(axis=1)]
+      search.nearest_labels(reduced, draw)[:, 0],
+      y[rows][distances.argmin(axis=1)],
     )
   with pytest.raises(SplitError, match=r'3 draws, not 4: .* has 30'):
-    search.predict(reduced, [1], 4)
+    search.nearest_labels(reduced, 4)
   with pytest.raises(SplitError, match='no draws'):
-    search.predict(full, [1], 1)
+    search.nearest_labels(full, 1)
 
 
 # The command ------------------------------------------------------------------
@@ -329,8 +333,10 @@ def test_real_reduced_forms_have_the_published_predictions(
   search = Neighbors(lambda subset: open_subset(subset, data_dir=tmp_path), 5)
   for size in (100, 50, 10, 5, 1):
     subset = subsets.subset(f'2-FKd-r-{size}')
-    for k, predicted in search.predict(subset, [1, 3, 5]).items():
+    nearest = search.nearest_labels(subset)
+    for k in (1, 3, 5):
       published = predictions.read_predictions(
         _RESULTS / f'{subset.name}/knn-{k}.npz'
       )
+      predicted = vote(nearest[:, :k])
       np.testing.assert_array_equal(predicted, published.predicted[0])

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import pathlib
 
 import numpy as np
 import pytest
@@ -128,7 +127,6 @@ def _with_nan(labels):
     (lambda y: {'method': 'a\x1b[31m'}, 'without control characters'),
     (lambda y: {'seed': [1, 2]}, r'seed: expected integers of shape \(1,\)'),
     (lambda y: {'draw': [0.5]}, r'draw: expected integers of shape \(1,\)'),
-    (lambda y: {'path': pathlib.Path('p.csv')}, r'ends in \.npz'),
     (lambda y: {'split': 'train'}, 'expected 1,440 examples'),
   ],
 )

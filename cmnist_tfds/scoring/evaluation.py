@@ -240,11 +240,6 @@ def evaluate(
     raise PredictionsError(
       'Name at least one file of predictions, and each file once, not twice.'
     )
-  if assume_order and trust_labels:
-    raise PredictionsError(
-      'Files without labels need the data of the subset. Build it, and leave'
-      ' out trust_labels.'
-    )
   if assume_order:
     _log.warning('%s', ORDER_ASSUMED)
   read: list[Predictions] = []
@@ -261,7 +256,7 @@ def evaluate(
       )
     read.append(found)
   joined = _join(read)
-  notes = [LABELS_TRUSTED] * trust_labels
+  notes = [LABELS_TRUSTED] * (trust_labels and not assume_order)
   if without_near_duplicates:
     if trust_labels or joined.split != 'test':
       raise PredictionsError(

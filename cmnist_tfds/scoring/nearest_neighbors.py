@@ -69,19 +69,16 @@ class Neighbors:
     )
     self._published = functools.cache(self._find_published)
 
-  def predict(
-    self, subset: Subset, ks: Sequence[int], draw: int = 0
-  ) -> dict[int, np.ndarray]:
-    """Returns what the neighbors in a training set predict.
+  def nearest_labels(self, subset: Subset, draw: int = 0) -> np.ndarray:
+    """Returns the labels of the neighbors of each test image.
 
     Args:
       subset: The subset.
-      ks: How many neighbors vote, each at most the number that is found.
       draw: The draw of a reduced training set; 0 is the published one.
 
     Returns:
-      For each k, int64 (n,), the labels of the test set in the order of the
-      prepared dataset.
+      int64 (n, count), the nearest first, -1 for none, in the order of the
+      prepared test set.
 
     Raises:
       SplitError: If there is no such draw.
@@ -101,7 +98,7 @@ class Neighbors:
       order = taken[shuffle_order('train', len(taken))]
       drawn = np.sort(order[draw_rows(subset, labels[order], draw)])
     parts = np.split(drawn, np.searchsorted(drawn, begins[1:]))
-    votes: dict[int, list[np.ndarray]] = {k: [] for k in ks}
+    nearest = []
     for test in subset.members:
       found = [
         self._search(test, train, rows - begin) + begin
@@ -111,13 +108,12 @@ class Neighbors:
           subset.members, begins, parts, strict=True
         )
       ]
-      nearest = _smallest(found, self._count)
-      row = (nearest % _ROWS).astype(np.int64)
-      voting = np.where(nearest < _NONE, labels[row], -1)
-      for k in ks:
-        votes[k].append(vote(voting[:, :k]))
-    order = shuffle_order('test', sum(map(len, votes[ks[0]])))
-    return {k: np.concatenate(parts)[order] for k, parts in votes.items()}
+      keys = _smallest(found, self._count)
+      row = (keys % _ROWS).astype(np.int64)
+      nearest.append(np.where(keys < _NONE, labels[row], -1))
+    return np.concatenate(nearest)[
+      shuffle_order('test', sum(map(len, nearest)))
+    ]
 
   def _find_published(
     self, test: _Member, train: _Member, per_class: int | None

@@ -26,7 +26,6 @@ order. Examples are in the order of the prepared dataset.
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
 import io
 import json
@@ -121,8 +120,7 @@ def save_predictions(
       )
 
   Args:
-    path: The file, which ends in `.npz`. A regular file of that name is
-      replaced.
+    path: The file, such as 'svm.npz'. A regular file of that name is replaced.
     name: Name of the subset the method was trained on.
     prediction: Integers (n,), or (runs, n) for several runs.
     label: Integers (n,), the true labels, from the same loader and in the same
@@ -153,11 +151,6 @@ def save_predictions(
     SplitError: If the subset has no such split or draw.
     PreparationError: If the file cannot be written.
   """
-  path = pathlib.Path(path)
-  if path.suffix != '.npz':
-    raise PredictionsError(
-      f'{path}: expected a name that ends in .npz. Choose another name.'
-    )
   subset = subsets.subset(name)
   saved = make_predictions(
     subset,
@@ -176,7 +169,7 @@ def save_predictions(
   )
   if opened or (split == 'test' and not sample):
     check_examples(saved, opened)
-  write_predictions(path, saved)
+  write_predictions(pathlib.Path(path), saved)
   return saved
 
 
@@ -410,17 +403,13 @@ def check_examples(checked: Predictions, opened: Opened | None) -> None:
   if opened is None:
     _check_label_counts(checked)
     return
-  if checked.dataset != opened.dataset:
-    raise PredictionsError(
-      f'expected predictions for {opened.dataset}, found some for'
-      f' {checked.dataset}, which has other examples.'
-    )
   found, labels = checked.labels, opened.split(checked.split).labels
-  title = f'{checked.dataset}/{checked.subset.name} {checked.split}'
-  if len(found) != len(labels):
+  title = f'{opened.dataset}/{checked.subset.name} {checked.split}'
+  if (checked.dataset, len(found)) != (opened.dataset, len(labels)):
     raise PredictionsError(
-      f'expected {len(labels):,} examples of {title}, found {len(found):,}.'
-      ' Predict the whole split, without dropping the last batch.'
+      f'expected {len(labels):,} examples of {title}, found {len(found):,} of'
+      f' {checked.dataset}. Predict the whole split, without dropping the last'
+      ' batch.'
     )
   wrong = np.flatnonzero(found != labels)
   if not len(wrong):
@@ -500,10 +489,7 @@ def _about(given: Any) -> dict[str, str]:
 
 
 def _parse_csv(text: str, subset: Subset) -> np.ndarray:
-  # Names of classes may have quotes or commas.
-  rows = csv.reader(io.StringIO(text))
-  lines = [','.join(cell.strip() for cell in row) for row in rows]
-  texts = [line for line in lines if line]
+  texts = [text.strip() for text in text.splitlines() if text.strip()]
   if texts[:1] == ['prediction']:
     del texts[0]
   # Python reads Kannada digits, which are class names, as numbers.

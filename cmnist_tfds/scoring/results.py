@@ -26,7 +26,7 @@ from cmnist_tfds.cache.prepared import DATASET
 from cmnist_tfds.load.draws import count_draws
 from cmnist_tfds.scoring import evaluation, predictions, protocols, report
 from cmnist_tfds.scoring.evaluation import Evaluation, Open
-from cmnist_tfds.scoring.nearest_neighbors import Neighbors
+from cmnist_tfds.scoring.nearest_neighbors import Neighbors, vote
 from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.scoring.protocols import Protocol
 from cmnist_tfds.subsets import Subset
@@ -157,21 +157,22 @@ def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
   header = 'subset, method, accuracy, 95 % interval, balanced accuracy, runs'
   table = [(*header.split(', '), 'figures')]
   for row in rows:
-    accuracy = row.scores['accuracy']
-    limits = [accuracy[f] for f in ('low', 'high') if f in accuracy]
-    runs = [str(len(row.scores.get('runs', ' ')))]
-    runs += [
-      f'± {report.figure(deviation)} between {what}'
-      for what, deviation in row.scores.get('accuracy_spread', {}).items()
-      if deviation is not None
+    scores, accuracy = row.scores, row.scores['accuracy']
+    limits = [
+      report.figure(accuracy[f]) for f in ('low', 'high') if f in accuracy
+    ]
+    spreads = scores.get('accuracy_spread', {}).items()
+    runs = [
+      str(len(scores.get('runs', ' '))),
+      *(f'{report.deviation(d)} between {what}' for what, d in spreads if d),
     ]
     table.append(
       (
         row.subset.name,
-        row.scores['about']['method'],
+        scores['about']['method'],
         report.figure(accuracy['value']),
-        '–'.join(map(report.figure, limits)),
-        report.figure(row.scores['balanced_accuracy']['value']),
+        '–'.join(limits),
+        report.figure(scores['balanced_accuracy']['value']),
         ', '.join(runs),
         'recomputed' if row.recomputed else 'reported',
       )
@@ -207,11 +208,9 @@ def neighbor_results(wanted: Wanted, ks: Sequence[int]) -> Iterator[Result]:
   Returns:
     The results, each as soon as all its runs are written.
   """
-  neighbors = Neighbors(wanted.open_, max(ks))
   # The votes of all k follow from one search.
-  votes = functools.lru_cache(wanted.draws + 1)(
-    lambda subset, draw: neighbors.predict(subset, ks, draw)
-  )
+  neighbors = Neighbors(wanted.open_, max(ks))
+  nearest = functools.lru_cache(wanted.draws + 1)(neighbors.nearest_labels)
 
   def method(k: int) -> Method:
     about = {
@@ -224,7 +223,7 @@ def neighbor_results(wanted: Wanted, ks: Sequence[int]) -> Iterator[Result]:
     return Method(
       f'knn-{k}',
       lambda _: about,
-      lambda subset, draw, _: votes(subset, draw)[k],
+      lambda subset, draw, _: vote(nearest(subset, draw)[:, :k]),
     )
 
   return complete(wanted, [*map(method, ks)])
