@@ -245,7 +245,7 @@ def test_evaluate_prints_scores_of_runs(evaluate, files):
   status, out, err = evaluate('0.npz', '1.npz')
   assert (status, err) == (0, '')
   assert 'cmnist_sample/X-12 test: 288 examples, 12 classes, 2 runs' in out
-  assert evaluation.SAMPLE_SCORED in out
+  assert predictions.SAMPLE_SCORED in out
   _, out, _ = evaluate('0.npz', '1.npz', '--format', 'json')
   scored = cmnist_tfds.evaluate('X-12', files.glob('[01].npz'), sample=True)
   assert json.loads(out)['accuracy'] == scored.accuracy._asdict()
@@ -317,7 +317,7 @@ def test_labels_of_unprepared_subsets_are_compared_with_known_sizes():
   labels = np.tile(np.arange(20), 1000)
   scored = evaluate(labels)
   assert scored.accuracy.value == 1
-  assert scored.notes == (evaluation.LABELS_TRUSTED,)
+  assert scored.notes == (predictions.LABELS_TRUSTED,)
   with pytest.raises(PredictionsError, match='expected 1,000 test examples'):
     evaluate(np.append(labels[1:], 1))
   with pytest.raises(PredictionsError, match='test examples'):

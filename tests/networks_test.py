@@ -74,11 +74,9 @@ def test_a_subset_without_training_images_is_refused(baseline):
 
 
 def test_without_pytorch_its_extra_is_named(baseline, monkeypatch):
-  for name in ('networks', 'training'):
-    monkeypatch.delitem(
-      sys.modules, f'cmnist_tfds.scoring.{name}', raising=False
-    )
-    monkeypatch.delattr(scoring, name, raising=False)
+  module = 'cmnist_tfds.scoring.networks'
+  monkeypatch.delitem(sys.modules, module, raising=False)
+  monkeypatch.delattr(scoring, 'networks', raising=False)
   monkeypatch.setitem(sys.modules, 'torch', None)
   status, _, err = baseline('2-FKd-r-5')
   assert status == 1
@@ -111,7 +109,7 @@ def test_the_command_trains(baseline, tmp_path):
 @pytest.fixture
 def quick_training(torch, monkeypatch):
   """Replaces training; returns what was asked of it."""
-  from cmnist_tfds.scoring import training
+  from cmnist_tfds.scoring import networks
 
   asked = []
 
@@ -121,7 +119,7 @@ def quick_training(torch, monkeypatch):
       raise KeyboardInterrupt
     return np.full(len(opened.split('test')), seed)
 
-  monkeypatch.setattr(training, 'predict', predict)
+  monkeypatch.setattr(networks, 'predict', predict)
   return asked
 
 

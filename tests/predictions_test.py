@@ -59,7 +59,7 @@ def test_what_is_saved_is_read(save, labels, tmp_path):
   assert read.subset is subsets.subset(f'{_NAME}-r-10')
   assert (read.dataset, read.split) == ('cmnist_sample', 'test')
   assert (read.seeds, read.draws) == ((1, 1, 2), (0, 1, 0))
-  assert (read.about, read.order_assumed) == (about, False)
+  assert (read.about, read.notes) == (about, (predictions.SAMPLE_SCORED,))
   # The file is the documented one.
   with np.load(tmp_path / 'p.npz', allow_pickle=False) as file:
     arrays = dict(file)
@@ -266,7 +266,7 @@ def test_bare_predictions_are_read(two_sources, tmp_path, form):
     path.write_text('\n'.join(lines) + '\n  \n', 'utf-8')
   read = predictions.read_bare_predictions(path, two_sources)
   np.testing.assert_array_equal(read.predicted[0], labels)
-  assert read.order_assumed
+  assert predictions.ORDER_ASSUMED in read.notes
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import dataclasses
 
 import numpy as np
 
-from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.scoring import evaluation, intervals
 from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import File, Open
@@ -97,9 +96,9 @@ def compare_files(
   examples = [_examples(p) for p in (a, b)]
   if examples[0] != examples[1] or (a.labels != b.labels).any():
     raise PredictionsError(
-      f'{evaluation.title_of(first)} and {evaluation.title_of(second)} are not of'
-      f' the same test images: {examples[0]} against {examples[1]}, in the same'
-      ' order. Predict one split with both methods.'
+      f'{a.title} and {b.title} are not of the same test images: {examples[0]}'
+      f' against {examples[1]}, in the same order. Predict one split with both'
+      ' methods.'
     )
   right = [(p.predicted == p.labels).mean(axis=0) for p in (a, b)]
   single = len(a.predicted) == len(b.predicted) == 1
@@ -116,8 +115,6 @@ def compare_files(
       f'The methods were trained on {a.subset.name} and on {b.subset.name}, which'
       ' have the same test images.'
     )
-  notes += [evaluation.LABELS_TRUSTED] * (open_ is None)
-  notes += [evaluation.SAMPLE_SCORED] * (a.dataset == SAMPLE)
   return Comparison(
     dataset=a.dataset,
     subset=subset.name,
@@ -129,7 +126,7 @@ def compare_files(
     only_first=only_first if single else None,
     only_second=only_second if single else None,
     p=intervals.mcnemar(only_first, only_second) if single else None,
-    notes=tuple(notes),
+    notes=(*notes, *dict.fromkeys(a.notes + b.notes)),
   )
 
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare
 from cmnist_tfds.scoring import duplicates, intervals
 from cmnist_tfds.scoring import predictions as predictions_lib
@@ -24,19 +23,6 @@ from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PredictionsError
 
 _log = logging.getLogger('cmnist_tfds')
-
-# What a reader must know of the way scores were made.
-ORDER_ASSUMED = (
-  'ORDER ASSUMED: nothing shows that the predictions are in the order of the'
-  ' examples. Do not publish these figures.'
-)
-LABELS_TRUSTED = (
-  'The labels are those in the files. Only the sizes of the classes were compared'
-  ' with those of the data.'
-)
-SAMPLE_SCORED = (
-  'These are scores on the synthetic sample. They say nothing about CMNIST.'
-)
 
 # How many pairs of confused classes are listed.
 _PAIRS = 10
@@ -241,7 +227,7 @@ def evaluate(
       'Name at least one file of predictions, and each file once, not twice.'
     )
   if assume_order:
-    _log.warning('%s', ORDER_ASSUMED)
+    _log.warning('%s', predictions_lib.ORDER_ASSUMED)
   read: list[Predictions] = []
   for file in files:
     if assume_order and not isinstance(file, Predictions):
@@ -250,13 +236,12 @@ def evaluate(
       found = read_checked(subset, file, None if trust_labels else open_)
     if read and _common(read[0]) != _common(found):
       raise PredictionsError(
-        f'{title_of(file)}: expected {_common(read[0])}, found {_common(found)}.'
+        f'{found.title}: expected {_common(read[0])}, found {_common(found)}.'
         ' Score each method, split and draw alone, or compare two methods with'
         ' cmnist compare.'
       )
     read.append(found)
   joined = _join(read)
-  notes = [LABELS_TRUSTED] * (trust_labels and not assume_order)
   if without_near_duplicates:
     if trust_labels or joined.split != 'test':
       raise PredictionsError(
@@ -264,7 +249,7 @@ def evaluate(
         ' needed. Score predictions of the test set, and do not trust labels.'
       )
     copied = duplicates.copies_in_train(subset, open_)
-    notes.append(
+    note = (
       f'{copied.sum():,} test images with a copy or a near-copy in the full'
       f' training set (ratio at most {duplicates.THRESHOLD}) are left out.'
     )
@@ -272,8 +257,9 @@ def evaluate(
       joined,
       labels=joined.labels[~copied],
       predicted=joined.predicted[:, ~copied],
+      notes=(*joined.notes, note),
     )
-  return score(joined, notes)
+  return score(joined)
 
 
 def read_checked(
@@ -295,7 +281,7 @@ def read_checked(
   read = predictions_lib.read_predictions
   found = file if isinstance(file, Predictions) else read(file)
   is_same_test = (found.subset.full, found.split) == (subset.full, 'test')
-  with predictions_lib.named(title_of(file)):
+  with predictions_lib.named(found.title):
     if found.subset != subset and not (reduced_too and is_same_test):
       raise PredictionsError(
         f'expected predictions for {subset.title}, found some for'
@@ -303,14 +289,8 @@ def read_checked(
       )
     draw = predictions_lib.draw_of_examples(found)
     predictions_lib.check_examples(found, open_ and open_(subset, draw=draw))
-  return found
-
-
-def title_of(file: File) -> str:
-  """Returns what messages call a file of predictions, or what it holds."""
-  if isinstance(file, Predictions):
-    return file.about.get('method', 'Predictions')
-  return os.fspath(file)
+  notes = (*found.notes, *[predictions_lib.LABELS_TRUSTED] * (open_ is None))
+  return dataclasses.replace(found, notes=notes)
 
 
 def _common(found: Predictions) -> str:
@@ -321,12 +301,11 @@ def _common(found: Predictions) -> str:
   )
 
 
-def score(scored: Predictions, notes: Sequence[str] = ()) -> Evaluation:
+def score(scored: Predictions) -> Evaluation:
   """Scores predictions that have been checked.
 
   Args:
     scored: The predictions of all runs.
-    notes: What else a reader must know of the way the scores were made.
 
   Returns:
     The scores.
@@ -361,11 +340,7 @@ def score(scored: Predictions, notes: Sequence[str] = ()) -> Evaluation:
     worst_pairs=tuple(_worst_pairs(mean, total)),
     confusion=confusions.sum(axis=0),
     about=dict(scored.about),
-    notes=(
-      *[ORDER_ASSUMED] * scored.order_assumed,
-      *[SAMPLE_SCORED] * (scored.dataset == SAMPLE),
-      *notes,
-    ),
+    notes=scored.notes,
   )
 
 

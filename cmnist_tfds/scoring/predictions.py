@@ -55,6 +55,19 @@ from cmnist_tfds.system.errors import (
 
 FORMAT = 'cmnist predictions 1'
 
+# What a reader must know of the way scores were made.
+ORDER_ASSUMED = (
+  'ORDER ASSUMED: nothing shows that the predictions are in the order of the'
+  ' examples. Do not publish these figures.'
+)
+LABELS_TRUSTED = (
+  'The labels are those in the files. Only the sizes of the classes were compared'
+  ' with those of the data.'
+)
+SAMPLE_SCORED = (
+  'These are scores on the synthetic sample. They say nothing about CMNIST.'
+)
+
 # What a method says of itself; `save_predictions` describes the fields.
 ABOUT = ('method', 'code', 'data', 'pretraining', 'validation', 'time')
 
@@ -77,8 +90,8 @@ class Predictions:
     seeds: The seed of each run; None if they are not known.
     draws: The draw of each run; None if they are not known.
     about: Fields of `ABOUT`.
-    order_assumed: Whether the true labels are not those of the predictor, so
-      nothing shows that predictions and examples belong together.
+    notes: What a reader of their scores must know.
+    file: The file that they were read from; None if they were not.
   """
 
   subset: Subset
@@ -90,7 +103,13 @@ class Predictions:
   seeds: tuple[int, ...] | None = None
   draws: tuple[int, ...] | None = None
   about: Mapping[str, str] = dataclasses.field(default_factory=dict)
-  order_assumed: bool = False
+  notes: tuple[str, ...] = ()
+  file: pathlib.Path | None = None
+
+  @property
+  def title(self) -> str:
+    """What messages call them."""
+    return str(self.file or self.about.get('method', 'Predictions'))
 
 
 def save_predictions(
@@ -256,6 +275,7 @@ def make_predictions(
     seeds=seeds,
     draws=draws,
     about=_about(about),
+    notes=(SAMPLE_SCORED,) * (dataset == SAMPLE),
   )
 
 
@@ -325,7 +345,8 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
         f'expected {FORMAT!r} of {DATASET} or {SAMPLE}, found {found[0]!r} of'
         f' {found[1]!r}'
       )
-    return make_predictions(subsets.subset(fields.pop('subset')), **fields)
+    made = make_predictions(subsets.subset(fields.pop('subset')), **fields)
+    return dataclasses.replace(made, file=path)
 
 
 def read_bare_predictions(
@@ -365,7 +386,9 @@ def read_bare_predictions(
     made = make_predictions(
       opened.subset, prediction, labels, dataset=opened.dataset
     )
-  return dataclasses.replace(made, order_assumed=True)
+  return dataclasses.replace(
+    made, notes=(ORDER_ASSUMED, *made.notes), file=path
+  )
 
 
 def draw_of_examples(checked: Predictions) -> int:

@@ -128,7 +128,7 @@ def recompute_scores(path: pathlib.Path) -> str:
       subset of CMNIST.
   """
   found = evaluation.read_checked(subsets.subset(path.parent.name), path, None)
-  return scores_json(evaluation.score(found))
+  return scores_json(evaluation.score(dataclasses.replace(found, notes=())))
 
 
 def read_results(folder: pathlib.Path) -> list[ResultRow]:
@@ -254,7 +254,7 @@ def network_results(
       too small for the protocol.
   """
   # Only networks need PyTorch.
-  from cmnist_tfds.scoring import networks, training
+  from cmnist_tfds.scoring import networks
 
   start, origin = (
     networks.read_weights(weights, network) if weights else (None, None)
@@ -268,7 +268,7 @@ def network_results(
   method = Method(
     f'{network}-{protocol.name}' + '-pretrained' * bool(weights),
     about,
-    lambda subset, draw, seed: training.predict(
+    lambda subset, draw, seed: networks.predict(
       wanted.open_(subset, draw=draw), network, protocol, seed or 0, start
     ),
     range(1, seeds + 1),
