@@ -127,7 +127,7 @@ def test_reports_have_every_figure():
   printed = json.loads(report.to_json(scored))
   assert printed.keys() == vars(scored).keys()
   assert printed['subset'] == '3-EcFK49'
-  assert printed['accuracy'] == scored.accuracy._asdict()
+  assert printed['accuracy'] == vars(scored.accuracy)
   assert printed['confusion'] == scored.confusion.tolist()
   assert [run['seed'] for run in printed['runs']] == [3, 4]
   assert printed['classes'][7]['accuracy'] is None
@@ -170,7 +170,7 @@ def test_runs_are_compared_by_their_means():
   assert compared.p is None
   single = _compare(first, second)
   assert single.first.accuracy == evaluation.score(first).accuracy
-  assert compared.difference == pytest.approx(single.difference)
+  assert vars(compared.difference) == pytest.approx(vars(single.difference))
   same = _compare(several, several)
   assert same.difference.low < 0 < same.difference.high
   assert any('means over runs' in note for note in compared.notes)
@@ -248,7 +248,7 @@ def test_evaluate_prints_scores_of_runs(evaluate, files):
   assert predictions.SAMPLE_SCORED in out
   _, out, _ = evaluate('0.npz', '1.npz', '--format', 'json')
   scored = cmnist_tfds.evaluate('X-12', files.glob('[01].npz'), sample=True)
-  assert json.loads(out)['accuracy'] == scored.accuracy._asdict()
+  assert json.loads(out)['accuracy'] == vars(scored.accuracy)
   assert 0.7 < scored.accuracy.value < 0.9
   assert scored.accuracy_spread.seeds > 0
   assert {run.seed for run in scored.runs} == {0, 1}

@@ -18,16 +18,16 @@ _UNBALANCED = np.repeat([1000, 400, 100, 64], [26, 8, 8, 7])
 _BALANCED = np.full(20, 1000)
 
 
-def _covered(low, high, truth):
-  return float(np.mean((low <= truth) & (truth <= high)))
+def _covered(found, truth):
+  return float(np.mean([e.low <= truth <= e.high for e in found]))
 
 
 @pytest.mark.parametrize('share', [0.39, 0.85, 0.99])
 @pytest.mark.parametrize('total', [200, 20_000])
 def test_wilson_covers_the_accuracy(share, total):
   right = np.random.default_rng(0).binomial(total, share, _TIMES)
-  found = np.array([intervals.wilson(r, total) for r in right.tolist()])
-  assert 0.93 <= _covered(found[:, 1], found[:, 2], share) <= 0.97
+  found = [intervals.wilson(r, total) for r in right.tolist()]
+  assert 0.93 <= _covered(found, share) <= 0.97
 
 
 @pytest.mark.parametrize('total', [_BALANCED, _UNBALANCED, np.full(12, 24)])
@@ -36,13 +36,13 @@ def test_the_stratified_interval_covers_the_balanced_accuracy(total, good, bad):
   rng = np.random.default_rng(1)
   shares = rng.beta(good, bad, len(total))
   right = rng.binomial(total, shares, (_TIMES, len(total)))
-  _, low, high = intervals.mean_of_shares(right, total)
-  assert 0.93 <= _covered(low, high, shares.mean()) <= 0.97
+  found = map(intervals.Estimate, *intervals.mean_of_shares(right, total))
+  assert 0.93 <= _covered(found, shares.mean()) <= 0.97
 
 
 @pytest.mark.parametrize('right', [0, 1, 37, 99, 100])
 def test_for_one_class_the_stratified_interval_is_wilsons(right):
-  expected = intervals.wilson(right, 100)
+  expected = list(vars(intervals.wilson(right, 100)).values())
   found = intervals.mean_of_shares(np.array([right]), np.array([100]))
   np.testing.assert_allclose(found, expected, atol=1e-12)
   scipys = stats.binomtest(right, 100).proportion_ci(method='wilson')
@@ -54,12 +54,12 @@ def test_for_one_class_the_stratified_interval_is_wilsons(right):
 def test_limits_are_shares(total, share):
   total = np.array(total)
   right = np.floor(total * share)
-  for value, low, high in (
+  for found in (
     intervals.wilson(right.sum(), total.sum()),
-    intervals.mean_of_shares(right, total),
+    intervals.Estimate(*intervals.mean_of_shares(right, total)),
   ):
-    assert 0 <= low <= value <= high <= 1
-    assert low < high
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert found.low < found.high
 
 
 @pytest.mark.parametrize(
@@ -83,24 +83,21 @@ def test_the_paired_interval_covers_the_difference():
     drawn = rng.multinomial(
       total, [both, first, second, 1 - both - first - second], _TIMES
     )
-    found = np.array(
-      [
-        intervals.paired_difference(np.repeat([0, 1, -1, 0], counts))
-        for counts in drawn
-      ]
-    )
-    assert 0.93 <= _covered(found[:, 1], found[:, 2], first - second) <= 0.97
+    found = [
+      intervals.paired_difference(np.repeat([0, 1, -1, 0], counts))
+      for counts in drawn
+    ]
+    assert 0.93 <= _covered(found, first - second) <= 0.97
 
 
 def test_the_interval_of_mean_differences_covers_the_difference():
   rng = np.random.default_rng(3)
   shares = np.array([0.85, 0.85, 0.85]), np.array([0.8, 0.8, 0.8])
-  covered = 0
+  found = []
   for _ in range(1000):
     right = [(rng.random((2000, 3)) < s).mean(axis=1) for s in shares]
-    _, low, high = intervals.paired_difference(right[0] - right[1])
-    covered += low <= 0.05 <= high
-  assert 0.93 <= covered / 1000 <= 0.97
+    found.append(intervals.paired_difference(right[0] - right[1]))
+  assert 0.93 <= _covered(found, 0.05) <= 0.97
 
 
 def test_known_sizes_of_k49_are_as_unbalanced_as_the_simulated_ones():

@@ -6,7 +6,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
-import itertools
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -319,9 +318,9 @@ def score(scored: Predictions) -> Evaluation:
   right = np.diagonal(confusions, axis1=1, axis2=2)
   accuracies = right.sum(axis=1) / len(labels)
   balanced = (right / np.maximum(total, 1))[:, total > 0].mean(axis=1)
-  seeds = scored.seeds or (None,) * runs
-  draws = scored.draws or (None,) * runs
-  each = zip(seeds, draws, accuracies.tolist(), balanced.tolist(), strict=True)
+  each = map(
+    RunScore, scored.seeds, scored.draws, accuracies.tolist(), balanced.tolist()
+  )
   # A mean over runs, which may be a fraction.
   mean = confusions.mean(axis=0)
   accuracy, balanced_accuracy = _accuracies(np.diagonal(mean), total)
@@ -332,9 +331,9 @@ def score(scored: Predictions) -> Evaluation:
     examples=len(labels),
     accuracy=accuracy,
     balanced_accuracy=balanced_accuracy,
-    runs=tuple(itertools.starmap(RunScore, each)),
-    accuracy_spread=_spread(accuracies, draws),
-    balanced_accuracy_spread=_spread(balanced, draws),
+    runs=tuple(each),
+    accuracy_spread=_spread(accuracies, scored.draws),
+    balanced_accuracy_spread=_spread(balanced, scored.draws),
     sources=tuple(_score_sources(subset, mean, total)),
     classes=tuple(_score_classes(subset, mean, total)),
     worst_pairs=tuple(_worst_pairs(mean, total)),
@@ -408,12 +407,10 @@ def _spread(figures: np.ndarray, draws: Sequence[int | None]) -> Spread:
 
 def _join(read: Sequence[Predictions]) -> Predictions:
   """Returns the runs of all files as one record."""
-  # They are known for all runs, or taken as unknown.
-  seeds, draws = (
-    None if None in known else (*itertools.chain(*filter(None, known)),)
-    for known in ([p.seeds for p in read], [p.draws for p in read])
-  )
-  if seeds and len({*zip(seeds, draws or seeds, strict=True)}) < len(seeds):
+  seeds = sum((p.seeds for p in read), ())
+  draws = sum((p.draws for p in read), ())
+  known = [run for run in zip(seeds, draws, strict=True) if run[0] is not None]
+  if len({*known}) < len(known):
     raise PredictionsError(
       'Two runs have the same seed and draw. Name each file once.'
     )

@@ -7,9 +7,9 @@ the choice of the test images. They say nothing about seeds or training sets.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,8 @@ _Z = 1.959963984540054
 _BISECTIONS = 80
 
 
-class Estimate(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Estimate:
   """A figure and the limits of its interval."""
 
   value: float

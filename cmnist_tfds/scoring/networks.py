@@ -9,7 +9,6 @@ channel three times.
 from __future__ import annotations
 
 import copy
-import functools
 import hashlib
 import math
 import pathlib
@@ -129,19 +128,11 @@ def read_weights(path: pathlib.Path, name: str) -> tuple[Weights, str]:
     MissingExtraError: If the network is torchvision's, which cannot be imported.
     PreparationError: If the file cannot be read or is for another network.
   """
-  checked = functools.partial(
-    reading,
-    path,
-    f'a state_dict of {name} with 1,000 classes, as torchvision publishes it',
-    'Name another file.',
-    PreparationError,
-  )
-  with checked():
+  expected = f'a state_dict of {name} with 1,000 classes, as torchvision has it'
+  with reading(path, expected, 'Name another file.', PreparationError):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     weights = torch.load(path, map_location='cpu', weights_only=True)
-  network = make_network(name, 1000)
-  with checked():
-    network.load_state_dict(weights)
+    make_network(name, 1000).load_state_dict(weights)
   last = f'{LAST_LAYERS[name]}.'
   return {
     key: value for key, value in weights.items() if not key.startswith(last)

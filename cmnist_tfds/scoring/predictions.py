@@ -87,8 +87,8 @@ class Predictions:
     labels: int64 (n,), the true labels, numbered as in the subset.
     predicted: int64 (runs, n), the predicted labels.
     scores: Floats (runs, n, classes), or None.
-    seeds: The seed of each run; None if they are not known.
-    draws: The draw of each run; None if they are not known.
+    seeds: The seed of each run; None where it is not known.
+    draws: The draw of each run; None where it is not known.
     about: Fields of `ABOUT`.
     notes: What a reader of their scores must know.
     file: The file that they were read from; None if they were not.
@@ -99,9 +99,9 @@ class Predictions:
   split: str
   labels: np.ndarray
   predicted: np.ndarray
-  scores: np.ndarray | None = None
-  seeds: tuple[int, ...] | None = None
-  draws: tuple[int, ...] | None = None
+  scores: np.ndarray | None
+  seeds: tuple[int | None, ...]
+  draws: tuple[int | None, ...]
   about: Mapping[str, str] = dataclasses.field(default_factory=dict)
   notes: tuple[str, ...] = ()
   file: pathlib.Path | None = None
@@ -260,11 +260,11 @@ def make_predictions(
     scores = scores[..., np.argsort(numbering)]
     _check_scores(scores, arrays['prediction'])
   seeds, draws = (
-    tuple(arrays[what].tolist()) if what in arrays else None
+    tuple(arrays[what].tolist()) if what in arrays else (None,) * runs
     for what in ('seed', 'draw')
   )
-  for draw in draws or ():
-    check_draw(subset, draw)
+  for draw in draws:
+    check_draw(subset, draw or 0)
   return Predictions(
     subset=subset,
     dataset=dataset,
@@ -302,8 +302,8 @@ def write_predictions(path: pathlib.Path, saved: Predictions) -> None:
     'prediction': np.asfortranarray(saved.predicted.astype(smallest)),
     'about': json.dumps(dict(saved.about), ensure_ascii=False, sort_keys=True),
     'scores': saved.scores,
-    'seed': saved.seeds,
-    'draw': saved.draws,
+    'seed': None if None in saved.seeds else saved.seeds,
+    'draw': None if None in saved.draws else saved.draws,
   }
   out = io.BytesIO()
   np.savez_compressed(out, **{n: a for n, a in arrays.items() if a is not None})
@@ -403,7 +403,7 @@ def draw_of_examples(checked: Predictions) -> int:
     PredictionsError: If their runs are of training sets with other examples.
   """
   is_test = re.fullmatch(r'test(\[[^][]*\])?', checked.split)
-  draws = {0} if is_test else {*(checked.draws or (0,))}
+  draws = {0} if is_test else {draw or 0 for draw in checked.draws}
   if len(draws) > 1:
     raise PredictionsError(
       f'expected one draw, because each draw has another {checked.split} split,'

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -95,10 +94,10 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
 
 def comparison_sections(compared: Comparison) -> list[Section]:
   """Returns the report of a comparison."""
-  value, low, high = compared.difference
+  difference = compared.difference
   lines = [
-    f'Accuracy of A minus that of B: {value:+.4f}, paired 95 % interval'
-    f' [{low:+.4f}, {high:+.4f}].'
+    f'Accuracy of A minus that of B: {difference.value:+.4f}, paired 95 %'
+    f' interval [{difference.low:+.4f}, {difference.high:+.4f}].'
   ]
   if compared.p is not None:
     # Smaller numbers than floats have are 0.
@@ -142,22 +141,14 @@ def to_json(reported: Evaluation | Comparison) -> str:
   Its fields are the attributes of the record. An `Estimate` is an object with
   `value`, `low` and `high`; a subset is its name.
   """
-  return json.dumps(_plain(reported), indent=1, ensure_ascii=False)
+  return json.dumps(reported, default=_plain, indent=1, ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:
-  """Returns a value in the types that JSON has."""
+  """Returns what JSON has no type for in one that it has."""
   if isinstance(value, Subset):
     return value.name
-  if isinstance(value, np.ndarray):
-    return value.tolist()
-  if isinstance(value, Estimate):
-    return value._asdict()
-  if isinstance(value, tuple):
-    return [_plain(item) for item in value]
-  if dataclasses.is_dataclass(value):
-    return {field: _plain(item) for field, item in vars(value).items()}
-  return value
+  return value.tolist() if isinstance(value, np.ndarray) else vars(value)
 
 
 def _values(record: Any) -> tuple[Any, ...]:
@@ -168,12 +159,14 @@ def _text(number: int | None) -> str | None:
   return None if number is None else str(number)
 
 
-def row(*values: str | float | tuple[Any, ...] | None) -> list[str]:
+def row(*values: str | float | Estimate | tuple[Any, ...] | None) -> list[str]:
   """Returns the cells of values; those of a tuple have a cell each."""
   cells: list[str] = []
   for value in values:
-    if isinstance(value, tuple):
-      cells += estimate(value) if isinstance(value, Estimate) else row(*value)
+    if isinstance(value, Estimate):
+      cells += estimate(value)
+    elif isinstance(value, tuple):
+      cells += row(*value)
     elif isinstance(value, float):
       cells.append(figure(value))
     else:

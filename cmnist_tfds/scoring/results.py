@@ -310,9 +310,8 @@ def complete(wanted: Wanted, methods: Sequence[Method]) -> Iterator[Result]:
     [*zip(plans, found, strict=True)], desc='Scoring'
   ):
     saved, predicted = before, {}
-    if before and before.draws:
-      seeds = before.seeds or (None,) * len(before.draws)
-      there = zip(before.draws, seeds, strict=True)
+    if before and None not in before.draws:
+      there = zip(before.draws, before.seeds, strict=True)
       predicted = dict(zip(there, before.predicted, strict=True))
     for run in [run for run in runs if run not in predicted]:
       predicted[run] = method.predict(subset, *run)
