@@ -15,12 +15,7 @@ from sklearn import metrics
 
 import cmnist_tfds
 from cmnist_tfds import subsets
-from cmnist_tfds.scoring import (
-  comparison,
-  evaluation,
-  predictions,
-  report,
-)
+from cmnist_tfds.scoring import comparison, evaluation, predictions, report
 from cmnist_tfds.system.errors import PredictionsError
 
 # Its classes are of very different sizes: 62 and 10 and 49 of them.
@@ -176,7 +171,7 @@ def test_runs_are_compared_by_their_means():
   assert any('means over runs' in note for note in compared.notes)
 
 
-def test_reduced_forms_are_compared_on_the_same_test_images():
+def test_only_the_same_test_images_are_compared():
   first, second = _pair(5, 1)
   reduced = dataclasses.replace(second, subset=subsets.subset('2-FKd-r-10'))
   compared = _compare(first, reduced)
@@ -184,6 +179,11 @@ def test_reduced_forms_are_compared_on_the_same_test_images():
   assert any('2-FKd-r-10' in note for note in compared.notes)
   with pytest.raises(PredictionsError, match='expected predictions for'):
     cmnist_tfds.evaluate('2-FKd', reduced, trust_labels=True)
+  backwards = dataclasses.replace(second, labels=second.labels[::-1])
+  with pytest.raises(PredictionsError, match='not of the same test images'):
+    _compare(first, backwards)
+  with pytest.raises(PredictionsError, match='expected predictions for'):
+    _compare(first, second, '2-FKm')
 
 
 def test_methods_may_have_any_name():
@@ -192,15 +192,6 @@ def test_methods_may_have_any_name():
   text = report.to_markdown(report.comparison_sections(_compare(*pair)))
   assert r'| a\|b |' in text
   assert 'p < 1e-300' in text
-
-
-def test_other_test_images_are_not_compared():
-  first, second = _pair(5, 1)
-  backwards = dataclasses.replace(second, labels=second.labels[::-1])
-  with pytest.raises(PredictionsError, match='not of the same test images'):
-    _compare(first, backwards)
-  with pytest.raises(PredictionsError, match='expected predictions for'):
-    _compare(first, second, '2-FKm')
 
 
 # The commands -----------------------------------------------------------------
@@ -282,17 +273,20 @@ def test_order_is_assumed_loudly_and_on_request_only(evaluate, caplog):
   assert 'ORDER ASSUMED' in err + caplog.text
 
 
-def test_other_data_are_refused(capsys, evaluate, files):
-  file = files / '0.npz'
-  status, _, err = _run(capsys, 'evaluate', '2-FKd', file, '--trust-labels')
+@pytest.mark.parametrize(
+  ('argv', 'message'),
+  [
+    ('evaluate 2-FKd 0.npz', 'for CMNIST-2-FKd, found some for CMNIST-X-12'),
+    ('evaluate X-12 0.npz', 'cmnist_sample'),
+    ('compare X-12 split.npz split.npz', "split.npz: There is no split 'tst'"),
+  ],
+)
+def test_other_data_are_refused(capsys, files, monkeypatch, argv, message):
+  monkeypatch.chdir(files)
+  option = '--sample' if 'split' in argv else '--trust-labels'
+  status, _, err = _run(capsys, *argv.split(), option)
   assert status == 1
-  assert 'expected predictions for CMNIST-2-FKd, found some for CMNIST-X' in err
-  status, _, err = evaluate('0.npz', '--trust-labels')
-  assert status == 1
-  assert 'cmnist_sample' in err
-  status, _, err = evaluate('split.npz', 'split.npz', command='compare')
-  assert status == 1
-  assert "split.npz: There is no split 'tst'" in err
+  assert message in err
 
 
 @pytest.mark.usefixtures('empty_cache')
@@ -334,7 +328,6 @@ def test_compare_prints_both_methods(evaluate):
   assert 0 <= printed['p'] <= 1
 
 
-def test_no_files_are_an_error(tmp_path):
-  for none in ([], tmp_path.glob('*.npz')):
-    with pytest.raises(PredictionsError, match='at least one file'):
-      cmnist_tfds.evaluate('2-FKd', none, trust_labels=True)
+def test_no_files_are_an_error():
+  with pytest.raises(PredictionsError, match='at least one file'):
+    cmnist_tfds.evaluate('2-FKd', [], trust_labels=True)

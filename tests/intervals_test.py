@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cmnist_tfds import subsets
 from cmnist_tfds.scoring import intervals
 
 # Simulated test sets. With so many, a coverage of .95 is seen as .943 to .957.
@@ -98,10 +97,3 @@ def test_the_interval_of_mean_differences_covers_the_difference():
     right = [(rng.random((2000, 3)) < s).mean(axis=1) for s in shares]
     found.append(intervals.paired_difference(right[0] - right[1]))
   assert 0.93 <= _covered(found, 0.05) <= 0.97
-
-
-def test_known_sizes_of_k49_are_as_unbalanced_as_the_simulated_ones():
-  counts = [c.test for c in subsets.subset('1-K49').classes]
-  if None in counts:
-    pytest.skip('the sizes of the classes are not declared')
-  assert max(counts) == max(_UNBALANCED) and min(counts) == min(_UNBALANCED)

@@ -36,19 +36,20 @@ def test_the_paper_leaves_out_a_fifth_and_the_last_batch():
 
 
 def test_results_say_how_they_were_made():
-  full, reduced = map(subsets.subset, ('2-FKd', '2-FKd-r-10'))
-  about = protocols.describe('lenet', STEPS, full, None)
-  assert about['method'] == 'LeNet, 3,000 steps of 64'
-  assert about['pretraining'] == 'none'
-  assert 'net --net lenet --protocol steps' in about['code']
-  about = protocols.describe('lenet', STEPS, reduced, None)
-  assert about['method'] == 'LeNet, 300 steps of 64'
-  about = protocols.describe('resnet18', PAPER, full, 'r.pth, SHA-256 0123')
-  assert 'r.pth, SHA-256 0123' in about['pretraining']
-  assert '20 epochs in batches of 1,024' in about['method']
-  assert 'never unfrozen' in about['method']
-  about = protocols.describe('lenet', PAPER, full, None)
-  assert 'LeNet is not in the paper' in about['method']
+  for network, protocol, name, weights, expected in (
+    ('lenet', STEPS, '2-FKd', None, 'LeNet, 3,000 steps of 64'),
+    ('lenet', STEPS, '2-FKd', None, 'net --net lenet --protocol steps'),
+    ('lenet', STEPS, '2-FKd-r-10', None, 'LeNet, 300 steps of 64'),
+    ('lenet', PAPER, '2-FKd', None, 'LeNet is not in the paper'),
+    ('resnet18', PAPER, '2-FKd', 'r.pth', '20 epochs in batches of 1,024'),
+    ('resnet18', PAPER, '2-FKd', 'r.pth', 'never unfrozen'),
+  ):
+    subset = subsets.subset(name)
+    about = protocols.describe(network, protocol, subset, weights)
+    assert expected in about['method'] + about['code']
+    assert about['pretraining'] == (
+      f'ImageNet, {weights}' if weights else 'none'
+    )
 
 
 # The command -----------------------------------------------------------------
@@ -107,10 +108,15 @@ def test_the_command_trains(baseline, tmp_path):
 
 
 @pytest.fixture
-def quick_training(torch, monkeypatch):
-  """Replaces training; returns what was asked of it."""
-  from cmnist_tfds.scoring import networks
+def networks(torch):
+  from cmnist_tfds.scoring import networks as networks_
 
+  return networks_
+
+
+@pytest.fixture
+def quick_training(networks, monkeypatch):
+  """Replaces training; returns what was asked of it."""
   asked = []
 
   def predict(opened, network, protocol, seed, weights):
@@ -158,12 +164,9 @@ _PARAMETERS = {
 
 
 @pytest.mark.parametrize('name', protocols.NETWORKS)
-def test_networks_score_every_class(name, torch):
-  from cmnist_tfds.scoring import networks
-
+def test_networks_score_every_class(name, torch, networks):
   if name != 'lenet':
     pytest.importorskip('torchvision', reason='torchvision is not installed')
-
   network = networks.make_network(name, 131)
   assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 131)
   if name in _PARAMETERS:
@@ -173,9 +176,9 @@ def test_networks_score_every_class(name, torch):
 
 
 @pytest.mark.parametrize('name', ['lenet', 'resnet18'])
-def test_weights_go_into_all_layers_but_the_last(name, tmp_path, torch):
-  from cmnist_tfds.scoring import networks
-
+def test_weights_go_into_all_layers_but_the_last(
+  name, tmp_path, torch, networks
+):
   if name != 'lenet':
     pytest.importorskip('torchvision', reason='torchvision is not installed')
   file = tmp_path / f'{name}-f37072fd.pth'
