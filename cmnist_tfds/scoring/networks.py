@@ -48,14 +48,6 @@ _SMOOTHING = 0.9
 # How many test images are predicted at once.
 _TESTED = 2000
 
-# The last layer of each network, by the key of `protocols.NETWORKS`.
-LAST_LAYERS = {
-  'lenet': 'fc3',
-  'squeezenet': 'classifier.1',
-  'resnet18': 'fc',
-  'resnet50': 'fc',
-}
-
 
 class LeNet(nn.Module):
   """LeNet-5 with rectified units and maximum pooling."""
@@ -133,10 +125,14 @@ def read_weights(path: pathlib.Path, name: str) -> tuple[Weights, str]:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     weights = torch.load(path, map_location='cpu', weights_only=True)
     make_network(name, 1000).load_state_dict(weights)
-  last = f'{LAST_LAYERS[name]}.'
+  last = f'{_last_layer(weights)}.'
   return {
     key: value for key, value in weights.items() if not key.startswith(last)
   }, f'{path.name}, SHA-256 {digest}'
+
+
+def _last_layer(weights: Weights) -> str:
+  return [*weights][-1].rpartition('.')[0]
 
 
 def predict(
@@ -182,7 +178,7 @@ def predict(
   network = make_network(name, opened.subset.num_classes, weights)
   if paper and weights is not None:
     # All layers but the last one and batch normalization are left as they are.
-    last = LAST_LAYERS[name]
+    last = _last_layer(network.state_dict())
     for key, module in network.named_modules():
       if key != last and not isinstance(module, nn.BatchNorm2d):
         for parameter in module.parameters(recurse=False):
@@ -190,9 +186,14 @@ def predict(
   network = network.to(device)
 
   def batches() -> Iterator[_Batch]:
-    for at in _batches(len(labels), protocol.batch, paper):
-      batch = (images[at.to(device)].float() - mean) / scale
-      yield _augmented(batch) if paper else batch, labels[at.to(device)]
+    # Shuffle after shuffle; the paper drops what is left of each.
+    left = torch.empty(0, dtype=torch.int64)
+    while True:
+      left = torch.cat([left[len(left) * paper :], torch.randperm(len(labels))])
+      while len(left) >= protocol.batch:
+        at, left = left.split([protocol.batch, len(left) - protocol.batch])
+        batch = (images[at.to(device)].float() - mean) / scale
+        yield _augmented(batch) if paper else batch, labels[at.to(device)]
 
   rate = _find_rate(copy.deepcopy(network), batches(), protocol)
   optimizer = _optimizer(network, rate)
@@ -213,18 +214,6 @@ def predict(
       for part in test.split(_TESTED)
     ]
   return torch.cat(predicted).cpu().numpy()
-
-
-def _batches(count: int, size: int, drops_last: bool) -> Iterator[torch.Tensor]:
-  """Yields the numbers of the images of batches, shuffle after shuffle."""
-  left = torch.empty(0, dtype=torch.int64)
-  while True:
-    left = torch.cat([left, torch.randperm(count)])
-    while len(left) >= size:
-      yield left[:size]
-      left = left[size:]
-    if drops_last:
-      left = left[:0]
 
 
 def _augmented(batch: torch.Tensor) -> torch.Tensor:

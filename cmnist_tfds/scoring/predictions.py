@@ -241,11 +241,11 @@ def make_predictions(
     possible = [shape, shape[1:]] if runs == 1 and what != 'label' else [shape]
     fits = array.dtype.kind in kinds and array.shape in possible
     if not fits or not array.size:
+      shapes_text = ' or '.join(map(str, possible))
       raise PredictionsError(
-        f'{what}: expected {numbers} of shape'
-        f' {" or ".join(map(str, possible))}, found {array.dtype} of shape'
-        f' {array.shape}. Predict the whole split, each example once, and give'
-        ' the numbers of classes.'
+        f'{what}: expected {numbers} of shape {shapes_text}, found {array.dtype}'
+        f' of shape {array.shape}. Predict the whole split, each example once,'
+        ' and give the numbers of classes.'
       )
     if what in ('label', 'prediction'):
       if not 0 <= array.min() <= array.max() < count:

@@ -359,9 +359,8 @@ def _find_predictions(
     return None
   saved = predictions.read_predictions(path)
   expected = f'{dataset}/{subset.name} by {about["method"]!r}'
-  found = (
-    f'{saved.dataset}/{saved.subset.name} by {saved.about.get("method")!r}'
-  )
+  method = saved.about.get('method')
+  found = f'{saved.dataset}/{saved.subset.name} by {method!r}'
   if expected != found:
     raise PredictionsError(
       f'{path}: expected predictions for {expected}, found some for {found}.'
