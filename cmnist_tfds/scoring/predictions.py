@@ -124,9 +124,13 @@ def save_predictions(
   class_names: Sequence[str] | None = None,
   seed: npt.ArrayLike | None = None,
   draw: npt.ArrayLike | None = None,
+  code: str = '',
+  data: str = '',
+  pretraining: str = '',
+  validation: str = '',
+  time: str = '',
   sample: bool = False,
   data_dir: str | os.PathLike[str] | None = None,
-  **about: str,
 ) -> Predictions:
   """Saves predictions as a file that `evaluate` and `cmnist evaluate` score.
 
@@ -153,13 +157,13 @@ def save_predictions(
     seed: The random seed of each run: (runs,), or one number for one run.
     draw: Which draw of a reduced training set each run was trained on; 0 is the
       published one.
+    code: Where the code is, with its version.
+    data: What was trained on, if not only the training split.
+    pretraining: What the weights were before.
+    validation: How settings were chosen, and on which data.
+    time: How long a run took, and on which machine.
     sample: Whether the examples are those of `cmnist_sample`.
     data_dir: Where prepared datasets are; TFDS's default if None.
-    **about: What else the method says of itself: `code`, where the code is, with
-      its version; `data`, what was trained on, if not only the training split;
-      `pretraining`, what the weights were before; `validation`, how settings
-      were chosen, and on which data; `time`, how long a run took, and on which
-      machine.
 
   Returns:
     What the file holds.
@@ -171,6 +175,7 @@ def save_predictions(
     PreparationError: If the file cannot be written.
   """
   subset = subsets.subset(name)
+  about = (method, code, data, pretraining, validation, time)
   saved = make_predictions(
     subset,
     prediction,
@@ -178,7 +183,7 @@ def save_predictions(
     dataset=SAMPLE if sample else DATASET,
     split=split,
     class_names=class_names,
-    about={'method': method, **about},
+    about={f: text for f, text in zip(ABOUT, about, strict=True) if text},
     scores=scores,
     seed=seed,
     draw=draw,
