@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 import logging
@@ -393,12 +392,10 @@ def _worst_pairs(mean: np.ndarray, total: np.ndarray) -> Iterator[Confusion]:
 
 
 def _spread(figures: np.ndarray, draws: Sequence[int | None]) -> Spread:
-  by_draw: dict[int | None, list[float]] = collections.defaultdict(list)
-  for figure, draw in zip(figures.tolist(), draws, strict=True):
-    by_draw[draw].append(figure)
-  degrees = len(figures) - len(by_draw)
-  squares = sum(np.var(group) * len(group) for group in by_draw.values())
-  means = [np.mean(group) for group in by_draw.values()]
+  _, group = np.unique([*map(str, draws)], return_inverse=True)
+  means = np.bincount(group, figures) / np.bincount(group)
+  squares = ((figures - means[group]) ** 2).sum()
+  degrees = len(figures) - len(means)
   return Spread(
     seeds=float(np.sqrt(squares / degrees)) if degrees else None,
     draws=float(np.std(means, ddof=1)) if len(means) > 1 else None,

@@ -344,12 +344,10 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
       name: str(loaded[name]) if name in _TEXTS else loaded[name]
       for name in (*_REQUIRED, *(_OPTIONAL & {*loaded.files}))
     }
-    found = (fields.pop('format', FORMAT), fields['dataset'])
-    if found not in ((FORMAT, DATASET), (FORMAT, SAMPLE)):
-      raise ValueError(
-        f'expected {FORMAT!r} of {DATASET} or {SAMPLE}, found {found[0]!r} of'
-        f' {found[1]!r}'
-      )
+    expected = [f'{FORMAT} of {dataset}' for dataset in (DATASET, SAMPLE)]
+    found = f'{fields.pop("format", FORMAT)} of {fields["dataset"]}'
+    if found not in expected:
+      raise ValueError(f'expected {" or ".join(expected)}, found {found!r}')
     made = make_predictions(subsets.subset(fields.pop('subset')), **fields)
     return dataclasses.replace(made, file=path)
 
