@@ -93,11 +93,18 @@ def _nearest(made, size, k):
   return np.concatenate(labels)[nearest][shuffle_order('test', len(a))]
 
 
-def _votes(labels):
-  # The first of the most common is the nearest one.
-  return [
-    collections.Counter(row).most_common(1)[0][0] for row in labels.tolist()
-  ]
+def _check(made, size, ks, **kwargs):
+  """Compares what neighbors vote with what those of brute force do."""
+  subset = subsets.combine([one.source for one in made])
+  subset = subsets.reduce(subset, size) if size else subset
+  nearest = _neighbors(made, max(ks), **kwargs).nearest_labels(subset)
+  for k in ks:
+    # The first of the most common is the nearest one.
+    expected = [
+      collections.Counter(row).most_common(1)[0][0]
+      for row in _nearest(made, size or 10_000, k).tolist()
+    ]
+    np.testing.assert_array_equal(vote(nearest[:, :k]), expected, f'{size} {k}')
 
 
 def _extreme(rng, count):
@@ -124,15 +131,8 @@ def _extreme(rng, count):
 )
 def test_neighbors_are_those_of_brute_force(images):
   made = _make(images, sizes={'train': 300, 'test': 60})
-  full = subsets.combine([one.source for one in made])
-  search = _neighbors(made, 5)
-  for size in (300, 1, 7):
-    subset = full if size == 300 else subsets.reduce(full, size)
-    nearest = search.nearest_labels(subset)
-    for k in (1, 2, 5):
-      expected = _votes(_nearest(made, size, k))
-      predicted = vote(nearest[:, :k])
-      np.testing.assert_array_equal(predicted, expected, f'{size} {k}')
+  for size in (None, 1, 7):
+    _check(made, size, [1, 2, 5])
 
 
 @pytest.mark.parametrize('count', [3, 100])
@@ -143,17 +143,11 @@ def test_many_images_are_compared_in_blocks(levels, count):
     lambda rng, n: levels * rng.integers(0, levels, (n, 784)) // 8,
     sizes={'train': 5000, 'test': 1100},
   )[:1]
-  subset = subsets.combine([made[0].source])
-  predicted = vote(_neighbors(made, count).nearest_labels(subset))
-  expected = _votes(_nearest(made, 5000, count))
-  np.testing.assert_array_equal(predicted, expected)
+  _check(made, None, [count])
 
 
 def test_fewer_images_than_neighbors_all_vote():
-  made = _make(_noise, sizes={'train': 20, 'test': 10})[:1]
-  subset = subsets.reduce(subsets.combine([made[0].source]), 1)
-  predicted = vote(_neighbors(made, 5).nearest_labels(subset))
-  np.testing.assert_array_equal(predicted, _votes(_nearest(made, 1, 5)))
+  _check(_make(_noise, sizes={'train': 20, 'test': 10})[:1], 1, [5])
 
 
 def test_neighbors_in_the_cache_belong_to_their_data(empty_cache, monkeypatch):
@@ -162,12 +156,7 @@ def test_neighbors_in_the_cache_belong_to_their_data(empty_cache, monkeypatch):
   digests = {'train': 'first', 'test': 'first'}
 
   def check():
-    subset = subsets.combine([one.source for one in made])
-    predicted = vote(
-      _neighbors(made, 3, digests=digests).nearest_labels(subset)
-    )
-    expected = _votes(_nearest(made, 60, 3))
-    np.testing.assert_array_equal(predicted, expected)
+    _check(made, None, [3], digests=digests)
 
   check()
   assert len(store.entries('neighbors')) == 4
