@@ -1,38 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cmnist mirror`: a folder filled with origin files."""
+"""Fill a folder with origin files, to copy or to serve over HTTP."""
 
 from __future__ import annotations
 
 import argparse
-import pathlib
-from typing import TYPE_CHECKING
 
 from cmnist_tfds.cli import arguments, terminal
 
-if TYPE_CHECKING:
-  from cmnist_tfds.cli.arguments import Subparsers
-
-
-def register(subparsers: Subparsers) -> None:
-  """Adds the command."""
-  parser = arguments.add_command(
-    subparsers,
-    'mirror',
-    run,
-    'fill a folder with origin files, to copy or to serve over HTTP',
-  )
-  parser.add_argument(
-    'folder',
-    metavar='DIR',
-    type=pathlib.Path,
-    help='folder to fill; no file that it already holds is changed',
-  )
-  arguments.add_names(
-    parser, '*', 'get only the files of the sources of these subsets'
-  )
-  arguments.add_data_dir(parser)
-  arguments.add_locations(parser)
-  arguments.add_timeout(parser)
+ARGUMENTS = {
+  'folder DIR': arguments.path(
+    'folder to fill; no file that it already holds is changed'
+  ),
+  'names NAME*': 'get only the files of the sources of these subsets',
+  **arguments.DATA_DIR,
+  **arguments.LOCATIONS,
+  **arguments.TIMEOUT,
+}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
   # It imports an HTTP library, which other commands do without.
   from cmnist_tfds.origin import mirror
 
-  status, sources = 0, arguments.named_sources(args.names)
+  status, sources = 0, arguments.named_sources(args)
   where = arguments.origin_locations(args)
   for file, came_from, fault in mirror.fill(args.folder, sources, where):
     if fault:

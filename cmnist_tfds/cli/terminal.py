@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import json
 import logging
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from cmnist_tfds.system import streams
 
 if TYPE_CHECKING:
   from cmnist_tfds.scoring.comparison import Comparison
@@ -86,6 +90,30 @@ def print_wrapped(text: str, indent: int = 0) -> None:
     break_on_hyphens=False,
   )
   print(textwrap.indent(wrapped, ' ' * indent))
+
+
+def print_records(
+  records: Sequence[Mapping[str, Any]], format_: str, right_from: int
+) -> None:
+  """Prints records.
+
+  Args:
+    records: At least one record; all have the same fields. A value that nobody
+      knows is None.
+    format_: 'table', 'tsv' or 'json'.
+    right_from: As in `print_table`.
+  """
+  header, rows = [*records[0]], [[*record.values()] for record in records]
+  if format_ == 'json':
+    print(json.dumps(records, indent=2))
+  elif format_ == 'tsv':
+    writer = csv.writer(sys.stdout, delimiter='\t', lineterminator='\n')
+    writer.writerows([header, *rows])
+  else:
+    # Programs that count lines or cut columns do not want a header.
+    shown = [header] if streams.is_terminal(sys.stdout) else []
+    shown += [['?' if cell is None else cell for cell in row] for row in rows]
+    print_table(shown, right_from)
 
 
 def print_table(
