@@ -20,6 +20,9 @@ from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic
 from cmnist_tfds.system.errors import PreparationError
 
+# The arguments of a command, parsed; `resolve` says what is added to them.
+Namespace: TypeAlias = argparse.Namespace
+
 # Each argument is written as in the usage: `--jobs N`, `names NAME*` for any
 # number of names, `names NAME+` for at least one. A text is its help, and without
 # a metavar that of a flag; other arguments give what `argparse` is to know of
@@ -117,13 +120,13 @@ OUTPUT: Arguments = {
 }
 
 
-def resolve(args: argparse.Namespace) -> None:
+def resolve(args: Namespace) -> None:
   """Adds to the arguments of a command what they stand for.
 
   `subset` and `subsets` are those that `name` and `names` name, or `all` and
   `reduced` in place of names; each once, in the order in which they are first
-  named. With `sample` come `dataset`, the name of the dataset, and `open`, which
-  opens subsets of it.
+  named. With `sample` come `dataset`, the name of the dataset; `where`, which
+  tells functions of it; and `open`, which opens subsets of it.
 
   Raises:
     SubsetNameError: If a name is not that of a subset.
@@ -142,10 +145,11 @@ def resolve(args: argparse.Namespace) -> None:
         args.subsets = [s for s in known if args.all or s.per_class]
   if 'sample' in args:
     args.dataset = prepared.SAMPLE if args.sample else prepared.DATASET
+    args.where = {'data_dir': args.data_dir, 'sample': args.sample}
     args.open = functools.partial(_open, args)
 
 
-def named_sources(args: argparse.Namespace) -> list[Source]:
+def named_sources(args: Namespace) -> list[Source]:
   """Returns the sources of the named subsets; those of the paper if none is.
 
   Returns:
@@ -156,38 +160,36 @@ def named_sources(args: argparse.Namespace) -> list[Source]:
   return paper + [s for s in named if s not in paper]
 
 
-def origin_locations(args: argparse.Namespace) -> origin.Locations:
+def origin_locations(args: Namespace) -> origin.Locations:
   """Returns the locations that a build with these arguments would search."""
   known = ('download_dir', 'manual_dir', 'mirror', 'timeout')
   given = {name: getattr(args, name, None) for name in known}
   return origin.default_locations(args.data_dir, **given)
 
 
-def _open(args: argparse.Namespace, subset: Subset, draw: int = 0) -> Opened:
+def _open(args: Namespace, subset: Subset, draw: int = 0) -> Opened:
   """Returns a subset that is open for reading.
 
   Raises:
     SplitError: If it has no such draw.
     PreparationError: If there is nothing to read it from; says how to build it.
   """
-  where = {'data_dir': args.data_dir, 'sample': args.sample}
-  opened = open_subset(subset, **where, draw=draw)
+  opened = open_subset(subset, **args.where, draw=draw)
   if opened is None:
     raise not_prepared(args, subset.full if draw else subset)
   return opened
 
 
-def not_prepared(args: argparse.Namespace, subset: Subset) -> PreparationError:
+def not_prepared(args: Namespace, subset: Subset) -> PreparationError:
   """Returns the error for a subset that is not here; says how to build it."""
-  where = {'data_dir': args.data_dir, 'sample': args.sample}
-  folder = prepared.dataset_dir(subset, **where)
+  folder = prepared.dataset_dir(subset, **args.where)
   command = how_to_build(args, subset)
   return PreparationError(
     f'{subset.title} is not prepared in {folder}. Run: {command}'
   )
 
 
-def how_to_build(args: argparse.Namespace, subset: Subset) -> str:
+def how_to_build(args: Namespace, subset: Subset) -> str:
   """Returns the command that prepares a subset where the arguments say."""
   sample = ['--sample'] if args.sample else []
   data_dir = ['--data_dir', args.data_dir] if args.data_dir else []

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
-import io
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +59,7 @@ ARGUMENTS = {
 }
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: arguments.Namespace) -> None:
   """Runs the command."""
   from cmnist_tfds.figures import pictures
 
@@ -71,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
   parts = duplicates.audited_images(subset, args.open)
   found = duplicates.find_duplicates(parts, 2 * args.threshold)
   if args.pairs:
-    atomic.write_file(args.pairs, _tsv(found).encode())
+    atomic.write_file(args.pairs, terminal.tsv(_rows(found)).encode())
   if args.picture:
     title = f'{args.dataset}/{subset.name}'
     pictures.save(args.picture, lambda: _draw(found, title))
@@ -87,18 +86,15 @@ def _pairs(
     yield ratio, [found.find(number) for number in pair]
 
 
-def _tsv(found: Duplicates) -> str:
-  out = io.StringIO()
-  writer = csv.writer(out, delimiter='\t', lineterminator='\n')
+def _rows(found: Duplicates) -> Iterator[list[Any]]:
   fields = ('source', 'split', 'row', 'class')
-  writer.writerow(['ratio', *(f'{f}_{n}' for n in (1, 2) for f in fields)])
+  yield ['ratio', *(f'{f}_{n}' for n in (1, 2) for f in fields)]
   for ratio, pair in _pairs(found):
-    cells = [f'{ratio:.6f}']
-    for part, n in pair:
-      row, name = str(part.rows[n]), part.class_name(n)
-      cells += [part.source.key, part.split, row, name]
-    writer.writerow(cells)
-  return out.getvalue()
+    ends = (
+      (part.source.key, part.split, part.rows[n], part.class_name(n))
+      for part, n in pair
+    )
+    yield [f'{ratio:.6f}', *itertools.chain(*ends)]
 
 
 def _draw(found: Duplicates, title: str) -> Figure:

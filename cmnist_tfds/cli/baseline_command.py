@@ -27,12 +27,12 @@ def _numbers(text: str) -> list[int]:
   return numbers
 
 
-def _neighbors(args: argparse.Namespace) -> None:
+def _neighbors(args: arguments.Namespace) -> None:
   wanted = _wanted(args)
   _print(wanted, results.neighbor_results(wanted, args.k))
 
 
-def _network(args: argparse.Namespace) -> None:
+def _network(args: arguments.Namespace) -> None:
   wanted, protocol = _wanted(args), protocols.PROTOCOLS[args.protocol]
   found = results.network_results(
     wanted, args.net, protocol, args.seeds, args.weights
@@ -49,7 +49,8 @@ _COMMON: arguments.Arguments = {
   },
   '--draws J': arguments.number(
     'score J other draws of each reduced training set as well, or as many as'
-    ' there are'
+    ' there are',
+    0,
   ),
   **arguments.DATASET,
   '--output DIR': arguments.path(
@@ -101,10 +102,9 @@ ACTIONS = {
 }
 
 
-def _wanted(args: argparse.Namespace) -> Wanted:
+def _wanted(args: arguments.Namespace) -> Wanted:
   folder = args.output or pathlib.Path('results' + '_sample' * args.sample)
-  draws = args.draws or 0
-  return Wanted(args.subsets, draws, folder, args.dataset, args.open)
+  return Wanted(args.subsets, args.draws, folder, args.dataset, args.open)
 
 
 def _print(wanted: Wanted, found: Iterator[Result]) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 
 from cmnist_tfds import build
@@ -30,7 +29,7 @@ _OPTIONS = (
 )
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: arguments.Namespace) -> int:
   """Runs the command; returns its exit status."""
   options = {name: getattr(args, name) for name in _OPTIONS}
   rows, status = [], 0

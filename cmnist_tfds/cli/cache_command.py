@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import argparse
 import collections
 
 from cmnist_tfds.cache import store
-from cmnist_tfds.cli import terminal
+from cmnist_tfds.cli import arguments, terminal
 
 # What each action does, and what it says of the entries it has found.
 _ACTIONS = {
@@ -34,7 +33,7 @@ ARGUMENTS = {
 }
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: arguments.Namespace) -> int:
   """Runs the command; returns its exit status."""
   find, done = _ACTIONS[args.action]
   entries = find(args.kind)

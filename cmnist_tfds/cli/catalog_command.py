@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
-
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.subsets import Subset
@@ -20,7 +18,7 @@ ARGUMENTS = {
 }
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: arguments.Namespace) -> None:
   """Runs the command."""
   from cmnist_tfds.catalog import site
   from cmnist_tfds.scoring import results

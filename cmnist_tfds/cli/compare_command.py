@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
-
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.scoring import comparison, report
 
@@ -15,7 +13,7 @@ ARGUMENTS = {
 }
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: arguments.Namespace) -> None:
   """Runs the command."""
   open_ = None if args.trust_labels else args.open
   compared = comparison.compare_files(

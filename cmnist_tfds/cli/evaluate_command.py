@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
-
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.scoring import evaluation, report
 
@@ -26,7 +24,7 @@ ARGUMENTS = {
 }
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: arguments.Namespace) -> None:
   """Runs the command."""
   from cmnist_tfds.figures import confusion_matrix, pictures
 
@@ -39,15 +37,12 @@ def run(args: argparse.Namespace) -> None:
     args.without is not None,
   )
   if args.confusion:
-    method = scored.about.get('method')
     title = f'{scored.dataset}/{scored.subset.name} {scored.split}'
-    subtitle = f'accuracy {scored.accuracy.value:.4f}' + f'; {method}' * bool(
-      method
-    )
+    said = (f'accuracy {scored.accuracy.value:.4f}', scored.about.get('method'))
     pictures.save(
       args.confusion,
       lambda: confusion_matrix.draw_confusion(
-        scored.subset, scored.confusion, title, subtitle
+        scored.subset, scored.confusion, title, '; '.join(filter(None, said))
       ),
     )
   terminal.print_report(scored, report.evaluation_sections(scored), args.format)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
-
 from cmnist_tfds.cli import arguments
 from cmnist_tfds.export import files
 
@@ -21,7 +19,7 @@ ARGUMENTS = {
 }
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: arguments.Namespace) -> None:
   """Runs the command."""
   files.export_files(args.open(args.subset), args.format, args.output)
   name = f'{args.dataset}/{args.subset.name}'

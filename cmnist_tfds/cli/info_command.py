@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
-
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.load.open_subset import open_subset
@@ -17,13 +15,13 @@ ARGUMENTS = {
 }
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: arguments.Namespace) -> None:
   """Runs the command."""
   subset = args.subset
   if args.bibtex:
     print(subset.citation)
     return
-  opened = open_subset(subset, data_dir=args.data_dir, sample=args.sample)
+  opened = open_subset(subset, **args.where)
   found = opened if opened and opened.prepared else None
   described = sample_of(subset) if args.sample else subset
   balanced = described.balanced

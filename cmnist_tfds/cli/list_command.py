@@ -61,7 +61,7 @@ ARGUMENTS = {
 }
 
 
-def run(args: argparse.Namespace) -> int | None:
+def run(args: arguments.Namespace) -> int | None:
   """Runs the command; returns its exit status."""
   wanted, unwanted = args.with_sources, args.without_sources
   for source in wanted & unwanted:

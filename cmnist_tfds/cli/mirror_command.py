@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
-
 from cmnist_tfds.cli import arguments, terminal
 
 ARGUMENTS = {
@@ -18,7 +16,7 @@ ARGUMENTS = {
 }
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: arguments.Namespace) -> int:
   """Runs the command; returns its exit status."""
   # It imports an HTTP library, which other commands do without.
   from cmnist_tfds.origin import mirror

@@ -6,8 +6,6 @@ Others can read it without this package.
 
 from __future__ import annotations
 
-import argparse
-
 from cmnist_tfds.cli import arguments
 
 ARGUMENTS = {
@@ -17,7 +15,7 @@ ARGUMENTS = {
 }
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: arguments.Namespace) -> None:
   """Runs the command."""
   from cmnist_tfds.export import hub
 

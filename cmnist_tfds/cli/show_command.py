@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
 
 from cmnist_tfds.cli import arguments
@@ -31,7 +30,7 @@ ARGUMENTS = {
 }
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: arguments.Namespace) -> None:
   """Runs the command."""
   from cmnist_tfds.figures import pictures
 
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
   print(f'{name}: {args.subset.num_classes} classes drawn to {args.output}')
 
 
-def _draw(opened: Opened, title: str, args: argparse.Namespace) -> Figure:
+def _draw(opened: Opened, title: str, args: arguments.Namespace) -> Figure:
   from cmnist_tfds.figures import histogram, montage, similarity
 
   subset = opened.subset

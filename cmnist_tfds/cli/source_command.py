@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import pathlib
@@ -16,7 +15,7 @@ from cmnist_tfds.sources import declaration, records, registry
 from cmnist_tfds.system.errors import DeclarationError
 
 
-def _new(args: argparse.Namespace) -> int:
+def _new(args: arguments.Namespace) -> int:
   from cmnist_tfds.origin import draft
 
   # Without the `..` of a path, so that it has a name.
@@ -57,7 +56,7 @@ def _new(args: argparse.Namespace) -> int:
   return 0
 
 
-def _check(args: argparse.Namespace) -> int:
+def _check(args: arguments.Namespace) -> int:
   found = declaration.read(args.path)
   # A key may be taken: of another declaration than this one.
   with registry.with_files([str(args.path)]):
@@ -72,7 +71,7 @@ def _describe(source: records.Source) -> str:
   return ', '.join([f'{source.key} ({source.title})', classes, *counts])
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list(args: arguments.Namespace) -> int:
   del args
   known = registry.registry()
   owned = [(source, 'the paper') for source in sources_lib.SOURCES]

@@ -7,8 +7,6 @@ their reduced forms alone, and no extensions.
 
 from __future__ import annotations
 
-import argparse
-
 from cmnist_tfds.cli import arguments
 
 ARGUMENTS = {
@@ -21,7 +19,7 @@ ARGUMENTS = {
 }
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: arguments.Namespace) -> None:
   """Runs the command."""
   from cmnist_tfds import tfds_pr
 

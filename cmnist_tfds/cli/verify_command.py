@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
-
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.origin import audit
 from cmnist_tfds.system import streams
@@ -18,7 +16,7 @@ ARGUMENTS = {
 }
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: arguments.Namespace) -> int:
   """Runs the command; returns its exit status."""
   where = arguments.origin_locations(args)
   sources = arguments.named_sources(args)
