@@ -139,7 +139,9 @@ def resolve(args: Namespace) -> None:
     if 'all' in args:
       meant = args.all or getattr(args, 'reduced', False)
       if bool(args.names) == meant:
-        raise argparse.ArgumentError(None, 'name the subsets, or give --all')
+        given = '--reduced or --all' if 'reduced' in args else '--all'
+        told = f'name the subsets, or give {given}'
+        raise argparse.ArgumentError(None, told)
       if meant:
         known = subsets.declared()
         args.subsets = [s for s in known if args.all or s.per_class]
