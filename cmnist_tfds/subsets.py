@@ -162,6 +162,16 @@ class Subset:
     return len(counts) == 1 and None not in counts
 
   @property
+  def imbalance(self) -> float | None:
+    """How many times the smallest class fits the largest, in train.
+
+    To two decimals; None if a class has no training examples, or nobody knows
+    how many.
+    """
+    counts = [c.train or 0 for c in self.classes]
+    return round(max(counts) / min(counts), 2) if min(counts) else None
+
+  @property
   def class_names(self) -> tuple[str, ...]:
     """The name of each class, by label."""
     return tuple(c.name for c in self.classes)

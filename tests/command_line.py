@@ -6,12 +6,17 @@ from __future__ import annotations
 from cmnist_tfds import cli
 
 
+def status(*argv):
+  """Runs a command; returns its exit status."""
+  try:
+    return cli.main([str(arg) for arg in argv])
+  except SystemExit as stopped:
+    return stopped.code
+
+
 def run(capsys, *argv):
   """Returns the status of a command, what it printed, and its errors."""
-  try:
-    status = cli.main([str(arg) for arg in argv])
-  except SystemExit as stopped:
-    status = stopped.code
+  found = status(*argv)
   printed = capsys.readouterr()
   assert 'Traceback' not in printed.err
-  return status, printed.out, printed.err
+  return found, printed.out, printed.err

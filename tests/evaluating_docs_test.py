@@ -10,7 +10,6 @@ import pytest
 import running
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cli.list_command import imbalance
 from cmnist_tfds.scoring import predictions, results
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -54,7 +53,7 @@ def test_the_table_of_subsets_is_right():
     subset = subsets.subset(name)
     assert int(classes) == subset.num_classes
     assert int(train.replace(',', '')) == subset.num_train
-    ratio = imbalance(subset)
+    ratio = subset.imbalance
     assert balanced == (
       'yes'
       if subset.balanced

@@ -18,19 +18,14 @@ from cmnist_tfds.system import interrupts
 )
 @pytest.mark.parametrize('kill', [os.kill, os.killpg])
 def test_a_build_ends_with_its_processes(tmp_path, name, status, kill):
+  argv = '-m cmnist_tfds build --all --sample --jobs 2 --data_dir'
+  pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'text': True}
   process = subprocess.Popen(
-    [
-      *(sys.executable, '-m', 'cmnist_tfds', 'build', '--all', '--sample'),
-      *('--jobs', '2', '--data_dir', str(tmp_path)),
-    ],
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-    start_new_session=True,
+    [sys.executable, *argv.split(), tmp_path], start_new_session=True, **pipes
   )
   try:
     deadline = time.monotonic() + 120
-    while not list(tmp_path.rglob('dataset_info.json')):
+    while not [*tmp_path.rglob('dataset_info.json')]:
       assert time.monotonic() < deadline, 'nothing was built'
       time.sleep(0.05)
     kill(process.pid, getattr(signal, name))

@@ -3,36 +3,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import subprocess
 import sys
 
 import pytest
+from command_line import status as _run
 
 import cmnist_tfds
-from cmnist_tfds import cli
 from cmnist_tfds.system import streams
 
 _COMMAND = f'{sys.executable} -m cmnist_tfds'
 
 
-def _run(argv):
-  """Runs the command line in this process; returns its status."""
-  try:
-    return cli.main([str(arg) for arg in argv])
-  except SystemExit as stopped:
-    return stopped.code
+@contextlib.contextmanager
+def _streams(out, err):
+  with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    yield
 
 
 def _shell(command, **env):
-  return subprocess.run(
-    ['bash', '-c', command],
-    check=False,
-    capture_output=True,
-    text=True,
-    env={**os.environ, **env},
-  )
+  pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'text': True}
+  env = {**os.environ, **env}
+  return subprocess.run(['bash', '-c', command], check=False, env=env, **pipes)
 
 
 def _is_one_line(err):
@@ -83,13 +78,11 @@ _ALL = [_Tee, _Notebook, *_UNWRITABLE]
 
 
 @pytest.mark.parametrize('make', _ALL)
-def test_data_is_prepared_whatever_the_streams(make, tmp_path, monkeypatch):
+def test_data_is_prepared_whatever_the_streams(make, tmp_path):
   assert streams.is_terminal(make()) is False
-  for name in ('stdout', 'stderr'):
-    with monkeypatch.context() as patch:
-      patch.setattr(sys, name, make())
-      data = cmnist_tfds.load_data('2-FKd-r-1', data_dir=tmp_path, sample=True)
-    assert len(data) == 2
+  with _streams(make(), make()):
+    data = cmnist_tfds.load_data('2-FKd-r-1', data_dir=tmp_path, sample=True)
+  assert len(data) == 2
 
 
 # Logging ---------------------------------------------------------------------
@@ -101,8 +94,7 @@ def test_the_root_logger_is_left_alone(tmp_path):
     'before = list(logging.root.handlers), logging.root.level\n'
     'import cmnist_tfds\n'
     'from cmnist_tfds import cli\n'
-    'for name in ("X-12", "X-12-r-1"):\n'
-    '  cmnist_tfds.load_data(name, data_dir=sys.argv[1], sample=True)\n'
+    'cmnist_tfds.load_data("X-12", data_dir=sys.argv[1], sample=True)\n'
     'assert cli.main(["list"]) == 0\n'
     'assert (logging.root.handlers, logging.root.level) == before\n'
     'log = logging.getLogger("cmnist_tfds")\n'
@@ -115,31 +107,25 @@ def test_the_root_logger_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize('make', [_Tee, _Notebook])
-def test_commands_write_to_every_object(make, monkeypatch):
+def test_commands_write_to_every_object(make):
   out, err = make(), make()
-  with monkeypatch.context() as patch:
-    patch.setattr(sys, 'stdout', out)
-    patch.setattr(sys, 'stderr', err)
-    assert _run(['list']) == 0
-    assert _run(['info', 'Ω']) == 2
+  with _streams(out, err):
+    assert _run('list') == 0
+    assert _run('info', 'Ω') == 2
   assert len(out.text.splitlines()) == 134
   assert _is_one_line(err.text)
 
 
 @pytest.mark.parametrize('make', _UNWRITABLE)
-def test_a_stream_that_cannot_be_written(make, monkeypatch):
-  for argv in (['list'], ['--help']):
-    err = io.StringIO()
-    with monkeypatch.context() as patch:
-      patch.setattr(sys, 'stdout', make())
-      patch.setattr(sys, 'stderr', err)
-      assert _run(argv) == 1
+def test_a_stream_that_cannot_be_written(make):
+  for argument in ('list', '--help'):
+    with _streams(make(), err := io.StringIO()):
+      assert _run(argument) == 1
     assert 'Cannot write to standard output: ' in err.getvalue()
     assert _is_one_line(err.getvalue())
-  with monkeypatch.context() as patch:
-    patch.setattr(sys, 'stderr', make())
-    assert _run(['info', '2-ElN']) == 2
-    assert _run(['build', '--jobs', 'two']) == 2
+  with contextlib.redirect_stderr(make()):
+    assert _run('info', '2-ElN') == 2
+    assert _run('build', '--jobs', 'two') == 2
 
 
 @pytest.mark.parametrize(
@@ -169,20 +155,13 @@ def test_redirections(command, status, told):
 
 def test_files_never_get_the_number_of_a_closed_stream(tmp_path):
   """What C libraries print would end up in the file."""
-  done = subprocess.run(
-    [
-      'bash',
-      '-c',
-      f'{sys.executable} -c "$0" <&- >&- 2>&-',
-      'import os\n'
-      'from cmnist_tfds.system import streams\n'
-      'with streams.command_streams():\n'
-      '  os._exit(os.open("opened", os.O_CREAT))',
-    ],
-    check=False,
-    cwd=tmp_path,
-    env={**os.environ, 'PYTHONPATH': os.path.dirname(cmnist_tfds.__path__[0])},
+  code = (
+    'import os\n'
+    'from cmnist_tfds.system import streams\n'
+    'with streams.command_streams():\n'
+    f'  os._exit(os.open("{tmp_path}/opened", os.O_CREAT))'
   )
+  done = _shell(f"{sys.executable} -c '{code}' <&- >&- 2>&-")
   assert done.returncode > 2
 
 
@@ -209,36 +188,24 @@ def test_progress_is_shown_on_terminals_alone(is_terminal, monkeypatch):
     (['build', '--jobs', '\u4e8c'], 2),
   ],
 )
-def test_text_degrades(argv, status, encoding, monkeypatch):
+def test_text_degrades(argv, status, encoding):
   out, err = (io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2))
-  with monkeypatch.context() as patch:
-    patch.setattr(sys, 'stdout', out)
-    patch.setattr(sys, 'stderr', err)
-    assert _run(argv) == status
+  with _streams(out, err):
+    assert _run(*argv) == status
     err.flush()
   assert (out.buffer.getvalue() + err.buffer.getvalue()).decode(encoding)
 
 
 def test_the_locale_of_c():
-  done = _shell(
-    f'{_COMMAND} info 2-FKd',
-    LC_ALL='C',
-    PYTHONUTF8='0',
-    PYTHONCOERCECLOCALE='0',
-    PYTHONIOENCODING='',
-  )
+  plain = {'LC_ALL': 'C', 'PYTHONIOENCODING': ''}
+  off = dict.fromkeys(('PYTHONUTF8', 'PYTHONCOERCECLOCALE'), '0')
+  done = _shell(f'{_COMMAND} info 2-FKd', **plain, **off)
   assert (done.returncode, done.stderr) == (0, '')
   assert '\\u0ce6' in done.stdout or '\u0ce6' in done.stdout
 
 
-@pytest.mark.parametrize(
-  'argv', [[b'\xff'], [b'info', b'2-\xff'], [b'list', b'--\xff']]
-)
+@pytest.mark.parametrize('argv', ['', 'info 2-', 'list --'])
 def test_arguments_that_are_no_text(argv):
-  done = subprocess.run(
-    [sys.executable, '-m', 'cmnist_tfds', *argv],
-    check=False,
-    capture_output=True,
-  )
+  done = _shell(rf"{_COMMAND} {argv}$'\xff'")
   assert done.returncode == 2
-  assert b'Traceback' not in done.stderr
+  assert 'Traceback' not in done.stderr

@@ -10,13 +10,15 @@ import sys
 from collections.abc import Sequence
 
 import cmnist_tfds
-from cmnist_tfds.cli import terminal
-from cmnist_tfds.cli.command_parser import CommandParser
+from cmnist_tfds.cli import arguments, terminal
+from cmnist_tfds.cli.command_parser import CommandParser, add_command
 from cmnist_tfds.sources import registry
 from cmnist_tfds.system import interrupts, streams
 from cmnist_tfds.system.errors import CmnistError, SubsetNameError
 
-# In the order of `cmnist --help`. Each has a module, <name>_command.
+# In the order of `cmnist --help`. Each has a module, <name>_command, of which the
+# docstring is its help. `ARGUMENTS` are those that its function `run` takes; or
+# there are `ACTIONS`, each with its help, its arguments and its function.
 _COMMANDS = (
   *('list', 'info', 'build', 'show', 'verify', 'mirror', 'cache', 'export'),
   *('evaluate', 'compare', 'baseline', 'audit', 'catalog'),
@@ -44,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
       return _run(argv)
     except BrokenPipeError:
       return 0  # The reader has what it wanted (`cmnist list | head`).
-    except CmnistError as error:
-      is_usage = isinstance(error, SubsetNameError)
+    except (CmnistError, argparse.ArgumentError) as error:
+      is_usage = isinstance(error, SubsetNameError | argparse.ArgumentError)
       return terminal.fail(error, terminal.USAGE if is_usage else 1)
     except OSError as error:
       used = error.filename or 'a file'
@@ -68,14 +70,14 @@ def _run(argv: Sequence[str] | None) -> int:
       interrupts.terminations_interrupt(),
       registry.with_files(args.sources),
     ):
-      status: int = args.run(args)
-      return status
+      arguments.resolve(args)
+      return args.run(args) or 0
   finally:
     sys.stdout.flush()
 
 
-def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+  parser = CommandParser(
     prog='cmnist',
     description=(
       'CMNIST for TensorFlow Datasets: 134 benchmarks for image classification,'
@@ -85,13 +87,13 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument(
     '--version', action='version', version=f'cmnist {cmnist_tfds.__version__}'
   )
-  subparsers = parser.add_subparsers(
-    title='commands',
-    metavar='COMMAND',
-    required=True,
-    parser_class=CommandParser,
+  commands = parser.add_subparsers(
+    title='commands', metavar='COMMAND', required=True
   )
   for name in _COMMANDS:
-    command = importlib.import_module(f'cmnist_tfds.cli.{name}_command')
-    command.register(subparsers)
+    module = importlib.import_module(f'cmnist_tfds.cli.{name}_command')
+    run = getattr(module, 'run', None)
+    table = module.ARGUMENTS if run else module.ACTIONS
+    text = module.__doc__ or ''
+    add_command(commands, name.replace('_', '-'), text, table, run)
   return parser

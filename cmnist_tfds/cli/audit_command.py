@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cmnist audit`: images that occur twice."""
+"""Find images that occur twice, exactly or nearly.
+
+They are looked for within and across splits and sources.
+"""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
-import functools
-import io
-from typing import TYPE_CHECKING
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,78 +18,14 @@ from cmnist_tfds import sources as sources_lib
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.scoring import duplicates
-from cmnist_tfds.scoring.duplicates import Duplicates
+from cmnist_tfds.scoring.duplicates import AuditedImages, Duplicates
 from cmnist_tfds.system import atomic
 
 if TYPE_CHECKING:
-  from cmnist_tfds.figures.montage import Cell
+  from matplotlib.figure import Figure
 
 # The largest threshold. About 35 million pairs of Fashion-MNIST would be listed.
 _LARGEST = 0.1
-
-
-def register(subparsers: arguments.Subparsers) -> None:
-  """Adds the command."""
-  parser = arguments.add_command(
-    subparsers,
-    'audit',
-    run,
-    'find images that occur twice, exactly or nearly, within and across splits'
-    ' and sources',
-  )
-  parser.add_argument(
-    'name',
-    metavar='KEY|NAME',
-    help='key of a source, such as F, or name of a subset, such as 2-FKd',
-  )
-  arguments.add_dataset(parser)
-  parser.add_argument(
-    '--threshold',
-    type=_ratio,
-    default=duplicates.THRESHOLD,
-    metavar='R',
-    help='largest ratio |a-b|^2/(|a||b|) of near-copies (default:'
-    f' {duplicates.THRESHOLD}, at most {_LARGEST}); pairs up to twice as much'
-    ' are listed',
-  )
-  arguments.add_file(
-    parser,
-    '--pairs',
-    'write the listed pairs as tab-separated values, with their rows in the'
-    " sources' files",
-  )
-  arguments.add_file(
-    parser, '--picture', 'draw the nearest pairs to a .png or .svg file'
-  )
-
-
-def run(args: argparse.Namespace) -> int:
-  """Runs the command; returns its exit status."""
-  from cmnist_tfds.figures import montage, pictures
-
-  if args.picture:
-    pictures.check_picture(args.picture)
-  if args.pairs:
-    atomic.check_file(args.pairs)
-  try:
-    subset = subsets.combine([sources_lib.source(args.name)])
-  except KeyError:
-    subset = subsets.subset(args.name)
-  parts = duplicates.audited_images(
-    subset, functools.partial(arguments.opened_subset, args=args)
-  )
-  found = duplicates.find_duplicates(parts, 2 * args.threshold)
-  if args.pairs:
-    atomic.write_file(args.pairs, _tsv(found).encode())
-  if args.picture:
-    title = f'{"cmnist_sample" if args.sample else "cmnist"}/{subset.name}'
-    subtitle = 'Nearest images: rows in the files, ratio in thousandths'
-    draw = functools.partial(
-      montage.draw_groups, _pictured(found), title, subtitle
-    )
-    pictures.save(args.picture, draw)
-  _print(found, args.threshold)
-  return 0
 
 
 def _ratio(text: str) -> float:
@@ -99,49 +37,93 @@ def _ratio(text: str) -> float:
   )
 
 
-def _tsv(found: Duplicates) -> str:
-  out = io.StringIO()
-  writer = csv.writer(out, delimiter='\t', lineterminator='\n')
+ARGUMENTS = {
+  'audited KEY|NAME': 'key of a source, such as F, or name of a subset, such as'
+  ' 2-FKd',
+  **arguments.DATASET,
+  '--threshold R': {
+    'type': _ratio,
+    'default': duplicates.THRESHOLD,
+    'help': 'largest ratio |a-b|^2/(|a||b|) of near-copies (default:'
+    f' {duplicates.THRESHOLD}, at most {_LARGEST}); pairs up to twice as much'
+    ' are listed',
+  },
+  '--pairs FILE': arguments.path(
+    'write the listed pairs as tab-separated values, with their rows in the'
+    " sources' files",
+    arguments.writable_file,
+  ),
+  '--picture FILE': arguments.path(
+    'draw the nearest pairs to a .png or .svg file', arguments.picture
+  ),
+}
+
+
+def run(args: arguments.Namespace) -> None:
+  """Runs the command."""
+  from cmnist_tfds.figures import pictures
+
+  try:
+    subset = subsets.combine([sources_lib.source(args.audited)])
+  except KeyError:
+    subset = subsets.subset(args.audited)
+  parts = duplicates.audited_images(subset, args.open)
+  found = duplicates.find_duplicates(parts, 2 * args.threshold)
+  if args.pairs:
+    atomic.write_file(args.pairs, terminal.tsv(_rows(found)).encode())
+  if args.picture:
+    title = f'{args.dataset}/{subset.name}'
+    pictures.save(args.picture, lambda: _draw(found, title))
+  _print(found, args.threshold)
+
+
+def _pairs(
+  found: Duplicates, most: int | None = None
+) -> Iterator[tuple[float, list[tuple[AuditedImages, int]]]]:
+  """Yields the nearest pairs: the ratio, and the part and number of each."""
+  pairs, ratios = found.pairs[:most].tolist(), found.ratios[:most].tolist()
+  for pair, ratio in zip(pairs, ratios, strict=True):
+    yield ratio, [found.find(number) for number in pair]
+
+
+def _rows(found: Duplicates) -> Iterator[list[Any]]:
   fields = ('source', 'split', 'row', 'class')
-  writer.writerow(['ratio', *(f'{f}_{n}' for n in (1, 2) for f in fields)])
-  for pair, ratio in zip(found.pairs.tolist(), found.ratios, strict=True):
-    cells = [f'{ratio:.6f}']
-    for part, number in map(found.find, pair):
-      row, name = part.rows[number], part.class_name(number)
-      cells += [part.source.key, part.split, str(row), name]
-    writer.writerow(cells)
-  return out.getvalue()
+  yield ['ratio', *(f'{f}_{n}' for n in (1, 2) for f in fields)]
+  for ratio, pair in _pairs(found):
+    ends = (
+      (part.source.key, part.split, part.rows[n], part.class_name(n))
+      for part, n in pair
+    )
+    yield [f'{ratio:.6f}', *itertools.chain(*ends)]
 
 
-def _pictured(found: Duplicates) -> list[tuple[str, list[Cell]]]:
-  """Returns the nearest pairs, each with its ratio as heading."""
+def _draw(found: Duplicates, title: str) -> Figure:
   from cmnist_tfds.figures import montage
 
   groups = []
-  nearest = found.pairs[: montage.PAIRS].tolist()
-  for pair, ratio in zip(nearest, found.ratios, strict=False):
+  for ratio, pair in _pairs(found, montage.PAIRS):
     cells = [
       montage.Cell(
         [part.images[n].reshape(28, 28)],
         part.class_name(n),
         f'{part.title} {part.rows[n]}',
       )
-      for part, n in map(found.find, pair)
+      for part, n in pair
     ]
     groups.append((f'{1000 * ratio:.2f}' if ratio else '=', cells))
-  return groups
+  subtitle = 'Nearest images: rows in the files, ratio in thousandths'
+  return montage.draw_groups(groups, title, subtitle)
 
 
 def _print(found: Duplicates, threshold: float) -> None:
   limit = 2 * threshold
   titles = [part.title for part in found.parts]
-  ends = np.cumsum([len(part.rows) for part in found.parts])
-  groups = np.split(found.firsts, ends[:-1])
-  images: list[tuple[str | int, ...]] = [('images', 'number', 'different')]
-  images += [
-    (title, len(firsts), len(np.unique(firsts)))
-    for title, firsts in zip(titles, groups, strict=True)
-  ]
+  sizes = [len(part.rows) for part in found.parts]
+  ends = np.cumsum(sizes)
+  firsts = np.split(found.firsts, ends[:-1])
+  different = [len(np.unique(each)) for each in firsts]
+  images: list[tuple[Any, ...]] = [('images', 'number', 'different')]
+  images += zip(titles, sizes, different, strict=True)
   terminal.print_table(images, right_from=1)
   parts = np.searchsorted(ends, found.pairs, side='right')
   rows = [('pairs', '', 'equal', f'<= {threshold:g}', f'<= {limit:g}')]
@@ -158,9 +140,6 @@ def _print(found: Duplicates, threshold: float) -> None:
     f'{copied:,} test images have a copy or a near-copy in train (ratio at most'
     f' {threshold:g}), {listed:,} within {limit:g}.'
   )
-  if len(found.pairs):
-    one, other = (
-      f'{part.title} row {part.rows[number]}'
-      for part, number in map(found.find, found.pairs[0].tolist())
-    )
-    print(f'Nearest pair: ratio {found.ratios[0]:.2g}, {one} and {other}.')
+  for ratio, pair in _pairs(found, 1):
+    one, other = (f'{part.title} row {part.rows[n]}' for part, n in pair)
+    print(f'Nearest pair: ratio {ratio:.2g}, {one} and {other}.')

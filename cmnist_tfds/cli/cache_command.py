@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cmnist cache`: what the cache holds."""
+"""List, measure, check or clear the cache, which all subsets share."""
 
 from __future__ import annotations
 
-import argparse
 import collections
-from typing import TYPE_CHECKING
 
 from cmnist_tfds.cache import store
 from cmnist_tfds.cli import arguments, terminal
-
-if TYPE_CHECKING:
-  from cmnist_tfds.cli.arguments import Subparsers
 
 # What each action does, and what it says of the entries it has found.
 _ACTIONS = {
@@ -21,34 +16,24 @@ _ACTIONS = {
   'clear': (store.clear, 'deleted from'),
 }
 
-
-def register(subparsers: Subparsers) -> None:
-  """Adds the command."""
-  parser = arguments.add_command(
-    subparsers,
-    'cache',
-    run,
-    'list, measure, check or clear the cache, which all subsets share',
-  )
-  parser.add_argument(
-    'action',
-    nargs='?',
-    choices=tuple(_ACTIONS),
-    default='list',
-    help='list the entries (the default), print the bytes of each kind, delete'
+ARGUMENTS = {
+  'action': {
+    'nargs': '?',
+    'choices': tuple(_ACTIONS),
+    'default': 'list',
+    'help': 'list the entries (the default), print the bytes of each kind, delete'
     ' the entries that are damaged, or delete all; what is deleted is made again'
     ' when it is needed',
-  )
-  parser.add_argument(
-    '--kind',
-    choices=tuple(store.KINDS),
-    metavar='KIND',
-    help='only entries of this kind: '
+  },
+  '--kind KIND': {
+    'choices': tuple(store.KINDS),
+    'help': 'only entries of this kind: '
     + '; '.join(f'{kind} ({what})' for kind, what in store.KINDS.items()),
-  )
+  },
+}
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: arguments.Namespace) -> int:
   """Runs the command; returns its exit status."""
   find, done = _ACTIONS[args.action]
   entries = find(args.kind)

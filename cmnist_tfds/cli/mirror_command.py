@@ -1,46 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cmnist mirror`: a folder filled with origin files."""
+"""Fill a folder with origin files, to copy or to serve over HTTP."""
 
 from __future__ import annotations
 
-import argparse
-import pathlib
-from typing import TYPE_CHECKING
-
 from cmnist_tfds.cli import arguments, terminal
 
-if TYPE_CHECKING:
-  from cmnist_tfds.cli.arguments import Subparsers
+ARGUMENTS = {
+  'folder DIR': arguments.path(
+    'folder to fill; no file that it already holds is changed'
+  ),
+  'names NAME*': 'get only the files of the sources of these subsets',
+  **arguments.DATA_DIR,
+  **arguments.LOCATIONS,
+  **arguments.TIMEOUT,
+}
 
 
-def register(subparsers: Subparsers) -> None:
-  """Adds the command."""
-  parser = arguments.add_command(
-    subparsers,
-    'mirror',
-    run,
-    'fill a folder with origin files, to copy or to serve over HTTP',
-  )
-  parser.add_argument(
-    'folder',
-    metavar='DIR',
-    type=pathlib.Path,
-    help='folder to fill; no file that it already holds is changed',
-  )
-  arguments.add_names(
-    parser, '*', 'get only the files of the sources of these subsets'
-  )
-  arguments.add_data_dir(parser)
-  arguments.add_locations(parser)
-  arguments.add_timeout(parser)
-
-
-def run(args: argparse.Namespace) -> int:
+def run(args: arguments.Namespace) -> int:
   """Runs the command; returns its exit status."""
   # It imports an HTTP library, which other commands do without.
   from cmnist_tfds.origin import mirror
 
-  status, sources = 0, arguments.named_sources(args.names)
+  status, sources = 0, arguments.named_sources(args)
   where = arguments.origin_locations(args)
   for file, came_from, fault in mirror.fill(args.folder, sources, where):
     if fault:

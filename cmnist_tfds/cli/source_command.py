@@ -1,84 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cmnist source`: declarations of sources of your own."""
+"""Draft, check and list declarations of sources."""
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import pathlib
 import re
 import shlex
-from typing import TYPE_CHECKING
 
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.sources import declaration, records, registry
 from cmnist_tfds.system.errors import DeclarationError
 
-if TYPE_CHECKING:
-  from cmnist_tfds.cli.arguments import Subparsers
 
-
-# The options of `cmnist source new` that decide what is ambiguous.
-_NAMES = {
-  '--images': 'array, or column of a Parquet file, of images; repeatable',
-  '--labels': 'array of labels; repeatable',
-}
-_NUMBERS = {
-  '--first': 'how many examples of each class are for test, if no files are'
-  ' (default: a seventh of the smallest class)',
-  '--min_examples': 'leave out classes with fewer pictures or images',
-  '--scale': 'pixels of N are white; 255 takes pixels as they are',
-}
-
-
-def register(subparsers: Subparsers) -> None:
-  """Adds the command."""
-  summary = 'draft, check and list declarations of sources'
-  parser = subparsers.add_parser(
-    'source', help=summary, description=f'{summary.capitalize()}.'
-  )
-  actions = parser.add_subparsers(metavar='ACTION', required=True)
-  new = arguments.add_command(
-    actions, 'new', _new, 'draft a declaration from what is found in your files'
-  )
-  new.add_argument(
-    'path',
-    metavar='FILE|FOLDER',
-    type=pathlib.Path,
-    help='folder or archive of pictures, one folder for each class; an NPZ, CSV'
-    ' or Parquet file; or a folder of such files, or of IDX or NPY files',
-  )
-  new.add_argument('--key', help='key of the source, such as Xy')
-  new.add_argument('--title', help='title of the source')
-  for name, help_ in _NAMES.items():
-    new.add_argument(name, metavar='NAME', action='append', help=help_)
-  new.add_argument(
-    '--label_column',
-    metavar='NAME|NUMBER',
-    help='column of labels; a number, from 0, if columns have no names',
-  )
-  new.add_argument('--test', choices=('test', 'val'), help='what is for test')
-  for name, help_ in _NUMBERS.items():
-    new.add_argument(name, metavar='N', type=arguments.at_least_one, help=help_)
-  new.add_argument(
-    *('-o', '--output'),
-    type=pathlib.Path,
-    metavar='FILE',
-    help='declaration to write, in the folder of the files; must not exist'
-    ' (default: <name of the files>.toml)',
-  )
-  check = arguments.add_command(
-    actions, 'check', _check, 'say what is wrong with a declaration'
-  )
-  check.add_argument('path', metavar='FILE', type=pathlib.Path)
-  arguments.add_command(
-    actions, 'list', _list, 'list the sources that are known, and who owns them'
-  )
-
-
-def _new(args: argparse.Namespace) -> int:
+def _new(args: arguments.Namespace) -> int:
   from cmnist_tfds.origin import draft
 
   # Without the `..` of a path, so that it has a name.
@@ -119,7 +56,7 @@ def _new(args: argparse.Namespace) -> int:
   return 0
 
 
-def _check(args: argparse.Namespace) -> int:
+def _check(args: arguments.Namespace) -> int:
   found = declaration.read(args.path)
   # A key may be taken: of another declaration than this one.
   with registry.with_files([str(args.path)]):
@@ -134,7 +71,7 @@ def _describe(source: records.Source) -> str:
   return ', '.join([f'{source.key} ({source.title})', classes, *counts])
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list(args: arguments.Namespace) -> int:
   del args
   known = registry.registry()
   owned = [(source, 'the paper') for source in sources_lib.SOURCES]
@@ -153,3 +90,56 @@ def _list(args: argparse.Namespace) -> int:
   for fault in known.faults:
     terminal.fail(fault)
   return terminal.FAILED if known.faults else 0
+
+
+_NEW: arguments.Arguments = {
+  'path FILE|FOLDER': arguments.path(
+    'folder or archive of pictures, one folder for each class; an NPZ, CSV or'
+    ' Parquet file; or a folder of such files, or of IDX or NPY files'
+  ),
+  '--key KEY': 'key of the source, such as Xy',
+  '--title TITLE': 'title of the source',
+  '--images NAME': {
+    'action': 'append',
+    'help': 'array, or column of a Parquet file, of images; repeatable',
+  },
+  '--labels NAME': {
+    'action': 'append',
+    'help': 'array of labels; repeatable',
+  },
+  '--label_column NAME|NUMBER': 'column of labels; a number, from 0, if columns'
+  ' have no names',
+  '--test': {'choices': ('test', 'val'), 'help': 'what is for test'},
+  '--first N': arguments.number(
+    'how many examples of each class are for test, if no files are (default: a'
+    ' seventh of the smallest class)'
+  ),
+  '--min_examples N': arguments.number(
+    'leave out classes with fewer pictures or images'
+  ),
+  '--scale N': arguments.number(
+    'pixels of N are white; 255 takes pixels as they are'
+  ),
+  '--output FILE': arguments.path(
+    'declaration to write, in the folder of the files; must not exist (default:'
+    ' <name of the files>.toml)'
+  ),
+}
+
+ACTIONS = {
+  'new': (
+    'Draft a declaration from what is found in your files.',
+    _NEW,
+    _new,
+  ),
+  'check': (
+    'Say what is wrong with a declaration.',
+    {'path FILE': {'type': pathlib.Path}},
+    _check,
+  ),
+  'list': (
+    'List the sources that are known, and who owns them.',
+    {},
+    _list,
+  ),
+}

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
+import json
 import logging
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-if TYPE_CHECKING:
-  from cmnist_tfds.scoring.comparison import Comparison
-  from cmnist_tfds.scoring.evaluation import Evaluation
-  from cmnist_tfds.scoring.report import Section
+from cmnist_tfds.scoring import report
+from cmnist_tfds.scoring.comparison import Comparison
+from cmnist_tfds.scoring.evaluation import Evaluation
+from cmnist_tfds.system import streams
 
 FAILED = 1
 USAGE = 2
@@ -48,7 +51,7 @@ def warnings_as_lines() -> Iterator[None]:
 
 def print_report(
   reported: Evaluation | Comparison,
-  sections: Iterable[Section],
+  sections: Iterable[report.Section],
   format_: str,
 ) -> None:
   """Prints a report of predictions.
@@ -58,8 +61,6 @@ def print_report(
     sections: What people read.
     format_: 'text', 'markdown' or 'json'.
   """
-  from cmnist_tfds.scoring import report
-
   if format_ == 'json':
     print(report.to_json(reported))
   elif format_ == 'markdown':
@@ -86,6 +87,36 @@ def print_wrapped(text: str, indent: int = 0) -> None:
     break_on_hyphens=False,
   )
   print(textwrap.indent(wrapped, ' ' * indent))
+
+
+def print_records(
+  records: Sequence[Mapping[str, Any]], format_: str, right_from: int
+) -> None:
+  """Prints records.
+
+  Args:
+    records: At least one record; all have the same fields. A value that nobody
+      knows is None.
+    format_: 'table', 'tsv' or 'json'.
+    right_from: As in `print_table`.
+  """
+  header, rows = [*records[0]], [[*record.values()] for record in records]
+  if format_ == 'json':
+    print(json.dumps(records, indent=2))
+  elif format_ == 'tsv':
+    print(tsv([header, *rows]), end='')
+  else:
+    # Programs that count lines or cut columns do not want a header.
+    shown = [header] if streams.is_terminal(sys.stdout) else []
+    shown += [['?' if cell is None else cell for cell in row] for row in rows]
+    print_table(shown, right_from)
+
+
+def tsv(rows: Iterable[Iterable[Any]]) -> str:
+  """Returns rows as tab-separated values; None is empty."""
+  out = io.StringIO()
+  csv.writer(out, delimiter='\t', lineterminator='\n').writerows(rows)
+  return out.getvalue()
 
 
 def print_table(

@@ -1,40 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cmnist tfds-pr`: the files of a pull request to TFDS."""
+"""Write the files of a pull request that adds CMNIST to TFDS.
+
+There it builds without this package; it has the 134 subsets of the paper and
+their reduced forms alone, and no extensions.
+"""
 
 from __future__ import annotations
 
-import argparse
-import pathlib
-
 from cmnist_tfds.cli import arguments
 
-
-def register(subparsers: arguments.Subparsers) -> None:
-  """Adds the command."""
-  parser = arguments.add_command(
-    subparsers,
-    'tfds-pr',
-    run,
-    'write the files of a pull request that adds CMNIST to TFDS, where it'
-    ' builds without this package; it has the 134 subsets of the paper and their'
-    ' reduced forms alone, and no extensions',
-  )
-  parser.add_argument(
-    'folder',
-    metavar='DIR',
-    type=pathlib.Path,
-    help='folder to write, laid out as a checkout of TFDS, with the text of the'
-    ' pull request; must be new, empty or written by this command',
-  )
-  arguments.add_flags(
-    parser,
-    into='DIR is a checkout of TFDS: add the folder of the dataset to it and'
-    ' nothing else, and print the text of the pull request',
-  )
+ARGUMENTS = {
+  'folder DIR': arguments.path(
+    'folder to write, laid out as a checkout of TFDS, with the text of the pull'
+    ' request; must be new, empty or written by this command'
+  ),
+  '--into': 'DIR is a checkout of TFDS: add the folder of the dataset to it and'
+  ' nothing else, and print the text of the pull request',
+}
 
 
-def run(args: argparse.Namespace) -> int:
-  """Runs the command; returns its exit status."""
+def run(args: arguments.Namespace) -> None:
+  """Runs the command."""
   from cmnist_tfds import tfds_pr
 
   if args.into:
@@ -48,4 +34,3 @@ def run(args: argparse.Namespace) -> int:
       f' {args.folder / tfds_pr.TEXT} is the text of the pull request, and says'
       ' how to test.'
     )
-  return 0

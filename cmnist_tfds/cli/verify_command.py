@@ -1,44 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cmnist verify`: where each origin file is, and whether it is correct."""
+"""Find each origin file on this computer and check that it is correct."""
 
 from __future__ import annotations
-
-import argparse
-from typing import TYPE_CHECKING
 
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.origin import audit
 from cmnist_tfds.system import streams
 
-if TYPE_CHECKING:
-  from cmnist_tfds.cli.arguments import Subparsers
+ARGUMENTS = {
+  'names NAME*': 'check only the files of the sources of these subsets',
+  **arguments.DATA_DIR,
+  **arguments.LOCATIONS,
+  '--hashes': 'print the SHA-256 of each file and the fingerprint of the array in'
+  ' it, to report a file for which none is recorded',
+}
 
 
-def register(subparsers: Subparsers) -> None:
-  """Adds the command."""
-  parser = arguments.add_command(
-    subparsers,
-    'verify',
-    run,
-    'find each origin file on this computer and check that it is correct',
-  )
-  arguments.add_names(
-    parser, '*', 'check only the files of the sources of these subsets'
-  )
-  arguments.add_data_dir(parser)
-  arguments.add_locations(parser)
-  parser.add_argument(
-    '--hashes',
-    action='store_true',
-    help='print the SHA-256 of each file and the fingerprint of the array in'
-    ' it, to report a file for which none is recorded',
-  )
-
-
-def run(args: argparse.Namespace) -> int:
+def run(args: arguments.Namespace) -> int:
   """Runs the command; returns its exit status."""
   where = arguments.origin_locations(args)
-  sources = arguments.named_sources(args.names)
+  sources = arguments.named_sources(args)
   found = audit.audit(sources, where, hashes=args.hashes)
   total = sum(len(source.origin_files) for source in sources)
   bar = {'desc': 'Checking', 'total': total, 'leave': False}
