@@ -19,6 +19,7 @@ import pytest
 import cmnist_tfds
 from cmnist_tfds import cli, subsets, tfds_pr
 from cmnist_tfds.sources import SOURCES
+from cmnist_tfds.system import paths
 
 _PACKAGE = pathlib.Path(cmnist_tfds.__file__).parents[1]
 _FEATURES = ('image', 'label', 'source', 'source_label')
@@ -90,20 +91,21 @@ def test_the_added_test_passes(checkout):
 
 _BUILD = """
 from unittest import mock
+from etils import epath
 import numpy as np
 import tensorflow_datasets as tfds
-name, data_dir, output = sys.argv[1:]
+name, data_dir, output, sample = sys.argv[1:]
 builder = tfds.builder(f'cmnist/{name}', data_dir=data_dir)
 module = sys.modules[type(builder).__module__]
 paths = {url: info.filename for url, info in type(builder).url_infos.items()}
-dummy_data = type(builder).code_path.parent / 'dummy_data'
+sample = epath.Path(sample)
 with (
   mock.patch.object(module, 'check_md5'),
   mock.patch.object(
     tfds.download.DownloadManager,
     'download',
     lambda self, urls: {
-      url: dummy_data / (paths.get(url) or 'notmnist/train-images-idx3-ubyte.gz')
+      url: sample / (paths.get(url) or 'notmnist/train-images-idx3-ubyte.gz')
       for url in urls
     },
   ),
@@ -123,7 +125,8 @@ np.savez(output, **arrays)
 @pytest.mark.parametrize('name', _NAMES)
 def test_builds_the_examples_of_this_package(checkout, tmp_path, name):
   output = tmp_path / 'arrays.npz'
-  _run(checkout, _BUILD, name, tmp_path / 'theirs', output)
+  sample = paths.package_folder('dummy_data')
+  _run(checkout, _BUILD, name, tmp_path / 'theirs', output, sample)
   # The second is what TFDS has built, read by this package.
   wheres = (
     {'data_dir': tmp_path, 'sample': True},
