@@ -23,8 +23,9 @@ from cmnist_tfds.export.batches import in_batches
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
+from cmnist_tfds.schema import ClassFeature, Feature
 from cmnist_tfds.sources import SPLITS, OriginFile
-from cmnist_tfds.subsets import Subset
+from cmnist_tfds.subsets import Subset, SubsetClass
 from cmnist_tfds.system import atomic
 from cmnist_tfds.system.extras import missing_extra
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 # Name of the file with the description in the folder of an export.
 FILE = 'croissant.json'
-# The names of all files there.
-FILES = (FILE, *(f'{split}.parquet' for split in SPLITS))
 
 _VERSION = 'http://mlcommons.org/croissant/1.1'
 
@@ -69,7 +68,7 @@ def describe(
   """
   mlc = import_mlcroissant()
   described = sample_of(subset) if sample else subset
-  tables = [folder / f'{split}.parquet' for split in SPLITS] if folder else []
+  tables = [folder / f'{split}.parquet' for split in SPLITS if folder]
   # The files of the sample travel with the package.
   files = () if sample else _origin_files(subset)
   metadata = mlc.Metadata(
@@ -126,7 +125,8 @@ def export_croissant(opened: Opened, folder: pathlib.Path) -> int:
   """
   # Without the library, fail before the examples are written.
   import_mlcroissant()
-  with atomic.write_folder(folder, 'cmnist croissant', FILES) as unfinished:
+  names = [FILE, *(f'{split}.parquet' for split in SPLITS)]
+  with atomic.write_folder(folder, 'cmnist croissant', names) as unfinished:
     return write_croissant(opened, unfinished)
 
 
@@ -174,7 +174,10 @@ def _write_table(opened: Opened, split: str, path: pathlib.Path) -> None:
   # images are stored in the table itself.
   types = {f.name: pa.from_numpy_dtype(f.dtype) for f in schema.FEATURES}
   image_type = pa.struct([('bytes', pa.binary()), ('path', pa.string())])
-  columns = pa.schema(types | {schema.IMAGE.name: image_type})
+  features = {f.name: _hub_type(f, opened.subset) for f in schema.FEATURES}
+  # The library `datasets` knows by this what the columns are.
+  metadata = {'huggingface': json.dumps({'info': {'features': features}})}
+  columns = pa.schema(types | {schema.IMAGE.name: image_type}, metadata)
   # The images are compressed already. pyarrow itself opens no path that is not
   # valid UTF-8.
   with (
@@ -187,6 +190,15 @@ def _write_table(opened: Opened, split: str, path: pathlib.Path) -> None:
       writer.write_table(
         pa.table({**batch, schema.IMAGE.name: images}, columns)
       )
+
+
+def _hub_type(feature: Feature, subset: Subset) -> dict[str, Any]:
+  """Returns the type of a feature, as the library `datasets` writes it."""
+  if feature is schema.IMAGE:
+    return {'_type': 'Image'}
+  if isinstance(feature, ClassFeature) and feature.names:
+    return {'names': list(feature.names(subset)), '_type': 'ClassLabel'}
+  return {'dtype': feature.dtype, '_type': 'Value'}
 
 
 def _origin_files(subset: Subset) -> Iterator[OriginFile]:
@@ -228,7 +240,7 @@ def _describe_table(mlc: Any, path: pathlib.Path) -> mlc.FileObject:
 
 def _describe_classes(mlc: Any, subset: Subset) -> mlc.RecordSet:
   """Returns the record set with a record for each class of a subset."""
-  columns = _class_columns(subset)
+  rows = [_class_row(subset, c) for c in subset.classes]
   return mlc.RecordSet(
     id='classes',
     name='classes',
@@ -239,59 +251,55 @@ def _describe_classes(mlc: Any, subset: Subset) -> mlc.RecordSet:
         id=f'classes/{name}',
         name=name,
         data_types=[
-          mlc.DataType.TEXT
-          if isinstance(values[0], str)
-          else mlc.DataType.INTEGER
+          mlc.DataType.TEXT if isinstance(value, str) else mlc.DataType.INTEGER
         ],
       )
-      for name, values in columns.items()
+      for name, value in rows[0].items()
     ],
     data=[
-      {f'classes/{name}': values[c.label] for name, values in columns.items()}
-      for c in subset.classes
+      {f'classes/{name}': value for name, value in row.items()} for row in rows
     ],
   )
 
 
-def _class_columns(subset: Subset) -> dict[str, list[Any]]:
-  """Returns the label and the name of each class, then its other features.
+def _class_row(subset: Subset, described: SubsetClass) -> dict[str, Any]:
+  """Returns the label and the name of a class, then its other features.
 
-  Where the values of a feature have names, the column has the names.
+  Values that have names are replaced by them.
   """
-  columns: dict[str, list[Any]] = {
-    schema.LABEL.name: [c.label for c in subset.classes],
-    'name': [c.name for c in subset.classes],
+  row: dict[str, Any] = {
+    schema.LABEL.name: described.label,
+    'name': described.name,
   }
   for feature in schema.INTEGERS:
     if feature is not schema.LABEL:
-      values = [feature.value(c) for c in subset.classes]
-      names = feature.names(subset) if feature.names else None
-      columns[feature.name] = [names[v] for v in values] if names else values
-  return columns
+      value = feature.value(described)
+      row[feature.name] = (
+        feature.names(subset)[value] if feature.names else value
+      )
+  return row
 
 
 def _describe_examples(mlc: Any, split: str) -> mlc.RecordSet:
   """Returns the record set with a record for each example of a split."""
+  of_class = mlc.Source(field=f'classes/{schema.LABEL.name}')
   fields = []
   for feature in schema.FEATURES:
-    data_type, transforms, options = mlc.DataType.INTEGER, [], {}
-    if feature is schema.IMAGE:
-      data_type = mlc.DataType.IMAGE_OBJECT
-      transforms = [mlc.Transform(json_path='bytes')]
-    if feature is schema.LABEL:
-      options['references'] = mlc.Source(field=f'classes/{feature.name}')
+    is_image = feature is schema.IMAGE
     fields.append(
       mlc.Field(
         id=f'{split}/{feature.name}',
         name=feature.name,
         description=feature.description,
-        data_types=[data_type],
+        data_types=[
+          mlc.DataType.IMAGE_OBJECT if is_image else mlc.DataType.INTEGER
+        ],
         source=mlc.Source(
           file_object=f'{split}.parquet',
           extract=mlc.Extract(column=feature.name),
-          transforms=transforms,
+          transforms=[mlc.Transform(json_path='bytes')] * is_image,
         ),
-        **options,
+        references=of_class if feature is schema.LABEL else None,
       )
     )
   return mlc.RecordSet(
