@@ -140,14 +140,19 @@ def test_look_alikes_are_those_of_each_subset_alone():
   random = np.random.default_rng(7)
   chosen = [subsets.subset(n) for n in ('3-EElKd', '4-EElFKm', 'X-24', '1-Km')]
   images = {
-    (source.key, raw): list(random.integers(0, 256, (2, 28, 28), np.uint8))
+    source: [
+      list(random.integers(0, 256, (2, 28, 28), np.uint8))
+      for _ in source.class_names
+    ]
     for subset in chosen
     for source in subset.sources
-    for raw in source.raw_labels
   }
   gallery = Gallery(images, {})
   for subset in chosen:
-    own = [images[c.source.key, c.raw_label] for c in subset.classes]
+    own = [
+      images[c.source][c.source.class_numbers[c.raw_label]]
+      for c in subset.classes
+    ]
     expected = similarity.find_pairs(subset.classes, own)
     for pair, other in zip(gallery.look_alikes(subset), expected, strict=True):
       assert [(c.source, c.name) for c in pair.classes] == [
@@ -211,12 +216,11 @@ def test_pages_list_the_results_on_their_subset(tmp_path):
 
 
 def test_counts_of_prepared_data_fill_in_what_the_records_lack():
-  subset = subsets.subset('2-EcF')
-  first, last = subset.classes[0], subset.classes[-1]
-  gallery = Gallery({}, {('Ec', 0): (5778, 958)})
+  first, *_, last = subsets.subset('2-EcF').classes
+  gallery = Gallery({}, {first.source: [(5778, 958)]})
   assert gallery.counts_of(first) == (5778, 958)
   assert gallery.counts_of(last) == (6000, 1000)
-  assert gallery.counts_of(subset.classes[1]) == (None, None)
+  assert Gallery({}, {}).counts_of(first) == (None, None)
 
 
 def test_without_jinja_the_extra_is_named(tmp_path, monkeypatch):

@@ -29,24 +29,8 @@ _COPIED = (
   *(_DATASET / name for name in ('CITATIONS.bib', 'TAGS.txt')),
 )
 
+# The line by which files of this package, but not of TFDS, begin.
 _OUR_HEAD = '# SPDX-License-Identifier: Apache-2.0\n'
-_HEAD_OF_TFDS = """\
-# coding=utf-8
-# Copyright 2026 The TensorFlow Datasets Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
-"""
 
 
 def text() -> str:
@@ -112,12 +96,13 @@ def write_into(checkout: pathlib.Path) -> pathlib.Path:
 def _write_dataset(dataset: pathlib.Path) -> None:
   """Writes the folder of the dataset."""
   dataset.mkdir(parents=True)
-  (dataset / '__init__.py').write_text(
-    f'{_HEAD_OF_TFDS}"""CMNIST dataset."""\n', 'utf-8'
-  )
   for module in _TEMPLATES.glob('*.py'):
-    code = module.read_text('utf-8').replace(_OUR_HEAD, _HEAD_OF_TFDS, 1)
+    code = module.read_text('utf-8').removeprefix(_OUR_HEAD)
     (dataset / module.name).write_text(code, 'utf-8')
+  license_head = code.partition('"""')[0]
+  (dataset / '__init__.py').write_text(
+    f'{license_head}"""CMNIST dataset."""\n', 'utf-8'
+  )
   for path in _COPIED:
     # Not the mode: an installed package may be read-only.
     shutil.copyfile(path, dataset / path.name)

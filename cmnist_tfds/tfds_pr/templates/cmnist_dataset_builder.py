@@ -1,4 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
+# coding=utf-8
+# Copyright 2026 The TensorFlow Datasets Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """CMNIST: MNIST-like datasets concatenated into 134 harder benchmarks."""
 
 from __future__ import annotations
@@ -181,39 +196,28 @@ class CmnistConfig(tfds.core.BuilderConfig):
   members: Sequence[tuple[Source, Sequence[int]]] = ()
   per_class: int | None = None
 
-
-def _config(
-    name: str,
-    members: Sequence[tuple[Source, Sequence[int]]],
-    per_class: int | None = None,
-) -> CmnistConfig:
-  num_classes = sum(len(labels) for _, labels in members)
-  titles = ', '.join(source.title for source, _ in members)
-  description = f'{num_classes} classes of {titles}.'
-  if per_class:
-    name = f'{name}-r-{per_class}'
-    description += (
-        f' Only the first {per_class} training examples of each class.'
-    )
-  return CmnistConfig(
-      name=name,
-      description=description,
-      members=members,
-      per_class=per_class,
-  )
+  def __post_init__(self):
+    num_classes = sum(len(labels) for _, labels in self.members)
+    titles = ', '.join(source.title for source, _ in self.members)
+    self.description = f'{num_classes} classes of {titles}.'
+    if self.per_class:
+      self.description += (
+          f' Only the first {self.per_class} training examples of each class.'
+      )
 
 
 def _published_configs() -> Iterator[CmnistConfig]:
   """Yields the 134 subsets, the default first."""
   for size in (12, 24):
     mixed = [(s, s.mixed[size]) for s in SOURCES if size in s.mixed]
-    yield _config(f'X-{size}', mixed)
+    yield CmnistConfig(name=f'X-{size}', members=mixed)
   for count in range(2, len(SOURCES) + 1):
     for sources in itertools.combinations(SOURCES, count):
       names = [name for source in sources for name in source.class_names]
       if len(set(names)) == len(names):
         keys = ''.join(source.key for source in sources)
-        yield _config(f'{count}-{keys}', [(s, s.all_labels) for s in sources])
+        members = [(s, s.all_labels) for s in sources]
+        yield CmnistConfig(name=f'{count}-{keys}', members=members)
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
@@ -230,39 +234,30 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   @tfds.core.utils.memoize()
   def builder_configs(cls) -> dict[str, CmnistConfig]:
     """The published configs and the reduced forms of each."""
-    configs = list(cls.BUILDER_CONFIGS)
-    configs += [
-        _config(full.name, full.members, size)
+    reduced = (
+        dataclasses.replace(full, name=f'{full.name}-r-{size}', per_class=size)
         for full in cls.BUILDER_CONFIGS
         for size in _REDUCED_SIZES
-    ]
-    return {config.name: config for config in configs}
+    )
+    return {c.name: c for c in (*cls.BUILDER_CONFIGS, *reduced)}
 
   def _info(self) -> tfds.core.DatasetInfo:
     members = self.builder_config.members
+    class_names = [
+        source.class_names[label - source.first_label]
+        for source, labels in members
+        for label in labels
+    ]
+    keys = [source.key for source, _ in members]
+    features = {
+        'image': tfds.features.Image(shape=(28, 28, 1), doc='upright, gray'),
+        'label': tfds.features.ClassLabel(names=class_names, doc='class'),
+        'source': tfds.features.ClassLabel(names=keys, doc='its source'),
+        'source_label': tfds.features.Scalar(np.int64, doc='label in the files'),
+    }
     return self.dataset_info_from_configs(
         features=tfds.features.FeaturesDict(
-            {
-                'image': tfds.features.Image(
-                    shape=(28, 28, 1), doc='28 x 28 gray pixels, upright'
-                ),
-                'label': tfds.features.ClassLabel(
-                    names=[
-                        source.class_names[label - source.first_label]
-                        for source, labels in members
-                        for label in labels
-                    ],
-                    doc='number of the class in the subset',
-                ),
-                'source': tfds.features.ClassLabel(
-                    names=[source.key for source, _ in members],
-                    doc='number of the source in the subset',
-                ),
-                'source_label': tfds.features.Scalar(
-                    dtype=np.int64, doc='raw label in the files of the source'
-                ),
-            },
-            doc='one image and what it shows',
+            features, doc='one image and what it shows'
         ),
         supervised_keys=('image', 'label'),
         homepage=_HOMEPAGE,
