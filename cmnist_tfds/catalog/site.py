@@ -133,9 +133,7 @@ def _templates() -> jinja2.Environment:
   environment.filters['number'] = lambda n: '?' if n is None else f'{n:,}'
   environment.filters['data_url'] = _data_url
   environment.globals.update(
-    code_point=characters.code_point,
-    unicode_name=characters.unicode_name,
-    script=characters.script,
+    characters=characters,
     advice=ADVICE,
     splits=SPLITS,
     scale=IMAGE_SIZE * _SCALE,

@@ -27,14 +27,11 @@ def in_batches(view: SplitView) -> Iterator[dict[str, np.ndarray]]:
   Raises:
     PreparationError: If the data of the subset is damaged.
   """
-  with streams.progress_bar(
+  for start in streams.progress_bar(
+    range(0, len(view), _BATCH_SIZE),
     desc='Writing',
-    total=len(view),
     unit=' examples',
-    unit_scale=True,
+    unit_scale=_BATCH_SIZE,
     leave=False,
-  ) as progress:
-    for start in range(0, len(view), _BATCH_SIZE):
-      stop = min(start + _BATCH_SIZE, len(view))
-      yield view.take(np.arange(start, stop))
-      progress.update(stop - start)
+  ):
+    yield view.take(np.arange(start, min(start + _BATCH_SIZE, len(view))))

@@ -66,7 +66,7 @@ def describe(
   Raises:
     PreparationError: If mlcroissant is not installed.
   """
-  mlc = import_mlcroissant()
+  mlc = _import_mlcroissant()
   described = sample_of(subset) if sample else subset
   tables = [folder / f'{split}.parquet' for split in SPLITS if folder]
   # The files of the sample travel with the package.
@@ -123,8 +123,6 @@ def export_croissant(opened: Opened, folder: pathlib.Path) -> int:
     PreparationError: If the folder may not or cannot be written, the data of
       the subset is damaged, or an optional library is not installed.
   """
-  # Without the library, fail before the examples are written.
-  import_mlcroissant()
   names = [FILE, *(f'{split}.parquet' for split in SPLITS)]
   with atomic.write_folder(folder, 'cmnist croissant', names) as unfinished:
     return write_croissant(opened, unfinished)
@@ -145,6 +143,8 @@ def write_croissant(opened: Opened, folder: pathlib.Path) -> int:
       library is not installed.
     OSError: If a file cannot be written.
   """
+  # Without the library, fail before the examples are written.
+  _import_mlcroissant()
   for split in SPLITS:
     _write_table(opened, split, folder / f'{split}.parquet')
   text = describe(opened.subset, sample=opened.dataset == SAMPLE, folder=folder)
@@ -152,12 +152,7 @@ def write_croissant(opened: Opened, folder: pathlib.Path) -> int:
   return sum(len(opened.split(split)) for split in SPLITS)
 
 
-def import_mlcroissant() -> Any:
-  """Returns the module mlcroissant.
-
-  Raises:
-    PreparationError: If an optional library is not installed.
-  """
+def _import_mlcroissant() -> Any:
   try:
     import mlcroissant
     import pyarrow  # noqa: F401

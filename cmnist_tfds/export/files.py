@@ -24,6 +24,7 @@ from cmnist_tfds.system import atomic
 _IDX_SPLITS = {'train': 'train', 'test': 't10k'}
 _IDX_PARTS = _IDX_IMAGES, _IDX_LABELS = 'images-idx3-ubyte', 'labels-idx1-ubyte'
 _NPZ = '{}.npz'
+_NOT_IN_FILE_NAMES = re.compile(r'[^\w-]')
 
 
 def export_files(
@@ -68,7 +69,8 @@ def export_files(
 def _write_png(opened: Opened, folder: pathlib.Path) -> None:
   names = opened.class_names
   class_folders = [
-    f'{label:03d}-{_to_file_name(name)}' for label, name in enumerate(names)
+    f'{label:03d}-{_NOT_IN_FILE_NAMES.sub("_", name)}'
+    for label, name in enumerate(names)
   ]
   (folder / 'classes.txt').write_text('\n'.join([*names, '']), 'utf-8')
   for split in SPLITS:
@@ -152,8 +154,3 @@ def _encoded(opened: Opened, split: str) -> Iterator[tuple[bytes, int, int]]:
       batch[SOURCE.name].tolist(),
       strict=True,
     )
-
-
-def _to_file_name(name: str) -> str:
-  """Returns a class name without characters that file names must not have."""
-  return re.sub(r'[^\w-]', '_', name)

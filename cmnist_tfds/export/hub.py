@@ -53,8 +53,6 @@ def publish(published: Sequence[Opened], folder: pathlib.Path) -> None:
     PreparationError: If the folder may not or cannot be written, the data of a
       subset is damaged, or an optional library is not installed.
   """
-  # Without the library, fail before anything is written.
-  croissant.import_mlcroissant()
   dataset = published[0].dataset
   names = [opened.subset.name for opened in published]
   default = subsets.DEFAULT if subsets.DEFAULT in names else names[0]
@@ -67,11 +65,11 @@ def publish(published: Sequence[Opened], folder: pathlib.Path) -> None:
       exported = unfinished / 'croissant' / name
       for made in (copy, exported):
         made.mkdir(parents=True)
+      croissant.write_croissant(opened, exported)
       # Desktops leave hidden files.
       for file in opened.folder.glob('[!.]*'):
         if file.is_file():
           shutil.copyfile(file, copy / file.name)
-      croissant.write_croissant(opened, exported)
     config = unfinished / dataset / '.config/metadata.json'
     config.parent.mkdir()
     # It tells TFDS which config a name without one means.
@@ -88,11 +86,7 @@ def _dataset_card(published: Sequence[Opened]) -> str:
   described = list(map(_described, published))
   sources = _sources_of(described)
   title = 'CMNIST, synthetic sample' if is_sample else 'CMNIST'
-  total = sum(
-    sum(lengths)
-    for opened in published
-    for lengths in opened.shard_lengths.values()
-  )
+  total = sum(sum(map(sum, o.shard_lengths.values())) for o in published)
   metadata = {
     'pretty_name': title,
     'license': LICENSE.lower() if is_sample else 'other',

@@ -24,7 +24,7 @@ import gzip
 import hashlib
 import itertools
 import string
-from typing import Any, BinaryIO
+from typing import BinaryIO
 import zipfile
 
 from etils import epath
@@ -224,9 +224,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   """Builds CMNIST from the files that its sources publish."""
 
   VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {
-      '1.0.0': 'Initial release.',
-  }
+  RELEASE_NOTES = {'1.0.0': 'Initial release.'}
   BUILDER_CONFIGS = list(_published_configs())
 
   @tfds.core.utils.classproperty
@@ -253,20 +251,16 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         'image': tfds.features.Image(shape=(28, 28, 1), doc='upright, gray'),
         'label': tfds.features.ClassLabel(names=class_names, doc='class'),
         'source': tfds.features.ClassLabel(names=keys, doc='its source'),
-        'source_label': tfds.features.Scalar(np.int64, doc='label in the files'),
+        'source_label': tfds.features.Scalar(np.int64, doc='label in files'),
     }
     return self.dataset_info_from_configs(
-        features=tfds.features.FeaturesDict(
-            features, doc='one image and what it shows'
-        ),
+        features=tfds.features.FeaturesDict(features, doc='one image'),
         supervised_keys=('image', 'label'),
         homepage=_HOMEPAGE,
         license='; '.join(f'{s.title}: {s.license}' for s, _ in members),
     )
 
-  def _split_generators(
-      self, dl_manager: tfds.download.DownloadManager
-  ) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
+  def _split_generators(self, dl_manager: tfds.download.DownloadManager):
     urls = {
         file.partition('#')[0]
         for source, _ in self.builder_config.members
@@ -278,9 +272,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       check_md5(paths[url], UNREGISTERED[url])
     return {split: self._generate_examples(split, paths) for split in _SPLITS}
 
-  def _generate_examples(
-      self, split: str, paths: Mapping[str, epath.Path]
-  ) -> Iterator[tuple[int, dict[str, Any]]]:
+  def _generate_examples(self, split: str, paths: Mapping[str, epath.Path]):
     """Yields the examples of the sources one after the other."""
     keys = itertools.count()
     labels = itertools.count()
