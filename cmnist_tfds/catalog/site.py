@@ -26,13 +26,8 @@ if TYPE_CHECKING:
   import jinja2
 
 _HERE = pathlib.Path(__file__).parent
-_STATIC = _HERE / 'static'
-
-# The pages and folders of a catalog.
-_NAMES = (
-  *('index.html', 'compose.html'),
-  *('static/', 'pictures/', 'subsets/', 'sources/'),
-)
+# The folders of a catalog.
+_FOLDERS = ('static', 'pictures', 'subsets', 'sources')
 
 # A few subsets that cover all kinds of sources, and why one would take them; the
 # documentation says more about each.
@@ -86,21 +81,21 @@ def write_site(
   """
   templates = _templates()
   shown = tuple(dict.fromkeys((*subsets.published(), *further)))
-  listed = _sources_of(further)
-  with atomic.write_folder(folder, 'cmnist catalog', _NAMES) as unfinished:
+  # The sources of the paper first.
+  others = (source for subset in further for source in subset.sources)
+  listed = tuple(dict.fromkeys((*SOURCES, *others)))
+  names = ['index.html', 'compose.html', *(f'{name}/' for name in _FOLDERS)]
+  with atomic.write_folder(folder, 'cmnist catalog', names) as unfinished:
     gallery = collect(data_dir, sample=sample, further=further)
-    for name in ('static', 'pictures', 'subsets', 'sources'):
+    for name in _FOLDERS:
       (unfinished / name).mkdir()
-    for asset in (*_STATIC.iterdir(), CLASS_NAMES_FONT):
+    for asset in (*(_HERE / 'static').iterdir(), CLASS_NAMES_FONT):
       # Not the mode: an installed package may be read-only.
       shutil.copyfile(asset, unfinished / 'static' / asset.name)
     _write_pictures(unfinished / 'pictures', gallery)
-    for path, template, facts in streams.progress_bar(
-      _pages(gallery, shown, results),
-      desc='Writing',
-      unit=' pages',
-      leave=False,
-    ):
+    pages = _pages(gallery, shown, listed, results)
+    bar = streams.progress_bar(pages, desc='Pages', leave=False)
+    for path, template, facts in bar:
       text = templates.get_template(template).render(
         sample=sample,
         gallery=gallery,
@@ -110,12 +105,6 @@ def write_site(
       )
       (unfinished / path).write_text(text, encoding='utf-8')
   return [s for s in listed if s not in gallery.images]
-
-
-def _sources_of(further: Sequence[Subset]) -> tuple[Source, ...]:
-  """Returns the sources that have a page: those of the paper, then others."""
-  others = (source for subset in further for source in subset.sources)
-  return tuple(dict.fromkeys((*SOURCES, *others)))
 
 
 def _templates() -> jinja2.Environment:
@@ -152,7 +141,10 @@ def _data_url(image: np.ndarray) -> str:
 
 
 def _pages(
-  gallery: Gallery, shown: Sequence[Subset], results: _Results
+  gallery: Gallery,
+  shown: Sequence[Subset],
+  listed: Sequence[Source],
+  results: _Results,
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
   """Yields the path, the template and the variables of each page."""
   yield 'index.html', 'index.html', {}
@@ -171,7 +163,7 @@ def _pages(
       'results': results(subset),
     }
     yield f'subsets/{subset.name}.html', 'subset.html', facts_of_subset
-  for source in _sources_of(shown):
+  for source in listed:
     single = subsets.combine([source])
     facts_of_source = {
       'source': source,

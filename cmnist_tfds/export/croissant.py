@@ -19,12 +19,12 @@ import numpy as np
 
 from cmnist_tfds import schema, subsets
 from cmnist_tfds.cache.prepared import DATASET, SAMPLE
-from cmnist_tfds.export.batches import in_batches
+from cmnist_tfds.export.files import in_batches
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
 from cmnist_tfds.schema import ClassFeature, Feature
-from cmnist_tfds.sources import SPLITS, OriginFile
+from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset, SubsetClass
 from cmnist_tfds.system import atomic
 from cmnist_tfds.system.extras import missing_extra
@@ -70,7 +70,7 @@ def describe(
   described = sample_of(subset) if sample else subset
   tables = [folder / f'{split}.parquet' for split in SPLITS if folder]
   # The files of the sample travel with the package.
-  files = () if sample else _origin_files(subset)
+  files = () if sample else _describe_origin_files(mlc, subset)
   metadata = mlc.Metadata(
     ctx=mlc.Context(conforms_to=_VERSION),
     name=f'{SAMPLE if sample else DATASET}/{subset.name}',
@@ -89,7 +89,7 @@ def describe(
       for issue in s.known_issues
     ],
     distribution=[
-      *(_describe_origin_file(mlc, file) for file in files),
+      *files,
       *(_describe_table(mlc, table) for table in tables),
     ],
     record_sets=[
@@ -196,7 +196,9 @@ def _hub_type(feature: Feature, subset: Subset) -> dict[str, Any]:
   return {'dtype': feature.dtype, '_type': 'Value'}
 
 
-def _origin_files(subset: Subset) -> Iterator[OriginFile]:
+def _describe_origin_files(
+  mlc: Any, subset: Subset
+) -> Iterator[mlc.FileObject]:
   """Yields the files to download for a subset, each once.
 
   Files that a user alone has, and those of which no hash is known, are left
@@ -206,20 +208,17 @@ def _origin_files(subset: Subset) -> Iterator[OriginFile]:
   by_path = {f.path: f for f in (file.archive or file for file in files)}
   for file in by_path.values():
     if file.urls and (file.sha256 or file.md5):
-      yield file
-
-
-def _describe_origin_file(mlc: Any, file: OriginFile) -> mlc.FileObject:
-  return mlc.FileObject(
-    id=file.path,
-    name=file.name,
-    content_url=file.urls[0],
-    content_size=None if file.size is None else f'{file.size} B',
-    same_as=list(file.urls[1:]) or None,
-    encoding_formats=[_MEDIA_TYPES.get(file.name.rpartition('.')[2], _UNKNOWN)],
-    sha256=file.sha256,
-    md5=file.md5,
-  )
+      ending = file.name.rpartition('.')[2]
+      yield mlc.FileObject(
+        id=file.path,
+        name=file.name,
+        content_url=file.urls[0],
+        content_size=None if file.size is None else f'{file.size} B',
+        same_as=list(file.urls[1:]) or None,
+        encoding_formats=[_MEDIA_TYPES.get(ending, _UNKNOWN)],
+        sha256=file.sha256,
+        md5=file.md5,
+      )
 
 
 def _describe_table(mlc: Any, path: pathlib.Path) -> mlc.FileObject:
@@ -257,21 +256,17 @@ def _describe_classes(mlc: Any, subset: Subset) -> mlc.RecordSet:
   )
 
 
-def _class_row(subset: Subset, described: SubsetClass) -> dict[str, Any]:
+def _class_row(subset: Subset, c: SubsetClass) -> dict[str, Any]:
   """Returns the label and the name of a class, then its other features.
 
   Values that have names are replaced by them.
   """
-  row: dict[str, Any] = {
-    schema.LABEL.name: described.label,
-    'name': described.name,
-  }
+  row: dict[str, Any] = {schema.LABEL.name: c.label, 'name': c.name}
   for feature in schema.INTEGERS:
     if feature is not schema.LABEL:
-      value = feature.value(described)
-      row[feature.name] = (
-        feature.names(subset)[value] if feature.names else value
-      )
+      names = feature.names and feature.names(subset)
+      value = feature.value(c)
+      row[feature.name] = names[value] if names else value
   return row
 
 

@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 
 from cmnist_tfds.cache.prepared import SAMPLE
-from cmnist_tfds.export.batches import in_batches
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.schema import IMAGE, LABEL, SOURCE
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
-from cmnist_tfds.system import atomic
+from cmnist_tfds.system import atomic, streams
 
 # The names of the splits in the files of MNIST.
 _IDX_SPLITS = {'train': 'train', 'test': 't10k'}
 _IDX_PARTS = _IDX_IMAGES, _IDX_LABELS = 'images-idx3-ubyte', 'labels-idx1-ubyte'
+# An export reads so many examples at once, so that it needs little memory.
+_BATCH_SIZE = 4096
 _NPZ = '{}.npz'
 _NOT_IN_FILE_NAMES = re.compile(r'[^\w-]')
 
@@ -143,6 +145,30 @@ FORMATS: dict[
   'npz': (_write_npz, (_NPZ,)),
   'csv': (_write_csv, ('train.csv', 'test.csv', 'train/', 'test/')),
 }
+
+
+def in_batches(view: SplitView) -> Iterator[dict[str, np.ndarray]]:
+  """Yields the examples of a split in order, some thousands at a time.
+
+  A progress bar shows on terminals how many of them are done.
+
+  Args:
+    view: The split.
+
+  Yields:
+    An array of values for each feature of the schema, by its name.
+
+  Raises:
+    PreparationError: If the data of the subset is damaged.
+  """
+  for start in streams.progress_bar(
+    range(0, len(view), _BATCH_SIZE),
+    desc='Writing',
+    unit=' examples',
+    unit_scale=_BATCH_SIZE,
+    leave=False,
+  ):
+    yield view.take(np.arange(start, min(start + _BATCH_SIZE, len(view))))
 
 
 def _encoded(opened: Opened, split: str) -> Iterator[tuple[bytes, int, int]]:

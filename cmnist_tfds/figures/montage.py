@@ -73,16 +73,11 @@ def draw_pairs(subset: Subset, pairs: Sequence[Pair], title: str) -> Figure:
   Returns:
     The figure.
   """
-  groups = [
-    (
-      f'{pair.similarity:.2f}',
-      [
-        Cell([image], c.name, c.source.key)
-        for c, image in zip(pair.classes, pair.images, strict=True)
-      ],
-    )
-    for pair in pairs
-  ]
+  groups = []
+  for pair in pairs:
+    both = zip(pair.classes, pair.images, strict=True)
+    cells = [Cell([image], c.name, c.source.key) for c, image in both]
+    groups.append((f'{pair.similarity:.2f}', cells))
   subtitle = 'Classes of different sources, most similar first'
   if not pairs:
     subtitle = f'{subset.title} has only one source'

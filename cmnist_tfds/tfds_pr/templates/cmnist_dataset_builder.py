@@ -31,18 +31,11 @@ from etils import epath
 import numpy as np
 import tensorflow_datasets.public_api as tfds
 
-_HOMEPAGE = 'https://github.com/swenkel/cmnist'
-
 _SPLITS = ('train', 'test')
 # Training examples of each class in the reduced forms.
 _REDUCED_SIZES = (1, 5, 10, 50, 100)
 
 _EMNIST = 'https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip#gzip/emnist-'
-_FASHION = 'https://fashion-mnist.s3.eu-central-1.amazonaws.com'
-_KANNADA = (
-    'https://github.com/vinayprabhu/Kannada_MNIST/raw/master/data/'
-    'output_tensors/MNIST_format'
-)
 _KUZUSHIJI = 'https://codh.rois.ac.jp/kmnist/dataset'
 _KUZUSHIJI_LICENSE = 'CC BY-SA 4.0, with an attribution text'
 _NOTMNIST = 'https://github.com/davidflanagan/notMNIST-to-MNIST/raw/master'
@@ -138,7 +131,7 @@ SOURCES = (
             'Bag',
             'Ankle boot',
         ),
-        f'{_FASHION}/{_IDX}',
+        f'https://fashion-mnist.s3.eu-central-1.amazonaws.com/{_IDX}',
         license='MIT, Copyright (c) 2017 Zalando SE',
         test='t10k',
         mixed={12: (0, 8), 24: (0, 4, 7, 8)},
@@ -147,7 +140,8 @@ SOURCES = (
         'Kd',
         'Kannada-MNIST',
         '೦೧೨೩೪೫೬೭೮೯',
-        f'{_KANNADA}/{{part}}_kannada_MNIST_{{split}}.npz',
+        'https://github.com/vinayprabhu/Kannada_MNIST/raw/master/data/'
+        'output_tensors/MNIST_format/{part}_kannada_MNIST_{split}.npz',
         ('X', 'y'),
         mixed={12: (1, 8), 24: (1, 2, 4, 8)},
     ),
@@ -256,7 +250,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     return self.dataset_info_from_configs(
         features=tfds.features.FeaturesDict(features, doc='one image'),
         supervised_keys=('image', 'label'),
-        homepage=_HOMEPAGE,
+        homepage='https://github.com/swenkel/cmnist',
         license='; '.join(f'{s.title}: {s.license}' for s, _ in members),
     )
 
