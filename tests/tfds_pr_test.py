@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import os
@@ -15,6 +14,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow_datasets
 
 import cmnist_tfds
 from cmnist_tfds import cli, subsets, tfds_pr
@@ -33,28 +33,18 @@ def checkout(tmp_path_factory) -> pathlib.Path:
   assert cli.main(['tfds-pr', str(added)]) == 0
   tree = added.parent / 'checkout'
   shutil.copytree(added, tree)
-  spec = importlib.util.find_spec('tensorflow_datasets')
-  assert spec is not None and spec.submodule_search_locations
-  _link(
-    pathlib.Path(spec.submodule_search_locations[0]),
+  (installed,) = tensorflow_datasets.__path__
+  shutil.copytree(
+    installed,
     tree / 'tensorflow_datasets',
-    apart=('datasets', 'scripts', 'scripts/documentation'),
+    copy_function=os.symlink,
+    dirs_exist_ok=True,
+    ignore=shutil.ignore_patterns('__pycache__'),
   )
   # The wheel of TFDS leaves this file out.
   documentation = tree / 'tensorflow_datasets/scripts/documentation'
   (documentation / 'tfds_to_pwc_links.json').write_text('{}')
   return tree
-
-
-def _link(installed: pathlib.Path, folder: pathlib.Path, apart: tuple) -> None:
-  """Links to all in a folder, to what is in some of its folders one by one."""
-  folder.mkdir(exist_ok=True)
-  for path in installed.iterdir():
-    if path.name in apart:
-      deeper = [a.partition('/')[2] for a in apart if a.startswith(path.name)]
-      _link(path, folder / path.name, tuple(filter(None, deeper)))
-    elif path.name != '__pycache__':
-      (folder / path.name).symlink_to(path)
 
 
 def _run(checkout: pathlib.Path, code: str, *args: object) -> str:
@@ -195,19 +185,13 @@ def test_files_are_those_of_tfds_alone(checkout):
 _TABLE = """
 import json
 from tensorflow_datasets.datasets.cmnist import cmnist_dataset_builder as module
-Builder = module.Builder
 print(json.dumps({
-  'configs': list(Builder.builder_configs),
+  'configs': list(module.Builder.builder_configs),
   'sources': [
-    [s.key, s.title, list(s.class_names), list(s.all_labels), list(s.mixed.items())]
+    (s.key, s.title, [*s.class_names], [*s.all_labels], [*s.mixed.items()])
     for s in module.SOURCES
   ],
-  'files': [
-    file
-    for source in module.SOURCES
-    for split in ('train', 'test')
-    for file in source.files(split)
-  ],
+  'files': [f for s in module.SOURCES for t in ('train', 'test') for f in s.files(t)],
   'unregistered': module.UNREGISTERED,
 }))
 """
@@ -223,10 +207,8 @@ def test_has_the_sources_and_the_configs_of_this_package(table):
   assert set(table['configs']) == {s.name for s in subsets.declared()}
   for source, of_tfds in zip(SOURCES, table['sources'], strict=True):
     assert of_tfds == [
-      source.key,
-      source.title,
-      list(source.class_names),
-      list(source.raw_labels),
+      *(source.key, source.title),
+      *(list(source.class_names), list(source.raw_labels)),
       [[size, list(labels)] for size, labels in source.mix_labels.items()],
     ]
 
@@ -265,6 +247,9 @@ def test_adds_one_folder_to_a_checkout_and_replaces_none(tmp_path, capsys):
   datasets = tmp_path / 'tensorflow_datasets/datasets'
   datasets.mkdir(parents=True)
   (tmp_path / 'CHANGELOG.md').write_text('theirs')
+  assert cli.main(['tfds-pr', str(datasets), '--into']) == 1
+  assert 'is not a checkout of TFDS' in capsys.readouterr().err
+  assert not list(datasets.iterdir())
   assert cli.main(['tfds-pr', str(tmp_path), '--into']) == 0
   assert '## Checklist' in capsys.readouterr().out
   top = [p.name for p in tmp_path.iterdir()]
@@ -274,9 +259,3 @@ def test_adds_one_folder_to_a_checkout_and_replaces_none(tmp_path, capsys):
   assert cli.main(['tfds-pr', str(tmp_path), '--into']) == 1
   assert 'exists already' in capsys.readouterr().err
   assert (datasets / 'cmnist/README.md').read_text() == 'edited'
-
-
-def test_no_other_folder_is_taken_for_a_checkout(tmp_path, capsys):
-  assert cli.main(['tfds-pr', str(tmp_path), '--into']) == 1
-  assert 'is not a checkout of TFDS' in capsys.readouterr().err
-  assert not list(tmp_path.iterdir())
