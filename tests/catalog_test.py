@@ -94,17 +94,12 @@ def test_a_page_says_what_the_records_say(folder):
   text = html.unescape(page.read_text('utf-8'))
   for said in (
     *(f'<span class="name">{name}</span>' for name in subset.class_names),
-    '1,050,297',
-    'U+0CE6',
-    'kannada digit zero',
-    subset.citation,
+    *('1,050,297', 'U+0CE6', 'kannada digit zero', subset.citation),
     *(s.license for s in subset.sources),
     *(issue for s in subset.sources for issue in s.known_issues),
-    '<span class="bar train" style="width: 100.0%">',
-    '4-EcFKdK49-r-50',
+    *('<span class="bar train" style="width: 100.0%">', '4-EcFKdK49-r-50'),
     # The counts are those of CMNIST even if the pictures are the sample's.
-    '6,000 / 1,000',
-    'The pictures are not CMNIST',
+    *('6,000 / 1,000', 'The pictures are not CMNIST'),
   ):
     assert said in text
 
