@@ -13,51 +13,40 @@ No other library is imported before it is needed.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from typing import TYPE_CHECKING, Any
-
-from cmnist_tfds.system.errors import (
-  CmnistError,
-  OriginFileError,
-  PredictionsError,
-  PreparationError,
-  SplitError,
-  SubsetNameError,
-)
 
 if TYPE_CHECKING:
   from importlib.machinery import ModuleSpec
   from types import ModuleType
 
-  from cmnist_tfds.load.numpy_arrays import load_data, training_rows
-  from cmnist_tfds.load.tf_data import as_batches
-  from cmnist_tfds.scoring.evaluation import evaluate
-  from cmnist_tfds.scoring.predictions import save_predictions
-  from cmnist_tfds.subsets import Subset, SubsetClass, subset
+  from cmnist_tfds.load.numpy_arrays import load_data as load_data
+  from cmnist_tfds.load.numpy_arrays import training_rows as training_rows
+  from cmnist_tfds.load.tf_data import as_batches as as_batches
+  from cmnist_tfds.scoring.evaluation import evaluate as evaluate
+  from cmnist_tfds.scoring.predictions import (
+    save_predictions as save_predictions,
+  )
+  from cmnist_tfds.subsets import Subset as Subset
+  from cmnist_tfds.subsets import SubsetClass as SubsetClass
+  from cmnist_tfds.subsets import subset as subset
+  from cmnist_tfds.system.errors import CmnistError as CmnistError
+  from cmnist_tfds.system.errors import OriginFileError as OriginFileError
+  from cmnist_tfds.system.errors import PredictionsError as PredictionsError
+  from cmnist_tfds.system.errors import PreparationError as PreparationError
+  from cmnist_tfds.system.errors import SplitError as SplitError
+  from cmnist_tfds.system.errors import SubsetNameError as SubsetNameError
 
-__all__ = [
-  'CmnistError',
-  'OriginFileError',
-  'PredictionsError',
-  'PreparationError',
-  'SplitError',
-  'Subset',
-  'SubsetClass',
-  'SubsetNameError',
-  'as_batches',
-  'evaluate',
-  'load_data',
-  'save_predictions',
-  'subset',
-  'training_rows',
-]
-__version__ = '1.0.0'
-
-# Where the names are that are imported when they are first used.
-_LAZY = {
+# Where the public names are, which are imported when they are first used.
+_MODULES = {
+  'CmnistError': 'system.errors',
+  'OriginFileError': 'system.errors',
+  'PredictionsError': 'system.errors',
+  'PreparationError': 'system.errors',
+  'SplitError': 'system.errors',
   'Subset': 'subsets',
   'SubsetClass': 'subsets',
+  'SubsetNameError': 'system.errors',
   'as_batches': 'load.tf_data',
   'evaluate': 'scoring.evaluation',
   'load_data': 'load.numpy_arrays',
@@ -65,6 +54,8 @@ _LAZY = {
   'subset': 'subsets',
   'training_rows': 'load.numpy_arrays',
 }
+__all__ = list(_MODULES)
+__version__ = '1.0.0'
 
 
 def __dir__() -> list[str]:
@@ -75,9 +66,9 @@ def __dir__() -> list[str]:
 if not TYPE_CHECKING:
 
   def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name not in _MODULES:
       raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    module = importlib.import_module(f'{__name__}.{_LAZY[name]}')
+    module = importlib.import_module(f'{__name__}.{_MODULES[name]}')
     return globals().setdefault(name, getattr(module, name))
 
 
@@ -97,11 +88,9 @@ class _Registration:
   def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
     if name != 'tensorflow_datasets':
       return None
-    sys.meta_path.remove(self)
-    try:
-      spec = importlib.util.find_spec(name)  # By the other finders.
-    finally:
-      sys.meta_path.insert(0, self)
+    others = (finder for finder in sys.meta_path if finder is not self)
+    specs = (finder.find_spec(name, None) for finder in others)
+    spec = next(filter(None, specs), None)
     if spec is None or spec.loader is None:
       return spec
     load = spec.loader.exec_module

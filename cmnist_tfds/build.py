@@ -87,9 +87,7 @@ def _build_in_processes(
 ) -> Iterator[Outcome]:
   # Forked processes would inherit locks of threads that they do not have.
   spawn = multiprocessing.get_context('spawn')
-  with _ignored_by_new_processes():
-    pool = futures.ProcessPoolExecutor(jobs, spawn, _start_worker)
-  with pool:
+  with futures.ProcessPoolExecutor(jobs, spawn, _start_worker) as pool:
     try:
       for _, group in itertools.groupby(selected, _is_reduced):
         with _ignored_by_new_processes():

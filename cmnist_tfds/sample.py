@@ -61,27 +61,24 @@ def sample_of(subset: Subset) -> Subset:
 def _sample(source: Source) -> Source:
   if source.digest:
     return source
-  splits = {}
-  min_train = 0
-  for name, split in source.splits.items():
+  counts = {}
+  for name in source.splits:
     labels = load_split.load_split(
       source, name, locations(), allow_unverified=True
     ).labels
-    counts = tuple(
-      np.bincount(labels, minlength=max(source.raw_labels) + 1)[
-        list(source.raw_labels)
-      ].tolist()
+    counted = np.bincount(labels)[list(source.raw_labels)]
+    counts[name] = tuple(counted.tolist())
+  splits = {
+    name: dataclasses.replace(
+      source.splits[name], num_examples=sum(each), class_counts=each
     )
-    if name == 'train':
-      min_train = min(counts)
-    splits[name] = dataclasses.replace(
-      split, num_examples=len(labels), class_counts=counts
-    )
+    for name, each in counts.items()
+  }
   return dataclasses.replace(
     source,
     title=f'synthetic {source.title}',
     splits=splits,
-    min_train_per_class=min_train,
+    min_train_per_class=min(counts['train']),
     license=LICENSE,
     known_issues=(),
   )

@@ -48,10 +48,8 @@ def test_every_way_to_read_is_measured(sample_dir):
   where = ('--sample', '--data_dir', sample_dir)
   rows = _run('read.py', '--name', 'X-12', *where, '--rounds', '1')
   assert {row[0] for row in rows} >= {
-    'tfds.load(...).batch(1024)',
-    'numpy.load, both splits',
-    'load_data, both splits',
-    'as_batches, first epoch',
+    *('tfds.load(...).batch(1024)', 'numpy.load, both splits'),
+    *('load_data, both splits', 'as_batches, first epoch'),
     'process, to first batch',
   }
 
@@ -68,8 +66,6 @@ def test_every_step_of_a_large_source_is_measured(tmp_path):
   steps = [dict(zip(head, row, strict=True)) for row in rows]
   assert [row['step'] for row in steps] == ['encode', 'build', 'read']
   for row in steps:
-    anonymous, peak = (
-      int(row[name].replace(',', ''))
-      for name in ('peak anonymous MiB', 'peak MiB')
-    )
+    names = ('peak anonymous MiB', 'peak MiB')
+    anonymous, peak = (int(row[name].replace(',', '')) for name in names)
     assert 0 < anonymous < peak

@@ -68,16 +68,9 @@ def test_multimnist_has_two_digits_of_different_classes():
 def test_multimnist_is_made_from_mnist(origin_files, tmp_path):
   where = ('--data_dir', tmp_path)
   script = (_EXAMPLES / 'make_multimnist.py', '--split', 'test')
+  build = ('-m', 'cmnist_tfds', 'build', '1-Mn', '--manual_dir', origin_files)
   for argv in (
-    (
-      '-m',
-      'cmnist_tfds',
-      'build',
-      '1-Mn',
-      *where,
-      '--manual_dir',
-      origin_files,
-    ),
+    (*build, *where),
     (*script, '--count', '20', *where, '-o', tmp_path / 'multi.npz'),
   ):
     subprocess.run([sys.executable, *map(str, argv)], check=True)

@@ -24,9 +24,7 @@ def _anchors(text):
 @pytest.mark.parametrize('page', _PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
   links = re.findall(r'\]\(([^)\s]+)\)', page.read_text('utf-8'))
-  for link in links:
-    if re.match('[a-z]+:', link):
-      continue
+  for link in [link for link in links if not re.match('[a-z]+:', link)]:
     path, _, anchor = link.partition('#')
     target = (page.parent / path).resolve() if path else page
     assert target.exists(), link

@@ -11,14 +11,12 @@ import pytest
 import running
 
 _DOCS = pathlib.Path(__file__).resolve().parent.parent / 'docs'
+_CODE = re.compile('^```([a-z]+)\n(.*?)^```$', re.M | re.S)
 _PAGES = {
-  page: re.findall(
-    '^```([a-z]+)\n(.*?)^```$',
-    (_DOCS / f'{page}.md').read_text('utf-8'),
-    re.M | re.S,
-  )
+  page: re.findall(_CODE, (_DOCS / f'{page}.md').read_text('utf-8'))
   for page in ('hugging-face', 'names-without-import')
 }
+_PYTORCH = re.findall(_CODE, (_DOCS / 'pytorch.md').read_text('utf-8'))
 
 
 def _skip_without(code):
@@ -40,11 +38,7 @@ def test_pages_run(page, tmp_path):
 
 @pytest.mark.parametrize(
   'code',
-  re.findall(
-    '^```python\n(.*?)^```$',
-    (_DOCS / 'pytorch.md').read_text('utf-8'),
-    re.M | re.S,
-  ),
+  [code for language, code in _PYTORCH if language == 'python'],
   ids=['arguments', 'lightning', 'fastai', 'timm'],
 )
 def test_recipes_for_pytorch_run(code, tmp_path):

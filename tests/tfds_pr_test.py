@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import os
@@ -15,10 +14,12 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow_datasets
 
 import cmnist_tfds
 from cmnist_tfds import cli, subsets, tfds_pr
 from cmnist_tfds.sources import SOURCES
+from cmnist_tfds.system import paths
 
 _PACKAGE = pathlib.Path(cmnist_tfds.__file__).parents[1]
 _FEATURES = ('image', 'label', 'source', 'source_label')
@@ -32,28 +33,18 @@ def checkout(tmp_path_factory) -> pathlib.Path:
   assert cli.main(['tfds-pr', str(added)]) == 0
   tree = added.parent / 'checkout'
   shutil.copytree(added, tree)
-  spec = importlib.util.find_spec('tensorflow_datasets')
-  assert spec is not None and spec.submodule_search_locations
-  _link(
-    pathlib.Path(spec.submodule_search_locations[0]),
+  (installed,) = tensorflow_datasets.__path__
+  shutil.copytree(
+    installed,
     tree / 'tensorflow_datasets',
-    apart=('datasets', 'scripts', 'scripts/documentation'),
+    copy_function=os.symlink,
+    dirs_exist_ok=True,
+    ignore=shutil.ignore_patterns('__pycache__'),
   )
   # The wheel of TFDS leaves this file out.
   documentation = tree / 'tensorflow_datasets/scripts/documentation'
   (documentation / 'tfds_to_pwc_links.json').write_text('{}')
   return tree
-
-
-def _link(installed: pathlib.Path, folder: pathlib.Path, apart: tuple) -> None:
-  """Links to all in a folder, to what is in some of its folders one by one."""
-  folder.mkdir(exist_ok=True)
-  for path in installed.iterdir():
-    if path.name in apart:
-      deeper = [a.partition('/')[2] for a in apart if a.startswith(path.name)]
-      _link(path, folder / path.name, tuple(filter(None, deeper)))
-    elif path.name != '__pycache__':
-      (folder / path.name).symlink_to(path)
 
 
 def _run(checkout: pathlib.Path, code: str, *args: object) -> str:
@@ -90,20 +81,21 @@ def test_the_added_test_passes(checkout):
 
 _BUILD = """
 from unittest import mock
+from etils import epath
 import numpy as np
 import tensorflow_datasets as tfds
-name, data_dir, output = sys.argv[1:]
+name, data_dir, output, sample = sys.argv[1:]
 builder = tfds.builder(f'cmnist/{name}', data_dir=data_dir)
 module = sys.modules[type(builder).__module__]
 paths = {url: info.filename for url, info in type(builder).url_infos.items()}
-dummy_data = type(builder).code_path.parent / 'dummy_data'
+sample = epath.Path(sample)
 with (
   mock.patch.object(module, 'check_md5'),
   mock.patch.object(
     tfds.download.DownloadManager,
     'download',
     lambda self, urls: {
-      url: dummy_data / (paths.get(url) or 'notmnist/train-images-idx3-ubyte.gz')
+      url: sample / (paths.get(url) or 'notmnist/train-images-idx3-ubyte.gz')
       for url in urls
     },
   ),
@@ -123,7 +115,8 @@ np.savez(output, **arrays)
 @pytest.mark.parametrize('name', _NAMES)
 def test_builds_the_examples_of_this_package(checkout, tmp_path, name):
   output = tmp_path / 'arrays.npz'
-  _run(checkout, _BUILD, name, tmp_path / 'theirs', output)
+  sample = paths.package_folder('dummy_data')
+  _run(checkout, _BUILD, name, tmp_path / 'theirs', output, sample)
   # The second is what TFDS has built, read by this package.
   wheres = (
     {'data_dir': tmp_path, 'sample': True},
@@ -165,46 +158,37 @@ def test_the_documentation_of_tfds_tells_of_every_published_config(checkout):
   assert not re.search(r'^.*\| *$', page, re.MULTILINE)
   # It was 1.5 MB when each reduced form had its own section.
   assert len(page.encode()) < 400_000
-  (link,) = re.findall(r'\*\*Source code\*\*: \[.*?\]\((.*?)\)', page)
-  path = link.removeprefix(
-    'https://github.com/tensorflow/datasets/tree/master/'
+  (path,) = re.findall(
+    r'Source code\*\*: .*\(https://.*/datasets/tree/master/(.*)\)', page
   )
   assert path.startswith(tfds_pr.FOLDER)
   assert (checkout / path).is_file()
 
 
 def test_files_are_those_of_tfds_alone(checkout):
-  dataset = checkout / tfds_pr.FOLDER
-  for path in (*dataset.glob('*.*'), *dataset.rglob('*.py')):
-    assert 'cmnist_tfds' not in path.read_text('utf-8'), path
-  modules = list(dataset.rglob('*.py'))
-  assert len(modules) == 3
-  for path in modules:
-    text = path.read_text('utf-8')
-    assert re.match(
-      r'# coding=utf-8\n# Copyright \d{4} The TensorFlow Datasets Authors\.\n',
-      text,
-    ), path
-    assert 'SPDX' not in text, path
-    assert max(map(len, text.splitlines())) <= 80, path
+  files = {p.name: p.read_text() for p in (checkout / tfds_pr.FOLDER).iterdir()}
+  modules = [text for name, text in files.items() if name.endswith('.py')]
+  assert (len(files), len(modules)) == (7, 3)
+  assert not [name for name, text in files.items() if 'cmnist_tfds' in text]
+  head = (
+    r'# coding=utf-8\n# Copyright \d{4} The TensorFlow Datasets Authors\.\n'
+  )
+  for text in modules:
+    assert re.match(head, text)
+    assert 'SPDX' not in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 _TABLE = """
 import json
 from tensorflow_datasets.datasets.cmnist import cmnist_dataset_builder as module
-Builder = module.Builder
 print(json.dumps({
-  'configs': list(Builder.builder_configs),
+  'configs': list(module.Builder.builder_configs),
   'sources': [
-    [s.key, s.title, list(s.class_names), list(s.all_labels), list(s.mixed.items())]
+    (s.key, s.title, [*s.class_names], [*s.all_labels], [*s.mixed.items()])
     for s in module.SOURCES
   ],
-  'files': [
-    file
-    for source in module.SOURCES
-    for split in ('train', 'test')
-    for file in source.files(split)
-  ],
+  'files': [f for s in module.SOURCES for t in ('train', 'test') for f in s.files(t)],
   'unregistered': module.UNREGISTERED,
 }))
 """
@@ -220,10 +204,8 @@ def test_has_the_sources_and_the_configs_of_this_package(table):
   assert set(table['configs']) == {s.name for s in subsets.declared()}
   for source, of_tfds in zip(SOURCES, table['sources'], strict=True):
     assert of_tfds == [
-      source.key,
-      source.title,
-      list(source.class_names),
-      list(source.raw_labels),
+      *(source.key, source.title),
+      *(list(source.class_names), list(source.raw_labels)),
       [[size, list(labels)] for size, labels in source.mix_labels.items()],
     ]
 
@@ -262,6 +244,9 @@ def test_adds_one_folder_to_a_checkout_and_replaces_none(tmp_path, capsys):
   datasets = tmp_path / 'tensorflow_datasets/datasets'
   datasets.mkdir(parents=True)
   (tmp_path / 'CHANGELOG.md').write_text('theirs')
+  assert cli.main(['tfds-pr', str(datasets), '--into']) == 1
+  assert 'is not a checkout of TFDS' in capsys.readouterr().err
+  assert not list(datasets.iterdir())
   assert cli.main(['tfds-pr', str(tmp_path), '--into']) == 0
   assert '## Checklist' in capsys.readouterr().out
   top = [p.name for p in tmp_path.iterdir()]
@@ -271,9 +256,3 @@ def test_adds_one_folder_to_a_checkout_and_replaces_none(tmp_path, capsys):
   assert cli.main(['tfds-pr', str(tmp_path), '--into']) == 1
   assert 'exists already' in capsys.readouterr().err
   assert (datasets / 'cmnist/README.md').read_text() == 'edited'
-
-
-def test_no_other_folder_is_taken_for_a_checkout(tmp_path, capsys):
-  assert cli.main(['tfds-pr', str(tmp_path), '--into']) == 1
-  assert 'is not a checkout of TFDS' in capsys.readouterr().err
-  assert not list(tmp_path.iterdir())

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import base64
-import io
-import json
 import pathlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +16,7 @@ from cmnist_tfds.catalog import characters
 from cmnist_tfds.catalog.gallery import Gallery, collect
 from cmnist_tfds.figures import montage, similarity
 from cmnist_tfds.figures.pictures import CLASS_NAMES_FONT
+from cmnist_tfds.formats import png
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic, streams
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
   import jinja2
 
 _HERE = pathlib.Path(__file__).parent
-# The files that are copied as they are.
-_STATIC = (*sorted((_HERE / 'static').iterdir()), CLASS_NAMES_FONT)
+# The folders of a catalog.
+_FOLDERS = ('static', 'pictures', 'subsets', 'sources')
 
 # A few subsets that cover all kinds of sources, and why one would take them; the
 # documentation says more about each.
@@ -82,23 +81,21 @@ def write_site(
   """
   templates = _templates()
   shown = tuple(dict.fromkeys((*subsets.published(), *further)))
-  listed = _sources_of(further)
-  with atomic.write_folder(
-    folder, 'cmnist catalog', _names(shown)
-  ) as unfinished:
+  # The sources of the paper first.
+  others = (source for subset in further for source in subset.sources)
+  listed = tuple(dict.fromkeys((*SOURCES, *others)))
+  names = ['index.html', 'compose.html', *(f'{name}/' for name in _FOLDERS)]
+  with atomic.write_folder(folder, 'cmnist catalog', names) as unfinished:
     gallery = collect(data_dir, sample=sample, further=further)
-    for name in ('static', 'pictures', 'subsets', 'sources'):
+    for name in _FOLDERS:
       (unfinished / name).mkdir()
-    for asset in _STATIC:
+    for asset in (*(_HERE / 'static').iterdir(), CLASS_NAMES_FONT):
       # Not the mode: an installed package may be read-only.
       shutil.copyfile(asset, unfinished / 'static' / asset.name)
-    _write_pictures(unfinished / 'pictures', gallery, listed)
-    for path, template, facts in streams.progress_bar(
-      _pages(gallery, shown, results),
-      desc='Writing',
-      unit=' pages',
-      leave=False,
-    ):
+    _write_pictures(unfinished / 'pictures', gallery)
+    pages = _pages(gallery, shown, listed, results)
+    bar = streams.progress_bar(pages, desc='Pages', leave=False)
+    for path, template, facts in bar:
       text = templates.get_template(template).render(
         sample=sample,
         gallery=gallery,
@@ -107,31 +104,12 @@ def write_site(
         **{'sources': listed, **facts},
       )
       (unfinished / path).write_text(text, encoding='utf-8')
-  return [s for s in listed if not gallery.has_pictures_of(s)]
-
-
-def _sources_of(further: Sequence[Subset]) -> tuple[Source, ...]:
-  """Returns the sources that have a page: those of the paper, then others."""
-  others = (source for subset in further for source in subset.sources)
-  return tuple(dict.fromkeys((*SOURCES, *others)))
-
-
-def _names(shown: Sequence[Subset]) -> Iterator[str]:
-  """Yields the paths of all files of a catalog."""
-  yield from ('index.html', 'compose.html', 'pictures/pictures.css')
-  for path in _STATIC:
-    yield f'static/{path.name}'
-  for subset in shown:
-    yield f'subsets/{subset.name}.html'
-  for source in _sources_of(shown):
-    yield f'sources/{source.key}.html'
-    yield f'pictures/{source.key}.png'
+  return [s for s in listed if s not in gallery.images]
 
 
 def _templates() -> jinja2.Environment:
   try:
     import jinja2
-    import PIL  # noqa: F401
   except ImportError as error:
     raise missing_extra('The catalog', error, 'catalog') from error
   environment = jinja2.Environment(
@@ -144,9 +122,7 @@ def _templates() -> jinja2.Environment:
   environment.filters['number'] = lambda n: '?' if n is None else f'{n:,}'
   environment.filters['data_url'] = _data_url
   environment.globals.update(
-    code_point=characters.code_point,
-    unicode_name=characters.unicode_name,
-    script=characters.script,
+    characters=characters,
     advice=ADVICE,
     splits=SPLITS,
     scale=IMAGE_SIZE * _SCALE,
@@ -158,89 +134,62 @@ def _templates() -> jinja2.Environment:
   return environment
 
 
-def _png(image: np.ndarray) -> bytes:
-  """Returns an image, uint8 (height, width), as a PNG file."""
-  from PIL import Image
-
-  encoded = io.BytesIO()
-  Image.fromarray(image).save(encoded, 'png', optimize=True)
-  return encoded.getvalue()
-
-
 def _data_url(image: np.ndarray) -> str:
   """Returns an image, uint8 (28, 28), as a `data:` URL."""
-  return f'data:image/png;base64,{base64.b64encode(_png(image)).decode()}'
+  (encoded,) = png.encode(image[None])
+  return f'data:image/png;base64,{base64.b64encode(encoded).decode()}'
 
 
 def _pages(
-  gallery: Gallery, shown: Sequence[Subset], results: _Results
+  gallery: Gallery,
+  shown: Sequence[Subset],
+  listed: Sequence[Source],
+  results: _Results,
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
   """Yields the path, the template and the variables of each page."""
   yield 'index.html', 'index.html', {}
   # Combinations with extensions have pages only if they were asked for.
-  yield (
-    'compose.html',
-    'compose.html',
-    {'sources': SOURCES, 'facts': _sources_as_json()},
-  )
-  for subset in shown:
-    yield (
-      f'subsets/{subset.name}.html',
-      'subset.html',
-      {
-        'subset': subset,
-        'pairs': gallery.look_alikes(subset)[:PAIRS],
-        'reductions': [
-          subsets.reduce(subset.full, size) for size in subsets.REDUCED_SIZES
-        ],
-        'results': results(subset),
-      },
-    )
-  for source in _sources_of(shown):
-    yield (
-      f'sources/{source.key}.html',
-      'source.html',
-      {
-        'source': source,
-        'single': (single := subsets.combine([source])),
-        'results': results(single),
-        'members': [s for s in shown if source in s.sources],
-      },
-    )
-
-
-def _sources_as_json() -> str:
-  """Returns the sources as the script of the page about names reads them."""
   facts = [
     {'key': s.key, 'title': s.title, 'classes': s.class_names} for s in SOURCES
   ]
-  # A `</script>` in the data would end the element that contains the JSON.
-  return json.dumps(facts, ensure_ascii=False).replace('<', '\\u003c')
+  yield 'compose.html', 'compose.html', {'sources': SOURCES, 'facts': facts}
+  for subset in shown:
+    facts_of_subset = {
+      'subset': subset,
+      'pairs': gallery.look_alikes(subset)[:PAIRS],
+      'reductions': [
+        subsets.reduce(subset.full, size) for size in subsets.REDUCED_SIZES
+      ],
+      'results': results(subset),
+    }
+    yield f'subsets/{subset.name}.html', 'subset.html', facts_of_subset
+  for source in listed:
+    single = subsets.combine([source])
+    facts_of_source = {
+      'source': source,
+      'single': single,
+      'results': results(single),
+      'members': [s for s in shown if source in s.sources],
+    }
+    yield f'sources/{source.key}.html', 'source.html', facts_of_source
 
 
-def _write_pictures(
-  folder: pathlib.Path, gallery: Gallery, of: Sequence[Source]
-) -> None:
+def _write_pictures(folder: pathlib.Path, gallery: Gallery) -> None:
   """Writes the images of each source, and the CSS that shows them.
 
   The images of a source are one, with a row for each class.
   """
   rules = []
-  for source in of:
-    if not gallery.has_pictures_of(source):
-      continue
-    sheet = np.zeros(
-      (len(source.raw_labels), montage.EXAMPLES, IMAGE_SIZE, IMAGE_SIZE),
-      np.uint8,
-    )
-    for row, raw in zip(sheet, source.raw_labels, strict=True):
-      images = gallery.images[source.key, raw][: montage.EXAMPLES]
-      row[: len(images)] = images
-    width = montage.EXAMPLES * IMAGE_SIZE
-    image = sheet.swapaxes(1, 2).reshape(-1, width)
-    (folder / f'{source.key}.png').write_bytes(_png(image))
+  width = montage.EXAMPLES * IMAGE_SIZE
+  for source, images in gallery.images.items():
+    sheet = np.zeros((len(images) * IMAGE_SIZE, width), np.uint8)
+    for row, few in zip(np.split(sheet, len(images)), images, strict=True):
+      shown = np.hstack(few[: montage.EXAMPLES])
+      row[:, : shown.shape[1]] = shown
+    (encoded,) = png.encode(sheet[None])
+    (folder / f'{source.key}.png').write_bytes(encoded)
     rules.append(
       f'.of-{source.key} {{ background-image: url({source.key}.png);'
-      f' background-size: {width * _SCALE}px {len(image) * _SCALE}px; }}\n'
+      f' background-size: {width * _SCALE}px {len(sheet) * _SCALE}px; }}\n'
     )
   (folder / 'pictures.css').write_text(''.join(rules), encoding='utf-8')

@@ -19,12 +19,13 @@ import numpy as np
 
 from cmnist_tfds import schema, subsets
 from cmnist_tfds.cache.prepared import DATASET, SAMPLE
-from cmnist_tfds.export.batches import in_batches
+from cmnist_tfds.export.files import in_batches
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
-from cmnist_tfds.sources import SPLITS, OriginFile
-from cmnist_tfds.subsets import Subset
+from cmnist_tfds.schema import ClassFeature, Feature
+from cmnist_tfds.sources import SPLITS
+from cmnist_tfds.subsets import Subset, SubsetClass
 from cmnist_tfds.system import atomic
 from cmnist_tfds.system.extras import missing_extra
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 # Name of the file with the description in the folder of an export.
 FILE = 'croissant.json'
-# The names of all files there.
-FILES = (FILE, *(f'{split}.parquet' for split in SPLITS))
 
 _VERSION = 'http://mlcommons.org/croissant/1.1'
 
@@ -67,11 +66,11 @@ def describe(
   Raises:
     PreparationError: If mlcroissant is not installed.
   """
-  mlc = import_mlcroissant()
+  mlc = _import_mlcroissant()
   described = sample_of(subset) if sample else subset
-  tables = [folder / f'{split}.parquet' for split in SPLITS] if folder else []
+  tables = [folder / f'{split}.parquet' for split in SPLITS if folder]
   # The files of the sample travel with the package.
-  files = () if sample else _origin_files(subset)
+  files = () if sample else _describe_origin_files(mlc, subset)
   metadata = mlc.Metadata(
     ctx=mlc.Context(conforms_to=_VERSION),
     name=f'{SAMPLE if sample else DATASET}/{subset.name}',
@@ -90,7 +89,7 @@ def describe(
       for issue in s.known_issues
     ],
     distribution=[
-      *(_describe_origin_file(mlc, file) for file in files),
+      *files,
       *(_describe_table(mlc, table) for table in tables),
     ],
     record_sets=[
@@ -124,9 +123,8 @@ def export_croissant(opened: Opened, folder: pathlib.Path) -> int:
     PreparationError: If the folder may not or cannot be written, the data of
       the subset is damaged, or an optional library is not installed.
   """
-  # Without the library, fail before the examples are written.
-  import_mlcroissant()
-  with atomic.write_folder(folder, 'cmnist croissant', FILES) as unfinished:
+  names = [FILE, *(f'{split}.parquet' for split in SPLITS)]
+  with atomic.write_folder(folder, 'cmnist croissant', names) as unfinished:
     return write_croissant(opened, unfinished)
 
 
@@ -145,6 +143,8 @@ def write_croissant(opened: Opened, folder: pathlib.Path) -> int:
       library is not installed.
     OSError: If a file cannot be written.
   """
+  # Without the library, fail before the examples are written.
+  _import_mlcroissant()
   for split in SPLITS:
     _write_table(opened, split, folder / f'{split}.parquet')
   text = describe(opened.subset, sample=opened.dataset == SAMPLE, folder=folder)
@@ -152,12 +152,7 @@ def write_croissant(opened: Opened, folder: pathlib.Path) -> int:
   return sum(len(opened.split(split)) for split in SPLITS)
 
 
-def import_mlcroissant() -> Any:
-  """Returns the module mlcroissant.
-
-  Raises:
-    PreparationError: If an optional library is not installed.
-  """
+def _import_mlcroissant() -> Any:
   try:
     import mlcroissant
     import pyarrow  # noqa: F401
@@ -174,7 +169,10 @@ def _write_table(opened: Opened, split: str, path: pathlib.Path) -> None:
   # images are stored in the table itself.
   types = {f.name: pa.from_numpy_dtype(f.dtype) for f in schema.FEATURES}
   image_type = pa.struct([('bytes', pa.binary()), ('path', pa.string())])
-  columns = pa.schema(types | {schema.IMAGE.name: image_type})
+  features = {f.name: _hub_type(f, opened.subset) for f in schema.FEATURES}
+  # The library `datasets` knows by this what the columns are.
+  metadata = {'huggingface': json.dumps({'info': {'features': features}})}
+  columns = pa.schema(types | {schema.IMAGE.name: image_type}, metadata)
   # The images are compressed already. pyarrow itself opens no path that is not
   # valid UTF-8.
   with (
@@ -189,7 +187,18 @@ def _write_table(opened: Opened, split: str, path: pathlib.Path) -> None:
       )
 
 
-def _origin_files(subset: Subset) -> Iterator[OriginFile]:
+def _hub_type(feature: Feature, subset: Subset) -> dict[str, Any]:
+  """Returns the type of a feature, as the library `datasets` writes it."""
+  if feature is schema.IMAGE:
+    return {'_type': 'Image'}
+  if isinstance(feature, ClassFeature) and feature.names:
+    return {'names': list(feature.names(subset)), '_type': 'ClassLabel'}
+  return {'dtype': feature.dtype, '_type': 'Value'}
+
+
+def _describe_origin_files(
+  mlc: Any, subset: Subset
+) -> Iterator[mlc.FileObject]:
   """Yields the files to download for a subset, each once.
 
   Files that a user alone has, and those of which no hash is known, are left
@@ -199,20 +208,17 @@ def _origin_files(subset: Subset) -> Iterator[OriginFile]:
   by_path = {f.path: f for f in (file.archive or file for file in files)}
   for file in by_path.values():
     if file.urls and (file.sha256 or file.md5):
-      yield file
-
-
-def _describe_origin_file(mlc: Any, file: OriginFile) -> mlc.FileObject:
-  return mlc.FileObject(
-    id=file.path,
-    name=file.name,
-    content_url=file.urls[0],
-    content_size=None if file.size is None else f'{file.size} B',
-    same_as=list(file.urls[1:]) or None,
-    encoding_formats=[_MEDIA_TYPES.get(file.name.rpartition('.')[2], _UNKNOWN)],
-    sha256=file.sha256,
-    md5=file.md5,
-  )
+      ending = file.name.rpartition('.')[2]
+      yield mlc.FileObject(
+        id=file.path,
+        name=file.name,
+        content_url=file.urls[0],
+        content_size=None if file.size is None else f'{file.size} B',
+        same_as=list(file.urls[1:]) or None,
+        encoding_formats=[_MEDIA_TYPES.get(ending, _UNKNOWN)],
+        sha256=file.sha256,
+        md5=file.md5,
+      )
 
 
 def _describe_table(mlc: Any, path: pathlib.Path) -> mlc.FileObject:
@@ -228,7 +234,7 @@ def _describe_table(mlc: Any, path: pathlib.Path) -> mlc.FileObject:
 
 def _describe_classes(mlc: Any, subset: Subset) -> mlc.RecordSet:
   """Returns the record set with a record for each class of a subset."""
-  columns = _class_columns(subset)
+  rows = [_class_row(subset, c) for c in subset.classes]
   return mlc.RecordSet(
     id='classes',
     name='classes',
@@ -239,59 +245,51 @@ def _describe_classes(mlc: Any, subset: Subset) -> mlc.RecordSet:
         id=f'classes/{name}',
         name=name,
         data_types=[
-          mlc.DataType.TEXT
-          if isinstance(values[0], str)
-          else mlc.DataType.INTEGER
+          mlc.DataType.TEXT if isinstance(value, str) else mlc.DataType.INTEGER
         ],
       )
-      for name, values in columns.items()
+      for name, value in rows[0].items()
     ],
     data=[
-      {f'classes/{name}': values[c.label] for name, values in columns.items()}
-      for c in subset.classes
+      {f'classes/{name}': value for name, value in row.items()} for row in rows
     ],
   )
 
 
-def _class_columns(subset: Subset) -> dict[str, list[Any]]:
-  """Returns the label and the name of each class, then its other features.
+def _class_row(subset: Subset, c: SubsetClass) -> dict[str, Any]:
+  """Returns the label and the name of a class, then its other features.
 
-  Where the values of a feature have names, the column has the names.
+  Values that have names are replaced by them.
   """
-  columns: dict[str, list[Any]] = {
-    schema.LABEL.name: [c.label for c in subset.classes],
-    'name': [c.name for c in subset.classes],
-  }
+  row: dict[str, Any] = {schema.LABEL.name: c.label, 'name': c.name}
   for feature in schema.INTEGERS:
     if feature is not schema.LABEL:
-      values = [feature.value(c) for c in subset.classes]
-      names = feature.names(subset) if feature.names else None
-      columns[feature.name] = [names[v] for v in values] if names else values
-  return columns
+      names = feature.names and feature.names(subset)
+      value = feature.value(c)
+      row[feature.name] = names[value] if names else value
+  return row
 
 
 def _describe_examples(mlc: Any, split: str) -> mlc.RecordSet:
   """Returns the record set with a record for each example of a split."""
+  of_class = mlc.Source(field=f'classes/{schema.LABEL.name}')
   fields = []
   for feature in schema.FEATURES:
-    data_type, transforms, options = mlc.DataType.INTEGER, [], {}
-    if feature is schema.IMAGE:
-      data_type = mlc.DataType.IMAGE_OBJECT
-      transforms = [mlc.Transform(json_path='bytes')]
-    if feature is schema.LABEL:
-      options['references'] = mlc.Source(field=f'classes/{feature.name}')
+    is_image = feature is schema.IMAGE
     fields.append(
       mlc.Field(
         id=f'{split}/{feature.name}',
         name=feature.name,
         description=feature.description,
-        data_types=[data_type],
+        data_types=[
+          mlc.DataType.IMAGE_OBJECT if is_image else mlc.DataType.INTEGER
+        ],
         source=mlc.Source(
           file_object=f'{split}.parquet',
           extract=mlc.Extract(column=feature.name),
-          transforms=transforms,
+          transforms=[mlc.Transform(json_path='bytes')] * is_image,
         ),
-        **options,
+        references=of_class if feature is schema.LABEL else None,
       )
     )
   return mlc.RecordSet(

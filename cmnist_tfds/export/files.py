@@ -7,25 +7,26 @@ import csv
 import pathlib
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from cmnist_tfds.cache.prepared import SAMPLE
-from cmnist_tfds.export.batches import in_batches
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.schema import IMAGE, LABEL, SOURCE
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
-from cmnist_tfds.system import atomic
+from cmnist_tfds.system import atomic, streams
 
 # The names of the splits in the files of MNIST.
 _IDX_SPLITS = {'train': 'train', 'test': 't10k'}
-_IDX_IMAGES = 'images-idx3-ubyte'
-_IDX_LABELS = 'labels-idx1-ubyte'
-# The types of the values of IDX files, by NumPy's names.
-_IDX_TYPES = {'>u1': 8, '>i4': 12}
+_IDX_PARTS = _IDX_IMAGES, _IDX_LABELS = 'images-idx3-ubyte', 'labels-idx1-ubyte'
+# An export reads so many examples at once, so that it needs little memory.
+_BATCH_SIZE = 4096
+_NPZ = '{}.npz'
+_NOT_IN_FILE_NAMES = re.compile(r'[^\w-]')
 
 
 def export_files(
@@ -57,32 +58,21 @@ def export_files(
       the subset is damaged.
   """
   title = f'{opened.dataset}/{opened.subset.name}'
+  write, names = FORMATS[file_format]
   with atomic.write_folder(
     folder,
     f'cmnist export of {title} as {file_format}',
-    _names(opened, file_format),
+    [name.format(_file_title(opened)) for name in names],
   ) as unfinished:
-    FORMATS[file_format](opened, unfinished)
+    write(opened, unfinished)
   return folder
-
-
-def _names(opened: Opened, file_format: str) -> list[str]:
-  """Returns the names of files, and 'a/' for folders, of an export."""
-  images, labels = _IDX_IMAGES, _IDX_LABELS
-  return {
-    'png': ['classes.txt', 'train/', 'test/'],
-    'idx': [
-      f'{n}-{part}' for n in _IDX_SPLITS.values() for part in (images, labels)
-    ],
-    'npz': [_npz_name(opened)],
-    'csv': ['train.csv', 'test.csv', 'train/', 'test/'],
-  }[file_format]
 
 
 def _write_png(opened: Opened, folder: pathlib.Path) -> None:
   names = opened.class_names
   class_folders = [
-    f'{label:03d}-{_to_file_name(name)}' for label, name in enumerate(names)
+    f'{label:03d}-{_NOT_IN_FILE_NAMES.sub("_", name)}'
+    for label, name in enumerate(names)
   ]
   (folder / 'classes.txt').write_text('\n'.join([*names, '']), 'utf-8')
   for split in SPLITS:
@@ -109,23 +99,19 @@ def _write_csv(opened: Opened, folder: pathlib.Path) -> None:
 
 def _write_idx(opened: Opened, folder: pathlib.Path) -> None:
   # Labels of more classes do not fit into bytes, in which readers expect them.
-  labels_type = '>u1' if len(opened.class_names) <= 256 else '>i4'
+  code, dtype = (8, '>u1') if len(opened.class_names) <= 256 else (12, '>i4')
   for split, name in _IDX_SPLITS.items():
     view = opened.split(split)
-    with (
-      (folder / f'{name}-{_IDX_IMAGES}').open('wb') as images,
-      (folder / f'{name}-{_IDX_LABELS}').open('wb') as labels,
-    ):
-      images.write(_idx_header(len(view), IMAGE_SIZE, IMAGE_SIZE))
-      labels.write(_idx_header(len(view), dtype=labels_type))
+    labels = _idx_header(code, len(view)) + view.labels.astype(dtype).tobytes()
+    (folder / f'{name}-{_IDX_LABELS}').write_bytes(labels)
+    with (folder / f'{name}-{_IDX_IMAGES}').open('wb') as file:
+      file.write(_idx_header(8, len(view), IMAGE_SIZE, IMAGE_SIZE))
       for batch in in_batches(view):
-        images.write(batch[IMAGE.name].tobytes())
-        labels.write(batch[LABEL.name].astype(labels_type).tobytes())
+        file.write(batch[IMAGE.name].tobytes())
 
 
-def _idx_header(*shape: int, dtype: str = '>u1') -> bytes:
-  dimensions = struct.pack(f'>{len(shape)}I', *shape)
-  return bytes([0, 0, _IDX_TYPES[dtype], len(shape)]) + dimensions
+def _idx_header(code: int, *shape: int) -> bytes:
+  return struct.pack(f'>4B{len(shape)}I', 0, 0, code, len(shape), *shape)
 
 
 def _write_npz(opened: Opened, folder: pathlib.Path) -> None:
@@ -135,22 +121,54 @@ def _write_npz(opened: Opened, folder: pathlib.Path) -> None:
     arrays[f'x_{split}'] = examples[IMAGE.name]
     arrays[f'y_{split}'] = examples[LABEL.name]
   np.savez_compressed(
-    folder / _npz_name(opened), class_names=opened.class_names, **arrays
+    folder / _NPZ.format(_file_title(opened)),
+    class_names=opened.class_names,
+    **arrays,
   )
 
 
-def _npz_name(opened: Opened) -> str:
+def _file_title(opened: Opened) -> str:
   # The file may be copied away from the folder that says what it holds.
   dataset = SAMPLE if opened.dataset == SAMPLE else 'CMNIST'
-  return f'{dataset}-{opened.subset.name}.npz'
+  return f'{dataset}-{opened.subset.name}'
 
 
-FORMATS: dict[str, Callable[[Opened, pathlib.Path], None]] = {
-  'png': _write_png,
-  'idx': _write_idx,
-  'npz': _write_npz,
-  'csv': _write_csv,
+# For each format, what writes it, and the names of its files; 'a/' is a folder.
+FORMATS: dict[
+  str, tuple[Callable[[Opened, pathlib.Path], None], Sequence[str]]
+] = {
+  'png': (_write_png, ('classes.txt', 'train/', 'test/')),
+  'idx': (
+    _write_idx,
+    [f'{n}-{p}' for n in _IDX_SPLITS.values() for p in _IDX_PARTS],
+  ),
+  'npz': (_write_npz, (_NPZ,)),
+  'csv': (_write_csv, ('train.csv', 'test.csv', 'train/', 'test/')),
 }
+
+
+def in_batches(view: SplitView) -> Iterator[dict[str, np.ndarray]]:
+  """Yields the examples of a split in order, some thousands at a time.
+
+  A progress bar shows on terminals how many of them are done.
+
+  Args:
+    view: The split.
+
+  Yields:
+    An array of values for each feature of the schema, by its name.
+
+  Raises:
+    PreparationError: If the data of the subset is damaged.
+  """
+  for start in streams.progress_bar(
+    range(0, len(view), _BATCH_SIZE),
+    desc='Writing',
+    unit=' examples',
+    unit_scale=_BATCH_SIZE,
+    leave=False,
+  ):
+    yield view.take(np.arange(start, min(start + _BATCH_SIZE, len(view))))
 
 
 def _encoded(opened: Opened, split: str) -> Iterator[tuple[bytes, int, int]]:
@@ -162,8 +180,3 @@ def _encoded(opened: Opened, split: str) -> Iterator[tuple[bytes, int, int]]:
       batch[SOURCE.name].tolist(),
       strict=True,
     )
-
-
-def _to_file_name(name: str) -> str:
-  """Returns a class name without characters that file names must not have."""
-  return re.sub(r'[^\w-]', '_', name)

@@ -18,15 +18,13 @@ import json
 import pathlib
 import shutil
 import string
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from cmnist_tfds import schema, subsets
 from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.export import croissant
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
-from cmnist_tfds.schema import ClassFeature, Feature
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic
@@ -55,65 +53,67 @@ def publish(published: Sequence[Opened], folder: pathlib.Path) -> None:
     PreparationError: If the folder may not or cannot be written, the data of a
       subset is damaged, or an optional library is not installed.
   """
-  # Without the library, fail before anything is written.
-  croissant.import_mlcroissant()
-  copied = {
-    f'{opened.dataset}/{opened.subset.name}/{subsets.VERSION}/{file.name}': file
-    for opened in published
-    for file in sorted(opened.folder.iterdir())
-    # Desktops leave hidden files.
-    if file.is_file() and not file.name.startswith('.')
-  }
-  config = f'{published[0].dataset}/.config/metadata.json'
-  tables = (
-    f'croissant/{opened.subset.name}/{name}'
-    for opened in published
-    for name in croissant.FILES
-  )
+  dataset = published[0].dataset
   names = [opened.subset.name for opened in published]
   default = subsets.DEFAULT if subsets.DEFAULT in names else names[0]
   with atomic.write_folder(
-    folder, 'cmnist publish', [_CARD, _LICENSES, config, *copied, *tables]
+    folder, 'cmnist publish', [_CARD, _LICENSES, f'{dataset}/', 'croissant/']
   ) as unfinished:
-    for path, file in copied.items():
-      (unfinished / path).parent.mkdir(parents=True, exist_ok=True)
-      shutil.copyfile(file, unfinished / path)
     for opened in published:
-      exported = unfinished / 'croissant' / opened.subset.name
-      exported.mkdir(parents=True)
+      name = opened.subset.name
+      copy = unfinished / dataset / name / subsets.VERSION
+      exported = unfinished / 'croissant' / name
+      for made in (copy, exported):
+        made.mkdir(parents=True)
       croissant.write_croissant(opened, exported)
-    (unfinished / config).parent.mkdir()
-    for path, text in (
-      # It tells TFDS which config a name without one means.
-      (config, json.dumps({'default_config_name': default})),
-      (_CARD, dataset_card(published, unfinished)),
-      (_LICENSES, licenses(map(_described, published))),
-    ):
-      (unfinished / path).write_text(text, encoding='utf-8')
+      # Desktops leave hidden files.
+      for file in opened.folder.glob('[!.]*'):
+        if file.is_file():
+          shutil.copyfile(file, copy / file.name)
+    config = unfinished / dataset / '.config/metadata.json'
+    config.parent.mkdir()
+    # It tells TFDS which config a name without one means.
+    config.write_text(json.dumps({'default_config_name': default}), 'utf-8')
+    (unfinished / _CARD).write_text(_dataset_card(published), 'utf-8')
+    text = licenses(map(_described, published))
+    (unfinished / _LICENSES).write_text(text, 'utf-8')
 
 
-def dataset_card(published: Sequence[Opened], folder: pathlib.Path) -> str:
-  """Returns the dataset card of prepared subsets.
-
-  Args:
-    published: The subsets.
-    folder: The publication, in which the Parquet files of the subsets are.
-
-  Returns:
-    Markdown that begins with the metadata that dataset hubs read.
-  """
+def _dataset_card(published: Sequence[Opened]) -> str:
+  """Returns Markdown that begins with the metadata that dataset hubs read."""
+  dataset = published[0].dataset
+  is_sample = dataset == SAMPLE
   described = list(map(_described, published))
   sources = _sources_of(described)
+  title = 'CMNIST, synthetic sample' if is_sample else 'CMNIST'
+  total = sum(sum(map(sum, o.shard_lengths.values())) for o in published)
+  metadata = {
+    'pretty_name': title,
+    'license': LICENSE.lower() if is_sample else 'other',
+    **({} if is_sample else {'license_name': 'that-of-each-source'}),
+    'license_link': _LICENSES,
+    'task_categories': ['image-classification'],
+    'size_categories': [_SIZES[max(len(str(total)) - 3, 0)]],
+    'tags': ['mnist', 'cmnist', 'tfds'],
+    'configs': [
+      {'config_name': o.subset.name, 'data_files': _data_files(o)}
+      for o in published
+    ],
+  }
   issues = [
     f'- {s.title}: {issue}\n' for s in sources for issue in s.known_issues
   ]
   return string.Template(_TEMPLATE.read_text('utf-8')).substitute(
-    metadata='\n'.join(_metadata(published, folder)),
-    title=_title(published),
-    notice=f'{NOTICE}\n\n' if _is_sample(published[0]) else '',
+    # YAML includes JSON.
+    metadata='\n'.join(
+      f'{key}: {json.dumps(value, ensure_ascii=False)}'
+      for key, value in metadata.items()
+    ),
+    title=title,
+    notice=f'{NOTICE}\n\n' * is_sample,
     homepage=subsets.HOMEPAGE,
     subsets='\n'.join(f'- {subset.description}' for subset in described),
-    dataset=published[0].dataset,
+    dataset=dataset,
     name=described[0].name,
     version=subsets.VERSION,
     features='\n'.join(
@@ -123,6 +123,16 @@ def dataset_card(published: Sequence[Opened], folder: pathlib.Path) -> str:
     issues=f'## Known issues\n\n{"".join(issues)}\n' if issues else '',
     citation=subsets.citations(sources),
   )
+
+
+def _data_files(opened: Opened) -> list[dict[str, str]]:
+  """Returns the Parquet file of each split that has examples."""
+  # Sources that are a further test set give no training examples.
+  return [
+    {'split': split, 'path': f'croissant/{opened.subset.name}/{split}.parquet'}
+    for split, lengths in opened.shard_lengths.items()
+    if sum(lengths)
+  ]
 
 
 def licenses(selected: Iterable[Subset]) -> str:
@@ -147,84 +157,5 @@ def _sources_of(selected: Iterable[Subset]) -> list[Source]:
 
 def _described(opened: Opened) -> Subset:
   """Returns the subset, or what the sample has of it."""
-  return sample_of(opened.subset) if _is_sample(opened) else opened.subset
-
-
-def _is_sample(opened: Opened) -> bool:
-  return opened.dataset == SAMPLE
-
-
-def _title(published: Sequence[Opened]) -> str:
-  return 'CMNIST, synthetic sample' if _is_sample(published[0]) else 'CMNIST'
-
-
-def _metadata(
-  published: Sequence[Opened], folder: pathlib.Path
-) -> Iterator[str]:
-  """Yields lines of YAML; the values are JSON, which YAML includes."""
-  infos = [_info(opened, folder) for opened in published]
-  total = sum(s['num_examples'] for info in infos for s in info['splits'])
-  own = {'license': 'other', 'license_name': 'that-of-each-source'}
-  for key, value in {
-    'pretty_name': _title(published),
-    **({'license': LICENSE.lower()} if _is_sample(published[0]) else own),
-    'license_link': _LICENSES,
-    'task_categories': ['image-classification'],
-    'size_categories': [_SIZES[max(len(str(total)) - 3, 0)]],
-    'tags': ['mnist', 'cmnist', 'tfds'],
-    'dataset_info': infos,
-    'configs': [
-      {
-        'config_name': info['config_name'],
-        'data_files': [
-          {
-            'split': split['name'],
-            'path': _table(info['config_name'], split['name']),
-          }
-          for split in info['splits']
-        ],
-      }
-      for info in infos
-    ],
-  }.items():
-    yield f'{key}: {json.dumps(value, ensure_ascii=False)}'
-
-
-def _table(name: str, split: str) -> str:
-  return f'croissant/{name}/{split}.parquet'
-
-
-def _info(opened: Opened, folder: pathlib.Path) -> dict[str, Any]:
-  """Returns the entry of a subset in `dataset_info`."""
-  splits: list[dict[str, Any]] = [
-    {
-      'name': split,
-      'num_bytes': (folder / _table(opened.subset.name, split)).stat().st_size,
-      'num_examples': sum(lengths),
-    }
-    for split, lengths in opened.shard_lengths.items()
-    # Sources that are a further test set give no training examples.
-    if sum(lengths)
-  ]
-  # The tables are not compressed, so both sizes are theirs.
-  size = sum(split['num_bytes'] for split in splits)
-  return {
-    'config_name': opened.subset.name,
-    'features': [
-      {'name': feature.name, 'dtype': _hub_type(feature, opened.subset)}
-      for feature in schema.FEATURES
-    ],
-    'splits': splits,
-    'download_size': size,
-    'dataset_size': size,
-  }
-
-
-def _hub_type(feature: Feature, subset: Subset) -> Any:
-  """Returns the type of a feature, as the library `datasets` writes it."""
-  if feature is schema.IMAGE:
-    return 'image'
-  if not isinstance(feature, ClassFeature) or feature.names is None:
-    return feature.dtype
-  names = feature.names(subset)
-  return {'class_label': {'names': {str(i): n for i, n in enumerate(names)}}}
+  is_sample = opened.dataset == SAMPLE
+  return sample_of(opened.subset) if is_sample else opened.subset

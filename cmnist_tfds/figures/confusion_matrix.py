@@ -39,12 +39,9 @@ def draw_confusion(
   count = subset.num_classes
   size = 34 if count <= _FEW_CLASSES else 20
   side = count * size
-  figure, axes = pictures.blank(
-    _LEFT + max(side, 260) + pictures.MARGIN,
-    _TOP + side + pictures.MARGIN,
-    title,
-    subtitle,
-  )
+  width = _LEFT + max(side, 260) + pictures.MARGIN
+  height = _TOP + side + pictures.MARGIN
+  figure, axes = pictures.blank(width, height, title, subtitle)
   shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
   for c in subset.classes:
     x, y = _LEFT + (c.label + 0.5) * size, _TOP + (c.label + 0.5) * size
@@ -53,13 +50,12 @@ def draw_confusion(
     pictures.write_faint(axes, x, _TOP - 10, str(c.label), 7, ha='center')
   for row, column in np.argwhere(shares):
     share = shares[row, column]
-    x, y = _LEFT + column * size, _TOP + row * size
+    x, y = _LEFT + (column + 0.5) * size, _TOP + (row + 0.5) * size
     color = 'C0' if row == column else 'C1'
-    axes.barh(y, size, size, x, align='edge', color=color, alpha=share**0.5)
+    axes.barh(y, size, size, x - size / 2, color=color, alpha=share**0.5)
     if count <= _FEW_CLASSES and share >= 0.005:
       # Dark text is not legible on dark cells.
       style = {'color': 'white'} if share > 0.36 else {}
-      x, y = x + size / 2, y + size / 2
       pictures.write(axes, x, y, f'{100 * share:.0f}', 9, ha='center', **style)
   # Lines around the matrix and between sources.
   ends = np.cumsum([0, *(len(raw_labels) for _, raw_labels in subset.members)])

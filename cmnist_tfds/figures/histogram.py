@@ -38,12 +38,10 @@ def draw_histogram(
   for source, classes in itertools.groupby(subset.classes, lambda c: c.source):
     rows += [f'{source.key}  {source.title}', *classes]
   num_columns = -(-len(rows) // _MAX_ROWS)
+  num_rows = -(-len(rows) // num_columns)
   # No column ends with a heading.
-  num_rows = next(
-    n
-    for n in itertools.count(-(-len(rows) // num_columns))
-    if not any(isinstance(row, str) for row in rows[n - 1 :: n])
-  )
+  while any(isinstance(row, str) for row in rows[num_rows - 1 :: num_rows]):
+    num_rows += 1
   figure, axes = pictures.blank(
     num_columns * _COLUMN_WIDTH + MARGIN,
     TITLE_HEIGHT + num_rows * _ROW_HEIGHT + 2 * MARGIN,

@@ -28,11 +28,10 @@ _TILE = 28 * _SCALE
 _GAP = 4
 _CELL_WIDTH = 92
 _HEADING_HEIGHT = 34
-# The most cells in a row, the best first.
-_COLUMNS = (12, 11, 10, 9)
-# Narrow groups are still as wide as their headings, and the picture as its own.
-_GROUP_COLUMNS = 3
-_LEAST_COLUMNS = 6
+# About the width of a letter of a heading.
+_LETTER_WIDTH = 8.5
+# How many cells a row may have, the best first; the title needs the last.
+_COLUMNS = range(12, 5, -1)
 
 
 class Cell(NamedTuple):
@@ -74,16 +73,11 @@ def draw_pairs(subset: Subset, pairs: Sequence[Pair], title: str) -> Figure:
   Returns:
     The figure.
   """
-  groups = [
-    (
-      f'{pair.similarity:.2f}',
-      [
-        Cell([image], c.name, c.source.key)
-        for c, image in zip(pair.classes, pair.images, strict=True)
-      ],
-    )
-    for pair in pairs
-  ]
+  groups = []
+  for pair in pairs:
+    both = zip(pair.classes, pair.images, strict=True)
+    cells = [Cell([image], c.name, c.source.key) for c, image in both]
+    groups.append((f'{pair.similarity:.2f}', cells))
   subtitle = 'Classes of different sources, most similar first'
   if not pairs:
     subtitle = f'{subset.title} has only one source'
@@ -104,27 +98,28 @@ def draw_groups(
     The figure.
   """
   most = max((len(c.images) for _, cells in groups for c in cells), default=0)
-  cell_height = most * (_TILE + _GAP) + (48 if subtitle else 28)
+  row_height = (
+    _HEADING_HEIGHT + most * (_TILE + _GAP) + (48 if subtitle else 28)
+  )
   top = MARGIN + (TITLE_HEIGHT if subtitle else 42)
   # The least blank space.
-  places, columns, height = min(
-    (_arrange(groups, number, cell_height) for number in _COLUMNS),
-    key=lambda arranged: arranged[1] * arranged[2],
-  )
+  columns = min(_COLUMNS, key=lambda n: n * -(-_places(groups, n)[-1] // n))
+  *starts, end = _places(groups, columns)
   width = 2 * MARGIN + columns * _CELL_WIDTH
-  bottom = top + height
-  figure, axes = pictures.blank(width, bottom + 8, title, subtitle)
+  height = top - (-end // columns) * row_height + 8
+  figure, axes = pictures.blank(width, height, title, subtitle)
   # One sheet with all images is drawn much faster than each image.
-  sheet = np.zeros((bottom // _SCALE + 4, width // _SCALE, 4), np.uint8)
-  for (heading, cells), (column, above) in zip(groups, places, strict=True):
-    left, begin = MARGIN + column * _CELL_WIDTH, top + above
-    if column == 0:
-      axes.hlines(begin, MARGIN, width - MARGIN)
-    pictures.write(axes, left, begin + _HEADING_HEIGHT // 2, heading, HEADING)
-    for i, cell in enumerate(cells):
-      row, number = divmod(i, columns)
-      x = left + number * _CELL_WIDTH + (_CELL_WIDTH - _TILE) // 2
-      y = begin + _HEADING_HEIGHT + row * cell_height
+  sheet = np.zeros((height // _SCALE, width // _SCALE, 4), np.uint8)
+  for (heading, cells), start in zip(groups, starts, strict=True):
+    for number, cell in enumerate(cells, start):
+      row, column = divmod(number, columns)
+      x, y = MARGIN + column * _CELL_WIDTH, top + row * row_height
+      if number == start:
+        if column == 0:
+          axes.hlines(y, MARGIN, width - MARGIN)
+        pictures.write(axes, x, y + _HEADING_HEIGHT // 2, heading, HEADING)
+      x += (_CELL_WIDTH - _TILE) // 2
+      y += _HEADING_HEIGHT
       for image in cell.images:
         tile = sheet[y // _SCALE :, x // _SCALE :][:28, :28]
         tile[:, :, :3] = image[:, :, None]
@@ -135,34 +130,23 @@ def draw_groups(
       size = 13 if len(cell.name) == 1 else 10.5
       pictures.write(axes, x, y + 10, cell.name, size, ha='center')
       pictures.write_faint(axes, x, y + 28, cell.note, ha='center')
-  axes.imshow(
-    sheet,
-    extent=(0, width, bottom + 8, 0),
-    aspect='auto',
-    interpolation='none',
-  )
+  extent = (0, width, height, 0)
+  axes.imshow(sheet, extent=extent, aspect='auto', interpolation='none')
   return figure
 
 
-def _arrange(
-  groups: Sequence[tuple[str, Sequence[Cell]]], limit: int, cell_height: int
-) -> tuple[list[tuple[int, int]], int, int]:
-  """Arranges groups in rows of at most so many columns.
+def _places(
+  groups: Sequence[tuple[str, Sequence[Cell]]], columns: int
+) -> list[int]:
+  """Returns which cell of a grid each group starts with, and the end of all.
 
-  Returns:
-    The first column and the top edge of each group, the number of columns that
-    are used, and the height of all.
+  Groups do not begin in a row that has no place for all of them.
   """
-  places = []
-  column, top, bottom = limit, 0, 0
-  used = _LEAST_COLUMNS
-  for _, cells in groups:
-    wide = min(max(len(cells), _GROUP_COLUMNS), limit)
-    if column + wide > limit:
-      column, top = 0, bottom
-    places.append((column, top))
-    column += wide
-    used = max(used, column)
-    rows = -(-len(cells) // limit)
-    bottom = max(bottom, top + _HEADING_HEIGHT + rows * cell_height)
-  return places, used, bottom
+  places, end = [], 0
+  for heading, cells in groups:
+    wide = max(len(cells), int(len(heading) * _LETTER_WIDTH // _CELL_WIDTH) + 1)
+    if end % columns + wide > columns:
+      end += -end % columns
+    places.append(end)
+    end += wide
+  return [*places, end]

@@ -128,15 +128,13 @@ def save(
     PreparationError: As `check_picture` does.
   """
   check_picture(path)
-  import matplotlib
+  from matplotlib import style
   from matplotlib.text import Text
 
   suffix = path.suffix.lower()
   encoded = io.BytesIO()
-  with matplotlib.rc_context():
-    # Not the user's own style.
-    matplotlib.rcdefaults()
-    matplotlib.rcParams.update(_STYLE | (_DARK if dark else _LIGHT))
+  # Not the user's own style.
+  with style.context(_STYLE | (_DARK if dark else _LIGHT), after_reset=True):
     figure = draw()
     _choose_fonts(figure.findobj(Text))
     metadata = {**_FORMATS[suffix], 'Title': figure.get_label()}

@@ -12,6 +12,7 @@ correlations over the images of both.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -60,30 +61,16 @@ def find_pairs(
   Returns:
     The pairs, most similar first; an empty list if there is only one source.
   """
-  vectors = np.concatenate(
-    [_to_vectors(class_images) for class_images in images]
-  )
-  ends = np.cumsum([len(class_images) for class_images in images]).tolist()
-  begins = [0, *ends]
-  end_of_source = {c.source: ends[c.label] for c in classes}
+  vectors = [_to_vectors(class_images) for class_images in images]
   pairs = []
-  for a in classes:
-    # One product with all later sources is much faster than one with each class.
-    start = end_of_source[a.source]
-    found = vectors[begins[a.label] : ends[a.label]] @ vectors[start:].T
-    for b in classes[a.label + 1 :]:
-      if a.source == b.source or not (images[a.label] and images[b.label]):
-        continue
-      correlations = found[:, begins[b.label] - start : ends[b.label] - start]
+  for a, b in itertools.combinations(classes, 2):
+    one, other = images[a.label], images[b.label]
+    if a.source != b.source and one and other:
+      correlations = vectors[a.label] @ vectors[b.label].T
       total = correlations.max(axis=0).sum() + correlations.max(axis=1).sum()
+      similarity = float(total / sum(correlations.shape))
       i, j = np.unravel_index(correlations.argmax(), correlations.shape)
-      pairs.append(
-        Pair(
-          (a, b),
-          float(total / sum(correlations.shape)),
-          (images[a.label][i], images[b.label][j]),
-        )
-      )
+      pairs.append(Pair((a, b), similarity, (one[i], other[j])))
   return sorted(pairs, key=lambda pair: -pair.similarity)
 
 

@@ -3,7 +3,7 @@
 
 TFDS is to build CMNIST without this package and with its own writer. The
 builder, its test, checksums and description are in `templates/`, complete and in
-TFDS's style. Citations, tags and the sample are those of this package.
+TFDS's style. Citations and tags are those of this package.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pathlib
 import shutil
 import tempfile
 
-from cmnist_tfds.system import atomic, paths
+from cmnist_tfds.system import atomic
 from cmnist_tfds.system.errors import PreparationError, disk_errors
 
 _TEMPLATES = pathlib.Path(__file__).resolve().parent / 'templates'
@@ -24,33 +24,13 @@ FOLDER = 'tensorflow_datasets/datasets/cmnist'
 # The text of the pull request, next to the folder of TFDS.
 TEXT = 'pull_request.md'
 
-_COPIED = {
-  'README.md': _TEMPLATES / 'README.md',
-  'checksums.tsv': _TEMPLATES / 'checksums.tsv',
-  'CITATIONS.bib': _DATASET / 'CITATIONS.bib',
-  'TAGS.txt': _DATASET / 'TAGS.txt',
-  # What that of the sample says of a script does not hold in TFDS.
-  'dummy_data/README.md': _TEMPLATES / 'dummy_data.md',
-}
+_COPIED = (
+  *(_TEMPLATES / name for name in ('README.md', 'checksums.tsv')),
+  *(_DATASET / name for name in ('CITATIONS.bib', 'TAGS.txt')),
+)
 
+# The line by which files of this package, but not of TFDS, begin.
 _OUR_HEAD = '# SPDX-License-Identifier: Apache-2.0\n'
-_HEAD_OF_TFDS = """\
-# coding=utf-8
-# Copyright 2026 The TensorFlow Datasets Authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-
-"""
 
 
 def text() -> str:
@@ -67,8 +47,7 @@ def write(folder: pathlib.Path) -> pathlib.Path:
 
   Returns:
     The folder of the dataset inside of it, laid out as in a checkout of TFDS:
-    builder, test, README.md, CITATIONS.bib, TAGS.txt, checksums.tsv, and the
-    sample as dummy data.
+    builder, test, README.md, CITATIONS.bib, TAGS.txt and checksums.tsv.
 
   Raises:
     PreparationError: If the folder may not or cannot be written.
@@ -117,18 +96,13 @@ def write_into(checkout: pathlib.Path) -> pathlib.Path:
 def _write_dataset(dataset: pathlib.Path) -> None:
   """Writes the folder of the dataset."""
   dataset.mkdir(parents=True)
-  (dataset / '__init__.py').write_text(
-    f'{_HEAD_OF_TFDS}"""CMNIST dataset."""\n', 'utf-8'
-  )
   for module in _TEMPLATES.glob('*.py'):
-    code = module.read_text('utf-8').replace(_OUR_HEAD, _HEAD_OF_TFDS, 1)
+    code = module.read_text('utf-8').removeprefix(_OUR_HEAD)
     (dataset / module.name).write_text(code, 'utf-8')
-  sample = paths.package_folder('dummy_data')
-  copied = {
-    f'dummy_data/{path.relative_to(sample)}': path
-    for path in sample.rglob('*.*')
-  }
-  for name, path in (copied | _COPIED).items():
-    (dataset / name).parent.mkdir(parents=True, exist_ok=True)
+  license_head = code.partition('"""')[0]
+  (dataset / '__init__.py').write_text(
+    f'{license_head}"""CMNIST dataset."""\n', 'utf-8'
+  )
+  for path in _COPIED:
     # Not the mode: an installed package may be read-only.
-    shutil.copyfile(path, dataset / name)
+    shutil.copyfile(path, dataset / path.name)

@@ -16,11 +16,17 @@ sys.modules['cmnist_tfds'] = None
 
 import tensorflow_datasets as tfds  # noqa: E402
 from etils import epath  # noqa: E402
+from tensorflow_datasets.core import read_only_builder  # noqa: E402
 from tensorflow_datasets.core.community import config  # noqa: E402
 
 
 def read_directory():
   builder = tfds.builder_from_directory('cmnist_sample/X-12/1.0.0')
+  return builder.as_dataset(split='train'), builder.info
+
+
+def read_default():
+  builder = read_only_builder.builder_from_files('cmnist_sample', data_dir='.')
   return builder.as_dataset(split='train'), builder.info
 
 
@@ -50,6 +56,7 @@ def read_as_the_card_says():
 
 train, info = {
   'directory': read_directory,
+  'default': read_default,
   'namespace': read_namespace,
   'listed namespace': read_listed_namespace,
   'card': read_as_the_card_says,

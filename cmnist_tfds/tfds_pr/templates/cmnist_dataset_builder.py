@@ -1,4 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
+# coding=utf-8
+# Copyright 2026 The TensorFlow Datasets Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """CMNIST: MNIST-like datasets concatenated into 134 harder benchmarks."""
 
 from __future__ import annotations
@@ -7,31 +22,24 @@ from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import gzip
 import hashlib
-import io
 import itertools
 import string
-from typing import Any
+from typing import BinaryIO
 import zipfile
 
 from etils import epath
 import numpy as np
 import tensorflow_datasets.public_api as tfds
 
-_HOMEPAGE = 'https://github.com/swenkel/cmnist'
-
 _SPLITS = ('train', 'test')
 # Training examples of each class in the reduced forms.
 _REDUCED_SIZES = (1, 5, 10, 50, 100)
 
-_EMNIST = 'https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip'
-_FASHION = 'https://fashion-mnist.s3.eu-central-1.amazonaws.com'
-_KANNADA = (
-    'https://github.com/vinayprabhu/Kannada_MNIST/raw/master/data/'
-    'output_tensors/MNIST_format'
-)
+_EMNIST = 'https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip#gzip/emnist-'
 _KUZUSHIJI = 'https://codh.rois.ac.jp/kmnist/dataset'
 _KUZUSHIJI_LICENSE = 'CC BY-SA 4.0, with an attribution text'
 _NOTMNIST = 'https://github.com/davidflanagan/notMNIST-to-MNIST/raw/master'
+_IDX = '{split}-{part}-ubyte.gz'
 
 # Files whose SHA-256 nobody has published, with their MD5.
 UNREGISTERED = {
@@ -49,51 +57,33 @@ class Source:
     key: Its abbreviation in the names of configs.
     title: Its name.
     class_names: Its class names, by ascending label.
-    images: URL of its images; `{}` stands for the split, and `#` precedes the
-      name of a file in a zip archive.
-    labels: URL of its labels.
+    url: URL of its files, with places for the split and for what the file has;
+      `#` precedes the name of a file in a zip archive.
+    parts: What `{part}` is for images and for labels.
     license: The license that it states.
     first_label: The label of the first class in its files.
-    test: What `{}` is for the test split.
+    test: What `{split}` is for the test split.
     mixed: The labels that X-12 and X-24 take of it.
   """
 
   key: str
   title: str
   class_names: Sequence[str]
-  images: str
-  labels: str
+  url: str
+  parts: tuple[str, str] = ('images-idx3', 'labels-idx1')
   license: str = 'none stated'
   first_label: int = 0
   test: str = 'test'
   mixed: Mapping[int, Sequence[int]] = dataclasses.field(default_factory=dict)
 
-  def files(self, split: str) -> tuple[str, str]:
+  def files(self, split: str) -> list[str]:
     """Returns the URLs of the images and of the labels of a split."""
     name = self.test if split == 'test' else split
-    return self.images.format(name), self.labels.format(name)
+    return [self.url.format(split=name, part=part) for part in self.parts]
 
   @property
   def all_labels(self) -> Sequence[int]:
     return range(self.first_label, self.first_label + len(self.class_names))
-
-
-def _idx(base: str) -> dict[str, str]:
-  return {
-      'images': f'{base}{{}}-images-idx3-ubyte.gz',
-      'labels': f'{base}{{}}-labels-idx1-ubyte.gz',
-  }
-
-
-def _emnist(name: str) -> dict[str, str]:
-  return _idx(f'{_EMNIST}#gzip/emnist-{name}-')
-
-
-def _kuzushiji(folder: str, name: str) -> dict[str, str]:
-  return {
-      'images': f'{_KUZUSHIJI}/{folder}/{name}-{{}}-imgs.npz',
-      'labels': f'{_KUZUSHIJI}/{folder}/{name}-{{}}-labels.npz',
-  }
 
 
 _UPPER = string.digits + string.ascii_uppercase
@@ -103,33 +93,33 @@ _MERGED = _UPPER + 'abdefghnqrt'
 # Keys and labels follow this order.
 SOURCES = (
     Source(
-        key='E',
-        title='EMNIST MNIST',
-        class_names=string.digits,
+        'E',
+        'EMNIST MNIST',
+        string.digits,
+        f'{_EMNIST}mnist-{_IDX}',
         mixed={12: (0, 4), 24: (0, 4, 5, 9)},
-        **_emnist('mnist'),
     ),
-    Source('Ed', 'EMNIST Digits', string.digits, **_emnist('digits')),
+    Source('Ed', 'EMNIST Digits', string.digits, f'{_EMNIST}digits-{_IDX}'),
     Source(
-        key='El',
-        title='EMNIST Letters',
-        class_names=string.ascii_uppercase,
+        'El',
+        'EMNIST Letters',
+        string.ascii_uppercase,
+        f'{_EMNIST}letters-{_IDX}',
         first_label=1,
         mixed={12: (15, 21), 24: (15, 16, 19, 21)},
-        **_emnist('letters'),
     ),
-    Source('Eb', 'EMNIST Balanced', _MERGED, **_emnist('balanced')),
-    Source('Em', 'EMNIST By-merge', _MERGED, **_emnist('bymerge')),
+    Source('Eb', 'EMNIST Balanced', _MERGED, f'{_EMNIST}balanced-{_IDX}'),
+    Source('Em', 'EMNIST By-merge', _MERGED, f'{_EMNIST}bymerge-{_IDX}'),
     Source(
-        key='Ec',
-        title='EMNIST By-class',
-        class_names=_UPPER + string.ascii_lowercase,
-        **_emnist('byclass'),
+        'Ec',
+        'EMNIST By-class',
+        _UPPER + string.ascii_lowercase,
+        f'{_EMNIST}byclass-{_IDX}',
     ),
     Source(
-        key='F',
-        title='Fashion-MNIST',
-        class_names=(
+        'F',
+        'Fashion-MNIST',
+        (
             'T-shirt/top',
             'Trouser',
             'Pullover',
@@ -141,48 +131,49 @@ SOURCES = (
             'Bag',
             'Ankle boot',
         ),
+        f'https://fashion-mnist.s3.eu-central-1.amazonaws.com/{_IDX}',
         license='MIT, Copyright (c) 2017 Zalando SE',
         test='t10k',
         mixed={12: (0, 8), 24: (0, 4, 7, 8)},
-        **_idx(f'{_FASHION}/'),
     ),
     Source(
-        key='Kd',
-        title='Kannada-MNIST',
-        class_names='೦೧೨೩೪೫೬೭೮೯',
-        images=f'{_KANNADA}/X_kannada_MNIST_{{}}.npz',
-        labels=f'{_KANNADA}/y_kannada_MNIST_{{}}.npz',
+        'Kd',
+        'Kannada-MNIST',
+        '೦೧೨೩೪೫೬೭೮೯',
+        'https://github.com/vinayprabhu/Kannada_MNIST/raw/master/data/'
+        'output_tensors/MNIST_format/{part}_kannada_MNIST_{split}.npz',
+        ('X', 'y'),
         mixed={12: (1, 8), 24: (1, 2, 4, 8)},
     ),
     Source(
-        key='Km',
-        title='KMNIST',
-        class_names='おきすつなはまやれを',
-        license=_KUZUSHIJI_LICENSE,
+        'Km',
+        'KMNIST',
+        'おきすつなはまやれを',
+        f'{_KUZUSHIJI}/kmnist/kmnist-{{split}}-{{part}}.npz',
+        ('imgs', 'labels'),
+        _KUZUSHIJI_LICENSE,
         mixed={12: (5, 9), 24: (5, 7, 8, 9)},
-        **_kuzushiji('kmnist', 'kmnist'),
     ),
     Source(
-        key='K49',
-        title='Kuzushiji-49',
-        class_names=(
-            'あいうえおかきくけこさしすせそたちつてとなにぬねの'
-            'はひふへほまみむめもやゆよらりるれろわゐゑをんゝ'
-        ),
-        license=_KUZUSHIJI_LICENSE,
-        **_kuzushiji('k49', 'k49'),
+        'K49',
+        'Kuzushiji-49',
+        'あいうえおかきくけこさしすせそたちつてとなにぬねの'
+        'はひふへほまみむめもやゆよらりるれろわゐゑをんゝ',
+        f'{_KUZUSHIJI}/k49/k49-{{split}}-{{part}}.npz',
+        ('imgs', 'labels'),
+        _KUZUSHIJI_LICENSE,
     ),
     Source(
-        key='N',
-        title='notMNIST',
-        class_names='ABCDEFGHIJ',
+        'N',
+        'notMNIST',
+        'ABCDEFGHIJ',
+        f'{_NOTMNIST}/{_IDX}',
         license=(
             'MIT, Copyright (c) 2016 (the reduced set); data with permission of'
             ' the original author; glyphs of public fonts'
         ),
         test='t10k',
         mixed={12: (1, 9), 24: (1, 3, 4, 9)},
-        **_idx(f'{_NOTMNIST}/'),
     ),
 )
 
@@ -199,41 +190,35 @@ class CmnistConfig(tfds.core.BuilderConfig):
   members: Sequence[tuple[Source, Sequence[int]]] = ()
   per_class: int | None = None
 
-
-def _config(
-    name: str, members: Sequence[tuple[Source, Sequence[int]]]
-) -> CmnistConfig:
-  titles = ', '.join(source.title for source, _ in members)
-  num_classes = sum(len(labels) for _, labels in members)
-  return CmnistConfig(
-      name=name,
-      description=f'{num_classes} classes of {titles}.',
-      members=members,
-  )
+  def __post_init__(self):
+    num_classes = sum(len(labels) for _, labels in self.members)
+    titles = ', '.join(source.title for source, _ in self.members)
+    self.description = f'{num_classes} classes of {titles}.'
+    if self.per_class:
+      self.description += (
+          f' Only the first {self.per_class} training examples of each class.'
+      )
 
 
 def _published_configs() -> Iterator[CmnistConfig]:
   """Yields the 134 subsets, the default first."""
   for size in (12, 24):
-    yield _config(
-        f'X-{size}',
-        [(s, s.mixed[size]) for s in SOURCES if size in s.mixed],
-    )
+    mixed = [(s, s.mixed[size]) for s in SOURCES if size in s.mixed]
+    yield CmnistConfig(name=f'X-{size}', members=mixed)
   for count in range(2, len(SOURCES) + 1):
     for sources in itertools.combinations(SOURCES, count):
       names = [name for source in sources for name in source.class_names]
       if len(set(names)) == len(names):
         keys = ''.join(source.key for source in sources)
-        yield _config(f'{count}-{keys}', [(s, s.all_labels) for s in sources])
+        members = [(s, s.all_labels) for s in sources]
+        yield CmnistConfig(name=f'{count}-{keys}', members=members)
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
   """Builds CMNIST from the files that its sources publish."""
 
   VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {
-      '1.0.0': 'Initial release.',
-  }
+  RELEASE_NOTES = {'1.0.0': 'Initial release.'}
   BUILDER_CONFIGS = list(_published_configs())
 
   @tfds.core.utils.classproperty
@@ -242,15 +227,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def builder_configs(cls) -> dict[str, CmnistConfig]:
     """The published configs and the reduced forms of each."""
     reduced = (
-        dataclasses.replace(
-            full,
-            name=f'{full.name}-r-{size}',
-            description=(
-                f'{full.description} Only the first {size} training examples of'
-                ' each class.'
-            ),
-            per_class=size,
-        )
+        dataclasses.replace(full, name=f'{full.name}-r-{size}', per_class=size)
         for full in cls.BUILDER_CONFIGS
         for size in _REDUCED_SIZES
     )
@@ -258,38 +235,26 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
   def _info(self) -> tfds.core.DatasetInfo:
     members = self.builder_config.members
+    class_names = [
+        source.class_names[label - source.first_label]
+        for source, labels in members
+        for label in labels
+    ]
+    keys = [source.key for source, _ in members]
+    features = {
+        'image': tfds.features.Image(shape=(28, 28, 1), doc='upright, gray'),
+        'label': tfds.features.ClassLabel(names=class_names, doc='class'),
+        'source': tfds.features.ClassLabel(names=keys, doc='its source'),
+        'source_label': tfds.features.Scalar(np.int64, doc='label in files'),
+    }
     return self.dataset_info_from_configs(
-        features=tfds.features.FeaturesDict(
-            {
-                'image': tfds.features.Image(
-                    shape=(28, 28, 1), doc='28 x 28 gray pixels, upright'
-                ),
-                'label': tfds.features.ClassLabel(
-                    names=[
-                        source.class_names[label - source.first_label]
-                        for source, labels in members
-                        for label in labels
-                    ],
-                    doc='number of the class in the subset',
-                ),
-                'source': tfds.features.ClassLabel(
-                    names=[source.key for source, _ in members],
-                    doc='number of the source in the subset',
-                ),
-                'source_label': tfds.features.Scalar(
-                    dtype=np.int64, doc='raw label in the files of the source'
-                ),
-            },
-            doc='one image and what it shows',
-        ),
+        features=tfds.features.FeaturesDict(features, doc='one image'),
         supervised_keys=('image', 'label'),
-        homepage=_HOMEPAGE,
+        homepage='https://github.com/swenkel/cmnist',
         license='; '.join(f'{s.title}: {s.license}' for s, _ in members),
     )
 
-  def _split_generators(
-      self, dl_manager: tfds.download.DownloadManager
-  ) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
+  def _split_generators(self, dl_manager: tfds.download.DownloadManager):
     urls = {
         file.partition('#')[0]
         for source, _ in self.builder_config.members
@@ -301,29 +266,24 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       check_md5(paths[url], UNREGISTERED[url])
     return {split: self._generate_examples(split, paths) for split in _SPLITS}
 
-  def _generate_examples(
-      self, split: str, paths: Mapping[str, epath.Path]
-  ) -> Iterator[tuple[int, dict[str, Any]]]:
+  def _generate_examples(self, split: str, paths: Mapping[str, epath.Path]):
     """Yields the examples of the sources one after the other."""
-    key = 0
-    first = 0
+    keys = itertools.count()
+    labels = itertools.count()
     limit = self.builder_config.per_class if split == 'train' else None
     for number, (source, taken) in enumerate(self.builder_config.members):
       images, raw_labels = (_read(paths, file) for file in source.files(split))
-      numbers = {raw: first + i for i, raw in enumerate(taken)}
-      first += len(taken)
+      label_of = {raw: next(labels) for raw in taken}
       seen = dict.fromkeys(taken, 0)
       for image, raw in zip(images, raw_labels.tolist(), strict=True):
-        if raw not in seen or seen[raw] == limit:
-          continue
-        seen[raw] += 1
-        yield key, {
-            'image': image[:, :, None],
-            'label': numbers[raw],
-            'source': number,
-            'source_label': raw,
-        }
-        key += 1
+        if raw in seen and seen[raw] != limit:
+          seen[raw] += 1
+          yield next(keys), {
+              'image': image[:, :, None],
+              'label': label_of[raw],
+              'source': number,
+              'source_label': raw,
+          }
 
 
 def check_md5(path: epath.Path, expected: str) -> None:
@@ -333,22 +293,24 @@ def check_md5(path: epath.Path, expected: str) -> None:
     raise ValueError(f'{path}: expected MD5 {expected}, found {found}.')
 
 
-def _read(paths: Mapping[str, epath.Path], file: str) -> np.ndarray:
+def _read(paths: Mapping[str, epath.Path], url: str) -> np.ndarray:
   """Returns the array in a file, its images upright."""
-  url, _, member = file.partition('#')
-  data = paths[url].read_bytes()
-  if member:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-      data = archive.read(member)
-  if file.endswith('.npz'):
-    return np.load(io.BytesIO(data))['arr_0']
-  array = _read_idx(gzip.decompress(data))
+  archive, _, member = url.partition('#')
+  with paths[archive].open('rb') as file:
+    if url.endswith('.npz'):
+      return np.load(file)['arr_0']
+    if not member:
+      return _read_idx(file)
+    # The archive has 561 MB, of which this reads the member alone.
+    with zipfile.ZipFile(file) as zipped, zipped.open(member) as packed:
+      array = _read_idx(packed)
   # EMNIST stores images transposed.
-  return array.transpose(0, 2, 1) if member and array.ndim == 3 else array
+  return array.transpose(0, 2, 1) if array.ndim == 3 else array
 
 
-def _read_idx(data: bytes) -> np.ndarray:
-  """Returns the array in an IDX file: bytes after the number of dimensions."""
+def _read_idx(packed: BinaryIO) -> np.ndarray:
+  """Returns the array in a gzipped IDX file, which has bytes."""
+  data = gzip.decompress(packed.read())
   num_dims = data[3]
   shape = np.frombuffer(data, '>u4', num_dims, offset=4)
   return np.frombuffer(data, np.uint8, offset=4 + 4 * num_dims).reshape(shape)
