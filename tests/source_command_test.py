@@ -233,9 +233,8 @@ def test_new_reads_what_others_write(
       '',
       """train: 30 images, folders in s/Training: a, b, c
       test: 30 images, folders in s/test: a, b, c
-      left out: files .svg: 1
-      left out: files .png: 1
-      left out: pictures outside of the folders of classes: 1
+      left out: 1 files .svg in test/a
+      left out: 2 files .png in test/b, .
       left out: 10 images, folders in s/valid: a""",
     ),
     (
@@ -252,7 +251,7 @@ def test_new_reads_what_others_write(
       '--min_examples 2',
       """examples: 20 images, folders in s: a, b
       for test: the first 1 of each class
-      left out: pictures of few: 1""",
+      left out: 1 files .png in few""",
     ),
     (
       's',
@@ -282,12 +281,12 @@ def test_new_says_what_was_taken_and_what_was_left_out(
 @pytest.mark.parametrize(
   ('name', 'files', 'options', 'fault'),
   [
-    ('s.csv', _csv(last=True), '', 'of 785 columns.*--label_column'),
+    ('s.csv', _csv(last=True), '', 'of 785 has the labels: found 0, 1.*--label_column'),
     ('s.csv', _csv(names=range(785)), '', 'found 0, 1, 2.*--label_column'),
     ('s.csv', _csv(names=['label', 'class', *_PIXELS[1:]]), '', 'label, class'),
-    ('s.csv', _csv(), '--label_column x', "one column 'x'"),
-    ('s.csv', b'', '', 'Empty|no names'),
-    ('s.csv', _csv(delimiter=';'), '', '1 columns'),
+    ('s.csv', _csv(), '--label_column x', 'of 785 has the labels: found 0, 1, 2'),
+    ('s.csv', b'', '', 'of 0 has the labels: found nothing'),
+    ('s.csv', _csv(delimiter=';'), '', 'of 1 has the labels'),
     ('s.csv', _csv() + b'1,2\n', '--label_column 0', 'columns, got 2'),
     ('s.csv', _csv().replace(b',199', b',256'), '--label_column 0', "'256'"),
     ('s.csv', _csv(_Y - 1), '--label_column 0', 'labels'),
@@ -296,8 +295,8 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s.npz', _PAIR, '--test val', 'no split for val'),
     ('s.npz', {**_PAIR, 'fine_labels_train': _Y}, '', '--labels'),
     ('s.npz', {'a': _X, 'b': _Y}, '', 'images and labels, .* found a, b'),
-    ('s.npz', {'x': _X, 'y': np.eye(14, dtype=int)[_Y]}, '', 'of 14 .*argmax'),
-    ('s.npz', {'x': _X, 'y': _Y[1:]}, '', 'as many images as labels'),
+    ('s.npz', {'x': _X, 'y': np.eye(14, dtype=int)[_Y]}, '', r'rows of \(14,\).*argmax'),
+    ('s.npz', {'x': _X, 'y': _Y[1:]}, '', r'found \(30, 28, 28\) and 29 labels'),
     ('s.npz', {'x': _X % 2, 'y': _Y}, '', 'pixel is 1; --scale N'),
     ('s.npz', {'x': _X % 17, 'y': _Y}, '--scale 15', 'pixel is 16; --scale'),
     ('s.npz', {'x': _X / 255, 'y': _Y}, '', 'values of type float64'),
@@ -308,7 +307,7 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s.npz', {'x': _X, 'y': np.arange(30)}, '', 'too few images'),
     ('s', {'a.npy': _X, 'b.npy': _X[:, 1:]}, '', 'of one shape'),
     ('s', {'b': {}, b'caf\xe9/1.png': png(_X[0])}, '', 'is not UTF-8; rename'),
-    ('s.tar', {'a/1.png': b'', 'caf\udce9/1.png': b''}, '', 'not UTF-8; rename'),
+    ('s.tar', {'a/1.png': png(_X[0]), 'caf\udce9/1.png': b''}, '', 'not UTF-8; rename'),
     ('s', _pictures('ab', 'deep/'), '', 'run: cmnist source new .*/s/deep/'),
     ('s', {**_ABC, 'b/99.png': b''}, '', r'b/99\.png: .* it is empty'),
     ('s.parquet', {'image': _Y, 'label': _Y}, '', r'expected images \(n, h.*found \(30,\)'),
@@ -336,7 +335,7 @@ def test_new_refuses_what_is_not_clear(capsys, name, files, options, fault):
   assert (status, out) == (1, '')
   assert re.search(fault, err)
   assert len(err.splitlines()) == 1
-  assert 'draft' not in err
+  assert 'draft' not in err.replace(os.getcwd(), '')
   assert sorted(os.listdir()) == before
 
 

@@ -55,27 +55,34 @@ class PictureFiles:
       where: The folder, for messages.
       readers: A function that reads the file, by its path; None for files that
         are neither pictures nor tables.
-
-    Raises:
-      OriginFileError: If the name of a picture is not UTF-8.
     """
     self.where = where
     self._readers = readers
     self.names = sorted(filter(_is_picture, readers))
     self.others = sorted(readers.keys() - set(self.names))
     self._hashes: dict[str, str] = {}
-    for name in self.names:
-      if any('\ud800' <= character <= '\udfff' for character in name):
-        raise OriginFileError(
-          f'{where}: the name of {name!a} is not UTF-8; rename it'
-        )
+
+  def below(self, folder: str) -> PictureFiles:
+    """Returns the files in a folder of these; '' or '.' stands for all."""
+    prefix = posixpath.normpath(folder) + '/' if folder.strip('./') else ''
+    readers = {
+      name.removeprefix(prefix): reader
+      for name, reader in self._readers.items()
+      if name.startswith(prefix)
+    }
+    return PictureFiles(f'{self.where}/{prefix}'.rstrip('/'), readers)
 
   def read(self, name: str) -> bytes:
     """Returns the bytes of a file.
 
     Raises:
-      OriginFileError: If there is no such file or it cannot be read.
+      OriginFileError: If there is no such file, its name is not UTF-8, or it
+        cannot be read.
     """
+    if any('\ud800' <= character <= '\udfff' for character in name):
+      raise OriginFileError(
+        f'{self.where}: the name of {name!a} is not UTF-8; rename it'
+      )
     reader = self._readers.get(name)
     if reader is None:
       raise OriginFileError(f'{self.where}: has no picture or table {name}')
@@ -139,16 +146,12 @@ def open_archive(data: bytes, member: str, where: str) -> PictureFiles:
   Raises:
     OriginFileError: If it is not such an archive, or is damaged.
   """
-  prefix = '' if member == '.' else member.strip('/') + '/'
-  where = f'{where}, folder {member}' if prefix else where
   opened = _zipped if data.startswith(idx_npz.ZIP_MAGIC) else _untarred
   readers = {}
   with faults(where):
     for name, read in opened(io.BytesIO(data)):
-      path = posixpath.normpath(name).lstrip('/')
-      if path.startswith(prefix):
-        readers[path.removeprefix(prefix)] = read
-  return PictureFiles(where, readers)
+      readers[posixpath.normpath(name).lstrip('/')] = read
+  return PictureFiles(where, readers).below(member)
 
 
 def _zipped(stream: io.BytesIO) -> Iterator[tuple[str, _Reader]]:
