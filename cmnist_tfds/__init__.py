@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
   from cmnist_tfds.load.numpy_arrays import load_data, training_rows
   from cmnist_tfds.load.tf_data import as_batches
+  from cmnist_tfds.origin.draft import add_source
   from cmnist_tfds.scoring.evaluation import evaluate
   from cmnist_tfds.scoring.predictions import save_predictions
   from cmnist_tfds.subsets import Subset, SubsetClass, subset
@@ -45,6 +46,7 @@ __all__ = [
   'Subset',
   'SubsetClass',
   'SubsetNameError',
+  'add_source',
   'as_batches',
   'evaluate',
   'load_data',
@@ -58,6 +60,7 @@ __version__ = '1.0.0'
 _LAZY = {
   'Subset': 'subsets',
   'SubsetClass': 'subsets',
+  'add_source': 'origin.draft',
   'as_batches': 'load.tf_data',
   'evaluate': 'scoring.evaluation',
   'load_data': 'load.numpy_arrays',

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import pathlib
 
 import numpy as np
@@ -61,6 +62,20 @@ def _images(count, *shape):
 def _save(path, pixels):
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_bytes(png(pixels))
+
+
+def _cut_short(pixels):
+  """A PNG that ends, without an error of its own, before its last rows."""
+  whole, few = png(pixels), png(pixels[:5])
+  return whole[:33] + few[33:]
+
+
+def _frames(form):
+  """A picture of two frames."""
+  out = io.BytesIO()
+  first, second = map(Image.fromarray, _images(2))
+  first.save(out, form, save_all=True, append_images=[second])
+  return out.getvalue()
 
 
 def _mean_by_area(image, size=28):
@@ -164,6 +179,8 @@ def test_what_is_transparent_is_white_and_pictures_are_upright(tmp_path):
     (png(_images(1)[0].astype(np.uint16)), 'expected pixels of 8 bits'),
     (b'\x89PNG and no more', 'is not a picture: expected one of'),
     (b'', 'it is empty'),
+    (_cut_short(_images(1)[0]), 'it is cut short'),
+    *((_frames(form), 'one frame, found 2') for form in ('gif', 'tiff', 'png')),
     # Pillow would start a program to read it.
     (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n', 'expected one of'),
   ],

@@ -28,8 +28,8 @@ import numpy as np
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import picture_files, tables, verification
 from cmnist_tfds.origin.picture_files import PictureFiles
-from cmnist_tfds.sources import IMAGE_SIZE
-from cmnist_tfds.system import streams
+from cmnist_tfds.sources import IMAGE_SIZE, registry
+from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.errors import OriginFileError
 
 # What names of folders, of files and of arrays say.
@@ -134,7 +134,70 @@ class _Found(NamedTuple):
       file |= {'size': stream.tell(), 'sha256': digest}
 
 
-def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
+def add_source(
+  key: str,
+  classes: Sequence[str],
+  train: tuple[Any, Any] | None = None,
+  test: tuple[Any, Any] | None = None,
+  *,
+  title: str = '',
+  folder: str | os.PathLike[str] = '',
+  **options: Any,
+) -> pathlib.Path:
+  """Writes arrays and their declaration, and makes the source known.
+
+  Args:
+    key: The key of the source, such as 'Xy'.
+    classes: The names of the classes, by label.
+    train: Images, uint8 (n, height, width), (n, height, width, 3) or (n, pixels)
+      of square images; and labels, integers (n,) from 0.
+    test: As `train`. Without one of them, each class is divided.
+    title: The title of the source; its key if empty.
+    folder: The folder to write: a new one, or one that this function has
+      written. By default it is called as the key, in small letters.
+    **options: `first`, how many examples of each class are for test if no
+      arrays are; `scale`, the pixel that is white, if none is bright.
+
+  Returns:
+    The path of the declaration. This process knows it, and its children: it is
+    named in CMNIST_SOURCES.
+
+  Raises:
+    OriginFileError: If the arrays are not as described.
+    DeclarationError: If the key or the name of a class is wrong, or taken.
+    PreparationError: If the folder cannot be written.
+  """
+  place = pathlib.Path(folder or key.lower()).absolute()
+  pairs = {'train': train, 'test': test}
+  arrays = {
+    f'{role}_{split}': array
+    for split, pair in pairs.items()
+    if pair is not None
+    for role, array in zip('xy', pair, strict=True)
+  }
+  names = ('arrays.npz', 'source.toml')
+  with atomic.write_folder(place, 'add_source', names) as written:
+    array_file, declared = (written / name for name in names)
+    np.savez(array_file, **arrays)
+    options |= {'key': key, 'title': title or key, 'classes': classes}
+    declared.write_text(draft(array_file, **options), 'utf-8')
+    with registry.with_files([str(declared)]):  # Checks it.
+      pass
+  known = os.environ.get(registry.SOURCES_VARIABLE, '').split(os.pathsep)
+  os.environ[registry.SOURCES_VARIABLE] = os.pathsep.join(
+    dict.fromkeys([str(place / names[1]), *filter(None, known)])
+  )
+  return place / names[1]
+
+
+def draft(
+  path: pathlib.Path,
+  *,
+  key: str,
+  title: str,
+  classes: Sequence[str] = (),
+  **options: Any,
+) -> str:
   """Drafts the declaration of the files at a path.
 
   Args:
@@ -143,6 +206,8 @@ def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
       NPY, CSV or Parquet files; or one NPZ, CSV or Parquet file.
     key: The key of the source.
     title: The title of the source.
+    classes: The names of the classes with the labels 0, 1 and so on; if empty,
+      those that are found.
     **options: The fields of `Options`.
 
   Returns:
@@ -157,13 +222,18 @@ def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
   _find(found)
   chosen = _choose(found)
   counts, images = _read(found, chosen)
-  names = sorted(set().union(*counts.values()), key=_order)
+  every = set(range(len(classes))).union(*counts.values())
+  names = sorted(every, key=_order)
+  if classes and len(names) > len(classes):
+    raise found.fault(
+      f'expected labels from 0 to {len(classes) - 1}, found {names[-1]}'
+    )
   # Numbers are raw labels. Names in the same column get those that follow.
   raw = [name for name in names if isinstance(name, int)]
   while len(raw) < len(names):
     raw.append(raw[-1] + 1 if raw else 0)
   source: dict[str, Any] = {'key': key, 'title': title}
-  source['classes'] = list(map(str, names))
+  source['classes'] = list(map(str, classes or names))
   source['labels'] = raw
   head = {'homepage': 'not published', 'license': 'None stated'}
   head |= {'citation': f'@misc{{{key}}}', **found.fields, **images}
@@ -220,7 +290,10 @@ def _choose(found: _Found) -> dict[str, _Part]:
   if not chosen:
     raise found.fault(
       'expected images of each class, or images and labels, as their names say;'
-      f' found {_few(found.left) or "nothing"}'
+      f' found {_few(found.left) or "nothing"}. Of other files, load the arrays,'
+      " as by a = scipy.io.loadmat('x.mat'), h5py.File('x.h5') or"
+      " pandas.read_pickle('x.pkl'), then call cmnist_tfds.add_source('Xy',"
+      " classes, train=(a['x'], a['y']))"
     )
   return chosen
 
@@ -315,8 +388,8 @@ def _pick(
   ]
   if not least <= len(named) <= 1:
     raise found.fault(
-      f'cannot tell which of {len(names):,} has the {role}: found'
-      f' {_few(named or names) or "nothing"}; name it with --{option}'
+      f'cannot tell which of {len(names):,} arrays or columns has the {role}:'
+      f' found {_few(named or names) or "nothing"}; name it with --{option}'
     )
   return named
 
@@ -388,12 +461,16 @@ def _find_pictures(found: _Found) -> None:
       fields = {'path': f'{path.name}.{top or "examples"}'}
       fields['member'] = member or '.'
     if classes:
-      what = f'folders in {fields["path"]}: {_few(list(classes))}'
+      what = f'folders in {fields["path"]}: {_few(sorted(classes, key=_order))}'
       found.parts[kind] = _Part(what, {'pictures': fields}, files)
-  by_ending = _group(sorted(left), lambda name: posixpath.splitext(name)[1])
-  for ending, names in by_ending.items():
+  for kind, names in _group(sorted(left), _ending).items():
     folders = dict.fromkeys(posixpath.dirname(n) or '.' for n in names)
-    found.left.append(f'{len(names):,} files {ending} in {_few(list(folders))}')
+    found.left.append(f'{kind}: {len(names):,}, in {_few(list(folders))}')
+
+
+def _ending(name: str) -> str:
+  ending = posixpath.splitext(name)[1] or 'without ending'
+  return 'empty folders' if name.endswith('/') else f'files {ending}'
 
 
 def _find_arrays(found: _Found, arrays: _Files) -> None:

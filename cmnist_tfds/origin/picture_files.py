@@ -53,7 +53,8 @@ class PictureFiles:
 
     Args:
       where: The folder, for messages.
-      readers: A function that reads the file, by its path; None for files that
+      readers: A function that reads the file, by its path; None for what is not
+        read: empty folders, pipes and devices, and in a tar archive files that
         are neither pictures nor tables.
     """
     self.where = where
@@ -85,7 +86,9 @@ class PictureFiles:
       )
     reader = self._readers.get(name)
     if reader is None:
-      raise OriginFileError(f'{self.where}: has no picture or table {name}')
+      raise OriginFileError(
+        f'{self.where}/{name}: expected a file that is a picture or a table'
+      )
     with faults(f'{self.where}/{name}'):
       data = reader()
     self._hashes[name] = hashlib.sha256(data).hexdigest()
@@ -121,17 +124,22 @@ def open_folder(folder: pathlib.Path) -> PictureFiles:
     fault = f'{error.filename}: cannot be read: {error.strerror}'
     raise OriginFileError(fault) from error
 
-  readers, seen = {}, set()
+  readers: dict[str, _Reader] = {}
+  seen = set()
   for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
     if (here := os.path.realpath(parent)) in seen:
       folders.clear()
       continue
     seen.add(here)
     folders.sort()
-    for path in map(pathlib.Path(parent).joinpath, names):
+    base = pathlib.Path(parent)
+    if not names and not folders:
+      readers[f'{base.relative_to(folder).as_posix()}/'] = None
+    for path in map(base.joinpath, names):
       # Opening a pipe would wait for a writer.
-      if path.is_file() or not path.exists():
-        readers[path.relative_to(folder).as_posix()] = path.read_bytes
+      regular = path.is_file() or not path.exists()
+      name = path.relative_to(folder).as_posix()
+      readers[name] = path.read_bytes if regular else None
   return PictureFiles(str(folder), readers)
 
 
@@ -147,10 +155,13 @@ def open_archive(data: bytes, member: str, where: str) -> PictureFiles:
     OriginFileError: If it is not such an archive, or is damaged.
   """
   opened = _zipped if data.startswith(idx_npz.ZIP_MAGIC) else _untarred
-  readers = {}
+  readers: dict[str, _Reader] = {}
   with faults(where):
     for name, read in opened(io.BytesIO(data)):
-      readers[posixpath.normpath(name).lstrip('/')] = read
+      path = posixpath.normpath(name).lstrip('/')
+      if path in readers:
+        raise ValueError(f'{path} appears twice')
+      readers[path] = read
   return PictureFiles(where, readers).below(member)
 
 
