@@ -323,6 +323,8 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s.npz', {'x': _X, 'y': np.array([None] * 30)}, '', 'never loaded'),
     ('s.npz', {'x': _X, 'y': np.arange(30)}, '', 'too few images'),
     ('s', {'a.npy': _X, 'b.npy': _X[:, 1:]}, '', 'of one shape'),
+    ('s', {'a.npy': _X}, '--min_examples 31', 'classes: Expected'),
+    ('s', _ABC, '--min_examples 31', 'found files .png: 30, in a, b, c'),
     ('s', {'b': {}, b'caf\xe9/1.png': png(_X[0])}, '', 'is not UTF-8; rename'),
     ('s.tar', {'a/1.png': png(_X[0]), 'caf\udce9/1.png': b''}, '', 'not UTF-8; rename'),
     ('s.zip', _SHIFT_JIS, '', r'name of .\\udc82\\udca0/0.* not UTF-8; rename'),
@@ -452,14 +454,19 @@ def test_a_mirror_takes_a_file_once_and_archives_whole(capsys, monkeypatch):
   assert sorted(os.listdir('mirror')) == ['a.npz', 'b.zip']
 
 
-def test_arrays_become_a_source(tmp_path, monkeypatch):
+def test_arrays_become_a_source(tmp_path, monkeypatch, caplog):
   monkeypatch.setenv('CMNIST_SOURCES', '')
   classes, tests = ['a', 'b', 'none', 'c'], (_X // 2, np.take([0, 1, 3], _Y))
-  for train in (255 - _X, _X):  # What it has written, it replaces.
+  for train in (255 - _X // 4, _X):  # What it has written, it replaces.
     declared = cmnist_tfds.add_source('Xy', classes, (train, _Y), tests)
   assert declared == tmp_path / 'xy/source.toml'
   lines = declared.read_text('utf-8').splitlines()
   assert lines[1] == '# not in train: 3'
+  said = [record.getMessage() for record in caplog.records]
+  assert ['"invert"' in line for line in said] == [True, False]
+  assert all(
+    line.startswith(f'Wrote {tmp_path / "xy"}: train:') for line in said
+  )
   assert [c.name for c in subsets.subset('1-Xy').classes] == classes
   for split, (images, labels) in {'train': (_X, _Y), 'test': tests}.items():
     x, y = cmnist_tfds.load_data('1-Xy', split=split, data_dir='data')

@@ -13,6 +13,7 @@ import functools
 import io
 import itertools
 import json
+import logging
 import math
 import os
 import pathlib
@@ -31,6 +32,8 @@ from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE, registry
 from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.errors import OriginFileError
+
+_log = logging.getLogger('cmnist_tfds')
 
 # What names of folders, of files and of arrays say.
 _SPLITS = {
@@ -146,6 +149,9 @@ def add_source(
 ) -> pathlib.Path:
   """Writes arrays and their declaration, and makes the source known.
 
+  A warning of the log `cmnist_tfds` says what was taken, and how images are
+  converted: to 28x28 gray pixels, light on dark.
+
   Args:
     key: The key of the source, such as 'Xy'.
     classes: The names of the classes, by label.
@@ -167,26 +173,22 @@ def add_source(
     DeclarationError: If the key or the name of a class is wrong, or taken.
     PreparationError: If the folder cannot be written.
   """
-  place = pathlib.Path(folder or key.lower()).absolute()
-  pairs = {'train': train, 'test': test}
-  arrays = {
-    f'{role}_{split}': array
-    for split, pair in pairs.items()
-    if pair is not None
-    for role, array in zip('xy', pair, strict=True)
-  }
+  place, arrays = pathlib.Path(folder or key.lower()).absolute(), {}
+  for split, pair in (('train', train), ('test', test)):
+    if pair is not None:
+      arrays[f'x_{split}'], arrays[f'y_{split}'] = pair
   names = ('arrays.npz', 'source.toml')
   with atomic.write_folder(place, 'add_source', names) as written:
-    array_file, declared = (written / name for name in names)
-    np.savez(array_file, **arrays)
-    options |= {'key': key, 'title': title or key, 'classes': classes}
-    declared.write_text(draft(array_file, **options), 'utf-8')
+    path, declared = (written / name for name in names)
+    np.savez(path, **arrays)
+    text = draft(path, key=key, title=title or key, classes=classes, **options)
+    declared.write_text(text, 'utf-8')
     with registry.with_files([str(declared)]):  # Checks it.
       pass
-  known = os.environ.get(registry.SOURCES_VARIABLE, '').split(os.pathsep)
-  os.environ[registry.SOURCES_VARIABLE] = os.pathsep.join(
-    dict.fromkeys([str(place / names[1]), *filter(None, known)])
-  )
+  notes = [line[2:] for line in text.splitlines() if line.startswith('# ')]
+  _log.warning('Wrote %s: %s.', place, '; '.join(notes))
+  added = [str(place / names[1]), os.environ.get(registry.SOURCES_VARIABLE, '')]
+  os.environ[registry.SOURCES_VARIABLE] = os.pathsep.join(added)
   return place / names[1]
 
 
@@ -222,8 +224,7 @@ def draft(
   _find(found)
   chosen = _choose(found)
   counts, images = _read(found, chosen)
-  every = set(range(len(classes))).union(*counts.values())
-  names = sorted(every, key=_order)
+  names = sorted({*range(len(classes))}.union(*counts.values()), key=_order)
   if classes and len(names) > len(classes):
     raise found.fault(
       f'expected labels from 0 to {len(classes) - 1}, found {names[-1]}'
@@ -248,7 +249,9 @@ def draft(
       notes.append(f'not in {split}: {_few(missing)}')
   if 'examples' in counts:
     count = counts['examples']
-    first = found.asked.first or max(1, min(count.values()) // _TEST_PART)
+    first = found.asked.first or max(
+      1, min(count.values(), default=0) // _TEST_PART
+    )
     if few := [name for name in names if count[name] <= first]:
       raise found.fault(
         f'too few images for train and test: of {_few(few)}; leave out such'
@@ -360,7 +363,7 @@ def _toml(value: Any) -> str:
     return f'{{ {", ".join(f"{n} = {_toml(v)}" for n, v in value.items())} }}'
   if isinstance(value, list):
     # A line for each file.
-    files = any(isinstance(each, dict) and 'path' in each for each in value)
+    files = any(isinstance(each, dict) for each in value)
     separator = ',\n  ' if files else ', '
     return f'[{separator.join(map(_toml, value))}]'
   return json.dumps(value, ensure_ascii=False).replace('\x7f', '\\u007f')
