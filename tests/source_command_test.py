@@ -497,6 +497,21 @@ def test_arrays_that_are_wrong_write_nothing(
   assert os.listdir('s') == ['mine']
 
 
+def test_a_class_that_test_alone_has_is_scored(capsys, monkeypatch):
+  monkeypatch.setenv('TFDS_DATA_DIR', 'data')
+  noise = np.random.default_rng(1).integers(0, 200, _X.shape, np.uint8)
+  tests = {'x_test': _X // 2 + noise // 2, 'y_test': _Y}
+  _write('s.npz', {'x_train': _X, 'y_train': _Y % 2, **tests})
+  _load(capsys, monkeypatch, 's.npz')
+  status, out, err = _run(
+    capsys, 'baseline', 'knn', '1-Xy', '-k', 1, '-o', 'results'
+  )
+  assert status == 0, err
+  apart = tests['x_test'].astype(int)[:, None] - _X
+  nearest = (apart**2).sum((2, 3)).argmin(1)
+  assert f'{(_Y[nearest] % 2 == _Y).mean():.4f}' in out
+
+
 # The commands -----------------------------------------------------------------
 
 
