@@ -103,6 +103,8 @@ def shapes(tmp_path):
 
 def test_a_folder_of_pictures(shapes):
   folder, pixels = shapes
+  with (folder / 'circle/000.png').open('ab') as file:
+    file.write(b'\n')  # Some programs add to pictures.
   source = _draft(folder, first=2)
   assert source.layout == 'folder'
   assert source.class_names == ('circle', 'square')

@@ -78,8 +78,9 @@ def _is_whole(png: bytes) -> bool:
   width, height, depth, color = struct.unpack_from('>IIBB', png, 16)
   bits = width * depth * {2: 3, 4: 2, 6: 4}.get(color, 1)
   # Each row begins with a byte. Interlaced pictures have more rows.
-  size, packed, position = height * (1 + bits / 8), b'', 8
-  while position < len(png):
+  size, packed = height * (1 + bits / 8), bytearray()
+  kind, position = b'', 8
+  while kind != b'IEND' and position + 8 <= len(png):
     length, kind = struct.unpack_from('>I4s', png, position)
     begin, position = position + 8, position + length + 12
     packed += png[begin : begin + length] if kind == b'IDAT' else b''

@@ -366,6 +366,7 @@ def _toml(value: Any) -> str:
     files = any(isinstance(each, dict) for each in value)
     separator = ',\n  ' if files else ', '
     return f'[{separator.join(map(_toml, value))}]'
+  picture_files.check_name(str(value))
   return json.dumps(value, ensure_ascii=False).replace('\x7f', '\\u007f')
 
 

@@ -39,6 +39,14 @@ def faults(name: str) -> Iterator[None]:
     raise OriginFileError(f'{name}: cannot be read: {fault}') from error
 
 
+def check_name(name: str) -> None:
+  """Raises OriginFileError if the name of a file is not UTF-8."""
+  try:
+    name.encode()
+  except UnicodeEncodeError:
+    raise OriginFileError(f'{name!a}: is not UTF-8; rename it') from None
+
+
 class PictureFiles:
   """The files below a folder, or in a folder of an archive.
 
@@ -80,10 +88,7 @@ class PictureFiles:
       OriginFileError: If there is no such file, its name is not UTF-8, or it
         cannot be read.
     """
-    if any('\ud800' <= character <= '\udfff' for character in name):
-      raise OriginFileError(
-        f'{self.where}: the name of {name!a} is not UTF-8; rename it'
-      )
+    check_name(f'{self.where}/{name}')
     reader = self._readers.get(name)
     if reader is None:
       raise OriginFileError(
