@@ -162,7 +162,7 @@ _DIVIDED = 'examples: 30 images, x and y\nfor test: the first 1 of each class'
     ('s.npz', {'x': _X, 'y': np.stack([_Y, -_Y], 1)}, '--label_column 0', '012'),
     ('s.npz', {**_PAIR, 'fine_labels_train': -_Y}, '--labels y_train', '012'),
     ('s.npz', {**_PAIR, 'x_raw_train': 255 - _X}, '--images x_train', '012'),
-    ('s.npz', {'a': _X, 'b': _Y}, '--images a --labels b', '012'),
+    ('s.npz', {'a': _X, 'b': _Y}, '--images a --labels b --label_column 0', '012'),
     # Files 9 and 10 have the images of the first two.
     ('s', {f'{n}.npy': _X[n % 3 == _Y] for n in (9, 10, 2)}, '', ['9', '10', '2']),
     ('s', {f'{n}.npy': _ROWS[i == _Y] for i, n in enumerate('wxy')}, '', 'wxy'),
@@ -338,6 +338,8 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s.parquet', {'image': _Y, 'label': _Y}, '', r'expected images \(n, h.*found \(30,\)'),
     ('s.parquet', {'a': list(_ROWS), 'label': _Y}, '', 'found a, label.*--images'),
     ('s.parquet', {'image': list(_X[:, 0] / 9), 'label': _Y}, '', 'whole numbers'),
+    ('s.parquet', {'image': ['a.png'] * 30, 'label': _Y}, '', 'row 1: is not a picture'),
+    ('s.npz', {'x': _X, 'y': _Y[:, None, None]}, '--label_column 0', r'found rows of \(1, 1\)'),
     ('s.parquet', {'image': [{'bytes': None}] * 30, 'label': _Y}, '', 'None'),
     ('s.parquet', {'image': list(_ROWS), 'label': [None] * 30}, '', 'found None'),
     ('s.parquet', b'PAR1', '', 's.parquet: cannot be read'),

@@ -292,11 +292,11 @@ def _choose(found: _Found) -> dict[str, _Part]:
     found.left.append(f'{size:,} images, {part.what}' if size else part.what)
   if not chosen:
     raise found.fault(
-      'expected images of each class, or images and labels, as their names say;'
-      f' found {_few(found.left) or "nothing"}. Of other files, load the arrays,'
-      " as by a = scipy.io.loadmat('x.mat'), h5py.File('x.h5') or"
-      " pandas.read_pickle('x.pkl'), then call cmnist_tfds.add_source('Xy',"
-      " classes, train=(a['x'], a['y']))"
+      'expected images of each class, or images and labels, as names or --images'
+      f' and --labels say; found {_few(found.left) or "nothing"}. Of other files,'
+      " give the arrays: a = scipy.io.loadmat('x.mat'), h5py.File('x.h5') or"
+      " pandas.read_pickle('x.pkl'), then cmnist_tfds.add_source('Xy', classes,"
+      " train=(a['x'], a['y']))"
     )
   return chosen
 
@@ -460,10 +460,10 @@ def _find_pictures(found: _Found) -> None:
     classes = {c: n for c, n in grouped.items() if c and len(n) >= least}
     files.names = list(itertools.chain(*classes.values()))
     left.difference_update(posixpath.join(member, name) for name in files.names)
-    fields = {'path': f'{path.name}/{top}'.rstrip('/')}
+    fields = {'path': posixpath.join(path.name, top).rstrip('/')}
     if packed:
-      fields = {'path': f'{path.name}.{top or "examples"}'}
-      fields['member'] = member or '.'
+      name = f'{path.name}.{top or "examples"}'
+      fields = {'path': name, 'member': member or '.'}
     if classes:
       what = f'folders in {fields["path"]}: {_few(sorted(classes, key=_order))}'
       found.parts[kind] = _Part(what, {'pictures': fields}, files)
@@ -526,8 +526,9 @@ def _examples(found: _Found, part: _Part) -> Iterator[_Chunk]:
     yield from _read_pictures(part.pictures, part.files['pictures'])
   elif 'labels' in part.files:
     labels = _read_array(found, part.files['labels'], integers=True)
-    if labels.shape[1:] == (1,) or found.asked.label_column == '0':
-      part.files['labels']['columns'] = labels.shape[-1]
+    one = labels.shape[1:] == (1,) or found.asked.label_column == '0'
+    if labels.ndim == 2 and one:
+      part.files['labels']['columns'] = labels.shape[1]
       labels = labels[:, 0]
     if labels.ndim != 1:
       raise found.fault(
@@ -572,7 +573,7 @@ def _read_table(found: _Found, file: _File) -> Iterator[_Chunk]:
         yield labels, cells.view
         continue
       for row, label, cell in zip(rows, labels, cells, strict=True):
-        yield [label], functools.partial(_decode, bytes, cell, row)
+        yield [label], functools.partial(_decode, lambda of: of, cell, row)
   found.prove(file)
 
 
