@@ -23,6 +23,7 @@ if TYPE_CHECKING:
   from cmnist_tfds.load.numpy_arrays import load_data as load_data
   from cmnist_tfds.load.numpy_arrays import training_rows as training_rows
   from cmnist_tfds.load.tf_data import as_batches as as_batches
+  from cmnist_tfds.origin.draft import add_source as add_source
   from cmnist_tfds.scoring.evaluation import evaluate as evaluate
   from cmnist_tfds.scoring.predictions import (
     save_predictions as save_predictions,
@@ -47,6 +48,7 @@ _MODULES = {
   'Subset': 'subsets',
   'SubsetClass': 'subsets',
   'SubsetNameError': 'system.errors',
+  'add_source': 'origin.draft',
   'as_batches': 'load.tf_data',
   'evaluate': 'scoring.evaluation',
   'load_data': 'load.numpy_arrays',

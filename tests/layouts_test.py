@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import pathlib
 
 import numpy as np
@@ -63,6 +64,20 @@ def _save(path, pixels):
   path.write_bytes(png(pixels))
 
 
+def _cut_short(pixels):
+  """A PNG that ends, without an error of its own, before its last rows."""
+  whole, few = png(pixels), png(pixels[:5])
+  return whole[:33] + few[33:]
+
+
+def _frames(form):
+  """A picture of two frames."""
+  out = io.BytesIO()
+  first, second = map(Image.fromarray, _images(2))
+  first.save(out, form, save_all=True, append_images=[second])
+  return out.getvalue()
+
+
 def _mean_by_area(image, size=28):
   """Resizes an image in the slow and obvious way, by small squares."""
   height, width = image.shape
@@ -88,6 +103,8 @@ def shapes(tmp_path):
 
 def test_a_folder_of_pictures(shapes):
   folder, pixels = shapes
+  with (folder / 'circle/000.png').open('ab') as file:
+    file.write(b'\n')  # Some programs add to pictures.
   source = _draft(folder, first=2)
   assert source.layout == 'folder'
   assert source.class_names == ('circle', 'square')
@@ -119,7 +136,7 @@ def test_an_archive_of_pictures(tmp_path, form):
     mode = 'w:bz2' if 'bz2' in form else 'w'
     path.write_bytes(synthetic.tarred(files, mode))
   source = _draft(path, first=1, min_examples=5)
-  assert source.class_names == ('一', '二')
+  assert source.class_names == ('U+4E00', 'U+4E8C')
   assert source.steps == ('resize',)
   expected = [*pixels['U+4E00'][1:], *pixels['U+4E8C'][1:]]
   resized = [_mean_by_area(image) for image in expected]
@@ -164,6 +181,8 @@ def test_what_is_transparent_is_white_and_pictures_are_upright(tmp_path):
     (png(_images(1)[0].astype(np.uint16)), 'expected pixels of 8 bits'),
     (b'\x89PNG and no more', 'is not a picture: expected one of'),
     (b'', 'it is empty'),
+    (_cut_short(_images(1)[0]), 'it is cut short'),
+    *((_frames(form), 'one frame, found 2') for form in ('gif', 'tiff', 'png')),
     # Pillow would start a program to read it.
     (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n', 'expected one of'),
   ],

@@ -51,6 +51,19 @@ def test_the_table_lists_what_the_package_has():
   assert sorted(rows) == sorted(shipped)
 
 
+def test_arrays_become_a_dataset(tmp_path, monkeypatch):
+  (code,) = re.findall('^```python\n(.*?)^```$', _TEXT, re.M | re.S)
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setenv('CMNIST_SOURCES', '')
+  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
+  monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'data'))
+  found = {}
+  exec(code, found)
+  squares = found['x_test'][found['y_test'] == 1]
+  expected = found['x'][1::2]
+  assert {i.tobytes() for i in squares} == {i.tobytes() for i in expected}
+
+
 @pytest.mark.slow
 def test_five_commands_lead_to_a_dataset(origin_files, tmp_path, monkeypatch):
   image = pytest.importorskip('PIL.Image')

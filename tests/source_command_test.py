@@ -107,6 +107,7 @@ def _write(name, files):
   elif path.suffix == '.tar':
     path.write_bytes(synthetic.tarred(files))
   else:
+    path.mkdir(exist_ok=True)
     for member, each in files.items():
       _write(path / os.fsdecode(member), each)
 
@@ -119,6 +120,13 @@ _TEST = {'x_test': _X // 2, 'y_test': _Y}
 _VAL = {'x_val': _X[:9], 'y_val': _Y[:9]}
 _ROWS = _X.reshape(30, -1)
 _ABC = _pictures('abc')
+# A name in a zip file says its code page only if it is UTF-8.
+_SHIFT_JIS = synthetic.zipped(_pictures(['a', 'zz'])).replace(
+  b'zz/', b'\x82\xa0/'
+)
+_TWICE = synthetic.zipped({'x.npy': b'', 'y.npy': b'', 'z.npy': b''}).replace(
+  b'z.npy', b'y.npy'
+)
 _DIVIDED = 'examples: 30 images, x and y\nfor test: the first 1 of each class'
 
 
@@ -154,7 +162,7 @@ _DIVIDED = 'examples: 30 images, x and y\nfor test: the first 1 of each class'
     ('s.npz', {'x': _X, 'y': np.stack([_Y, -_Y], 1)}, '--label_column 0', '012'),
     ('s.npz', {**_PAIR, 'fine_labels_train': -_Y}, '--labels y_train', '012'),
     ('s.npz', {**_PAIR, 'x_raw_train': 255 - _X}, '--images x_train', '012'),
-    ('s.npz', {'a': _X, 'b': _Y}, '--images a --labels b', '012'),
+    ('s.npz', {'a': _X, 'b': _Y}, '--images a --labels b --label_column 0', '012'),
     # Files 9 and 10 have the images of the first two.
     ('s', {f'{n}.npy': _X[n % 3 == _Y] for n in (9, 10, 2)}, '', ['9', '10', '2']),
     ('s', {f'{n}.npy': _ROWS[i == _Y] for i, n in enumerate('wxy')}, '', 'wxy'),
@@ -233,10 +241,18 @@ def test_new_reads_what_others_write(
       '',
       """train: 30 images, folders in s/Training: a, b, c
       test: 30 images, folders in s/test: a, b, c
-      left out: files .svg: 1
-      left out: files .png: 1
-      left out: pictures outside of the folders of classes: 1
+      left out: files .svg: 1, in test/a
+      left out: files .png: 2, in test/b, .
       left out: 10 images, folders in s/valid: a""",
+    ),
+    (
+      's',
+      {**_pictures(['10', '9', '1']), 'd': {}, 'e/x.svg': b'', '9/f': {}},
+      '',
+      """examples: 30 images, folders in s: 1, 9, 10
+      for test: the first 1 of each class
+      left out: empty folders: 2, in 9/f, d
+      left out: files .svg: 1, in e""",
     ),
     (
       's',
@@ -252,7 +268,7 @@ def test_new_reads_what_others_write(
       '--min_examples 2',
       """examples: 20 images, folders in s: a, b
       for test: the first 1 of each class
-      left out: pictures of few: 1""",
+      left out: files .png: 1, in few""",
     ),
     (
       's',
@@ -282,12 +298,12 @@ def test_new_says_what_was_taken_and_what_was_left_out(
 @pytest.mark.parametrize(
   ('name', 'files', 'options', 'fault'),
   [
-    ('s.csv', _csv(last=True), '', 'of 785 columns.*--label_column'),
+    ('s.csv', _csv(last=True), '', 'of 785 .* has the labels: found 0, 1.*--label_column'),
     ('s.csv', _csv(names=range(785)), '', 'found 0, 1, 2.*--label_column'),
     ('s.csv', _csv(names=['label', 'class', *_PIXELS[1:]]), '', 'label, class'),
-    ('s.csv', _csv(), '--label_column x', "one column 'x'"),
-    ('s.csv', b'', '', 'Empty|no names'),
-    ('s.csv', _csv(delimiter=';'), '', '1 columns'),
+    ('s.csv', _csv(), '--label_column x', 'of 785 .* has the labels: found 0, 1, 2'),
+    ('s.csv', b'', '', 'of 0 .* has the labels: found nothing'),
+    ('s.csv', _csv(delimiter=';'), '', 'of 1 .* has the labels'),
     ('s.csv', _csv() + b'1,2\n', '--label_column 0', 'columns, got 2'),
     ('s.csv', _csv().replace(b',199', b',256'), '--label_column 0', "'256'"),
     ('s.csv', _csv(_Y - 1), '--label_column 0', 'labels'),
@@ -296,8 +312,8 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s.npz', _PAIR, '--test val', 'no split for val'),
     ('s.npz', {**_PAIR, 'fine_labels_train': _Y}, '', '--labels'),
     ('s.npz', {'a': _X, 'b': _Y}, '', 'images and labels, .* found a, b'),
-    ('s.npz', {'x': _X, 'y': np.eye(14, dtype=int)[_Y]}, '', 'of 14 .*argmax'),
-    ('s.npz', {'x': _X, 'y': _Y[1:]}, '', 'as many images as labels'),
+    ('s.npz', {'x': _X, 'y': np.eye(14, dtype=int)[_Y]}, '', r'rows of \(14,\).*argmax'),
+    ('s.npz', {'x': _X, 'y': _Y[1:]}, '', r'found \(30, 28, 28\) and 29 labels'),
     ('s.npz', {'x': _X % 2, 'y': _Y}, '', 'pixel is 1; --scale N'),
     ('s.npz', {'x': _X % 17, 'y': _Y}, '--scale 15', 'pixel is 16; --scale'),
     ('s.npz', {'x': _X / 255, 'y': _Y}, '', 'values of type float64'),
@@ -307,18 +323,29 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s.npz', {'x': _X, 'y': np.array([None] * 30)}, '', 'never loaded'),
     ('s.npz', {'x': _X, 'y': np.arange(30)}, '', 'too few images'),
     ('s', {'a.npy': _X, 'b.npy': _X[:, 1:]}, '', 'of one shape'),
+    ('s', {'a.npy': _X}, '--min_examples 31', 'classes: Expected'),
+    ('s', _ABC, '--min_examples 31', 'found files .png: 30, in a, b, c'),
     ('s', {'b': {}, b'caf\xe9/1.png': png(_X[0])}, '', 'is not UTF-8; rename'),
-    ('s.tar', {'a/1.png': b'', 'caf\udce9/1.png': b''}, '', 'not UTF-8; rename'),
+    ('s.tar', {'a/1.png': png(_X[0]), 'caf\udce9/1.png': b''}, '', 'not UTF-8; rename'),
+    ('s', {b'caf\xe9.npy': _X, 'b.npy': _X}, '', r'caf\\udce9.*not UTF-8; rename'),
+    ('caf\udce9.npz', {'x': _X, 'y': _Y}, '', r'caf\\udce9.*not UTF-8; rename'),
+    ('s.zip', _SHIFT_JIS, '', r'\\udc82\\udca0/0.* not UTF-8; rename'),
+    ('s.zip', {'a/1.png': b'', './a/1.png': b''}, '', r's\.zip: .* a/1\.png appears twice'),
+    ('s.zip', {'../a/1.png': b'', '../b/1.png': b''}, '', r'files \.png: 2, in \.\./a, '),
+    ('s', {'a.mat': b'', 'b.pkl': b''}, '', 'found a.mat, b.pkl.*loadmat.*add_source'),
     ('s', _pictures('ab', 'deep/'), '', 'run: cmnist source new .*/s/deep/'),
     ('s', {**_ABC, 'b/99.png': b''}, '', r'b/99\.png: .* it is empty'),
     ('s.parquet', {'image': _Y, 'label': _Y}, '', r'expected images \(n, h.*found \(30,\)'),
     ('s.parquet', {'a': list(_ROWS), 'label': _Y}, '', 'found a, label.*--images'),
     ('s.parquet', {'image': list(_X[:, 0] / 9), 'label': _Y}, '', 'whole numbers'),
+    ('s.parquet', {'image': ['a.png'] * 30, 'label': _Y}, '', 'row 1: is not a picture'),
+    ('s.npz', {'x': _X, 'y': _Y[:, None, None]}, '--label_column 0', r'found rows of \(1, 1\)'),
     ('s.parquet', {'image': [{'bytes': None}] * 30, 'label': _Y}, '', 'None'),
     ('s.parquet', {'image': list(_ROWS), 'label': [None] * 30}, '', 'found None'),
     ('s.parquet', b'PAR1', '', 's.parquet: cannot be read'),
     ('s.tar', b'x', '', 's.tar: cannot be read'),
     ('s.npz', b'x', '', 's.npz: cannot be read'),
+    ('s.npz', _TWICE, '', 'member y.npy appears twice'),
     ('s', {}, '', 'found nothing'),
     ('s.npz', {**_PAIR, **_TEST}, '--first 2', '--first is not for files'),
     ('s', _ABC, '--key xy', 's, source xy: key'),
@@ -336,7 +363,7 @@ def test_new_refuses_what_is_not_clear(capsys, name, files, options, fault):
   assert (status, out) == (1, '')
   assert re.search(fault, err)
   assert len(err.splitlines()) == 1
-  assert 'draft' not in err
+  assert 'draft' not in err.replace(os.getcwd(), '')
   assert sorted(os.listdir()) == before
 
 
@@ -391,19 +418,19 @@ def test_links_are_followed_and_hidden_files_left_alone(capsys, monkeypatch):
   os.symlink('../elsewhere', 's/a')
   os.symlink('.', 's/round')
   os.symlink('nowhere', 's/.lock')
-  os.mkfifo('s/pipe.png')
-  os.symlink('../../pipe.png', 's/b/pipe.png')
-  os.rename('s/pipe.png', 'pipe.png')
   for hidden in ('.thumbnails', 'b/.ipynb_checkpoints'):
     os.mkdir(f's/{hidden}')
     os.link('elsewhere/00.png', f's/{hidden}/00.png')
   (_, y_train), (_, y_test) = _load(capsys, monkeypatch, 's')
   assert np.bincount(y_train).tolist() == [9] * 3
   assert np.bincount(y_test).tolist() == [1] * 3
-  os.symlink('nowhere.png', 's/b/99.png')
-  status, _, err = _new(capsys, 's', '--key', 'Xz', '-o', 'o.toml')
-  assert status == 1
-  assert 's/b/99.png: cannot be read' in err
+  os.mkfifo('pipe')
+  for place in ('nowhere.png', '/dev/zero', '../../pipe'):
+    os.symlink(place, 's/b/99.png')
+    status, _, err = _new(capsys, 's', '--key', 'Xz', '-o', 'o.toml')
+    assert status == 1
+    assert re.search('s/b/99.png: (cannot be read|expected a file)', err)
+    os.remove('s/b/99.png')
 
 
 def test_folders_are_found_in_any_unicode_form(capsys, monkeypatch):
@@ -429,6 +456,64 @@ def test_a_mirror_takes_a_file_once_and_archives_whole(capsys, monkeypatch):
     assert status or mirrored.read_bytes() == pathlib.Path(name).read_bytes()
   assert 'published nowhere' in ' '.join((out + err).split())
   assert sorted(os.listdir('mirror')) == ['a.npz', 'b.zip']
+
+
+def test_arrays_become_a_source(tmp_path, monkeypatch, caplog):
+  monkeypatch.setenv('CMNIST_SOURCES', '')
+  classes, tests = ['a', 'b', 'none', 'c'], (_X // 2, np.take([0, 1, 3], _Y))
+  for train in (255 - _X // 4, _X):  # What it has written, it replaces.
+    declared = cmnist_tfds.add_source('Xy', classes, (train, _Y), tests)
+  assert declared == tmp_path / 'xy/source.toml'
+  lines = declared.read_text('utf-8').splitlines()
+  assert lines[1] == '# not in train: 3'
+  said = [record.getMessage() for record in caplog.records]
+  assert ['"invert"' in line for line in said] == [True, False]
+  assert all(
+    line.startswith(f'Wrote {tmp_path / "xy"}: train:') for line in said
+  )
+  assert [c.name for c in subsets.subset('1-Xy').classes] == classes
+  for split, (images, labels) in {'train': (_X, _Y), 'test': tests}.items():
+    x, y = cmnist_tfds.load_data('1-Xy', split=split, data_dir='data')
+    assert _named((x, y)) == _named((images, labels), classes)
+
+
+@pytest.mark.parametrize(
+  ('key', 'classes', 'train', 'options', 'fault'),
+  [
+    ('Xy', 'abc', (_X / 255, _Y), {}, 'x_train.*float64|type float64'),
+    ('Xy', 'abc', (_X, _Y[1:]), {}, 'and 29 labels'),
+    ('Xy', 'abc', (_X % 2, _Y), {}, 'scale'),
+    ('Xy', 'ab', (_X, _Y), {}, 'labels from 0 to 1, found 2'),
+    ('Xy', 'abb', (_X, _Y), {}, "'b' appears twice"),
+    ('Mn', 'abc', (_X, _Y), {}, 'already that of'),
+    ('Xy', 'abc', (_X, [print] * 30), {}, 'never loaded'),
+    ('Xy', 'abc', (_X, _Y), {'folder': 's'}, 'is in the way|holds'),
+  ],
+)
+def test_arrays_that_are_wrong_write_nothing(
+  monkeypatch, key, classes, train, options, fault
+):
+  monkeypatch.setenv('CMNIST_SOURCES', '')
+  _write('s', {'mine': b''})
+  with pytest.raises(cmnist_tfds.CmnistError, match=fault):
+    cmnist_tfds.add_source(key, list(classes), train, **options)
+  assert sorted(os.listdir()) == ['s']
+  assert os.listdir('s') == ['mine']
+
+
+def test_a_class_that_test_alone_has_is_scored(capsys, monkeypatch):
+  monkeypatch.setenv('TFDS_DATA_DIR', 'data')
+  noise = np.random.default_rng(1).integers(0, 200, _X.shape, np.uint8)
+  tests = {'x_test': _X // 2 + noise // 2, 'y_test': _Y}
+  _write('s.npz', {'x_train': _X, 'y_train': _Y % 2, **tests})
+  _load(capsys, monkeypatch, 's.npz')
+  status, out, err = _run(
+    capsys, 'baseline', 'knn', '1-Xy', '-k', 1, '-o', 'results'
+  )
+  assert status == 0, err
+  apart = tests['x_test'].astype(int)[:, None] - _X
+  nearest = (apart**2).sum((2, 3)).argmin(1)
+  assert f'{(_Y[nearest] % 2 == _Y).mean():.4f}' in out
 
 
 # The commands -----------------------------------------------------------------

@@ -112,6 +112,8 @@ def find_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
   if name not in names:
     others = ', '.join(names[:3])[:200] or 'nothing'
     raise OriginFileError(f'expected a member {name}, found {others} in it')
+  if names.count(name) > 1:
+    raise OriginFileError(f'the member {name} appears twice in it')
   return archive.getinfo(name)
 
 

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import io
+import math
+import struct
+import zlib
 
 import numpy as np
 
@@ -47,6 +50,12 @@ def decode(data: bytes, name: str) -> np.ndarray:
           f'expected pixels of 8 bits, found the mode {opened.mode}; save it'
           ' with 8 bits'
         )
+      # Pillow takes the first frame, and black for rows that are not there.
+      frames = getattr(opened, 'n_frames', 1)
+      if frames > 1 and opened.format != 'MPO':  # A photo with a preview.
+        raise ValueError(f'expected one frame, found {frames}')
+      if opened.format == 'PNG' and not _is_whole(data):
+        raise ValueError('it is cut short')
       picture = ImageOps.exif_transpose(opened)
       if picture.has_transparency_data:
         opaque = picture.convert('RGBA')
@@ -62,3 +71,17 @@ def decode(data: bytes, name: str) -> np.ndarray:
   # Pillow raises errors of many kinds for damaged files.
   except Exception as error:
     raise OriginFileError(f'{name}: is not a picture: {error}') from error
+
+
+def _is_whole(png: bytes) -> bool:
+  """Returns whether a PNG file has all of its rows."""
+  width, height, depth, color = struct.unpack_from('>IIBB', png, 16)
+  bits = width * depth * {2: 3, 4: 2, 6: 4}.get(color, 1)
+  # Each row begins with a byte. Interlaced pictures have more rows.
+  size, packed = height * (1 + bits / 8), bytearray()
+  kind, position = b'', 8
+  while kind != b'IEND' and position + 8 <= len(png):
+    length, kind = struct.unpack_from('>I4s', png, position)
+    begin, position = position + 8, position + length + 12
+    packed += png[begin : begin + length] if kind == b'IDAT' else b''
+  return len(zlib.decompressobj().decompress(packed, math.ceil(size))) >= size

@@ -9,24 +9,31 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
+import io
+import itertools
 import json
+import logging
 import math
+import os
 import pathlib
 import posixpath
 import re
 import shlex
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import picture_files, tables, verification
 from cmnist_tfds.origin.picture_files import PictureFiles
-from cmnist_tfds.sources import IMAGE_SIZE
-from cmnist_tfds.system import streams
+from cmnist_tfds.sources import IMAGE_SIZE, registry
+from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.errors import OriginFileError
+
+_log = logging.getLogger('cmnist_tfds')
 
 # What names of folders, of files and of arrays say.
 _SPLITS = {
@@ -34,10 +41,12 @@ _SPLITS = {
   'test': re.compile('test(ing)?|t10k'),
   'val': re.compile('(?<![a-z])val(?![a-z])|valid(ation)?'),
 }
-# A name that speaks of labels wins.
+# A name that speaks of both speaks of labels.
 _ROLES = {
+  'labels': re.compile(
+    'label|target|class|character|(?<![a-z])y(?=train|test|[^a-z]|$)'
+  ),
   'images': re.compile('image|img|data|(?<![a-z])x(?=train|test|[^a-z]|$)'),
-  'labels': re.compile('label|target|class|(?<![a-z])y(?=train|test|[^a-z]|$)'),
 }
 
 # The part of the examples that is for test, where nothing says which are.
@@ -68,13 +77,20 @@ class Options(NamedTuple):
   min_examples: int = 1
   images: Sequence[str] = ()
   labels: Sequence[str] = ()
-  label_column: str | None = None
+  label_column: str = ''
   test: str = 'test'
   scale: int | None = None
 
 
-# Some examples: labels or names of classes, images (n, ...), and where they are.
-_Chunk = tuple[Sequence[int | str], np.ndarray, object]
+# The labels or names of classes of some examples, and what reads their images,
+# uint8 (n, ...).
+_Chunk = tuple[Sequence[int | str], Callable[[], np.ndarray]]
+
+_Each = TypeVar('_Each')
+
+# What the declaration says of a file, and of files by names.
+_File = dict[str, Any]
+_Files = dict[str, _File]
 
 
 class _Part(NamedTuple):
@@ -82,88 +98,108 @@ class _Part(NamedTuple):
 
   Attributes:
     what: What they are, for messages.
-    files: What the declaration says of them. It is complete once all is read.
-    chunks: The examples.
+    files: What the declaration says of them; hashes are added in the end.
+    pictures: The pictures of each class, of the layout 'folder'.
   """
 
   what: str
   files: dict[str, Any]
-  chunks: Iterator[_Chunk]
+  pictures: PictureFiles | None = None
 
 
 class _Found(NamedTuple):
   """What there is.
 
   Attributes:
+    path: The file or folder that has it.
+    asked: What decides where it can be understood in several ways.
     fields: The fields of the declaration that say how it is read.
     left: What is left out; reading may add to it.
     parts: By 'train', 'test', 'val', or '' if their names do not say.
   """
 
+  path: pathlib.Path
+  asked: Options
   fields: dict[str, Any]
   left: list[str]
   parts: dict[str, _Part]
 
+  def fault(self, fault: str) -> OriginFileError:
+    return OriginFileError(f'{self.path}: {fault}')
 
-class _Images:
-  """What images have in common."""
+  def open(self, file: _File) -> io.BufferedReader:
+    return (self.path.parent / file['path']).open('rb')
 
-  def __init__(self) -> None:
-    self.shapes: set[tuple[int, ...]] = set()
-    self.brightest = self.sum = self.size = 0
-
-  def read(self, chunks: Iterator[_Chunk]) -> collections.Counter[Any]:
-    """Returns how many examples of each class there are."""
-    counts: collections.Counter[Any] = collections.Counter()
-    for labels, images, where in chunks:
-      if images.size == 0 or images.ndim < 2:
-        raise OriginFileError(
-          f'{where}: expected images (n, height, width), found {images.shape}'
-        )
-      counts.update(labels)
-      self.shapes.add(images.shape[1:])
-      self.brightest = max(self.brightest, int(images.max()))
-      self.sum += int(images.sum())
-      self.size += images.size
-    return counts
-
-  def fields(
-    self, path: pathlib.Path, layout: str, scale: int | None
-  ) -> dict[str, Any]:
-    """Returns the fields of the declaration, or refuses the images.
-
-    Args:
-      path: The files, for messages.
-      layout: Their layout.
-      scale: What is to be white, if the user has said.
-    """
-    white = scale or 255
-    if self.brightest > white or (0 < self.brightest <= _DARK and not scale):
-      raise OriginFileError(
-        f'{path}: the brightest pixel is {self.brightest}; --scale N makes pixels'
-        ' of N white, --scale 255 takes pixels as they are'
-      )
-    shapes = self.shapes
-    if len(shapes) > 1:  # Only some pictures may have colors.
-      shapes = {shape[:2] for shape in shapes}
-    if len(shapes) > 1 and layout != 'folder':
-      raise OriginFileError(
-        f'{path}: expected images of one shape, found {sorted(shapes)[:5]}'
-      )
-    shape = next(iter(shapes)) if len(shapes) == 1 else ()
-    steps = {
-      'grey': any(len(shape) > 2 for shape in self.shapes),
-      # The images of MNIST are light on dark.
-      'invert': self.sum > self.size * (white // 2),
-      'resize': math.prod(shape[:2]) != IMAGE_SIZE**2,
-    }
-    convert: list[Any] = [{'scale': white}] if white < 255 else []
-    convert += [step for step, needed in steps.items() if needed]
-    fields = {'shape': list(shape), 'convert': convert}
-    return {name: value for name, value in fields.items() if value}
+  def prove(self, file: _File) -> None:
+    """Adds the size and the SHA-256 to what the declaration says of a file."""
+    with self.open(file) as stream:
+      digest = verification.sha256(stream)
+      file |= {'size': stream.tell(), 'sha256': digest}
 
 
-def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
+def add_source(
+  key: str,
+  classes: Sequence[str],
+  train: tuple[Any, Any] | None = None,
+  test: tuple[Any, Any] | None = None,
+  *,
+  title: str = '',
+  folder: str | os.PathLike[str] = '',
+  **options: Any,
+) -> pathlib.Path:
+  """Writes arrays and their declaration, and makes the source known.
+
+  A warning of the log `cmnist_tfds` says what was taken, and how images are
+  converted: to 28x28 gray pixels, light on dark.
+
+  Args:
+    key: The key of the source, such as 'Xy'.
+    classes: The names of the classes, by label.
+    train: Images, uint8 (n, height, width), (n, height, width, 3) or (n, pixels)
+      of square images; and labels, integers (n,) from 0.
+    test: As `train`. Without one of them, each class is divided.
+    title: The title of the source; its key if empty.
+    folder: The folder to write: a new one, or one that this function has
+      written. By default it is called as the key, in small letters.
+    **options: `first`, how many examples of each class are for test if no
+      arrays are; `scale`, the pixel that is white, if none is bright.
+
+  Returns:
+    The path of the declaration. This process knows it, and its children: it is
+    named in CMNIST_SOURCES.
+
+  Raises:
+    OriginFileError: If the arrays are not as described.
+    DeclarationError: If the key or the name of a class is wrong, or taken.
+    PreparationError: If the folder cannot be written.
+  """
+  place, arrays = pathlib.Path(folder or key.lower()).absolute(), {}
+  for split, pair in (('train', train), ('test', test)):
+    if pair is not None:
+      arrays[f'x_{split}'], arrays[f'y_{split}'] = pair
+  names = ('arrays.npz', 'source.toml')
+  with atomic.write_folder(place, 'add_source', names) as written:
+    path, declared = (written / name for name in names)
+    np.savez(path, **arrays)
+    text = draft(path, key=key, title=title or key, classes=classes, **options)
+    declared.write_text(text, 'utf-8')
+    with registry.with_files([str(declared)]):  # Checks it.
+      pass
+  notes = [line[2:] for line in text.splitlines() if line.startswith('# ')]
+  _log.warning('Wrote %s: %s.', place, '; '.join(notes))
+  added = [str(place / names[1]), os.environ.get(registry.SOURCES_VARIABLE, '')]
+  os.environ[registry.SOURCES_VARIABLE] = os.pathsep.join(added)
+  return place / names[1]
+
+
+def draft(
+  path: pathlib.Path,
+  *,
+  key: str,
+  title: str,
+  classes: Sequence[str] = (),
+  **options: Any,
+) -> str:
   """Drafts the declaration of the files at a path.
 
   Args:
@@ -172,6 +208,8 @@ def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
       NPY, CSV or Parquet files; or one NPZ, CSV or Parquet file.
     key: The key of the source.
     title: The title of the source.
+    classes: The names of the classes with the labels 0, 1 and so on; if empty,
+      those that are found.
     **options: The fields of `Options`.
 
   Returns:
@@ -182,26 +220,24 @@ def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
     OriginFileError: If files are damaged, or it is not clear what they hold.
     OSError: If files cannot be read.
   """
-  path, asked = path.absolute(), Options(**options)
-  path.stat()  # Raises an error if there is nothing.
-  found = _find(path, asked)
-  chosen = _choose(path, found, asked)
-  images = _Images()
-  counts = {name: images.read(part.chunks) for name, part in chosen.items()}
-  names = sorted(set().union(*counts.values()), key=_order)
+  found = _Found(path.absolute(), Options(**options), {}, [], {})
+  _find(found)
+  chosen = _choose(found)
+  counts, images = _read(found, chosen)
+  names = sorted({*range(len(classes))}.union(*counts.values()), key=_order)
+  if classes and len(names) > len(classes):
+    raise found.fault(
+      f'expected labels from 0 to {len(classes) - 1}, found {names[-1]}'
+    )
   # Numbers are raw labels. Names in the same column get those that follow.
   raw = [name for name in names if isinstance(name, int)]
   while len(raw) < len(names):
     raw.append(raw[-1] + 1 if raw else 0)
-  folders = list(map(str, names))
-  classes = list(map(_character, folders))
-  source: dict[str, Any] = {'key': key, 'title': title, 'classes': classes}
+  source: dict[str, Any] = {'key': key, 'title': title}
+  source['classes'] = list(map(str, classes or names))
   source['labels'] = raw
-  if classes != folders:
-    source['folders'] = folders
   head = {'homepage': 'not published', 'license': 'None stated'}
-  head |= {'citation': f'@misc{{{key}}}', **found.fields}
-  head |= images.fields(path, found.fields['layout'], asked.scale)
+  head |= {'citation': f'@misc{{{key}}}', **found.fields, **images}
   written: dict[str, dict[str, Any]] = {'': head, '[[source]]': source}
   notes = []
   for split, count in counts.items():
@@ -213,12 +249,13 @@ def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
       notes.append(f'not in {split}: {_few(missing)}')
   if 'examples' in counts:
     count = counts['examples']
-    least = min(count.values(), default=0)
-    first = asked.first or max(1, least // _TEST_PART)
+    first = found.asked.first or max(
+      1, min(count.values(), default=0) // _TEST_PART
+    )
     if few := [name for name in names if count[name] <= first]:
-      raise OriginFileError(
-        f'{path}: too few images for train and test: of {_few(few)}; leave out'
-        f' such classes of pictures or NPY files with --min_examples {first + 1}'
+      raise found.fault(
+        f'too few images for train and test: of {_few(few)}; leave out such'
+        f' classes of pictures or NPY files with --min_examples {first + 1}'
       )
     source['split'] = {'first': first}
     notes.append(f'for test: the first {first:,} of each class')
@@ -232,39 +269,82 @@ def draft(path: pathlib.Path, *, key: str, title: str, **options: Any) -> str:
   return '\n'.join(lines) + '\n'
 
 
-def _choose(
-  path: pathlib.Path, found: _Found, asked: Options
-) -> dict[str, _Part]:
+def _choose(found: _Found) -> dict[str, _Part]:
   """Returns what is for train and for test, or the examples of both."""
-  parts = dict(found.parts)
-  if asked.first and asked.test in parts:
-    raise OriginFileError(
-      f'{path}: --first is not for files that have a split for {asked.test}'
-    )
-  needed = asked.test == 'val' or ('val' in parts and not asked.first)
-  if needed and asked.test not in parts:
-    raise OriginFileError(
-      f'{path}: found {_few([p.what for p in parts.values()])}, but no split for'
-      f' {asked.test}; --test val uses the validation split as the test split,'
-      ' --first N the first N examples of each class'
-    )
-  kinds = {'train': 'train', 'test': asked.test}
+  parts, first, test = dict(found.parts), found.asked.first, found.asked.test
+  kinds = {'train': 'train', 'test': test}
   chosen = {n: parts.pop(kind) for n, kind in kinds.items() if kind in parts}
-  if chosen.keys() == {'train'}:
-    chosen = {'examples': chosen['train']}
-  elif not chosen and '' in parts:
-    chosen = {'examples': parts.pop('')}
+  if 'test' in chosen and first:
+    raise found.fault(f'--first is not for files that have a split for {test}')
+  if 'test' not in chosen:
+    if test == 'val' or ('val' in parts and not first):
+      raise found.fault(
+        f'found {_few([part.what for part in found.parts.values()])}, but no'
+        f' split for {test}; --test val uses the validation split as the test'
+        ' split, --first N the first N examples of each class'
+      )
+    if whole := chosen.pop('train', None) or parts.pop('', None):
+      chosen = {'examples': whole}
   for part in parts.values():
     size = 0
-    with contextlib.suppress(OriginFileError):
-      size = sum(len(labels) for labels, _, _ in part.chunks)
+    with contextlib.suppress(OriginFileError):  # It may be no such table.
+      size = sum(len(labels) for labels, _ in _examples(found, part))
     found.left.append(f'{size:,} images, {part.what}' if size else part.what)
   if not chosen:
-    raise OriginFileError(
-      f'{path}: expected images of each class, or images and labels, as their'
-      f' names say; found {_few(found.left) or "nothing"}'
+    raise found.fault(
+      'expected images of each class, or images and labels, as names or --images'
+      f' and --labels say; found {_few(found.left) or "nothing"}. Of other files,'
+      " give the arrays: a = scipy.io.loadmat('x.mat'), h5py.File('x.h5') or"
+      " pandas.read_pickle('x.pkl'), then cmnist_tfds.add_source('Xy', classes,"
+      " train=(a['x'], a['y']))"
     )
   return chosen
+
+
+def _read(
+  found: _Found, chosen: dict[str, _Part]
+) -> tuple[dict[str, collections.Counter[Any]], dict[str, Any]]:
+  """Returns the counts of classes by split, and what images have in common."""
+  counts = {split: collections.Counter[Any]() for split in chosen}
+  shapes: set[tuple[int, ...]] = set()
+  brightest = total = size = 0
+  for split, part in chosen.items():
+    for labels, read in _examples(found, part):
+      images = read()
+      if len(images) != len(labels) or images.ndim < 2 or not images.size:
+        raise found.fault(
+          f'{part.what}: expected images (n, height, width), as many as labels,'
+          f' found {images.shape} and {len(labels):,} labels'
+        )
+      counts[split].update(labels)
+      shapes.add(images.shape[1:])
+      brightest = max(brightest, int(images.max()))
+      total += int(images.sum())
+      size += images.size
+  white = found.asked.scale or 255
+  if brightest > white or (0 < brightest <= _DARK and not found.asked.scale):
+    raise found.fault(
+      f'the brightest pixel is {brightest}; --scale N makes pixels of N white,'
+      ' --scale 255 takes pixels as they are'
+    )
+  color = any(len(shape) > 2 for shape in shapes)
+  if len(shapes) > 1:  # Only some pictures may have colors.
+    shapes = {shape[:2] for shape in shapes}
+  if len(shapes) > 1 and found.fields['layout'] != 'folder':
+    raise found.fault(
+      f'expected images of one shape, found {sorted(shapes)[:5]}'
+    )
+  shape = next(iter(shapes)) if len(shapes) == 1 else ()
+  steps = {
+    'grey': color,
+    # The images of MNIST are light on dark.
+    'invert': total > size * (white // 2),
+    'resize': math.prod(shape[:2]) != IMAGE_SIZE**2,
+  }
+  convert: list[Any] = [{'scale': white}] if white < 255 else []
+  convert += [step for step, needed in steps.items() if needed]
+  fields = {'shape': list(shape), 'convert': convert}
+  return counts, {name: value for name, value in fields.items() if value}
 
 
 def _few(names: Sequence[Any]) -> str:
@@ -277,277 +357,237 @@ def _order(name: int | str) -> tuple[Any, ...]:
   return isinstance(name, str), begin, int(str(name)[len(begin) :] or -1), name
 
 
-def _character(name: str) -> str:
-  """Returns the character that a name such as U+4E00 stands for, or the name."""
-  match = re.fullmatch(r'U\+([0-9A-Fa-f]{4,5})', name)
-  character = chr(int(match[1], 16)) if match else ''
-  return character if character.isprintable() and character else name
-
-
 def _toml(value: Any) -> str:
   """Returns a value as TOML writes it; strings of JSON are alike."""
   if isinstance(value, dict):
     return f'{{ {", ".join(f"{n} = {_toml(v)}" for n, v in value.items())} }}'
   if isinstance(value, list):
     # A line for each file.
-    files = any(isinstance(each, dict) and 'path' in each for each in value)
+    files = any(isinstance(each, dict) for each in value)
     separator = ',\n  ' if files else ', '
     return f'[{separator.join(map(_toml, value))}]'
+  picture_files.check_name(str(value))
   return json.dumps(value, ensure_ascii=False).replace('\x7f', '\\u007f')
 
 
-def _kind(name: str, match: Callable[..., Any] = re.search) -> str:
-  """Returns the split that a name speaks of; '' if of none."""
-  return next((k for k, p in _SPLITS.items() if match(p, name.lower())), '')
+def _says(
+  name: str,
+  words: Mapping[str, re.Pattern[str]] = _SPLITS,
+  match: Callable[..., object] = re.search,
+) -> str:
+  """Returns the split, or the role, that a name speaks of; '' if of none."""
+  return next((said for said, w in words.items() if match(w, name.lower())), '')
 
 
-def _facts(path: pathlib.Path, folder: str = '') -> dict[str, Any]:
-  """Returns the path of a file below a folder, its size and its SHA-256."""
-  with path.open('rb') as stream:
-    digest = verification.sha256(stream)
-    size = stream.tell()
-  return {'path': f'{folder}{path.name}', 'size': size, 'sha256': digest}
+def _pick(
+  found: _Found, names: Sequence[_Each], role: str, option: str, least: int = 0
+) -> list[_Each]:
+  """Returns the one name that is given, or that speaks of a role, if any does."""
+  given = getattr(found.asked, option)
+  given = [given] if given and isinstance(given, str) else given
+  named = [
+    name
+    for name in names
+    if (str(name) in given if given else _says(str(name), _ROLES) == role)
+  ]
+  if not least <= len(named) <= 1:
+    raise found.fault(
+      f'cannot tell which of {len(names):,} arrays or columns has the {role}:'
+      f' found {_few(named or names) or "nothing"}; name it with --{option}'
+    )
+  return named
+
+
+def _group(
+  each: Iterable[_Each], key: Callable[[_Each], str]
+) -> dict[str, list[_Each]]:
+  groups: dict[str, list[_Each]] = {}
+  for one in each:
+    groups.setdefault(key(one), []).append(one)
+  return groups
 
 
 # What there is ----------------------------------------------------------------
 
 
-def _find(path: pathlib.Path, asked: Options) -> _Found:
-  files, folder = [path], ''
+def _find(found: _Found) -> None:
+  path, names, folder = found.path, [found.path.name], ''
+  path.stat()  # Raises an error if there is nothing.
   if path.is_dir():
-    shown = (p for p in path.iterdir() if not p.name.startswith('.'))
-    files, folder = sorted(shown, key=lambda p: _order(p.stem)), f'{path.name}/'
+    names, folder = os.listdir(path), f'{path.name}/'
+    names = sorted(name for name in names if not name.startswith('.'))
+    names.sort(key=lambda name: _order(posixpath.splitext(name)[0]))
+  files: _Files = {name: {'path': folder + name} for name in names}
+  listed = {n: files[n] for n in names if n.lower().endswith(_TABLES)}
   packed = not folder and path.name.lower().endswith(_ARCHIVES)
-  if packed or any(p.is_dir() for p in files):
-    return _find_pictures(path, asked)
-  if found := [p for p in files if p.name.lower().endswith(_TABLES)]:
-    left = [p.name for p in files if p not in found]
-    return _find_tables(found, folder, asked)._replace(left=left)
-  arrays = {p.name: (p, '') for p in files}
-  if not folder and path.suffix.lower() == '.npz':
-    with picture_files.faults(str(path)), zipfile.ZipFile(path) as opened:
-      names = [name.removesuffix('.npy') for name in opened.namelist()]
-    arrays = {name: (path, name) for name in names}
-  return _find_arrays(path, folder, arrays, asked)
+  if packed or any((path / name).is_dir() for name in names):
+    _find_pictures(found)
+  elif listed:
+    found.left.extend(name for name in names if name not in listed)
+    _find_tables(found, listed)
+  else:
+    _find_arrays(found, files)
 
 
-def _find_pictures(path: pathlib.Path, asked: Options) -> _Found:
+def _find_pictures(found: _Found) -> None:
   """Finds folders of pictures, one for each class, perhaps below splits."""
-  archive = None if path.is_dir() else path.read_bytes()
-
-  def opened(folder: str) -> PictureFiles:
-    if archive is None:
-      return picture_files.open_folder(path / folder)
-    return picture_files.open_archive(archive, folder or '.', str(path))
-
-  root = opened('')
+  path, packed = found.path, found.path.is_file()
+  found.fields['layout'] = 'folder'
+  if packed:
+    root = picture_files.open_archive(path.read_bytes(), '.', str(path))
+    found.fields['archive'] = {'path': path.name}
+    found.prove(found.fields['archive'])
+  else:
+    root = picture_files.open_folder(path)
   # Archives often have one folder that holds everything.
   above = {posixpath.dirname(posixpath.dirname(name)) for name in root.names}
   inside = posixpath.commonpath(above) if above else ''
-  if inside and archive is None:
-    raise OriginFileError(
-      f'{path}: the folders of classes lie deeper; run: cmnist source new'
+  if inside and not packed:
+    raise found.fault(
+      'the folders of classes lie deeper; run: cmnist source new'
       f' {shlex.quote(f"{path}/{inside}/")}'
     )
-  depth = inside.count('/') + bool(inside)
-  tops = sorted({name.split('/')[depth] for name in root.names})
-  kinds = {top: kind for top in tops if (kind := _kind(top, re.fullmatch))}
-  if len(kinds) < 2:
-    kinds = {'': ''}
-  others = collections.Counter(
-    posixpath.splitext(n)[1] or n for n in root.others
-  )
-  left = [f'files {kind}: {count:,}' for kind, count in others.items()]
-  outside, parts = len(root.names), {}
-  for top, kind in kinds.items():
+  left = {*root.names, *root.others}
+  tops = sorted({name.partition('/')[0] for name in root.below(inside).names})
+  kinds = {
+    top: kind for top in tops if (kind := _says(top, match=re.fullmatch))
+  }
+  for top, kind in kinds.items() if len(kinds) > 1 else [('', '')]:
     member = posixpath.join(inside, top).rstrip('/')
-    files = opened(member)
-    classes: dict[str, list[str]] = {}
-    for name in files.names:
-      if '/' in name:
-        classes.setdefault(name.partition('/')[0], []).append(name)
-    outside -= sum(map(len, classes.values()))
-    if few := [c for c, n in classes.items() if len(n) < asked.min_examples]:
-      count = sum(len(classes.pop(c)) for c in few)
-      left.append(f'pictures of {_few(few)}: {count:,}')
-    fields = {'path': f'{path.name}/{top}'.rstrip('/')}
-    if archive is not None:
+    files = root.below(member)
+    grouped = _group(files.names, lambda n: posixpath.dirname(n).split('/')[0])
+    least = found.asked.min_examples
+    classes = {c: n for c, n in grouped.items() if c and len(n) >= least}
+    files.names = list(itertools.chain(*classes.values()))
+    left.difference_update(posixpath.join(member, name) for name in files.names)
+    fields = {'path': posixpath.join(path.name, top).rstrip('/')}
+    if packed:
       name = f'{path.name}.{top or "examples"}'
       fields = {'path': name, 'member': member or '.'}
-    what = f'folders in {fields["path"]}: {_few(list(classes))}'
     if classes:
-      chunks = _read_pictures(files, classes, fields)
-      parts[kind] = _Part(what, {'pictures': fields}, chunks)
-  if outside:
-    left.append(f'pictures outside of the folders of classes: {outside:,}')
-  common = {} if archive is None else {'archive': _facts(path)}
-  return _Found({'layout': 'folder', **common}, left, parts)
+      what = f'folders in {fields["path"]}: {_few(sorted(classes, key=_order))}'
+      found.parts[kind] = _Part(what, {'pictures': fields}, files)
+  for kind, names in _group(sorted(left), _ending).items():
+    folders = dict.fromkeys(posixpath.dirname(n) or '.' for n in names)
+    found.left.append(f'{kind}: {len(names):,}, in {_few(list(folders))}')
 
 
-def _read_pictures(
-  files: PictureFiles, classes: Mapping[str, list[str]], fields: dict[str, Any]
-) -> Iterator[_Chunk]:
-  names = [(c, name) for c, names in classes.items() for name in names]
-  for folder, name in streams.progress_bar(
-    names, desc='Reading', unit=' pictures', leave=False
+def _ending(name: str) -> str:
+  ending = posixpath.splitext(name)[1] or 'without ending'
+  return 'empty folders' if name.endswith('/') else f'files {ending}'
+
+
+def _find_arrays(found: _Found, arrays: _Files) -> None:
+  """Finds arrays of images and of labels, or of the images of each class."""
+  path, asked = found.path, found.asked
+  suffixes = {posixpath.splitext(name)[1].lower() for name in arrays}
+  found.fields['layout'] = 'npz' if suffixes <= {'.npy', '.npz'} else 'idx'
+  if suffixes == {'.npz'} and path.name in arrays:
+    with picture_files.faults(str(path)), zipfile.ZipFile(path) as opened:
+      names = [name.removesuffix('.npy') for name in opened.namelist()]
+    arrays = {name: {'path': path.name, 'array': name} for name in names}
+  silent = [name for name in arrays if not _says(name, _ROLES)]
+  if suffixes == {'.npy'} and silent and not (asked.images or asked.labels):
+    found.fields['layout'] = 'npy'
+    files = {'files': list(arrays.values())}
+    found.parts[''] = _Part(f'{len(arrays):,} files', files)
+    return
+  for kind, names in _group(arrays, _says).items():
+    pair = {r: n for r in sorted(_ROLES) for n in _pick(found, names, r, r)}
+    if len(pair) < len(_ROLES):
+      pair = {}
+    else:
+      fields = {role: arrays[name] for role, name in pair.items()}
+      found.parts[kind] = _Part(' and '.join(pair.values()), fields)
+    found.left.extend(name for name in names if name not in pair.values())
+
+
+def _find_tables(found: _Found, files: _Files) -> None:
+  """Finds tables, whose names may say which split they are of."""
+  name, fields = next(filter(_says, files), next(iter(files))), found.fields
+  with found.open(files[name]) as stream:
+    names = tables.columns(stream, name)
+  fields['layout'] = 'csv'
+  (fields['label_column'],) = _pick(found, names, 'labels', 'label_column', 1)
+  if name.lower().endswith('.parquet'):
+    fields['layout'] = 'parquet'
+    (fields['image_column'],) = _pick(found, names, 'images', 'images', 1)
+  for kind, each in _group(files, _says).items():
+    declared = {'files': [files[name] for name in each]}
+    found.parts[kind] = _Part(_few(each), declared)
+
+
+# What it holds ----------------------------------------------------------------
+
+
+def _examples(found: _Found, part: _Part) -> Iterator[_Chunk]:
+  """Yields the examples of a part, and completes its files."""
+  if part.pictures:
+    yield from _read_pictures(part.pictures, part.files['pictures'])
+  elif 'labels' in part.files:
+    labels = _read_array(found, part.files['labels'], integers=True)
+    one = labels.shape[1:] == (1,) or found.asked.label_column == '0'
+    if labels.ndim == 2 and one:
+      part.files['labels']['columns'] = labels.shape[1]
+      labels = labels[:, 0]
+    if labels.ndim != 1:
+      raise found.fault(
+        f'expected one label for each image, found rows of {labels.shape[1:]};'
+        ' --label_column 0 takes the first. Save other labels by themselves, and'
+        ' one-hot rows as labels.argmax(1)'
+      )
+    read = functools.partial(_read_array, found, part.files['images'])
+    yield labels.tolist(), read
+  elif found.fields['layout'] == 'npy':
+    for file in list(part.files['files']):
+      images, stem = _read_array(found, file), pathlib.Path(file['path']).stem
+      if len(images) < found.asked.min_examples:
+        found.left.append(f'images of {stem}: {len(images):,}')
+        part.files['files'].remove(file)
+      else:
+        yield [stem] * len(images), images.view
+  else:
+    for file in part.files['files']:
+      yield from _read_table(found, file)
+
+
+def _read_array(
+  found: _Found, file: _File, *, integers: bool = False
+) -> np.ndarray:
+  array = file.get('array', 'arr_0')
+  found.prove(file)
+  try:
+    with found.open(file) as stream:
+      return idx_npz.read_array(
+        stream, lambda shape: None, name=array, integers=integers
+      )
+  except OriginFileError as error:
+    raise OriginFileError(f'{file["path"]}: {error}') from error
+
+
+def _read_table(found: _Found, file: _File) -> Iterator[_Chunk]:
+  columns = found.fields['label_column'], found.fields.get('image_column', '')
+  with found.open(file) as stream:
+    for rows, labels, cells in tables.rows(stream, file['path'], *columns):
+      if isinstance(cells, np.ndarray):
+        yield labels, cells.view
+        continue
+      for row, label, cell in zip(rows, labels, cells, strict=True):
+        yield [label], functools.partial(_decode, lambda of: of, cell, row)
+  found.prove(file)
+
+
+def _read_pictures(files: PictureFiles, fields: _File) -> Iterator[_Chunk]:
+  for name in streams.progress_bar(
+    files.names, desc='Reading', unit=' pictures', leave=False
   ):
     where = f'{files.where}/{name}'
-    image = picture_files.decode(files.read(name), where)
-    yield [folder], image[None], where
+    read = functools.partial(_decode, files.read, name, where)
+    yield [name.partition('/')[0]], read
   # The hash of its archive proves a member.
   if 'member' not in fields:
     fields['fingerprint'] = files.fingerprint()
 
 
-def _find_arrays(
-  path: pathlib.Path,
-  folder: str,
-  arrays: Mapping[str, tuple[pathlib.Path, str]],
-  asked: Options,
-) -> _Found:
-  """Finds arrays of images and of labels, or of the images of each class.
-
-  Args:
-    path: The file or folder of all.
-    folder: What paths begin with.
-    arrays: The file of each array and the name in it, by the name for messages.
-    asked: What decides where names do not.
-  """
-  named = {'images': asked.images, 'labels': asked.labels}
-  roles = {
-    name: role
-    for role, said in _ROLES.items()
-    for name in arrays
-    if (name in named[role] if named[role] else said.search(name.lower()))
-  }
-  left = [name for name in arrays if name not in roles]
-  suffixes = {file.suffix for file, _ in arrays.values()}
-  if suffixes == {'.npy'} and left and not any(named.values()):
-    return _find_classes([file for file, _ in arrays.values()], folder, asked)
-  pairs: dict[str, list[str]] = {}
-  for name in sorted(roles, key=roles.__getitem__):
-    pairs.setdefault(_kind(name), []).append(name)
-  parts = {}
-  for kind, names in pairs.items():
-    pair = {roles[name]: arrays[name] for name in names}
-    if len(pair) < len(_ROLES):
-      left += names
-      continue
-    if len(names) > len(_ROLES):
-      raise OriginFileError(
-        f'{path}: expected one array of images and one of labels, found'
-        f' {_few(names)}; name the right ones with --images and --labels'
-      )
-    fields = {
-      role: _facts(file, folder) | ({'array': name} if name else {})
-      for role, (file, name) in pair.items()
-    }
-    chunks = _read_pair(pair, asked.label_column, fields['labels'])
-    parts[kind] = _Part(' and '.join(names), fields, chunks)
-  layout = 'npz' if suffixes <= {'.npy', '.npz'} else 'idx'
-  return _Found({'layout': layout}, left, parts)
-
-
-def _read_array(path: pathlib.Path, name: str, *, labels: bool) -> np.ndarray:
-  try:
-    with path.open('rb') as stream:
-      return idx_npz.read_array(
-        stream, lambda shape: None, name=name or 'arr_0', integers=labels
-      )
-  except OriginFileError as error:
-    raise OriginFileError(f'{path}: {error}') from error
-
-
-def _read_pair(
-  pair: Mapping[str, tuple[pathlib.Path, str]],
-  column: str | None,
-  fields: dict[str, Any],
-) -> Iterator[_Chunk]:
-  images = _read_array(*pair['images'], labels=False)
-  labels = _read_array(*pair['labels'], labels=True)
-  path, _ = pair['labels']
-  if labels.ndim == 2:
-    fields['columns'] = labels.shape[1]
-    if labels.shape[1] > 1 and column != '0':
-      raise OriginFileError(
-        f'{path}: expected one label for each image, found rows of'
-        f' {labels.shape[1]} numbers; --label_column 0 takes the first. Save'
-        ' other labels by themselves, and one-hot rows as labels.argmax(1)'
-      )
-    labels = labels[:, 0]
-  if labels.ndim != 1 or images.shape[:1] != labels.shape:
-    raise OriginFileError(
-      f'{path}: expected as many images as labels, found arrays of shape'
-      f' {images.shape} and {labels.shape}'
-    )
-  yield labels.tolist(), images, path
-
-
-def _find_classes(
-  files: Sequence[pathlib.Path], folder: str, asked: Options
-) -> _Found:
-  """Finds an array of the images of each class."""
-  left: list[str] = []
-  facts: list[dict[str, Any]] = []
-
-  def chunks() -> Iterator[_Chunk]:
-    for path in files:
-      images = _read_array(path, '', labels=False)
-      if len(images) < asked.min_examples:
-        left.append(f'images of {path.stem}: {len(images):,}')
-        continue
-      yield [path.stem] * len(images), images, path
-      facts.append(_facts(path, folder))
-
-  part = _Part(f'{len(files):,} files', {'files': facts}, chunks())
-  return _Found({'layout': 'npy'}, left, {'': part})
-
-
-def _find_tables(
-  files: Sequence[pathlib.Path], folder: str, asked: Options
-) -> _Found:
-  """Finds tables, whose names may say which split they are of."""
-  path = next((p for p in files if _kind(p.name)), files[0])
-  with path.open('rb') as stream:
-    count, names = tables.columns(stream, str(path))
-  labels, images = tables.label_columns(names), ['']
-  fields: dict[str, Any] = {'layout': 'csv'}
-  if asked.label_column:
-    labels = [asked.label_column]
-  if path.suffix.lower() == '.parquet':
-    fields['layout'] = 'parquet'
-    said = [n for n in names if _ROLES['images'].search(n.lower())]
-    images = list(asked.images) or said
-  for found, option in ((labels, '--label_column'), (images, '--images')):
-    if len(found) != 1:
-      raise OriginFileError(
-        f'{path}: cannot tell which of {count:,} columns to take (found'
-        f' {_few(found or names) or "no names"}); name it with {option}, or give'
-        ' its number from 0 if columns have no names'
-      )
-  by_number = not names and labels[0].isdecimal()
-  fields['label_column'] = int(labels[0]) if by_number else labels[0]
-  if images[0]:
-    fields['image_column'] = images[0]
-
-  def chunks(paths: Sequence[pathlib.Path]) -> Iterator[_Chunk]:
-    for path in paths:
-      with path.open('rb') as stream:
-        for rows, labels, cells in tables.rows(
-          stream, str(path), fields['label_column'], images[0]
-        ):
-          if isinstance(cells, np.ndarray):
-            yield labels, cells, path
-            continue
-          for row, label, cell in zip(rows, labels, cells, strict=True):
-            yield [label], picture_files.decode(cell, row)[None], row
-
-  by_kind: dict[str, list[pathlib.Path]] = {}
-  for file in files:
-    by_kind.setdefault(_kind(file.name), []).append(file)
-  parts = {}
-  for kind, each in by_kind.items():
-    facts = [_facts(file, folder) for file in each]
-    what = _few([file.name for file in each])
-    parts[kind] = _Part(what, {'files': facts}, chunks(each))
-  return _Found(fields, [], parts)
+def _decode(read: Callable[[Any], bytes], of: Any, where: str) -> np.ndarray:
+  return picture_files.decode(read(of), where)[None]

@@ -39,6 +39,14 @@ def faults(name: str) -> Iterator[None]:
     raise OriginFileError(f'{name}: cannot be read: {fault}') from error
 
 
+def check_name(name: str) -> None:
+  """Raises OriginFileError if the name of a file is not UTF-8."""
+  try:
+    name.encode()
+  except UnicodeEncodeError:
+    raise OriginFileError(f'{name!a}: is not UTF-8; rename it') from None
+
+
 class PictureFiles:
   """The files below a folder, or in a folder of an archive.
 
@@ -53,32 +61,39 @@ class PictureFiles:
 
     Args:
       where: The folder, for messages.
-      readers: A function that reads the file, by its path; None for files that
+      readers: A function that reads the file, by its path; None for what is not
+        read: empty folders, pipes and devices, and in a tar archive files that
         are neither pictures nor tables.
-
-    Raises:
-      OriginFileError: If the name of a picture is not UTF-8.
     """
     self.where = where
     self._readers = readers
     self.names = sorted(filter(_is_picture, readers))
     self.others = sorted(readers.keys() - set(self.names))
     self._hashes: dict[str, str] = {}
-    for name in self.names:
-      if any('\ud800' <= character <= '\udfff' for character in name):
-        raise OriginFileError(
-          f'{where}: the name of {name!a} is not UTF-8; rename it'
-        )
+
+  def below(self, folder: str) -> PictureFiles:
+    """Returns the files in a folder of these; '' or '.' stands for all."""
+    prefix = posixpath.normpath(folder) + '/' if folder.strip('./') else ''
+    readers = {
+      name.removeprefix(prefix): reader
+      for name, reader in self._readers.items()
+      if name.startswith(prefix)
+    }
+    return PictureFiles(f'{self.where}/{prefix}'.rstrip('/'), readers)
 
   def read(self, name: str) -> bytes:
     """Returns the bytes of a file.
 
     Raises:
-      OriginFileError: If there is no such file or it cannot be read.
+      OriginFileError: If there is no such file, its name is not UTF-8, or it
+        cannot be read.
     """
+    check_name(f'{self.where}/{name}')
     reader = self._readers.get(name)
     if reader is None:
-      raise OriginFileError(f'{self.where}: has no picture or table {name}')
+      raise OriginFileError(
+        f'{self.where}/{name}: expected a file that is a picture or a table'
+      )
     with faults(f'{self.where}/{name}'):
       data = reader()
     self._hashes[name] = hashlib.sha256(data).hexdigest()
@@ -114,17 +129,22 @@ def open_folder(folder: pathlib.Path) -> PictureFiles:
     fault = f'{error.filename}: cannot be read: {error.strerror}'
     raise OriginFileError(fault) from error
 
-  readers, seen = {}, set()
+  readers: dict[str, _Reader] = {}
+  seen = set()
   for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
     if (here := os.path.realpath(parent)) in seen:
       folders.clear()
       continue
     seen.add(here)
     folders.sort()
-    for path in map(pathlib.Path(parent).joinpath, names):
+    base = pathlib.Path(parent)
+    if not names and not folders:
+      readers[f'{base.relative_to(folder).as_posix()}/'] = None
+    for path in map(base.joinpath, names):
       # Opening a pipe would wait for a writer.
-      if path.is_file() or not path.exists():
-        readers[path.relative_to(folder).as_posix()] = path.read_bytes
+      regular = path.is_file() or not path.exists()
+      name = path.relative_to(folder).as_posix()
+      readers[name] = path.read_bytes if regular else None
   return PictureFiles(str(folder), readers)
 
 
@@ -139,16 +159,15 @@ def open_archive(data: bytes, member: str, where: str) -> PictureFiles:
   Raises:
     OriginFileError: If it is not such an archive, or is damaged.
   """
-  prefix = '' if member == '.' else member.strip('/') + '/'
-  where = f'{where}, folder {member}' if prefix else where
   opened = _zipped if data.startswith(idx_npz.ZIP_MAGIC) else _untarred
-  readers = {}
+  readers: dict[str, _Reader] = {}
   with faults(where):
     for name, read in opened(io.BytesIO(data)):
       path = posixpath.normpath(name).lstrip('/')
-      if path.startswith(prefix):
-        readers[path.removeprefix(prefix)] = read
-  return PictureFiles(where, readers)
+      if path in readers:
+        raise ValueError(f'{path} appears twice')
+      readers[path] = read
+  return PictureFiles(where, readers).below(member)
 
 
 def _zipped(stream: io.BytesIO) -> Iterator[tuple[str, _Reader]]:

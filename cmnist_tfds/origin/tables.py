@@ -25,7 +25,7 @@ from cmnist_tfds.origin import picture_files
 from cmnist_tfds.sources import IMAGE_SIZE
 
 # What a column of labels is called.
-_LABELS = re.compile('labels?|class(es)?|targets?|character', re.IGNORECASE)
+LABELS = re.compile('labels?|class(es)?|targets?|character', re.IGNORECASE)
 
 # No label has more digits.
 _WHOLE_NUMBER = re.compile('-?[0-9]{1,18}')
@@ -41,8 +41,8 @@ _BLOCK = 1 << 22
 _Rows = tuple[list[str], list[int | str], np.ndarray | list[Any]]
 
 
-def columns(stream: BinaryIO, name: str) -> tuple[int, list[str]]:
-  """Returns how many columns a table has, and their names if they have names.
+def columns(stream: BinaryIO, name: str) -> list[str | int]:
+  """Returns the names of the columns of a table, or numbers if they have none.
 
   Args:
     stream: The table.
@@ -57,12 +57,7 @@ def columns(stream: BinaryIO, name: str) -> tuple[int, list[str]]:
     # pandas calls columns by their numbers.
     counted = set(np.diff(numbers)) == {1}
     named = len(numbers) < len(cells) - 1 or counted or unpacked is None
-    return len(cells), cells if named else []
-
-
-def label_columns(names: Sequence[str]) -> list[str]:
-  """Returns the columns whose names say that they hold labels."""
-  return [name for name in names if _LABELS.fullmatch(name)]
+    return [*cells] if named else [*range(len(cells))]
 
 
 def rows(
@@ -203,12 +198,13 @@ def arrays(path: pathlib.Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
   """
   name, parts = str(path), []
   with picture_files.faults(name), path.open('rb') as stream:
-    count, names = columns(stream, name)
-    wide = count == IMAGE_SIZE * IMAGE_SIZE + 1 or 'image' in names
-    if not wide or shape[1:] not in ((), (IMAGE_SIZE, IMAGE_SIZE)):
-      raise ValueError(f'expected images of {shape}, found {count:,} columns')
-    column = [*label_columns(names), 'label'][0] if names else 0
+    names = columns(stream, name)
     image = 'image' if 'image' in names else ''
+    wide = image or len(names) == IMAGE_SIZE * IMAGE_SIZE + 1
+    if not wide or shape[1:] not in ((), (IMAGE_SIZE, IMAGE_SIZE)):
+      raise ValueError(f'expected images of {shape}, found columns {names[:8]}')
+    labels = [n for n in names if LABELS.fullmatch(str(n))]
+    column = [*labels, names[0]][0]
     for where, labels, images in rows(stream, name, column, image, shape[1:]):
       if len(shape) == 1:
         parts.append(_as_pixels(labels))

@@ -339,7 +339,7 @@ def _draws(wanted: Wanted) -> Iterator[tuple[Subset, str, range]]:
   """Yields subsets, ends of names of results, and the draws of their runs."""
   for subset in wanted.subsets:
     # Dig-MNIST, and sources like it, have test images alone.
-    if not any(source.min_train_per_class for source in subset.sources):
+    if not any('train' in source.splits for source in subset.sources):
       raise PredictionsError(
         f'{subset.title} has no training images to learn from. Name a subset'
         ' with another source.'
