@@ -15,8 +15,6 @@ import time
 import pytest
 import tensorflow_datasets as tfds
 
-from cmnist_tfds import subsets
-from cmnist_tfds.datasets.get_builder import get_builder
 from cmnist_tfds.system.errors import MissingExtraError, PreparationError
 
 _THREADS = '--direct_running_mode=multi_threading --direct_num_workers=2'
@@ -42,7 +40,7 @@ def direct_runner(beam):
 
 
 def _build(name, data_dir, *, file_format=None, num_shards=3, **options):
-  builder = get_builder(subsets.subset(name), data_dir=data_dir, sample=True)
+  builder = tfds.builder_cls('cmnist_sample')(config=name, data_dir=data_dir)
   builder.download_and_prepare(
     file_format=file_format,
     download_config=tfds.download.DownloadConfig(

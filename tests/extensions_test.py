@@ -93,12 +93,11 @@ def build(origin_files, tmp_path, monkeypatch):
   """Builds a dataset from the real files, with a cache of its own."""
   import tensorflow_datasets as tfds
 
-  from cmnist_tfds.datasets.get_builder import get_builder
-
   monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
 
   def build(subset):
-    builder = get_builder(subset, data_dir=tmp_path)
+    builder_cls = tfds.builder_cls('cmnist')
+    builder = builder_cls(config=subset.name, data_dir=tmp_path)
     builder.download_and_prepare(
       download_config=tfds.download.DownloadConfig(manual_dir=origin_files)
     )

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
 
 from cmnist_tfds import schema, subsets
+from cmnist_tfds.cache import split_sources
+from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets.checked_info import CheckedInfo
 from cmnist_tfds.sample import LICENSE, NOTICE
 from cmnist_tfds.subsets import Subset
@@ -88,8 +91,23 @@ def dataset_info(
         'subset': subset.name,
         'balanced': subset.balanced,
         'per_class': subset.per_class,
-        'classes': class_table(subset),
-        'sources': source_table(subset),
+        'classes': [
+          {
+            'label': c.label,
+            'name': c.name,
+            'source': c.source.key,
+            'source_label': c.raw_label,
+            'train': c.train,
+            'test': c.test,
+          }
+          for c in subset.classes
+        ],
+        # Extensions have the digest of their declaration, which may change.
+        'sources': [
+          {'key': s.key, 'title': s.title, 'verified': {}}
+          | ({'declaration': s.digest} if s.digest else {})
+          for s in subset.sources
+        ],
       }
     ),
   )
@@ -115,28 +133,29 @@ def _feature(
   )
 
 
-def source_table(subset: Subset) -> list[dict[str, Any]]:
-  """Returns the table of sources, in which no file is verified yet.
+def complete_metadata(
+  metadata: dict[str, Any],
+  sources: Mapping[str, Sequence[SplitSource]],
+  num_examples: Mapping[str, int],
+) -> None:
+  """Adds what is known of a dataset when it is built.
 
-  Extensions have the digest of their declaration, because it may change.
+  Args:
+    metadata: That of `dataset_info`. It gets the numbers of written examples,
+      the proof of each origin file, and `digests`, a hash for each split.
+      Splits with equal digests have equal examples.
+    sources: For each split, the examples of each source.
+    num_examples: For each split that is not empty, the number of examples that
+      were written from the start of the concatenation of the sources.
   """
-  return [
-    {'key': s.key, 'title': s.title, 'verified': {}}
-    | ({'declaration': s.digest} if s.digest else {})
-    for s in subset.sources
-  ]
-
-
-def class_table(subset: Subset) -> list[dict[str, Any]]:
-  """Returns the table of classes, with the published counts."""
-  return [
-    {
-      'label': c.label,
-      'name': c.name,
-      'source': c.source.key,
-      'source_label': c.raw_label,
-      'train': c.train,
-      'test': c.test,
-    }
-    for c in subset.classes
-  ]
+  classes, metadata['digests'] = metadata['classes'], {}
+  for split, opened in sources.items():
+    count = num_examples.get(split, 0)
+    labels = np.concatenate([source.labels() for source in opened])[:count]
+    counts = np.bincount(labels, minlength=len(classes)).tolist()
+    for row, number in zip(classes, counts, strict=True):
+      row[split] = number
+    for row, source in zip(metadata['sources'], opened, strict=True):
+      row['verified'] |= source.proofs
+    metadata['digests'][split] = split_sources.digest(opened, count)
+  metadata['balanced'] = len({row['train'] for row in classes}) == 1

@@ -5,23 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 import os
 import pathlib
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import tensorflow_datasets.public_api as tfds
 
 from cmnist_tfds import origin, sample, subsets
 from cmnist_tfds.cache import prepared, split_sources
+from cmnist_tfds.cache.prepared import Prepared
 from cmnist_tfds.cache.split_sources import SplitSource
-from cmnist_tfds.datasets import (
-  atomic_replace,
-  build_report,
-  config,
-  tfds_internals,
-)
+from cmnist_tfds.datasets import atomic_replace, config, tfds_internals
 from cmnist_tfds.datasets.fast_path import write
 from cmnist_tfds.origin import audit
 from cmnist_tfds.sources import SPLITS
@@ -36,23 +30,6 @@ from cmnist_tfds.system.extras import require_tensorflow
 
 # TFDS writes it last.
 _INFO = 'dataset_info.json'
-
-
-def register(builder: type[CmnistBuilder]) -> None:
-  """Lets TFDS find a builder by its name, even if another one has that name.
-
-  TFDS itself would refuse a second builder of a name.
-  """
-  other = tfds_internals.DATASETS.get(builder.name, builder)
-  if other.__module__ != builder.__module__:
-    logging.getLogger('cmnist_tfds').warning(
-      '%s has registered the name %r with TensorFlow Datasets, too. From now on'
-      ' tfds.load finds that of %s.',
-      other.__module__,
-      builder.name,
-      builder.__module__,
-    )
-  tfds_internals.DATASETS[builder.name] = builder
 
 
 class CmnistBuilder(  # type: ignore[call-arg]
@@ -253,16 +230,11 @@ class CmnistBuilder(  # type: ignore[call-arg]
       download_config,
       file_format,
       self._get_filename_template,
-      lambda split, count: self._same_shards(split, sources[split], count),
+      self._find_full(),
     )
     self.info.set_splits(tfds.core.SplitDict(splits))
-    self.info.metadata.update(
-      build_report.report(
-        self.subset,
-        sources,
-        dict.fromkeys(sources, 0) | {s.name: s.num_examples for s in splits},
-      )
-    )
+    counts = {split.name: split.num_examples for split in splits}
+    config.complete_metadata(self.info.metadata, sources, counts)
 
   def _find_locations(
     self,
@@ -305,27 +277,19 @@ class CmnistBuilder(  # type: ignore[call-arg]
       ]
       raise OriginFileError('\n'.join(lines)) from error
 
-  def _same_shards(
-    self, split: str, sources: Sequence[SplitSource], num_examples: int
-  ) -> list[pathlib.Path]:
-    """Returns the shards of the full subset if they have the same examples.
+  def _find_full(self) -> Prepared | None:
+    """Returns the full subset if it is prepared, in this format and not damaged.
 
-    A reduced subset has the same test split as the full one.
+    A reduced subset has the same test split, whose shards it shares.
     """
-    # The full subset is of no use if it is damaged.
     with contextlib.suppress(PreparationError):
       full = prepared.find_prepared(
         self.subset.full, data_dir=self.data_dir_root, sample=self.is_sample
       )
-      digest = split_sources.digest(sources, num_examples)
-      if (
-        full
-        and full.file_format == self.info.file_format.value
-        and full.digests.get(split) == digest
-      ):
+      if full and full.file_format == self.info.file_format.value:
         full.check_shards()
-        return full.shards(split)
-    return []
+        return full
+    return None
 
   # Reading -----------------------------------------------------------------
 

@@ -13,11 +13,9 @@ from tensorflow_datasets.core.dataset_collection_builder import (
 )
 from tensorflow_datasets.core.download.checksums import UrlInfo
 from tensorflow_datasets.core.naming import references_for
-from tensorflow_datasets.core.registered import _DATASET_REGISTRY as DATASETS
 from tensorflow_datasets.core.utils.shard_utils import get_shard_boundaries
 
 __all__ = [
-  'DATASETS',
   'INCOMPLETE_PREFIX',
   'DatasetCollection',
   'DatasetCollectionInfo',

@@ -12,12 +12,14 @@ parts to be copied, and this module copies them for many records at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import google_crc32c
 import numpy as np
 from tensorflow_datasets.proto import tf_feature_generated_pb2 as pb
 
 from cmnist_tfds import schema
+from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.formats import tfrecord
 
@@ -86,6 +88,10 @@ class SplitRecords:
   def __len__(self) -> int:
     return len(self._order)
 
+  def __reduce__(self) -> tuple[Any, ...]:
+    # Other processes lay them out anew, from the same cache.
+    return in_tfds_order, (self.split, self.sources, len(self))
+
   def join(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns consecutive records.
 
@@ -135,6 +141,19 @@ class SplitRecords:
     for end in ends.tolist():
       yield data[begin + tfrecord.HEADER_SIZE : end - tfrecord.FOOTER_SIZE]
       begin = end
+
+
+def in_tfds_order(
+  split: str, sources: Sequence[SplitSource], num_examples: int
+) -> SplitRecords:
+  """Returns the records of the first examples, in the order of TFDS.
+
+  Args:
+    split: 'train' or 'test'.
+    sources: The examples of each source, as encoded images.
+    num_examples: Number of examples, from the start of the concatenation.
+  """
+  return SplitRecords(split, sources, shuffle_order(split, num_examples))
 
 
 def _starts(source: SplitSource) -> np.ndarray:

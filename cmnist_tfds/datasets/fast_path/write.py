@@ -8,19 +8,19 @@ joined. Both ways give the same examples in the same order.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
 
-from cmnist_tfds.cache.shuffle_order import shuffle_order
+from cmnist_tfds.cache import split_sources
+from cmnist_tfds.cache.prepared import Prepared
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets import tfds_internals
-from cmnist_tfds.datasets.fast_path import beam_pipeline
+from cmnist_tfds.datasets.fast_path import beam_pipeline, joiner
 from cmnist_tfds.datasets.fast_path.joiner import SplitRecords
 
 # How many records are joined and written together: few enough for their bytes
@@ -69,7 +69,7 @@ def write_splits(
   download_config: tfds.download.DownloadConfig,
   file_format: tfds.core.FileFormat,
   filename_template: Callable[[str], tfds.core.ShardedFileTemplate],
-  find_same: Callable[[str, int], Sequence[pathlib.Path]],
+  full: Prepared | None,
 ) -> list[tfds.core.SplitInfo]:
   """Writes the shards, with Apache Beam if the user wants it.
 
@@ -79,41 +79,36 @@ def write_splits(
       runner and options of Beam.
     file_format: Format of the shards, one of `WRITERS`.
     filename_template: Returns the paths of the shards of a split.
-    find_same: Returns the shards of a prepared split that has so many, and the
-      same, examples as a split, to which to link; none if there is no such.
+    full: A prepared dataset in this format; None if there is none. Shards that
+      have the same examples are links to its shards.
 
   Returns:
     The facts that TFDS records about each split that has examples.
   """
-  write: beam_pipeline.WriteShard = WRITERS[file_format]
-  runner, options = download_config.beam_runner, download_config.beam_options
   infos = []
-  with contextlib.ExitStack() as stack:
-    if runner is not None or options is not None:
-      write = stack.enter_context(
-        beam_pipeline.pipeline(runner, options, write)
-      )
+
+  def shards() -> Iterator[beam_pipeline.Shard]:
     for split, opened in sources.items():
       num_examples = sum(map(len, opened))
       if download_config.max_examples_per_split is not None:
         num_examples = min(num_examples, download_config.max_examples_per_split)
       if not num_examples:
         continue  # TFDS does not record splits without examples.
-      order = shuffle_order(split, num_examples)
-      records = SplitRecords(split, opened, order)
+      records = joiner.in_tfds_order(split, opened, num_examples)
       num_shards = download_config.get_shard_config().get_number_shards(
         records.num_bytes, num_examples
       )
       ends = tfds_internals.get_shard_boundaries(num_examples, num_shards)
       template = filename_template(split)
-      paths = template.sharded_filepaths(num_shards)
-      same = find_same(split, num_examples)
-      if len(same) == num_shards:
-        for old, new in zip(same, paths, strict=True):
+      paths = [*map(pathlib.Path, template.sharded_filepaths(num_shards))]
+      digest = split_sources.digest(opened, num_examples)
+      is_same = full and full.digests.get(split) == digest
+      if full and is_same and len(full.shard_lengths[split]) == num_shards:
+        for old, new in zip(full.shards(split), paths, strict=True):
           _link(old, new)
       else:
         for path, start, stop in zip(paths, [0, *ends[:-1]], ends, strict=True):
-          write(records, pathlib.Path(path), start, stop)
+          yield records, path, start, stop
       infos.append(
         tfds.core.SplitInfo(
           name=split,
@@ -122,12 +117,20 @@ def write_splits(
           filename_template=template,
         )
       )
+
+  write = WRITERS[file_format]
+  runner, options = download_config.beam_runner, download_config.beam_options
+  if runner is not None or options is not None:
+    beam_pipeline.write_shards(shards(), write, runner, options)
+  else:
+    for shard in shards():
+      write(*shard)
   return infos
 
 
-def _link(old: os.PathLike[str], new: os.PathLike[str]) -> None:
+def _link(old: pathlib.Path, new: pathlib.Path) -> None:
   """Links to a finished file, or copies it if the system cannot link."""
   try:
-    os.link(old, new)
+    new.hardlink_to(old)
   except OSError:
     shutil.copyfile(old, new)
