@@ -154,7 +154,7 @@ class Prepared:
     entry = store.get_or_create(
       'arrays', key, lambda: {'images': images(), 'labels': labels}, note
     )
-    return SplitSource(classes, entry, None, key)
+    return SplitSource(classes, entry, key)
 
 
 def dataset_dir(

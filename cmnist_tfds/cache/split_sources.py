@@ -13,7 +13,6 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent import futures
 from typing import Any
 
 import google_crc32c
@@ -40,20 +39,32 @@ class SplitSource:
   Attributes:
     classes: The classes that the subset takes from the source.
     entry: The arrays of the whole split of the source.
-    rows: Integers (m,), the examples that the subset takes, in the order of
-      the source; None for all.
     key: Identifies the arrays: equal keys mean equal arrays.
     limit: The subset takes so many examples of each class; None for all.
   """
 
   classes: tuple[SubsetClass, ...]
   entry: store.Entry
-  rows: np.ndarray | None
   key: str
   limit: int | None = None
 
   def __len__(self) -> int:
-    return len(self.arrays['labels'] if self.rows is None else self.rows)
+    return len(self.take('labels'))
+
+  @functools.cached_property
+  def rows(self) -> np.ndarray | None:
+    """The examples that the subset takes; None for all.
+
+    Integers (m,), in the order of the source.
+    """
+    labels, known = self.arrays['labels'], self.classes[0].source.class_names
+    if self.limit is None and len(self.classes) >= len(known):
+      return None
+    taken = subsets.rows(
+      labels, [c.raw_label for c in self.classes], self.limit
+    )
+    # All rows are None, so that equal examples have equal digests.
+    return None if len(taken) == len(labels) else taken
 
   @property
   def arrays(self) -> Mapping[str, np.ndarray]:
@@ -95,24 +106,7 @@ class SplitSource:
     # is pickled with all that it declares.
     source = dataclasses.replace(self.classes[0].source)
     classes = tuple(dataclasses.replace(c, source=source) for c in self.classes)
-    return _select, (classes, self.entry, self.key, self.limit)
-
-
-def _select(
-  classes: tuple[SubsetClass, ...],
-  entry: store.Entry,
-  key: str,
-  limit: int | None,
-) -> SplitSource:
-  """Returns what a subset takes of a split of a source."""
-  rows = None
-  labels = entry.arrays['labels']
-  if limit is not None or len(classes) < len(classes[0].source.class_names):
-    rows = subsets.rows(labels, [c.raw_label for c in classes], limit)
-    # A selection of all rows is None, so that equal examples have equal
-    # digests.
-    rows = None if len(rows) == len(labels) else rows
-  return SplitSource(classes, entry, rows, key, limit)
+    return SplitSource, (classes, self.entry, self.key, self.limit)
 
 
 def open_split(
@@ -264,18 +258,18 @@ def _raw(source: Source, split: str, key: str, read: _Read) -> store.Entry:
 
 def _encoded(source: Source, split: str, key: str, read: _Read) -> store.Entry:
   """Returns encoded images."""
-  if (found := store.find('encoded', _entry_name(key))) is not None:
-    return found
-  raw = _raw(source, split, key, read)
-  labels = raw.arrays['labels']
+  note: dict[str, Any] = {}
 
   def make() -> dict[str, store.Chunks]:
+    raw = _raw(source, split, key, read)
+    note.update(raw.note, what=f'{_title(key)}, PNG')
+    labels = raw.arrays['labels']
     lengths: list[np.ndarray] = []
     crcs: list[np.ndarray] = []
 
     def pngs() -> Iterator[np.ndarray]:
       with _progress(key, 'encoding', len(labels)) as progress:
-        for encoded in _encode_ahead(raw.chunks('images', _CHUNK)):
+        for encoded in map(png.encode, raw.chunks('images', _CHUNK)):
           lengths.append(np.array([len(png) for png in encoded], np.uint16))
           crcs.append(np.array([*map(google_crc32c.value, encoded)], np.uint32))
           yield np.frombuffer(b''.join(encoded), np.uint8)
@@ -283,22 +277,7 @@ def _encoded(source: Source, split: str, key: str, read: _Read) -> store.Entry:
 
     return {'pngs': pngs(), 'lengths': lengths, 'crcs': crcs, 'labels': labels}
 
-  note = {**raw.note, 'what': f'{_title(key)}, PNG'}
   return store.get_or_create('encoded', _entry_name(key), make, note)
-
-
-def _encode_ahead(chunks: Iterable[np.ndarray]) -> Iterator[list[bytes]]:
-  """Encodes each chunk while the one before it is written."""
-  # More threads would not help, because they would wait for the interpreter.
-  # Several processes do help: see `cmnist build --jobs`.
-  with futures.ThreadPoolExecutor(1) as worker:
-    running = None
-    for images in chunks:
-      ready, running = running, worker.submit(png.encode, images)
-      if ready:
-        yield ready.result()
-    if running:
-      yield running.result()
 
 
 def _progress(key: str, doing: str, total: int) -> Any:
@@ -318,7 +297,7 @@ def _split_sources(
 ) -> list[SplitSource]:
   limit = subset.train_limit(split)
   return [
-    _select(
+    SplitSource(
       tuple(c for c in subset.classes if c.source_number == number),
       entry,
       key,
