@@ -24,7 +24,6 @@ import logging
 import math
 import os
 import pathlib
-import platform
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -81,7 +80,7 @@ class Entry:
         ' cannot be written. Name one that all of them share in'
         f' {CACHE_DIR_VARIABLE}.'
       )
-    return reopen, (self.folder,)
+    return _open, (self.folder,)
 
   def chunks(self, name: str, length: int) -> Iterator[np.ndarray]:
     """Reads an array of any size in little memory.
@@ -119,16 +118,18 @@ class ListedEntry:
     kind: One of `KINDS`.
     num_bytes: Bytes of its files.
     description: What it holds, for people.
+    is_damaged: Whether a file of it is missing or fails its checksum.
   """
 
   path: pathlib.Path
   kind: str
   num_bytes: int
   description: str
+  is_damaged: bool
 
 
 class _DamagedError(Exception):
-  """An entry is damaged; the message says how."""
+  """An entry is damaged; the message says which and how."""
 
 
 def cache_dir() -> pathlib.Path:
@@ -164,7 +165,7 @@ def find(kind: str, name: str) -> Entry | None:
   except FileNotFoundError:
     return None
   except _DamagedError as error:
-    warn_once(f'{folder} is damaged ({error}). It is made again.')
+    warn_once(f'{error}. It is made again.')
   except OSError as error:
     _warn_of_folder(error)
   return None
@@ -207,31 +208,14 @@ def get_or_create(
   return Entry(arrays, note)
 
 
-def reopen(folder: pathlib.Path) -> Entry:
-  """Returns an entry that another process has found or made.
-
-  Args:
-    folder: `Entry.folder` in the other process.
-
-  Raises:
-    PreparationError: If this process does not find it there.
-  """
-  try:
-    return _open(folder)
-  except (_DamagedError, OSError) as error:
-    raise PreparationError(
-      f'{platform.node()} cannot use {folder} of the cache ({_reason(error)}).'
-      ' Every machine that takes part must see the cache folder of the process'
-      ' that started the build under the same path. Name such a folder in'
-      f' {CACHE_DIR_VARIABLE}, and build again.'
-    ) from error
-
-
-def entries(kind: str | None = None) -> list[ListedEntry]:
+def entries(
+  kind: str | None = None, *, thorough: bool = False
+) -> list[ListedEntry]:
   """Lists the entries of the cache, including unfinished ones.
 
   Args:
     kind: One of `KINDS`; all if None.
+    thorough: Whether to check every file, instead of those that have changed.
 
   Returns:
     The entries, sorted by kind and name.
@@ -244,11 +228,19 @@ def entries(kind: str | None = None) -> list[ListedEntry]:
   _check_owner()
   found = []
   for path in sorted(cache_dir().glob('*/*')):
-    if path.is_dir() and path.parent.name in ([kind] if kind else KINDS):
-      num_bytes = sum(file.stat().st_size for file in path.iterdir())
-      found.append(
-        ListedEntry(path, path.parent.name, num_bytes, _describe(path))
-      )
+    if not path.is_dir() or path.parent.name not in ([kind] if kind else KINDS):
+      continue
+    is_damaged = False
+    try:
+      description = _open(path, thorough=thorough).note['what']
+    except FileNotFoundError:
+      description = 'unfinished, or of another version of this package'
+    except _DamagedError as error:
+      is_damaged, description = True, str(error)
+    num_bytes = sum(file.stat().st_size for file in path.iterdir())
+    found.append(
+      ListedEntry(path, path.parent.name, num_bytes, description, is_damaged)
+    )
   return found
 
 
@@ -273,14 +265,7 @@ def check(kind: str | None = None) -> list[ListedEntry]:
   Returns:
     The deleted entries.
   """
-  damaged = []
-  for entry in entries(kind):
-    try:
-      with contextlib.suppress(FileNotFoundError):  # It is unfinished.
-        _open(entry.path, thorough=True)
-    except _DamagedError:
-      damaged.append(entry)
-  return _deleted(damaged)
+  return _deleted([e for e in entries(kind, thorough=True) if e.is_damaged])
 
 
 def _deleted(listed: list[ListedEntry]) -> list[ListedEntry]:
@@ -307,14 +292,14 @@ def _open(folder: pathlib.Path, *, thorough: bool = False) -> Entry:
       state = _state(path)
       if thorough or state != facts['state']:
         if _crc32(path) != facts['crc32']:
-          raise _DamagedError(f'{path.name} fails its checksum')
+          raise _DamagedError(f'{folder} is damaged: {path.name} fails its checksum')
         facts['state'] = state
         checked = True
       # Parsing the header of the file takes longer.
       dtype, shape = np.dtype(facts['dtype']), tuple(facts['shape'])
       mapped = np.memmap(path, dtype, 'r', _HEADER_SIZE, shape)
     except FileNotFoundError as error:
-      raise _DamagedError(f'{path.name} is missing') from error
+      raise _DamagedError(f'{folder} is damaged: {path.name} is missing') from error
     # Indexing a plain array is faster than indexing a memmap.
     arrays[name] = mapped.view(np.ndarray)
   if checked:
@@ -328,7 +313,7 @@ def _read_manifest(folder: pathlib.Path) -> dict[str, Any]:
   data = (folder / _MANIFEST).read_bytes()
   text, _, crc = data.rpartition(b'\n')
   if crc != b'%d' % zlib_ng.crc32(text):
-    raise _DamagedError(f'{_MANIFEST} fails its checksum')
+    raise _DamagedError(f'{folder} is damaged: {_MANIFEST} fails its checksum')
   manifest: dict[str, Any] = json.loads(text)
   return manifest
 
@@ -414,15 +399,6 @@ def _delete(folder: pathlib.Path) -> None:
     # Without a manifest, readers take the entry for missing.
     (folder / _MANIFEST).unlink(missing_ok=True)
     shutil.rmtree(folder)
-
-
-def _describe(folder: pathlib.Path) -> str:
-  try:
-    return str(_read_manifest(folder)['note']['what'])
-  except FileNotFoundError:
-    return 'unfinished, or of another version of this package'
-  except _DamagedError as error:
-    return f'damaged: {error}'
 
 
 def _warn_of_folder(error: Exception) -> None:

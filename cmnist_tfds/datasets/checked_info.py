@@ -9,7 +9,13 @@ import tensorflow_datasets.public_api as tfds
 from etils import epath
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cache.prepared import Prepared, read_prepared, remedy
+from cmnist_tfds.cache.prepared import (
+  INFO,
+  Prepared,
+  parsing,
+  read_prepared,
+  remedy,
+)
 from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import PreparationError
 
@@ -22,12 +28,10 @@ class CheckedInfo(tfds.core.DatasetInfo):
 
   Attributes:
     prepared: The dataset that was read, if it is a local one.
-    is_outdated: Whether an extension in it is declared differently now.
     fault: What is wrong with it; None if nothing is.
   """
 
   prepared: Prepared | None = None
-  is_outdated = False
   fault: PreparationError | None = None
 
   def initialize_from_bucket(self) -> None:
@@ -50,25 +54,19 @@ class CheckedInfo(tfds.core.DatasetInfo):
     Args:
       dataset_info_dir: The folder of the dataset.
     """
-    self.fault = None
+    self.prepared = self.fault = None
     folder = pathlib.Path(dataset_info_dir)
     try:
       if not paths.is_remote(dataset_info_dir):
         subset = subsets.subset(self.config_name)
         self.prepared = read_prepared(subset, folder)
-        self.is_outdated = not subset.is_described_by(self.prepared.metadata)
-        if self.is_outdated:
+        if not self.prepared.is_current:
           raise PreparationError(
             f'{folder} was built when {", ".join(subset.declarations)} was'
             f' declared differently. {remedy(folder)}'
           )
         self.prepared.check_shards()
-      super().read_from_directory(dataset_info_dir)
-    # TFDS and protocol buffers raise many classes of errors.
-    except Exception as error:
-      if not isinstance(error, PreparationError):
-        error = PreparationError(
-          f'{folder} is damaged: {" ".join(str(error).split())}. Build it again'
-          ' with `cmnist build --overwrite`.'
-        )
+      with parsing(folder / INFO):
+        super().read_from_directory(dataset_info_dir)
+    except PreparationError as error:
       self.fault = error

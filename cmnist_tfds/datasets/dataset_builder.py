@@ -13,7 +13,7 @@ import tensorflow_datasets.public_api as tfds
 
 from cmnist_tfds import origin, sample, subsets
 from cmnist_tfds.cache import prepared, split_sources
-from cmnist_tfds.cache.prepared import Prepared
+from cmnist_tfds.cache.prepared import INFO, Prepared
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.datasets import atomic_replace, config, tfds_internals
 from cmnist_tfds.datasets.fast_path import write
@@ -27,9 +27,6 @@ from cmnist_tfds.system.errors import (
   disk_errors,
 )
 from cmnist_tfds.system.extras import require_tensorflow
-
-# TFDS writes it last.
-_INFO = 'dataset_info.json'
 
 
 class CmnistBuilder(  # type: ignore[call-arg]
@@ -192,14 +189,15 @@ class CmnistBuilder(  # type: ignore[call-arg]
       if not data_path.exists():
         super().download_and_prepare(**arguments)
         return
-      if not (data_path / _INFO).exists():
+      if not (data_path / INFO).exists():
         raise PreparationError(
-          f'{data_path} is not a dataset: it has no {_INFO}. Move it away, or'
+          f'{data_path} is not a dataset: it has no {INFO}. Move it away, or'
           ' choose another data folder.'
         )
       # Another process may have built it meanwhile.
       self.info.read_from_directory(data_path)
-      if overwrites or self.info.is_outdated:
+      found = self.info.prepared
+      if overwrites or (found and not found.is_current):
         with atomic_replace.replacing(data_path) as folder:
           fresh = type(self)(**self._original_state | {'data_dir': folder})
           fresh.download_and_prepare(**arguments)
@@ -209,7 +207,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   def is_prepared(self) -> bool:
     """Returns whether the dataset is finished, and as it is declared now."""
-    is_finished = (self.data_path / _INFO).exists()
+    is_finished = (self.data_path / INFO).exists()
     return is_finished and not self.info.fault
 
   def _download_and_prepare(

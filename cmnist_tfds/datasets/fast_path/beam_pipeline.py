@@ -14,18 +14,20 @@ from __future__ import annotations
 import functools
 import pathlib
 import pickle
-import threading
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from cmnist_tfds.cache.store import CACHE_DIR_VARIABLE
 from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.datasets.fast_path.joiner import SplitRecords
 from cmnist_tfds.system.errors import CmnistError, PreparationError
 from cmnist_tfds.system.extras import missing_extra
 
-# Only one thread of a worker opens a split.
-_opening = threading.Lock()
+_REMEDY = (
+  'Every machine that takes part must see the data folder, and the cache folder'
+  f' that {CACHE_DIR_VARIABLE} names, under the same path.'
+)
 
 # A shard has the records from one number up to another one.
 Shard = tuple[SplitRecords, pathlib.Path, int, int]
@@ -68,15 +70,14 @@ def write_shards(
     raise
   except Exception as error:  # Each runner has errors of its own.
     raise PreparationError(
-      f'Apache Beam could not write the shards: {_reason(error)}'
+      f'Apache Beam could not write the shards: {_reason(error)}. {_REMEDY}'
     ) from error
   missing = [path for _, path, _, _ in work if not path.is_file()]
   if missing:
     raise PreparationError(
       f'Apache Beam has ended, but {len(missing)} of {len(work)} shards are'
-      f' missing, such as {missing[0]}. The data folder must be on a file system'
-      ' that all workers share under the same path, and the pipeline must be'
-      ' waited for.'
+      f' missing, such as {missing[0]}. The pipeline must be waited for.'
+      f' {_REMEDY}'
     )
 
 
@@ -99,8 +100,7 @@ def _write(
   stop: int,
 ) -> None:
   """Writes a shard, on a worker."""
-  with _opening:
-    records = _open(pickled)
+  records = _open(pickled)
   # TFDS removes files with such names from a finished dataset.
   unfinished = path.with_name(
     f'{tfds_internals.INCOMPLETE_PREFIX}{uuid.uuid4().hex}.{path.name}'

@@ -16,7 +16,7 @@ from typing import Any
 
 import google_crc32c
 import numpy as np
-from tensorflow_datasets.proto import tf_feature_generated_pb2 as pb
+from tensorflow_datasets.proto import tf_example_generated_pb2
 
 from cmnist_tfds import schema
 from cmnist_tfds.cache.shuffle_order import shuffle_order
@@ -57,7 +57,8 @@ class SplitRecords:
     self._crc = np.concatenate([s.take('crcs') for s in sources])
     self._tail = np.concatenate([source.labels() for source in sources])
 
-    tails = [_tail(schema.integers_of(c)) for s in sources for c in s.classes]
+    integers = [schema.integers_of(c) for s in sources for c in s.classes]
+    tails = [_around(1000, each)[1] for each in integers]
     self._tails, self._tail_length = _pad(tails)
     self._tail_crc = np.array([*map(google_crc32c.value, tails)], np.uint32)
     step = max(map(len, tails)) + 1
@@ -65,10 +66,12 @@ class SplitRecords:
       self._length * np.int64(step) + self._tail_length[self._tail],
       return_inverse=True,
     )
+    # Of classes whose tails are equally long, any one gives the head.
+    by_length = dict(zip(map(len, tails), integers, strict=True))
     heads, head_crcs = [], []
     for pair in pairs.tolist():
       rest = sum(divmod(pair, step))
-      head = _head(*divmod(pair, step))
+      head, _ = _around(pair // step, by_length[pair % step])
       heads.append(tfrecord.header(len(head) + rest) + head)
       head_crcs.append(_shift(google_crc32c.value(head), rest))
     self._heads, self._head_length = _pad(heads)
@@ -163,28 +166,20 @@ def _starts(source: SplitSource) -> np.ndarray:
   return starts if source.rows is None else starts[source.rows]
 
 
-def _tail(integers: Mapping[str, int]) -> bytes:
-  """Returns the part of an example after the PNG."""
-  return b''.join(
-    _entry(name, pb.Feature(int64_list=pb.Int64List(value=[integers[name]])))
-    for name in sorted(integers)
-  )
-
-
-def _head(png_length: int, tail_length: int) -> bytes:
-  """Returns the part of an example before the PNG."""
-  png = pb.Feature(bytes_list=pb.BytesList(value=[bytes(png_length)]))
-  entry = _entry(schema.IMAGE.name, png)
-  # Like an `Example`, a `BytesList` has one field, 1, whose length comes first.
-  rest = len(entry) + tail_length
-  opening = pb.BytesList(value=[bytes(rest)]).SerializeToString()[:-rest]
-  return opening + entry[:-png_length]
-
-
-def _entry(name: str, feature: pb.Feature) -> bytes:
-  # Messages that are serialized one by one and joined are one message.
-  entry: bytes = pb.Features(feature={name: feature}).SerializeToString()
-  return entry
+def _around(
+  png_length: int, integers: Mapping[str, int]
+) -> tuple[bytes, bytes]:
+  """Returns the parts of an example before and after its PNG."""
+  stand_in = b'\xff' * png_length
+  example = tf_example_generated_pb2.Example()
+  features = example.features.feature
+  features[schema.IMAGE.name].bytes_list.value.append(stand_in)
+  for name, value in integers.items():
+    features[name].int64_list.value.append(value)
+  # Sorted by name, as TFDS does it.
+  serialized = example.SerializeToString(deterministic=True)
+  head, _, tail = serialized.partition(stand_in)
+  return head, tail
 
 
 def _pad(parts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
