@@ -53,6 +53,11 @@ def locations(origin_dir):
   return Locations(manual_dir=origin_dir)
 
 
+@pytest.fixture
+def unverified(origin_dir):
+  return Locations(manual_dir=origin_dir, allow_unverified=True)
+
+
 def open_raw(subset, split, locations=NOWHERE, **kwargs):
   return split_sources.open_split(subset, split, locations, **kwargs)
 
@@ -219,21 +224,23 @@ def write_other(folder, seed, count=40):
   return images
 
 
-def test_unverified_files_are_kept_by_their_content(locations, origin_dir):
+def test_unverified_files_are_kept_by_their_content(
+  locations, unverified, origin_dir
+):
   digests = []
   for seed in (5, 6, 5):
     images = write_other(origin_dir, seed)
     with pytest.raises(OriginFileError, match='not the published one'):
       open_raw(ONE, 'train', locations)
-    (raw,) = open_raw(ONE, 'train', locations, allow_unverified=True)
+    (raw,) = open_raw(ONE, 'train', unverified)
     np.testing.assert_array_equal(raw.take('images'), images)
-    (encoded,) = open_encoded(ONE, 'train', locations, allow_unverified=True)
+    (encoded,) = open_encoded(ONE, 'train', unverified)
     np.testing.assert_array_equal(png.decode(pngs_of(encoded), 28, 28), images)
     assert raw.proofs == {
       'toy/train-images.gz': 'unverified',
       'toy/train-labels.gz': 'sha256',
     }
-    digests.append(digest(ONE, 'train', locations, allow_unverified=True))
+    digests.append(digest(ONE, 'train', unverified))
   assert digests[0] == digests[2] != digests[1]
   assert len(store.entries('arrays')) == len(store.entries('encoded')) == 2
   # They are never taken for the verified ones.
@@ -243,28 +250,30 @@ def test_unverified_files_are_kept_by_their_content(locations, origin_dir):
   assert_whole(raw, TOY, 'train')
 
 
-def test_unverified_files_are_those_of_their_declaration(locations, origin_dir):
+def test_unverified_files_are_those_of_their_declaration(
+  unverified, origin_dir
+):
   write_other(origin_dir, 5)
   keys = set()
   for declared in ('a', 'b'):
     source = dataclasses.replace(TOY.source, digest=declared)
     subset = Subset('1-T', ((source, (0, 1)),))
-    (raw,) = open_raw(subset, 'train', locations, allow_unverified=True)
+    (raw,) = open_raw(subset, 'train', unverified)
     keys.add(raw.key)
   assert len(keys) == len(store.entries('arrays')) == 2
 
 
-def test_fewer_unverified_examples(locations, origin_dir):
+def test_fewer_unverified_examples(unverified, origin_dir):
   for count in (7, 1, 0):
     images = write_other(origin_dir, 7, count)
-    (raw,) = open_raw(ONE, 'train', locations, allow_unverified=True)
+    (raw,) = open_raw(ONE, 'train', unverified)
     np.testing.assert_array_equal(raw.take('images'), images)
-    (encoded,) = open_encoded(ONE, 'train', locations, allow_unverified=True)
+    (encoded,) = open_encoded(ONE, 'train', unverified)
     np.testing.assert_array_equal(png.decode(pngs_of(encoded), 28, 28), images)
 
 
-def test_verified_files_are_kept_as_such_where_others_are_allowed(locations):
-  open_raw(ONE, 'train', locations, allow_unverified=True)
+def test_verified_files_are_kept_as_such_where_others_are_allowed(unverified):
+  open_raw(ONE, 'train', unverified)
   (raw,) = split_sources.find_raw(ONE, 'train')
   assert_whole(raw, TOY, 'train')
 
@@ -318,7 +327,9 @@ def test_few_chunks_are_in_memory_at_a_time(
       yield SplitArrays(chunk, labels, {'toy': proof})
 
   monkeypatch.setattr(load_split, 'load_pieces', load_pieces)
-  (source,) = open_split(ONE, 'train', allow_unverified=allow_unverified)
+  (source,) = open_split(
+    ONE, 'train', Locations(allow_unverified=allow_unverified)
+  )
   assert len(source) == 2700
   assert 1 <= most <= 2
   images = (

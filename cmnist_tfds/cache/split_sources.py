@@ -114,7 +114,6 @@ def open_split(
   split: str,
   locations: origin.Locations,
   *,
-  allow_unverified: bool = False,
   encoded: bool = False,
 ) -> list[SplitSource]:
   """Returns the examples of each source for a split, which enter the cache.
@@ -123,7 +122,6 @@ def open_split(
     subset: The subset.
     split: 'train' or 'test'.
     locations: Where origin files are looked for.
-    allow_unverified: Whether to accept unverified files.
     encoded: Whether to return encoded images instead of raw pixels.
 
   Returns:
@@ -136,14 +134,10 @@ def open_split(
   opened = []
   for source in subset.sources:
     read: _Read = functools.partial(
-      origin.load_split.load_pieces,
-      source,
-      split,
-      locations,
-      allow_unverified=allow_unverified,
+      origin.load_split.load_pieces, source, split, locations
     )
     key = _verified_key(source, split)
-    if allow_unverified:
+    if locations.allow_unverified:
       key = _unverified_key(source, split, read) or key
     opened.append((key, make(source, split, key, read)))
   return _split_sources(subset, split, opened)

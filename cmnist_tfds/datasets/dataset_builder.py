@@ -247,6 +247,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       manual_dir=download_config.manual_dir,
       mirror=self._original_state['mirror'],
       timeout=self._original_state['timeout'],
+      allow_unverified=self._original_state['allow_unverified'],
     )
     return dataclasses.replace(found, verify_ssl=download_config.verify_ssl)
 
@@ -258,9 +259,6 @@ class CmnistBuilder(  # type: ignore[call-arg]
           self.subset,
           split,
           locations,
-          # No hash can prove synthetic files.
-          allow_unverified=self.is_sample
-          or self._original_state['allow_unverified'],
           encoded=True,
         )
         for split in SPLITS
