@@ -110,13 +110,12 @@ class Prepared:
         another size.
     """
     for split, num_bytes in self.num_bytes.items():
-      frames = sum(self.shard_lengths[split]) * _FRAME_SIZE
       found = sum(path.stat().st_size for path in self.shards(split))
-      if self.file_format == 'tfrecord' and found != num_bytes + frames:
+      expected = num_bytes + sum(self.shard_lengths[split]) * _FRAME_SIZE
+      if self.file_format == 'tfrecord' and found != expected:
         raise PreparationError(
           f'{self.folder}: the shards of {split} are damaged: they have'
-          f' {found:,} bytes instead of {num_bytes + frames:,}.'
-          f' {remedy(self.folder)}'
+          f' {found:,} bytes instead of {expected:,}. {remedy(self.folder)}'
         )
 
   def open(self, split: str) -> SplitSource:
@@ -248,41 +247,27 @@ def read_prepared(subset: Subset, folder: pathlib.Path) -> Prepared:
   with parsing(path):
     is_ours = path.exists()  # Other packages do not write it.
     metadata = json.loads(path.read_bytes()) if is_ours else {}
-    found = Prepared(subset, folder, file_format, lengths, num_bytes, metadata)
-    # What is declared differently now may have other classes.
-    if (
-      is_ours
-      and found.is_current
-      and (
-        [(c['name'], c['source_label']) for c in metadata['classes']],
-        [source['key'] for source in metadata['sources']],
-      )
-      != (
-        [(c.name, c.raw_label) for c in subset.classes],
-        [source.key for source in subset.sources],
-      )
-    ):
-      raise ValueError(f'it does not describe {subset.title}')
-  return found
+    if is_ours and metadata['subset'] != subset.name:
+      raise ValueError(f'it describes {metadata["subset"]}')
+  return Prepared(subset, folder, file_format, lengths, num_bytes, metadata)
 
 
 def warn(found: Prepared) -> None:
   """Logs, once, reasons not to trust a prepared dataset."""
-  if found.dataset == SAMPLE:
-    return  # The name of the dataset says that it is not CMNIST.
   unproved = [
     path
     for row in found.metadata.get('sources', [])
     for path, proof in row['verified'].items()
     if proof == Proof.NONE.value
   ]
-  fault = f'was built from unverified origin files: {", ".join(unproved)}.'
-  if not found.metadata:
-    fault = (
-      'was not built by this package: it does not say how its origin files were'
-      ' verified.'
-    )
-  if unproved or not found.metadata:
+  fault = (
+    f'was built from unverified origin files: {", ".join(unproved)}.'
+    if found.metadata
+    else 'was not built by this package: it does not say how its origin files'
+    ' were verified.'
+  )
+  # The name of the sample says that it is not CMNIST.
+  if found.dataset != SAMPLE and (unproved or not found.metadata):
     store.warn_once(f'{found.folder} {fault}')
 
 

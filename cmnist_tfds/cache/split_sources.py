@@ -154,14 +154,9 @@ def find_raw(subset: Subset, split: str) -> list[SplitSource]:
     One record per source, in the order of the subset, as raw pixels; none if
     the cache lacks a source, or has it only from unverified files.
   """
-  found = []
-  for source in subset.sources:
-    key = _verified_key(source, split)
-    entry = store.find('arrays', _entry_name(key))
-    if entry is None:
-      return []
-    found.append((key, entry))
-  return _split_sources(subset, split, found)
+  keys = [_verified_key(source, split) for source in subset.sources]
+  found = [(k, e) for k in keys if (e := store.find('arrays', _entry_name(k)))]
+  return _split_sources(subset, split, found) if len(found) == len(keys) else []
 
 
 def digest(sources: Sequence[SplitSource], num_examples: int) -> str:

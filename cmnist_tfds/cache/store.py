@@ -31,8 +31,6 @@ from typing import Any
 import numpy as np
 from zlib_ng import zlib_ng
 
-from cmnist_tfds.system.errors import PreparationError
-
 CACHE_DIR_VARIABLE = 'CMNIST_CACHE_DIR'
 
 # The kinds of entries.
@@ -73,14 +71,9 @@ class Entry:
   folder: pathlib.Path | None = None
 
   def __reduce__(self) -> tuple[Any, ...]:
-    # Other processes map the files too.
     if self.folder is None:
-      raise PreparationError(
-        f'Other processes read arrays from the cache, whose folder {cache_dir()}'
-        ' cannot be written. Name one that all of them share in'
-        f' {CACHE_DIR_VARIABLE}.'
-      )
-    return _open, (self.folder,)
+      return Entry, (self.arrays, self.note)
+    return _open, (self.folder,)  # Other processes map the files too.
 
   def chunks(self, name: str, length: int) -> Iterator[np.ndarray]:
     """Reads an array of any size in little memory.
@@ -292,14 +285,18 @@ def _open(folder: pathlib.Path, *, thorough: bool = False) -> Entry:
       state = _state(path)
       if thorough or state != facts['state']:
         if _crc32(path) != facts['crc32']:
-          raise _DamagedError(f'{folder} is damaged: {path.name} fails its checksum')
+          raise _DamagedError(
+            f'{folder} is damaged: {path.name} fails its checksum'
+          )
         facts['state'] = state
         checked = True
       # Parsing the header of the file takes longer.
       dtype, shape = np.dtype(facts['dtype']), tuple(facts['shape'])
       mapped = np.memmap(path, dtype, 'r', _HEADER_SIZE, shape)
     except FileNotFoundError as error:
-      raise _DamagedError(f'{folder} is damaged: {path.name} is missing') from error
+      raise _DamagedError(
+        f'{folder} is damaged: {path.name} is missing'
+      ) from error
     # Indexing a plain array is faster than indexing a memmap.
     arrays[name] = mapped.view(np.ndarray)
   if checked:
@@ -402,13 +399,10 @@ def _delete(folder: pathlib.Path) -> None:
 
 
 def _warn_of_folder(error: Exception) -> None:
+  # Without the path that the system adds.
+  reason = getattr(error, 'strerror', None) or error
   warn_once(
-    f'The cache folder {cache_dir()} cannot be used ({_reason(error)}), so'
+    f'The cache folder {cache_dir()} cannot be used ({reason}), so'
     ' arrays are kept in memory. Make the folder writable and free some space,'
     f' or name another folder in {CACHE_DIR_VARIABLE}.'
   )
-
-
-def _reason(error: Exception) -> str:
-  """Returns the reason of an error, without the path that the system adds."""
-  return getattr(error, 'strerror', None) or str(error)

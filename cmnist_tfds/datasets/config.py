@@ -4,19 +4,21 @@
 from __future__ import annotations
 
 import functools
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
+from etils import epath
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.cache import split_sources
+from cmnist_tfds.cache import prepared, split_sources
 from cmnist_tfds.cache.split_sources import SplitSource
-from cmnist_tfds.datasets.checked_info import CheckedInfo
 from cmnist_tfds.sample import LICENSE, NOTICE
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system.errors import SubsetNameError
+from cmnist_tfds.system import paths
+from cmnist_tfds.system.errors import PreparationError, SubsetNameError
 
 
 @functools.cache
@@ -57,6 +59,58 @@ def declared_configs(*, sample: bool = False) -> Configs:
   return Configs(
     {s.name: config_of(s, sample=sample) for s in subsets.declared()}
   )
+
+
+class CheckedInfo(tfds.core.DatasetInfo):
+  """A `DatasetInfo` that can be constructed for a damaged dataset.
+
+  Only a builder can replace a dataset. So constructing one must not fail if the
+  dataset is damaged; using the splits does.
+
+  Attributes:
+    found: The dataset that was read, if it is a local one.
+    fault: What is wrong with it; None if nothing is.
+  """
+
+  found: prepared.Prepared | None = None
+  fault: PreparationError | None = None
+
+  def initialize_from_bucket(self) -> None:
+    """Does nothing. TFDS would ask its bucket for a description."""
+
+  @property
+  def splits(self) -> tfds.core.splits.SplitDict:
+    """The splits that are prepared.
+
+    Raises:
+      PreparationError: If the dataset is damaged.
+    """
+    if self.fault:
+      raise self.fault
+    return super().splits
+
+  def read_from_directory(self, dataset_info_dir: epath.PathLike) -> None:
+    """Reads what describes a prepared dataset, and notes if it is damaged.
+
+    Args:
+      dataset_info_dir: The folder of the dataset.
+    """
+    self.found = self.fault = None
+    folder = pathlib.Path(dataset_info_dir)
+    try:
+      if not paths.is_remote(dataset_info_dir):
+        subset = subsets.subset(self.config_name)
+        self.found = prepared.read_prepared(subset, folder)
+        if not self.found.is_current:
+          raise PreparationError(
+            f'{folder} was built when {", ".join(subset.declarations)} was'
+            f' declared differently. {prepared.remedy(folder)}'
+          )
+        self.found.check_shards()
+      with prepared.parsing(folder / prepared.INFO):
+        super().read_from_directory(dataset_info_dir)
+    except PreparationError as error:
+      self.fault = error
 
 
 def dataset_info(

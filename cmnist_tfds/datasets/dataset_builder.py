@@ -77,8 +77,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
       'config': self.builder_config.name,
       'data_dir': str(self.data_dir_root),
     }
-    if self.info.prepared and not allow_unverified:
-      prepared.warn(self.info.prepared)
+    if self.info.found and not allow_unverified:
+      prepared.warn(self.info.found)
 
   # Names -------------------------------------------------------------------
 
@@ -196,7 +196,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
         )
       # Another process may have built it meanwhile.
       self.info.read_from_directory(data_path)
-      found = self.info.prepared
+      found = self.info.found
       if overwrites or (found and not found.is_current):
         with atomic_replace.replacing(data_path) as folder:
           fresh = type(self)(**self._original_state | {'data_dir': folder})

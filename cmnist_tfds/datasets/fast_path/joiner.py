@@ -35,7 +35,7 @@ class SplitRecords:
   """
 
   def __init__(
-    self, split: str, sources: Sequence[SplitSource], order: np.ndarray
+    self, split: str, sources: Sequence[SplitSource], num_examples: int
   ):
     """Lays out the records.
 
@@ -43,12 +43,12 @@ class SplitRecords:
       split: 'train' or 'test'.
       sources: The examples of each source, as encoded images, in the order of
         the subset.
-      order: Integers (num_examples,): the numbers of the examples along the
-        concatenation of the sources, in the order in which to write them.
+      num_examples: Number of examples, from the start of the concatenation of
+        the sources.
     """
     self.split = split
     self.sources = sources
-    self._order = order
+    self._order = shuffle_order(split, num_examples)
     self._source_ends = np.cumsum([len(source) for source in sources])
     # Each example along the concatenation has a start, a length and a checksum
     # of its PNG, the number of its tail, which is its label, and of its head.
@@ -86,14 +86,14 @@ class SplitRecords:
       ]
     num_bytes = self._head_length[self._head] - tfrecord.HEADER_SIZE
     num_bytes += self._length + self._tail_length[self._tail]
-    self.num_bytes = int(num_bytes[order].sum())
+    self.num_bytes = int(num_bytes[self._order].sum())
 
   def __len__(self) -> int:
     return len(self._order)
 
   def __reduce__(self) -> tuple[Any, ...]:
     # Other processes lay them out anew, from the same cache.
-    return in_tfds_order, (self.split, self.sources, len(self))
+    return SplitRecords, (self.split, self.sources, len(self))
 
   def join(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns consecutive records.
@@ -144,19 +144,6 @@ class SplitRecords:
     for end in ends.tolist():
       yield data[begin + tfrecord.HEADER_SIZE : end - tfrecord.FOOTER_SIZE]
       begin = end
-
-
-def in_tfds_order(
-  split: str, sources: Sequence[SplitSource], num_examples: int
-) -> SplitRecords:
-  """Returns the records of the first examples, in the order of TFDS.
-
-  Args:
-    split: 'train' or 'test'.
-    sources: The examples of each source, as encoded images.
-    num_examples: Number of examples, from the start of the concatenation.
-  """
-  return SplitRecords(split, sources, shuffle_order(split, num_examples))
 
 
 def _starts(source: SplitSource) -> np.ndarray:

@@ -4,14 +4,23 @@
 TFDS's own way to write encodes every image of every subset again, one at a
 time. Here each source is encoded once, and the encoded images in the cache are
 joined. Both ways give the same examples in the same order.
+
+With Apache Beam, an element of the pipeline is a shard. The process that starts
+the pipeline checks the origin files, fills the cache, and decides which record
+goes to which shard. Workers map the same cache entries and write the same bytes
+as that process would. They send nothing back.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
+import pickle
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
@@ -19,13 +28,23 @@ import tensorflow_datasets.public_api as tfds
 from cmnist_tfds.cache import split_sources
 from cmnist_tfds.cache.prepared import Prepared
 from cmnist_tfds.cache.split_sources import SplitSource
+from cmnist_tfds.cache.store import CACHE_DIR_VARIABLE
 from cmnist_tfds.datasets import tfds_internals
-from cmnist_tfds.datasets.fast_path import beam_pipeline, joiner
 from cmnist_tfds.datasets.fast_path.joiner import SplitRecords
+from cmnist_tfds.system.errors import CmnistError, PreparationError
+from cmnist_tfds.system.extras import missing_extra
 
 # How many records are joined and written together: few enough for their bytes
 # to stay in the processor's cache.
 _BATCH = 8192
+
+_REMEDY = (
+  'Every machine that takes part must see the data folder, and the cache folder'
+  f' that {CACHE_DIR_VARIABLE} names, under the same path.'
+)
+
+# A shard has the records from one number up to another one.
+_Shard = tuple[SplitRecords, pathlib.Path, int, int]
 
 
 def write_tfrecord(
@@ -87,14 +106,14 @@ def write_splits(
   """
   infos = []
 
-  def shards() -> Iterator[beam_pipeline.Shard]:
+  def shards() -> Iterator[_Shard]:
     for split, opened in sources.items():
       num_examples = sum(map(len, opened))
       if download_config.max_examples_per_split is not None:
         num_examples = min(num_examples, download_config.max_examples_per_split)
       if not num_examples:
         continue  # TFDS does not record splits without examples.
-      records = joiner.in_tfds_order(split, opened, num_examples)
+      records = SplitRecords(split, opened, num_examples)
       num_shards = download_config.get_shard_config().get_number_shards(
         records.num_bytes, num_examples
       )
@@ -118,13 +137,12 @@ def write_splits(
         )
       )
 
-  write = WRITERS[file_format]
   runner, options = download_config.beam_runner, download_config.beam_options
   if runner is not None or options is not None:
-    beam_pipeline.write_shards(shards(), write, runner, options)
+    _write_with_beam(shards(), file_format, runner, options)
   else:
     for shard in shards():
-      write(*shard)
+      WRITERS[file_format](*shard)
   return infos
 
 
@@ -134,3 +152,81 @@ def _link(old: pathlib.Path, new: pathlib.Path) -> None:
     new.hardlink_to(old)
   except OSError:
     shutil.copyfile(old, new)
+
+
+def _write_with_beam(
+  shards: Iterable[_Shard],
+  file_format: tfds.core.FileFormat,
+  runner: Any,
+  options: Any,
+) -> None:
+  """Writes shards with one pipeline.
+
+  Args:
+    shards: The shards.
+    file_format: Format of the shards.
+    runner: `DownloadConfig.beam_runner`.
+    options: `DownloadConfig.beam_options`.
+
+  Raises:
+    MissingExtraError: If Apache Beam is not installed.
+    PreparationError: If the pipeline fails, or a shard is missing after it.
+  """
+  try:
+    import apache_beam as beam
+  except ImportError as error:
+    raise missing_extra('Building with Beam', error, 'beam') from error
+  # A worker opens a split once, which it recognizes by equal bytes.
+  pickled = functools.cache(pickle.dumps)
+  work = [
+    (pickled(records), path.absolute(), start, stop)
+    for records, path, start, stop in shards
+  ]
+  try:
+    with beam.Pipeline(runner=runner, options=options) as started:
+      _ = (
+        started
+        | 'Shards' >> beam.Create(work)
+        | 'Write' >> beam.MapTuple(functools.partial(_write, file_format))
+      )
+  except CmnistError:
+    raise
+  except Exception as error:  # Each runner has errors of its own.
+    # Runners put the traceback of the worker, as text, into their errors.
+    *_, reason = str(error).strip().splitlines() or [type(error).__name__]
+    raise PreparationError(
+      f'Apache Beam could not write the shards: {reason}. {_REMEDY}'
+    ) from error
+  missing = [path for _, path, _, _ in work if not path.is_file()]
+  if missing:
+    raise PreparationError(
+      f'Apache Beam has ended, but {len(missing)} of {len(work)} shards are'
+      f' missing, such as {missing[0]}. The pipeline must be waited for.'
+      f' {_REMEDY}'
+    )
+
+
+_open = functools.lru_cache(maxsize=2)(pickle.loads)
+
+
+def _write(
+  file_format: tfds.core.FileFormat,
+  pickled: bytes,
+  path: pathlib.Path,
+  start: int,
+  stop: int,
+) -> None:
+  """Writes a shard, on a worker.
+
+  The shard is renamed when it is complete, so it does no harm if it is written
+  twice.
+  """
+  # TFDS removes files with such names from a finished dataset.
+  unfinished = path.with_name(
+    f'{tfds_internals.INCOMPLETE_PREFIX}{uuid.uuid4().hex}.{path.name}'
+  )
+  try:
+    WRITERS[file_format](_open(pickled), unfinished, start, stop)
+    unfinished.replace(path)
+  finally:
+    unfinished.unlink(missing_ok=True)
