@@ -93,7 +93,7 @@ def assert_whole(source, made, split, *, encoded=False):
   np.testing.assert_array_equal(images, images_of(made, split))
   np.testing.assert_array_equal(source.take('labels'), made.arrays[split][1])
   files = made.source.splits[split]
-  assert source.proofs == {
+  assert source.entry.note['proofs'] == {
     files.images.path: 'sha256',
     files.labels.path: 'sha256',
   }
@@ -236,7 +236,7 @@ def test_unverified_files_are_kept_by_their_content(
     np.testing.assert_array_equal(raw.take('images'), images)
     (encoded,) = open_encoded(ONE, 'train', unverified)
     np.testing.assert_array_equal(png.decode(pngs_of(encoded), 28, 28), images)
-    assert raw.proofs == {
+    assert raw.entry.note['proofs'] == {
       'toy/train-images.gz': 'unverified',
       'toy/train-labels.gz': 'sha256',
     }

@@ -193,18 +193,12 @@ def dataset_dir(
   return root / dataset / subset.name / subsets.VERSION
 
 
-def find_prepared(
-  subset: Subset,
-  *,
-  data_dir: paths.PathLike | None = None,
-  sample: bool = False,
-) -> Prepared | None:
+def find_prepared(subset: Subset, folder: pathlib.Path) -> Prepared | None:
   """Finds a prepared subset.
 
   Args:
     subset: The subset.
-    data_dir: Where prepared datasets are; TFDS's default if None.
-    sample: Whether to look for `cmnist_sample` instead of `cmnist`.
+    folder: The folder of the dataset, as `dataset_dir` returns it.
 
   Returns:
     The dataset; None if it is not prepared, or an extension in it has been
@@ -213,7 +207,6 @@ def find_prepared(
   Raises:
     PreparationError: If the files that describe it are damaged.
   """
-  folder = dataset_dir(subset, data_dir=data_dir, sample=sample)
   if not (folder / INFO).exists():
     return None
   found = read_prepared(subset, folder)

@@ -96,11 +96,6 @@ class SplitSource:
     """Returns the label of each row in the subset: int64 (m,)."""
     return self.label_of[self.take('labels')]
 
-  @property
-  def proofs(self) -> dict[str, str]:
-    """The proof of each origin file, by its path."""
-    return dict(self.entry.note['proofs'])
-
   def __reduce__(self) -> tuple[Any, ...]:
     # A source is pickled as its key, which other machines may not know. A copy
     # is pickled with all that it declares.
@@ -174,14 +169,15 @@ def digest(sources: Sequence[SplitSource], num_examples: int) -> str:
     (
       source.key,
       [(c.label, c.raw_label) for c in source.classes],
-      None
-      if source.rows is None
-      else hashlib.sha256(source.rows.tobytes()).hexdigest(),
+      source.rows if source.rows is None else _sha256(source.rows.tobytes()),
     )
     for source in sources
   ]
-  text = json.dumps([facts, num_examples])
-  return hashlib.sha256(text.encode()).hexdigest()
+  return _sha256(json.dumps([facts, num_examples]).encode())
+
+
+def _sha256(data: bytes) -> str:
+  return hashlib.sha256(data).hexdigest()
 
 
 _Read = Callable[[], Iterable[origin.SplitArrays]]
@@ -191,26 +187,21 @@ def _verified_key(source: Source, split: str) -> str:
   """Returns the key of a split of a source whose origin files were verified."""
   files = source.splits[split].files if split in source.splits else ()
   # What an extension declares may change while its files stay the same.
-  declared = [source.digest] if source.digest else []
-  return f'{source.key} {split}: ' + ' '.join(
-    declared + [str(file.sha256 or file.md5) for file in files]
-  )
+  facts = [source.digest, *(file.sha256 or file.md5 for file in files)]
+  return f'{source.key} {split}: {" ".join(filter(None, facts))}'
 
 
 def _unverified_key(source: Source, split: str, read: _Read) -> str | None:
   """Returns the key of what is read; None if all origin files are verified."""
-  prints = []
+  prints: list[str] = []
   for chunk in read():
-    prints.append(
-      f'{origin.fingerprint(chunk.images)} {origin.fingerprint(chunk.labels)}'
-    )
+    prints += map(origin.fingerprint, (chunk.images, chunk.labels))
     proofs = chunk.proofs
   if origin.Proof.NONE not in proofs.values():
     return None
   # What an extension declares may change while its pixels stay the same.
   text = ' '.join([source.digest or '', *prints])
-  hashed = hashlib.sha256(text.encode()).hexdigest()
-  return f'unverified {source.key} {split}: {hashed}'
+  return f'unverified {source.key} {split}: {_sha256(text.encode())}'
 
 
 def _title(key: str) -> str:
@@ -219,8 +210,7 @@ def _title(key: str) -> str:
 
 
 def _entry_name(key: str) -> str:
-  hashed = hashlib.sha256(key.encode()).hexdigest()
-  return f'{_title(key).replace(" ", "-")}-{hashed[:16]}'
+  return f'{_title(key).replace(" ", "-")}-{_sha256(key.encode())[:16]}'
 
 
 def _raw(source: Source, split: str, key: str, read: _Read) -> store.Entry:

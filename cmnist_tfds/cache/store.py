@@ -21,7 +21,6 @@ import errno
 import functools
 import json
 import logging
-import math
 import os
 import pathlib
 import shutil
@@ -89,15 +88,14 @@ class Entry:
       shorter.
     """
     whole = self.arrays[name]
-    values = math.prod(whole.shape[1:])
     for start in range(0, max(len(whole), 1), length):
       chunk = whole[start : start + length]
       if self.folder is not None:
         chunk = np.fromfile(
           self.folder / f'{name}.npy',
           whole.dtype,
-          len(chunk) * values,
-          offset=_HEADER_SIZE + start * values * whole.itemsize,
+          chunk.size,
+          offset=_HEADER_SIZE + start * whole[:1].nbytes,
         ).reshape(chunk.shape)
       yield chunk
 

@@ -171,20 +171,17 @@ def _feature(
   feature: schema.Feature, subset: Subset
 ) -> tfds.features.FeatureConnector:
   """Returns the TFDS feature of a feature in the schema."""
+  doc = feature.description
   if not isinstance(feature, schema.ClassFeature):
     return tfds.features.Image(
       shape=feature.shape,
       dtype=np.dtype(feature.dtype),
       encoding_format='png',
-      doc=feature.description,
+      doc=doc,
     )
   if feature.names:
-    return tfds.features.ClassLabel(
-      names=feature.names(subset), doc=feature.description
-    )
-  return tfds.features.Scalar(
-    dtype=np.dtype(feature.dtype), doc=feature.description
-  )
+    return tfds.features.ClassLabel(names=feature.names(subset), doc=doc)
+  return tfds.features.Scalar(dtype=np.dtype(feature.dtype), doc=doc)
 
 
 def complete_metadata(
@@ -210,6 +207,6 @@ def complete_metadata(
     for row, number in zip(classes, counts, strict=True):
       row[split] = number
     for row, source in zip(metadata['sources'], opened, strict=True):
-      row['verified'] |= source.proofs
+      row['verified'] |= source.entry.note['proofs']
     metadata['digests'][split] = split_sources.digest(opened, count)
   metadata['balanced'] = len({row['train'] for row in classes}) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
 from typing import Any, ClassVar
@@ -68,12 +69,14 @@ class CmnistBuilder(  # type: ignore[call-arg]
       **kwargs: `data_dir`, `config`, `version` and `file_format`, as in TFDS.
     """
     super().__init__(**kwargs)
-    # TFDS pickles a builder as these arguments. It accepts only its own object
-    # as a config, and the process that reads them may run in another folder.
-    self._original_state |= {
+    self._options: dict[str, Any] = {
       'allow_unverified': allow_unverified,
       'mirror': mirror,
       'timeout': timeout,
+    }
+    # TFDS pickles a builder as these arguments. It accepts only its own object
+    # as a config, and the process that reads them may run in another folder.
+    self._original_state |= self._options | {
       'config': self.builder_config.name,
       'data_dir': str(self.data_dir_root),
     }
@@ -207,8 +210,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   def is_prepared(self) -> bool:
     """Returns whether the dataset is finished, and as it is declared now."""
-    is_finished = (self.data_path / INFO).exists()
-    return is_finished and not self.info.fault
+    return (self.data_path / INFO).exists() and not self.info.fault
 
   def _download_and_prepare(
     self,
@@ -222,7 +224,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
         f'{self.info.full_name} cannot be written as {file_format.value}. Use'
         f' {" or ".join(known.value for known in write.WRITERS)}.'
       )
-    sources = self._open(self._find_locations(dl_manager, download_config))
+    sources = self._open(dl_manager.download_dir, download_config)
     splits = write.write_splits(
       sources,
       download_config,
@@ -234,54 +236,40 @@ class CmnistBuilder(  # type: ignore[call-arg]
     counts = {split.name: split.num_examples for split in splits}
     config.complete_metadata(self.info.metadata, sources, counts)
 
-  def _find_locations(
-    self,
-    dl_manager: tfds.download.DownloadManager,
-    download_config: tfds.download.DownloadConfig,
-  ) -> origin.Locations:
-    """Returns where to find the origin files."""
-    if self.is_sample:
-      return sample.locations(self.subset)
-    found = origin.default_locations(
-      download_dir=dl_manager.download_dir,
-      manual_dir=download_config.manual_dir,
-      mirror=self._original_state['mirror'],
-      timeout=self._original_state['timeout'],
-      allow_unverified=self._original_state['allow_unverified'],
-    )
-    return dataclasses.replace(found, verify_ssl=download_config.verify_ssl)
-
-  def _open(self, locations: origin.Locations) -> dict[str, list[SplitSource]]:
+  def _open(
+    self, download_dir: pathlib.Path, options: tfds.download.DownloadConfig
+  ) -> dict[str, list[SplitSource]]:
     """Returns the examples of each source, for each split."""
+    locations = dataclasses.replace(
+      sample.locations(self.subset)
+      if self.is_sample
+      else origin.default_locations(
+        download_dir=download_dir,
+        manual_dir=options.manual_dir,
+        **self._options,
+      ),
+      verify_ssl=options.verify_ssl,
+    )
+    open_split = functools.partial(
+      split_sources.open_split, self.subset, locations=locations, encoded=True
+    )
     try:
-      return {
-        split: split_sources.open_split(
-          self.subset,
-          split,
-          locations,
-          encoded=True,
-        )
-        for split in SPLITS
-      }
+      return {split: open_split(split) for split in SPLITS}
     except OriginFileError as error:
       if not (missing := audit.missing(self.subset.sources, locations)):
         raise
-      lines = [
-        str(error),
-        f'Files of {self.subset.name} that are not on this computer:',
-        *missing,
-      ]
-      raise OriginFileError('\n'.join(lines)) from error
+      title = f'Files of {self.subset.name} that are not on this computer:'
+      raise OriginFileError('\n'.join([str(error), title, *missing])) from error
 
   def _find_full(self) -> Prepared | None:
     """Returns the full subset if it is prepared, in this format and not damaged.
 
     A reduced subset has the same test split, whose shards it shares.
     """
+    subset = self.subset.full
+    folder = self.data_dir_root / self.name / subset.name / subsets.VERSION
     with contextlib.suppress(PreparationError):
-      full = prepared.find_prepared(
-        self.subset.full, data_dir=self.data_dir_root, sample=self.is_sample
-      )
+      full = prepared.find_prepared(subset, folder)
       if full and full.file_format == self.info.file_format.value:
         full.check_shards()
         return full

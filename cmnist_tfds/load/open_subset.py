@@ -198,7 +198,7 @@ def _open(
       locations=sample_lib.locations(subset),
     )
   folder = prepared.dataset_dir(subset, data_dir=data_dir, sample=sample)
-  found = prepared.find_prepared(subset, data_dir=data_dir, sample=sample)
+  found = prepared.find_prepared(subset, folder)
   sources = {split: find(subset, split) for split in SPLITS}
   counts = {split: sum(map(len, each)) for split, each in sources.items()}
   digests: Mapping[str, str] = {

@@ -31,7 +31,7 @@ from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.cache.store import CACHE_DIR_VARIABLE
 from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.datasets.fast_path.joiner import SplitRecords
-from cmnist_tfds.system.errors import CmnistError, PreparationError
+from cmnist_tfds.system.errors import PreparationError
 from cmnist_tfds.system.extras import missing_extra
 
 # How many records are joined and written together: few enough for their bytes
@@ -189,8 +189,6 @@ def _write_with_beam(
         | 'Shards' >> beam.Create(work)
         | 'Write' >> beam.MapTuple(functools.partial(_write, file_format))
       )
-  except CmnistError:
-    raise
   except Exception as error:  # Each runner has errors of its own.
     # Runners put the traceback of the worker, as text, into their errors.
     *_, reason = str(error).strip().splitlines() or [type(error).__name__]
