@@ -267,9 +267,9 @@ class CmnistBuilder(  # type: ignore[call-arg]
     A reduced subset has the same test split, whose shards it shares.
     """
     subset = self.subset.full
-    folder = self.data_dir_root / self.name / subset.name / subsets.VERSION
+    folder = pathlib.Path(self.data_path).parents[1] / subset.name
     with contextlib.suppress(PreparationError):
-      full = prepared.find_prepared(subset, folder)
+      full = prepared.find_prepared(subset, folder / subsets.VERSION)
       if full and full.file_format == self.info.file_format.value:
         full.check_shards()
         return full

@@ -16,7 +16,7 @@ from typing import Any
 
 import google_crc32c
 import numpy as np
-from tensorflow_datasets.proto import tf_example_generated_pb2
+from tensorflow_datasets.proto import tf_feature_generated_pb2 as pb
 
 from cmnist_tfds import schema
 from cmnist_tfds.cache.shuffle_order import shuffle_order
@@ -158,14 +158,20 @@ def _around(
 ) -> tuple[bytes, bytes]:
   """Returns the parts of an example before and after its PNG."""
   stand_in = b'\xff' * png_length
-  example = tf_example_generated_pb2.Example()
-  features = example.features.feature
-  features[schema.IMAGE.name].bytes_list.value.append(stand_in)
+  features = {
+    schema.IMAGE.name: pb.Feature(bytes_list=pb.BytesList(value=[stand_in]))
+  }
   for name, value in integers.items():
-    features[name].int64_list.value.append(value)
-  # Sorted by name, as TFDS does it.
-  serialized = example.SerializeToString(deterministic=True)
-  head, _, tail = serialized.partition(stand_in)
+    features[name] = pb.Feature(int64_list=pb.Int64List(value=[value]))
+  # Messages that are serialized one by one and joined are one message. TFDS
+  # sorts the names; protocol buffers have another order.
+  joined = b''.join(
+    pb.Features(feature={name: features[name]}).SerializeToString()
+    for name in sorted(features)
+  )
+  # Like an `Example`, a `BytesList` has one field, 1, whose length comes first.
+  example = pb.BytesList(value=[joined]).SerializeToString()
+  head, _, tail = example.partition(stand_in)
   return head, tail
 
 

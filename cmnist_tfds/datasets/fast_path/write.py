@@ -199,8 +199,7 @@ def _write_with_beam(
   if missing:
     raise PreparationError(
       f'Apache Beam has ended, but {len(missing)} of {len(work)} shards are'
-      f' missing, such as {missing[0]}. The pipeline must be waited for.'
-      f' {_REMEDY}'
+      f' missing, such as {missing[0]}. Wait for the pipeline. {_REMEDY}'
     )
 
 
