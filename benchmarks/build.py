@@ -238,7 +238,6 @@ def _density(start: _Start, folder: str) -> dict[str, Any]:
 def _frame(start: _Start, folder: str, name: str) -> dict[str, Any]:
   """Joins the records of a subset and writes them to the null device."""
   from cmnist_tfds import sources
-  from cmnist_tfds.cache.shuffle_order import shuffle_order
   from cmnist_tfds.datasets.fast_path import joiner, write
 
   num_examples = num_bytes = 0
@@ -248,7 +247,7 @@ def _frame(start: _Start, folder: str, name: str) -> dict[str, Any]:
   for split in sources.SPLITS:
     opened = _open(folder, name, split)
     size = sum(map(len, opened))
-    joined = joiner.SplitRecords(split, opened, shuffle_order(split, size))
+    joined = joiner.SplitRecords(split, opened, size)
     write.write_tfrecord(joined, pathlib.Path(os.devnull), 0, size)
     num_examples += size
     num_bytes += joined.num_bytes

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from typing import Any
 
+from cmnist_tfds.cache.prepared import DATASET, SAMPLE
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import paths, streams
 from cmnist_tfds.system.errors import CmnistError, PreparationError
@@ -152,6 +153,7 @@ def build_one(
   overwrite: bool = False,
   download_dir: str | None = None,
   manual_dir: str | None = None,
+  sample: bool = False,
   **builder_options: Any,
 ) -> Outcome:
   """Builds one subset.
@@ -161,18 +163,18 @@ def build_one(
     overwrite: Whether to rebuild it if it is already prepared.
     download_dir: Folder of downloaded files; TFDS's default if None.
     manual_dir: Folder of origin files; TFDS's default if None.
-    **builder_options: Arguments of `get_builder`.
+    sample: Whether to build `cmnist_sample` instead of `cmnist`.
+    **builder_options: Other arguments of the builder.
   """
   import tensorflow_datasets as tfds
-
-  from cmnist_tfds.datasets.get_builder import get_builder
 
   start = time.monotonic()
   config = tfds.download.DownloadConfig(manual_dir=manual_dir)
   if overwrite:
     config.download_mode = tfds.download.GenerateMode.REUSE_CACHE_IF_EXISTS
   try:
-    builder = get_builder(subset, **builder_options)
+    builder_cls = tfds.builder_cls(SAMPLE if sample else DATASET)
+    builder = builder_cls(config=subset.name, **builder_options)
     builder.download_and_prepare(
       download_dir=download_dir, download_config=config
     )

@@ -65,14 +65,6 @@ def pytest_unconfigure():
   shutil.rmtree(_HOME, ignore_errors=True)
 
 
-@pytest.fixture(autouse=True)
-def _temporary_cache_dir(tmp_path_factory, monkeypatch):
-  """Gives each test a cache of its own in place of one it cannot write."""
-  folder = str(tmp_path_factory.mktemp('temp'))
-  monkeypatch.setenv('TMPDIR', folder)
-  monkeypatch.setattr(tempfile, 'tempdir', folder)
-
-
 @pytest.fixture
 def empty_cache(tmp_path_factory, monkeypatch) -> pathlib.Path:
   """A cache without the real images that another test may have read."""

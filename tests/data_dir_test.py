@@ -16,7 +16,6 @@ from etils.epath import gpath
 import cmnist_tfds
 from cmnist_tfds import cli, subsets
 from cmnist_tfds.cache import prepared
-from cmnist_tfds.datasets.get_builder import get_builder
 from cmnist_tfds.system.errors import PreparationError
 
 _NAME = 'X-12-r-1'
@@ -180,5 +179,5 @@ def test_builds_leave_nothing_in_the_temporary_folder(tmp_path, monkeypatch):
   for option in ([], ['--overwrite']):
     argv = ['build', _NAME, '--sample', '--data_dir', str(tmp_path / 'data')]
     assert cli.main([*argv, *option]) == 0
-  get_builder(_SUBSET, data_dir=tmp_path / 'other', sample=True)
+  tfds.builder(f'cmnist_sample/{_NAME}', data_dir=tmp_path / 'other')
   assert list(temporary.iterdir()) == []

@@ -13,12 +13,11 @@ import pytest
 from command_line import run as _run
 
 import cmnist_tfds
-from cmnist_tfds import origin, subsets
+from cmnist_tfds import origin, sample, subsets
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.scoring import duplicates
 from cmnist_tfds.scoring.duplicates import AuditedImages
-from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import PredictionsError
 
 
@@ -184,11 +183,9 @@ def test_the_command_lists_pairs_by_their_rows(capsys, tmp_path, name):
   assert files[1].stat().st_size > 1000
   rows = list(csv.DictReader(files[0].open(encoding='utf-8'), delimiter='\t'))
   assert rows
-  where = origin.Locations(manual_dir=paths.package_folder('dummy_data'))
+  where = sample.locations()
   read = functools.cache(
-    lambda source, split: origin.load_split.load_split(
-      source, split, where, allow_unverified=True
-    )
+    lambda source, split: origin.load_split.load_split(source, split, where)
   )
   for row in rows:
     pixels = []

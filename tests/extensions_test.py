@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 
 import numpy as np
@@ -76,9 +77,10 @@ def test_kuzushiji_kanji_is_read_from_its_archive(tmp_path):
   path.parent.mkdir()
   path.write_bytes(synthetic.tarred(files))
   locations = Locations(manual_dir=tmp_path)
+  unverified = dataclasses.replace(locations, allow_unverified=True)
   with pytest.raises(OriginFileError, match='no hash'):
     load_split.load_split(record, 'test', locations)
-  read = load_split.load_split(record, 'test', locations, allow_unverified=True)
+  read = load_split.load_split(record, 'test', unverified)
   numbers = np.arange(1_080).repeat(5)
   np.testing.assert_array_equal(read.labels, numbers)
   assert read.images.shape == (len(numbers), 28, 28)
@@ -93,12 +95,11 @@ def build(origin_files, tmp_path, monkeypatch):
   """Builds a dataset from the real files, with a cache of its own."""
   import tensorflow_datasets as tfds
 
-  from cmnist_tfds.datasets.get_builder import get_builder
-
   monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
 
   def build(subset):
-    builder = get_builder(subset, data_dir=tmp_path)
+    builder_cls = tfds.builder_cls('cmnist')
+    builder = builder_cls(config=subset.name, data_dir=tmp_path)
     builder.download_and_prepare(
       download_config=tfds.download.DownloadConfig(manual_dir=origin_files)
     )

@@ -45,7 +45,7 @@ def _change(folder: pathlib.Path, old: str, new: str) -> records.Source:
 
 
 def _load(source, split='train', **kwargs):
-  return load_split.load_split(source, split, Locations(), **kwargs)
+  return load_split.load_split(source, split, Locations(**kwargs))
 
 
 def _assert_read(source, images, labels, split='train'):

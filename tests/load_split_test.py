@@ -36,8 +36,8 @@ def made():
 
 def _read(made, folder, split='train', **kwargs):
   made.write(folder)
-  where = Locations(manual_dir=folder)
-  return load_split.load_split(made.source, split, where, **kwargs)
+  where = Locations(manual_dir=folder, **kwargs)
+  return load_split.load_split(made.source, split, where)
 
 
 def _with(made, path, data, *, recorded=False):
@@ -153,10 +153,12 @@ def test_what_nothing_proves_is_refused_unless_allowed(size, made, tmp_path):
   assert arrays.proofs[TRAIN_IMAGES] is Proof.NONE
   # What is proved comes first.
   made.write(tmp_path / 'mirror')
-  where = Locations(manual_dir=tmp_path, mirror=str(tmp_path / 'mirror'))
-  made.assert_read(
-    load_split.load_split(made.source, 'train', where, allow_unverified=True)
+  where = Locations(
+    manual_dir=tmp_path,
+    mirror=str(tmp_path / 'mirror'),
+    allow_unverified=True,
   )
+  made.assert_read(load_split.load_split(made.source, 'train', where))
 
 
 _IMAGES, _LABELS = synthetic.make().arrays['train']

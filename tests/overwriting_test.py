@@ -7,8 +7,6 @@ import concurrent.futures
 import errno
 import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 import tensorflow_datasets as tfds
@@ -96,41 +94,6 @@ def test_a_rename_that_fails_leaves_the_old_dataset(old, tmp_path, monkeypatch):
     _build(tmp_path, overwrite=True)
   assert _versions(tmp_path) == ['1.0.0']
   assert _inode(tmp_path) == old
-
-
-_KILLED = """
-import os, pathlib, signal, sys
-from overwriting_test import _build
-events = int(sys.argv[2])
-def hook(event, args):
-  global events
-  if event == 'os.rename' and os.fspath(args[1]).endswith('1.0.0'):
-    events -= 1
-    if not events:
-      os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(hook)
-_build(pathlib.Path(sys.argv[1]), overwrite=True)
-"""
-
-
-# TFDS renames the new dataset in its temporary data folder; then the old one is
-# renamed, then the new one.
-@pytest.mark.parametrize('renames', [1, 2, 3])
-def test_a_kill_loses_nothing(renames, old, tmp_path):
-  done = subprocess.run(
-    [sys.executable, '-c', _KILLED, tmp_path, str(renames)],
-    cwd=pathlib.Path(__file__).parent,
-    env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
-    check=False,
-  )
-  assert done.returncode == -9
-  assert ('1.0.0' in _versions(tmp_path)) == (renames < 3)
-  # Reading puts the old dataset back, and a build removes what is left.
-  ds = tfds.load(f'cmnist_sample/{_NAME}', data_dir=tmp_path, split='train')
-  assert len(ds) == 20
-  assert _inode(tmp_path) == old
-  _build(tmp_path, overwrite=True)
-  assert _versions(tmp_path) == ['1.0.0']
 
 
 def test_a_reader_waits_while_a_dataset_is_replaced(old, tmp_path):

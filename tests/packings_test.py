@@ -110,8 +110,8 @@ def _arrays(made):
 
 
 def _load(source, split, folder, **kwargs):
-  where = Locations(manual_dir=folder)
-  return load_split.load_split(source, split, where, **kwargs)
+  where = Locations(manual_dir=folder, **kwargs)
+  return load_split.load_split(source, split, where)
 
 
 @pytest.mark.parametrize('packing', _PACKINGS)

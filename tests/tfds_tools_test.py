@@ -22,10 +22,6 @@ _Pair = collections.namedtuple('_Pair', ['first', 'second'])
 _READ = tfds.core.ReadInstruction
 
 _SPLITS = {
-  'name': 'train',
-  'one shard': 'train[0shard]',
-  'sum': 'train[:5]+test[:5]',
-  'all': 'all',
   'numpy string': np.str_('test'),
   'instruction with bounds': _READ('train', from_=3, to=9, unit='abs'),
   'instruction in percent': _READ('train', from_=10, to=25, unit='%'),
@@ -99,8 +95,6 @@ def test_splits_are_those_of_tfds(sample_dir, case):
 
 
 _WRONG = {
-  'unknown split': 'dev',
-  'slice of all': 'all[:5]',
   'instruction beyond the end': _READ('train', to=10**6, unit='abs'),
   'instruction with fractions': _READ('train', from_=0.5, unit='abs'),
   'too few to drop a remainder': _READ(
@@ -127,15 +121,6 @@ def test_wrong_split(sample_dir, case):
   with pytest.raises(SplitError):
     cmnist_tfds.as_batches('X-12', _WRONG[case], 64, **options)
   assert '\n' not in str(of_load_data.value)
-
-
-def test_an_instruction_of_nothing(sample_dir):
-  nothing = _READ('train', from_=0, to=0, unit='abs')
-  options = {'data_dir': sample_dir, 'sample': True}
-  x, y = cmnist_tfds.load_data('X-12', split=nothing, **options)
-  assert (x.shape, y.shape) == ((0, 28, 28), (0,))
-  with pytest.raises(SplitError, match='no examples'):
-    cmnist_tfds.as_batches('X-12', nothing, 8, **options)
 
 
 # tfds.testing.mock_data -------------------------------------------------------

@@ -16,7 +16,7 @@ import json
 import os
 import pathlib
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import google_crc32c
@@ -34,6 +34,9 @@ from cmnist_tfds.system.errors import PreparationError
 
 DATASET = 'cmnist'
 SAMPLE = 'cmnist_sample'
+
+# TFDS writes it last.
+INFO = 'dataset_info.json'
 
 # What a TFRecord file adds to each record.
 _FRAME_SIZE = tfrecord.HEADER_SIZE + tfrecord.FOOTER_SIZE
@@ -70,6 +73,11 @@ class Prepared:
     return self.folder.parents[1].name
 
   @property
+  def is_current(self) -> bool:
+    """Whether no extension in it is declared differently now."""
+    return self.subset.is_described_by(self.metadata)
+
+  @property
   def digests(self) -> Mapping[str, str]:
     """For each split, a hash of everything that determines its examples.
 
@@ -102,13 +110,12 @@ class Prepared:
         another size.
     """
     for split, num_bytes in self.num_bytes.items():
-      frames = sum(self.shard_lengths[split]) * _FRAME_SIZE
       found = sum(path.stat().st_size for path in self.shards(split))
-      if self.file_format == 'tfrecord' and found != num_bytes + frames:
+      expected = num_bytes + sum(self.shard_lengths[split]) * _FRAME_SIZE
+      if self.file_format == 'tfrecord' and found != expected:
         raise PreparationError(
           f'{self.folder}: the shards of {split} are damaged: they have'
-          f' {found:,} bytes instead of {num_bytes + frames:,}.'
-          f' {remedy(self.folder)}'
+          f' {found:,} bytes instead of {expected:,}. {remedy(self.folder)}'
         )
 
   def open(self, split: str) -> SplitSource:
@@ -131,8 +138,13 @@ class Prepared:
       yield np.empty((0, *schema.IMAGE.shape[:2]), np.uint8)
       for path, length in zip(shards, self.shard_lengths[split], strict=True):
         count = 0
-        with _parsing(path):
-          records = _reader(self.file_format)(path)
+        with parsing(path):
+          if self.file_format not in _READERS:
+            known = ' or '.join(_READERS)
+            raise ValueError(
+              f'its format is {self.file_format}, and {known} was expected'
+            )
+          records = _READERS[self.file_format](path)
           while chunk := list(itertools.islice(records, _CHUNK)):
             pixels, parsed = _parse(chunk, self.subset, count)
             labels.append(parsed)
@@ -154,7 +166,7 @@ class Prepared:
     entry = store.get_or_create(
       'arrays', key, lambda: {'images': images(), 'labels': labels}, note
     )
-    return SplitSource(classes, entry, None, key)
+    return SplitSource(classes, entry, key)
 
 
 def dataset_dir(
@@ -181,18 +193,12 @@ def dataset_dir(
   return root / dataset / subset.name / subsets.VERSION
 
 
-def find_prepared(
-  subset: Subset,
-  *,
-  data_dir: paths.PathLike | None = None,
-  sample: bool = False,
-) -> Prepared | None:
+def find_prepared(subset: Subset, folder: pathlib.Path) -> Prepared | None:
   """Finds a prepared subset.
 
   Args:
     subset: The subset.
-    data_dir: Where prepared datasets are; TFDS's default if None.
-    sample: Whether to look for `cmnist_sample` instead of `cmnist`.
+    folder: The folder of the dataset, as `dataset_dir` returns it.
 
   Returns:
     The dataset; None if it is not prepared, or an extension in it has been
@@ -201,12 +207,10 @@ def find_prepared(
   Raises:
     PreparationError: If the files that describe it are damaged.
   """
-  folder = dataset_dir(subset, data_dir=data_dir, sample=sample)
-  try:
-    found = read_prepared(subset, folder)
-  except FileNotFoundError:
+  if not (folder / INFO).exists():
     return None
-  return found if subset.is_described_by(found.metadata) else None
+  found = read_prepared(subset, folder)
+  return found if found.is_current else None
 
 
 def read_prepared(subset: Subset, folder: pathlib.Path) -> Prepared:
@@ -217,13 +221,12 @@ def read_prepared(subset: Subset, folder: pathlib.Path) -> Prepared:
     folder: The folder of the dataset, as `dataset_dir` returns it.
 
   Raises:
-    FileNotFoundError: If there is no dataset_info.json, which TFDS writes last.
-    PreparationError: If a file is damaged, or describes another subset.
+    PreparationError: If a file is missing or damaged, or describes another
+      subset.
   """
-  path = folder / 'dataset_info.json'
-  text = path.read_bytes()
-  with _parsing(path):
-    info = json.loads(text)
+  path = folder / INFO
+  with parsing(path):
+    info = json.loads(path.read_bytes())
     file_format = str(info['fileFormat'])
     lengths: dict[str, list[int]] = {split: [] for split in SPLITS}
     num_bytes = {}
@@ -234,51 +237,57 @@ def read_prepared(subset: Subset, folder: pathlib.Path) -> Prepared:
     if len(lengths) != len(SPLITS):
       raise ValueError(f'its splits are {", ".join(lengths)}')
   path = folder / 'metadata.json'
-  metadata: dict[str, Any] = {}
-  with _parsing(path):
-    if path.exists():  # Other packages do not write it.
-      metadata = json.loads(path.read_bytes())
-      found = [(c['name'], c['source_label']) for c in metadata['classes']]
-      sources = [source['key'] for source in metadata['sources']]
-      # What is declared differently now may have other classes.
-      if subset.is_described_by(metadata) and (
-        found != [(c.name, c.raw_label) for c in subset.classes]
-        or sources != [source.key for source in subset.sources]
-      ):
-        raise ValueError(f'it does not describe {subset.title}')
+  with parsing(path):
+    is_ours = path.exists()  # Other packages do not write it.
+    metadata = json.loads(path.read_bytes()) if is_ours else {}
+    if is_ours and metadata['subset'] != subset.name:
+      raise ValueError(f'it describes {metadata["subset"]}')
   return Prepared(subset, folder, file_format, lengths, num_bytes, metadata)
 
 
 def warn(found: Prepared) -> None:
   """Logs, once, reasons not to trust a prepared dataset."""
-  if found.dataset == SAMPLE:
-    return  # The name of the dataset says that it is not CMNIST.
   unproved = [
     path
     for row in found.metadata.get('sources', [])
     for path, proof in row['verified'].items()
     if proof == Proof.NONE.value
   ]
-  fault = f'was built from unverified origin files: {", ".join(unproved)}.'
-  if not found.metadata:
-    fault = (
-      'was not built by this package: it does not say how its origin files were'
-      ' verified.'
-    )
-  if unproved or not found.metadata:
+  fault = (
+    f'was built from unverified origin files: {", ".join(unproved)}.'
+    if found.metadata
+    else 'was not built by this package: it does not say how its origin files'
+    ' were verified.'
+  )
+  # The name of the sample says that it is not CMNIST.
+  if found.dataset != SAMPLE and (unproved or not found.metadata):
     store.warn_once(f'{found.folder} {fault}')
 
 
 @contextlib.contextmanager
-def _parsing(path: pathlib.Path) -> Iterator[None]:
-  """Turns the errors of reading a file of a dataset into one clear error."""
+def parsing(path: pathlib.Path) -> Iterator[None]:
+  """Turns the errors of reading a file of a dataset into one clear error.
+
+  Args:
+    path: The file.
+
+  Yields:
+    Nothing.
+
+  Raises:
+    PreparationError: If the block raises any error.
+  """
   try:
     yield
   except OSError as error:
     # The store would take it for a fault of the cache folder.
     raise PreparationError(f'{path}: {error.strerror or error}.') from error
-  except (ValueError, LookupError, TypeError, AttributeError) as error:
-    reason = f'it has no {error}' if isinstance(error, KeyError) else error
+  except (ImportError, MemoryError):
+    raise
+  except Exception as error:  # Parsers raise many classes of errors.
+    reason = ' '.join(str(error).split())
+    if isinstance(error, KeyError):
+      reason = f'it has no {reason}'
     raise PreparationError(
       f'{path} is damaged: {reason}. {remedy(path.parent)}'
     ) from error
@@ -318,21 +327,12 @@ def _array_records(path: pathlib.Path) -> Iterator[bytes]:
   from array_record.python import array_record_module  # type: ignore[import-untyped]
 
   path.open('rb').close()  # The library does not raise an OSError.
-  try:
-    reader = array_record_module.ArrayRecordReader(os.fspath(path))
-    for number in range(reader.num_records()):
-      yield reader.read([number])[0]
-  except RuntimeError as error:
-    raise ValueError(' '.join(str(error).split())) from error
+  reader = array_record_module.ArrayRecordReader(os.fspath(path))
+  for number in range(reader.num_records()):
+    yield reader.read([number])[0]
 
 
-def _reader(file_format: str) -> Callable[[pathlib.Path], Iterator[bytes]]:
-  readers = {'tfrecord': _tfrecords, 'array_record': _array_records}
-  if file_format not in readers:
-    raise ValueError(
-      f'its format is {file_format}, and {" or ".join(readers)} was expected'
-    )
-  return readers[file_format]
+_READERS = {'tfrecord': _tfrecords, 'array_record': _array_records}
 
 
 def _parse(
@@ -343,20 +343,18 @@ def _parse(
   from google.protobuf import message  # type: ignore[import-untyped]
   from tensorflow_datasets.proto import tf_example_generated_pb2
 
-  known = [schema.integers_of(c) for c in subset.classes]
+  label_of = {
+    tuple(f.value(c) for f in schema.INTEGERS): c.label for c in subset.classes
+  }
   pngs, labels = [], []
   for number, record in enumerate(records, first):
     try:
       example = tf_example_generated_pb2.Example.FromString(record)
       features = example.features.feature
       pngs.append(features[schema.IMAGE.name].bytes_list.value[0])
-      found = {
-        f.name: features[f.name].int64_list.value[0] for f in schema.INTEGERS
-      }
-      labels.append(found[schema.LABEL.name])
-      if found != known[labels[-1]]:
-        raise IndexError(found)
-    except (message.DecodeError, IndexError) as error:
+      values = (features[f.name].int64_list.value[0] for f in schema.INTEGERS)
+      labels.append(label_of[tuple(values)])
+    except (message.DecodeError, LookupError) as error:
       raise ValueError(
         f'record {number} is not an example of {subset.title}'
       ) from error

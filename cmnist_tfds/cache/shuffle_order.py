@@ -37,43 +37,15 @@ def shuffle_order(
   Returns:
     uint32 (stop,); read-only. All of them are a permutation of the keys.
   """
-  return shorten(longer_order(split, num_examples), num_examples, stop)
-
-
-def longer_order(split: str, num_examples: int) -> store.Entry:
-  """Returns an order in the cache that has at least a number of keys.
-
-  Args:
-    split: Name of the split.
-    num_examples: Number of examples.
-
-  Returns:
-    The entry, which `shorten` shortens to that number.
-  """
   # Without its greater keys, a longer order is the order of fewer keys. So one
   # order in the cache serves all splits up to the next power of two.
   length = max(_FEWEST, 1 << (num_examples - 1).bit_length())
-  return store.get_or_create(
+  longer = store.get_or_create(
     'order',
     f'{split}-{length}',
     lambda: {'order': _sort_keys(split, length)},
     {'what': f'order of {length:,} examples of {split}'},
   )
-
-
-def shorten(
-  longer: store.Entry, num_examples: int, stop: int | None = None
-) -> np.ndarray:
-  """Returns the order of the first examples.
-
-  Args:
-    longer: An order of at least as many examples.
-    num_examples: Number of examples.
-    stop: See `shuffle_order`.
-
-  Returns:
-    See `shuffle_order`.
-  """
   wanted = num_examples if stop is None else stop
   found, count = [], 0
   for keys in longer.chunks('order', _CHUNK):

@@ -13,7 +13,6 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent import futures
 from typing import Any
 
 import google_crc32c
@@ -40,20 +39,32 @@ class SplitSource:
   Attributes:
     classes: The classes that the subset takes from the source.
     entry: The arrays of the whole split of the source.
-    rows: Integers (m,), the examples that the subset takes, in the order of
-      the source; None for all.
     key: Identifies the arrays: equal keys mean equal arrays.
     limit: The subset takes so many examples of each class; None for all.
   """
 
   classes: tuple[SubsetClass, ...]
   entry: store.Entry
-  rows: np.ndarray | None
   key: str
   limit: int | None = None
 
   def __len__(self) -> int:
-    return len(self.arrays['labels'] if self.rows is None else self.rows)
+    return len(self.take('labels'))
+
+  @functools.cached_property
+  def rows(self) -> np.ndarray | None:
+    """The examples that the subset takes; None for all.
+
+    Integers (m,), in the order of the source.
+    """
+    labels, known = self.arrays['labels'], self.classes[0].source.class_names
+    if self.limit is None and len(self.classes) >= len(known):
+      return None
+    taken = subsets.rows(
+      labels, [c.raw_label for c in self.classes], self.limit
+    )
+    # All rows are None, so that equal examples have equal digests.
+    return None if len(taken) == len(labels) else taken
 
   @property
   def arrays(self) -> Mapping[str, np.ndarray]:
@@ -85,34 +96,12 @@ class SplitSource:
     """Returns the label of each row in the subset: int64 (m,)."""
     return self.label_of[self.take('labels')]
 
-  @property
-  def proofs(self) -> dict[str, str]:
-    """The proof of each origin file, by its path."""
-    return dict(self.entry.note['proofs'])
-
   def __reduce__(self) -> tuple[Any, ...]:
     # A source is pickled as its key, which other machines may not know. A copy
     # is pickled with all that it declares.
     source = dataclasses.replace(self.classes[0].source)
     classes = tuple(dataclasses.replace(c, source=source) for c in self.classes)
-    return _select, (classes, self.entry, self.key, self.limit)
-
-
-def _select(
-  classes: tuple[SubsetClass, ...],
-  entry: store.Entry,
-  key: str,
-  limit: int | None,
-) -> SplitSource:
-  """Returns what a subset takes of a split of a source."""
-  rows = None
-  labels = entry.arrays['labels']
-  if limit is not None or len(classes) < len(classes[0].source.class_names):
-    rows = subsets.rows(labels, [c.raw_label for c in classes], limit)
-    # A selection of all rows is None, so that equal examples have equal
-    # digests.
-    rows = None if len(rows) == len(labels) else rows
-  return SplitSource(classes, entry, rows, key, limit)
+    return SplitSource, (classes, self.entry, self.key, self.limit)
 
 
 def open_split(
@@ -120,7 +109,6 @@ def open_split(
   split: str,
   locations: origin.Locations,
   *,
-  allow_unverified: bool = False,
   encoded: bool = False,
 ) -> list[SplitSource]:
   """Returns the examples of each source for a split, which enter the cache.
@@ -129,7 +117,6 @@ def open_split(
     subset: The subset.
     split: 'train' or 'test'.
     locations: Where origin files are looked for.
-    allow_unverified: Whether to accept unverified files.
     encoded: Whether to return encoded images instead of raw pixels.
 
   Returns:
@@ -142,14 +129,10 @@ def open_split(
   opened = []
   for source in subset.sources:
     read: _Read = functools.partial(
-      origin.load_split.load_pieces,
-      source,
-      split,
-      locations,
-      allow_unverified=allow_unverified,
+      origin.load_split.load_pieces, source, split, locations
     )
     key = _verified_key(source, split)
-    if allow_unverified:
+    if locations.allow_unverified:
       key = _unverified_key(source, split, read) or key
     opened.append((key, make(source, split, key, read)))
   return _split_sources(subset, split, opened)
@@ -166,14 +149,9 @@ def find_raw(subset: Subset, split: str) -> list[SplitSource]:
     One record per source, in the order of the subset, as raw pixels; none if
     the cache lacks a source, or has it only from unverified files.
   """
-  found = []
-  for source in subset.sources:
-    key = _verified_key(source, split)
-    entry = store.find('arrays', _entry_name(key))
-    if entry is None:
-      return []
-    found.append((key, entry))
-  return _split_sources(subset, split, found)
+  keys = [_verified_key(source, split) for source in subset.sources]
+  found = [(k, e) for k in keys if (e := store.find('arrays', _entry_name(k)))]
+  return _split_sources(subset, split, found) if len(found) == len(keys) else []
 
 
 def digest(sources: Sequence[SplitSource], num_examples: int) -> str:
@@ -191,14 +169,15 @@ def digest(sources: Sequence[SplitSource], num_examples: int) -> str:
     (
       source.key,
       [(c.label, c.raw_label) for c in source.classes],
-      None
-      if source.rows is None
-      else hashlib.sha256(source.rows.tobytes()).hexdigest(),
+      source.rows if source.rows is None else _sha256(source.rows.tobytes()),
     )
     for source in sources
   ]
-  text = json.dumps([facts, num_examples])
-  return hashlib.sha256(text.encode()).hexdigest()
+  return _sha256(json.dumps([facts, num_examples]).encode())
+
+
+def _sha256(data: bytes) -> str:
+  return hashlib.sha256(data).hexdigest()
 
 
 _Read = Callable[[], Iterable[origin.SplitArrays]]
@@ -208,26 +187,21 @@ def _verified_key(source: Source, split: str) -> str:
   """Returns the key of a split of a source whose origin files were verified."""
   files = source.splits[split].files if split in source.splits else ()
   # What an extension declares may change while its files stay the same.
-  declared = [source.digest] if source.digest else []
-  return f'{source.key} {split}: ' + ' '.join(
-    declared + [str(file.sha256 or file.md5) for file in files]
-  )
+  facts = [source.digest, *(file.sha256 or file.md5 for file in files)]
+  return f'{source.key} {split}: {" ".join(filter(None, facts))}'
 
 
 def _unverified_key(source: Source, split: str, read: _Read) -> str | None:
   """Returns the key of what is read; None if all origin files are verified."""
-  prints = []
+  prints: list[str] = []
   for chunk in read():
-    prints.append(
-      f'{origin.fingerprint(chunk.images)} {origin.fingerprint(chunk.labels)}'
-    )
+    prints += map(origin.fingerprint, (chunk.images, chunk.labels))
     proofs = chunk.proofs
   if origin.Proof.NONE not in proofs.values():
     return None
   # What an extension declares may change while its pixels stay the same.
   text = ' '.join([source.digest or '', *prints])
-  hashed = hashlib.sha256(text.encode()).hexdigest()
-  return f'unverified {source.key} {split}: {hashed}'
+  return f'unverified {source.key} {split}: {_sha256(text.encode())}'
 
 
 def _title(key: str) -> str:
@@ -236,8 +210,7 @@ def _title(key: str) -> str:
 
 
 def _entry_name(key: str) -> str:
-  hashed = hashlib.sha256(key.encode()).hexdigest()
-  return f'{_title(key).replace(" ", "-")}-{hashed[:16]}'
+  return f'{_title(key).replace(" ", "-")}-{_sha256(key.encode())[:16]}'
 
 
 def _raw(source: Source, split: str, key: str, read: _Read) -> store.Entry:
@@ -264,18 +237,18 @@ def _raw(source: Source, split: str, key: str, read: _Read) -> store.Entry:
 
 def _encoded(source: Source, split: str, key: str, read: _Read) -> store.Entry:
   """Returns encoded images."""
-  if (found := store.find('encoded', _entry_name(key))) is not None:
-    return found
-  raw = _raw(source, split, key, read)
-  labels = raw.arrays['labels']
+  note: dict[str, Any] = {}
 
   def make() -> dict[str, store.Chunks]:
+    raw = _raw(source, split, key, read)
+    note.update(raw.note, what=f'{_title(key)}, PNG')
+    labels = raw.arrays['labels']
     lengths: list[np.ndarray] = []
     crcs: list[np.ndarray] = []
 
     def pngs() -> Iterator[np.ndarray]:
       with _progress(key, 'encoding', len(labels)) as progress:
-        for encoded in _encode_ahead(raw.chunks('images', _CHUNK)):
+        for encoded in map(png.encode, raw.chunks('images', _CHUNK)):
           lengths.append(np.array([len(png) for png in encoded], np.uint16))
           crcs.append(np.array([*map(google_crc32c.value, encoded)], np.uint32))
           yield np.frombuffer(b''.join(encoded), np.uint8)
@@ -283,22 +256,7 @@ def _encoded(source: Source, split: str, key: str, read: _Read) -> store.Entry:
 
     return {'pngs': pngs(), 'lengths': lengths, 'crcs': crcs, 'labels': labels}
 
-  note = {**raw.note, 'what': f'{_title(key)}, PNG'}
   return store.get_or_create('encoded', _entry_name(key), make, note)
-
-
-def _encode_ahead(chunks: Iterable[np.ndarray]) -> Iterator[list[bytes]]:
-  """Encodes each chunk while the one before it is written."""
-  # More threads would not help, because they would wait for the interpreter.
-  # Several processes do help: see `cmnist build --jobs`.
-  with futures.ThreadPoolExecutor(1) as worker:
-    running = None
-    for images in chunks:
-      ready, running = running, worker.submit(png.encode, images)
-      if ready:
-        yield ready.result()
-    if running:
-      yield running.result()
 
 
 def _progress(key: str, doing: str, total: int) -> Any:
@@ -318,7 +276,7 @@ def _split_sources(
 ) -> list[SplitSource]:
   limit = subset.train_limit(split)
   return [
-    _select(
+    SplitSource(
       tuple(c for c in subset.classes if c.source_number == number),
       entry,
       key,

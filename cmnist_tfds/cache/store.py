@@ -21,18 +21,14 @@ import errno
 import functools
 import json
 import logging
-import math
 import os
 import pathlib
-import platform
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from zlib_ng import zlib_ng
-
-from cmnist_tfds.system.errors import PreparationError
 
 CACHE_DIR_VARIABLE = 'CMNIST_CACHE_DIR'
 
@@ -74,14 +70,9 @@ class Entry:
   folder: pathlib.Path | None = None
 
   def __reduce__(self) -> tuple[Any, ...]:
-    # Other processes map the files too.
     if self.folder is None:
-      raise PreparationError(
-        f'Other processes read arrays from the cache, whose folder {cache_dir()}'
-        ' cannot be written. Name one that all of them share in'
-        f' {CACHE_DIR_VARIABLE}.'
-      )
-    return reopen, (self.folder,)
+      return Entry, (self.arrays, self.note)
+    return _open, (self.folder,)  # Other processes map the files too.
 
   def chunks(self, name: str, length: int) -> Iterator[np.ndarray]:
     """Reads an array of any size in little memory.
@@ -97,15 +88,14 @@ class Entry:
       shorter.
     """
     whole = self.arrays[name]
-    values = math.prod(whole.shape[1:])
     for start in range(0, max(len(whole), 1), length):
       chunk = whole[start : start + length]
       if self.folder is not None:
         chunk = np.fromfile(
           self.folder / f'{name}.npy',
           whole.dtype,
-          len(chunk) * values,
-          offset=_HEADER_SIZE + start * values * whole.itemsize,
+          chunk.size,
+          offset=_HEADER_SIZE + start * whole[:1].nbytes,
         ).reshape(chunk.shape)
       yield chunk
 
@@ -119,16 +109,18 @@ class ListedEntry:
     kind: One of `KINDS`.
     num_bytes: Bytes of its files.
     description: What it holds, for people.
+    is_damaged: Whether a file of it is missing or fails its checksum.
   """
 
   path: pathlib.Path
   kind: str
   num_bytes: int
   description: str
+  is_damaged: bool
 
 
 class _DamagedError(Exception):
-  """An entry is damaged; the message says how."""
+  """An entry is damaged; the message says which and how."""
 
 
 def cache_dir() -> pathlib.Path:
@@ -164,7 +156,7 @@ def find(kind: str, name: str) -> Entry | None:
   except FileNotFoundError:
     return None
   except _DamagedError as error:
-    warn_once(f'{folder} is damaged ({error}). It is made again.')
+    warn_once(f'{error}. It is made again.')
   except OSError as error:
     _warn_of_folder(error)
   return None
@@ -207,31 +199,14 @@ def get_or_create(
   return Entry(arrays, note)
 
 
-def reopen(folder: pathlib.Path) -> Entry:
-  """Returns an entry that another process has found or made.
-
-  Args:
-    folder: `Entry.folder` in the other process.
-
-  Raises:
-    PreparationError: If this process does not find it there.
-  """
-  try:
-    return _open(folder)
-  except (_DamagedError, OSError) as error:
-    raise PreparationError(
-      f'{platform.node()} cannot use {folder} of the cache ({_reason(error)}).'
-      ' Every machine that takes part must see the cache folder of the process'
-      ' that started the build under the same path. Name such a folder in'
-      f' {CACHE_DIR_VARIABLE}, and build again.'
-    ) from error
-
-
-def entries(kind: str | None = None) -> list[ListedEntry]:
+def entries(
+  kind: str | None = None, *, thorough: bool = False
+) -> list[ListedEntry]:
   """Lists the entries of the cache, including unfinished ones.
 
   Args:
     kind: One of `KINDS`; all if None.
+    thorough: Whether to check every file, instead of those that have changed.
 
   Returns:
     The entries, sorted by kind and name.
@@ -244,11 +219,19 @@ def entries(kind: str | None = None) -> list[ListedEntry]:
   _check_owner()
   found = []
   for path in sorted(cache_dir().glob('*/*')):
-    if path.is_dir() and path.parent.name in ([kind] if kind else KINDS):
-      num_bytes = sum(file.stat().st_size for file in path.iterdir())
-      found.append(
-        ListedEntry(path, path.parent.name, num_bytes, _describe(path))
-      )
+    if not path.is_dir() or path.parent.name not in ([kind] if kind else KINDS):
+      continue
+    is_damaged = False
+    try:
+      description = _open(path, thorough=thorough).note['what']
+    except FileNotFoundError:
+      description = 'unfinished, or of another version of this package'
+    except _DamagedError as error:
+      is_damaged, description = True, str(error)
+    num_bytes = sum(file.stat().st_size for file in path.iterdir())
+    found.append(
+      ListedEntry(path, path.parent.name, num_bytes, description, is_damaged)
+    )
   return found
 
 
@@ -273,14 +256,7 @@ def check(kind: str | None = None) -> list[ListedEntry]:
   Returns:
     The deleted entries.
   """
-  damaged = []
-  for entry in entries(kind):
-    try:
-      with contextlib.suppress(FileNotFoundError):  # It is unfinished.
-        _open(entry.path, thorough=True)
-    except _DamagedError:
-      damaged.append(entry)
-  return _deleted(damaged)
+  return _deleted([e for e in entries(kind, thorough=True) if e.is_damaged])
 
 
 def _deleted(listed: list[ListedEntry]) -> list[ListedEntry]:
@@ -307,14 +283,18 @@ def _open(folder: pathlib.Path, *, thorough: bool = False) -> Entry:
       state = _state(path)
       if thorough or state != facts['state']:
         if _crc32(path) != facts['crc32']:
-          raise _DamagedError(f'{path.name} fails its checksum')
+          raise _DamagedError(
+            f'{folder} is damaged: {path.name} fails its checksum'
+          )
         facts['state'] = state
         checked = True
       # Parsing the header of the file takes longer.
       dtype, shape = np.dtype(facts['dtype']), tuple(facts['shape'])
       mapped = np.memmap(path, dtype, 'r', _HEADER_SIZE, shape)
     except FileNotFoundError as error:
-      raise _DamagedError(f'{path.name} is missing') from error
+      raise _DamagedError(
+        f'{folder} is damaged: {path.name} is missing'
+      ) from error
     # Indexing a plain array is faster than indexing a memmap.
     arrays[name] = mapped.view(np.ndarray)
   if checked:
@@ -328,7 +308,7 @@ def _read_manifest(folder: pathlib.Path) -> dict[str, Any]:
   data = (folder / _MANIFEST).read_bytes()
   text, _, crc = data.rpartition(b'\n')
   if crc != b'%d' % zlib_ng.crc32(text):
-    raise _DamagedError(f'{_MANIFEST} fails its checksum')
+    raise _DamagedError(f'{folder} is damaged: {_MANIFEST} fails its checksum')
   manifest: dict[str, Any] = json.loads(text)
   return manifest
 
@@ -416,23 +396,11 @@ def _delete(folder: pathlib.Path) -> None:
     shutil.rmtree(folder)
 
 
-def _describe(folder: pathlib.Path) -> str:
-  try:
-    return str(_read_manifest(folder)['note']['what'])
-  except FileNotFoundError:
-    return 'unfinished, or of another version of this package'
-  except _DamagedError as error:
-    return f'damaged: {error}'
-
-
 def _warn_of_folder(error: Exception) -> None:
+  # Without the path that the system adds.
+  reason = getattr(error, 'strerror', None) or error
   warn_once(
-    f'The cache folder {cache_dir()} cannot be used ({_reason(error)}), so'
+    f'The cache folder {cache_dir()} cannot be used ({reason}), so'
     ' arrays are kept in memory. Make the folder writable and free some space,'
     f' or name another folder in {CACHE_DIR_VARIABLE}.'
   )
-
-
-def _reason(error: Exception) -> str:
-  """Returns the reason of an error, without the path that the system adds."""
-  return getattr(error, 'strerror', None) or str(error)

@@ -4,16 +4,21 @@
 from __future__ import annotations
 
 import functools
+import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
+from etils import epath
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.datasets.checked_info import CheckedInfo
+from cmnist_tfds.cache import prepared, split_sources
+from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.sample import LICENSE, NOTICE
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system.errors import SubsetNameError
+from cmnist_tfds.system import paths
+from cmnist_tfds.system.errors import PreparationError, SubsetNameError
 
 
 @functools.cache
@@ -56,6 +61,58 @@ def declared_configs(*, sample: bool = False) -> Configs:
   )
 
 
+class CheckedInfo(tfds.core.DatasetInfo):
+  """A `DatasetInfo` that can be constructed for a damaged dataset.
+
+  Only a builder can replace a dataset. So constructing one must not fail if the
+  dataset is damaged; using the splits does.
+
+  Attributes:
+    found: The dataset that was read, if it is a local one.
+    fault: What is wrong with it; None if nothing is.
+  """
+
+  found: prepared.Prepared | None = None
+  fault: PreparationError | None = None
+
+  def initialize_from_bucket(self) -> None:
+    """Does nothing. TFDS would ask its bucket for a description."""
+
+  @property
+  def splits(self) -> tfds.core.splits.SplitDict:
+    """The splits that are prepared.
+
+    Raises:
+      PreparationError: If the dataset is damaged.
+    """
+    if self.fault:
+      raise self.fault
+    return super().splits
+
+  def read_from_directory(self, dataset_info_dir: epath.PathLike) -> None:
+    """Reads what describes a prepared dataset, and notes if it is damaged.
+
+    Args:
+      dataset_info_dir: The folder of the dataset.
+    """
+    self.found = self.fault = None
+    folder = pathlib.Path(dataset_info_dir)
+    try:
+      if not paths.is_remote(dataset_info_dir):
+        subset = subsets.subset(self.config_name)
+        self.found = prepared.read_prepared(subset, folder)
+        if not self.found.is_current:
+          raise PreparationError(
+            f'{folder} was built when {", ".join(subset.declarations)} was'
+            f' declared differently. {prepared.remedy(folder)}'
+          )
+        self.found.check_shards()
+      with prepared.parsing(folder / prepared.INFO):
+        super().read_from_directory(dataset_info_dir)
+    except PreparationError as error:
+      self.fault = error
+
+
 def dataset_info(
   builder: tfds.core.DatasetBuilder, subset: Subset, *, sample: bool
 ) -> CheckedInfo:
@@ -88,8 +145,23 @@ def dataset_info(
         'subset': subset.name,
         'balanced': subset.balanced,
         'per_class': subset.per_class,
-        'classes': class_table(subset),
-        'sources': source_table(subset),
+        'classes': [
+          {
+            'label': c.label,
+            'name': c.name,
+            'source': c.source.key,
+            'source_label': c.raw_label,
+            'train': c.train,
+            'test': c.test,
+          }
+          for c in subset.classes
+        ],
+        # Extensions have the digest of their declaration, which may change.
+        'sources': [
+          {'key': s.key, 'title': s.title, 'verified': {}}
+          | ({'declaration': s.digest} if s.digest else {})
+          for s in subset.sources
+        ],
       }
     ),
   )
@@ -99,44 +171,42 @@ def _feature(
   feature: schema.Feature, subset: Subset
 ) -> tfds.features.FeatureConnector:
   """Returns the TFDS feature of a feature in the schema."""
+  doc = feature.description
   if not isinstance(feature, schema.ClassFeature):
     return tfds.features.Image(
       shape=feature.shape,
       dtype=np.dtype(feature.dtype),
       encoding_format='png',
-      doc=feature.description,
+      doc=doc,
     )
   if feature.names:
-    return tfds.features.ClassLabel(
-      names=feature.names(subset), doc=feature.description
-    )
-  return tfds.features.Scalar(
-    dtype=np.dtype(feature.dtype), doc=feature.description
-  )
+    return tfds.features.ClassLabel(names=feature.names(subset), doc=doc)
+  return tfds.features.Scalar(dtype=np.dtype(feature.dtype), doc=doc)
 
 
-def source_table(subset: Subset) -> list[dict[str, Any]]:
-  """Returns the table of sources, in which no file is verified yet.
+def complete_metadata(
+  metadata: dict[str, Any],
+  sources: Mapping[str, Sequence[SplitSource]],
+  num_examples: Mapping[str, int],
+) -> None:
+  """Adds what is known of a dataset when it is built.
 
-  Extensions have the digest of their declaration, because it may change.
+  Args:
+    metadata: That of `dataset_info`. It gets the numbers of written examples,
+      the proof of each origin file, and `digests`, a hash for each split.
+      Splits with equal digests have equal examples.
+    sources: For each split, the examples of each source.
+    num_examples: For each split that is not empty, the number of examples that
+      were written from the start of the concatenation of the sources.
   """
-  return [
-    {'key': s.key, 'title': s.title, 'verified': {}}
-    | ({'declaration': s.digest} if s.digest else {})
-    for s in subset.sources
-  ]
-
-
-def class_table(subset: Subset) -> list[dict[str, Any]]:
-  """Returns the table of classes, with the published counts."""
-  return [
-    {
-      'label': c.label,
-      'name': c.name,
-      'source': c.source.key,
-      'source_label': c.raw_label,
-      'train': c.train,
-      'test': c.test,
-    }
-    for c in subset.classes
-  ]
+  classes, metadata['digests'] = metadata['classes'], {}
+  for split, opened in sources.items():
+    count = num_examples.get(split, 0)
+    labels = np.concatenate([source.labels() for source in opened])[:count]
+    counts = np.bincount(labels, minlength=len(classes)).tolist()
+    for row, number in zip(classes, counts, strict=True):
+      row[split] = number
+    for row, source in zip(metadata['sources'], opened, strict=True):
+      row['verified'] |= source.entry.note['proofs']
+    metadata['digests'][split] = split_sources.digest(opened, count)
+  metadata['balanced'] = len({row['train'] for row in classes}) == 1

@@ -5,23 +5,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
+import functools
 import os
 import pathlib
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import tensorflow_datasets.public_api as tfds
 
 from cmnist_tfds import origin, sample, subsets
 from cmnist_tfds.cache import prepared, split_sources
+from cmnist_tfds.cache.prepared import INFO, Prepared
 from cmnist_tfds.cache.split_sources import SplitSource
-from cmnist_tfds.datasets import (
-  atomic_replace,
-  build_report,
-  config,
-  tfds_internals,
-)
+from cmnist_tfds.datasets import atomic_replace, config, tfds_internals
 from cmnist_tfds.datasets.fast_path import write
 from cmnist_tfds.origin import audit
 from cmnist_tfds.sources import SPLITS
@@ -33,26 +28,6 @@ from cmnist_tfds.system.errors import (
   disk_errors,
 )
 from cmnist_tfds.system.extras import require_tensorflow
-
-# TFDS writes it last.
-_INFO = 'dataset_info.json'
-
-
-def register(builder: type[CmnistBuilder]) -> None:
-  """Lets TFDS find a builder by its name, even if another one has that name.
-
-  TFDS itself would refuse a second builder of a name.
-  """
-  other = tfds_internals.DATASETS.get(builder.name, builder)
-  if other.__module__ != builder.__module__:
-    logging.getLogger('cmnist_tfds').warning(
-      '%s has registered the name %r with TensorFlow Datasets, too. From now on'
-      ' tfds.load finds that of %s.',
-      other.__module__,
-      builder.name,
-      builder.__module__,
-    )
-  tfds_internals.DATASETS[builder.name] = builder
 
 
 class CmnistBuilder(  # type: ignore[call-arg]
@@ -94,17 +69,19 @@ class CmnistBuilder(  # type: ignore[call-arg]
       **kwargs: `data_dir`, `config`, `version` and `file_format`, as in TFDS.
     """
     super().__init__(**kwargs)
-    # TFDS pickles a builder as these arguments. It accepts only its own object
-    # as a config, and the process that reads them may run in another folder.
-    self._original_state |= {
+    self._options: dict[str, Any] = {
       'allow_unverified': allow_unverified,
       'mirror': mirror,
       'timeout': timeout,
+    }
+    # TFDS pickles a builder as these arguments. It accepts only its own object
+    # as a config, and the process that reads them may run in another folder.
+    self._original_state |= self._options | {
       'config': self.builder_config.name,
       'data_dir': str(self.data_dir_root),
     }
-    if self.info.prepared and not allow_unverified:
-      prepared.warn(self.info.prepared)
+    if self.info.found and not allow_unverified:
+      prepared.warn(self.info.found)
 
   # Names -------------------------------------------------------------------
 
@@ -215,14 +192,15 @@ class CmnistBuilder(  # type: ignore[call-arg]
       if not data_path.exists():
         super().download_and_prepare(**arguments)
         return
-      if not (data_path / _INFO).exists():
+      if not (data_path / INFO).exists():
         raise PreparationError(
-          f'{data_path} is not a dataset: it has no {_INFO}. Move it away, or'
+          f'{data_path} is not a dataset: it has no {INFO}. Move it away, or'
           ' choose another data folder.'
         )
       # Another process may have built it meanwhile.
       self.info.read_from_directory(data_path)
-      if overwrites or self.info.is_outdated:
+      found = self.info.found
+      if overwrites or (found and not found.is_current):
         with atomic_replace.replacing(data_path) as folder:
           fresh = type(self)(**self._original_state | {'data_dir': folder})
           fresh.download_and_prepare(**arguments)
@@ -232,8 +210,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
   def is_prepared(self) -> bool:
     """Returns whether the dataset is finished, and as it is declared now."""
-    is_finished = (self.data_path / _INFO).exists()
-    return is_finished and not self.info.fault
+    return (self.data_path / INFO).exists() and not self.info.fault
 
   def _download_and_prepare(
     self,
@@ -247,85 +224,56 @@ class CmnistBuilder(  # type: ignore[call-arg]
         f'{self.info.full_name} cannot be written as {file_format.value}. Use'
         f' {" or ".join(known.value for known in write.WRITERS)}.'
       )
-    sources = self._open(self._find_locations(dl_manager, download_config))
+    sources = self._open(dl_manager.download_dir, download_config)
     splits = write.write_splits(
       sources,
       download_config,
       file_format,
       self._get_filename_template,
-      lambda split, count: self._same_shards(split, sources[split], count),
+      self._find_full(),
     )
     self.info.set_splits(tfds.core.SplitDict(splits))
-    self.info.metadata.update(
-      build_report.report(
-        self.subset,
-        sources,
-        dict.fromkeys(sources, 0) | {s.name: s.num_examples for s in splits},
-      )
-    )
+    counts = {split.name: split.num_examples for split in splits}
+    config.complete_metadata(self.info.metadata, sources, counts)
 
-  def _find_locations(
-    self,
-    dl_manager: tfds.download.DownloadManager,
-    download_config: tfds.download.DownloadConfig,
-  ) -> origin.Locations:
-    """Returns where to find the origin files."""
-    if self.is_sample:
-      return sample.locations(self.subset)
-    found = origin.default_locations(
-      download_dir=dl_manager.download_dir,
-      manual_dir=download_config.manual_dir,
-      mirror=self._original_state['mirror'],
-      timeout=self._original_state['timeout'],
-    )
-    return dataclasses.replace(found, verify_ssl=download_config.verify_ssl)
-
-  def _open(self, locations: origin.Locations) -> dict[str, list[SplitSource]]:
+  def _open(
+    self, download_dir: pathlib.Path, options: tfds.download.DownloadConfig
+  ) -> dict[str, list[SplitSource]]:
     """Returns the examples of each source, for each split."""
+    locations = dataclasses.replace(
+      sample.locations(self.subset)
+      if self.is_sample
+      else origin.default_locations(
+        download_dir=download_dir,
+        manual_dir=options.manual_dir,
+        **self._options,
+      ),
+      verify_ssl=options.verify_ssl,
+    )
+    open_split = functools.partial(
+      split_sources.open_split, self.subset, locations=locations, encoded=True
+    )
     try:
-      return {
-        split: split_sources.open_split(
-          self.subset,
-          split,
-          locations,
-          # No hash can prove synthetic files.
-          allow_unverified=self.is_sample
-          or self._original_state['allow_unverified'],
-          encoded=True,
-        )
-        for split in SPLITS
-      }
+      return {split: open_split(split) for split in SPLITS}
     except OriginFileError as error:
       if not (missing := audit.missing(self.subset.sources, locations)):
         raise
-      lines = [
-        str(error),
-        f'Files of {self.subset.name} that are not on this computer:',
-        *missing,
-      ]
-      raise OriginFileError('\n'.join(lines)) from error
+      title = f'Files of {self.subset.name} that are not on this computer:'
+      raise OriginFileError('\n'.join([str(error), title, *missing])) from error
 
-  def _same_shards(
-    self, split: str, sources: Sequence[SplitSource], num_examples: int
-  ) -> list[pathlib.Path]:
-    """Returns the shards of the full subset if they have the same examples.
+  def _find_full(self) -> Prepared | None:
+    """Returns the full subset if it is prepared, in this format and not damaged.
 
-    A reduced subset has the same test split as the full one.
+    A reduced subset has the same test split, whose shards it shares.
     """
-    # The full subset is of no use if it is damaged.
+    subset = self.subset.full
+    folder = pathlib.Path(self.data_path).parents[1] / subset.name
     with contextlib.suppress(PreparationError):
-      full = prepared.find_prepared(
-        self.subset.full, data_dir=self.data_dir_root, sample=self.is_sample
-      )
-      digest = split_sources.digest(sources, num_examples)
-      if (
-        full
-        and full.file_format == self.info.file_format.value
-        and full.digests.get(split) == digest
-      ):
+      full = prepared.find_prepared(subset, folder / subsets.VERSION)
+      if full and full.file_format == self.info.file_format.value:
         full.check_shards()
-        return full.shards(split)
-    return []
+        return full
+    return None
 
   # Reading -----------------------------------------------------------------
 

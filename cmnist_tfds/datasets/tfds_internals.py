@@ -5,24 +5,19 @@ No other module imports private names. A new minor version of TFDS may change
 them, so the package depends on one minor version.
 """
 
-from tensorflow_datasets.core.constants import INCOMPLETE_PREFIX
-from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
-from tensorflow_datasets.core.dataset_collection_builder import (
-  DatasetCollection,
-  DatasetCollectionInfo,
+from tensorflow_datasets.core import (
+  constants,
+  dataset_builder,
+  dataset_collection_builder,
+  naming,
 )
-from tensorflow_datasets.core.download.checksums import UrlInfo
-from tensorflow_datasets.core.naming import references_for
-from tensorflow_datasets.core.registered import _DATASET_REGISTRY as DATASETS
-from tensorflow_datasets.core.utils.shard_utils import get_shard_boundaries
+from tensorflow_datasets.core.download import checksums
+from tensorflow_datasets.core.utils import shard_utils
 
-__all__ = [
-  'DATASETS',
-  'INCOMPLETE_PREFIX',
-  'DatasetCollection',
-  'DatasetCollectionInfo',
-  'FileReaderBuilder',
-  'UrlInfo',
-  'get_shard_boundaries',
-  'references_for',
-]
+INCOMPLETE_PREFIX = constants.INCOMPLETE_PREFIX
+DatasetCollection = dataset_collection_builder.DatasetCollection
+DatasetCollectionInfo = dataset_collection_builder.DatasetCollectionInfo
+FileReaderBuilder = dataset_builder.FileReaderBuilder
+UrlInfo = checksums.UrlInfo
+references_for = naming.references_for
+get_shard_boundaries = shard_utils.get_shard_boundaries

@@ -196,10 +196,9 @@ def _open(
     find = functools.partial(
       split_sources.open_split,
       locations=sample_lib.locations(subset),
-      allow_unverified=True,
     )
   folder = prepared.dataset_dir(subset, data_dir=data_dir, sample=sample)
-  found = prepared.find_prepared(subset, data_dir=data_dir, sample=sample)
+  found = prepared.find_prepared(subset, folder)
   sources = {split: find(subset, split) for split in SPLITS}
   counts = {split: sum(map(len, each)) for split, each in sources.items()}
   digests: Mapping[str, str] = {

@@ -51,11 +51,9 @@ def load_split(
   source: Source,
   split: str,
   locations: Locations,
-  *,
-  allow_unverified: bool = False,
 ) -> SplitArrays:
   """Loads a split as `load_pieces` does, in one chunk."""
-  reader = Reader(locations, allow_unverified=allow_unverified)
+  reader = Reader(locations)
   chunks = list(read_split(source, split, reader))
   images = np.concatenate([chunk.images for chunk in chunks])
   labels = np.concatenate([chunk.labels for chunk in chunks])
@@ -66,8 +64,6 @@ def load_pieces(
   source: Source,
   split: str,
   locations: Locations,
-  *,
-  allow_unverified: bool = False,
 ) -> Iterator[SplitArrays]:
   """Finds the files of a split, verifies them, and reads and converts them.
 
@@ -75,8 +71,6 @@ def load_pieces(
     source: The source.
     split: 'train' or 'test'.
     locations: The locations to look in.
-    allow_unverified: Whether to accept well-formed files that nothing proves,
-      even if they have fewer examples than the source has.
 
   Returns:
     The arrays of each chunk, at least one. Nothing of a split may be used
@@ -87,7 +81,7 @@ def load_pieces(
     OriginFileError: If no location holds the right file. The message says what
       is wrong at each of them, and how to get the file.
   """
-  reader = Reader(locations, allow_unverified=allow_unverified)
+  reader = Reader(locations)
   return read_split(source, split, reader)
 
 

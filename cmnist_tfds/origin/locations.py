@@ -44,6 +44,8 @@ class Locations:
       nothing.
     verify_ssl: Whether to check the certificates of hosts.
     offline: Whether nothing is fetched.
+    allow_unverified: Whether well-formed files that nothing proves are read,
+      even if they have fewer examples than the source has.
     dead_hosts: What was wrong with hosts that could not be reached. They are
       not asked again.
   """
@@ -54,6 +56,7 @@ class Locations:
   timeout: float = 20.0
   verify_ssl: bool = True
   offline: bool = False
+  allow_unverified: bool = False
   dead_hosts: dict[str, str] = dataclasses.field(
     default_factory=dict, compare=False, repr=False
   )
@@ -74,6 +77,7 @@ def default_locations(
   manual_dir: paths.PathLike | None = None,
   mirror: str | None = None,
   timeout: float | None = None,
+  allow_unverified: bool = False,
 ) -> Locations:
   """Returns the locations that a user means.
 
@@ -83,6 +87,7 @@ def default_locations(
     manual_dir: Folder of the user's files, `<download_dir>/manual` by default.
     mirror: Folder or HTTP address, that of CMNIST_MIRROR by default.
     timeout: See `Locations`.
+    allow_unverified: See `Locations`.
 
   Raises:
     OriginFileError: If a folder that the user named does not exist, or the
@@ -103,6 +108,7 @@ def default_locations(
     manual_dir=manual or folder / 'manual',
     mirror=named,
     timeout=timeout or Locations.timeout,
+    allow_unverified=allow_unverified,
   )
 
 

@@ -38,10 +38,9 @@ class Reader:
     copies: Where each file was read, or is wrong, by its path.
   """
 
-  def __init__(self, locations: Locations, *, allow_unverified: bool = False):
+  def __init__(self, locations: Locations):
     """Constructs a reader of the files at some locations."""
     self._locations = locations
-    self._allow_unverified = allow_unverified
     self.proofs: dict[str, Proof] = {}
     self.copies: dict[str, Copy] = {}
 
@@ -72,7 +71,7 @@ class Reader:
       files = pictures.open_folder(path.parent if table else path)
       yield from use(files)
       found, expected = files.fingerprint(), file.fingerprint
-      if found != expected and not self._allow_unverified:
+      if found != expected and not self._locations.allow_unverified:
         raise OriginFileError(
           f'{path}: expected the fingerprint'
           f' {expected or "of a declaration, which has none"}, found {found}.'
@@ -121,7 +120,7 @@ class Reader:
     if shape:
       for copy in packings.packed_copies(file, shape, where):
         yield copy, False
-    yield from ((copy, True) for copy in on_disk if self._allow_unverified)
+    yield from ((copy, True) for copy in on_disk if where.allow_unverified)
     if where.download_dir and not where.offline:
       # It imports an HTTP library.
       from cmnist_tfds.origin import fetch

@@ -6,8 +6,5 @@ from __future__ import annotations
 from cmnist_tfds.datasets import dataset_builder
 
 
-class Builder(dataset_builder.CmnistBuilder, skip_registration=True):  # type: ignore[call-arg]
+class Builder(dataset_builder.CmnistBuilder):
   """Builds CMNIST from the files that its sources publish."""
-
-
-dataset_builder.register(Builder)

@@ -6,12 +6,9 @@ from __future__ import annotations
 from cmnist_tfds.datasets import config, dataset_builder
 
 
-class Builder(dataset_builder.CmnistBuilder, skip_registration=True):  # type: ignore[call-arg]
+class Builder(dataset_builder.CmnistBuilder):
   """Builds a synthetic stand-in with the configs of CMNIST, offline."""
 
   builder_configs = config.declared_configs(sample=True)
   BUILDER_CONFIGS = tuple(builder_configs.values())
   is_sample = True
-
-
-dataset_builder.register(Builder)

@@ -12,12 +12,14 @@ parts to be copied, and this module copies them for many records at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import google_crc32c
 import numpy as np
 from tensorflow_datasets.proto import tf_feature_generated_pb2 as pb
 
 from cmnist_tfds import schema
+from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.formats import tfrecord
 
@@ -33,7 +35,7 @@ class SplitRecords:
   """
 
   def __init__(
-    self, split: str, sources: Sequence[SplitSource], order: np.ndarray
+    self, split: str, sources: Sequence[SplitSource], num_examples: int
   ):
     """Lays out the records.
 
@@ -41,12 +43,12 @@ class SplitRecords:
       split: 'train' or 'test'.
       sources: The examples of each source, as encoded images, in the order of
         the subset.
-      order: Integers (num_examples,): the numbers of the examples along the
-        concatenation of the sources, in the order in which to write them.
+      num_examples: Number of examples, from the start of the concatenation of
+        the sources.
     """
     self.split = split
     self.sources = sources
-    self._order = order
+    self._order = shuffle_order(split, num_examples)
     self._source_ends = np.cumsum([len(source) for source in sources])
     # Each example along the concatenation has a start, a length and a checksum
     # of its PNG, the number of its tail, which is its label, and of its head.
@@ -55,7 +57,8 @@ class SplitRecords:
     self._crc = np.concatenate([s.take('crcs') for s in sources])
     self._tail = np.concatenate([source.labels() for source in sources])
 
-    tails = [_tail(schema.integers_of(c)) for s in sources for c in s.classes]
+    integers = [schema.integers_of(c) for s in sources for c in s.classes]
+    tails = [_around(1000, each)[1] for each in integers]
     self._tails, self._tail_length = _pad(tails)
     self._tail_crc = np.array([*map(google_crc32c.value, tails)], np.uint32)
     step = max(map(len, tails)) + 1
@@ -63,10 +66,12 @@ class SplitRecords:
       self._length * np.int64(step) + self._tail_length[self._tail],
       return_inverse=True,
     )
+    # Of classes whose tails are equally long, any one gives the head.
+    by_length = dict(zip(map(len, tails), integers, strict=True))
     heads, head_crcs = [], []
     for pair in pairs.tolist():
       rest = sum(divmod(pair, step))
-      head = _head(*divmod(pair, step))
+      head, _ = _around(pair // step, by_length[pair % step])
       heads.append(tfrecord.header(len(head) + rest) + head)
       head_crcs.append(_shift(google_crc32c.value(head), rest))
     self._heads, self._head_length = _pad(heads)
@@ -81,10 +86,14 @@ class SplitRecords:
       ]
     num_bytes = self._head_length[self._head] - tfrecord.HEADER_SIZE
     num_bytes += self._length + self._tail_length[self._tail]
-    self.num_bytes = int(num_bytes[order].sum())
+    self.num_bytes = int(num_bytes[self._order].sum())
 
   def __len__(self) -> int:
     return len(self._order)
+
+  def __reduce__(self) -> tuple[Any, ...]:
+    # Other processes lay them out anew, from the same cache.
+    return SplitRecords, (self.split, self.sources, len(self))
 
   def join(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns consecutive records.
@@ -144,28 +153,26 @@ def _starts(source: SplitSource) -> np.ndarray:
   return starts if source.rows is None else starts[source.rows]
 
 
-def _tail(integers: Mapping[str, int]) -> bytes:
-  """Returns the part of an example after the PNG."""
-  return b''.join(
-    _entry(name, pb.Feature(int64_list=pb.Int64List(value=[integers[name]])))
-    for name in sorted(integers)
+def _around(
+  png_length: int, integers: Mapping[str, int]
+) -> tuple[bytes, bytes]:
+  """Returns the parts of an example before and after its PNG."""
+  stand_in = b'\xff' * png_length
+  features = {
+    schema.IMAGE.name: pb.Feature(bytes_list=pb.BytesList(value=[stand_in]))
+  }
+  for name, value in integers.items():
+    features[name] = pb.Feature(int64_list=pb.Int64List(value=[value]))
+  # Messages that are serialized one by one and joined are one message. TFDS
+  # sorts the names; protocol buffers have another order.
+  joined = b''.join(
+    pb.Features(feature={name: features[name]}).SerializeToString()
+    for name in sorted(features)
   )
-
-
-def _head(png_length: int, tail_length: int) -> bytes:
-  """Returns the part of an example before the PNG."""
-  png = pb.Feature(bytes_list=pb.BytesList(value=[bytes(png_length)]))
-  entry = _entry(schema.IMAGE.name, png)
   # Like an `Example`, a `BytesList` has one field, 1, whose length comes first.
-  rest = len(entry) + tail_length
-  opening = pb.BytesList(value=[bytes(rest)]).SerializeToString()[:-rest]
-  return opening + entry[:-png_length]
-
-
-def _entry(name: str, feature: pb.Feature) -> bytes:
-  # Messages that are serialized one by one and joined are one message.
-  entry: bytes = pb.Features(feature={name: feature}).SerializeToString()
-  return entry
+  example = pb.BytesList(value=[joined]).SerializeToString()
+  head, _, tail = example.partition(stand_in)
+  return head, tail
 
 
 def _pad(parts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:

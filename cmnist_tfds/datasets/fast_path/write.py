@@ -4,28 +4,47 @@
 TFDS's own way to write encodes every image of every subset again, one at a
 time. Here each source is encoded once, and the encoded images in the cache are
 joined. Both ways give the same examples in the same order.
+
+With Apache Beam, an element of the pipeline is a shard. The process that starts
+the pipeline checks the origin files, fills the cache, and decides which record
+goes to which shard. Workers map the same cache entries and write the same bytes
+as that process would. They send nothing back.
 """
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import os
 import pathlib
+import pickle
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
 
-from cmnist_tfds.cache.shuffle_order import shuffle_order
+from cmnist_tfds.cache import split_sources
+from cmnist_tfds.cache.prepared import Prepared
 from cmnist_tfds.cache.split_sources import SplitSource
+from cmnist_tfds.cache.store import CACHE_DIR_VARIABLE
 from cmnist_tfds.datasets import tfds_internals
-from cmnist_tfds.datasets.fast_path import beam_pipeline
 from cmnist_tfds.datasets.fast_path.joiner import SplitRecords
+from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.extras import missing_extra
 
 # How many records are joined and written together: few enough for their bytes
 # to stay in the processor's cache.
 _BATCH = 8192
+
+_REMEDY = (
+  'Every machine that takes part must see the data folder, and the cache folder'
+  f' that {CACHE_DIR_VARIABLE} names, under the same path.'
+)
+
+# A shard has the records from one number up to another one.
+_Shard = tuple[SplitRecords, pathlib.Path, int, int]
 
 
 def write_tfrecord(
@@ -69,7 +88,7 @@ def write_splits(
   download_config: tfds.download.DownloadConfig,
   file_format: tfds.core.FileFormat,
   filename_template: Callable[[str], tfds.core.ShardedFileTemplate],
-  find_same: Callable[[str, int], Sequence[pathlib.Path]],
+  full: Prepared | None,
 ) -> list[tfds.core.SplitInfo]:
   """Writes the shards, with Apache Beam if the user wants it.
 
@@ -79,41 +98,36 @@ def write_splits(
       runner and options of Beam.
     file_format: Format of the shards, one of `WRITERS`.
     filename_template: Returns the paths of the shards of a split.
-    find_same: Returns the shards of a prepared split that has so many, and the
-      same, examples as a split, to which to link; none if there is no such.
+    full: A prepared dataset in this format; None if there is none. Shards that
+      have the same examples are links to its shards.
 
   Returns:
     The facts that TFDS records about each split that has examples.
   """
-  write: beam_pipeline.WriteShard = WRITERS[file_format]
-  runner, options = download_config.beam_runner, download_config.beam_options
   infos = []
-  with contextlib.ExitStack() as stack:
-    if runner is not None or options is not None:
-      write = stack.enter_context(
-        beam_pipeline.pipeline(runner, options, write)
-      )
+
+  def shards() -> Iterator[_Shard]:
     for split, opened in sources.items():
       num_examples = sum(map(len, opened))
       if download_config.max_examples_per_split is not None:
         num_examples = min(num_examples, download_config.max_examples_per_split)
       if not num_examples:
         continue  # TFDS does not record splits without examples.
-      order = shuffle_order(split, num_examples)
-      records = SplitRecords(split, opened, order)
+      records = SplitRecords(split, opened, num_examples)
       num_shards = download_config.get_shard_config().get_number_shards(
         records.num_bytes, num_examples
       )
       ends = tfds_internals.get_shard_boundaries(num_examples, num_shards)
       template = filename_template(split)
-      paths = template.sharded_filepaths(num_shards)
-      same = find_same(split, num_examples)
-      if len(same) == num_shards:
-        for old, new in zip(same, paths, strict=True):
+      paths = [*map(pathlib.Path, template.sharded_filepaths(num_shards))]
+      digest = split_sources.digest(opened, num_examples)
+      is_same = full and full.digests.get(split) == digest
+      if full and is_same and len(full.shard_lengths[split]) == num_shards:
+        for old, new in zip(full.shards(split), paths, strict=True):
           _link(old, new)
       else:
         for path, start, stop in zip(paths, [0, *ends[:-1]], ends, strict=True):
-          write(records, pathlib.Path(path), start, stop)
+          yield records, path, start, stop
       infos.append(
         tfds.core.SplitInfo(
           name=split,
@@ -122,12 +136,94 @@ def write_splits(
           filename_template=template,
         )
       )
+
+  runner, options = download_config.beam_runner, download_config.beam_options
+  if runner is not None or options is not None:
+    _write_with_beam(shards(), file_format, runner, options)
+  else:
+    for shard in shards():
+      WRITERS[file_format](*shard)
   return infos
 
 
-def _link(old: os.PathLike[str], new: os.PathLike[str]) -> None:
+def _link(old: pathlib.Path, new: pathlib.Path) -> None:
   """Links to a finished file, or copies it if the system cannot link."""
   try:
-    os.link(old, new)
+    new.hardlink_to(old)
   except OSError:
     shutil.copyfile(old, new)
+
+
+def _write_with_beam(
+  shards: Iterable[_Shard],
+  file_format: tfds.core.FileFormat,
+  runner: Any,
+  options: Any,
+) -> None:
+  """Writes shards with one pipeline.
+
+  Args:
+    shards: The shards.
+    file_format: Format of the shards.
+    runner: `DownloadConfig.beam_runner`.
+    options: `DownloadConfig.beam_options`.
+
+  Raises:
+    MissingExtraError: If Apache Beam is not installed.
+    PreparationError: If the pipeline fails, or a shard is missing after it.
+  """
+  try:
+    import apache_beam as beam
+  except ImportError as error:
+    raise missing_extra('Building with Beam', error, 'beam') from error
+  # A worker opens a split once, which it recognizes by equal bytes.
+  pickled = functools.cache(pickle.dumps)
+  work = [
+    (pickled(records), path.absolute(), start, stop)
+    for records, path, start, stop in shards
+  ]
+  try:
+    with beam.Pipeline(runner=runner, options=options) as started:
+      _ = (
+        started
+        | 'Shards' >> beam.Create(work)
+        | 'Write' >> beam.MapTuple(functools.partial(_write, file_format))
+      )
+  except Exception as error:  # Each runner has errors of its own.
+    # Runners put the traceback of the worker, as text, into their errors.
+    *_, reason = str(error).strip().splitlines() or [type(error).__name__]
+    raise PreparationError(
+      f'Apache Beam could not write the shards: {reason}. {_REMEDY}'
+    ) from error
+  missing = [path for _, path, _, _ in work if not path.is_file()]
+  if missing:
+    raise PreparationError(
+      f'Apache Beam has ended, but {len(missing)} of {len(work)} shards are'
+      f' missing, such as {missing[0]}. Wait for the pipeline. {_REMEDY}'
+    )
+
+
+_open = functools.lru_cache(maxsize=2)(pickle.loads)
+
+
+def _write(
+  file_format: tfds.core.FileFormat,
+  pickled: bytes,
+  path: pathlib.Path,
+  start: int,
+  stop: int,
+) -> None:
+  """Writes a shard, on a worker.
+
+  The shard is renamed when it is complete, so it does no harm if it is written
+  twice.
+  """
+  # TFDS removes files with such names from a finished dataset.
+  unfinished = path.with_name(
+    f'{tfds_internals.INCOMPLETE_PREFIX}{uuid.uuid4().hex}.{path.name}'
+  )
+  try:
+    WRITERS[file_format](_open(pickled), unfinished, start, stop)
+    unfinished.replace(path)
+  finally:
+    unfinished.unlink(missing_ok=True)
