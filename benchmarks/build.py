@@ -269,9 +269,7 @@ def _inflate(start: _Start, folder: str, name: str) -> dict[str, Any]:
       for file in split.files:
         copy = next(locations.copies_on_disk(file, where))
         with copy.open() as (stream, size):
-          array = idx_npz.read_array(
-            io.BufferedReader(stream), lambda shape: None
-          )
+          array = idx_npz.read_array(io.BufferedReader(stream))
         num_bytes += size
       num_examples += len(array)
   return {'num_examples': num_examples, 'num_bytes': num_bytes}

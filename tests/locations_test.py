@@ -9,12 +9,7 @@ import pathlib
 import pytest
 import synthetic
 
-from cmnist_tfds.origin import (
-  Locations,
-  default_locations,
-  locations,
-  mirror_of_user,
-)
+from cmnist_tfds.origin import Locations, default_locations, locations
 from cmnist_tfds.sources import SOURCES, OriginFile
 from cmnist_tfds.system.errors import OriginFileError
 
@@ -132,13 +127,13 @@ def test_the_default_locations_are_those_of_the_user(tmp_path, monkeypatch):
   assert found.mirror is None
   assert not found.offline
   monkeypatch.setenv('CMNIST_MIRROR', 'http://lab')
-  assert default_locations('~/other').mirror == mirror_of_user() == 'http://lab'
+  assert default_locations('~/other').mirror == 'http://lab'
   found = default_locations(
     download_dir='~/d', manual_dir='~', mirror='~', timeout=7
   )
   assert found.download_dir == tmp_path / 'd'
   assert found.manual_dir == tmp_path
-  assert found.mirror == mirror_of_user('~') == '~'
+  assert found.mirror == '~'
   assert found.timeout == 7
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import synthetic
 
-from cmnist_tfds.origin import Locations, Proof, load_split, packings
+from cmnist_tfds.origin import Locations, Proof, load_split, locations
 from cmnist_tfds.system.errors import OriginFileError
 
 
@@ -168,7 +168,7 @@ def test_places_of_other_programs_are_searched_before_the_network(
   place, form, tmp_path, monkeypatch
 ):
   monkeypatch.setenv('KERAS_HOME', str(tmp_path / 'keras'))
-  monkeypatch.setattr(packings, '_DEBIAN', tmp_path / 'debian')
+  monkeypatch.setattr(locations, '_DEBIAN', tmp_path / 'debian')
   made = synthetic.make(form=form)
   for path, data in made.files.items():
     target = tmp_path / place.format(stem=path.rpartition('/')[2][:-3])

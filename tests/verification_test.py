@@ -19,7 +19,8 @@ _BLOB = hashlib.sha1(b'blob %d\0%s' % (len(_DATA), _DATA)).hexdigest()
 
 
 def _prove(file, data=_DATA):
-  return verification.prove(file, io.BytesIO(data), len(data))
+  reader = verification.ProvingReader(file, io.BytesIO(data), len(data))
+  return reader.proof()[0]
 
 
 @pytest.mark.parametrize(
@@ -28,14 +29,17 @@ def _prove(file, data=_DATA):
     ({}, Proof.SHA256),
     ({'sha256': None}, Proof.MD5),
     ({'sha256': None, 'size': None, 'git_blob': _BLOB}, Proof.MD5),
-    ({'sha256': None, 'size': None}, None),
-    ({'size': len(_DATA) + 1}, None),
-    ({'sha256': '0' * 64}, None),
-    ({'sha256': None, 'md5': '0' * 32}, None),
+    ({'sha256': None, 'size': None}, Proof.NONE),
+    ({'size': len(_DATA) + 1}, Proof.NONE),
+    ({'sha256': '0' * 64}, Proof.NONE),
+    ({'sha256': None, 'md5': '0' * 32}, Proof.NONE),
     ({'sha256': None, 'reported_sha256': _FILE.sha256}, Proof.SHA256),
     ({'sha256': None, 'reported_sha256': '0' * 64}, Proof.MD5),
-    ({'sha256': None, 'md5': '0' * 32, 'reported_sha256': '0' * 64}, None),
-    ({'sha256': None, 'size': None, 'git_blob': '0' * 40}, None),
+    (
+      {'sha256': None, 'md5': '0' * 32, 'reported_sha256': '0' * 64},
+      Proof.NONE,
+    ),
+    ({'sha256': None, 'size': None, 'git_blob': '0' * 40}, Proof.NONE),
   ],
 )
 def test_what_proves_a_file(known, proof):
@@ -43,7 +47,7 @@ def test_what_proves_a_file(known, proof):
 
 
 def test_other_bytes_are_not_proved():
-  assert _prove(_FILE, _DATA[:-1] + b'.') is None
+  assert _prove(_FILE, _DATA[:-1] + b'.') is Proof.NONE
 
 
 def test_the_fingerprint_is_that_of_shape_and_values():

@@ -11,13 +11,12 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from isal import igzip
 
-from cmnist_tfds.system.errors import OriginFileError
+from cmnist_tfds.system.errors import OriginFileError, read_errors
 
 GZIP_MAGIC = b'\x1f\x8b'
 ZIP_MAGIC = b'PK\x03\x04'
@@ -29,9 +28,10 @@ _IDX_TYPES = {8: '|u1', 9: '|i1', 11: '>i2', 12: '>i4'}
 _BLOCK = 1 << 20
 
 
+@read_errors()
 def read_array(
   stream: io.BufferedReader[Any],
-  check_shape: Callable[[tuple[int, ...]], None],
+  shape: tuple[int, ...] | None = None,
   *,
   name: str = 'arr_0',
   integers: bool = False,
@@ -41,8 +41,9 @@ def read_array(
   Args:
     stream: The file, at its start. It is read once and in order. An NPZ file is
       held in memory.
-    check_shape: Called with the shape the header states, before anything is
-      allocated or inflated. It raises OriginFileError for another shape.
+    shape: The shape that the array must have, but for its first axis, which may
+      be shorter; None for any. It is compared with the header before anything
+      is allocated or inflated.
     name: Name of the array in an NPZ file. `numpy.savez` gives 'arr_0' to an
       unnamed array.
     integers: Whether the array may have integers of any type, not only uint8.
@@ -51,68 +52,37 @@ def read_array(
     The array, uint8 or another type of integers, C-contiguous and writable.
 
   Raises:
-    OriginFileError: If the file is damaged or has another format. The message
+    OriginFileError: If the file cannot be read or has another format. The message
       says what was expected and what was found, but does not name the file.
-    OSError: If the file cannot be read.
   """
   magic = stream.peek(4)[:4]
   unpacked: Any = stream
-  try:
-    if magic.startswith(GZIP_MAGIC):
-      unpacked = igzip.open(stream)
-    elif magic == ZIP_MAGIC:
-      archive = zipfile.ZipFile(io.BytesIO(stream.read()))
-      unpacked = archive.open(find_member(archive, f'{name}.npy'))
-    shape, in_columns, dtype = _read_header(unpacked)
+  if magic.startswith(GZIP_MAGIC):
+    unpacked = igzip.open(stream)
+  elif magic == ZIP_MAGIC:
+    archive = zipfile.ZipFile(io.BytesIO(stream.read()))
+    unpacked = archive.open(f'{name}.npy')
+  found, in_columns, dtype = _read_header(unpacked)
+  if dtype != np.uint8 and not (integers and dtype.kind in 'iu'):
+    expected = 'whole numbers' if integers else 'uint8 values from 0 to 255'
+    kind = f'values of type {dtype}'
     if dtype.hasobject:
-      raise OriginFileError(
-        'expected uint8 values, found Python objects (pickles), which can run any'
-        ' code when loaded and are never loaded here'
+      kind = (
+        'Python objects (pickles), which can run any code and are not loaded'
       )
-    if dtype != np.uint8 and not (integers and dtype.kind in 'iu'):
-      expected = 'whole numbers' if integers else 'uint8 values from 0 to 255'
-      raise OriginFileError(
-        f'expected {expected}, found values of type {dtype}'
-      )
-    check_shape(shape)
-    array = np.empty(shape[::-1] if in_columns else shape, dtype)
-    left = memoryview(array.reshape(-1).view(np.uint8).data)
-    while count := unpacked.readinto(left[:_BLOCK]):
-      left = left[count:]
-    # Reading on to the end also makes gzip and zip compare their checksums.
-    if left or unpacked.read(1):
-      found = 'fewer: it is cut short' if left else 'more'
-      raise OriginFileError(f'expected {array.size:,} values, found {found}')
-  except OriginFileError:
-    raise
-  # The parsers of NumPy, gzip and zip raise errors of many kinds.
-  except Exception as error:
-    # With a number, it says that the system cannot read the file.
-    if isinstance(error, OSError) and error.errno:
-      raise
-    raise OriginFileError(f'damaged or cut short: {error}') from error
+    raise OriginFileError(f'expected {expected}, found {kind}')
+  if shape and (found[1:] != shape[1:] or found > shape):
+    raise OriginFileError(f'expected an array of shape {shape}, found {found}')
+  array = np.empty(found[::-1] if in_columns else found, dtype)
+  left = memoryview(array.reshape(-1).view(np.uint8).data)
+  while count := unpacked.readinto(left[:_BLOCK]):
+    left = left[count:]
+  # Reading on to the end also makes gzip and zip compare their checksums.
+  if left or unpacked.read(1):
+    more = 'fewer: it is cut short' if left else 'more'
+    raise OriginFileError(f'expected {array.size:,} values, found {more}')
   array = array.astype(dtype.newbyteorder('='), copy=False)
   return np.ascontiguousarray(array.T) if in_columns else array
-
-
-def find_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-  """Finds a member of a zip file.
-
-  Args:
-    archive: The zip file.
-    name: The name of the member.
-
-  Returns:
-    What the directory says of the member.
-
-  Raises:
-    OriginFileError: If there is no such member.
-  """
-  names = archive.namelist()
-  if name not in names:
-    others = ', '.join(names[:3])[:200] or 'nothing'
-    raise OriginFileError(f'expected a member {name}, found {others} in it')
-  return archive.getinfo(name)
 
 
 def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

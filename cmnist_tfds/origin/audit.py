@@ -19,7 +19,7 @@ from cmnist_tfds.sources import OriginFile, Source
 from cmnist_tfds.system.errors import OriginFileError, PreparationError
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Finding:
   """The state of one origin file.
 
@@ -64,32 +64,25 @@ def audit(
         fault = ''
         try:
           if shape:
-            reader.array(file, shape)
+            reader.read(file, shape)
           elif file.path not in reader.copies:
             # Tables and pictures are only told by reading all of them.
-            collections.deque(
-              load_split.read_split(source, split, reader), maxlen=0
-            )
+            pieces = load_split.load_pieces(source, split, locations, reader)
+            collections.deque(pieces, maxlen=0)
         # A table needs a library, which may not be installed.
         except (OriginFileError, PreparationError) as error:
           fault = str(error)
         copy, proof = reader.copies.get(file.path), reader.proofs.get(file.path)
-        finding = Finding(file, copy, proof, '' if proof else fault)
-        found[file] = _with_hashes(finding, shape) if hashes else finding
+        found[file] = Finding(file, copy, proof, '' if proof else fault)
+        if hashes and copy and copy.path.is_file():
+          # `Finding.fault` says why a copy cannot be read.
+          with contextlib.suppress(OriginFileError, PreparationError):
+            with copy.open() as (stream, _):
+              found[file].sha256 = verification.sha256(stream)
+            if shape:
+              array, _, _ = read_copy(copy, file, shape)
+              found[file].fingerprint = verification.fingerprint(array)
     yield from found.values()
-
-
-def _with_hashes(finding: Finding, shape: tuple[int, ...]) -> Finding:
-  copy, file, sha256, fingerprint = finding.copy, finding.file, '', ''
-  # `Finding.fault` says why a copy cannot be read.
-  with contextlib.suppress(OriginFileError, PreparationError):
-    if copy and copy.path.is_file():
-      with copy.open() as (stream, _):
-        sha256 = verification.sha256(stream)
-      if shape:
-        read = read_copy(copy, file, shape, allow_unverified=True)
-        fingerprint = verification.fingerprint(read[0])
-  return dataclasses.replace(finding, sha256=sha256, fingerprint=fingerprint)
 
 
 def missing(sources: Iterable[Source], locations: Locations) -> list[str]:
@@ -100,8 +93,10 @@ def missing(sources: Iterable[Source], locations: Locations) -> list[str]:
     locations: The locations to look in. Nothing is fetched.
   """
   files = [f.file for f in audit(sources, locations) if not f.copy]
-  sizes = [f', {file.size:,} bytes' if file.size else '' for file in files]
-  lines = [f'- {f.path}{size}' for f, size in zip(files, sizes, strict=True)]
+  lines = [
+    f'- {file.path}' + (f', {file.size:,} bytes' if file.size else '')
+    for file in files
+  ]
   return [*lines, *remedies(files, locations.manual_dir)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import pathlib
 import re
@@ -15,15 +16,24 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from cmnist_tfds.formats import idx_npz
+from cmnist_tfds.origin import tables
 from cmnist_tfds.sources import OriginFile
 from cmnist_tfds.system import paths
-from cmnist_tfds.system.errors import CmnistError, OriginFileError
+from cmnist_tfds.system.errors import OriginFileError, read_errors
 
 # Environment variable that holds the user's mirror.
 MIRROR_VARIABLE = 'CMNIST_MIRROR'
 
 # The folder of fetched files in a folder for downloads.
 FETCHED = 'cmnist'
+
+# A folder that the user named may be a home directory.
+_MOST_FILES = 20_000
+_DEEPEST = 6
+
+_DEBIAN = pathlib.Path('/usr/share/dataset-fashion-mnist')
+
+_MAGIC = (idx_npz.GZIP_MAGIC, idx_npz.NPY_MAGIC, b'\0\0')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,11 +73,10 @@ class Locations:
 
   def folders(self, file: OriginFile) -> list[pathlib.Path]:
     """Returns the folders that may hold a file, in the order they are tried."""
-    base = parse_mirror(self.mirror) if self.mirror else None
-    mirror = base if isinstance(base, pathlib.Path) else None
+    mirror = parse_mirror(self.mirror)
     fetched = self.download_dir / FETCHED if self.download_dir else None
     found = (file.beside, self.manual_dir, mirror, fetched)
-    return [folder for folder in found if folder]
+    return [folder for folder in found if isinstance(folder, pathlib.Path)]
 
 
 def default_locations(
@@ -96,9 +105,8 @@ def default_locations(
   data_root = paths.data_root(data_dir)
   folder = paths.expanded(download_dir or data_root / 'downloads')
   manual = paths.expanded(manual_dir) if manual_dir else None
-  named = mirror_of_user(mirror)
-  base = parse_mirror(named) if named else None
-  for name, place in (('manual_dir', manual), ('mirror', base)):
+  mirror = mirror or os.environ.get(MIRROR_VARIABLE) or None
+  for name, place in (('manual_dir', manual), ('mirror', parse_mirror(mirror))):
     if isinstance(place, pathlib.Path) and not os.path.isdir(place):
       raise OriginFileError(
         f'the {name} {place} is not a directory. Correct it, or leave it out'
@@ -106,15 +114,10 @@ def default_locations(
   return Locations(
     download_dir=folder,
     manual_dir=manual or folder / 'manual',
-    mirror=named,
+    mirror=mirror,
     timeout=timeout or Locations.timeout,
     allow_unverified=allow_unverified,
   )
-
-
-def mirror_of_user(option: str | None = None) -> str | None:
-  """Returns a mirror given as an option, else that of CMNIST_MIRROR, else None."""
-  return option or os.environ.get(MIRROR_VARIABLE) or None
 
 
 def without_password(text: str) -> str:
@@ -122,13 +125,15 @@ def without_password(text: str) -> str:
   return re.sub(r'(?<=:)\S*@', '//', text)
 
 
-def parse_mirror(mirror: str) -> str | pathlib.Path:
+def parse_mirror(mirror: str | None) -> str | pathlib.Path | None:
   """Returns what a mirror names: a folder, or an address without a last slash.
 
   Raises:
     OriginFileError: If it looks like an address and cannot be used. The message
       does not have its password.
   """
+  if mirror is None:
+    return None
   # Paths are added at the end, where nothing can follow.
   if re.fullmatch(r'https?://[^/?#][^?#]*', mirror, re.IGNORECASE):
     return mirror.rstrip('/')
@@ -176,20 +181,14 @@ class Copy:
       OriginFileError: If the copy cannot be read, or is not in the zip file.
         The message does not name the copy.
     """
-    try:
-      with self.path.open('rb') as stream:
-        if not self.member:
-          yield stream, os.fstat(stream.fileno()).st_size
-          return
-        with zipfile.ZipFile(stream) as archive:
-          info = idx_npz.find_member(archive, self.member)
-          with archive.open(info) as member:
-            yield cast(BinaryIO, member), info.file_size
-    except (CmnistError, MemoryError):
-      raise
-    # A damaged zip file raises errors of many kinds.
-    except Exception as error:
-      raise OriginFileError(f'cannot be read: {error}') from error
+    with read_errors(), self.path.open('rb') as stream:
+      if not self.member:
+        yield stream, os.fstat(stream.fileno()).st_size
+        return
+      with zipfile.ZipFile(stream) as archive:
+        size = archive.getinfo(self.member).file_size
+        with archive.open(self.member) as member:
+          yield cast(BinaryIO, member), size
 
 
 def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
@@ -203,6 +202,67 @@ def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
         yield Copy(form, folder / form.path)
       if form.archive and os.path.isfile(folder / form.archive.path):
         yield Copy(form, folder / form.archive.path, form.member)
+
+
+def packed_copies(file: OriginFile, locations: Locations) -> Iterator[Copy]:
+  """Yields files that may hold the array of an origin file in another packing.
+
+  Neither names nor folders matter: an IDX file, packed by gzip or not, an NPZ or
+  NPY file, a member of a zip file, or a table of pixels is tried.
+
+  Args:
+    file: The file that is wanted.
+    locations: The locations to look in: their folders with all that is below
+      them, what TFDS has downloaded and unpacked, then the places of Keras and
+      of Debian.
+
+  Yields:
+    Copies, those of a similar name first; also those of `copies_on_disk`.
+  """
+  roots = locations.folders(file)
+  if locations.download_dir:
+    keras = os.environ.get('KERAS_HOME') or os.path.expanduser('~/.keras')
+    roots += [locations.download_dir, pathlib.Path(keras, 'datasets'), _DEBIAN]
+  found = dict.fromkeys(path for root in roots for path in _files_below(root))
+  for path in sorted(found, key=lambda p: _stem(p.name) != _stem(file.name)):
+    # A file that is damaged is not the one that is wanted.
+    with contextlib.suppress(OriginFileError), read_errors():
+      yield from _copies_in(path, file)
+
+
+def _files_below(root: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Yields the files below a folder, those of upper folders first."""
+  paths = (p for n in range(_DEEPEST) for p in root.glob('*/' * n + '*'))
+  return itertools.islice(filter(os.path.isfile, paths), _MOST_FILES)
+
+
+def _copies_in(path: pathlib.Path, file: OriginFile) -> Iterator[Copy]:
+  forms = (file, *file.equivalents)
+  stems = {_stem(form.name) for form in forms}
+  with path.open('rb') as stream:
+    magic = stream.read(6)
+  whole = {'': path.stat().st_size}
+  found = whole if tables.is_table(path) or magic.startswith(_MAGIC) else {}
+  if magic.startswith(idx_npz.ZIP_MAGIC):
+    with zipfile.ZipFile(path) as archive:
+      found = {info.filename: info.file_size for info in archive.infolist()}
+    if f'{file.array}.npy' in found:
+      found = whole
+  for member, size in found.items():
+    # Keras, for one, calls arrays x_train and the like.
+    name = member.rpartition('/')[2]
+    if not member or name.endswith('.npy') or _stem(name) in stems:
+      # If its size is that of a form, it may be proved by its hash.
+      form = next((form for form in forms if form.size == size), file)
+      yield Copy(form, path, member, packed=True)
+
+
+def _stem(name: str) -> str:
+  """Returns a name without what packing changes."""
+  for ending in ('.gz', '.npz', '.npy'):
+    name = name.removesuffix(ending)
+  # MNIST's own files once had a full stop before `idx`.
+  return name.replace('.idx', '-idx').lower()
 
 
 def addresses(
@@ -220,7 +280,7 @@ def addresses(
     the name of the file in it.
   """
   forms = (file, *file.equivalents)
-  base = parse_mirror(mirror) if mirror else None
+  base = parse_mirror(mirror)
   for form in forms if isinstance(base, str) else ():
     yield form, f'{base}/{urllib.parse.quote(form.path)}', ''
     if archive := form.archive:

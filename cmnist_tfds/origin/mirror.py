@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
-from cmnist_tfds.origin import fetch, verification
+from cmnist_tfds.origin import fetch
 from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin.locations import Copy, Locations
+from cmnist_tfds.origin.reader import read_copy
 from cmnist_tfds.sources import OriginFile, Source
 from cmnist_tfds.system import atomic
 from cmnist_tfds.system.errors import OriginFileError, disk_errors
@@ -61,9 +61,9 @@ def _fill_one(
   """Returns what a file was taken from, '' if the folder has it."""
   # The folder of a declaration is another one.
   own = dataclasses.replace(file, beside=None)
-  for copy in locations_lib.copies_on_disk(own, Locations(manual_dir=folder)):
-    if _proved(copy):
-      return ''
+  here = Locations(manual_dir=folder)
+  if any(map(_proved, locations_lib.copies_on_disk(own, here))):
+    return ''
   for copy in locations_lib.copies_on_disk(file, locations):
     target = folder / copy.file.path
     if not os.path.lexists(target) and (data := _proved(copy)):
@@ -77,8 +77,7 @@ def _fill_one(
 def _proved(copy: Copy) -> bytes:
   """Returns the bytes of a copy if its hash proves them, else none."""
   # A damaged one is not the right one.
-  with contextlib.suppress(OriginFileError), copy.open() as (stream, size):
-    data = stream.read()
-    if verification.prove(copy.file, io.BytesIO(data), size):
-      return data
+  with contextlib.suppress(OriginFileError):
+    data, _, fault = read_copy(copy, copy.file)
+    return b'' if fault else bytes(data)
   return b''

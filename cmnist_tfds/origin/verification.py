@@ -12,6 +12,7 @@ import enum
 import hashlib
 import io
 import pathlib
+import re
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -26,18 +27,18 @@ _BLOCK = 1 << 20
 # Bytes at the start of a file by which wrong files are recognized.
 _HEAD = 512
 
-
 # Wrong files that users are known to end up with, by how they begin.
-_HTML = (
-  'it is an HTML page, which a server sent in place of the file: see on the'
-  ' homepage where the file has moved'
-)
 _WRONG = {
-  b'<!': _HTML,
-  b'<html': _HTML,
-  b'version https://git-lfs': 'it is a Git LFS pointer, not the file it points'
+  rb'\Z': 'it is empty: delete it and fetch it again',
+  rb'<!|<html': 'it is an HTML page, which a server sent in place of the file:'
+  ' see on the homepage where the file has moved',
+  rb'version https://git-lfs': 'it is a Git LFS pointer, not the file it points'
   ' to: run `git lfs pull` where it came from, or fetch the file itself',
 }
+_OUTDATED = (
+  'it is the outdated version of the file, which still goes about under the same'
+  ' name: fetch the new one'
+)
 
 
 class Proof(str, enum.Enum):
@@ -47,15 +48,12 @@ class Proof(str, enum.Enum):
     SHA256: Its SHA-256 is the published one.
     MD5: Its MD5 and its size are the published ones. Where the size is not
       published, Git's hash of the file takes its place.
-    RECREATED: In older datasets: the file made again from the array has the
-      published hash.
     FINGERPRINT: The file is not the published one, but the array in it is.
     NONE: Nothing proves it. The user allowed unverified files.
   """
 
   SHA256 = 'sha256'
   MD5 = 'md5'
-  RECREATED = 're-created'
   FINGERPRINT = 'fingerprint'
   NONE = 'unverified'
 
@@ -118,66 +116,37 @@ class ProvingReader(io.RawIOBase):
       digest.update(view[:count])
     return count
 
-  def proof(self) -> Proof | None:
-    """Reads what is left and returns the proof.
+  def proof(self) -> tuple[Proof, str]:
+    """Reads what is left.
 
     Returns:
-      SHA256 or MD5, or None if the bytes differ from the published ones.
+      SHA256 or MD5, and ''. If the bytes differ from the published ones, NONE
+      and a clause with what was expected and what was found.
     """
     file, block = self._file, bytearray(_BLOCK)
     while self.readinto(block):
       pass
     found = {name: d.hexdigest() for name, d in self._digests.items()}
     if file.size not in (None, self._size):
-      return None
+      size = f'{self._size:,}' if self._size < (file.size or 0) else 'more'
+      return Proof.NONE, f'expected {file.size:,} bytes, found {size}'
     if found['sha256'] in (file.sha256, file.reported_sha256):
-      return Proof.SHA256
-    if file.sha256 or found['md5'] != file.md5:
-      return None
+      return Proof.SHA256, ''
+    if file.sha256:
+      return Proof.NONE, f'expected the SHA-256 {file.sha256}, found another'
     known = file.size is not None or found['git_blob'] == file.git_blob
-    return Proof.MD5 if known else None
-
-
-def prove(file: OriginFile, stream: BinaryIO, size: int) -> Proof | None:
-  """Returns the proof that bytes are those of a published file.
-
-  Args:
-    file: The published file.
-    stream: The bytes, from their start.
-    size: The number of bytes.
-
-  Returns:
-    SHA256 or MD5, or None if the bytes differ from the published ones.
-  """
-  return ProvingReader(file, stream, size).proof()
+    if known and found['md5'] == file.md5:
+      return Proof.MD5, ''
+    if file.md5:
+      return Proof.NONE, f'expected the MD5 {file.md5}, found another'
+    return Proof.NONE, 'no hash of it is declared; declare its sha256'
 
 
 def fault(file: OriginFile, path: pathlib.Path) -> str:
   """Returns why a file on disk is not the published one; '' if it is."""
   with path.open('rb') as stream:
-    if prove(file, stream, path.stat().st_size):
-      return ''
-  return recognize(file, path) or mismatch(file, path.stat().st_size)
-
-
-def mismatch(file: OriginFile, size: int) -> str:
-  """Describes how a file that is not proved differs from the published one.
-
-  Args:
-    file: The published file.
-    size: The size of the other file in bytes.
-
-  Returns:
-    A clause with what was expected and what was found.
-  """
-  if file.size is not None and size != file.size:
-    found = f'{size:,}' if size < file.size else 'more'
-    return f'expected {file.size:,} bytes, found {found}'
-  if file.sha256 is not None:
-    return f'expected the SHA-256 {file.sha256}, found another'
-  if file.md5 is None:
-    return 'no hash of it is declared; declare its sha256'
-  return f'expected the MD5 {file.md5}, found another'
+    _, wrong = ProvingReader(file, stream, path.stat().st_size).proof()
+  return wrong and (recognize(file, path) or wrong)
 
 
 def recognize(file: OriginFile, path: pathlib.Path) -> str:
@@ -193,15 +162,9 @@ def recognize(file: OriginFile, path: pathlib.Path) -> str:
   """
   try:
     with path.open('rb') as stream:
-      head = stream.read(_HEAD)
+      head = stream.read(_HEAD).lstrip(b'\xef\xbb\xbf \t\r\n').lower()
   except OSError:  # Whoever reads it says why it cannot be read.
     return ''
-  if not head:
-    return 'it is empty: delete it and fetch it again'
   if path.stat().st_size == file.outdated_size:
-    return (
-      'it is the outdated version of the file, which still goes about under the'
-      ' same name: fetch the new one'
-    )
-  text = head.lstrip(b'\xef\xbb\xbf \t\r\n').lower()
-  return next((w for begin, w in _WRONG.items() if text.startswith(begin)), '')
+    return _OUTDATED
+  return next((w for begin, w in _WRONG.items() if re.match(begin, head)), '')
