@@ -7,7 +7,7 @@ import faulty_server
 import pytest
 import synthetic
 
-from cmnist_tfds.origin import Locations, load_split, mirror
+from cmnist_tfds.origin import Locations, audit, load_split
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def _serving(server, behavior='ok', **kwargs):
 
 def _fill(folder, made, **kwargs):
   """Fills a folder; returns what each file was taken from, and the faults."""
-  filled = list(mirror.fill(folder, [made.source], Locations(**kwargs)))
+  filled = list(audit.fill(folder, [made.source], Locations(**kwargs)))
   came = {file.path: came for file, came, fault in filled if not fault}
   return came, {file.path: fault for file, _, fault in filled if fault}
 

@@ -8,6 +8,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from cmnist_tfds.cli import arguments, terminal
+from cmnist_tfds.origin import audit
 
 if TYPE_CHECKING:
   from cmnist_tfds.cli.arguments import Subparsers
@@ -37,12 +38,9 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Runs the command; returns its exit status."""
-  # It imports an HTTP library, which other commands do without.
-  from cmnist_tfds.origin import mirror
-
   status, sources = 0, arguments.named_sources(args.names)
   where = arguments.origin_locations(args)
-  for file, came_from, fault in mirror.fill(args.folder, sources, where):
+  for file, came_from, fault in audit.fill(args.folder, sources, where):
     if fault:
       status = terminal.fail(f'{file.path}: {fault}')
     else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports where each origin file is and whether it is the right one."""
+"""Goes over origin files: tells which are right, and fills folders with them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import collections
 import contextlib
 import dataclasses
 import itertools
+import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
@@ -16,7 +17,12 @@ from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.origin.reader import Reader, read_copy
 from cmnist_tfds.origin.verification import Proof
 from cmnist_tfds.sources import OriginFile, Source
-from cmnist_tfds.system.errors import OriginFileError, PreparationError
+from cmnist_tfds.system import atomic
+from cmnist_tfds.system.errors import (
+  OriginFileError,
+  PreparationError,
+  disk_errors,
+)
 
 
 @dataclasses.dataclass
@@ -108,3 +114,71 @@ def remedies(
     ways = dict.fromkeys(locations_lib.how_to_get(f, manual_dir) for f in group)
     more = f'; {len(ways) - 1} more likewise' if len(ways) > 1 else ''
     yield f'{next(iter(ways))}{more}.'
+
+
+def fill(
+  folder: pathlib.Path, sources: Iterable[Source], locations: Locations
+) -> Iterator[tuple[OriginFile, str, str]]:
+  """Fills a folder with the files of some sources, each proved by its hash.
+
+  No file that the folder has is changed: one that is not the right one is
+  reported and stays. Several processes may fill one folder at the same time.
+
+  Args:
+    folder: The folder. It is made if it does not exist.
+    sources: The sources.
+    locations: The locations files are taken from.
+
+  Yields:
+    Each file; the path or URL it was taken from, empty if the folder had it;
+    and why the folder lacks it and what to do, empty if it has it.
+
+  Raises:
+    OriginFileError: If the folder cannot be made.
+  """
+  with disk_errors(folder, error=OriginFileError):
+    folder.mkdir(parents=True, exist_ok=True)
+  files: dict[tuple[str, str | None], OriginFile] = {}
+  for source in sources:
+    for file, shape in source.origin_files.items():
+      # Pictures, and tables that list them, are many members of an archive.
+      wanted = file.archive if file.archive and not shape else file
+      # Arrays of one NPZ file are one file.
+      files.setdefault((wanted.path, wanted.md5), wanted)
+  for file in files.values():
+    try:
+      yield file, _fill_one(file, folder, locations), ''
+    except OriginFileError as error:
+      remedy = locations_lib.how_to_get(file, folder)
+      yield file, '', f'{error}. {remedy}'
+
+
+def _fill_one(
+  file: OriginFile, folder: pathlib.Path, locations: Locations
+) -> str:
+  """Returns what a file was taken from, '' if the folder has it."""
+  # The folder of a declaration is another one.
+  own = dataclasses.replace(file, beside=None)
+  here = Locations(manual_dir=folder)
+  if any(map(_proved, locations_lib.copies_on_disk(own, here))):
+    return ''
+  for copy in locations_lib.copies_on_disk(file, locations):
+    target = folder / copy.file.path
+    if not os.path.lexists(target) and (data := _proved(copy)):
+      with disk_errors(folder, error=OriginFileError):
+        target.parent.mkdir(parents=True, exist_ok=True)
+      atomic.write_file(target, data)
+      return str(copy)
+  # It imports an HTTP library.
+  from cmnist_tfds.origin import fetch
+
+  return fetch.fetch(file, folder, locations)
+
+
+def _proved(copy: Copy) -> bytes:
+  """Returns the bytes of a copy if its hash proves them, else none."""
+  # A damaged one is not the right one.
+  with contextlib.suppress(OriginFileError):
+    data, _, fault = read_copy(copy, copy.file)
+    return b'' if fault else bytes(data)
+  return b''

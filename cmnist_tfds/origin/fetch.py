@@ -139,7 +139,8 @@ def _receive(
   Returns:
     The status of the response if it has no bytes of the file, else ''.
   """
-  options: Any = {'timeout': where.timeout, 'verify': where.verify_ssl}
+  timeout = where.timeout or 20.0
+  options: Any = {'timeout': timeout, 'verify': where.verify_ssl}
   with contextlib.ExitStack() as stack:
     session = stack.enter_context(requests.Session())
     # Servers must send the bytes of the file, without compressing them.
@@ -174,7 +175,7 @@ def _receive(
       progress.update(len(block))
       if file.size and out.tell() > file.size:
         break
-      if (passed := time.monotonic() - begin) > where.timeout:
+      if (passed := time.monotonic() - begin) > timeout:
         if out.tell() - size < _SLOWEST * passed:
           raise TimeoutError(f'less than {_SLOWEST:,} bytes a second came')
         begin, size = time.monotonic(), out.tell()

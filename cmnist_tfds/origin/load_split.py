@@ -15,7 +15,7 @@ import itertools
 import posixpath
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -51,21 +51,10 @@ class SplitArrays:
   proofs: dict[str, Proof]
 
 
-class _Chunk(NamedTuple):
-  """Some examples in the files of a split, in their order.
-
-  Attributes:
-    path: The file that has the labels, for messages.
-    labels: Integers (n,), the raw labels.
-    images: uint8 (n, *shape), as in the files; (n, 28, 28), converted, of
-      pictures that may have any size.
-    names: The path of each picture in its folder; empty if they have none.
-  """
-
-  path: str
-  labels: np.ndarray
-  images: np.ndarray
-  names: Sequence[str] = ()
+# Some examples: the file that has the labels, for messages; the raw labels, integers
+# (n,); the images, uint8 (n, *shape) as in the files, or (n, 28, 28), converted, of
+# pictures of any size; and the paths of pictures in their folder.
+_Chunk = tuple[str, np.ndarray, np.ndarray, Sequence[str]]
 
 
 def load_split(source: Source, split: str, locations: Locations) -> SplitArrays:
@@ -105,9 +94,9 @@ def load_pieces(
     yield SplitArrays(images, np.empty(0, source.label_dtype), reader.proofs)
     return
   declared, counts = source.splits[split], collections.Counter[int]()
-  for chunk in _chosen(source, split, reader):
-    counts.update(chunk.labels.tolist())
-    yield SplitArrays(chunk.images, chunk.labels, reader.proofs)
+  for images, labels in _chosen(source, split, reader):
+    counts.update(labels.tolist())
+    yield SplitArrays(images, labels, reader.proofs)
   found = tuple(counts[raw] for raw in source.raw_labels)
   expected = declared.class_counts
   if expected is None:
@@ -119,55 +108,48 @@ def load_pieces(
     raise _wrong_content(source, path, counted, found)
 
 
-def _chosen(source: Source, split: str, reader: Reader) -> Iterator[_Chunk]:
-  """Yields the examples of a split, chosen from its files."""
-  declared = source.splits[split]
-  if declared.whole is None:
-    yield from _converted(source, declared, reader)
-    return
-  listing, listed = declared.listing, set[str]()
+def _chosen(
+  source: Source, split: str, reader: Reader
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """Yields the converted images and the labels of a split of those in files."""
+  declared, known = source.splits[split], source.raw_labels
+  listing, listed, begin = declared.listing, set[str](), 0
+  rows: Any
   if listing:
     # A line is the number of an example, from 0, or the path of a picture.
     text = reader.read(listing).decode('utf-8-sig', 'replace')
     listed = {line.strip() for line in text.splitlines()} - {''}
-  unseen, begin = set(listed), 0
+  unseen = set(listed)
   seen = collections.defaultdict[int, Iterator[int]](itertools.count)
-  for chunk in _converted(source, declared.whole, reader):
-    end = begin + len(chunk.labels)
-    names, begin = chunk.names or [*map(str, range(begin, end))], end
-    unseen.difference_update(names)
-    for_test = [
-      name in listed if listing else next(seen[label]) < (declared.first or 0)
-      for name, label in zip(names, chunk.labels.tolist(), strict=True)
-    ]
-    # A class that is taken in full, or not at all, may fill a whole chunk.
-    rows = np.flatnonzero(np.array(for_test, bool) == (split == 'test'))
-    yield chunk._replace(images=chunk.images[rows], labels=chunk.labels[rows])
+  in_files = declared.whole or declared
+  for path, raw, pixels, paths in _read(source, in_files, reader):
+    if (wrong := raw[~np.isin(raw, list(known))]).size:
+      expected = f'labels from {known[0]} to {known[-1]}'
+      found = f'{raw.min()} to {raw.max()}, {wrong[0]} among them'
+      raise _wrong_content(source, path, expected, found)
+    labels = raw.astype(source.label_dtype, copy=False)
+    images, rows = pixels, slice(None)
+    if in_files.shape:
+      images = conversion.convert(pixels, source.steps)
+    if declared.whole:
+      end = begin + len(labels)
+      names, begin = paths or [*map(str, range(begin, end))], end
+      unseen.difference_update(names)
+      for_test = [
+        name in listed if listing else next(seen[label]) < (declared.first or 0)
+        for name, label in zip(names, labels.tolist(), strict=True)
+      ]
+      # A class that is taken in full, or not at all, may fill a whole chunk.
+      rows = np.flatnonzero(np.array(for_test, bool) == (split == 'test'))
+    yield images[rows], labels[rows]
   # Of other folders, a list may name what a source leaves out.
   folders = {'', *source.folders, *source.class_names}
-  wrong = [n for n in unseen if n.rpartition('/')[0].split('/')[0] in folders]
-  if listing and wrong:
+  other = [n for n in unseen if n.rpartition('/')[0].split('/')[0] in folders]
+  if listing and other:
     raise OriginFileError(
       f'{listing.path}: expected numbers of examples from 0, or paths of'
-      f' pictures, found {", ".join(sorted(wrong))[:_LONGEST_LIST]}'
+      f' pictures, found {", ".join(sorted(other))[:_LONGEST_LIST]}'
     )
-
-
-def _converted(
-  source: Source, split: Split, reader: Reader
-) -> Iterator[_Chunk]:
-  """Yields the examples in files, with checked labels and converted images."""
-  known = source.raw_labels
-  for chunk in _read(source, split, reader):
-    images, labels = chunk.images, chunk.labels
-    if (wrong := labels[~np.isin(labels, list(known))]).size:
-      expected = f'labels from {known[0]} to {known[-1]}'
-      found = f'{labels.min()} to {labels.max()}, {wrong[0]} among them'
-      raise _wrong_content(source, chunk.path, expected, found)
-    if split.shape:
-      images = conversion.convert(images, source.steps)
-    labels = labels.astype(source.label_dtype, copy=False)
-    yield chunk._replace(images=images, labels=labels)
 
 
 def _wrong_content(
@@ -197,13 +179,13 @@ def _read(source: Source, split: Split, reader: Reader) -> Iterator[_Chunk]:
         f' images, found {len(labels):,}. Fetch both files from the same origin'
       )
     labels = labels[:, 0] if labels.ndim == 2 else labels
-    yield _Chunk(split.labels.path, labels, images)
+    yield split.labels.path, labels, images, ()
   elif split.per_class:
     for (file, shape), raw in zip(
       split.files.items(), source.raw_labels, strict=True
     ):
       images = reader.read(file, shape)
-      yield _Chunk(file.path, np.full(len(images), raw), images)
+      yield file.path, np.full(len(images), raw), images, ()
   elif source.layout == 'folder':
     with reader.pictures(split.parts[0]) as files:
       yield from _read_folders(source, split, files)
@@ -237,7 +219,7 @@ def _read_folders(
       chosen = names[begin : begin + _CHUNK]
       encoded = ((f'{files.where}/{n}', files.read(n)) for n in chosen)
       images = _decode(source, split, encoded)
-      yield _Chunk(files.where, np.full(len(images), raw), images, chosen)
+      yield files.where, np.full(len(images), raw), images, chosen
 
 
 def _read_table(
@@ -270,7 +252,7 @@ def _read_table(
     if not isinstance(cells, np.ndarray):
       encoded = zip(names or where, images, strict=True)
       images = _decode(source, split, encoded)
-    yield _Chunk(file.path, np.array(raw, np.int64), images, names)
+    yield file.path, np.array(raw, np.int64), images, names
 
 
 def _decode(

@@ -13,7 +13,7 @@ import urllib.parse
 import urllib.request
 import zipfile
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import tables
@@ -51,7 +51,7 @@ class Locations:
       `<folder>/<file name>`.
     mirror: Folder or HTTP base URL that holds files in the same layout.
     timeout: Seconds that a host may take to be reached, or send next to
-      nothing.
+      nothing; 20 if None.
     verify_ssl: Whether to check the certificates of hosts.
     offline: Whether nothing is fetched.
     allow_unverified: Whether well-formed files that nothing proves are read,
@@ -63,7 +63,7 @@ class Locations:
   download_dir: pathlib.Path | None = None
   manual_dir: pathlib.Path | None = None
   mirror: str | None = dataclasses.field(default=None, repr=False)
-  timeout: float = 20.0
+  timeout: float | None = None
   verify_ssl: bool = True
   offline: bool = False
   allow_unverified: bool = False
@@ -85,8 +85,7 @@ def default_locations(
   download_dir: paths.PathLike | None = None,
   manual_dir: paths.PathLike | None = None,
   mirror: str | None = None,
-  timeout: float | None = None,
-  allow_unverified: bool = False,
+  **others: Any,
 ) -> Locations:
   """Returns the locations that a user means.
 
@@ -95,15 +94,15 @@ def default_locations(
     download_dir: Folder for downloads, `<data_dir>/downloads` by default.
     manual_dir: Folder of the user's files, `<download_dir>/manual` by default.
     mirror: Folder or HTTP address, that of CMNIST_MIRROR by default.
-    timeout: See `Locations`.
-    allow_unverified: See `Locations`.
+    **others: Other fields of `Locations`.
 
   Raises:
     OriginFileError: If a folder that the user named does not exist, or the
       mirror is not an address that can be used.
   """
-  data_root = paths.data_root(data_dir)
-  folder = paths.expanded(download_dir or data_root / 'downloads')
+  folder = paths.expanded(
+    download_dir or paths.data_root(data_dir) / 'downloads'
+  )
   manual = paths.expanded(manual_dir) if manual_dir else None
   mirror = mirror or os.environ.get(MIRROR_VARIABLE) or None
   for name, place in (('manual_dir', manual), ('mirror', parse_mirror(mirror))):
@@ -111,12 +110,9 @@ def default_locations(
       raise OriginFileError(
         f'the {name} {place} is not a directory. Correct it, or leave it out'
       )
+  manual = manual or folder / 'manual'
   return Locations(
-    download_dir=folder,
-    manual_dir=manual or folder / 'manual',
-    mirror=mirror,
-    timeout=timeout or Locations.timeout,
-    allow_unverified=allow_unverified,
+    download_dir=folder, manual_dir=manual, mirror=mirror, **others
   )
 
 
@@ -191,17 +187,23 @@ class Copy:
           yield cast(BinaryIO, member), size
 
 
+def _places(file: OriginFile) -> Iterator[tuple[OriginFile, str, str]]:
+  """Yields forms of a file, with the path and the member of a zip file there."""
+  for form in (file, *file.equivalents):
+    yield form, form.path, ''
+    if form.archive:
+      yield form, form.archive.path, form.member
+
+
 def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
   """Yields the copies of a file, or of its equivalents, at their places.
 
   They exist, and are not verified. They come in the order they are tried.
   """
   for folder in locations.folders(file):
-    for form in (file, *file.equivalents):
-      if os.path.isfile(folder / form.path):
-        yield Copy(form, folder / form.path)
-      if form.archive and os.path.isfile(folder / form.archive.path):
-        yield Copy(form, folder / form.archive.path, form.member)
+    for form, path, member in _places(file):
+      if os.path.isfile(folder / path):
+        yield Copy(form, folder / path, member)
 
 
 def packed_copies(file: OriginFile, locations: Locations) -> Iterator[Copy]:
@@ -279,14 +281,13 @@ def addresses(
     of one of them; the URL; and if the URL is that of the archive of the file,
     the name of the file in it.
   """
-  forms = (file, *file.equivalents)
   base = parse_mirror(mirror)
-  for form in forms if isinstance(base, str) else ():
-    yield form, f'{base}/{urllib.parse.quote(form.path)}', ''
-    if archive := form.archive:
-      url = f'{base}/{urllib.parse.quote(archive.path)}'
-      yield from ((form, url, form.member), (archive, url, ''))
-  for form in forms:
+  for form, path, member in _places(file) if isinstance(base, str) else ():
+    url = f'{base}/{urllib.parse.quote(path)}'
+    yield form, url, member
+    if member and form.archive:
+      yield form.archive, url, ''
+  for form in (file, *file.equivalents):
     archive = form.archive or OriginFile(path='')
     # The whole archive, which is far larger, comes after every home of the
     # member on its own.

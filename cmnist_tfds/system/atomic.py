@@ -236,7 +236,7 @@ def _find_in_way(place: pathlib.Path, names: Iterable[str]) -> Iterator[str]:
   folders = set(paths.values()) - files
   taken = files.union(folders, *(path.parents for path in paths.values()))
   for found in place.rglob('*'):
-    path = found.relative_to(place)
+    path = pathlib.PurePosixPath(found.relative_to(place))
     if found.is_dir() and not found.is_symlink():
       in_way = path in files
     else:
