@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 
 import numpy as np
 import pytest
@@ -19,8 +18,7 @@ _BLOB = hashlib.sha1(b'blob %d\0%s' % (len(_DATA), _DATA)).hexdigest()
 
 
 def _prove(file, data=_DATA):
-  reader = verification.ProvingReader(file, io.BytesIO(data), len(data))
-  return reader.proof()[0]
+  return verification.prove(file, data)[0]
 
 
 @pytest.mark.parametrize(

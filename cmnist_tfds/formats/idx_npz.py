@@ -2,13 +2,13 @@
 """Reads arrays from the formats of origin files: IDX, NPZ and NPY.
 
 The first bytes of a file tell its format, not its name. Nothing is unpickled,
-and no more is inflated than the checked header of the array promises. A file is
-read once and in order, so a caller can hash the very bytes that are decoded.
+and no more is inflated than the checked header of the array promises.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zipfile
 from typing import Any
@@ -25,12 +25,10 @@ NPY_MAGIC = b'\x93NUMPY'
 # The types of values, by the third byte of an IDX file.
 _IDX_TYPES = {8: '|u1', 9: '|i1', 11: '>i2', 12: '>i4'}
 
-_BLOCK = 1 << 20
-
 
 @read_errors()
 def read_array(
-  stream: io.BufferedReader[Any],
+  data: bytes,
   shape: tuple[int, ...] | None = None,
   *,
   name: str = 'arr_0',
@@ -39,30 +37,28 @@ def read_array(
   """Reads an array in an IDX file, packed by gzip or not, or an NPZ or NPY file.
 
   Args:
-    stream: The file, at its start. It is read once and in order. An NPZ file is
-      held in memory.
+    data: The file.
     shape: The shape that the array must have, but for its first axis, which may
       be shorter; None for any. It is compared with the header before anything
-      is allocated or inflated.
+      is inflated.
     name: Name of the array in an NPZ file. `numpy.savez` gives 'arr_0' to an
       unnamed array.
     integers: Whether the array may have integers of any type, not only uint8.
 
   Returns:
-    The array, uint8 or another type of integers, C-contiguous and writable.
+    The array, uint8 or another type of integers, C-contiguous.
 
   Raises:
     OriginFileError: If the file cannot be read or has another format. The message
       says what was expected and what was found, but does not name the file.
   """
-  magic = stream.peek(4)[:4]
-  unpacked: Any = stream
-  if magic.startswith(GZIP_MAGIC):
-    unpacked = igzip.open(stream)
-  elif magic == ZIP_MAGIC:
-    archive = zipfile.ZipFile(io.BytesIO(stream.read()))
-    unpacked = archive.open(f'{name}.npy')
-  found, in_columns, dtype = _read_header(unpacked)
+  stream: Any = io.BytesIO(data)
+  if data.startswith(GZIP_MAGIC):
+    stream = igzip.open(stream)
+  elif data.startswith(ZIP_MAGIC):
+    archive = zipfile.ZipFile(stream)
+    stream = archive.open(f'{name}.npy')
+  found, in_columns, dtype = _read_header(stream)
   if dtype != np.uint8 and not (integers and dtype.kind in 'iu'):
     expected = 'whole numbers' if integers else 'uint8 values from 0 to 255'
     kind = f'values of type {dtype}'
@@ -73,16 +69,15 @@ def read_array(
     raise OriginFileError(f'expected {expected}, found {kind}')
   if shape and (found[1:] != shape[1:] or found > shape):
     raise OriginFileError(f'expected an array of shape {shape}, found {found}')
-  array = np.empty(found[::-1] if in_columns else found, dtype)
-  left = memoryview(array.reshape(-1).view(np.uint8).data)
-  while count := unpacked.readinto(left[:_BLOCK]):
-    left = left[count:]
+  size = math.prod(found) * dtype.itemsize
   # Reading on to the end also makes gzip and zip compare their checksums.
-  if left or unpacked.read(1):
-    more = 'fewer: it is cut short' if left else 'more'
-    raise OriginFileError(f'expected {array.size:,} values, found {more}')
-  array = array.astype(dtype.newbyteorder('='), copy=False)
-  return np.ascontiguousarray(array.T) if in_columns else array
+  content = stream.read(max(size, 0) + 1)
+  if len(content) != size:
+    more = 'fewer: it is cut short' if len(content) < size else 'more'
+    raise OriginFileError(f'expected {math.prod(found):,} values, found {more}')
+  array = np.frombuffer(content, dtype)
+  array = array.reshape(found, order='F' if in_columns else 'C')
+  return np.ascontiguousarray(array, dtype.newbyteorder('='))
 
 
 def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import hashlib
 import itertools
 import os
 import pathlib
@@ -83,8 +84,8 @@ def audit(
         if hashes and copy and copy.path.is_file():
           # `Finding.fault` says why a copy cannot be read.
           with contextlib.suppress(OriginFileError, PreparationError):
-            with copy.open() as (stream, _):
-              found[file].sha256 = verification.sha256(stream)
+            sha256 = hashlib.sha256(copy.read()).hexdigest()
+            found[file].sha256 = sha256
             if shape:
               array, _, _ = read_copy(copy, file, shape)
               found[file].fingerprint = verification.fingerprint(array)
@@ -160,11 +161,11 @@ def _fill_one(
   # The folder of a declaration is another one.
   own = dataclasses.replace(file, beside=None)
   here = Locations(manual_dir=folder)
-  if any(map(_proved, locations_lib.copies_on_disk(own, here))):
+  if any(_proved(locations_lib.copies_on_disk(own, here))):
     return ''
-  for copy in locations_lib.copies_on_disk(file, locations):
+  for copy, data in _proved(locations_lib.copies_on_disk(file, locations)):
     target = folder / copy.file.path
-    if not os.path.lexists(target) and (data := _proved(copy)):
+    if not os.path.lexists(target):
       with disk_errors(folder, error=OriginFileError):
         target.parent.mkdir(parents=True, exist_ok=True)
       atomic.write_file(target, data)
@@ -175,10 +176,10 @@ def _fill_one(
   return fetch.fetch(file, folder, locations)
 
 
-def _proved(copy: Copy) -> bytes:
-  """Returns the bytes of a copy if its hash proves them, else none."""
-  # A damaged one is not the right one.
-  with contextlib.suppress(OriginFileError):
-    data, _, fault = read_copy(copy, copy.file)
-    return b'' if fault else bytes(data)
-  return b''
+def _proved(copies: Iterable[Copy]) -> Iterator[tuple[Copy, bytes]]:
+  """Yields the copies that their hashes prove, and their bytes."""
+  for copy in copies:
+    with contextlib.suppress(OriginFileError):  # It is damaged.
+      data = copy.read()
+      if not verification.prove(copy.file, data)[1]:
+        yield copy, data

@@ -450,8 +450,9 @@ def _find_arrays(
 
 def _read_array(path: pathlib.Path, name: str, *, labels: bool) -> np.ndarray:
   try:
-    with path.open('rb') as stream:
-      return idx_npz.read_array(stream, name=name or 'arr_0', integers=labels)
+    return idx_npz.read_array(
+      path.read_bytes(), name=name or 'arr_0', integers=labels
+    )
   except OriginFileError as error:
     raise OriginFileError(f'{path}: {error}') from error
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import math
 import os
 import pathlib
 import re
@@ -13,7 +14,7 @@ import urllib.parse
 import urllib.request
 import zipfile
 from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import tables
@@ -30,6 +31,8 @@ FETCHED = 'cmnist'
 # A folder that the user named may be a home directory.
 _MOST_FILES = 20_000
 _DEEPEST = 6
+# Values may have eight bytes, and small files have long headers.
+_MOST_BYTES = 16
 
 _DEBIAN = pathlib.Path('/usr/share/dataset-fashion-mnist')
 
@@ -166,25 +169,18 @@ class Copy:
     """Returns the path and the member, for messages."""
     return f'{self.path}' + (f', member {self.member}' if self.member else '')
 
-  @contextlib.contextmanager
-  def open(self) -> Iterator[tuple[BinaryIO, int]]:
-    """Opens the copy for reading.
-
-    Yields:
-      A stream and the number of bytes in it.
+  @read_errors()
+  def read(self) -> bytes:
+    """Returns the bytes of the copy.
 
     Raises:
-      OriginFileError: If the copy cannot be read, or is not in the zip file.
-        The message does not name the copy.
+      OriginFileError: If it cannot be read, or is not in the zip file. The
+        message does not name the copy.
     """
-    with read_errors(), self.path.open('rb') as stream:
-      if not self.member:
-        yield stream, os.fstat(stream.fileno()).st_size
-        return
-      with zipfile.ZipFile(stream) as archive:
-        size = archive.getinfo(self.member).file_size
-        with archive.open(self.member) as member:
-          yield cast(BinaryIO, member), size
+    if not self.member:
+      return self.path.read_bytes()
+    with zipfile.ZipFile(self.path) as archive:
+      return archive.read(self.member)
 
 
 def _places(file: OriginFile) -> Iterator[tuple[OriginFile, str, str]]:
@@ -206,7 +202,9 @@ def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
         yield Copy(form, folder / path, member)
 
 
-def packed_copies(file: OriginFile, locations: Locations) -> Iterator[Copy]:
+def packed_copies(
+  file: OriginFile, shape: tuple[int, ...], locations: Locations
+) -> Iterator[Copy]:
   """Yields files that may hold the array of an origin file in another packing.
 
   Neither names nor folders matter: an IDX file, packed by gzip or not, an NPZ or
@@ -214,6 +212,7 @@ def packed_copies(file: OriginFile, locations: Locations) -> Iterator[Copy]:
 
   Args:
     file: The file that is wanted.
+    shape: The shape of its array.
     locations: The locations to look in: their folders with all that is below
       them, what TFDS has downloaded and unpacked, then the places of Keras and
       of Debian.
@@ -229,7 +228,7 @@ def packed_copies(file: OriginFile, locations: Locations) -> Iterator[Copy]:
   for path in sorted(found, key=lambda p: _stem(p.name) != _stem(file.name)):
     # A file that is damaged is not the one that is wanted.
     with contextlib.suppress(OriginFileError), read_errors():
-      yield from _copies_in(path, file)
+      yield from _copies_in(path, file, _MOST_BYTES * math.prod(shape))
 
 
 def _files_below(root: pathlib.Path) -> Iterator[pathlib.Path]:
@@ -238,25 +237,28 @@ def _files_below(root: pathlib.Path) -> Iterator[pathlib.Path]:
   return itertools.islice(filter(os.path.isfile, paths), _MOST_FILES)
 
 
-def _copies_in(path: pathlib.Path, file: OriginFile) -> Iterator[Copy]:
+def _copies_in(
+  path: pathlib.Path, file: OriginFile, largest: int
+) -> Iterator[Copy]:
   forms = (file, *file.equivalents)
   stems = {_stem(form.name) for form in forms}
   with path.open('rb') as stream:
     magic = stream.read(6)
-  whole = {'': path.stat().st_size}
-  found = whole if tables.is_table(path) or magic.startswith(_MAGIC) else {}
+  size = path.stat().st_size
+  found = {'': size} if magic.startswith(_MAGIC) and size <= largest else {}
   if magic.startswith(idx_npz.ZIP_MAGIC):
     with zipfile.ZipFile(path) as archive:
-      found = {info.filename: info.file_size for info in archive.infolist()}
-    if f'{file.array}.npy' in found:
-      found = whole
+      for info in archive.infolist():
+        name = info.filename.rpartition('/')[2]
+        # Keras, for one, calls arrays x_train and the like.
+        if name.endswith('.npy') or _stem(name) in stems:
+          found[info.filename] = info.file_size
+  if tables.is_table(path) or f'{file.array}.npy' in found:
+    found = {'': size}
   for member, size in found.items():
-    # Keras, for one, calls arrays x_train and the like.
-    name = member.rpartition('/')[2]
-    if not member or name.endswith('.npy') or _stem(name) in stems:
-      # If its size is that of a form, it may be proved by its hash.
-      form = next((form for form in forms if form.size == size), file)
-      yield Copy(form, path, member, packed=True)
+    # If its size is that of a form, it may be proved by its hash.
+    form = next((form for form in forms if form.size == size), file)
+    yield Copy(form, path, member, packed=True)
 
 
 def _stem(name: str) -> str:

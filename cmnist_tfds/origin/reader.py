@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import itertools
 import logging
 import os
@@ -23,9 +22,6 @@ from cmnist_tfds.sources import OriginFile
 from cmnist_tfds.system.errors import MissingExtraError, OriginFileError
 
 _log = logging.getLogger('cmnist_tfds')
-
-# Bytes that are read at a time.
-_BLOCK = 1 << 19
 
 _ALLOW = 'To use it anyway, allow unverified files (--allow_unverified)'
 
@@ -107,7 +103,7 @@ class Reader:
     """
     where = self._locations
     on_disk = list(locations_lib.copies_on_disk(file, where))
-    packed = locations_lib.packed_copies(file, where) if shape else ()
+    packed = locations_lib.packed_copies(file, shape, where) if shape else ()
     yield from ((copy, False) for copy in itertools.chain(on_disk, packed))
     yield from ((copy, True) for copy in on_disk if where.allow_unverified)
     if where.download_dir and not where.offline:
@@ -157,14 +153,12 @@ def read_copy(
       if _is_published(file, array):
         return array, Proof.FINGERPRINT, ''
     raise OriginFileError(f'its content is not that of {file.path}')
-  with copy.open() as (stream, size):
-    reader = verification.ProvingReader(copy.file, stream, size)
-    buffered = io.BufferedReader(reader, _BLOCK)
-    if not shape:
-      return buffered.read(), *reader.proof()
-    name, labels = copy.file.array, len(shape) <= 2
-    array = idx_npz.read_array(buffered, shape, name=name, integers=labels)
-    proof, fault = reader.proof()
+  data = copy.read()
+  proof, fault = verification.prove(copy.file, data)
+  if not shape:
+    return data, proof, fault
+  name, labels = copy.file.array, len(shape) <= 2
+  array = idx_npz.read_array(data, shape, name=name, integers=labels)
   if array.shape != shape:
     fault = f'expected an array of shape {shape}, found {array.shape}'
     return array, Proof.NONE, fault

@@ -10,17 +10,13 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import io
 import pathlib
 import re
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from cmnist_tfds.sources import OriginFile
-
-if TYPE_CHECKING:
-  from typing_extensions import Buffer
 
 _BLOCK = 1 << 20
 
@@ -82,70 +78,39 @@ def fingerprint(array: np.ndarray) -> str:
   return digest.hexdigest()
 
 
-class ProvingReader(io.RawIOBase):
-  """Hashes the bytes of a file as they are read.
+def prove(file: OriginFile, data: bytes) -> tuple[Proof, str]:
+  """Compares bytes with a published file.
 
-  One reading decodes and proves them: whatever writes to the file meanwhile,
-  what is proved is what was decoded.
+  Args:
+    file: The published file.
+    data: The bytes of the file that was found.
+
+  Returns:
+    SHA256 or MD5, and ''. If the bytes differ from the published ones, NONE
+    and a clause with what was expected and what was found.
   """
-
-  def __init__(self, file: OriginFile, stream: BinaryIO, size: int) -> None:
-    """Constructs a reader.
-
-    Args:
-      file: The published file.
-      stream: The bytes of the file that was found, from their start.
-      size: The number of bytes.
-    """
-    self._file, self._stream, self._size = file, stream, size
-    self._digests: dict[str, Any] = {'sha256': hashlib.sha256()}
-    if file.sha256 is None:
-      self._digests['md5'] = hashlib.md5(usedforsecurity=False)
-      blob = hashlib.sha1(b'blob %d\0' % size, usedforsecurity=False)
-      self._digests['git_blob'] = blob
-
-  def readable(self) -> bool:
-    """Returns True."""
-    return True
-
-  def readinto(self, buffer: Buffer, /) -> int:
-    """Reads bytes into a buffer and returns how many, 0 at the end."""
-    view = memoryview(buffer).cast('B')
-    count: int = self._stream.readinto(view)  # type: ignore[attr-defined]
-    for digest in self._digests.values():
-      digest.update(view[:count])
-    return count
-
-  def proof(self) -> tuple[Proof, str]:
-    """Reads what is left.
-
-    Returns:
-      SHA256 or MD5, and ''. If the bytes differ from the published ones, NONE
-      and a clause with what was expected and what was found.
-    """
-    file, block = self._file, bytearray(_BLOCK)
-    while self.readinto(block):
-      pass
-    found = {name: d.hexdigest() for name, d in self._digests.items()}
-    if file.size not in (None, self._size):
-      size = f'{self._size:,}' if self._size < (file.size or 0) else 'more'
-      return Proof.NONE, f'expected {file.size:,} bytes, found {size}'
-    if found['sha256'] in (file.sha256, file.reported_sha256):
-      return Proof.SHA256, ''
-    if file.sha256:
-      return Proof.NONE, f'expected the SHA-256 {file.sha256}, found another'
-    known = file.size is not None or found['git_blob'] == file.git_blob
-    if known and found['md5'] == file.md5:
-      return Proof.MD5, ''
-    if file.md5:
-      return Proof.NONE, f'expected the MD5 {file.md5}, found another'
+  if file.size not in (None, len(data)):
+    found = f'{len(data):,}' if len(data) < (file.size or 0) else 'more'
+    return Proof.NONE, f'expected {file.size:,} bytes, found {found}'
+  found = hashlib.sha256(data).hexdigest()
+  if found in (file.sha256, file.reported_sha256):
+    return Proof.SHA256, ''
+  if file.sha256:
+    return Proof.NONE, f'expected the SHA-256 {file.sha256}, found another'
+  if file.md5 is None:
     return Proof.NONE, 'no hash of it is declared; declare its sha256'
+  blob = hashlib.sha1(b'blob %d\0' % len(data), usedforsecurity=False)
+  blob.update(data)
+  known = file.size is not None or blob.hexdigest() == file.git_blob
+  md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+  if known and md5 == file.md5:
+    return Proof.MD5, ''
+  return Proof.NONE, f'expected the MD5 {file.md5}, found another'
 
 
 def fault(file: OriginFile, path: pathlib.Path) -> str:
   """Returns why a file on disk is not the published one; '' if it is."""
-  with path.open('rb') as stream:
-    _, wrong = ProvingReader(file, stream, path.stat().st_size).proof()
+  _, wrong = prove(file, path.read_bytes())
   return wrong and (recognize(file, path) or wrong)
 
 
