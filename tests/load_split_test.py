@@ -106,7 +106,7 @@ def test_the_first_right_copy_of_several_folders_is_read(made, tmp_path):
     manual_dir=tmp_path / 'manual', mirror=str(tmp_path / 'mirror')
   )
   reader = Reader(where)
-  for chunk in load_split.load_pieces(made.source, 'train', where, reader):
+  for chunk in load_split.load_pieces(made.source, 'train', reader):
     made.assert_read(chunk)
   assert {path: copy.path for path, copy in reader.copies.items()} == {
     TRAIN_IMAGES: tmp_path / 'mirror' / TRAIN_IMAGES,

@@ -91,7 +91,6 @@ def test_folders_are_in_order(tmp_path):
   [
     ('/srv/mirror', pathlib.Path('/srv/mirror')),
     ('/srv/a:b', pathlib.Path('/srv/a:b')),
-    ('file:///srv/my%20files', pathlib.Path('/srv/my files')),
     ('http://lab/files/', 'http://lab/files'),
     ('https://user:secret@lab:8080/x', 'https://user:secret@lab:8080/x'),
   ],

@@ -74,7 +74,7 @@ def audit(
             reader.read(file, shape)
           elif file.path not in reader.copies:
             # Tables and pictures are only told by reading all of them.
-            pieces = load_split.load_pieces(source, split, locations, reader)
+            pieces = load_split.load_pieces(source, split, reader)
             collections.deque(pieces, maxlen=0)
         # A table needs a library, which may not be installed.
         except (OriginFileError, PreparationError) as error:

@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cmnist_tfds.formats import idx_npz
-from cmnist_tfds.origin import picture_files, tables, verification
+from cmnist_tfds.origin import picture_files, tables
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE
-from cmnist_tfds.system import streams
+from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.errors import OriginFileError
 
 # What names of folders, of files and of arrays say.
@@ -304,7 +304,7 @@ def _kind(name: str, match: Callable[..., Any] = re.search) -> str:
 def _facts(path: pathlib.Path, folder: str = '') -> dict[str, Any]:
   """Returns the path of a file below a folder, its size and its SHA-256."""
   with path.open('rb') as stream:
-    digest = verification.sha256(stream)
+    digest = atomic.sha256(stream)
     size = stream.tell()
   return {'path': f'{folder}{path.name}', 'size': size, 'sha256': digest}
 

@@ -100,12 +100,11 @@ def _download(
   fault = where.dead_hosts.get(server, '')
   for attempt in range(0 if fault else _ATTEMPTS):
     time.sleep(attempt / 2)
-    size = part.stat().st_size if part.exists() else 0
+    begun = part.exists()
     try:
-      if size != file.size and (
-        status := _receive(file, url, member, part, size, where)
-      ):
+      if status := _receive(file, url, member, part, where):
         return f'{shown}: {status}'
+      wrong = verification.fault(file, part)
     # The libraries raise errors of many kinds.
     except Exception as error:
       if isinstance(error, OSError) and error.errno:
@@ -116,29 +115,27 @@ def _download(
       if not any(isinstance(e, _LOST) for e in (error, error.__context__)):
         break
     else:
-      if not (wrong := verification.fault(file, part)):
+      if not wrong:
         return ''
       part.unlink()
       fault = f'{shown}: {wrong}'
-      if not size:  # Else what an earlier attempt left may be at fault.
+      if not begun:  # Else what an earlier attempt left may be at fault.
         return fault
   where.dead_hosts[server] = fault
   return fault
 
 
 def _receive(
-  file: OriginFile,
-  url: str,
-  member: str,
-  part: pathlib.Path,
-  size: int,
-  where: Locations,
+  file: OriginFile, url: str, member: str, part: pathlib.Path, where: Locations
 ) -> str:
   """Receives a file, or the rest of one of which `part` has some bytes.
 
   Returns:
     The status of the response if it has no bytes of the file, else ''.
   """
+  size = part.stat().st_size if part.exists() else 0
+  if size == file.size:
+    return ''
   timeout = where.timeout or 20.0
   options: Any = {'timeout': timeout, 'verify': where.verify_ssl}
   with contextlib.ExitStack() as stack:

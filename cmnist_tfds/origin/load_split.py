@@ -66,18 +66,14 @@ def load_split(source: Source, split: str, locations: Locations) -> SplitArrays:
 
 
 def load_pieces(
-  source: Source,
-  split: str,
-  locations: Locations,
-  reader: Reader | None = None,
+  source: Source, split: str, locations: Locations | Reader
 ) -> Iterator[SplitArrays]:
   """Finds the files of a split, verifies them, and reads and converts them.
 
   Args:
     source: The source.
     split: 'train' or 'test'.
-    locations: The locations to look in.
-    reader: Reads the files, and notes where they were.
+    locations: The locations to look in, or a reader of the files there.
 
   Yields:
     The arrays of each chunk, at least one. Nothing of a split may be used
@@ -88,7 +84,7 @@ def load_pieces(
     OriginFileError: If no location holds the right file. The message says what
       is wrong at each of them, and how to get the file.
   """
-  reader = reader or Reader(locations)
+  reader = locations if isinstance(locations, Reader) else Reader(locations)
   if split not in source.splits:
     images = np.empty((0, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
     yield SplitArrays(images, np.empty(0, source.label_dtype), reader.proofs)
@@ -181,9 +177,8 @@ def _read(source: Source, split: Split, reader: Reader) -> Iterator[_Chunk]:
     labels = labels[:, 0] if labels.ndim == 2 else labels
     yield split.labels.path, labels, images, ()
   elif split.per_class:
-    for (file, shape), raw in zip(
-      split.files.items(), source.raw_labels, strict=True
-    ):
+    classes = zip(split.files.items(), source.raw_labels, strict=True)
+    for (file, shape), raw in classes:
       images = reader.read(file, shape)
       yield file.path, np.full(len(images), raw), images, ()
   elif source.layout == 'folder':
@@ -207,9 +202,8 @@ def _read_folders(
     by_folder[_nfc(name.partition('/')[0])].append(name)
   folders = source.folders or source.class_names
   counts = split.class_counts or [1] * len(folders)
-  for folder, raw, count in zip(
-    folders, source.raw_labels, counts, strict=True
-  ):
+  classes = zip(folders, source.raw_labels, counts, strict=True)
+  for folder, raw, count in classes:
     names = by_folder[_nfc(folder)]
     if count and not names:
       raise OriginFileError(

@@ -11,7 +11,6 @@ import os
 import pathlib
 import re
 import urllib.parse
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -136,16 +135,13 @@ def parse_mirror(mirror: str | None) -> str | pathlib.Path | None:
   # Paths are added at the end, where nothing can follow.
   if re.fullmatch(r'https?://[^/?#][^?#]*', mirror, re.IGNORECASE):
     return mirror.rstrip('/')
-  if mirror.startswith('file:///'):
-    path = urllib.parse.urlsplit(mirror).path
-    return pathlib.Path(urllib.request.url2pathname(path))
   if not paths.is_remote(mirror):
     return paths.expanded(mirror)
   # A query may hold a token.
   raise OriginFileError(
     f'the mirror {without_password(mirror).partition("?")[0]}: expected a'
     ' folder or a URL with a host and no query, such as'
-    ' https://example.org/files or file:///srv/files'
+    ' https://example.org/files'
   )
 
 

@@ -77,14 +77,14 @@ class Reader:
       files = picture_files.open_folder(path.parent if table else path)
       yield files
       found, expected = files.fingerprint(), file.fingerprint
-      if found != expected and not self._locations.allow_unverified:
+      proof = Proof.FINGERPRINT if found == expected else Proof.NONE
+      if proof is Proof.NONE and not self._locations.allow_unverified:
         raise OriginFileError(
           f'{path}: expected the fingerprint'
           f' {expected or "of a declaration, which has none"}, found {found}.'
           f' {_ALLOW}'
         )
-      proved = found == expected
-      self.proofs[file.path] = Proof.FINGERPRINT if proved else Proof.NONE
+      self.proofs[file.path] = proof
     elif archive := file.archive:
       data, member = self.read(archive), '.' if table else file.member
       yield picture_files.open_archive(data, member, archive.path)

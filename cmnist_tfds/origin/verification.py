@@ -12,13 +12,10 @@ import enum
 import hashlib
 import pathlib
 import re
-from typing import BinaryIO
 
 import numpy as np
 
 from cmnist_tfds.sources import OriginFile
-
-_BLOCK = 1 << 20
 
 # Bytes at the start of a file by which wrong files are recognized.
 _HEAD = 512
@@ -52,14 +49,6 @@ class Proof(str, enum.Enum):
   MD5 = 'md5'
   FINGERPRINT = 'fingerprint'
   NONE = 'unverified'
-
-
-def sha256(stream: BinaryIO) -> str:
-  """Returns the SHA-256 of bytes, as 64 hexadecimal digits."""
-  digest = hashlib.sha256()
-  while block := stream.read(_BLOCK):
-    digest.update(block)
-  return digest.hexdigest()
 
 
 def fingerprint(array: np.ndarray) -> str:

@@ -24,7 +24,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import msgspec
 
@@ -41,11 +41,6 @@ _STAGE = '.cmnist_tfds.unfinished'
 # dataset hub or of a site does.
 _OF_A_CLONE = re.compile(r'\..*|CNAME|(LICENSE|README)(\.\w+)?')
 
-_ABOUT = (
-  'cmnist_tfds wrote the files listed here. It replaces or removes no other'
-  ' file of this folder, and none that was changed.'
-)
-
 # A path that a manifest, which may come from anywhere, may list: it leads
 # neither out of the folder nor into `.git`. TFDS has a folder `.config`.
 _PART = r'(?!\.(?!config/))[^/\\:\0]+'
@@ -57,7 +52,14 @@ class _Manifest(msgspec.Struct):
 
   writer: str
   files: dict[Annotated[str, msgspec.Meta(pattern=_WRITTEN)], set[str]]
-  about: str = _ABOUT
+
+
+def sha256(stream: BinaryIO) -> str:
+  """Returns the SHA-256 of bytes, as 64 hexadecimal digits."""
+  digest = hashlib.sha256()
+  while block := stream.read(1 << 20):
+    digest.update(block)
+  return digest.hexdigest()
 
 
 def write_file(path: pathlib.Path, data: bytes) -> None:
@@ -222,11 +224,8 @@ def _sha256(place: pathlib.Path, name: str) -> str | None:
   file = place / name
   if file.resolve() != place.resolve() / name or not file.is_file():
     return None
-  digest = hashlib.sha256()
   with file.open('rb') as stream:
-    while block := stream.read(1 << 20):
-      digest.update(block)
-  return digest.hexdigest()
+    return sha256(stream)
 
 
 def _find_in_way(place: pathlib.Path, names: Iterable[str]) -> Iterator[str]:
