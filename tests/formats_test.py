@@ -56,6 +56,7 @@ def test_what_is_written_is_read(array, write):
   np.testing.assert_array_equal(found, array)
   assert found.dtype == np.uint8
   assert found.flags.c_contiguous
+  assert found.flags.writeable
 
 
 @pytest.mark.parametrize('dtype', ['<i8', '>i4', '|i1', '>u2'])
@@ -139,7 +140,7 @@ _U1 = "{'descr': '|u1', 'fortran_order': False, 'shape': %s}"
     (_npy(np.zeros(3, [('a', 'u1')])), 'expected uint8 values'),
     (_zip(b'none'), 'found data that begin'),
     *(
-      (_npy_header(text), 'cannot be read|values, found more')
+      (_npy_header(text), 'cannot be read')
       for text in (
         *('', '{}', '(' * 9999, _U1 % '3', _U1 % f'({1 << 70},)', _U1 % '(-3,)'),
         *(_U1 % f'(0, {1 << 62}, 9)', _U1 % '(3,)' + '; import os'),

@@ -10,7 +10,6 @@ import synthetic
 
 from cmnist_tfds.origin import verification
 from cmnist_tfds.origin.verification import Proof
-from cmnist_tfds.sources import SOURCES
 
 _DATA = b'the bytes of a file'
 _FILE = synthetic.origin_file('toy/file', _DATA)
@@ -71,7 +70,6 @@ def test_the_fingerprint_is_that_of_shape_and_values():
     (b'<!DOCTYPE html><html>', {}, 'it is an HTML page'),
     (b'\xef\xbb\xbf\r\n <HTML lang="en">', {}, 'it is an HTML page'),
     (b'version https://git-lfs.github.com/spec/v1\n', {}, 'Git LFS pointer'),
-    (b'old', {'outdated_size': 3}, 'it is the outdated version'),
   ],
 )
 def test_what_is_wrong_with_a_file_is_told(data, known, message, tmp_path):
@@ -80,9 +78,3 @@ def test_what_is_wrong_with_a_file_is_told(data, known, message, tmp_path):
   fault = verification.fault(file, tmp_path / 'file')
   assert message in fault
   assert bool(fault) == bool(message)
-
-
-def test_the_outdated_kmnist_is_known():
-  (source,) = (source for source in SOURCES if source.key == 'Km')
-  sizes = [source.splits[s].images.outdated_size for s in ('train', 'test')]
-  assert sizes == [18_252_235, 3_069_285]

@@ -8,7 +8,6 @@ and no more is inflated than the checked header of the array promises.
 from __future__ import annotations
 
 import io
-import math
 import struct
 import zipfile
 from typing import Any
@@ -25,6 +24,8 @@ NPY_MAGIC = b'\x93NUMPY'
 # The types of values, by the third byte of an IDX file.
 _IDX_TYPES = {8: '|u1', 9: '|i1', 11: '>i2', 12: '>i4'}
 
+_BLOCK = 1 << 20
+
 
 @read_errors()
 def read_array(
@@ -40,13 +41,13 @@ def read_array(
     data: The file.
     shape: The shape that the array must have, but for its first axis, which may
       be shorter; None for any. It is compared with the header before anything
-      is inflated.
+      is allocated or inflated.
     name: Name of the array in an NPZ file. `numpy.savez` gives 'arr_0' to an
       unnamed array.
     integers: Whether the array may have integers of any type, not only uint8.
 
   Returns:
-    The array, uint8 or another type of integers, C-contiguous.
+    The array, uint8 or another type of integers, C-contiguous and writable.
 
   Raises:
     OriginFileError: If the file cannot be read or has another format. The message
@@ -69,15 +70,16 @@ def read_array(
     raise OriginFileError(f'expected {expected}, found {kind}')
   if shape and (found[1:] != shape[1:] or found > shape):
     raise OriginFileError(f'expected an array of shape {shape}, found {found}')
-  size = math.prod(found) * dtype.itemsize
+  array = np.empty(found[::-1] if in_columns else found, dtype)
+  left = memoryview(array.reshape(-1).view(np.uint8).data)
+  while count := stream.readinto(left[:_BLOCK]):
+    left = left[count:]
   # Reading on to the end also makes gzip and zip compare their checksums.
-  content = stream.read(max(size, 0) + 1)
-  if len(content) != size:
-    more = 'fewer: it is cut short' if len(content) < size else 'more'
-    raise OriginFileError(f'expected {math.prod(found):,} values, found {more}')
-  array = np.frombuffer(content, dtype)
-  array = array.reshape(found, order='F' if in_columns else 'C')
-  return np.ascontiguousarray(array, dtype.newbyteorder('='))
+  if left or stream.read(1):
+    more = 'fewer: it is cut short' if left else 'more'
+    raise OriginFileError(f'expected {array.size:,} values, found {more}')
+  array = array.astype(dtype.newbyteorder('='), copy=False)
+  return np.ascontiguousarray(array.T) if in_columns else array
 
 
 def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -89,9 +91,8 @@ def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return np.lib.format.read_array_header_2_0(stream)
   if not magic.startswith(b'\0\0') or magic[2] not in _IDX_TYPES:
     raise OriginFileError(
-      'expected the data of an IDX file (00 00 08) or an NPY file (93 4e 55 4d),'
-      ' packed by gzip or zip or not, found data that begin with'
-      f' {magic.hex(" ") or "nothing"}'
+      'expected an IDX file (00 00 08) or an NPY file (93 4e 55 4d), packed or'
+      f' not, found data that begin with {magic.hex(" ") or "nothing"}'
     )
   shape = struct.unpack(f'>{magic[3]}I', stream.read(4 * magic[3]))
   return shape, False, np.dtype(_IDX_TYPES[magic[2]])

@@ -13,17 +13,17 @@ import pathlib
 from collections.abc import Iterable, Iterator
 
 from cmnist_tfds.origin import load_split, verification
-from cmnist_tfds.origin import locations as locations_lib
-from cmnist_tfds.origin.locations import Copy, Locations
+from cmnist_tfds.origin.locations import (
+  Copy,
+  Locations,
+  copies_on_disk,
+  how_to_get,
+)
 from cmnist_tfds.origin.reader import Reader, read_copy
 from cmnist_tfds.origin.verification import Proof
 from cmnist_tfds.sources import OriginFile, Source
 from cmnist_tfds.system import atomic
-from cmnist_tfds.system.errors import (
-  OriginFileError,
-  PreparationError,
-  disk_errors,
-)
+from cmnist_tfds.system.errors import CmnistError, OriginFileError, disk_errors
 
 
 @dataclasses.dataclass
@@ -77,15 +77,14 @@ def audit(
             pieces = load_split.load_pieces(source, split, reader)
             collections.deque(pieces, maxlen=0)
         # A table needs a library, which may not be installed.
-        except (OriginFileError, PreparationError) as error:
+        except CmnistError as error:
           fault = str(error)
         copy, proof = reader.copies.get(file.path), reader.proofs.get(file.path)
         found[file] = Finding(file, copy, proof, '' if proof else fault)
         if hashes and copy and copy.path.is_file():
           # `Finding.fault` says why a copy cannot be read.
-          with contextlib.suppress(OriginFileError, PreparationError):
-            sha256 = hashlib.sha256(copy.read()).hexdigest()
-            found[file].sha256 = sha256
+          with contextlib.suppress(CmnistError):
+            found[file].sha256 = hashlib.sha256(copy.read()).hexdigest()
             if shape:
               array, _, _ = read_copy(copy, file, shape)
               found[file].fingerprint = verification.fingerprint(array)
@@ -112,7 +111,7 @@ def remedies(
 ) -> Iterator[str]:
   """Yields how to get files: a sentence for those of each folder."""
   for _, group in itertools.groupby(files, lambda f: f.path.rpartition('/')[0]):
-    ways = dict.fromkeys(locations_lib.how_to_get(f, manual_dir) for f in group)
+    ways = dict.fromkeys(how_to_get(f, manual_dir) for f in group)
     more = f'; {len(ways) - 1} more likewise' if len(ways) > 1 else ''
     yield f'{next(iter(ways))}{more}.'
 
@@ -150,7 +149,7 @@ def fill(
     try:
       yield file, _fill_one(file, folder, locations), ''
     except OriginFileError as error:
-      remedy = locations_lib.how_to_get(file, folder)
+      remedy = how_to_get(file, folder)
       yield file, '', f'{error}. {remedy}'
 
 
@@ -161,9 +160,9 @@ def _fill_one(
   # The folder of a declaration is another one.
   own = dataclasses.replace(file, beside=None)
   here = Locations(manual_dir=folder)
-  if any(_proved(locations_lib.copies_on_disk(own, here))):
+  if any(_proved(copies_on_disk(own, here))):
     return ''
-  for copy, data in _proved(locations_lib.copies_on_disk(file, locations)):
+  for copy, data in _proved(copies_on_disk(file, locations)):
     target = folder / copy.file.path
     if not os.path.lexists(target):
       with disk_errors(folder, error=OriginFileError):

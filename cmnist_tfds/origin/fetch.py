@@ -136,17 +136,15 @@ def _receive(
   size = part.stat().st_size if part.exists() else 0
   if size == file.size:
     return ''
-  timeout = where.timeout or 20.0
-  options: Any = {'timeout': timeout, 'verify': where.verify_ssl}
+  options: Any = {'timeout': where.timeout, 'verify': where.verify_ssl}
   with contextlib.ExitStack() as stack:
     session = stack.enter_context(requests.Session())
     # Servers must send the bytes of the file, without compressing them.
     session.headers['Accept-Encoding'] = 'identity'
-    mode, read = 'wb', None
     if member:
       zipped = remotezip.RemoteZip(url, session=session, **options)
       opened = stack.enter_context(stack.enter_context(zipped).open(member))
-      read = opened.read1
+      read, mode = opened.read1, 'wb'
     else:
       if size:
         session.headers['Range'] = f'bytes={size}-'
@@ -172,7 +170,7 @@ def _receive(
       progress.update(len(block))
       if file.size and out.tell() > file.size:
         break
-      if (passed := time.monotonic() - begin) > timeout:
+      if (passed := time.monotonic() - begin) > where.timeout:
         if out.tell() - size < _SLOWEST * passed:
           raise TimeoutError(f'less than {_SLOWEST:,} bytes a second came')
         begin, size = time.monotonic(), out.tell()

@@ -9,13 +9,12 @@ layouts 'idx' and 'npz' have one chunk, because each has one pair of files.
 from __future__ import annotations
 
 import collections
-import dataclasses
 import io
 import itertools
 import posixpath
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,8 +33,7 @@ _CHUNK = 4096
 _LONGEST_LIST = 800
 
 
-@dataclasses.dataclass(frozen=True)
-class SplitArrays:
+class SplitArrays(NamedTuple):
   """The arrays of a split of a source, or of a chunk of it.
 
   Attributes:

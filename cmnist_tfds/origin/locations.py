@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 import math
 import os
@@ -13,6 +12,7 @@ import re
 import urllib.parse
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from cmnist_tfds.formats import idx_npz
@@ -38,7 +38,7 @@ _DEBIAN = pathlib.Path('/usr/share/dataset-fashion-mnist')
 _MAGIC = (idx_npz.GZIP_MAGIC, idx_npz.NPY_MAGIC, b'\0\0')
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Locations:
   """The locations in which origin files are looked for.
 
@@ -53,7 +53,7 @@ class Locations:
       `<folder>/<file name>`.
     mirror: Folder or HTTP base URL that holds files in the same layout.
     timeout: Seconds that a host may take to be reached, or send next to
-      nothing; 20 if None.
+      nothing.
     verify_ssl: Whether to check the certificates of hosts.
     offline: Whether nothing is fetched.
     allow_unverified: Whether well-formed files that nothing proves are read,
@@ -64,14 +64,12 @@ class Locations:
 
   download_dir: pathlib.Path | None = None
   manual_dir: pathlib.Path | None = None
-  mirror: str | None = dataclasses.field(default=None, repr=False)
-  timeout: float | None = None
+  mirror: str | None = field(default=None, repr=False)
+  timeout: float = 20.0
   verify_ssl: bool = True
   offline: bool = False
   allow_unverified: bool = False
-  dead_hosts: dict[str, str] = dataclasses.field(
-    default_factory=dict, compare=False, repr=False
-  )
+  dead_hosts: dict[str, str] = field(default_factory=dict, compare=False)
 
   def folders(self, file: OriginFile) -> list[pathlib.Path]:
     """Returns the folders that may hold a file, in the order they are tried."""
@@ -96,15 +94,14 @@ def default_locations(
     download_dir: Folder for downloads, `<data_dir>/downloads` by default.
     manual_dir: Folder of the user's files, `<download_dir>/manual` by default.
     mirror: Folder or HTTP address, that of CMNIST_MIRROR by default.
-    **others: Other fields of `Locations`.
+    **others: Other fields of `Locations`; None for their defaults.
 
   Raises:
     OriginFileError: If a folder that the user named does not exist, or the
       mirror is not an address that can be used.
   """
-  folder = paths.expanded(
-    download_dir or paths.data_root(data_dir) / 'downloads'
-  )
+  named = download_dir or paths.data_root(data_dir) / 'downloads'
+  folder = paths.expanded(named)
   manual = paths.expanded(manual_dir) if manual_dir else None
   mirror = mirror or os.environ.get(MIRROR_VARIABLE) or None
   for name, place in (('manual_dir', manual), ('mirror', parse_mirror(mirror))):
@@ -112,10 +109,9 @@ def default_locations(
       raise OriginFileError(
         f'the {name} {place} is not a directory. Correct it, or leave it out'
       )
-  manual = manual or folder / 'manual'
-  return Locations(
-    download_dir=folder, manual_dir=manual, mirror=mirror, **others
-  )
+  others |= {'download_dir': folder, 'manual_dir': manual or folder / 'manual'}
+  given = {name: value for name, value in others.items() if value is not None}
+  return Locations(mirror=mirror, **given)
 
 
 def without_password(text: str) -> str:
@@ -145,7 +141,7 @@ def parse_mirror(mirror: str | None) -> str | pathlib.Path | None:
   )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Copy:
   """A file on disk that may be a copy of an origin file.
 
@@ -224,7 +220,7 @@ def packed_copies(
   for path in sorted(found, key=lambda p: _stem(p.name) != _stem(file.name)):
     # A file that is damaged is not the one that is wanted.
     with contextlib.suppress(OriginFileError), read_errors():
-      yield from _copies_in(path, file, _MOST_BYTES * math.prod(shape))
+      yield from _in_file(path, file, _MOST_BYTES * math.prod(shape))
 
 
 def _files_below(root: pathlib.Path) -> Iterator[pathlib.Path]:
@@ -233,28 +229,28 @@ def _files_below(root: pathlib.Path) -> Iterator[pathlib.Path]:
   return itertools.islice(filter(os.path.isfile, paths), _MOST_FILES)
 
 
-def _copies_in(
-  path: pathlib.Path, file: OriginFile, largest: int
-) -> Iterator[Copy]:
+def _in_file(path: pathlib.Path, file: OriginFile, most: int) -> Iterator[Copy]:
+  """Yields a file, or members of it, with at most so many bytes."""
   forms = (file, *file.equivalents)
   stems = {_stem(form.name) for form in forms}
   with path.open('rb') as stream:
     magic = stream.read(6)
-  size = path.stat().st_size
-  found = {'': size} if magic.startswith(_MAGIC) and size <= largest else {}
-  if magic.startswith(idx_npz.ZIP_MAGIC):
+  whole = {'': path.stat().st_size}
+  found = whole if tables.is_table(path) else {}
+  if magic.startswith(_MAGIC) and whole[''] <= most:
+    found = whole
+  elif magic.startswith(idx_npz.ZIP_MAGIC):
     with zipfile.ZipFile(path) as archive:
-      for info in archive.infolist():
-        name = info.filename.rpartition('/')[2]
-        # Keras, for one, calls arrays x_train and the like.
-        if name.endswith('.npy') or _stem(name) in stems:
-          found[info.filename] = info.file_size
-  if tables.is_table(path) or f'{file.array}.npy' in found:
-    found = {'': size}
+      found = {info.filename: info.file_size for info in archive.infolist()}
+    if f'{file.array}.npy' in found:
+      found = whole
   for member, size in found.items():
-    # If its size is that of a form, it may be proved by its hash.
-    form = next((form for form in forms if form.size == size), file)
-    yield Copy(form, path, member, packed=True)
+    # Keras, for one, calls arrays x_train and the like.
+    name = member.rpartition('/')[2]
+    if not member or name.endswith('.npy') or _stem(name) in stems:
+      # If its size is that of a form, it may be proved by its hash.
+      form = next((form for form in forms if form.size == size), file)
+      yield Copy(form, path, member, packed=True)
 
 
 def _stem(name: str) -> str:

@@ -51,7 +51,7 @@ class Reader:
       except (OriginFileError, MissingExtraError) as error:
         # Arrays of other sources have the same shape.
         if not copy.packed or isinstance(error, MissingExtraError):
-          wrong = verification.recognize(copy.file, copy.path) or error
+          wrong = verification.recognize(copy.path) or error
           faults[f'{copy}: {wrong}'] = None
           self.copies.setdefault(file.path, copy)
         continue

@@ -17,9 +17,6 @@ import numpy as np
 
 from cmnist_tfds.sources import OriginFile
 
-# Bytes at the start of a file by which wrong files are recognized.
-_HEAD = 512
-
 # Wrong files that users are known to end up with, by how they begin.
 _WRONG = {
   rb'\Z': 'it is empty: delete it and fetch it again',
@@ -28,10 +25,6 @@ _WRONG = {
   rb'version https://git-lfs': 'it is a Git LFS pointer, not the file it points'
   ' to: run `git lfs pull` where it came from, or fetch the file itself',
 }
-_OUTDATED = (
-  'it is the outdated version of the file, which still goes about under the same'
-  ' name: fetch the new one'
-)
 
 
 class Proof(str, enum.Enum):
@@ -100,14 +93,13 @@ def prove(file: OriginFile, data: bytes) -> tuple[Proof, str]:
 def fault(file: OriginFile, path: pathlib.Path) -> str:
   """Returns why a file on disk is not the published one; '' if it is."""
   _, wrong = prove(file, path.read_bytes())
-  return wrong and (recognize(file, path) or wrong)
+  return wrong and (recognize(path) or wrong)
 
 
-def recognize(file: OriginFile, path: pathlib.Path) -> str:
+def recognize(path: pathlib.Path) -> str:
   """Recognizes the wrong files that users are known to end up with.
 
   Args:
-    file: The file that was expected.
     path: The file that was found.
 
   Returns:
@@ -116,9 +108,7 @@ def recognize(file: OriginFile, path: pathlib.Path) -> str:
   """
   try:
     with path.open('rb') as stream:
-      head = stream.read(_HEAD).lstrip(b'\xef\xbb\xbf \t\r\n').lower()
+      head = stream.read(512).lstrip(b'\xef\xbb\xbf \t\r\n').lower()
   except OSError:  # Whoever reads it says why it cannot be read.
     return ''
-  if path.stat().st_size == file.outdated_size:
-    return _OUTDATED
   return next((w for begin, w in _WRONG.items() if re.match(begin, head)), '')

@@ -112,9 +112,7 @@ def check_file(path: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def write_folder(
-  path: pathlib.Path,
-  writer: str,
-  names: Iterable[str],
+  path: pathlib.Path, writer: str, names: Iterable[str]
 ) -> Iterator[pathlib.Path]:
   """Writes the files of a folder, which appear there when the block ends.
 
@@ -140,7 +138,6 @@ def write_folder(
       written, or a file in it that is not ours, or was changed, is in the way.
       In all these cases no file of the folder has been changed.
   """
-  names = list(names)
   with disk_errors(path):
     is_new = not os.path.lexists(path)
     if path.is_symlink() or not (is_new or path.is_dir()):
@@ -216,7 +213,7 @@ def _find_own(
       f'{place}: {_listed(others)} is in the way: cmnist did not write it, or it'
       ' was changed since. Move it away, or choose another folder.'
     )
-  return {name: sha256 for name, sha256 in own.items() if sha256}
+  return {name: was for name, was in own.items() if was}
 
 
 def _sha256(place: pathlib.Path, name: str) -> str | None:
@@ -253,20 +250,18 @@ def _put_in_place(
     # Windows syncs only what is open for writing.
     with file.open('r+b') as stream:
       os.fsync(stream.fileno())
-    name = file.relative_to(stage).as_posix()
-    new[name] = {_sha256(stage, name) or ''}
+      new[file.relative_to(stage).as_posix()] = {sha256(stream)}
   # Much time may have passed since the first look.
   old = _find_own(place, writer, new)
-  both = new | {n: {sha256} | new.get(n, set()) for n, sha256 in old.items()}
+  both = new | {n: {was} | new.get(n, set()) for n, was in old.items()}
   _write_manifest(place, _Manifest(writer, both))
   for name in new:
     (place / name).parent.mkdir(parents=True, exist_ok=True)
     (stage / name).replace(place / name)
   for name in old.keys() - new.keys():
     (place / name).unlink()
-    for parent in pathlib.PurePosixPath(name).parents[:-1]:
-      with contextlib.suppress(OSError):  # It holds something.
-        (place / parent).rmdir()
+    with contextlib.suppress(OSError):  # It holds something.
+      os.removedirs((place / name).parent)
   _write_manifest(place, _Manifest(writer, new))
 
 

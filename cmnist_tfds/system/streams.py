@@ -39,8 +39,8 @@ def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
   """
   import tqdm
 
-  is_notebook = 'ipykernel' in sys.modules
-  shown = is_notebook or is_terminal(sys.stderr)
+  # A notebook shows it, too.
+  shown = 'ipykernel' in sys.modules or is_terminal(sys.stderr)
   return tqdm.tqdm(iterable, disable=not shown, **options)
 
 
