@@ -147,15 +147,13 @@ def fill(
       files.setdefault((wanted.path, wanted.md5), wanted)
   for file in files.values():
     try:
-      yield file, _fill_one(file, folder, locations), ''
+      yield file, _take(file, folder, locations), ''
     except OriginFileError as error:
       remedy = how_to_get(file, folder)
       yield file, '', f'{error}. {remedy}'
 
 
-def _fill_one(
-  file: OriginFile, folder: pathlib.Path, locations: Locations
-) -> str:
+def _take(file: OriginFile, folder: pathlib.Path, locations: Locations) -> str:
   """Returns what a file was taken from, '' if the folder has it."""
   # The folder of a declaration is another one.
   own = dataclasses.replace(file, beside=None)

@@ -59,7 +59,7 @@ class Reader:
         _log.warning('Read %s from %s (%s).', file.path, copy, proof.value)
       self.proofs[file.path], self.copies[file.path] = proof, copy
       return found
-    raise self._missing(file, faults)
+    raise self._error(file, faults)
 
   @contextlib.contextmanager
   def pictures(
@@ -92,7 +92,7 @@ class Reader:
       self.proofs[file.path] = self.proofs.pop(archive.path)
       self.copies[file.path] = self.copies.pop(archive.path)
     else:
-      raise self._missing(file, ())
+      raise self._error(file, ())
 
   def _candidates(
     self, file: OriginFile, shape: tuple[int, ...], faults: dict[str, None]
@@ -117,9 +117,7 @@ class Reader:
       for copy in locations_lib.copies_on_disk(file, where):
         yield copy, False
 
-  def _missing(
-    self, file: OriginFile, faults: Iterable[str]
-  ) -> OriginFileError:
+  def _error(self, file: OriginFile, faults: Iterable[str]) -> OriginFileError:
     """Returns the error that says what is wrong, and what to do."""
     folders = ', '.join(map(str, self._locations.folders(file))) or 'no folder'
     fault = '; '.join(faults) or f'not found in {folders}'
