@@ -8,9 +8,7 @@ import errno
 import json
 import os
 import pathlib
-import signal
 import stat
-import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,8 +20,8 @@ from cmnist_tfds.system.errors import PreparationError
 _MINE = 'years of work'
 
 
-def _fill(path: pathlib.Path, files: dict[str, str], writer='w', **kwargs):
-  with atomic.write_folder(path, writer, files, **kwargs) as unfinished:
+def _fill(path: pathlib.Path, files: dict[str, str], writer='w', names=None):
+  with atomic.write_folder(path, writer, names or files) as unfinished:
     for name, text in files.items():
       (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
       (unfinished / name).write_text(text)
@@ -80,10 +78,7 @@ def test_after_any_writes_the_folder_holds_the_last(tmp_path, written, by_name):
     (place / path).write_text(_MINE)
   for files in written:
     names = files if by_name else ['a', 'b', 'c/', '.config/']
-    with atomic.write_folder(place, 'w', names) as unfinished:
-      for name, text in files.items():
-        (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
-        (unfinished / name).write_text(text)
+    _fill(place, files, names=names)
   mine = {'README.md': _MINE, '.git/HEAD': _MINE}
   assert _tree(place) == {**mine, **(written[-1] if written else {})}
 
@@ -226,53 +221,6 @@ def test_runs_at_the_same_time_wait_for_each_other(tmp_path):
     for done in [pool.submit(_fill, tmp_path / 'one', files) for _ in range(4)]:
       done.result()
   assert _tree(tmp_path / 'one') == files
-
-
-_CHANGES = {'os.mkdir', 'os.rename', 'os.remove', 'os.rmdir', 'open'}
-
-
-def _killed(work, number: int) -> bool:
-  """Does the work in a process that is killed before its n-th change."""
-  if child := os.fork():
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
-  left = number
-
-  def count(event, args):
-    nonlocal left
-    if event in _CHANGES and not (event == 'open' and args[1] == 'r'):
-      left -= 1
-      if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-  sys.addaudithook(count)
-  status = 1
-  try:
-    work()
-    status = 0
-  finally:
-    os._exit(status)
-
-
-def test_a_run_killed_at_any_change_loses_nothing(tmp_path):
-  old = {'a': '1', 'b/c': '1', 'd': '1'}
-  new = {'a': '2', 'b/c': '2', 'e/f': '2'}
-  kills = 0
-  while True:
-    place = tmp_path / str(kills)
-    _fill(place, old)
-    (place / 'mine').write_text(_MINE)
-    if not _killed(lambda place=place: _fill(place, new), kills):
-      break
-    kills += 1
-    found = _tree(place)
-    assert found.pop('mine') == _MINE
-    for path, text in found.items():
-      if not path.startswith('.cmnist_tfds.'):
-        assert text in (old.get(path), new.get(path))
-    assert old.keys() & new.keys() <= found.keys()
-    _fill(place, new)
-    assert _tree(place) == {**new, 'mine': _MINE}
-  assert kills > 15
 
 
 # Files -----------------------------------------------------------------------

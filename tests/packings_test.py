@@ -77,15 +77,11 @@ def _pack_csv(folder, arrays, header='label'):
 
 def _pack_hub(folder, arrays):
   pa = pytest.importorskip('pyarrow')
-  image_lib = pytest.importorskip('PIL.Image')
+  pytest.importorskip('PIL.Image')
   import pyarrow.parquet as pq
 
   images, labels = arrays.values()
-  pictures = []
-  for image in images:
-    out = io.BytesIO()
-    image_lib.fromarray(image).save(out, 'png', compress_level=1)
-    pictures.append({'bytes': out.getvalue(), 'path': None})
+  pictures = [{'bytes': synthetic.png(i), 'path': None} for i in images]
   table = pa.table({'image': pictures, 'label': labels})
   pq.write_table(table, folder / 'x.parquet')
 
