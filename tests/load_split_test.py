@@ -152,11 +152,8 @@ def test_what_nothing_proves_is_refused_unless_allowed(size, made, tmp_path):
   assert arrays.proofs[TRAIN_IMAGES] is Proof.NONE
   # What is proved comes first.
   made.write(tmp_path / 'mirror')
-  where = Locations(
-    manual_dir=tmp_path,
-    mirror=str(tmp_path / 'mirror'),
-    allow_unverified=True,
-  )
+  mirror = str(tmp_path / 'mirror')
+  where = Locations(manual_dir=tmp_path, mirror=mirror, allow_unverified=True)
   made.assert_read(load_split.load_split(made.source, 'train', where))
 
 
@@ -172,23 +169,15 @@ _ZEROS = gzip.compress(bytes(40 << 20))
     (TRAIN_IMAGES, b'<html>moved</html>', 'it is an HTML page'),
     (TRAIN_IMAGES, b'version https://git-lfs.github.com/spec', 'Git LFS'),
     (TRAIN_IMAGES, synthetic.idx(_IMAGES)[:-9], 'cut short|ended before'),
-    (
-      TRAIN_IMAGES,
-      synthetic.idx(_IMAGES[:, :27]),
-      r'\(40, 28, 28\), found \(40, 27, 28\)',
-    ),
-    (
-      TRAIN_IMAGES,
-      synthetic.idx(np.concatenate([_IMAGES, _IMAGES])),
-      r'\(40, 28, 28\), found \(80, 28, 28\)',
-    ),
+    (TRAIN_IMAGES, synthetic.idx(_IMAGES[:, :27]), r'\), found \(40, 27, 28\)'),
+    (TRAIN_IMAGES, synthetic.idx(np.tile(_IMAGES, (2, 1, 1))), r'found \(80, '),
     (TRAIN_LABELS, synthetic.idx(_LABELS[:-1]), 'of 40 images, found 39'),
     (TRAIN_LABELS, synthetic.idx(_LABELS + 1), 'from 0 to 1, found 1 to 2'),
     (_ZIP, b'<!DOCTYPE html>', 'member .*: it is an HTML page'),
     (
       _ZIP,
-      synthetic.zipped({'../gzip/train-images.gz': b''}),
-      r"no item named 'gzip/train-images\.gz'",
+      synthetic.zipped({'../gzip/x.gz': b''}),
+      "no item named 'gzip/train",
     ),
     (_ZIP, synthetic.make(form='zip').files[_ZIP][:-30], 'cannot be read'),
     (_ZIP, synthetic.zipped({'gzip/train-images.gz': _ZEROS}), 'expected'),
