@@ -64,9 +64,7 @@ def read_array(
     expected = 'whole numbers' if integers else 'uint8 values from 0 to 255'
     kind = f'values of type {dtype}'
     if dtype.hasobject:
-      kind = (
-        'Python objects (pickles), which can run any code and are not loaded'
-      )
+      kind = 'Python objects (pickles), which can run code and are never loaded'
     raise OriginFileError(f'expected {expected}, found {kind}')
   if shape and (found[1:] != shape[1:] or found > shape):
     raise OriginFileError(f'expected an array of shape {shape}, found {found}')
