@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
-import io
 import json
 import os
 import pathlib
@@ -267,11 +266,9 @@ def _inflate(start: _Start, folder: str, name: str) -> dict[str, Any]:
     for split in source.splits.values():
       for file in split.files:
         copy = next(locations.copies_on_disk(file, where))
-        with copy.open() as (stream, size):
-          array = idx_npz.read_array(
-            io.BufferedReader(stream), lambda shape: None
-          )
-        num_bytes += size
+        data = copy.read()
+        array = idx_npz.read_array(data)
+        num_bytes += len(data)
       num_examples += len(array)
   return {'num_examples': num_examples, 'num_bytes': num_bytes}
 

@@ -121,7 +121,6 @@ def _stand_in(split: Split, records: dict[str, Any]) -> Split:
       git_blob=None,
       fingerprint=None,
       equivalents=(),
-      outdated_size=None,
     )
 
   counts = tuple(records[split.images.path]['class_counts'])

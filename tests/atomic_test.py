@@ -8,9 +8,7 @@ import errno
 import json
 import os
 import pathlib
-import signal
 import stat
-import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,8 +20,8 @@ from cmnist_tfds.system.errors import PreparationError
 _MINE = 'years of work'
 
 
-def _fill(path: pathlib.Path, files: dict[str, str], writer='w', **kwargs):
-  with atomic.write_folder(path, writer, files, **kwargs) as unfinished:
+def _fill(path: pathlib.Path, files: dict[str, str], writer='w', names=None):
+  with atomic.write_folder(path, writer, names or files) as unfinished:
     for name, text in files.items():
       (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
       (unfinished / name).write_text(text)
@@ -80,10 +78,7 @@ def test_after_any_writes_the_folder_holds_the_last(tmp_path, written, by_name):
     (place / path).write_text(_MINE)
   for files in written:
     names = files if by_name else ['a', 'b', 'c/', '.config/']
-    with atomic.write_folder(place, 'w', names) as unfinished:
-      for name, text in files.items():
-        (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
-        (unfinished / name).write_text(text)
+    _fill(place, files, names=names)
   mine = {'README.md': _MINE, '.git/HEAD': _MINE}
   assert _tree(place) == {**mine, **(written[-1] if written else {})}
 
@@ -110,7 +105,7 @@ def test_what_took_the_place_of_our_file_stays(tmp_path, put, again, during):
   def change():
     (place / 'a').unlink()
     put(place / 'a')
-    return (place / 'a').lstat()
+    return (place / 'a').lstat().st_mtime_ns
 
   before = None if during else change()
   with (
@@ -122,7 +117,7 @@ def test_what_took_the_place_of_our_file_stays(tmp_path, put, again, during):
       (unfinished / name).parent.mkdir(exist_ok=True)
       (unfinished / name).write_text('2')
     before = change()
-  assert (place / 'a').lstat() == before
+  assert (place / 'a').lstat().st_mtime_ns == before
   assert (place / 'b/c').read_text() == '1'
 
 
@@ -164,8 +159,8 @@ def test_links_inside_are_not_followed(tmp_path):
 def _targets(root):
   """Yields folders that may not be written, with what the error says."""
   (root / 'file').write_text(_MINE)
-  yield root / 'file/out', 'does not exist'
-  yield root / 'no/out', 'the folder of out, does not exist'
+  yield root / 'file/out', 'Cannot write to .*out: Not a directory'
+  yield root / 'no/out', 'Cannot write to .*out: No such file'
   (root / 'link').symlink_to('empty')
   yield root / 'link', 'links are not followed'
   _fill(root / 'other', {'a': '1'}, 'cmnist catalog')
@@ -228,53 +223,6 @@ def test_runs_at_the_same_time_wait_for_each_other(tmp_path):
   assert _tree(tmp_path / 'one') == files
 
 
-_CHANGES = {'os.mkdir', 'os.rename', 'os.remove', 'os.rmdir', 'open'}
-
-
-def _killed(work, number: int) -> bool:
-  """Does the work in a process that is killed before its n-th change."""
-  if child := os.fork():
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
-  left = number
-
-  def count(event, args):
-    nonlocal left
-    if event in _CHANGES and not (event == 'open' and args[1] == 'r'):
-      left -= 1
-      if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-  sys.addaudithook(count)
-  status = 1
-  try:
-    work()
-    status = 0
-  finally:
-    os._exit(status)
-
-
-def test_a_run_killed_at_any_change_loses_nothing(tmp_path):
-  old = {'a': '1', 'b/c': '1', 'd': '1'}
-  new = {'a': '2', 'b/c': '2', 'e/f': '2'}
-  kills = 0
-  while True:
-    place = tmp_path / str(kills)
-    _fill(place, old)
-    (place / 'mine').write_text(_MINE)
-    if not _killed(lambda place=place: _fill(place, new), kills):
-      break
-    kills += 1
-    found = _tree(place)
-    assert found.pop('mine') == _MINE
-    for path, text in found.items():
-      if not path.startswith('.cmnist_tfds.'):
-        assert text in (old.get(path), new.get(path))
-    assert old.keys() & new.keys() <= found.keys()
-    _fill(place, new)
-    assert _tree(place) == {**new, 'mine': _MINE}
-  assert kills > 15
-
-
 # Files -----------------------------------------------------------------------
 
 
@@ -304,7 +252,7 @@ def test_only_a_regular_file_is_replaced(tmp_path, put):
   for write in (atomic.check_file, lambda p: atomic.write_file(p, b'x')):
     with pytest.raises(PreparationError, match='is not a regular file'):
       write(path)
-    with pytest.raises(PreparationError, match='does not exist'):
+    with pytest.raises(PreparationError, match=r'no/x\.svg: No such file'):
       write(tmp_path / 'no/x.svg')
   assert path.lstat() == before
 

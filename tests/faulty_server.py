@@ -40,18 +40,7 @@ def _drip(data: bytes) -> Iterator[bytes | float]:
 # Answers, byte by byte, by behavior. Numbers are pauses.
 RAW: dict[str, Callable[[bytes], Iterable[bytes | float]]] = {
   'long': lambda data: [_OK + b'\r\n', data, b'more', 60],
-  'cut_header': lambda data: [_OK + b'Content-Le'],
-  'chunks': lambda data: [
-    _OK + b'Transfer-Encoding: chunked\r\n\r\n',
-    b'%x\r\n%b\r\n' % (len(data[:999]), data[:999]),
-    b'%x\r\n%b\r\n0\r\n\r\n' % (len(data[999:]), data[999:]),
-  ],
-  'bad_chunk': lambda data: [
-    _OK + b'Transfer-Encoding: chunked\r\n\r\nmany\r\n',
-    data,
-  ],
   'gzip_declared': lambda data: [_OK + b'Content-Encoding: gzip\r\n\r\n', data],
-  'bad_length': lambda data: [_OK + b'Content-Length: a lot\r\n\r\n', data],
   'drip': _drip,
   'no_http': lambda data: [b'220 mail.example \x1b[2JESMTP\r\n'],
   'wrong': lambda data: [_OK + b'\r\n', data[:-1] + bytes([data[-1] ^ 1])],
@@ -70,13 +59,7 @@ RAW: dict[str, Callable[[bytes], Iterable[bytes | float]]] = {
   '401': lambda data: [b'HTTP/1.1 401 Unauthorized\r\n\r\n'],
   '404': lambda data: [b'HTTP/1.1 404 Not Found\r\n\r\n'],
   '500': lambda data: [b'HTTP/1.1 500 Oh No\r\n\r\n'],
-  'unasked_206': lambda data: [
-    b'HTTP/1.1 206 x\r\nContent-Range: bytes 5-9/10\r\n\r\n',
-    data[5:10],
-  ],
   'to_file': _redirect_to('file:///etc/passwd'),
-  'to_bad_address': _redirect_to('http://[::1'),
-  'to_closed_port': _redirect_to('http://127.0.0.1:9/'),
   'loop': _redirect_to('/loop/again'),
   'late': lambda data: [0.6, _OK + b'\r\n', data],
 }

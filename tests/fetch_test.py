@@ -35,12 +35,9 @@ FAULTS = {
   'drip': _SERVER + 'less than 2,000 bytes a second came; --timeout',
   'drop': _SERVER + 'Remote end closed connection without response',
   'close': _SERVER + r'IncompleteRead\(1 bytes read',
-  'bad_chunk': _SERVER + 'invalid literal for int',
   'no_http': _SERVER + r'220 mail\.example \[2JESMTP',
   'loop': _SERVER + 'Exceeded 30 redirects',
   'to_file': _SERVER + 'No connection adapters were found for',
-  'to_bad_address': _SERVER + 'Invalid IPv6 URL',
-  'to_closed_port': _SERVER + 'Connection refused',
   '401': _FILE + 'HTTP 401 Unauthorized',
   '404': _FILE + 'HTTP 404 Not Found',
   '500': _SERVER + 'HTTP 500',
@@ -48,20 +45,10 @@ FAULTS = {
   'lfs': _FILE + 'it is a Git LFS pointer',
   'wrong': _FILE + 'expected the SHA-256 [0-9a-f]{64}, found another',
   'long': _FILE + r'expected 31,404 bytes, found more',
-  'unasked_206': _FILE + r'expected 31,404 bytes, found 5',
-  'cut_header': _FILE + 'it is empty',
 }
 
 # What a patient client need not call a fault.
-HARDSHIPS = (
-  'slow',
-  'norange',
-  'unsteady',
-  'moody',
-  'chunks',
-  'gzip_declared',
-  'bad_length',
-)
+HARDSHIPS = ('slow', 'norange', 'unsteady', 'moody', 'gzip_declared')
 
 
 @contextlib.contextmanager

@@ -22,12 +22,7 @@ _ARRAY = np.arange(3 * 28 * 28, dtype=np.uint8).reshape(3, 28, 28)
 
 
 def _read(data: bytes, shape=None, **kwargs) -> np.ndarray:
-  def check_shape(found):
-    if shape is not None and found != shape:
-      raise OriginFileError(f'expected {shape}, found {found}')
-
-  stream = io.BufferedReader(io.BytesIO(data))
-  return idx_npz.read_array(stream, check_shape, **kwargs)
+  return idx_npz.read_array(data, shape, **kwargs)
 
 
 def _npy(array: np.ndarray, version=None) -> bytes:
@@ -136,37 +131,25 @@ _U1 = "{'descr': '|u1', 'fortran_order': False, 'shape': %s}"
     (_header(3, 28, 28) + bytes(10), '2,352 values, found fewer'),
     (_header(3, 28, 28) + bytes(2353), '2,352 values, found more'),
     (_gz(_header(3) + bytes(1 << 26)), '3 values, found more'),
-    (_gz(_header(4_000_000_000, 4_000_000_000)), 'damaged or cut short'),
-    (synthetic.idx(_ARRAY)[:-4], 'damaged or cut short'),
-    (synthetic.npz(_ARRAY)[:-4], 'damaged or cut short: File is not a zip'),
-    (synthetic.npz(_ARRAY, key='x'), r'member arr_0\.npy, found x\.npy'),
+    (_gz(_header(4_000_000_000, 4_000_000_000)), 'cannot be read'),
+    (synthetic.idx(_ARRAY)[:-4], 'cannot be read'),
+    (synthetic.npz(_ARRAY)[:-4], 'cannot be read: File is not a zip'),
+    (synthetic.npz(_ARRAY, key='x'), r"no item named 'arr_0\.npy'"),
     (_npy(np.array([{}])), r'found Python objects \(pickles\)'),
     (_npy(_ARRAY.astype(np.float32)), 'expected uint8 .*, found .*float32'),
     (_npy(np.zeros(3, [('a', 'u1')])), 'expected uint8 values'),
     (_zip(b'none'), 'found data that begin'),
     *(
-      (_npy_header(text), 'damaged or cut short')
+      (_npy_header(text), 'cannot be read')
       for text in (
         *('', '{}', '(' * 9999, _U1 % '3', _U1 % f'({1 << 70},)', _U1 % '(-3,)'),
         *(_U1 % f'(0, {1 << 62}, 9)', _U1 % '(3,)' + '; import os'),
         *(_U1 % ('(' + '9' * 5000 + ',)'), _U1 % '(3,)' + ' ' * 20_000),
       )
     ),
-    (b'\x93NUMPY\2\0\xff\xff\xff\x7f' + bytes(99), 'damaged or cut short'),
+    (b'\x93NUMPY\2\0\xff\xff\xff\x7f' + bytes(99), 'cannot be read'),
   ],
 )  # fmt: skip
 def test_a_fault_is_named(data, fault):
   with pytest.raises(OriginFileError, match=fault):
     _read(data)
-
-
-def test_a_file_that_cannot_be_read_is_not_called_damaged():
-  class Broken(io.RawIOBase):
-    def readable(self):
-      return True
-
-    def readinto(self, buffer):
-      raise OSError(5, 'Input/output error')
-
-  with pytest.raises(OSError, match='Input/output'):
-    idx_npz.read_array(io.BufferedReader(Broken()), lambda shape: None)

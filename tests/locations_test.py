@@ -9,12 +9,7 @@ import pathlib
 import pytest
 import synthetic
 
-from cmnist_tfds.origin import (
-  Locations,
-  default_locations,
-  locations,
-  mirror_of_user,
-)
+from cmnist_tfds.origin import Locations, default_locations, locations
 from cmnist_tfds.sources import SOURCES, OriginFile
 from cmnist_tfds.system.errors import OriginFileError
 
@@ -31,41 +26,45 @@ def _urls(file, mirror=None):
   ]
 
 
-def test_the_mirror_comes_before_the_origins():
-  path = 'toy/train-images.gz'
-  assert _urls(_file(), 'https://lab/mnist/') == [
-    (path, f'https://lab/mnist/{path}', ''),
-    (path, f'http://origin/{path}', ''),
-    (path, f'http://second/{path}', ''),
-  ]
+_PATH, _ARCHIVE = 'toy/train-images.gz', 'toy/gzip.zip'
+_MEMBER = 'gzip/train-images.gz'
+_ODD = OriginFile(path='my #1 %41.npz')
+_ORIGINS = [
+  (_PATH, f'http://origin/{_PATH}', ''),
+  (_PATH, f'http://second/{_PATH}', ''),
+]
 
 
-def test_a_member_comes_alone_or_in_its_archive():
-  path, archive = 'toy/train-images.gz', 'toy/gzip.zip'
-  member = 'gzip/train-images.gz'
-  file = dataclasses.replace(_file('zip'), urls=(f'http://third/{path}',))
-  assert _urls(file, 'http://lab') == [
-    (path, f'http://lab/{path}', ''),
-    (path, f'http://lab/{archive}', member),
-    (archive, f'http://lab/{archive}', ''),
-    (path, f'http://origin/{archive}', member),
-    (path, f'http://second/{archive}', member),
-    (path, f'http://third/{path}', ''),
-    (archive, f'http://origin/{archive}', ''),
-    (archive, f'http://second/{archive}', ''),
-  ]
-
-
-def test_names_of_files_are_quoted_in_addresses():
-  file = OriginFile(path='my files/#1 %41.npz')
-  assert _urls(file, 'https://lab') == [
-    (file.path, 'https://lab/my%20files/%231%20%2541.npz', '')
-  ]
-
-
-@pytest.mark.parametrize('mirror', [None, '/srv/mirror', 'mirror'])
-def test_a_folder_has_no_urls(mirror):
-  assert len(_urls(_file(), mirror)) == 2
+@pytest.mark.parametrize(
+  ('file', 'mirror', 'urls'),
+  [
+    (
+      _file(),
+      'https://lab/mnist/',
+      [(_PATH, f'https://lab/mnist/{_PATH}', ''), *_ORIGINS],
+    ),
+    *(
+      (_file(), mirror, _ORIGINS) for mirror in (None, '/srv/mirror', 'mirror')
+    ),
+    (
+      dataclasses.replace(_file('zip'), urls=(f'http://third/{_PATH}',)),
+      'http://lab',
+      [
+        (_PATH, f'http://lab/{_PATH}', ''),
+        (_PATH, f'http://lab/{_ARCHIVE}', _MEMBER),
+        (_ARCHIVE, f'http://lab/{_ARCHIVE}', ''),
+        (_PATH, f'http://origin/{_ARCHIVE}', _MEMBER),
+        (_PATH, f'http://second/{_ARCHIVE}', _MEMBER),
+        (_PATH, f'http://third/{_PATH}', ''),
+        (_ARCHIVE, f'http://origin/{_ARCHIVE}', ''),
+        (_ARCHIVE, f'http://second/{_ARCHIVE}', ''),
+      ],
+    ),
+    (_ODD, 'http://lab', [(_ODD.path, 'http://lab/my%20%231%20%2541.npz', '')]),
+  ],
+)
+def test_the_mirror_comes_before_the_origins(file, mirror, urls):
+  assert _urls(file, mirror) == urls
 
 
 def test_files_have_several_homes_and_a_remedy():
@@ -96,7 +95,6 @@ def test_folders_are_in_order(tmp_path):
   [
     ('/srv/mirror', pathlib.Path('/srv/mirror')),
     ('/srv/a:b', pathlib.Path('/srv/a:b')),
-    ('file:///srv/my%20files', pathlib.Path('/srv/my files')),
     ('http://lab/files/', 'http://lab/files'),
     ('https://user:secret@lab:8080/x', 'https://user:secret@lab:8080/x'),
   ],
@@ -132,13 +130,13 @@ def test_the_default_locations_are_those_of_the_user(tmp_path, monkeypatch):
   assert found.mirror is None
   assert not found.offline
   monkeypatch.setenv('CMNIST_MIRROR', 'http://lab')
-  assert default_locations('~/other').mirror == mirror_of_user() == 'http://lab'
+  assert default_locations('~/other').mirror == 'http://lab'
   found = default_locations(
     download_dir='~/d', manual_dir='~', mirror='~', timeout=7
   )
   assert found.download_dir == tmp_path / 'd'
   assert found.manual_dir == tmp_path
-  assert found.mirror == mirror_of_user('~') == '~'
+  assert found.mirror == '~'
   assert found.timeout == 7
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import synthetic
 
-from cmnist_tfds.origin import Locations, Proof, load_split, packings
+from cmnist_tfds.origin import Locations, Proof, load_split, locations
 from cmnist_tfds.system.errors import OriginFileError
 
 
@@ -77,15 +77,11 @@ def _pack_csv(folder, arrays, header='label'):
 
 def _pack_hub(folder, arrays):
   pa = pytest.importorskip('pyarrow')
-  image_lib = pytest.importorskip('PIL.Image')
+  pytest.importorskip('PIL.Image')
   import pyarrow.parquet as pq
 
   images, labels = arrays.values()
-  pictures = []
-  for image in images:
-    out = io.BytesIO()
-    image_lib.fromarray(image).save(out, 'png', compress_level=1)
-    pictures.append({'bytes': out.getvalue(), 'path': None})
+  pictures = [{'bytes': synthetic.png(i), 'path': None} for i in images]
   table = pa.table({'image': pictures, 'label': labels})
   pq.write_table(table, folder / 'x.parquet')
 
@@ -168,7 +164,7 @@ def test_places_of_other_programs_are_searched_before_the_network(
   place, form, tmp_path, monkeypatch
 ):
   monkeypatch.setenv('KERAS_HOME', str(tmp_path / 'keras'))
-  monkeypatch.setattr(packings, '_DEBIAN', tmp_path / 'debian')
+  monkeypatch.setattr(locations, '_DEBIAN', tmp_path / 'debian')
   made = synthetic.make(form=form)
   for path, data in made.files.items():
     target = tmp_path / place.format(stem=path.rpartition('/')[2][:-3])

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ import synthetic
 
 from cmnist_tfds.origin import verification
 from cmnist_tfds.origin.verification import Proof
-from cmnist_tfds.sources import SOURCES
 
 _DATA = b'the bytes of a file'
 _FILE = synthetic.origin_file('toy/file', _DATA)
@@ -19,7 +17,7 @@ _BLOB = hashlib.sha1(b'blob %d\0%s' % (len(_DATA), _DATA)).hexdigest()
 
 
 def _prove(file, data=_DATA):
-  return verification.prove(file, io.BytesIO(data), len(data))
+  return verification.prove(file, data)[0]
 
 
 @pytest.mark.parametrize(
@@ -28,14 +26,17 @@ def _prove(file, data=_DATA):
     ({}, Proof.SHA256),
     ({'sha256': None}, Proof.MD5),
     ({'sha256': None, 'size': None, 'git_blob': _BLOB}, Proof.MD5),
-    ({'sha256': None, 'size': None}, None),
-    ({'size': len(_DATA) + 1}, None),
-    ({'sha256': '0' * 64}, None),
-    ({'sha256': None, 'md5': '0' * 32}, None),
+    ({'sha256': None, 'size': None}, Proof.NONE),
+    ({'size': len(_DATA) + 1}, Proof.NONE),
+    ({'sha256': '0' * 64}, Proof.NONE),
+    ({'sha256': None, 'md5': '0' * 32}, Proof.NONE),
     ({'sha256': None, 'reported_sha256': _FILE.sha256}, Proof.SHA256),
     ({'sha256': None, 'reported_sha256': '0' * 64}, Proof.MD5),
-    ({'sha256': None, 'md5': '0' * 32, 'reported_sha256': '0' * 64}, None),
-    ({'sha256': None, 'size': None, 'git_blob': '0' * 40}, None),
+    (
+      {'sha256': None, 'md5': '0' * 32, 'reported_sha256': '0' * 64},
+      Proof.NONE,
+    ),
+    ({'sha256': None, 'size': None, 'git_blob': '0' * 40}, Proof.NONE),
   ],
 )
 def test_what_proves_a_file(known, proof):
@@ -43,7 +44,7 @@ def test_what_proves_a_file(known, proof):
 
 
 def test_other_bytes_are_not_proved():
-  assert _prove(_FILE, _DATA[:-1] + b'.') is None
+  assert _prove(_FILE, _DATA[:-1] + b'.') is Proof.NONE
 
 
 def test_the_fingerprint_is_that_of_shape_and_values():
@@ -69,7 +70,6 @@ def test_the_fingerprint_is_that_of_shape_and_values():
     (b'<!DOCTYPE html><html>', {}, 'it is an HTML page'),
     (b'\xef\xbb\xbf\r\n <HTML lang="en">', {}, 'it is an HTML page'),
     (b'version https://git-lfs.github.com/spec/v1\n', {}, 'Git LFS pointer'),
-    (b'old', {'outdated_size': 3}, 'it is the outdated version'),
   ],
 )
 def test_what_is_wrong_with_a_file_is_told(data, known, message, tmp_path):
@@ -78,9 +78,3 @@ def test_what_is_wrong_with_a_file_is_told(data, known, message, tmp_path):
   fault = verification.fault(file, tmp_path / 'file')
   assert message in fault
   assert bool(fault) == bool(message)
-
-
-def test_the_outdated_kmnist_is_known():
-  (source,) = (source for source in SOURCES if source.key == 'Km')
-  sizes = [source.splits[s].images.outdated_size for s in ('train', 'test')]
-  assert sizes == [18_252_235, 3_069_285]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from cmnist_tfds.cli import arguments, terminal
+from cmnist_tfds.origin import audit
 
 ARGUMENTS = {
   'folder DIR': arguments.path(
@@ -18,12 +19,9 @@ ARGUMENTS = {
 
 def run(args: arguments.Namespace) -> int:
   """Runs the command; returns its exit status."""
-  # It imports an HTTP library, which other commands do without.
-  from cmnist_tfds.origin import mirror
-
   status, sources = 0, arguments.named_sources(args)
   where = arguments.origin_locations(args)
-  for file, came_from, fault in mirror.fill(args.folder, sources, where):
+  for file, came_from, fault in audit.fill(args.folder, sources, where):
     if fault:
       status = terminal.fail(f'{file.path}: {fault}')
     else:

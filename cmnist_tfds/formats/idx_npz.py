@@ -2,8 +2,7 @@
 """Reads arrays from the formats of origin files: IDX, NPZ and NPY.
 
 The first bytes of a file tell its format, not its name. Nothing is unpickled,
-and no more is inflated than the checked header of the array promises. A file is
-read once and in order, so a caller can hash the very bytes that are decoded.
+and no more is inflated than the checked header of the array promises.
 """
 
 from __future__ import annotations
@@ -11,13 +10,12 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from isal import igzip
 
-from cmnist_tfds.system.errors import OriginFileError
+from cmnist_tfds.system.errors import OriginFileError, read_errors
 
 GZIP_MAGIC = b'\x1f\x8b'
 ZIP_MAGIC = b'PK\x03\x04'
@@ -29,9 +27,10 @@ _IDX_TYPES = {8: '|u1', 9: '|i1', 11: '>i2', 12: '>i4'}
 _BLOCK = 1 << 20
 
 
+@read_errors()
 def read_array(
-  stream: io.BufferedReader[Any],
-  check_shape: Callable[[tuple[int, ...]], None],
+  data: bytes,
+  shape: tuple[int, ...] | None = None,
   *,
   name: str = 'arr_0',
   integers: bool = False,
@@ -39,10 +38,10 @@ def read_array(
   """Reads an array in an IDX file, packed by gzip or not, or an NPZ or NPY file.
 
   Args:
-    stream: The file, at its start. It is read once and in order. An NPZ file is
-      held in memory.
-    check_shape: Called with the shape the header states, before anything is
-      allocated or inflated. It raises OriginFileError for another shape.
+    data: The file.
+    shape: The shape that the array must have, but for its first axis, which may
+      be shorter; None for any. It is compared with the header before anything
+      is allocated or inflated.
     name: Name of the array in an NPZ file. `numpy.savez` gives 'arr_0' to an
       unnamed array.
     integers: Whether the array may have integers of any type, not only uint8.
@@ -51,70 +50,34 @@ def read_array(
     The array, uint8 or another type of integers, C-contiguous and writable.
 
   Raises:
-    OriginFileError: If the file is damaged or has another format. The message
+    OriginFileError: If the file cannot be read or has another format. The message
       says what was expected and what was found, but does not name the file.
-    OSError: If the file cannot be read.
   """
-  magic = stream.peek(4)[:4]
-  unpacked: Any = stream
-  try:
-    if magic.startswith(GZIP_MAGIC):
-      unpacked = igzip.open(stream)
-    elif magic == ZIP_MAGIC:
-      archive = zipfile.ZipFile(io.BytesIO(stream.read()))
-      unpacked = archive.open(find_member(archive, f'{name}.npy'))
-    shape, in_columns, dtype = _read_header(unpacked)
+  stream: Any = io.BytesIO(data)
+  if data.startswith(GZIP_MAGIC):
+    stream = igzip.open(stream)
+  elif data.startswith(ZIP_MAGIC):
+    archive = zipfile.ZipFile(stream)
+    stream = archive.open(f'{name}.npy')
+  found, in_columns, dtype = _read_header(stream)
+  if dtype != np.uint8 and not (integers and dtype.kind in 'iu'):
+    expected = 'whole numbers' if integers else 'uint8 values from 0 to 255'
+    kind = f'values of type {dtype}'
     if dtype.hasobject:
-      raise OriginFileError(
-        'expected uint8 values, found Python objects (pickles), which can run any'
-        ' code when loaded and are never loaded here'
-      )
-    if dtype != np.uint8 and not (integers and dtype.kind in 'iu'):
-      expected = 'whole numbers' if integers else 'uint8 values from 0 to 255'
-      raise OriginFileError(
-        f'expected {expected}, found values of type {dtype}'
-      )
-    check_shape(shape)
-    array = np.empty(shape[::-1] if in_columns else shape, dtype)
-    left = memoryview(array.reshape(-1).view(np.uint8).data)
-    while count := unpacked.readinto(left[:_BLOCK]):
-      left = left[count:]
-    # Reading on to the end also makes gzip and zip compare their checksums.
-    if left or unpacked.read(1):
-      found = 'fewer: it is cut short' if left else 'more'
-      raise OriginFileError(f'expected {array.size:,} values, found {found}')
-  except OriginFileError:
-    raise
-  # The parsers of NumPy, gzip and zip raise errors of many kinds.
-  except Exception as error:
-    # With a number, it says that the system cannot read the file.
-    if isinstance(error, OSError) and error.errno:
-      raise
-    raise OriginFileError(f'damaged or cut short: {error}') from error
+      kind = 'Python objects (pickles), which can run code and are never loaded'
+    raise OriginFileError(f'expected {expected}, found {kind}')
+  if shape and (found[1:] != shape[1:] or found > shape):
+    raise OriginFileError(f'expected an array of shape {shape}, found {found}')
+  array = np.empty(found[::-1] if in_columns else found, dtype)
+  left = memoryview(array.reshape(-1).view(np.uint8).data)
+  while count := stream.readinto(left[:_BLOCK]):
+    left = left[count:]
+  # Reading on to the end also makes gzip and zip compare their checksums.
+  if left or stream.read(1):
+    more = 'fewer: it is cut short' if left else 'more'
+    raise OriginFileError(f'expected {array.size:,} values, found {more}')
   array = array.astype(dtype.newbyteorder('='), copy=False)
   return np.ascontiguousarray(array.T) if in_columns else array
-
-
-def find_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-  """Finds a member of a zip file.
-
-  Args:
-    archive: The zip file.
-    name: The name of the member.
-
-  Returns:
-    What the directory says of the member.
-
-  Raises:
-    OriginFileError: If there is no such member.
-  """
-  names = archive.namelist()
-  if name not in names:
-    others = ', '.join(names[:3])[:200] or 'nothing'
-    raise OriginFileError(f'expected a member {name}, found {others} in it')
-  if names.count(name) > 1:
-    raise OriginFileError(f'the member {name} appears twice in it')
-  return archive.getinfo(name)
 
 
 def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -126,9 +89,8 @@ def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return np.lib.format.read_array_header_2_0(stream)
   if not magic.startswith(b'\0\0') or magic[2] not in _IDX_TYPES:
     raise OriginFileError(
-      'expected the data of an IDX file (00 00 08) or an NPY file (93 4e 55 4d),'
-      ' packed by gzip or zip or not, found data that begin with'
-      f' {magic.hex(" ") or "nothing"}'
+      'expected an IDX file (00 00 08) or an NPY file (93 4e 55 4d), packed or'
+      f' not, found data that begin with {magic.hex(" ") or "nothing"}'
     )
   shape = struct.unpack(f'>{magic[3]}I', stream.read(4 * magic[3]))
   return shape, False, np.dtype(_IDX_TYPES[magic[2]])

@@ -63,14 +63,12 @@ def decode(data: bytes, name: str) -> np.ndarray:
         picture = Image.alpha_composite(white, opaque)
       mode = 'L' if picture.mode in {'1', 'L'} else 'RGB'
       return np.asarray(picture.convert(mode))
-  except UnidentifiedImageError as error:
-    raise OriginFileError(
-      f'{name}: is not a picture: '
-      + (f'expected one of {", ".join(_FORMATS)}' if data else 'it is empty')
-    ) from error
   # Pillow raises errors of many kinds for damaged files.
   except Exception as error:
-    raise OriginFileError(f'{name}: is not a picture: {error}') from error
+    fault = str(error) if data else 'it is empty'
+    if data and isinstance(error, UnidentifiedImageError):
+      fault = f'expected one of {", ".join(_FORMATS)}'
+    raise OriginFileError(f'{name}: is not a picture: {fault}') from error
 
 
 def _is_whole(png: bytes) -> bool:

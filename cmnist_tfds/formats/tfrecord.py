@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import struct
-from typing import TypeVar
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -19,8 +19,6 @@ import numpy as np
 # Number of bytes in a frame before and after the record.
 HEADER_SIZE = 12
 FOOTER_SIZE = 4
-
-_Crc = TypeVar('_Crc', int, np.ndarray)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -42,7 +40,7 @@ def footers(crcs: np.ndarray) -> np.ndarray:
   return _mask(crcs).astype('<u4').view('V4')
 
 
-def _mask(crc: _Crc) -> _Crc:
+def _mask(crc: Any) -> Any:
   """Masks a CRC, or an array of CRCs, as TFRecord does."""
   rotated = crc >> 15 | crc << 17 & 0xFFFFFFFF
   return rotated + 0xA282EAD8 & 0xFFFFFFFF

@@ -9,7 +9,6 @@ from cmnist_tfds.origin.locations import (
   MIRROR_VARIABLE,
   Locations,
   default_locations,
-  mirror_of_user,
 )
 from cmnist_tfds.origin.verification import Proof, fingerprint
 
@@ -21,5 +20,4 @@ __all__ = [
   'default_locations',
   'fingerprint',
   'load_split',
-  'mirror_of_user',
 ]

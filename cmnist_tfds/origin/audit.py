@@ -1,25 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports where each origin file is and whether it is the right one."""
+"""Goes over origin files: tells which are right, and fills folders with them."""
 
 from __future__ import annotations
 
 import collections
 import contextlib
 import dataclasses
+import hashlib
 import itertools
+import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
 from cmnist_tfds.origin import load_split, verification
-from cmnist_tfds.origin import locations as locations_lib
-from cmnist_tfds.origin.locations import Copy, Locations
+from cmnist_tfds.origin.locations import (
+  Copy,
+  Locations,
+  copies_on_disk,
+  how_to_get,
+)
 from cmnist_tfds.origin.reader import Reader, read_copy
 from cmnist_tfds.origin.verification import Proof
 from cmnist_tfds.sources import OriginFile, Source
-from cmnist_tfds.system.errors import OriginFileError, PreparationError
+from cmnist_tfds.system import atomic
+from cmnist_tfds.system.errors import CmnistError, OriginFileError, disk_errors
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Finding:
   """The state of one origin file.
 
@@ -64,32 +71,24 @@ def audit(
         fault = ''
         try:
           if shape:
-            reader.array(file, shape)
+            reader.read(file, shape)
           elif file.path not in reader.copies:
             # Tables and pictures are only told by reading all of them.
-            collections.deque(
-              load_split.read_split(source, split, reader), maxlen=0
-            )
+            pieces = load_split.load_pieces(source, split, reader)
+            collections.deque(pieces, maxlen=0)
         # A table needs a library, which may not be installed.
-        except (OriginFileError, PreparationError) as error:
+        except CmnistError as error:
           fault = str(error)
         copy, proof = reader.copies.get(file.path), reader.proofs.get(file.path)
-        finding = Finding(file, copy, proof, '' if proof else fault)
-        found[file] = _with_hashes(finding, shape) if hashes else finding
+        found[file] = Finding(file, copy, proof, '' if proof else fault)
+        if hashes and copy and copy.path.is_file():
+          # `Finding.fault` says why a copy cannot be read.
+          with contextlib.suppress(CmnistError):
+            found[file].sha256 = hashlib.sha256(copy.read()).hexdigest()
+            if shape:
+              array, _, _ = read_copy(copy, file, shape)
+              found[file].fingerprint = verification.fingerprint(array)
     yield from found.values()
-
-
-def _with_hashes(finding: Finding, shape: tuple[int, ...]) -> Finding:
-  copy, file, sha256, fingerprint = finding.copy, finding.file, '', ''
-  # `Finding.fault` says why a copy cannot be read.
-  with contextlib.suppress(OriginFileError, PreparationError):
-    if copy and copy.path.is_file():
-      with copy.open() as (stream, _):
-        sha256 = verification.sha256(stream)
-      if shape:
-        read = read_copy(copy, file, shape, allow_unverified=True)
-        fingerprint = verification.fingerprint(read[0])
-  return dataclasses.replace(finding, sha256=sha256, fingerprint=fingerprint)
 
 
 def missing(sources: Iterable[Source], locations: Locations) -> list[str]:
@@ -100,8 +99,10 @@ def missing(sources: Iterable[Source], locations: Locations) -> list[str]:
     locations: The locations to look in. Nothing is fetched.
   """
   files = [f.file for f in audit(sources, locations) if not f.copy]
-  sizes = [f', {file.size:,} bytes' if file.size else '' for file in files]
-  lines = [f'- {f.path}{size}' for f, size in zip(files, sizes, strict=True)]
+  lines = [
+    f'- {file.path}' + (f', {file.size:,} bytes' if file.size else '')
+    for file in files
+  ]
   return [*lines, *remedies(files, locations.manual_dir)]
 
 
@@ -110,6 +111,72 @@ def remedies(
 ) -> Iterator[str]:
   """Yields how to get files: a sentence for those of each folder."""
   for _, group in itertools.groupby(files, lambda f: f.path.rpartition('/')[0]):
-    ways = dict.fromkeys(locations_lib.how_to_get(f, manual_dir) for f in group)
+    ways = dict.fromkeys(how_to_get(f, manual_dir) for f in group)
     more = f'; {len(ways) - 1} more likewise' if len(ways) > 1 else ''
     yield f'{next(iter(ways))}{more}.'
+
+
+def fill(
+  folder: pathlib.Path, sources: Iterable[Source], locations: Locations
+) -> Iterator[tuple[OriginFile, str, str]]:
+  """Fills a folder with the files of some sources, each proved by its hash.
+
+  No file that the folder has is changed: one that is not the right one is
+  reported and stays. Several processes may fill one folder at the same time.
+
+  Args:
+    folder: The folder. It is made if it does not exist.
+    sources: The sources.
+    locations: The locations files are taken from.
+
+  Yields:
+    Each file; the path or URL it was taken from, empty if the folder had it;
+    and why the folder lacks it and what to do, empty if it has it.
+
+  Raises:
+    OriginFileError: If the folder cannot be made.
+  """
+  with disk_errors(folder, error=OriginFileError):
+    folder.mkdir(parents=True, exist_ok=True)
+  files: dict[tuple[str, str | None], OriginFile] = {}
+  for source in sources:
+    for file, shape in source.origin_files.items():
+      # Pictures, and tables that list them, are many members of an archive.
+      wanted = file.archive if file.archive and not shape else file
+      # Arrays of one NPZ file are one file.
+      files.setdefault((wanted.path, wanted.md5), wanted)
+  for file in files.values():
+    try:
+      yield file, _take(file, folder, locations), ''
+    except OriginFileError as error:
+      remedy = how_to_get(file, folder)
+      yield file, '', f'{error}. {remedy}'
+
+
+def _take(file: OriginFile, folder: pathlib.Path, locations: Locations) -> str:
+  """Returns what a file was taken from, '' if the folder has it."""
+  # The folder of a declaration is another one.
+  own = dataclasses.replace(file, beside=None)
+  here = Locations(manual_dir=folder)
+  if any(_proved(copies_on_disk(own, here))):
+    return ''
+  for copy, data in _proved(copies_on_disk(file, locations)):
+    target = folder / copy.file.path
+    if not os.path.lexists(target):
+      with disk_errors(folder, error=OriginFileError):
+        target.parent.mkdir(parents=True, exist_ok=True)
+      atomic.write_file(target, data)
+      return str(copy)
+  # It imports an HTTP library.
+  from cmnist_tfds.origin import fetch
+
+  return fetch.fetch(file, folder, locations)
+
+
+def _proved(copies: Iterable[Copy]) -> Iterator[tuple[Copy, bytes]]:
+  """Yields the copies that their hashes prove, and their bytes."""
+  for copy in copies:
+    with contextlib.suppress(OriginFileError):  # It is damaged.
+      data = copy.read()
+      if not verification.prove(copy.file, data)[1]:
+        yield copy, data

@@ -70,8 +70,7 @@ def to_gray(images: np.ndarray) -> np.ndarray:
   """Returns the brightness of images of three channels, or of one."""
   if images.ndim == 3 or images.shape[3] == 1:
     return images.reshape(images.shape[:3])
-  red, green, blue = (images[..., i].astype(np.uint32) for i in range(3))
-  luma = red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2]
+  luma = images.astype(np.uint32) @ np.array(_LUMA, np.uint32)
   return ((luma + (1 << 15)) >> 16).astype(np.uint8)
 
 

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from cmnist_tfds.formats import idx_npz
-from cmnist_tfds.origin import picture_files, tables, verification
+from cmnist_tfds.origin import picture_files, tables
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE, registry
 from cmnist_tfds.system import atomic, streams
@@ -133,7 +133,7 @@ class _Found(NamedTuple):
   def prove(self, file: _File) -> None:
     """Adds the size and the SHA-256 to what the declaration says of a file."""
     with self.open(file) as stream:
-      digest = verification.sha256(stream)
+      digest = atomic.sha256(stream)
       file |= {'size': stream.tell(), 'sha256': digest}
 
 
@@ -558,9 +558,7 @@ def _read_array(
   found.prove(file)
   try:
     with found.open(file) as stream:
-      return idx_npz.read_array(
-        stream, lambda shape: None, name=array, integers=integers
-      )
+      return idx_npz.read_array(stream.read(), name=array, integers=integers)
   except OriginFileError as error:
     raise OriginFileError(f'{file["path"]}: {error}') from error
 

@@ -16,7 +16,6 @@ import pathlib
 import re
 import time
 import zipfile
-from collections.abc import Callable
 from typing import Any
 
 import filelock
@@ -24,9 +23,8 @@ import remotezip
 import requests
 import urllib3
 
-from cmnist_tfds.origin import locations as locations_lib
 from cmnist_tfds.origin import verification
-from cmnist_tfds.origin.locations import Locations, without_password
+from cmnist_tfds.origin.locations import Locations, addresses, without_password
 from cmnist_tfds.sources import OriginFile
 from cmnist_tfds.system import streams
 from cmnist_tfds.system.errors import OriginFileError, disk_errors
@@ -38,27 +36,15 @@ _BLOCK = 1 << 16
 # Bytes a second that a host must send.
 _SLOWEST = 2_000
 
-# Bytes that a file of unknown size may have.
-_LARGEST = 1 << 30
-
 # How often a file is asked for whose sending breaks off.
 _ATTEMPTS = 4
 
 _BYTES: Any = {'unit': 'B', 'unit_scale': True, 'leave': False}
 
-# No text from a server takes more characters of a message than this.
-_LONGEST_QUOTE = 240
-
-
 # What is raised where a member cannot be fetched without the rest of a zip file.
 _NO_MEMBER = (remotezip.RemoteZipError, zipfile.BadZipFile, KeyError)
 # What is raised where a connection was lost, so that it may help to ask again.
 _LOST = urllib3.exceptions.ProtocolError
-_FAULTS = (urllib3.exceptions.HTTPError, OSError, ValueError)
-
-
-class _HostError(Exception):
-  """A host that does not send the right file."""
 
 
 def fetch(file: OriginFile, folder: pathlib.Path, locations: Locations) -> str:
@@ -80,76 +66,76 @@ def fetch(file: OriginFile, folder: pathlib.Path, locations: Locations) -> str:
       what is wrong at each URL.
   """
   faults: dict[str, None] = {}
-  for form, url, member in locations_lib.addresses(file, locations.mirror):
+  for form, url, member in addresses(file, locations.mirror):
     target, shown = folder / form.path, without_password(url)
-    hidden = f'.cmnist_tfds.{target.name}'
+    part = target.with_name(f'.cmnist_tfds.{target.name}.part')
     with disk_errors(folder, error=OriginFileError):
       target.parent.mkdir(parents=True, exist_ok=True)
       # Another process may be fetching it.
-      with filelock.FileLock(target.with_name(f'{hidden}.lock')):
-        try:
-          if not os.path.lexists(target):
-            part = target.with_name(f'{hidden}.part')
-            _download(form, url, member, part, locations)
-            os.replace(part, target)
-          elif not target.is_file() or verification.fault(form, target):
-            raise _HostError(
+      with filelock.FileLock(part.with_suffix('.lock')):
+        if os.path.lexists(target):
+          fault = ''
+          if not target.is_file() or verification.fault(form, target):
+            fault = (
               f'{target} is not the right file, and is left as it is. Move it'
               ' away and try again'
             )
-        except _HostError as error:
-          faults[str(error)] = None
-          continue
-    if faults:
-      why = '; '.join(faults)
-      _log.warning('%s was fetched from %s: %s', file.path, shown, why)
-    return shown
+        elif not (fault := _download(form, url, member, part, locations)):
+          part.replace(target)
+    if not fault:
+      if faults:
+        why = '; '.join(faults)
+        _log.warning('%s was fetched from %s: %s', file.path, shown, why)
+      return shown
+    faults[fault] = None
   raise OriginFileError('; '.join(faults) or 'it is published nowhere')
 
 
 def _download(
   file: OriginFile, url: str, member: str, part: pathlib.Path, where: Locations
-) -> None:
-  """Fetches and verifies a file, in several attempts if that helps."""
+) -> str:
+  """Fetches a file, in several attempts if that helps; returns what is wrong."""
   shown = without_password(url)
   server = '/'.join(shown.split('/')[:3])
-  if server in where.dead_hosts:
-    raise _HostError(where.dead_hosts[server])
-  for attempt in range(_ATTEMPTS):
+  fault = where.dead_hosts.get(server, '')
+  for attempt in range(0 if fault else _ATTEMPTS):
     time.sleep(attempt / 2)
-    size = part.stat().st_size if part.exists() else 0
+    begun = part.exists()
     try:
-      if size != file.size:
-        _receive(file, url, member, part, size, where)
-      if not (wrong := verification.fault(file, part)):
-        return
-    except _NO_MEMBER as error:
-      raise _HostError(f'{server}: {_reason(error)}') from error
-    except _FAULTS as error:
+      if status := _receive(file, url, member, part, where):
+        return f'{shown}: {status}'
+      wrong = verification.fault(file, part)
+    # The libraries raise errors of many kinds.
+    except Exception as error:
       if isinstance(error, OSError) and error.errno:
         raise  # It is an error of the disk.
       fault = f'{server}: {_reason(error)}'
-      causes = (error, error.__context__)
-      if not any(isinstance(cause, _LOST) for cause in causes):
+      if isinstance(error, _NO_MEMBER):
+        return fault
+      if not any(isinstance(e, _LOST) for e in (error, error.__context__)):
         break
     else:
+      if not wrong:
+        return ''
       part.unlink()
       fault = f'{shown}: {wrong}'
-      if not size:  # Else what an earlier attempt left may be at fault.
-        raise _HostError(fault)
+      if not begun:  # Else what an earlier attempt left may be at fault.
+        return fault
   where.dead_hosts[server] = fault
-  raise _HostError(fault)
+  return fault
 
 
 def _receive(
-  file: OriginFile,
-  url: str,
-  member: str,
-  part: pathlib.Path,
-  size: int,
-  where: Locations,
-) -> None:
-  """Receives a file, or the rest of one of which `part` has some bytes."""
+  file: OriginFile, url: str, member: str, part: pathlib.Path, where: Locations
+) -> str:
+  """Receives a file, or the rest of one of which `part` has some bytes.
+
+  Returns:
+    The status of the response if it has no bytes of the file, else ''.
+  """
+  size = part.stat().st_size if part.exists() else 0
+  if size == file.size:
+    return ''
   options: Any = {'timeout': where.timeout, 'verify': where.verify_ssl}
   with contextlib.ExitStack() as stack:
     session = stack.enter_context(requests.Session())
@@ -157,9 +143,8 @@ def _receive(
     session.headers['Accept-Encoding'] = 'identity'
     if member:
       zipped = remotezip.RemoteZip(url, session=session, **options)
-      stream = stack.enter_context(stack.enter_context(zipped).open(member))
-      read: Callable[[int], bytes] = stream.read1
-      mode = 'wb'
+      opened = stack.enter_context(stack.enter_context(zipped).open(member))
+      read, mode = opened.read1, 'wb'
     else:
       if size:
         session.headers['Range'] = f'bytes={size}-'
@@ -169,8 +154,7 @@ def _receive(
         raise _LOST(f'HTTP {status}')
       # With 416, `part` is too long: it is overwritten and then found wrong.
       if status not in (200, 206, 416):
-        name = http.client.responses.get(status, '')
-        raise _HostError(f'{without_password(url)}: HTTP {status} {name}')
+        return f'HTTP {status} {http.client.responses.get(status, "")}'
       # Some servers declare a .gz file as a compressed response. `read1` returns
       # what is there; `read` would wait for a whole block.
       read = functools.partial(response.raw.read1, decode_content=False)
@@ -181,13 +165,16 @@ def _receive(
       desc=file.name, total=file.size, initial=size, **_BYTES
     )
     progress = stack.enter_context(bar)
-    while out.tell() <= (file.size or _LARGEST) and (block := read(_BLOCK)):
+    while block := read(_BLOCK):
       out.write(block)
       progress.update(len(block))
+      if file.size and out.tell() > file.size:
+        break
       if (passed := time.monotonic() - begin) > where.timeout:
         if out.tell() - size < _SLOWEST * passed:
           raise TimeoutError(f'less than {_SLOWEST:,} bytes a second came')
         begin, size = time.monotonic(), out.tell()
+  return ''
 
 
 def _reason(error: BaseException) -> str:
@@ -195,6 +182,7 @@ def _reason(error: BaseException) -> str:
   while inner := error.__cause__ or error.__context__:
     error = inner
   text = getattr(error, 'strerror', None) or str(error)
-  shown = without_password(re.sub(r'[^!-~]+', ' ', text))[:_LONGEST_QUOTE]
+  # A server may have sent it.
+  shown = without_password(re.sub(r'[^!-~]+', ' ', text))[:240]
   patience = '; --timeout SECONDS waits longer'
   return shown + (patience if isinstance(error, TimeoutError) else '')

@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import itertools
+import math
 import os
 import pathlib
 import re
 import urllib.parse
-import urllib.request
 import zipfile
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from dataclasses import dataclass, field
+from typing import Any
 
 from cmnist_tfds.formats import idx_npz
+from cmnist_tfds.origin import tables
 from cmnist_tfds.sources import OriginFile
 from cmnist_tfds.system import paths
-from cmnist_tfds.system.errors import CmnistError, OriginFileError
+from cmnist_tfds.system.errors import OriginFileError, read_errors
 
 # Environment variable that holds the user's mirror.
 MIRROR_VARIABLE = 'CMNIST_MIRROR'
@@ -25,8 +27,18 @@ MIRROR_VARIABLE = 'CMNIST_MIRROR'
 # The folder of fetched files in a folder for downloads.
 FETCHED = 'cmnist'
 
+# A folder that the user named may be a home directory.
+_MOST_FILES = 20_000
+_DEEPEST = 6
+# Values may have eight bytes, and small files have long headers.
+_MOST_BYTES = 16
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+_DEBIAN = pathlib.Path('/usr/share/dataset-fashion-mnist')
+
+_MAGIC = (idx_npz.GZIP_MAGIC, idx_npz.NPY_MAGIC, b'\0\0')
+
+
+@dataclass(frozen=True, kw_only=True)
 class Locations:
   """The locations in which origin files are looked for.
 
@@ -52,22 +64,19 @@ class Locations:
 
   download_dir: pathlib.Path | None = None
   manual_dir: pathlib.Path | None = None
-  mirror: str | None = dataclasses.field(default=None, repr=False)
+  mirror: str | None = field(default=None, repr=False)
   timeout: float = 20.0
   verify_ssl: bool = True
   offline: bool = False
   allow_unverified: bool = False
-  dead_hosts: dict[str, str] = dataclasses.field(
-    default_factory=dict, compare=False, repr=False
-  )
+  dead_hosts: dict[str, str] = field(default_factory=dict, compare=False)
 
   def folders(self, file: OriginFile) -> list[pathlib.Path]:
     """Returns the folders that may hold a file, in the order they are tried."""
-    base = parse_mirror(self.mirror) if self.mirror else None
-    mirror = base if isinstance(base, pathlib.Path) else None
+    mirror = parse_mirror(self.mirror)
     fetched = self.download_dir / FETCHED if self.download_dir else None
     found = (file.beside, self.manual_dir, mirror, fetched)
-    return [folder for folder in found if folder]
+    return [folder for folder in found if isinstance(folder, pathlib.Path)]
 
 
 def default_locations(
@@ -76,8 +85,7 @@ def default_locations(
   download_dir: paths.PathLike | None = None,
   manual_dir: paths.PathLike | None = None,
   mirror: str | None = None,
-  timeout: float | None = None,
-  allow_unverified: bool = False,
+  **others: Any,
 ) -> Locations:
   """Returns the locations that a user means.
 
@@ -86,35 +94,24 @@ def default_locations(
     download_dir: Folder for downloads, `<data_dir>/downloads` by default.
     manual_dir: Folder of the user's files, `<download_dir>/manual` by default.
     mirror: Folder or HTTP address, that of CMNIST_MIRROR by default.
-    timeout: See `Locations`.
-    allow_unverified: See `Locations`.
+    **others: Other fields of `Locations`; None for their defaults.
 
   Raises:
     OriginFileError: If a folder that the user named does not exist, or the
       mirror is not an address that can be used.
   """
-  data_root = paths.data_root(data_dir)
-  folder = paths.expanded(download_dir or data_root / 'downloads')
+  named = download_dir or paths.data_root(data_dir) / 'downloads'
+  folder = paths.expanded(named)
   manual = paths.expanded(manual_dir) if manual_dir else None
-  named = mirror_of_user(mirror)
-  base = parse_mirror(named) if named else None
-  for name, place in (('manual_dir', manual), ('mirror', base)):
+  mirror = mirror or os.environ.get(MIRROR_VARIABLE) or None
+  for name, place in (('manual_dir', manual), ('mirror', parse_mirror(mirror))):
     if isinstance(place, pathlib.Path) and not os.path.isdir(place):
       raise OriginFileError(
         f'the {name} {place} is not a directory. Correct it, or leave it out'
       )
-  return Locations(
-    download_dir=folder,
-    manual_dir=manual or folder / 'manual',
-    mirror=named,
-    timeout=timeout or Locations.timeout,
-    allow_unverified=allow_unverified,
-  )
-
-
-def mirror_of_user(option: str | None = None) -> str | None:
-  """Returns a mirror given as an option, else that of CMNIST_MIRROR, else None."""
-  return option or os.environ.get(MIRROR_VARIABLE) or None
+  others |= {'download_dir': folder, 'manual_dir': manual or folder / 'manual'}
+  given = {name: value for name, value in others.items() if value is not None}
+  return Locations(mirror=mirror, **given)
 
 
 def without_password(text: str) -> str:
@@ -122,30 +119,29 @@ def without_password(text: str) -> str:
   return re.sub(r'(?<=:)\S*@', '//', text)
 
 
-def parse_mirror(mirror: str) -> str | pathlib.Path:
+def parse_mirror(mirror: str | None) -> str | pathlib.Path | None:
   """Returns what a mirror names: a folder, or an address without a last slash.
 
   Raises:
     OriginFileError: If it looks like an address and cannot be used. The message
       does not have its password.
   """
+  if mirror is None:
+    return None
   # Paths are added at the end, where nothing can follow.
   if re.fullmatch(r'https?://[^/?#][^?#]*', mirror, re.IGNORECASE):
     return mirror.rstrip('/')
-  if mirror.startswith('file:///'):
-    path = urllib.parse.urlsplit(mirror).path
-    return pathlib.Path(urllib.request.url2pathname(path))
   if not paths.is_remote(mirror):
     return paths.expanded(mirror)
   # A query may hold a token.
   raise OriginFileError(
     f'the mirror {without_password(mirror).partition("?")[0]}: expected a'
     ' folder or a URL with a host and no query, such as'
-    ' https://example.org/files or file:///srv/files'
+    ' https://example.org/files'
   )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Copy:
   """A file on disk that may be a copy of an origin file.
 
@@ -165,31 +161,26 @@ class Copy:
     """Returns the path and the member, for messages."""
     return f'{self.path}' + (f', member {self.member}' if self.member else '')
 
-  @contextlib.contextmanager
-  def open(self) -> Iterator[tuple[BinaryIO, int]]:
-    """Opens the copy for reading.
-
-    Yields:
-      A stream and the number of bytes in it.
+  @read_errors()
+  def read(self) -> bytes:
+    """Returns the bytes of the copy.
 
     Raises:
-      OriginFileError: If the copy cannot be read, or is not in the zip file.
-        The message does not name the copy.
+      OriginFileError: If it cannot be read, or is not in the zip file. The
+        message does not name the copy.
     """
-    try:
-      with self.path.open('rb') as stream:
-        if not self.member:
-          yield stream, os.fstat(stream.fileno()).st_size
-          return
-        with zipfile.ZipFile(stream) as archive:
-          info = idx_npz.find_member(archive, self.member)
-          with archive.open(info) as member:
-            yield cast(BinaryIO, member), info.file_size
-    except (CmnistError, MemoryError):
-      raise
-    # A damaged zip file raises errors of many kinds.
-    except Exception as error:
-      raise OriginFileError(f'cannot be read: {error}') from error
+    if not self.member:
+      return self.path.read_bytes()
+    with zipfile.ZipFile(self.path) as archive:
+      return archive.read(self.member)
+
+
+def _places(file: OriginFile) -> Iterator[tuple[OriginFile, str, str]]:
+  """Yields forms of a file, with the path and the member of a zip file there."""
+  for form in (file, *file.equivalents):
+    yield form, form.path, ''
+    if form.archive:
+      yield form, form.archive.path, form.member
 
 
 def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
@@ -198,11 +189,76 @@ def copies_on_disk(file: OriginFile, locations: Locations) -> Iterator[Copy]:
   They exist, and are not verified. They come in the order they are tried.
   """
   for folder in locations.folders(file):
-    for form in (file, *file.equivalents):
-      if os.path.isfile(folder / form.path):
-        yield Copy(form, folder / form.path)
-      if form.archive and os.path.isfile(folder / form.archive.path):
-        yield Copy(form, folder / form.archive.path, form.member)
+    for form, path, member in _places(file):
+      if os.path.isfile(folder / path):
+        yield Copy(form, folder / path, member)
+
+
+def packed_copies(
+  file: OriginFile, shape: tuple[int, ...], locations: Locations
+) -> Iterator[Copy]:
+  """Yields files that may hold the array of an origin file in another packing.
+
+  Neither names nor folders matter: an IDX file, packed by gzip or not, an NPZ or
+  NPY file, a member of a zip file, or a table of pixels is tried.
+
+  Args:
+    file: The file that is wanted.
+    shape: The shape of its array.
+    locations: The locations to look in: their folders with all that is below
+      them, what TFDS has downloaded and unpacked, then the places of Keras and
+      of Debian.
+
+  Yields:
+    Copies, those of a similar name first; also those of `copies_on_disk`.
+  """
+  roots = locations.folders(file)
+  if locations.download_dir:
+    keras = os.environ.get('KERAS_HOME') or os.path.expanduser('~/.keras')
+    roots += [locations.download_dir, pathlib.Path(keras, 'datasets'), _DEBIAN]
+  found = dict.fromkeys(path for root in roots for path in _files_below(root))
+  for path in sorted(found, key=lambda p: _stem(p.name) != _stem(file.name)):
+    # A file that is damaged is not the one that is wanted.
+    with contextlib.suppress(OriginFileError), read_errors():
+      yield from _in_file(path, file, _MOST_BYTES * math.prod(shape))
+
+
+def _files_below(root: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Yields the files below a folder, those of upper folders first."""
+  paths = (p for n in range(_DEEPEST) for p in root.glob('*/' * n + '*'))
+  return itertools.islice(filter(os.path.isfile, paths), _MOST_FILES)
+
+
+def _in_file(path: pathlib.Path, file: OriginFile, most: int) -> Iterator[Copy]:
+  """Yields a file, or members of it, with at most so many bytes."""
+  forms = (file, *file.equivalents)
+  stems = {_stem(form.name) for form in forms}
+  with path.open('rb') as stream:
+    magic = stream.read(6)
+  whole = {'': path.stat().st_size}
+  found = whole if tables.is_table(path) else {}
+  if magic.startswith(_MAGIC) and whole[''] <= most:
+    found = whole
+  elif magic.startswith(idx_npz.ZIP_MAGIC):
+    with zipfile.ZipFile(path) as archive:
+      found = {info.filename: info.file_size for info in archive.infolist()}
+    if f'{file.array}.npy' in found:
+      found = whole
+  for member, size in found.items():
+    # Keras, for one, calls arrays x_train and the like.
+    name = member.rpartition('/')[2]
+    if not member or name.endswith('.npy') or _stem(name) in stems:
+      # If its size is that of a form, it may be proved by its hash.
+      form = next((form for form in forms if form.size == size), file)
+      yield Copy(form, path, member, packed=True)
+
+
+def _stem(name: str) -> str:
+  """Returns a name without what packing changes."""
+  for ending in ('.gz', '.npz', '.npy'):
+    name = name.removesuffix(ending)
+  # MNIST's own files once had a full stop before `idx`.
+  return name.replace('.idx', '-idx').lower()
 
 
 def addresses(
@@ -219,14 +275,13 @@ def addresses(
     of one of them; the URL; and if the URL is that of the archive of the file,
     the name of the file in it.
   """
-  forms = (file, *file.equivalents)
-  base = parse_mirror(mirror) if mirror else None
-  for form in forms if isinstance(base, str) else ():
-    yield form, f'{base}/{urllib.parse.quote(form.path)}', ''
-    if archive := form.archive:
-      url = f'{base}/{urllib.parse.quote(archive.path)}'
-      yield from ((form, url, form.member), (archive, url, ''))
-  for form in forms:
+  base = parse_mirror(mirror)
+  for form, path, member in _places(file) if isinstance(base, str) else ():
+    url = f'{base}/{urllib.parse.quote(path)}'
+    yield form, url, member
+    if member and form.archive:
+      yield form.archive, url, ''
+  for form in (file, *file.equivalents):
     archive = form.archive or OriginFile(path='')
     # The whole archive, which is far larger, comes after every home of the
     # member on its own.

@@ -3,31 +3,27 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
+import itertools
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import locations as locations_lib
-from cmnist_tfds.origin import packings, tables, verification
-from cmnist_tfds.origin import picture_files as pictures
+from cmnist_tfds.origin import picture_files, tables, verification
 from cmnist_tfds.origin.locations import Copy, Locations
+from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.origin.verification import Proof
 from cmnist_tfds.sources import OriginFile
 from cmnist_tfds.system.errors import MissingExtraError, OriginFileError
 
 _log = logging.getLogger('cmnist_tfds')
 
-# Bytes that are read at a time.
-_BLOCK = 1 << 19
-
 _ALLOW = 'To use it anyway, allow unverified files (--allow_unverified)'
-
-_Read = TypeVar('_Read')
 
 
 class Reader:
@@ -44,68 +40,59 @@ class Reader:
     self.proofs: dict[str, Proof] = {}
     self.copies: dict[str, Copy] = {}
 
-  def array(self, file: OriginFile, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns the array in a file."""
-    return np.asarray(self._read(file, shape))
-
-  def content(self, file: OriginFile) -> bytes:
-    """Returns the bytes of a file."""
-    return bytes(self._read(file, ()))
-
-  def picture_files(
-    self,
-    file: OriginFile,
-    use: Callable[[pictures.PictureFiles], Iterator[_Read]],
-    *,
-    table: bool = False,
-  ) -> Iterator[_Read]:
-    """Yields what a function reads from a folder of pictures, or a table in it.
-
-    A folder on disk is tried before the archive.
-    """
-    folders = self._locations.folders(file)
-    paths = (folder / file.path for folder in folders)
-    path = next(filter(os.path.exists, paths), None)
-    if path:
-      self.copies[file.path] = Copy(file, path)
-      files = pictures.open_folder(path.parent if table else path)
-      yield from use(files)
-      found, expected = files.fingerprint(), file.fingerprint
-      if found != expected and not self._locations.allow_unverified:
-        raise OriginFileError(
-          f'{path}: expected the fingerprint'
-          f' {expected or "of a declaration, which has none"}, found {found}.'
-          f' {_ALLOW}'
-        )
-      proved = found == expected
-      self.proofs[file.path] = Proof.FINGERPRINT if proved else Proof.NONE
-    elif file.archive:
-      data = self.content(file.archive)
-      member = '.' if table else file.member
-      yield from use(pictures.open_archive(data, member, file.archive.path))
-      # The metadata of a dataset has the proofs of the files of its sources.
-      self.proofs[file.path] = self.proofs.pop(file.archive.path)
-      self.copies[file.path] = self.copies.pop(file.archive.path)
-    else:
-      raise self._missing(file, ())
-
-  def _read(self, file: OriginFile, shape: tuple[int, ...]) -> Any:
+  def read(self, file: OriginFile, shape: tuple[int, ...] = ()) -> Any:
     """Returns the array in a file, or its bytes if it has no shape."""
     faults: dict[str, None] = {}
     for copy, allow in self._candidates(file, shape, faults):
       try:
-        found, proof = read_copy(copy, file, shape, allow_unverified=allow)
+        found, proof, fault = read_copy(copy, file, shape)
+        if fault and not allow:
+          raise OriginFileError(f'{fault}. {_ALLOW}')
       except (OriginFileError, MissingExtraError) as error:
         # Arrays of other sources have the same shape.
         if not copy.packed or isinstance(error, MissingExtraError):
-          faults[f'{copy}: {error}'] = None
+          wrong = verification.recognize(copy.path) or error
+          faults[f'{copy}: {wrong}'] = None
           self.copies.setdefault(file.path, copy)
         continue
       if copy.packed:
         _log.warning('Read %s from %s (%s).', file.path, copy, proof.value)
       self.proofs[file.path], self.copies[file.path] = proof, copy
       return found
-    raise self._missing(file, faults)
+    raise self._error(file, faults)
+
+  @contextlib.contextmanager
+  def pictures(
+    self, file: OriginFile, *, table: bool = False
+  ) -> Iterator[PictureFiles]:
+    """Opens a folder of pictures, or the one that a table is in.
+
+    A folder on disk is tried before the archive. What was read is proved when
+    the block ends.
+    """
+    folders = self._locations.folders(file)
+    paths = (folder / file.path for folder in folders)
+    if path := next(filter(os.path.exists, paths), None):
+      self.copies[file.path] = Copy(file, path)
+      files = picture_files.open_folder(path.parent if table else path)
+      yield files
+      found, expected = files.fingerprint(), file.fingerprint
+      proof = Proof.FINGERPRINT if found == expected else Proof.NONE
+      if proof is Proof.NONE and not self._locations.allow_unverified:
+        raise OriginFileError(
+          f'{path}: expected the fingerprint'
+          f' {expected or "of a declaration, which has none"}, found {found}.'
+          f' {_ALLOW}'
+        )
+      self.proofs[file.path] = proof
+    elif archive := file.archive:
+      data, member = self.read(archive), '.' if table else file.member
+      yield picture_files.open_archive(data, member, archive.path)
+      # The metadata of a dataset has the proofs of the files of its sources.
+      self.proofs[file.path] = self.proofs.pop(archive.path)
+      self.copies[file.path] = self.copies.pop(archive.path)
+    else:
+      raise self._error(file, ())
 
   def _candidates(
     self, file: OriginFile, shape: tuple[int, ...], faults: dict[str, None]
@@ -116,10 +103,8 @@ class Reader:
     """
     where = self._locations
     on_disk = list(locations_lib.copies_on_disk(file, where))
-    yield from ((copy, False) for copy in on_disk)
-    if shape:
-      for copy in packings.packed_copies(file, shape, where):
-        yield copy, False
+    packed = locations_lib.packed_copies(file, shape, where) if shape else ()
+    yield from ((copy, False) for copy in itertools.chain(on_disk, packed))
     yield from ((copy, True) for copy in on_disk if where.allow_unverified)
     if where.download_dir and not where.offline:
       # It imports an HTTP library.
@@ -132,9 +117,7 @@ class Reader:
       for copy in locations_lib.copies_on_disk(file, where):
         yield copy, False
 
-  def _missing(
-    self, file: OriginFile, faults: Iterable[str]
-  ) -> OriginFileError:
+  def _error(self, file: OriginFile, faults: Iterable[str]) -> OriginFileError:
     """Returns the error that says what is wrong, and what to do."""
     folders = ', '.join(map(str, self._locations.folders(file))) or 'no folder'
     fault = '; '.join(faults) or f'not found in {folders}'
@@ -143,13 +126,9 @@ class Reader:
 
 
 def read_copy(
-  copy: Copy,
-  file: OriginFile,
-  shape: tuple[int, ...],
-  *,
-  allow_unverified: bool = False,
-) -> tuple[Any, Proof]:
-  """Reads a copy of an origin file and proves it.
+  copy: Copy, file: OriginFile, shape: tuple[int, ...] = ()
+) -> tuple[Any, Proof, str]:
+  """Reads a copy of an origin file.
 
   The copy is read once: what is hashed is what is decoded, even if another
   process writes to the file.
@@ -158,52 +137,33 @@ def read_copy(
     copy: The copy.
     file: The file that is wanted.
     shape: The shape of the array in it; () for the bytes of the file.
-    allow_unverified: Whether nothing need prove it, and the first axis may be
-      shorter.
 
   Returns:
-    The array as it is in the file, or the bytes; and the proof.
+    The array as it is in the file, or the bytes; its proof; and if nothing
+    proves it, the reason, else ''. Only then the first axis may be shorter.
 
   Raises:
-    OriginFileError: If the copy is damaged or not the right file. The message
+    OriginFileError: If the copy is damaged or holds something else. The message
       does not name the copy.
   """
-
-  def check_shape(found: tuple[int, ...]) -> None:
-    shorter = allow_unverified and found < shape
-    if found != shape and not (shorter and found[1:] == shape[1:]):
-      raise OriginFileError(
-        f'expected an array of shape {shape}, found {found}'
-      )
-
-  try:
-    if shape and tables.is_table(copy.path):
-      for array in tables.arrays(copy.path, shape):
-        if _is_published(file, array):
-          return array, Proof.FINGERPRINT
-      raise OriginFileError(f'its content is not that of {file.path}')
-    found: Any
-    with copy.open() as (stream, size):
-      reader = verification.ProvingReader(copy.file, stream, size)
-      buffered = io.BufferedReader(reader, _BLOCK)
-      if shape:
-        form, labels = copy.file.array, len(shape) <= 2
-        found = idx_npz.read_array(
-          buffered, check_shape, name=form, integers=labels
-        )
-      else:
-        found = buffered.read()
-      proof = reader.proof()
-    if proof is None and shape and _is_published(file, found):
-      proof = Proof.FINGERPRINT
-    if proof is None and not allow_unverified:
-      fault = verification.mismatch(copy.file, size)
-      content = ', and its content is not the published one' if shape else ''
-      raise OriginFileError(f'{fault}{content}. {_ALLOW}')
-    return found, proof or Proof.NONE
-  except OriginFileError as error:
-    wrong = verification.recognize(copy.file, copy.path)
-    raise OriginFileError(wrong or str(error)) from error
+  if shape and tables.is_table(copy.path):
+    for array in tables.arrays(copy.path, shape):
+      if _is_published(file, array):
+        return array, Proof.FINGERPRINT, ''
+    raise OriginFileError(f'its content is not that of {file.path}')
+  data = copy.read()
+  proof, fault = verification.prove(copy.file, data)
+  if not shape:
+    return data, proof, fault
+  name, labels = copy.file.array, len(shape) <= 2
+  array = idx_npz.read_array(data, shape, name=name, integers=labels)
+  if array.shape != shape:
+    fault = f'expected an array of shape {shape}, found {array.shape}'
+    return array, Proof.NONE, fault
+  if fault and _is_published(file, array):
+    return array, Proof.FINGERPRINT, ''
+  more = ', and its content is not the published one' if fault else ''
+  return array, proof, fault + more
 
 
 def _is_published(file: OriginFile, array: np.ndarray) -> bool:

@@ -10,32 +10,19 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import io
 import pathlib
-from typing import TYPE_CHECKING, Any, BinaryIO
+import re
 
 import numpy as np
 
 from cmnist_tfds.sources import OriginFile
 
-if TYPE_CHECKING:
-  from typing_extensions import Buffer
-
-_BLOCK = 1 << 20
-
-# Bytes at the start of a file by which wrong files are recognized.
-_HEAD = 512
-
-
 # Wrong files that users are known to end up with, by how they begin.
-_HTML = (
-  'it is an HTML page, which a server sent in place of the file: see on the'
-  ' homepage where the file has moved'
-)
 _WRONG = {
-  b'<!': _HTML,
-  b'<html': _HTML,
-  b'version https://git-lfs': 'it is a Git LFS pointer, not the file it points'
+  rb'\Z': 'it is empty: delete it and fetch it again',
+  rb'<!|<html': 'it is an HTML page, which a server sent in place of the file:'
+  ' see on the homepage where the file has moved',
+  rb'version https://git-lfs': 'it is a Git LFS pointer, not the file it points'
   ' to: run `git lfs pull` where it came from, or fetch the file itself',
 }
 
@@ -47,25 +34,14 @@ class Proof(str, enum.Enum):
     SHA256: Its SHA-256 is the published one.
     MD5: Its MD5 and its size are the published ones. Where the size is not
       published, Git's hash of the file takes its place.
-    RECREATED: In older datasets: the file made again from the array has the
-      published hash.
     FINGERPRINT: The file is not the published one, but the array in it is.
     NONE: Nothing proves it. The user allowed unverified files.
   """
 
   SHA256 = 'sha256'
   MD5 = 'md5'
-  RECREATED = 're-created'
   FINGERPRINT = 'fingerprint'
   NONE = 'unverified'
-
-
-def sha256(stream: BinaryIO) -> str:
-  """Returns the SHA-256 of bytes, as 64 hexadecimal digits."""
-  digest = hashlib.sha256()
-  while block := stream.read(_BLOCK):
-    digest.update(block)
-  return digest.hexdigest()
 
 
 def fingerprint(array: np.ndarray) -> str:
@@ -84,107 +60,46 @@ def fingerprint(array: np.ndarray) -> str:
   return digest.hexdigest()
 
 
-class ProvingReader(io.RawIOBase):
-  """Hashes the bytes of a file as they are read.
-
-  One reading decodes and proves them: whatever writes to the file meanwhile,
-  what is proved is what was decoded.
-  """
-
-  def __init__(self, file: OriginFile, stream: BinaryIO, size: int) -> None:
-    """Constructs a reader.
-
-    Args:
-      file: The published file.
-      stream: The bytes of the file that was found, from their start.
-      size: The number of bytes.
-    """
-    self._file, self._stream, self._size = file, stream, size
-    self._digests: dict[str, Any] = {'sha256': hashlib.sha256()}
-    if file.sha256 is None:
-      self._digests['md5'] = hashlib.md5(usedforsecurity=False)
-      blob = hashlib.sha1(b'blob %d\0' % size, usedforsecurity=False)
-      self._digests['git_blob'] = blob
-
-  def readable(self) -> bool:
-    """Returns True."""
-    return True
-
-  def readinto(self, buffer: Buffer, /) -> int:
-    """Reads bytes into a buffer and returns how many, 0 at the end."""
-    view = memoryview(buffer).cast('B')
-    count: int = self._stream.readinto(view)  # type: ignore[attr-defined]
-    for digest in self._digests.values():
-      digest.update(view[:count])
-    return count
-
-  def proof(self) -> Proof | None:
-    """Reads what is left and returns the proof.
-
-    Returns:
-      SHA256 or MD5, or None if the bytes differ from the published ones.
-    """
-    file, block = self._file, bytearray(_BLOCK)
-    while self.readinto(block):
-      pass
-    found = {name: d.hexdigest() for name, d in self._digests.items()}
-    if file.size not in (None, self._size):
-      return None
-    if found['sha256'] in (file.sha256, file.reported_sha256):
-      return Proof.SHA256
-    if file.sha256 or found['md5'] != file.md5:
-      return None
-    known = file.size is not None or found['git_blob'] == file.git_blob
-    return Proof.MD5 if known else None
-
-
-def prove(file: OriginFile, stream: BinaryIO, size: int) -> Proof | None:
-  """Returns the proof that bytes are those of a published file.
+def prove(file: OriginFile, data: bytes) -> tuple[Proof, str]:
+  """Compares bytes with a published file.
 
   Args:
     file: The published file.
-    stream: The bytes, from their start.
-    size: The number of bytes.
+    data: The bytes of the file that was found.
 
   Returns:
-    SHA256 or MD5, or None if the bytes differ from the published ones.
+    SHA256 or MD5, and ''. If the bytes differ from the published ones, NONE
+    and a clause with what was expected and what was found.
   """
-  return ProvingReader(file, stream, size).proof()
+  if file.size not in (None, len(data)):
+    found = f'{len(data):,}' if len(data) < (file.size or 0) else 'more'
+    return Proof.NONE, f'expected {file.size:,} bytes, found {found}'
+  found = hashlib.sha256(data).hexdigest()
+  if found in (file.sha256, file.reported_sha256):
+    return Proof.SHA256, ''
+  if file.sha256:
+    return Proof.NONE, f'expected the SHA-256 {file.sha256}, found another'
+  if file.md5 is None:
+    return Proof.NONE, 'no hash of it is declared; declare its sha256'
+  blob = hashlib.sha1(b'blob %d\0' % len(data), usedforsecurity=False)
+  blob.update(data)
+  known = file.size is not None or blob.hexdigest() == file.git_blob
+  md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+  if known and md5 == file.md5:
+    return Proof.MD5, ''
+  return Proof.NONE, f'expected the MD5 {file.md5}, found another'
 
 
 def fault(file: OriginFile, path: pathlib.Path) -> str:
   """Returns why a file on disk is not the published one; '' if it is."""
-  with path.open('rb') as stream:
-    if prove(file, stream, path.stat().st_size):
-      return ''
-  return recognize(file, path) or mismatch(file, path.stat().st_size)
+  _, wrong = prove(file, path.read_bytes())
+  return wrong and (recognize(path) or wrong)
 
 
-def mismatch(file: OriginFile, size: int) -> str:
-  """Describes how a file that is not proved differs from the published one.
-
-  Args:
-    file: The published file.
-    size: The size of the other file in bytes.
-
-  Returns:
-    A clause with what was expected and what was found.
-  """
-  if file.size is not None and size != file.size:
-    found = f'{size:,}' if size < file.size else 'more'
-    return f'expected {file.size:,} bytes, found {found}'
-  if file.sha256 is not None:
-    return f'expected the SHA-256 {file.sha256}, found another'
-  if file.md5 is None:
-    return 'no hash of it is declared; declare its sha256'
-  return f'expected the MD5 {file.md5}, found another'
-
-
-def recognize(file: OriginFile, path: pathlib.Path) -> str:
+def recognize(path: pathlib.Path) -> str:
   """Recognizes the wrong files that users are known to end up with.
 
   Args:
-    file: The file that was expected.
     path: The file that was found.
 
   Returns:
@@ -193,15 +108,7 @@ def recognize(file: OriginFile, path: pathlib.Path) -> str:
   """
   try:
     with path.open('rb') as stream:
-      head = stream.read(_HEAD)
+      head = stream.read(512).lstrip(b'\xef\xbb\xbf \t\r\n').lower()
   except OSError:  # Whoever reads it says why it cannot be read.
     return ''
-  if not head:
-    return 'it is empty: delete it and fetch it again'
-  if path.stat().st_size == file.outdated_size:
-    return (
-      'it is the outdated version of the file, which still goes about under the'
-      ' same name: fetch the new one'
-    )
-  text = head.lstrip(b'\xef\xbb\xbf \t\r\n').lower()
-  return next((w for begin, w in _WRONG.items() if text.startswith(begin)), '')
+  return next((w for begin, w in _WRONG.items() if re.match(begin, head)), '')

@@ -138,7 +138,6 @@ class _File(_Table):
   member: _Name = ''
   equivalents: tuple[_File, ...] = ()
   fingerprint: _Hex64 | None = None
-  outdated_size: _Positive | None = None
   columns: _Positive | None = None
 
   def __post_init__(self) -> None:

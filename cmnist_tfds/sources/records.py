@@ -49,8 +49,6 @@ class OriginFile:
     fingerprint: `origin.verification.fingerprint` of the array in the file, as
       64 hexadecimal digits; None where no complete file has been at hand. Of a
       folder of pictures, `origin.picture_files.PictureFiles.fingerprint`.
-    outdated_size: Size in bytes of a replaced version that still goes about
-      under the same name, None where there is none.
     array: Name of the array in an NPZ file, which may hold several.
     columns: How many numbers a row of labels has, of which the first is the
       label; None if labels are no rows.
@@ -68,7 +66,6 @@ class OriginFile:
   member: str = ''
   equivalents: tuple[OriginFile, ...] = ()
   fingerprint: str | None = None
-  outdated_size: int | None = None
   array: str = 'arr_0'
   columns: int | None = None
   beside: pathlib.Path | None = field(default=None, compare=False)

@@ -19,10 +19,12 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Collection, Iterable, Iterator
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import msgspec
 
@@ -35,20 +37,9 @@ _PREFIX = '.cmnist_tfds.'
 # Holds the new files of a folder until they are complete.
 _STAGE = '.cmnist_tfds.unfinished'
 
-# A folder without a manifest may hold these. A new clone of a repository of a
-# dataset hub or of a site consists of them.
-_OF_A_CLONE = frozenset(
-  {
-    *('.git', '.gitattributes', '.gitignore', '.github'),
-    *('.nojekyll', 'CNAME', 'LICENSE', 'LICENSE.md', 'LICENSE.txt'),
-    'README.md',
-  }
-)
-
-_ABOUT = (
-  'cmnist_tfds wrote the files listed here. It replaces or removes no other'
-  ' file of this folder, and none that was changed.'
-)
+# A folder without a manifest may hold these, as a new clone of a repository of a
+# dataset hub or of a site does.
+_OF_A_CLONE = re.compile(r'\..*|CNAME|(LICENSE|README)(\.\w+)?')
 
 # A path that a manifest, which may come from anywhere, may list: it leads
 # neither out of the folder nor into `.git`. TFDS has a folder `.config`.
@@ -61,7 +52,14 @@ class _Manifest(msgspec.Struct):
 
   writer: str
   files: dict[Annotated[str, msgspec.Meta(pattern=_WRITTEN)], set[str]]
-  about: str = _ABOUT
+
+
+def sha256(stream: BinaryIO) -> str:
+  """Returns the SHA-256 of bytes, as 64 hexadecimal digits."""
+  digest = hashlib.sha256()
+  while block := stream.read(1 << 20):
+    digest.update(block)
+  return digest.hexdigest()
 
 
 def write_file(path: pathlib.Path, data: bytes) -> None:
@@ -101,8 +99,8 @@ def check_file(path: pathlib.Path) -> None:
   Raises:
     PreparationError: As `write_file` does.
   """
-  with disk_errors(path):
-    _check_parent(path)
+  # If no file can be made in the folder, the system says why.
+  with disk_errors(path), tempfile.TemporaryFile(dir=path.absolute().parent):
     if os.path.lexists(path) and (
       path.is_symlink() or not path.is_file() or not os.access(path, os.W_OK)
     ):
@@ -112,22 +110,9 @@ def check_file(path: pathlib.Path) -> None:
       )
 
 
-def _check_parent(path: pathlib.Path) -> None:
-  parent = path.absolute().parent
-  if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK):
-    return
-  found = 'cannot be written' if parent.is_dir() else 'does not exist'
-  raise PreparationError(
-    f'{parent}, the folder of {path.name}, {found}. Make it writable, or choose'
-    ' another folder.'
-  )
-
-
 @contextlib.contextmanager
 def write_folder(
-  path: pathlib.Path,
-  writer: str,
-  names: Iterable[str],
+  path: pathlib.Path, writer: str, names: Iterable[str]
 ) -> Iterator[pathlib.Path]:
   """Writes the files of a folder, which appear there when the block ends.
 
@@ -154,43 +139,30 @@ def write_folder(
       In all these cases no file of the folder has been changed.
   """
   with disk_errors(path):
-    _check_folder(path, writer)
-    is_new = not path.exists()
+    is_new = not os.path.lexists(path)
+    if path.is_symlink() or not (is_new or path.is_dir()):
+      raise PreparationError(
+        f'{path} is not a folder, and links are not followed. Choose another'
+        ' folder.'
+      )
     path.mkdir(exist_ok=True)
     import filelock  # It takes a while.
 
-    lock = filelock.FileLock(path / f'{_PREFIX}lock')
-    stage = path / _STAGE
-    try:
-      with lock:
-        try:
-          _find_own(path, writer, names)
-          # A killed run may have left it.
-          shutil.rmtree(stage, ignore_errors=True)
-          stage.mkdir()
-          yield stage
-          _put_in_place(stage, path, writer)
-        finally:
-          shutil.rmtree(stage, ignore_errors=True)
-          pathlib.Path(lock.lock_file).unlink(missing_ok=True)
-    except BaseException:
-      if is_new:
-        with contextlib.suppress(OSError):  # It holds something.
-          path.rmdir()
-      raise
-
-
-def _check_folder(path: pathlib.Path, writer: str) -> None:
-  """Raises an error if a folder may not be written; changes nothing."""
-  if not os.path.lexists(path):
-    _check_parent(path)
-  elif path.is_symlink() or not path.is_dir():
-    raise PreparationError(
-      f'{path} is not a folder, and links are not followed. Choose another'
-      ' folder.'
-    )
-  else:
-    _read_manifest(path, writer)
+    stage, lock = path / _STAGE, path / f'{_PREFIX}lock'
+    with filelock.FileLock(lock):
+      try:
+        _find_own(path, writer, names)
+        # A killed run may have left it.
+        shutil.rmtree(stage, ignore_errors=True)
+        stage.mkdir()
+        yield stage
+        _put_in_place(stage, path, writer)
+      finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        lock.unlink(missing_ok=True)
+        if is_new:
+          with contextlib.suppress(OSError):  # It holds something.
+            path.rmdir()
 
 
 def _read_manifest(place: pathlib.Path, writer: str) -> _Manifest:
@@ -202,12 +174,8 @@ def _read_manifest(place: pathlib.Path, writer: str) -> _Manifest:
   """
   path = place / MANIFEST
   if not os.path.lexists(path):
-    foreign = [
-      name
-      for name in sorted(os.listdir(place))
-      if name not in _OF_A_CLONE and not name.startswith(_PREFIX)
-    ]
-    if foreign:
+    names = sorted(os.listdir(place))
+    if foreign := [n for n in names if not _OF_A_CLONE.fullmatch(n)]:
       raise PreparationError(
         f'{place} is not empty: it holds {_listed(foreign)}, and no {MANIFEST},'
         ' the list of files that cmnist wrote. Choose another folder.'
@@ -238,14 +206,14 @@ def _find_own(
   """
   listed = _read_manifest(place, writer).files
   found = {name for name in listed if os.path.lexists(place / name)}
-  found.update(path for name in names for path in _find_in_way(place, name))
+  found.update(_find_in_way(place, names))
   own = {name: _sha256(place, name) for name in sorted(found)}
   if others := [n for n in own if own[n] not in listed.get(n, ())]:
     raise PreparationError(
       f'{place}: {_listed(others)} is in the way: cmnist did not write it, or it'
       ' was changed since. Move it away, or choose another folder.'
     )
-  return {name: sha256 for name, sha256 in own.items() if sha256}
+  return {name: was for name, was in own.items() if was}
 
 
 def _sha256(place: pathlib.Path, name: str) -> str | None:
@@ -253,52 +221,47 @@ def _sha256(place: pathlib.Path, name: str) -> str | None:
   file = place / name
   if file.resolve() != place.resolve() / name or not file.is_file():
     return None
-  digest = hashlib.sha256()
   with file.open('rb') as stream:
-    while block := stream.read(1 << 20):
-      digest.update(block)
-  return digest.hexdigest()
+    return sha256(stream)
 
 
-def _find_in_way(place: pathlib.Path, name: str) -> Iterator[str]:
-  """Yields what is where a file, or the files of a folder, are to be."""
-  path = pathlib.PurePosixPath(name)
-  for part in (*reversed(path.parents), path):
-    found = place / part
-    is_file = part == path and not name.endswith('/')
-    if not os.path.lexists(found):
-      return
-    if is_file or found.is_symlink() or not found.is_dir():
-      yield str(part)
-      return
-  for found in (place / path).rglob('*'):
-    if found.is_symlink() or not found.is_dir():
-      yield found.relative_to(place).as_posix()
+def _find_in_way(place: pathlib.Path, names: Iterable[str]) -> Iterator[str]:
+  """Yields what is where files, or the files of folders, are to be."""
+  paths = {name: pathlib.PurePosixPath(name) for name in names}
+  files = {path for name, path in paths.items() if not name.endswith('/')}
+  folders = set(paths.values()) - files
+  taken = files.union(folders, *(path.parents for path in paths.values()))
+  for found in place.rglob('*'):
+    path = pathlib.PurePosixPath(found.relative_to(place))
+    if found.is_dir() and not found.is_symlink():
+      in_way = path in files
+    else:
+      in_way = path in taken or not folders.isdisjoint(path.parents)
+    if in_way:
+      yield path.as_posix()
 
 
 def _put_in_place(
   stage: pathlib.Path, place: pathlib.Path, writer: str
 ) -> None:
   """Moves new files into place, and removes our old ones."""
-  files = [path for path in stage.rglob('*') if path.is_file()]
-  names = sorted(file.relative_to(stage).as_posix() for file in files)
-  for file in files:
+  new: dict[str, set[str]] = {}
+  for file in filter(pathlib.Path.is_file, sorted(stage.rglob('*'))):
     # Windows syncs only what is open for writing.
     with file.open('r+b') as stream:
       os.fsync(stream.fileno())
-  new = {name: {_sha256(stage, name) or ''} for name in names}
+      new[file.relative_to(stage).as_posix()] = {sha256(stream)}
   # Much time may have passed since the first look.
-  old = _find_own(place, writer, names)
-  both = new | {n: {sha256} | new.get(n, set()) for n, sha256 in old.items()}
+  old = _find_own(place, writer, new)
+  both = new | {n: {was} | new.get(n, set()) for n, was in old.items()}
   _write_manifest(place, _Manifest(writer, both))
-  for name in names:
+  for name in new:
     (place / name).parent.mkdir(parents=True, exist_ok=True)
     (stage / name).replace(place / name)
   for name in old.keys() - new.keys():
     (place / name).unlink()
-    for parent in pathlib.PurePosixPath(name).parents[:-1]:
-      with contextlib.suppress(OSError):  # It holds something.
-        (place / parent).rmdir()
+    with contextlib.suppress(OSError):  # It holds something.
+      os.removedirs((place / name).parent)
   _write_manifest(place, _Manifest(writer, new))
 
 

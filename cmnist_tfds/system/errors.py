@@ -49,6 +49,29 @@ class PredictionsError(CmnistError, ValueError):
 
 
 @contextlib.contextmanager
+def read_errors(name: str = '') -> Iterator[None]:
+  """Turns what parsers raise for damaged files into an `OriginFileError`.
+
+  Args:
+    name: What is read; empty if the caller adds it to the message.
+
+  Yields:
+    Nothing.
+
+  Raises:
+    OriginFileError: If the block raises any error that is not one of ours.
+  """
+  try:
+    yield
+  except (CmnistError, MemoryError):
+    raise
+  # They raise errors of many kinds. Those of tar archives have several lines.
+  except Exception as error:
+    fault = f'cannot be read: {" ".join(str(error).split())}'
+    raise OriginFileError(f'{name}: {fault}' if name else fault) from error
+
+
+@contextlib.contextmanager
 def disk_errors(
   path: str | os.PathLike[str],
   doing: str = 'write to',

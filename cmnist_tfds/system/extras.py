@@ -20,10 +20,9 @@ def missing_extra(
     An error of one line. It names the library, the extra and the command that
     installs the extra.
   """
+  found = f'cannot be imported ({str(error).strip().partition(chr(10))[0]})'
   if isinstance(error, ModuleNotFoundError):
     found = 'is not installed'
-  else:
-    found = f'cannot be imported ({str(error).strip().partition(chr(10))[0]})'
   return MissingExtraError(
     f'{what} needs {error.name or extra}, which {found}. Run: pip install'
     f" 'cmnist_tfds[{extra}]'",

@@ -31,11 +31,11 @@ def terminations_interrupt() -> Iterator[None]:
     signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt(number)
 
-  numbers = []
-  if threading.current_thread() is threading.main_thread():
-    # Windows has no HUP.
-    numbers = [signal.SIGTERM, getattr(signal, 'SIGHUP', signal.SIGTERM)]
-  numbers = [n for n in numbers if signal.getsignal(n) is signal.SIG_DFL]
+  # Windows has no HUP.
+  numbers = {signal.SIGTERM, getattr(signal, 'SIGHUP', signal.SIGTERM)}
+  numbers = {n for n in numbers if signal.getsignal(n) is signal.SIG_DFL}
+  if threading.current_thread() is not threading.main_thread():
+    numbers.clear()
   try:
     for number in numbers:
       signal.signal(number, interrupt)

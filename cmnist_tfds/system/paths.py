@@ -17,7 +17,7 @@ PathLike = str | os.PathLike[str]
 
 # TFDS defines these.
 DATA_DIR_VARIABLE = 'TFDS_DATA_DIR'
-_DEFAULT_DATA_DIR = '~/tensorflow_datasets'
+_DEFAULT = '~/tensorflow_datasets'
 
 # `pathlib` makes gs:/bucket of gs://bucket. Windows has drives of one letter.
 _REMOTE = re.compile(r'[A-Za-z][A-Za-z0-9+.-]+:/')
@@ -47,15 +47,13 @@ def expanded(path: PathLike) -> pathlib.Path:
   if is_remote(path):
     raise PreparationError(
       f'{os.fspath(path)} is not a local path. Datasets are built in local'
-      ' folders, and can then be copied; tfds.load reads copies at remote'
-      ' addresses.'
+      ' folders; tfds.load reads copies of them at remote addresses.'
     )
   expanded_path = os.path.expanduser(os.path.expandvars(path))
   if os.fspath(expanded_path).startswith('~'):
     raise PreparationError(
       f'{os.fspath(path)}: the system knows no home directory of that user. Set'
-      ' the environment variable HOME, or give an absolute path, such as with'
-      ' --data_dir.'
+      ' the variable HOME, or give an absolute path, such as with --data_dir.'
     )
   found = pathlib.Path(expanded_path).absolute()
   # TensorFlow would take a link and the `..` after it away together.
@@ -89,6 +87,4 @@ def data_root(data_dir: PathLike | None) -> pathlib.Path:
   Raises:
     PreparationError: If it is not a local folder.
   """
-  return expanded(
-    data_dir or os.environ.get(DATA_DIR_VARIABLE) or _DEFAULT_DATA_DIR
-  )
+  return expanded(data_dir or os.environ.get(DATA_DIR_VARIABLE) or _DEFAULT)

@@ -24,10 +24,10 @@ def is_terminal(stream: Any) -> bool:
   Args:
     stream: A standard stream: a file, any object in its place, or None.
   """
-  try:
+  # Whatever the object raises, it is no working terminal.
+  with contextlib.suppress(Exception):
     return bool(stream.isatty())
-  except Exception:  # Whatever the object raises, it is no working terminal.
-    return False
+  return False
 
 
 def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
@@ -39,8 +39,8 @@ def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
   """
   import tqdm
 
-  is_notebook = 'ipykernel' in sys.modules
-  shown = is_notebook or is_terminal(sys.stderr)
+  # A notebook shows it, too.
+  shown = 'ipykernel' in sys.modules or is_terminal(sys.stderr)
   return tqdm.tqdm(iterable, disable=not shown, **options)
 
 
