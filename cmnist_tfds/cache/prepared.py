@@ -30,7 +30,7 @@ from cmnist_tfds.origin import Proof
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import paths
-from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.errors import PreparationError, warn_once
 
 DATASET = 'cmnist'
 SAMPLE = 'cmnist_sample'
@@ -266,7 +266,7 @@ def warn(found: Prepared) -> None:
       ' verified.'
     )
   if unproved or not found.metadata:
-    store.warn_once(f'{found.folder} {fault}')
+    warn_once(f'{found.folder} {fault}')
 
 
 @contextlib.contextmanager
