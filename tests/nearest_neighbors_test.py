@@ -124,7 +124,7 @@ def _extreme(rng, count):
 )
 def test_neighbors_are_those_of_brute_force(images):
   made = _make(images, sizes={'train': 300, 'test': 60})
-  full = subsets.combine([one.source for one in made])
+  full = subsets.combine(*[one.source for one in made])
   search = _neighbors(made, 5)
   for size in (300, 1, 7):
     subset = full if size == 300 else subsets.reduce(full, size)
@@ -142,7 +142,7 @@ def test_many_images_are_compared_in_blocks(levels, count):
     lambda rng, n: levels * rng.integers(0, levels, (n, 784)) // 8,
     sizes={'train': 5000, 'test': 1100},
   )[:1]
-  subset = subsets.combine([made[0].source])
+  subset = subsets.combine(made[0].source)
   predicted = _neighbors(made, count).predict(subset, [count])
   expected = _votes(_nearest(made, 5000, count))
   np.testing.assert_array_equal(predicted[count], expected)
@@ -150,7 +150,7 @@ def test_many_images_are_compared_in_blocks(levels, count):
 
 def test_fewer_images_than_neighbors_all_vote():
   made = _make(_noise, sizes={'train': 20, 'test': 10})[:1]
-  subset = subsets.reduce(subsets.combine([made[0].source]), 1)
+  subset = subsets.reduce(subsets.combine(made[0].source), 1)
   predicted = _neighbors(made, 5).predict(subset, [5])
   np.testing.assert_array_equal(predicted[5], _votes(_nearest(made, 1, 5)))
 
@@ -161,7 +161,7 @@ def test_neighbors_in_the_cache_belong_to_their_data(empty_cache, monkeypatch):
   digests = {'train': 'first', 'test': 'first'}
 
   def check():
-    subset = subsets.combine([one.source for one in made])
+    subset = subsets.combine(*[one.source for one in made])
     predicted = _neighbors(made, 3, digests=digests).predict(subset, [3])
     expected = _votes(_nearest(made, 60, 3))
     np.testing.assert_array_equal(predicted[3], expected)
@@ -180,7 +180,7 @@ def test_neighbors_in_the_cache_belong_to_their_data(empty_cache, monkeypatch):
 
 def test_draws_have_no_example_in_common_and_vote_alike():
   made = _make(_noise, sizes={'train': 60, 'test': 20})
-  full = subsets.combine([one.source for one in made])
+  full = subsets.combine(*[one.source for one in made])
   reduced = subsets.reduce(full, 10)
   search = _neighbors(made, 1)
   x, test = (

@@ -81,7 +81,7 @@ class Gallery:
 
   def _between(self, both: tuple[Source, ...]) -> list[Pair]:
     if both not in self._pairs:
-      classes = subsets.combine(both).classes
+      classes = subsets.combine(*both).classes
       images = [self.images[_key(c)] for c in classes]
       self._pairs[both] = similarity.find_pairs(classes, images)
     return self._pairs[both]
@@ -130,9 +130,9 @@ def collect(
 def _candidates(further: Sequence[Subset]) -> Iterator[Subset]:
   """Yields the subsets of whole sources, single sources first."""
   for source in SOURCES:
-    yield subsets.combine([source])
+    yield subsets.combine(source)
   yield from subsets.combinations()
   for subset in further:
     for source in subset.sources:
-      yield subsets.combine([source])
+      yield subsets.combine(source)
     yield subset.full

@@ -202,7 +202,7 @@ def _pages(
       'source.html',
       {
         'source': source,
-        'single': (single := subsets.combine([source])),
+        'single': (single := subsets.combine(source)),
         'results': results(single),
         'members': [s for s in shown if source in s.sources],
       },

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
   if args.pairs:
     atomic.check_file(args.pairs)
   try:
-    subset = subsets.combine([sources_lib.source(args.name)])
+    subset = subsets.combine(sources_lib.source(args.name))
   except KeyError:
     subset = subsets.subset(args.name)
   parts = duplicates.audited_images(
