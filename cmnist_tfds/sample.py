@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 
+import msgspec
 import numpy as np
 
 from cmnist_tfds import origin
@@ -62,7 +63,6 @@ def _sample(source: Source) -> Source:
   if source.digest:
     return source
   splits = {}
-  min_train = 0
   for name, split in source.splits.items():
     labels = load_split.load_split(
       source, name, locations(), allow_unverified=True
@@ -72,16 +72,13 @@ def _sample(source: Source) -> Source:
         list(source.raw_labels)
       ].tolist()
     )
-    if name == 'train':
-      min_train = min(counts)
-    splits[name] = dataclasses.replace(
+    splits[name] = msgspec.structs.replace(
       split, num_examples=len(labels), class_counts=counts
     )
-  return dataclasses.replace(
+  return msgspec.structs.replace(
     source,
     title=f'synthetic {source.title}',
-    splits=splits,
-    min_train_per_class=min_train,
     license=LICENSE,
     known_issues=(),
+    **splits,
   )

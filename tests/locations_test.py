@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 
+import msgspec
 import pytest
 import synthetic
 
@@ -43,7 +43,7 @@ def test_the_mirror_comes_before_the_origins():
 def test_a_member_comes_alone_or_in_its_archive():
   path, archive = 'toy/train-images.gz', 'toy/gzip.zip'
   member = 'gzip/train-images.gz'
-  file = dataclasses.replace(_file('zip'), urls=(f'http://third/{path}',))
+  file = msgspec.structs.replace(_file('zip'), urls=(f'http://third/{path}',))
   assert _urls(file, 'http://lab') == [
     (path, f'http://lab/{path}', ''),
     (path, f'http://lab/{archive}', member),
@@ -80,7 +80,7 @@ def test_files_have_several_homes_and_a_remedy():
 
 def test_folders_are_in_order(tmp_path):
   beside, manual, downloads = (tmp_path / n for n in ('own', 'manual', 'down'))
-  file = dataclasses.replace(_file(), beside=beside)
+  file = msgspec.structs.replace(_file(), beside=beside)
   where = Locations(
     manual_dir=manual, mirror=str(tmp_path), download_dir=downloads
   )

@@ -17,6 +17,7 @@ from concurrent import futures
 from typing import Any
 
 import google_crc32c
+import msgspec
 import numpy as np
 
 from cmnist_tfds import origin, subsets
@@ -93,7 +94,7 @@ class SplitSource:
   def __reduce__(self) -> tuple[Any, ...]:
     # A source is pickled as its key, which other machines may not know. A copy
     # is pickled with all that it declares.
-    source = dataclasses.replace(self.classes[0].source)
+    source = msgspec.structs.replace(self.classes[0].source)
     classes = tuple(dataclasses.replace(c, source=source) for c in self.classes)
     return _select, (classes, self.entry, self.key, self.limit)
 

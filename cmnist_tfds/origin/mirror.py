@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import os
 import pathlib
 from collections.abc import Iterable, Iterator
+
+import msgspec
 
 from cmnist_tfds.origin import fetch, verification
 from cmnist_tfds.origin import locations as locations_lib
@@ -60,7 +61,7 @@ def _fill_one(
 ) -> str:
   """Returns what a file was taken from, '' if the folder has it."""
   # The folder of a declaration is another one.
-  own = dataclasses.replace(file, beside=None)
+  own = msgspec.structs.replace(file, beside=None)
   for copy in locations_lib.copies_on_disk(own, Locations(manual_dir=folder)):
     if _proved(copy):
       return ''
