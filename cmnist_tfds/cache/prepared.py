@@ -30,7 +30,8 @@ from cmnist_tfds.origin import Proof
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import paths
-from cmnist_tfds.system.errors import PreparationError, warn_once
+from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.streams import warn_once
 
 DATASET = 'cmnist'
 SAMPLE = 'cmnist_sample'

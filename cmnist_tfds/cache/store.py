@@ -31,7 +31,8 @@ from typing import Any
 import numpy as np
 from zlib_ng import zlib_ng
 
-from cmnist_tfds.system.errors import PreparationError, warn_once
+from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.streams import warn_once
 
 CACHE_DIR_VARIABLE = 'CMNIST_CACHE_DIR'
 

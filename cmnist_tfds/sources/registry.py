@@ -30,7 +30,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from cmnist_tfds.sources import declaration
 from cmnist_tfds.sources.records import Source
-from cmnist_tfds.system.errors import DeclarationError, warn_once
+from cmnist_tfds.system.errors import DeclarationError
+from cmnist_tfds.system.streams import warn_once
 
 SOURCES_VARIABLE = 'CMNIST_SOURCES'
 

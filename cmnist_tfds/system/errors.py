@@ -8,8 +8,6 @@ The command line prints them as they are; every other exception is a defect.
 from __future__ import annotations
 
 import contextlib
-import functools
-import logging
 import os
 from collections.abc import Iterator
 
@@ -48,12 +46,6 @@ class SplitError(CmnistError, ValueError):
 
 class PredictionsError(CmnistError, ValueError):
   """Predictions that cannot be scored: damaged, or not of these examples."""
-
-
-@functools.cache
-def warn_once(message: str) -> None:
-  """Logs a warning, unless this process has logged the same before."""
-  logging.getLogger('cmnist_tfds').warning('%s', message)
 
 
 @contextlib.contextmanager
