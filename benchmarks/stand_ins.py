@@ -105,6 +105,7 @@ def use(folder: pathlib.Path) -> None:
     # Sources are compared by identity, so they are changed, not replaced.
     for name, split in splits.items():
       msgspec.structs.force_setattr(source, name, split)
+    vars(source).clear()
 
 
 def _stand_in(split: Split, records: dict[str, Any]) -> Split:

@@ -236,13 +236,13 @@ class Subset:
     return None if None in counts else sum(counts)
 
   def _count(self, split: str, source: Source, raw_label: int) -> int | None:
-    if split not in source.splits:
+    found, limit = source.splits.get(split), self.train_limit(split)
+    if found is None:
       return 0
-    counts, limit = source.splits[split].class_counts, self.train_limit(split)
-    if counts is None:
+    if found.class_counts is None:
       known = (limit or math.inf) <= source.min_train_per_class
       return limit if known else None
-    count = counts[source.class_numbers[raw_label]]
+    count = found.class_counts[source.class_numbers[raw_label]]
     return min(count, limit or count)
 
 
@@ -263,8 +263,12 @@ def rows(
   import numpy as np
 
   if limit is not None:
-    each = [np.flatnonzero(labels == raw)[:limit] for raw in raw_labels]
-    return np.sort(np.concatenate(each))
+    order = np.argsort(labels, kind='stable')
+    in_order, taken = labels[order], np.array(raw_labels, labels.dtype)
+    begins = np.searchsorted(in_order, taken)
+    ends = np.searchsorted(in_order, taken, 'right')
+    first = map(slice, begins, np.minimum(ends, begins + limit))
+    return np.sort(np.concatenate([order[rows] for rows in first]))
   # Comparing the range of the labels is much faster than comparing each label,
   # and it suffices if the subset takes the whole source.
   if labels.size and {*raw_labels} >= {*range(labels.min(), labels.max() + 1)}:
@@ -287,16 +291,19 @@ def collisions(combined: Iterable[Source]) -> str:
     A phrase with the names and the sources. Names are compared in Unicode's
     form NFC. It is empty for a valid combination.
   """
-  shared = (
-    (a, b, ' '.join(name for name in a.nfc_names if name in b.nfc_names))
-    for a, b in itertools.combinations(combined, 2)
+  pairs = itertools.combinations(combined, 2)
+  return '; '.join(filter(None, itertools.starmap(_collision, pairs)))
+
+
+@functools.cache
+def _collision(a: Source, b: Source) -> str:
+  first, second = (
+    [unicodedata.normalize('NFC', name) for name in source.class_names]
+    for source in (a, b)
   )
-  return '; '.join(
-    f'{a.key} ({a.title}) and {b.key} ({b.title}) share'
-    f' {textwrap.shorten(names, 400, placeholder=" ...")}'
-    for a, b, names in shared
-    if names
-  )
+  names = ' '.join(name for name in first if name in second)
+  shown = textwrap.shorten(names, 400, placeholder=' ...')
+  return names and f'{a.key} ({a.title}) and {b.key} ({b.title}) share {shown}'
 
 
 # These are cached, since there is one record of each subset in a process.

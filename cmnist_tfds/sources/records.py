@@ -11,7 +11,6 @@ import contextlib
 import functools
 import itertools
 import pathlib
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -313,7 +312,7 @@ class Source(_Table, frozen=True, kw_only=True, eq=False):
   def __repr__(self) -> str:
     return f'<Source {self.key}: {self.title}, {len(self.class_names)} classes>'
 
-  @property
+  @functools.cached_property
   def splits(self) -> Mapping[str, Split]:
     """The files and figures, by split name."""
     splits = {'train': self.train, 'test': self.test}
@@ -336,12 +335,6 @@ class Source(_Table, frozen=True, kw_only=True, eq=False):
     return self.listed_labels or range(
       self.first_label, self.first_label + len(self.class_names)
     )
-
-  @functools.cached_property
-  def nfc_names(self) -> dict[str, None]:
-    """The names of the classes, in the form in which they are compared."""
-    names = (unicodedata.normalize('NFC', name) for name in self.class_names)
-    return dict.fromkeys(names)
 
   @functools.cached_property
   def class_numbers(self) -> Mapping[int, int]:
