@@ -32,23 +32,21 @@ Where names differ:
 
 *   `classes`: `Source.class_names`.
 *   `labels`: `Source.listed_labels`, for raw labels with gaps.
-*   `train`, `test`: `Source.splits`. A source with `test` alone gives no
-    training examples. `examples` stands in place of both where the origin has
-    one set of examples, which `split` divides: `split = { first = 100 }` takes
-    the first 100 of each class for test, and `split = { list = {...},
-    test_counts = 100 }` takes those that a file lists.
-*   `shape`: `Split.shape`.
-*   `convert`: what is done to the images, in this order: a list of 'transpose',
-    'invert', 'grey', 'resize', `{ crop = [top, left, height, width] }`, and
-    `{ scale = 16 }` for pixels from 0 to 16 in place of 255.
-*   `class_counts`: one number where all classes have as many examples, else a
-    list; left out where nobody has published the counts.
-*   `min_train_per_class`: follows from `class_counts` and is declared only where
-    these are left out.
+*   `train`, `test`: a source with `test` alone gives no training examples.
+    `examples` stands in place of both where the origin has one set of examples,
+    which `split` divides: `split = { first = 100 }` takes the first 100 of each
+    class for test, and `split = { list = {...}, test_counts = 100 }` takes those
+    that a file lists.
+*   `convert`: `Source.steps`, what is done to the images, in this order: a list
+    of 'transpose', 'invert', 'grey', 'resize', `{ crop = [top, left, height,
+    width] }`, and `{ scale = 16 }` for pixels from 0 to 16 in place of 255.
+*   `class_counts`, `test_counts`: one number where it is that of all classes,
+    else a list; left out where nobody has published the counts.
+*   `min_train_per_class`: `Source.least`. It follows from `class_counts` and is
+    declared only where these are left out.
 *   `archive`: a file, declared like the others. Files that have a `member` are
     taken from it.
-*   `files`: `Split.parts` of the layouts 'npy', 'csv' and 'parquet'. `pictures`:
-    the one part of the layout 'folder'.
+*   `files`: `Split.tables`.
 """
 
 from __future__ import annotations
