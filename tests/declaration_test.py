@@ -24,16 +24,11 @@ _ABSENT = object()
 def _toml(value) -> str:
   """Returns a value as TOML in one line."""
   if isinstance(value, dict):
-    return (
-      '{'
-      + ', '.join(f'{json.dumps(k)} = {_toml(v)}' for k, v in value.items())
-      + '}'
-    )
+    pairs = (f'{json.dumps(k)} = {_toml(v)}' for k, v in value.items())
+    return f'{{{", ".join(pairs)}}}'
   if isinstance(value, list):
     return f'[{", ".join(map(_toml, value))}]'
-  if isinstance(value, (str, bool)):
-    return json.dumps(value)
-  return str(value)
+  return json.dumps(value) if isinstance(value, (str, bool)) else str(value)
 
 
 def _parse(tables, **kwargs):
@@ -173,12 +168,16 @@ def test_what_is_right_parses(changes, expected):
   ],
 )  # fmt: skip
 def test_a_wrong_field_is_named_in_one_line(field, value, fault):
+  assert fault in _fault(_changed((field, value)))
+
+
+def _fault(tables):
   with pytest.raises(DeclarationError) as raised:
-    _parse(_changed((field, value)))
+    _parse(tables)
   message = str(raised.value)
-  assert message.startswith('shapes.toml, source ')
-  assert fault in message
+  assert message.startswith('shapes.toml')
   assert message.isprintable()
+  return message
 
 
 def _examples(layout, files, **more):
@@ -211,7 +210,7 @@ _TABLE = {'files': _FILES[:1]}
       _examples('csv', _TABLE, split={'list': _FILES[1], 'test_counts': 29}),
       None,
     ),
-    (_examples('folder', _FOLDER, shape=_ABSENT, convert=['grey', 'resize']), None),
+    (_examples('folder', _FOLDER, convert=['grey', 'resize']), None),
     (_examples('folder', _FOLDER, split={'first': 30}), "example of class 'circle'"),
     (
       _examples('folder', _FOLDER, split={'list': _FILES[1]}),
@@ -236,14 +235,11 @@ _TABLE = {'files': _FILES[:1]}
   ],
 )  # fmt: skip
 def test_layouts_have_the_fields_that_they_need(changes, fault):
-  changes = [c for c in changes if c != ('shape', _ABSENT)]
-  if fault is None:
+  if fault:
+    assert fault in _fault(_changed(*changes))
+  else:
     (shapes,) = _parse(_changed(*changes))
     assert sum(split.num_examples for split in shapes.splits.values()) == 90
-    return
-  with pytest.raises(DeclarationError) as raised:
-    _parse(_changed(*changes))
-  assert fault in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -258,9 +254,9 @@ def test_layouts_have_the_fields_that_they_need(changes, fault):
 @pytest.mark.parametrize('field', ['test.labels.urls', 'homepage'])
 def test_an_address_with_a_secret_is_refused_without_showing_it(url, field):
   value = [url] if field.endswith('urls') else url
-  with pytest.raises(DeclarationError, match=r'without a password.*netrc') as e:
-    _parse(_changed((field, value)))
-  assert 'secret' not in str(e.value)
+  fault = _fault(_changed((field, value)))
+  assert 'without a password' in fault and 'netrc' in fault
+  assert 'secret' not in fault
 
 
 def test_other_queries_are_part_of_an_address():
@@ -272,16 +268,15 @@ def test_other_queries_are_part_of_an_address():
 @pytest.mark.parametrize(
   ('tables', 'fault'),
   [
-    ({}, r'shapes.toml: has no \[\[source\]\] table'),
-    (_SHAPES | {'source': {}}, r'shapes.toml: has no \[\[source\]\] table'),
+    ({}, 'shapes.toml: has no [[source]] table'),
+    (_SHAPES | {'source': {}}, 'shapes.toml: has no [[source]] table'),
     (_SHAPES | {'source': [*_SHAPES['source'], 'Sh']}, 'source 2: Expected `obj'),
     (_SHAPES | {'source': _SHAPES['source'] * 2}, 'source Sh: key: appears twice'),
     ({k: v for k, v in _SHAPES.items() if k != 'archive'}, 'member: needs'),
   ],
 )  # fmt: skip
 def test_a_file_is_wrong_as_a_whole(tables, fault):
-  with pytest.raises(DeclarationError, match=fault):
-    _parse(tables)
+  assert fault in _fault(tables)
 
 
 # Whatever a field may hold, and what it may hold by mistake.

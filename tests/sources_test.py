@@ -17,10 +17,7 @@ from cmnist_tfds.sources import SOURCES, source
 def _files():
   for record in SOURCES:
     for file in record.origin_files:
-      yield file
-      yield from file.equivalents
-      if file.archive:
-        yield file.archive
+      yield from (file, *file.equivalents, *filter(None, [file.archive]))
 
 
 def test_order_is_that_of_the_paper():
