@@ -78,7 +78,7 @@ def warn_of_faults() -> None:
 
 
 def registry() -> Registry:
-  """Returns the extensions with their owners, and what is wrong with others.
+  """Returns the extensions, and what is wrong with other declarations.
 
   A key belongs to its first owner. A file that has changed since it was read is
   read again.
