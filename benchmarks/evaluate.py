@@ -113,7 +113,7 @@ def _cases(
   subset = subsets.subset(args.name)
   family = subsets.declared()[len(subsets.published()) :] if args.family else ()
   needed = {s for each in (subset, *family) for s in each.sources}
-  wanted = [subsets.combine([source]) for source in needed]
+  wanted = [subsets.combine(source) for source in needed]
   for outcome in build(
     wanted, sample=args.sample, data_dir=args.data_dir, manual_dir=manual_dir
   ):
@@ -127,7 +127,7 @@ def _cases(
 
   def images(split: str) -> tuple[Any, Any]:
     parts = [
-      opened(subsets.combine([source])).split(split).read()
+      opened(subsets.combine(source)).split(split).read()
       for source in subset.sources
     ]
     return (
@@ -161,7 +161,7 @@ def _cases(
 
   def audit(source: Source) -> Callable[[], object]:
     return lambda: duplicates.find_duplicates(
-      duplicates.audited_images(subsets.combine([source]), opened)
+      duplicates.audited_images(subsets.combine(source), opened)
     )
 
   def reduced() -> None:

@@ -13,7 +13,6 @@ the same code as real files.
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import hashlib
 import io
@@ -23,6 +22,8 @@ import pathlib
 import zipfile
 from concurrent import futures
 from typing import Any
+
+import msgspec
 
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.sources import OriginFile, Source, Split
@@ -102,18 +103,15 @@ def use(folder: pathlib.Path) -> None:
       for name, split in source.splits.items()
     }
     # Sources are compared by identity, so they are changed, not replaced.
-    object.__setattr__(source, 'splits', splits)
-    counts = splits['train'].class_counts
-    assert counts is not None, (
-      'stand-ins and published training files have them'
-    )
-    object.__setattr__(source, 'min_train_per_class', min(counts))
+    for name, split in splits.items():
+      msgspec.structs.force_setattr(source, name, split)
+    vars(source).clear()
 
 
 def _stand_in(split: Split, records: dict[str, Any]) -> Split:
   def changed(file: OriginFile) -> OriginFile:
     record = records[file.path]
-    return dataclasses.replace(
+    return msgspec.structs.replace(
       file,
       size=record['size'],
       md5=record['md5'],
@@ -124,7 +122,7 @@ def _stand_in(split: Split, records: dict[str, Any]) -> Split:
     )
 
   counts = tuple(records[split.images.path]['class_counts'])
-  return dataclasses.replace(
+  return msgspec.structs.replace(
     split,
     images=changed(split.images),
     labels=changed(split.labels),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 
+import msgspec
 import numpy as np
 
 from cmnist_tfds import origin
@@ -69,16 +70,15 @@ def _sample(source: Source) -> Source:
     counted = np.bincount(labels)[list(source.raw_labels)]
     counts[name] = tuple(counted.tolist())
   splits = {
-    name: dataclasses.replace(
+    name: msgspec.structs.replace(
       source.splits[name], num_examples=sum(each), class_counts=each
     )
     for name, each in counts.items()
   }
-  return dataclasses.replace(
+  return msgspec.structs.replace(
     source,
     title=f'synthetic {source.title}',
-    splits=splits,
-    min_train_per_class=min(counts['train']),
+    **splits,
     license=LICENSE,
     known_issues=(),
   )

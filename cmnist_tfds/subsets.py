@@ -16,16 +16,15 @@ key makes `sources.registry` look for extensions.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import difflib
 import functools
 import itertools
+import math
 import re
-import reprlib
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cmnist_tfds import sources as sources_lib
@@ -59,13 +58,12 @@ CITATION = """\
   howpublished = {\\url{https://github.com/swenkel/cmnist}},
 }"""
 
-_NAME = re.compile(
-  r'(?:cmnist[-/])?(?P<base>.*?)(?:-r-(?P<per_class>.*))?',
-  re.DOTALL | re.IGNORECASE,
-)
-_BASE = re.compile(r'(?P<count>[0-9]{1,4}|x)-(?P<keys>[^-]+)', re.IGNORECASE)
 # No class has a billion examples, and a folder's name may not be too long.
-_PER_CLASS = re.compile('0*[1-9][0-9]{0,8}')
+_NAME = re.compile(
+  '(?:cmnist[-/])?(?:x-(12|24)|([0-9]{1,4})-([^-]{1,99}))'
+  '(?:-r-0*([1-9][0-9]{0,8}))?',
+  re.IGNORECASE,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +89,6 @@ class SubsetClass:
   train: int | None
   test: int | None
 
-  def __repr__(self) -> str:
-    name = reprlib.repr(self.name)
-    return f'<SubsetClass {self.label}: {name}, {self.raw_label} in {self.source.key}>'
-
 
 @dataclasses.dataclass(frozen=True)
 class Subset:
@@ -112,13 +106,8 @@ class Subset:
   per_class: int | None = None
 
   def __repr__(self) -> str:
-    train, test = (
-      '?' if n is None else f'{n:,}' for n in (self.num_train, self.num_test)
-    )
-    sizes = f'{self.num_classes} classes, {train} train, {test} test'
-    return textwrap.shorten(
-      f'<Subset {self.name}: {sizes}>', 80, placeholder=' ...>'
-    )
+    sizes = self._sizes(unknown='?')
+    return f'<Subset {self.name}: {self.num_classes} classes, {sizes}>'
 
   def __reduce__(self) -> tuple[Any, ...]:
     # There is one record of each subset in a process.
@@ -137,22 +126,19 @@ class Subset:
   @functools.cached_property
   def classes(self) -> tuple[SubsetClass, ...]:
     """The classes, by ascending label."""
-    taken = (
-      (number, source, raw)
-      for number, (source, raw_labels) in enumerate(self.members)
-      for raw in raw_labels
-    )
+    labels = itertools.count()
     return tuple(
       SubsetClass(
-        label=label,
+        label=next(labels),
         name=source.class_names[source.class_numbers[raw]],
         source=source,
         source_number=number,
         raw_label=raw,
-        train=_count(source, 'train', raw, self.per_class),
-        test=_count(source, 'test', raw),
+        train=self._count('train', source, raw),
+        test=self._count('test', source, raw),
       )
-      for label, (number, source, raw) in enumerate(taken)
+      for number, (source, raw_labels) in enumerate(self.members)
+      for raw in raw_labels
     )
 
   @property
@@ -195,18 +181,18 @@ class Subset:
   def description(self) -> str:
     """One sentence with the sources, the number of classes and the sizes."""
     parts = ' + '.join(f'{s.key} ({s.title})' for s in self.sources)
-    kept = (
-      f', the first {self.per_class:,} training examples of each class'
-      if self.per_class
-      else ''
-    )
-    train, test = (
-      'an unknown number of' if n is None else f'{n:,}'
-      for n in (self.num_train, self.num_test)
-    )
+    kept = ', the first {:,} training examples of each class'
     return (
-      f'{self.title}: {parts}; {self.num_classes} classes{kept};'
-      f' {train} train, {test} test.'
+      f'{self.title}: {parts}; {self.num_classes} classes'
+      f'{kept.format(self.per_class) if self.per_class else ""};'
+      f' {self._sizes(unknown="an unknown number of")}.'
+    )
+
+  def _sizes(self, unknown: str) -> str:
+    sizes = {'train': self.num_train, 'test': self.num_test}
+    return ', '.join(
+      f'{unknown if n is None else format(n, ",")} {split}'
+      for split, n in sizes.items()
     )
 
   @property
@@ -249,40 +235,25 @@ class Subset:
   @property
   def full(self) -> Subset:
     """The subset with all training examples."""
-    return (
-      self if self.per_class is None else subset(self.name.partition('-r-')[0])
-    )
+    return subset(self.name.partition('-r-')[0]) if self.per_class else self
 
   def _num_examples(self, split: str) -> int | None:
-    if self.train_limit(split):
-      return _total(c.train for c in self.classes)
-    # The total of a source is known even if the counts of its classes are not.
-    return _total(
-      source.splits[split].num_examples
-      if split in source.splits and len(raw_labels) == len(source.class_names)
-      else _total(_count(source, split, raw) for raw in raw_labels)
-      for source, raw_labels in self.members
-    )
+    counts = [getattr(c, split) for c in self.classes]
+    if None in counts and not self.train_limit(split):
+      # It has whole sources, whose totals are known.
+      found = [s.splits.get(split) for s in self.sources]
+      counts = [each.num_examples if each else 0 for each in found]
+    return None if None in counts else sum(counts)
 
-
-def _count(
-  source: Source, split: str, raw_label: int, limit: int | None = None
-) -> int | None:
-  """Returns how many examples of a class a split has; None if not known."""
-  if split not in source.splits:
-    return 0
-  counts = source.splits[split].class_counts
-  if counts is None:
-    enough = limit is not None and limit <= source.min_train_per_class
-    return limit if enough else None
-  count = counts[source.class_numbers[raw_label]]
-  return count if limit is None else min(count, limit)
-
-
-def _total(counts: Iterable[int | None]) -> int | None:
-  counts = list(counts)
-  known = [count for count in counts if count is not None]
-  return sum(known) if len(known) == len(counts) else None
+  def _count(self, split: str, source: Source, raw_label: int) -> int | None:
+    found, limit = source.splits.get(split), self.train_limit(split)
+    if found is None:
+      return 0
+    if found.class_counts is None:
+      known = (limit or math.inf) <= source.min_train_per_class
+      return limit if known else None
+    count = found.class_counts[source.class_numbers[raw_label]]
+    return min(count, limit or count)
 
 
 def rows(
@@ -301,22 +272,18 @@ def rows(
   """
   import numpy as np
 
-  if limit is None:
-    # Comparing the range of the labels is much faster than comparing each
-    # label, and it suffices if the subset takes the whole source.
-    if labels.size and set(raw_labels) >= set(
-      range(labels.min(), labels.max() + 1)
-    ):
-      return np.arange(len(labels), dtype=np.int64)
-    return np.flatnonzero(np.isin(labels, raw_labels))
-  # The rank of an example among those of its class follows from a stable sort.
-  order = np.argsort(labels, kind='stable')
-  counts = np.bincount(labels, minlength=max(raw_labels) + 1)
-  begins = np.cumsum(counts) - counts
-  rank = np.arange(len(labels)) - np.repeat(begins, counts)
-  taken = np.zeros(len(counts), bool)
-  taken[list(raw_labels)] = True
-  return np.sort(order[(rank < limit) & np.repeat(taken, counts)])
+  if limit is not None:
+    order = np.argsort(labels, kind='stable')
+    in_order, taken = labels[order], np.array(raw_labels, labels.dtype)
+    begins = np.searchsorted(in_order, taken)
+    ends = np.searchsorted(in_order, taken, 'right')
+    first = map(slice, begins, np.minimum(ends, begins + limit))
+    return np.sort(np.concatenate([order[rows] for rows in first]))
+  # Comparing the range of the labels is much faster than comparing each label,
+  # and it suffices if the subset takes the whole source.
+  if labels.size and {*raw_labels} >= {*range(labels.min(), labels.max() + 1)}:
+    return np.arange(len(labels), dtype=np.int64)
+  return np.flatnonzero(np.isin(labels, raw_labels))
 
 
 def citations(cited: Iterable[Source]) -> str:
@@ -334,85 +301,63 @@ def collisions(combined: Iterable[Source]) -> str:
     A phrase with the names and the sources. Names are compared in Unicode's
     form NFC. It is empty for a valid combination.
   """
-  holders = collections.defaultdict(list)
-  for source in combined:
-    for name in source.class_names:
-      holders[unicodedata.normalize('NFC', name)].append(source)
-  names_by_sources = collections.defaultdict(list)
-  for name, held in holders.items():
-    if len(held) > 1:
-      names_by_sources[tuple(held)].append(name)
-  return '; '.join(
-    f'{textwrap.shorten(" ".join(names), 400, placeholder=" ...")}'
-    f' {"are" if len(names) > 1 else "is"} in'
-    f' {" and ".join(f"{s.key} ({s.title})" for s in held_by)}'
-    for held_by, names in names_by_sources.items()
+  pairs = itertools.combinations(combined, 2)
+  return '; '.join(filter(None, itertools.starmap(_collision, pairs)))
+
+
+@functools.cache
+def _collision(a: Source, b: Source) -> str:
+  first, second = (
+    [unicodedata.normalize('NFC', name) for name in source.class_names]
+    for source in (a, b)
   )
-
-
-def combine(combined: Sequence[Source]) -> Subset:
-  """Returns the subset that concatenates whole sources."""
-  return _combine(tuple(combined))
+  names = ' '.join(name for name in first if name in second)
+  shown = textwrap.shorten(names, 400, placeholder=' ...')
+  return names and f'{a.key} ({a.title}) and {b.key} ({b.title}) share {shown}'
 
 
 # These are cached, since there is one record of each subset in a process.
 @functools.cache
-def _combine(combined: tuple[Source, ...]) -> Subset:
-  return Subset(
-    name=f'{len(combined)}-{_joined(combined)}',
-    members=tuple((s, tuple(s.raw_labels)) for s in combined),
-  )
+def combine(*combined: Source) -> Subset:
+  """Returns the subset that concatenates whole sources."""
+  name = f'{len(combined)}-{"".join(source.key for source in combined)}'
+  return Subset(name, tuple((s, tuple(s.raw_labels)) for s in combined))
 
 
 @functools.cache
 def mix(num_classes: int) -> Subset:
   """Returns CMNIST-X with the classes that the sources list for this size."""
-  return Subset(
-    name=f'X-{num_classes}',
-    members=tuple(
-      (s, s.mix_labels[num_classes])
-      for s in sources_lib.SOURCES
-      if num_classes in s.mix_labels
-    ),
-  )
+  mixed = [s for s in sources_lib.SOURCES if num_classes in s.mix_labels]
+  members = tuple((source, source.mix_labels[num_classes]) for source in mixed)
+  return Subset(f'X-{num_classes}', members)
 
 
 @functools.cache
 def reduce(full: Subset, per_class: int) -> Subset:
   """Returns the subset with the first training examples of each class only."""
-  return dataclasses.replace(
-    full, name=f'{full.name}-r-{per_class}', per_class=per_class
-  )
+  name = f'{full.name}-r-{per_class}'
+  return dataclasses.replace(full, name=name, per_class=per_class)
 
 
-def combinations(
-  available: Sequence[Source] = sources_lib.SOURCES,
-) -> Iterator[Subset]:
+def combinations() -> Iterator[Subset]:
   """Yields each valid combination of two or more sources, small ones first."""
-  for count in range(2, len(available) + 1):
-    for combined in itertools.combinations(available, count):
+  for count in range(2, len(sources_lib.SOURCES) + 1):
+    for combined in itertools.combinations(sources_lib.SOURCES, count):
       if not collisions(combined):
-        yield combine(combined)
-
-
-def _mix_sizes() -> list[int]:
-  return sorted({n for s in sources_lib.SOURCES for n in s.mix_labels})
+        yield combine(*combined)
 
 
 @functools.cache
 def published() -> tuple[Subset, ...]:
   """Returns the 134 subsets of the paper, in its order."""
-  return (*combinations(), *map(mix, _mix_sizes()))
+  return (*combinations(), mix(12), mix(24))
 
 
 @functools.cache
 def declared() -> tuple[Subset, ...]:
   """Returns the 134 subsets and then their 670 reduced forms in the paper."""
-  return published() + tuple(
-    reduce(full, per_class)
-    for full in published()
-    for per_class in REDUCED_SIZES
-  )
+  reduced = (reduce(s, n) for s in published() for n in REDUCED_SIZES)
+  return (*published(), *reduced)
 
 
 def subset(name: str) -> Subset:
@@ -434,83 +379,60 @@ def subset(name: str) -> Subset:
       suggests a name.
   """
   match = _NAME.fullmatch(name.strip())
-  assert match is not None, 'the pattern matches every string'
-  number = match['per_class']
-  full = _full(name, match['base'])
-  if full.declarations:
-    registry.warn_of_faults()
-  if number is None:
-    return full
-  if not _PER_CLASS.fullmatch(number):
-    raise _no_subset(
-      name,
-      '-r-N keeps the first N training examples of each class, N a whole'
-      f' number of at least 1 and at most nine digits, not {number!r}',
-    )
-  return reduce(full, int(number))
-
-
-def _full(name: str, base: str) -> Subset:
-  """Returns the subset that a name without prefix and `-r-N` stands for."""
-  match = _BASE.fullmatch(base)
   if match is None:
     raise _no_subset(
       name,
       'a name is <number of sources>-<their keys>, X-12 or X-24, then'
-      ' optionally -r-<training examples a class>',
+      ' optionally -r-N, which keeps the first N training examples of each'
+      ' class, N a whole number of at least 1 and at most nine digits',
     )
-  count, keys = match['count'], match['keys']
-  if count in 'xX':
-    if keys not in map(str, _mix_sizes()):
-      sizes = ' or '.join(map(str, _mix_sizes()))
-      raise _no_subset(name, f'CMNIST-X has {sizes} classes, not {keys}')
-    return mix(int(keys))
+  size, count, keys, per_class = match.groups()
+  found = mix(int(size)) if size else _combination(name, int(count), keys)
+  if found.declarations:
+    registry.warn_of_faults()
+  return reduce(found, int(per_class)) if per_class else found
+
+
+def _combination(name: str, count: int, keys: str) -> Subset:
+  """Returns the subset of a name that has a number and keys of sources."""
   known = sources_lib.SOURCES
-  readings = _read(_folded(keys), known)
-  # Extensions are looked for only if they can make a difference.
-  if not any(_joined(reading) == keys for reading in readings):
-    known = (*known, *registry.extensions())
-    readings = _read(_folded(keys), known)
-  exact = [reading for reading in readings if _joined(reading) == keys]
-  faults = {r: _fault(r, int(count)) for r in exact or readings}
-  valid = [combine(reading) for reading, wrong in faults.items() if not wrong]
+  readings = _read(keys, known, str)
+  if not readings:
+    # Extensions are looked for only if they can make a difference.
+    known = (*known, *registry.registry().extensions)
+    readings = _read(keys, known, str) or _read(_folded(keys), known, _folded)
+  faults = {reading: _fault(reading, count) for reading in readings}
+  valid = [combine(*reading) for reading, (why, _) in faults.items() if not why]
   if len(valid) == 1:
     return valid[0]
+  why, meant = next(iter(faults.values()), ('', ''))
   if valid:
     ways = (f'{s.name} ({" + ".join(t.key for t in s.sources)})' for s in valid)
-    raise _no_subset(
-      name,
+    why = (
       f'it can be read as {" and as ".join(ways)}; write keys in their own'
-      ' letter case',
+      ' letter case'
     )
-  for wrong in faults.values():
-    if wrong:
-      raise _no_subset(name, *wrong)
-  raise _no_subset(
-    name,
-    f'it is not made of the keys of sources: {" ".join(s.key for s in known)}.'
-    f' {registry.SOURCES_VARIABLE} or --sources names the declaration of'
-    ' another source',
-  )
-
-
-def _joined(combined: Iterable[Source]) -> str:
-  return ''.join(source.key for source in combined)
-
-
-def _read(keys: str, known: Sequence[Source]) -> list[tuple[Source, ...]]:
-  """Returns the ways to read folded keys, in whatever order."""
-  readings: list[list[tuple[Source, ...]]] = [[()]]
-  for end in range(1, len(keys) + 1):
-    readings.append(
-      [
-        (*before, source)
-        for source in known
-        if keys[:end].endswith(_folded(source.key))
-        for before in readings[end - len(source.key)]
-      ]
+  elif not faults:
+    why = (
+      f'it is not made of the keys of sources: {" ".join(s.key for s in known)}.'
+      f' {registry.SOURCES_VARIABLE} or --sources names the declaration of'
+      ' another source'
     )
-  return readings[-1]
+  raise _no_subset(name, why, meant)
+
+
+def _read(
+  keys: str, known: Sequence[Source], fold: Callable[[str], str]
+) -> list[tuple[Source, ...]]:
+  """Returns the ways to read keys, in whatever order."""
+  if not keys:
+    return [()]
+  return [
+    (source, *others)
+    for source in known
+    if keys.startswith(key := fold(source.key))
+    for others in _read(keys[len(key) :], known, fold)
+  ]
 
 
 def _folded(key: str) -> str:
@@ -518,34 +440,31 @@ def _folded(key: str) -> str:
   return key.casefold().replace('i', 'l')
 
 
-def _fault(combined: Sequence[Source], count: int) -> tuple[str, str] | None:
+def _fault(combined: Sequence[Source], count: int) -> tuple[str, str]:
   """Returns why sources are not combined so, and what was likely meant."""
   ordered = sorted(
     set(combined), key=lambda s: [(c.isdigit(), c) for c in s.key]
   )
   if collided := collisions(ordered):
     return f'class names may not occur twice, and {collided}', ''
-  meant = combine(ordered).name
-  if len(ordered) < len(combined):
-    return 'a source is named twice', meant
-  if ordered != list(combined):
-    order = ' '.join(s.key for s in ordered)
-    return f'keys are out of order, which is {order}', meant
-  if count != len(combined):
-    return f'it says {count} sources and names {len(combined)}', meant
-  return None
+  keys = ' '.join(source.key for source in ordered)
+  faults = {
+    'a source is named twice': len(ordered) < len(combined),
+    f'keys are out of order, which is {keys}': ordered != list(combined),
+    f'it says {count} sources and names {len(combined)}': count != len(ordered),
+  }
+  why = next((why for why, found in faults.items() if found), '')
+  return why, combine(*ordered).name
 
 
 def _no_subset(name: str, why: str, meant: str = '') -> SubsetNameError:
   """Returns the error that says why, and suggests names."""
-  suggested = [meant]
+  suggested = [meant + ''.join(name.strip().partition('-r-')[1:])]
   if not meant:
-    singles = [combine([source]) for source in sources_lib.SOURCES]
+    singles = map(combine, sources_lib.SOURCES)
     names = {_letters(s.name): s.name for s in (*declared(), *singles)}
     close = difflib.get_close_matches(_letters(name), names)
     suggested = [names[letters] for letters in close]
-  elif _PER_CLASS.fullmatch(number := name.partition('-r-')[2]):
-    suggested = [f'{meant}-r-{int(number)}']
   hint = f' Did you mean {", ".join(suggested)}?' if suggested else ''
   # The key may be that of a declaration that cannot be used.
   faults = ''.join(

@@ -50,7 +50,7 @@ def test_all_134_are_valid(tmp_path):
 
 
 def test_every_origin_file_has_a_hash():
-  text = croissant.describe(subsets.combine(SOURCES))
+  text = croissant.describe(subsets.combine(*SOURCES))
   files = json.loads(text)['distribution']
   assert len(files) == 1 + 5 * 4
   for file in files:

@@ -24,16 +24,11 @@ _ABSENT = object()
 def _toml(value) -> str:
   """Returns a value as TOML in one line."""
   if isinstance(value, dict):
-    return (
-      '{'
-      + ', '.join(f'{json.dumps(k)} = {_toml(v)}' for k, v in value.items())
-      + '}'
-    )
+    pairs = (f'{json.dumps(k)} = {_toml(v)}' for k, v in value.items())
+    return f'{{{", ".join(pairs)}}}'
   if isinstance(value, list):
     return f'[{", ".join(map(_toml, value))}]'
-  if isinstance(value, (str, bool)):
-    return json.dumps(value)
-  return str(value)
+  return json.dumps(value) if isinstance(value, (str, bool)) else str(value)
 
 
 def _parse(tables, **kwargs):
@@ -63,8 +58,7 @@ def test_a_made_up_source_parses():
   assert list(shapes.raw_labels) == [1, 2, 3]
   assert shapes.mix_labels == {12: (1, 3)}
   assert shapes.steps == ('transpose',)
-  assert (shapes.layout, shapes.folder) == ('idx', 'shapes')
-  assert (shapes.license, shapes.digest) == ('CC0', '')
+  assert (shapes.layout, shapes.license, shapes.digest) == ('idx', 'CC0', '')
   assert shapes.min_train_per_class == 100
   train, test = (shapes.splits[split] for split in ('train', 'test'))
   assert train.class_counts == (300, 200, 100)
@@ -129,17 +123,17 @@ def test_what_is_right_parses(changes, expected):
     ('split', {'first': 1}, 'expected train and test, or examples and split'),
     ('title', _ABSENT, 'missing required field `title`'),
     ('test', _ABSENT, 'test: expected train and test, or examples'),
-    ('train.labels', _ABSENT, 'train: Object missing required field `labels`'),
-    ('train.files', [{'path': 'shapes/x'}], 'train: Object contains unknown field `files`'),
+    ('train.labels', _ABSENT, "train: expected ['images', 'labels'] in layout 'idx'"),
+    ('train.files', [{'path': 'shapes/x'}], "found ['files', 'images', 'labels']"),
     ('train.num_examples', 0, 'train.num_examples: Expected `int` >= 1'),
-    ('train.num_examples', 601, 'add up to num_examples, 601, found 600'),
+    ('train.num_examples', 601, 'train.class_counts: add up to 600, not 601'),
     ('train.class_counts', [300, 300], 'expected 3 counts, one for each class'),
     ('train.class_counts', _ABSENT, 'min_train_per_class: expected'),
-    ('min_train_per_class', 5, 'expected the least of class_counts'),
+    ('min_train_per_class', 5, 'min_train_per_class: expected without'),
     ('train.images', 'images.gz', 'train.images: Expected `object'),
     ('train.images.md5', '1' * 31, 'md5: Expected 32 hexadecimal digits'),
     ('train.labels.sha256', '2' * 64 + '\n', 'train.labels.sha256: '),
-    ('train.labels.sha256', _ABSENT, 'train.labels: md5 alone is no proof'),
+    ('train.labels.sha256', _ABSENT, 'shapes/train-labels.gz: md5 alone is no proof'),
     *(
       ('train.images.path', path, 'path: Expected <file> or <folder>/<file>')
       for path in ('../x', 'shapes/..', '/etc/passwd', '/x', 'a/b/c', 'C:/c',
@@ -150,7 +144,7 @@ def test_what_is_right_parses(changes, expected):
     ('test.images.equivalents', [{'path': 'x/y'}], 'x/y: expected all files'),
     ('test.labels.path', 'shapes/train-labels.gz', 'appears twice'),
     ('test.labels.urls', ['ftp://x/y'], 'test.labels.urls[0]: Expected an address'),
-    ('test.images.array', 'x', 'test.images: Object contains unknown field `array`'),
+    ('test.images.array', 'x', 'test-images.gz: array: unknown field of the layout'),
     ('key', 'sh', 'source sh: key: '),
     ('key', 'S\x1b', 'source S\\x1b: key: '),
     ('k\x1b', 1, 'unknown field `k\\x1b`'),
@@ -163,23 +157,27 @@ def test_what_is_right_parses(changes, expected):
     ('first_label', 65_534, 'for each class, of at most 65535'),
     ('labels', [1, 2, 3], 'expected 3 ascending numbers, one for each class'),
     ('labels', [2, 1, 3], 'labels: expected 3 ascending numbers'),
-    ('layout', 'zip', "layout: Invalid value 'zip'"),
-    ('folders', ['a', 'b', 'c'], 'unknown field `folders`'),
+    ('layout', 'zip', "layout: Invalid enum value 'zip'"),
+    ('folders', ['a', 'b', 'c'], 'folders: unknown field of the layout'),
     ('convert', ['rotate'], "convert[0]: Invalid enum value 'rotate'"),
-    ('convert', [{'crop': [1, 0, 28, 28]}], 'found 27x28'),
-    ('shape', [32, 32], "found 32x32. Add 'resize' to convert"),
+    ('convert', [{'crop': [1, 0, 28, 28]}], 'convert: gives 27x28 pixels, not 28x28'),
+    ('shape', [32, 32], "gives 32x32 pixels, not 28x28. Add 'resize'"),
     ('shape', [28, 28, 3], "convert: the images have colors. Add 'grey'"),
-    ('shape', [28, 28, 2], 'shape: expected [height, width]'),
+    ('shape', [28, 28, 2], 'shape: expected [height, width'),
     ('shape', [1000], 'a square number of pixels'),
   ],
 )  # fmt: skip
 def test_a_wrong_field_is_named_in_one_line(field, value, fault):
+  assert fault in _fault(_changed((field, value)))
+
+
+def _fault(tables):
   with pytest.raises(DeclarationError) as raised:
-    _parse(_changed((field, value)))
+    _parse(tables)
   message = str(raised.value)
-  assert message.startswith('shapes.toml, source ')
-  assert fault in message
+  assert message.startswith('shapes.toml')
   assert message.isprintable()
+  return message
 
 
 def _examples(layout, files, **more):
@@ -205,11 +203,14 @@ _TABLE = {'files': _FILES[:1]}
     (_examples('npy', {'files': _FILES}), None),
     (_examples('csv', _TABLE, label_column=0), None),
     (_examples('parquet', _TABLE, image_column='i'), None),
+    (_examples('csv', {'files': []}), 'files: Expected `array` of length >= 1'),
+    (_examples('folder', _FOLDER, owner='x'), 'owner: unknown field'),
+    (_examples('npz', {'images': _FILE | {'beside': 'x'}}), 'examples.images.beside: '),
     (
       _examples('csv', _TABLE, split={'list': _FILES[1], 'test_counts': 29}),
       None,
     ),
-    (_examples('folder', _FOLDER, shape=_ABSENT, convert=['grey', 'resize']), None),
+    (_examples('folder', _FOLDER, convert=['grey', 'resize']), None),
     (_examples('folder', _FOLDER, split={'first': 30}), "example of class 'circle'"),
     (
       _examples('folder', _FOLDER, split={'list': _FILES[1]}),
@@ -217,38 +218,28 @@ _TABLE = {'files': _FILES[:1]}
     ),
     (
       _examples('csv', _TABLE, split={'list': _FILES[1], 'test_counts': [1]}),
-      'split: expected 3 counts',
+      'split.test_counts: expected 3 counts',
     ),
     (
       _examples('folder', _FOLDER, test={'num_examples': 1, **_FOLDER}),
-      'not train and test',
+      'expected train and test, or examples and split',
     ),
-    (_examples('folder', _TABLE), 'examples: Object contains unknown field `files`'),
-    (_examples('npy', _TABLE), 'examples.files: expected class_counts, and a file'),
+    (_examples('folder', _TABLE), "examples: expected ['pictures']"),
+    (_examples('npy', _TABLE), 'examples.files: expected one for each of the 3'),
     (
       [*_examples('folder', _FOLDER), ('examples.class_counts', _ABSENT)],
       'examples.class_counts: missing',
     ),
     (_examples('folder', _FOLDER, folders=['a', 'b']), 'folders: expected one for each of the 3'),
-    (_examples('folder', _FOLDER, folders=['a', '..', 'b']), "folders: '..' is not"),
-    (_examples('folder', _FOLDER, classes=['a', 'b/c', 'd']), "folders: 'b/c' is"),
-    (_examples('parquet', _TABLE), 'missing required field `image_column`'),
-    (
-      _examples('parquet', _TABLE, image_column='i', label_column=1),
-      'label_column: Expected `str`',
-    ),
     (_examples('csv', {'files': _FILES[:1] * 2}), 'appears twice'),
   ],
 )  # fmt: skip
 def test_layouts_have_the_fields_that_they_need(changes, fault):
-  changes = [c for c in changes if c != ('shape', _ABSENT)]
-  if fault is None:
+  if fault:
+    assert fault in _fault(_changed(*changes))
+  else:
     (shapes,) = _parse(_changed(*changes))
     assert sum(split.num_examples for split in shapes.splits.values()) == 90
-    return
-  with pytest.raises(DeclarationError) as raised:
-    _parse(_changed(*changes))
-  assert fault in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -263,9 +254,9 @@ def test_layouts_have_the_fields_that_they_need(changes, fault):
 @pytest.mark.parametrize('field', ['test.labels.urls', 'homepage'])
 def test_an_address_with_a_secret_is_refused_without_showing_it(url, field):
   value = [url] if field.endswith('urls') else url
-  with pytest.raises(DeclarationError, match=r'without a password.*netrc') as e:
-    _parse(_changed((field, value)))
-  assert 'secret' not in str(e.value)
+  fault = _fault(_changed((field, value)))
+  assert 'without a password' in fault and 'netrc' in fault
+  assert 'secret' not in fault
 
 
 def test_other_queries_are_part_of_an_address():
@@ -277,16 +268,15 @@ def test_other_queries_are_part_of_an_address():
 @pytest.mark.parametrize(
   ('tables', 'fault'),
   [
-    ({}, r'shapes.toml: has no \[\[source\]\] table'),
-    (_SHAPES | {'source': {}}, r'shapes.toml: has no \[\[source\]\] table'),
+    ({}, 'shapes.toml: has no [[source]] table'),
+    (_SHAPES | {'source': {}}, 'shapes.toml: has no [[source]] table'),
     (_SHAPES | {'source': [*_SHAPES['source'], 'Sh']}, 'source 2: Expected `obj'),
     (_SHAPES | {'source': _SHAPES['source'] * 2}, 'source Sh: key: appears twice'),
     ({k: v for k, v in _SHAPES.items() if k != 'archive'}, 'member: needs'),
   ],
 )  # fmt: skip
 def test_a_file_is_wrong_as_a_whole(tables, fault):
-  with pytest.raises(DeclarationError, match=fault):
-    _parse(tables)
+  assert fault in _fault(tables)
 
 
 # Whatever a field may hold, and what it may hold by mistake.

@@ -23,9 +23,9 @@ _SHOWPIECE = '6-BnDvFKdMnTe'
 
 def test_the_package_has_these():
   shipped = [
-    r.source.key
-    for r in registry.registry().registered
-    if r.owner.startswith('cmnist_tfds ')
+    source.key
+    for source in registry.registry().extensions
+    if source.owner.startswith('cmnist_tfds ')
   ]
   assert shipped == _KEYS
   assert not registry.registry().faults

@@ -8,13 +8,13 @@ file and where to save it. If a working host follows it, the download succeeds.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import pathlib
 import re
 import threading
 from collections.abc import Iterator
 
 import faulty_server
+import msgspec
 import pytest
 import synthetic
 
@@ -75,7 +75,7 @@ def _load(folder, made, split='train', **kwargs):
 def _fetch(url, folder, **facts):
   """Fetches the training images of a synthetic source from a URL."""
   made = synthetic.make()
-  file = dataclasses.replace(
+  file = msgspec.structs.replace(
     made.source.splits['train'].images, urls=(url,), **facts
   )
   return fetch.fetch(file, folder, Locations(timeout=0.5))

@@ -7,6 +7,7 @@ import dataclasses
 import gzip
 import pathlib
 
+import msgspec
 import numpy as np
 import pytest
 import synthetic
@@ -171,7 +172,7 @@ _TOY = synthetic.make(sizes={'train': 400, 'test': 60})
 
 
 def toy(block, per_class=None):
-  source = dataclasses.replace(_TOY.source, writer_block=block)
+  source = msgspec.structs.replace(_TOY.source, writer_block=block)
   name = '1-T' if per_class is None else f'1-T-r-{per_class}'
   return Subset(name, ((source, (0, 1)),), per_class=per_class)
 

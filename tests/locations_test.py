@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 
+import msgspec
 import pytest
 import synthetic
 
@@ -47,7 +47,7 @@ _ORIGINS = [
       (_file(), mirror, _ORIGINS) for mirror in (None, '/srv/mirror', 'mirror')
     ),
     (
-      dataclasses.replace(_file('zip'), urls=(f'http://third/{_PATH}',)),
+      msgspec.structs.replace(_file('zip'), urls=(f'http://third/{_PATH}',)),
       'http://lab',
       [
         (_PATH, f'http://lab/{_PATH}', ''),
@@ -79,7 +79,7 @@ def test_files_have_several_homes_and_a_remedy():
 
 def test_folders_are_in_order(tmp_path):
   beside, manual, downloads = (tmp_path / n for n in ('own', 'manual', 'down'))
-  file = dataclasses.replace(_file(), beside=beside)
+  file = msgspec.structs.replace(_file(), beside=beside)
   where = Locations(
     manual_dir=manual, mirror=str(tmp_path), download_dir=downloads
   )

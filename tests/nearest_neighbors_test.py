@@ -95,7 +95,7 @@ def _nearest(made, size, k):
 
 def _check(made, size, ks, **kwargs):
   """Compares what neighbors vote with what those of brute force do."""
-  subset = subsets.combine([one.source for one in made])
+  subset = subsets.combine(*[one.source for one in made])
   subset = subsets.reduce(subset, size) if size else subset
   nearest = _neighbors(made, max(ks), **kwargs).nearest_labels(subset)
   for k in ks:
@@ -172,7 +172,7 @@ def test_neighbors_in_the_cache_belong_to_their_data(empty_cache, monkeypatch):
 
 def test_draws_have_no_example_in_common_and_vote_alike():
   made = _make(_noise, sizes={'train': 60, 'test': 20})
-  full = subsets.combine([one.source for one in made])
+  full = subsets.combine(*[one.source for one in made])
   reduced = subsets.reduce(full, 10)
   search = _neighbors(made, 1)
   x, test = (

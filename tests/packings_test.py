@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import io
 import os
 import sys
 import zipfile
 
+import msgspec
 import numpy as np
 import pytest
 import synthetic
@@ -184,7 +184,7 @@ def test_an_equivalent_of_another_name_is_proved_by_its_hash(tmp_path):
   for number, file in enumerate(source.splits['train'].files):
     (other,) = file.equivalents
     (tmp_path / f'{number}').write_bytes(made.files[other.path])
-    other = dataclasses.replace(other, fingerprint=None)
+    other = msgspec.structs.replace(other, fingerprint=None)
     source = synthetic.replace_file(
       source, file.path, fingerprint=None, equivalents=(other,)
     )

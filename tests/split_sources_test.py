@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pickle
 import shutil
 import weakref
 
 import google_crc32c
+import msgspec
 import numpy as np
 import pytest
 import synthetic
@@ -256,7 +256,7 @@ def test_unverified_files_are_those_of_their_declaration(
   write_other(origin_dir, 5)
   keys = set()
   for declared in ('a', 'b'):
-    source = dataclasses.replace(TOY.source, digest=declared)
+    source = msgspec.structs.replace(TOY.source, digest=declared)
     subset = Subset('1-T', ((source, (0, 1)),))
     (raw,) = open_raw(subset, 'train', unverified)
     keys.add(raw.key)

@@ -20,24 +20,16 @@ _TABLE = pathlib.Path(__file__).with_name('subsets.tsv')
 _KEYS = [s.key for s in SOURCES]
 
 
-def _table() -> list[dict[str, str]]:
-  with _TABLE.open(encoding='utf-8') as table:
-    return list(csv.DictReader(table, delimiter='\t'))
-
-
 def test_paper_table_is_reproduced_row_by_row():
-  assert len(_table()) == 134
-  assert [
-    {
-      'name': s.name,
-      'sources': ','.join(source.key for source in s.sources),
-      'classes': str(len(s.classes)),
-      'balanced': 'Yes' if s.balanced else 'No',
-      'train': str(s.num_train),
-      'test': str(s.num_test),
-    }
-    for s in subsets.published()
-  ] == _table()
+  with _TABLE.open(encoding='utf-8') as table:
+    rows = [tuple(row) for row in csv.reader(table, delimiter='\t')]
+  assert rows[0] == ('name', 'sources', 'classes', 'balanced', 'train', 'test')
+  assert len(rows) == 1 + 134
+  for s, row in zip(subsets.published(), rows[1:], strict=True):
+    keys = ','.join(source.key for source in s.sources)
+    balanced = 'Yes' if s.balanced else 'No'
+    counts = (s.num_classes, balanced, s.num_train, s.num_test)
+    assert (s.name, keys, *map(str, counts)) == row
 
 
 @pytest.mark.parametrize('subset', subsets.declared(), ids=lambda s: s.name)
@@ -54,18 +46,11 @@ def test_every_declared_subset(subset):
   assert subset.train_limit('train') == subset.per_class
   assert subset.train_limit('test') is None
   for c in subset.classes:
-    assert schema.integers_of(c) == {
-      'label': c.label,
-      'source': c.source_number,
-      'source_label': c.raw_label,
-    }
+    integers = [*schema.integers_of(c).values()]
+    assert integers == [c.label, c.source_number, c.raw_label]
   order = [SOURCES.index(s) for s in subset.sources]
   assert order == sorted(order)
-  assert len(repr(subset)) <= 80
-  assert f'<Subset {subset.name}: {subset.num_classes} classes, ' in repr(
-    subset
-  )
-  assert all(len(repr(c)) <= 80 for c in subset.classes)
+  assert f'{subset.name}: {subset.num_classes} classes, ' in repr(subset)
   assert pickle.loads(pickle.dumps(subset)) is subset
   assert subset.citation.count('@misc{wenkel2019cmnist') == 1
   for source in subset.sources:
@@ -86,9 +71,13 @@ def test_single_sources(key):
 @pytest.mark.parametrize(
   ('name', 'why', 'meant'),
   [
-    ('2-ElN', 'A B C D E F G H I J are in El (EMNIST Letters) and N', ''),
-    ('2-EEd', '0 1 2 3 4 5 6 7 8 9 are in E (EMNIST MNIST) and Ed', ''),
-    ('2-KmK49', 'are in Km (KMNIST) and K49 (Kuzushiji-49)', ''),
+    (
+      '2-ElN',
+      'El (EMNIST Letters) and N (notMNIST) share A B C D E F G H I J',
+      '',
+    ),
+    ('2-EEd', 'and Ed (EMNIST Digits) share 0 1 2 3 4 5 6 7 8 9', ''),
+    ('2-KmK49', 'Km (KMNIST) and K49 (Kuzushiji-49) share', ''),
     ('2-EElKm', 'it says 2 sources and names 3', '3-EElKm'),
     ('0-FKd', 'it says 0 sources and names 2', '2-FKd'),
     ('2-KdF', 'out of order, which is F Kd', '2-FKd'),
@@ -96,17 +85,29 @@ def test_single_sources(key):
     ('2-FQ', 'CMNIST_SOURCES or --sources names', ''),
     ('12345-FKd', 'a name is <number of sources>', '2-FKd'),
     ('3-kmeel', 'out of order, which is E El Km', '3-EElKm'),
-    ('X-13', 'CMNIST-X has 12 or 24 classes, not 13', 'X-12'),
+    ('X-13', 'X-12 or X-24', 'X-12'),
     ('EElKm', 'a name is <number of sources>', '3-EElKm'),
     ('3EElKm', 'a name is <number of sources>', '3-EElKm'),
     ('3-EElKn', 'not made of the keys', '3-EElKm'),
     ('', 'a name is <number of sources>', ''),
-    ('2-FKd-r-0', "at least 1 and at most nine digits, not '0'", '2-FKd-r'),
-    ('2-FKd-r--5', "not '-5'", '2-FKd-r-5'),
-    ('2-FKd-r-', "not ''", '2-FKd-r-5'),
-    ('2-FKd-r-\u0663', "not '\u0663'", ''),
+    ('2-FKd-r-0', 'at least 1 and at most nine digits', '2-FKd-r'),
+    ('2-FKd-r--5', 'N a whole number', '2-FKd-r-5'),
+    ('2-FKd-r-', 'N a whole number', '2-FKd-r-5'),
+    ('2-FKd-r-\u0663', 'N a whole number', ''),
     ('2-FKd-r-9999999999', 'at most nine digits', ''),
-    ('2-FKd-r-5-r-5', "not '5-r-5'", '2-FKd-r-5'),
+    ('2-FKd-r-5-r-5', 'N a whole number', '2-FKd-r-5'),
+    ('2-FKd-r10', '', '2-FKd-r-10'),
+    ('FKd r 10', '', '2-FKd-r-10'),
+    ('2 - F + Kd', '', '2-FKd'),
+    ('cmnist:2-FKd', '', '2-FKd'),
+    ('\uff12-FKd', '', '2-FKd'),
+    ('2\u2013FKd', '', '2-FKd'),
+    ('EEIKm', '', '3-EElKm'),
+    ('X12', '', 'X-12'),
+    ('K49', '', '1-K49'),
+    ('3-FKd-r-5', '', '2-FKd-r-5'),
+    ('2-KdF-r-5', '', '2-FKd-r-5'),
+    ('2-FKe', '', '2-FKd'),
   ],
 )
 def test_names_that_are_none_say_why_and_what_was_meant(name, why, meant):
@@ -116,30 +117,8 @@ def test_names_that_are_none_say_why_and_what_was_meant(name, why, meant):
   assert repr(name) in message
   assert why in message
   if meant:
-    assert f'Did you mean {meant}' in message
-
-
-@pytest.mark.parametrize(
-  ('name', 'meant'),
-  [
-    ('2-FKd-r10', '2-FKd-r-10'),
-    ('FKd r 10', '2-FKd-r-10'),
-    ('2 - F + Kd', '2-FKd'),
-    ('cmnist:2-FKd', '2-FKd'),
-    ('\uff12-FKd', '2-FKd'),
-    ('2\u2013FKd', '2-FKd'),
-    ('EEIKm', '3-EElKm'),
-    ('X12', 'X-12'),
-    ('K49', '1-K49'),
-    ('3-FKd-r-5', '2-FKd-r-5'),
-    ('2-KdF-r-5', '2-FKd-r-5'),
-    ('2-FKe', '2-FKd'),
-  ],
-)
-def test_other_spellings_get_a_suggestion(name, meant):
-  with pytest.raises(SubsetNameError) as raised:
-    subsets.subset(name)
-  assert meant in _suggested(raised.value)
+    suggested = _suggested(raised.value)
+    assert suggested[0].startswith(meant) if why else meant in suggested
 
 
 def _suggested(error):
@@ -199,7 +178,7 @@ def test_any_reduction_resolves(subset, per_class):
   )
 )
 def test_a_combination_resolves_only_if_valid_and_in_order(combined):
-  name = subsets.combine(combined).name
+  name = subsets.combine(*combined).name
   in_order = sorted(combined, key=SOURCES.index) == combined
   if in_order and not subsets.collisions(combined):
     assert subsets.subset(name).sources == tuple(combined)

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from cmnist_tfds.origin import SplitArrays, verification
@@ -171,27 +172,27 @@ def make(
       facts |= {'urls': urls(other), 'equivalents': (record,)}
       record = origin_file(other, files[other], **facts)
     records.append(record)
+  splits = {
+    split: Split(
+      images=images,
+      labels=labels,
+      num_examples=size,
+      class_counts=(size // 2, size // 2),
+    )
+    for (split, size), images, labels in zip(
+      sizes.items(), records[::2], records[1::2], strict=True
+    )
+  }
   source = Source(
     key=key,
     title='Toy',
     class_names=CLASS_NAMES,
-    splits={
-      split: Split(
-        images=images,
-        labels=labels,
-        num_examples=size,
-        class_counts=(size // 2, size // 2),
-      )
-      for (split, size), images, labels in zip(
-        sizes.items(), records[::2], records[1::2], strict=True
-      )
-    },
     layout='npz' if form == 'npz' else 'idx',
-    min_train_per_class=sizes['train'] // 2,
     steps=('transpose',) if form == 'zip' else (),
     homepage='',
     license='',
     citation='',
+    **splits,
   )
   return Made(source, files, arrays)
 
@@ -200,14 +201,14 @@ def replace_file(source: Source, path: str, **changes) -> Source:
   """Returns the source with other facts in the record of one file."""
 
   def changed(file: OriginFile) -> OriginFile:
-    return dataclasses.replace(file, **changes) if file.path == path else file
+    return (
+      msgspec.structs.replace(file, **changes) if file.path == path else file
+    )
 
-  return dataclasses.replace(
-    source,
-    splits={
-      name: dataclasses.replace(
-        split, images=changed(split.images), labels=changed(split.labels)
-      )
-      for name, split in source.splits.items()
-    },
-  )
+  splits = {
+    name: msgspec.structs.replace(
+      split, images=changed(split.images), labels=changed(split.labels)
+    )
+    for name, split in source.splits.items()
+  }
+  return msgspec.structs.replace(source, **splits)

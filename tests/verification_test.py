@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 
+import msgspec
 import numpy as np
 import pytest
 import synthetic
@@ -40,7 +40,7 @@ def _prove(file, data=_DATA):
   ],
 )
 def test_what_proves_a_file(known, proof):
-  assert _prove(dataclasses.replace(_FILE, **known)) is proof
+  assert _prove(msgspec.structs.replace(_FILE, **known)) is proof
 
 
 def test_other_bytes_are_not_proved():
@@ -74,7 +74,7 @@ def test_the_fingerprint_is_that_of_shape_and_values():
 )
 def test_what_is_wrong_with_a_file_is_told(data, known, message, tmp_path):
   (tmp_path / 'file').write_bytes(data)
-  file = dataclasses.replace(_FILE, **known)
+  file = msgspec.structs.replace(_FILE, **known)
   fault = verification.fault(file, tmp_path / 'file')
   assert message in fault
   assert bool(fault) == bool(message)

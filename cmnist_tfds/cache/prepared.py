@@ -31,6 +31,7 @@ from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.streams import warn_once
 
 DATASET = 'cmnist'
 SAMPLE = 'cmnist_sample'
@@ -261,7 +262,7 @@ def warn(found: Prepared) -> None:
   )
   # The name of the sample says that it is not CMNIST.
   if found.dataset != SAMPLE and (unproved or not found.metadata):
-    store.warn_once(f'{found.folder} {fault}')
+    warn_once(f'{found.folder} {fault}')
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import google_crc32c
+import msgspec
 import numpy as np
 
 from cmnist_tfds import origin, subsets
@@ -99,7 +100,7 @@ class SplitSource:
   def __reduce__(self) -> tuple[Any, ...]:
     # A source is pickled as its key, which other machines may not know. A copy
     # is pickled with all that it declares.
-    source = dataclasses.replace(self.classes[0].source)
+    source = msgspec.structs.replace(self.classes[0].source)
     classes = tuple(dataclasses.replace(c, source=source) for c in self.classes)
     return SplitSource, (classes, self.entry, self.key, self.limit)
 

@@ -20,7 +20,6 @@ import dataclasses
 import errno
 import functools
 import json
-import logging
 import os
 import pathlib
 import shutil
@@ -29,6 +28,8 @@ from typing import Any
 
 import numpy as np
 from zlib_ng import zlib_ng
+
+from cmnist_tfds.system.streams import warn_once
 
 CACHE_DIR_VARIABLE = 'CMNIST_CACHE_DIR'
 
@@ -264,12 +265,6 @@ def _deleted(listed: list[ListedEntry]) -> list[ListedEntry]:
     with _lock(entry.path):
       _delete(entry.path)
   return listed
-
-
-@functools.cache
-def warn_once(message: str) -> None:
-  """Logs a warning, the first time this process has it."""
-  logging.getLogger('cmnist_tfds').warning('%s', message)
 
 
 def _open(folder: pathlib.Path, *, thorough: bool = False) -> Entry:

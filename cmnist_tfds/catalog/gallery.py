@@ -79,7 +79,7 @@ class Gallery:
     if both not in self._pairs:
       images = [each for source in both for each in self.images[source]]
       self._pairs[both] = similarity.find_pairs(
-        subsets.combine(both).classes, images
+        subsets.combine(*both).classes, images
       )
     return self._pairs[both]
 

@@ -164,7 +164,7 @@ def _pages(
     }
     yield f'subsets/{subset.name}.html', 'subset.html', facts_of_subset
   for source in listed:
-    single = subsets.combine([source])
+    single = subsets.combine(source)
     facts_of_source = {
       'source': source,
       'single': single,

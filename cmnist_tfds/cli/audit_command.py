@@ -64,7 +64,7 @@ def run(args: arguments.Namespace) -> None:
   from cmnist_tfds.figures import pictures
 
   try:
-    subset = subsets.combine([sources_lib.source(args.audited)])
+    subset = subsets.combine(sources_lib.source(args.audited))
   except KeyError:
     subset = subsets.subset(args.audited)
   parts = duplicates.audited_images(subset, args.open)

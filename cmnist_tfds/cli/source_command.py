@@ -28,7 +28,7 @@ def _new(args: arguments.Namespace) -> int:
       ' declaration start in its folder',
       terminal.USAGE,
     )
-  sources = (*sources_lib.SOURCES, *registry.extensions())
+  sources = (*sources_lib.SOURCES, *registry.registry().extensions)
   used = {source.key: source.title for source in sources}
   letters = re.sub('[^a-z0-9]', '', name.lower()).lstrip('0123456789')
   keys = [letters[: n + 2].capitalize() for n in range(len(letters))]
@@ -74,10 +74,10 @@ def _describe(source: records.Source) -> str:
 def _list(args: arguments.Namespace) -> int:
   del args
   known = registry.registry()
-  owned = [(source, 'the paper') for source in sources_lib.SOURCES]
-  owned += [(each.source, each.owner) for each in known.registered]
+  sources = (*sources_lib.SOURCES, *known.extensions)
   rows = [('key', 'classes', 'train', 'test', 'owner', 'title')]
-  for source, owner in owned:
+  for source in sources:
+    owner = source.owner if source.digest else 'the paper'
     train, test = (
       f'{source.splits[split].num_examples:,}'
       if split in source.splits

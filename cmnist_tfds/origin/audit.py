@@ -12,6 +12,8 @@ import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from cmnist_tfds.origin import load_split, verification
 from cmnist_tfds.origin.locations import (
   Copy,
@@ -156,7 +158,7 @@ def fill(
 def _take(file: OriginFile, folder: pathlib.Path, locations: Locations) -> str:
   """Returns what a file was taken from, '' if the folder has it."""
   # The folder of a declaration is another one.
-  own = dataclasses.replace(file, beside=None)
+  own = msgspec.structs.replace(file, beside=None)
   here = Locations(manual_dir=folder)
   if any(_proved(copies_on_disk(own, here))):
     return ''

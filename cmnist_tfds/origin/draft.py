@@ -31,7 +31,7 @@ from cmnist_tfds.origin import picture_files, tables
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE, registry
 from cmnist_tfds.system import atomic, streams
-from cmnist_tfds.system.errors import OriginFileError
+from cmnist_tfds.system.errors import OriginFileError, read_errors
 
 _log = logging.getLogger('cmnist_tfds')
 
@@ -483,7 +483,7 @@ def _find_arrays(found: _Found, arrays: _Files) -> None:
   suffixes = {posixpath.splitext(name)[1].lower() for name in arrays}
   found.fields['layout'] = 'npz' if suffixes <= {'.npy', '.npz'} else 'idx'
   if suffixes == {'.npz'} and path.name in arrays:
-    with picture_files.faults(str(path)), zipfile.ZipFile(path) as opened:
+    with read_errors(str(path)), zipfile.ZipFile(path) as opened:
       names = [name.removesuffix('.npy') for name in opened.namelist()]
     arrays = {name: {'path': path.name, 'array': name} for name in names}
   silent = [name for name in arrays if not _says(name, _ROLES)]

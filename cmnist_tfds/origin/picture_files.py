@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import io
@@ -18,25 +17,12 @@ import numpy as np
 
 from cmnist_tfds.formats import idx_npz, picture
 from cmnist_tfds.origin import conversion
-from cmnist_tfds.system.errors import CmnistError, OriginFileError
+from cmnist_tfds.system.errors import OriginFileError, read_errors
 
 # Only these are kept in memory of a tar archive, which cannot be read twice.
 _USED = (*picture.ENDINGS, '.csv', '.csv.gz')
 
 _Reader = Callable[[], bytes] | None
-
-
-@contextlib.contextmanager
-def faults(name: str) -> Iterator[None]:
-  """Gives the name of a file to whatever is raised while it is read."""
-  try:
-    yield
-  except CmnistError:
-    raise
-  # Parsers raise errors of many kinds. Those of tar archives have several lines.
-  except Exception as error:
-    fault = ' '.join(str(error).split())
-    raise OriginFileError(f'{name}: cannot be read: {fault}') from error
 
 
 def check_name(name: str) -> None:
@@ -94,7 +80,7 @@ class PictureFiles:
       raise OriginFileError(
         f'{self.where}/{name}: expected a file that is a picture or a table'
       )
-    with faults(f'{self.where}/{name}'):
+    with read_errors(f'{self.where}/{name}'):
       data = reader()
     self._hashes[name] = hashlib.sha256(data).hexdigest()
     return data
@@ -161,7 +147,7 @@ def open_archive(data: bytes, member: str, where: str) -> PictureFiles:
   """
   opened = _zipped if data.startswith(idx_npz.ZIP_MAGIC) else _untarred
   readers: dict[str, _Reader] = {}
-  with faults(where):
+  with read_errors(where):
     for name, read in opened(io.BytesIO(data)):
       path = posixpath.normpath(name).lstrip('/')
       if path in readers:

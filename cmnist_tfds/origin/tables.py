@@ -23,6 +23,7 @@ from isal import igzip
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import picture_files
 from cmnist_tfds.sources import IMAGE_SIZE
+from cmnist_tfds.system.errors import read_errors
 
 # What a column of labels is called.
 LABELS = re.compile('labels?|class(es)?|targets?|character', re.IGNORECASE)
@@ -51,7 +52,7 @@ def columns(stream: BinaryIO, name: str) -> list[str | int]:
   Raises:
     OriginFileError: If the table is damaged.
   """
-  with picture_files.faults(name):
+  with read_errors(name):
     unpacked, cells = _open(stream)
     numbers = [int(cell) for cell in cells[1:] if cell.isdecimal()]
     # pandas calls columns by their numbers.
@@ -88,7 +89,7 @@ def rows(
   import pyarrow.csv
   import pyarrow.parquet
 
-  with picture_files.faults(name):
+  with read_errors(name):
     unpacked, cells = _open(stream)
     label = _position(label_column, cells)
     image = _position(image_column, cells) if image_column else label
@@ -197,7 +198,7 @@ def arrays(path: pathlib.Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
     MissingExtraError: If Pillow, which reads pictures in it, is not installed.
   """
   name, parts = str(path), []
-  with picture_files.faults(name), path.open('rb') as stream:
+  with read_errors(name), path.open('rb') as stream:
     names = columns(stream, name)
     image = 'image' if 'image' in names else ''
     wide = image or len(names) == IMAGE_SIZE * IMAGE_SIZE + 1

@@ -140,7 +140,7 @@ def audited_images(
   """
   parts = []
   for source, taken in subset.members:
-    opened = open_(subsets.combine([source]))
+    opened = open_(subsets.combine(source))
     for split in source.splits:
       in_files = FileOrderSplit(opened, split)
       rows = subsets.rows(in_files.raw_labels, taken, subset.train_limit(split))

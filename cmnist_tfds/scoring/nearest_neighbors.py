@@ -63,7 +63,7 @@ class Neighbors:
       count: How many neighbors are found for each test image.
     """
     self._count = count
-    opened = functools.cache(lambda source: open_(subsets.combine([source])))
+    opened = functools.cache(lambda source: open_(subsets.combine(source)))
     self._split = functools.cache(
       lambda source, split: FileOrderSplit(opened(source), split)
     )

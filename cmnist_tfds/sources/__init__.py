@@ -49,7 +49,7 @@ def source(key: str) -> Source:
   Raises:
     KeyError: If there is no source of that key.
   """
-  found = {record.key: record for record in SOURCES}.get(key)
-  if found is None:
-    found = {record.key: record for record in registry.extensions()}[key]
-  return found
+  by_key = {record.key: record for record in SOURCES}
+  if key not in by_key:
+    by_key = {s.key: s for s in registry.registry().extensions}
+  return by_key[key]

@@ -32,223 +32,57 @@ Where names differ:
 
 *   `classes`: `Source.class_names`.
 *   `labels`: `Source.listed_labels`, for raw labels with gaps.
-*   `train`, `test`: `Source.splits`. A source with `test` alone gives no
-    training examples. `examples` stands in place of both where the origin has
-    one set of examples, which `split` divides: `split = { first = 100 }` takes
-    the first 100 of each class for test, and `split = { list = {...},
-    test_counts = 100 }` takes those that a file lists.
-*   `shape`: `Split.shape`.
-*   `convert`: what is done to the images, in this order: a list of 'transpose',
-    'invert', 'grey', 'resize', `{ crop = [top, left, height, width] }`, and
-    `{ scale = 16 }` for pixels from 0 to 16 in place of 255.
-*   `class_counts`: one number where all classes have as many examples, else a
-    list; left out where nobody has published the counts.
-*   `min_train_per_class`: follows from `class_counts` and is declared only where
-    these are left out.
+*   `train`, `test`: a source with `test` alone gives no training examples.
+    `examples` stands in place of both where the origin has one set of examples,
+    which `split` divides: `split = { first = 100 }` takes the first 100 of each
+    class for test, and `split = { list = {...}, test_counts = 100 }` takes those
+    that a file lists.
+*   `convert`: `Source.steps`, what is done to the images, in this order: a list
+    of 'transpose', 'invert', 'grey', 'resize', `{ crop = [top, left, height,
+    width] }`, and `{ scale = 16 }` for pixels from 0 to 16 in place of 255.
+*   `class_counts`, `test_counts`: one number where it is that of all classes,
+    else a list; left out where nobody has published the counts.
+*   `min_train_per_class`: `Source.least`. It follows from `class_counts` and is
+    declared only where these are left out.
 *   `archive`: a file, declared like the others. Files that have a `member` are
     taken from it.
-*   `files`: `Split.parts` of the layouts 'npy', 'csv' and 'parquet'. `pictures`:
-    the one part of the layout 'folder'.
+*   `files`: `Split.tables`.
 """
 
 from __future__ import annotations
 
 import codecs
 import collections
-import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import math
+import operator
 import pathlib
-import re
 import unicodedata
-from typing import Annotated, Generic, Literal, TypeVar, get_args
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
-from msgspec import Meta
+from msgspec.structs import force_setattr, replace
 
-from cmnist_tfds.sources.records import (
-  IMAGE_SIZE,
-  LARGEST_LABEL,
-  OriginFile,
-  Source,
-  Split,
-)
+from cmnist_tfds.sources import records
+from cmnist_tfds.sources.records import OriginFile, Source, Split
 from cmnist_tfds.system.errors import DeclarationError
 
-# Terminals obey control characters, and some end a line.
-_CONTROL = r'\x00-\x1f\x7f-\x9f\u2028\u2029'
-# A path cannot leave the folder it is joined to, and file systems limit names.
-_PART = rf'(?!\.{{1,2}}(/|\Z))[^/\\:{_CONTROL}]{{1,255}}'
-# A user and a password, or a field of a query that has a secret for its value.
-_SECRET = (
-  r'(?is:.*(//[^/?#]*(:(?!\d+/)\S*)?@|[?&;#][\w.-]*(auth|authorization|'
-  r'credential|key|pass|password|passwd|pwd|secret|sig|signature|token)=))'
-)
-_TEXT = rf'(?=\s*\S)([^{_CONTROL}]|[\n\t])*\Z'
-
-_Positive = Annotated[int, Meta(ge=1)]
-_Natural = Annotated[int, Meta(ge=0)]
-_Label = Annotated[int, Meta(ge=0, le=LARGEST_LABEL)]
-_Hex32 = Annotated[str, Meta(pattern=r'\A[0-9a-f]{32}\Z')]
-_Hex40 = Annotated[str, Meta(pattern=r'\A[0-9a-f]{40}\Z')]
-_Hex64 = Annotated[str, Meta(pattern=r'\A[0-9a-f]{64}\Z')]
-_Key = Annotated[str, Meta(pattern=r'\A[A-Z][a-z0-9]*\Z')]
-# The name of a class is a line in a file of TFDS.
-_Name = Annotated[str, Meta(pattern=rf'\A(?!\s)[^{_CONTROL}]+(?<!\s)\Z')]
-_Text = Annotated[str, Meta(pattern=rf'\A{_TEXT}')]
-_Page = Annotated[str, Meta(pattern=rf'\A(?!{_SECRET}){_TEXT}')]
-_Url = Annotated[
-  str, Meta(pattern=rf'\A(?!{_SECRET})https?://((?!\s)[^#{_CONTROL}])+\Z')
-]
-_Path = Annotated[str, Meta(pattern=rf'\A{_PART}(/{_PART})?\Z')]
-
-# What messages say in place of the expressions.
-_NO_SECRET = (
-  'without control characters and without a password or a token, since it is'
-  ' kept with the data. Write user and password into ~/.netrc or into the'
-  ' address of a mirror, or download the file and save it next to the declaration'
-)
-_IN_WORDS = {
-  _Key: 'a capital letter, then small letters or digits',
-  _Path: '<file> or <folder>/<file>, relative to the declaration',
-  _Url: f'an address with http:// or https://, without # and {_NO_SECRET}',
-  _Page: f'text {_NO_SECRET}',
-  _Text: 'text without control characters',
-  _Name: 'text in one line, without spaces at its ends or control characters',
-  _Hex32: '32 hexadecimal digits in lower case',
-  _Hex40: '40 hexadecimal digits in lower case',
-  _Hex64: '64 hexadecimal digits in lower case',
+# The fields of the splits of each layout, and what a source of it may have.
+_COLUMNS = {'folders', 'image_column', 'label_column'}
+_LAYOUTS: dict[str, tuple[list[str], set[str]]] = {
+  'idx': (['images', 'labels'], set()),
+  'npz': (['images', 'labels'], set()),
+  'npy': (['files'], set()),
+  'folder': (['pictures'], {'folders'}),
+  'csv': (['files'], _COLUMNS),
+  'parquet': (['files'], _COLUMNS),
 }
-
-
-class _Table(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-  """A table of a declaration."""
-
-
-class _File(_Table):
-  path: _Path
-  size: _Positive | None = None
-  md5: _Hex32 | None = None
-  sha256: _Hex64 | None = None
-  reported_sha256: _Hex64 | None = None
-  git_blob: _Hex40 | None = None
-  urls: tuple[_Url, ...] = ()
-  member: _Name = ''
-  equivalents: tuple[_File, ...] = ()
-  fingerprint: _Hex64 | None = None
-  columns: _Positive | None = None
-
-  def __post_init__(self) -> None:
-    hashes = (self.sha256, self.size, self.git_blob)
-    if self.md5 and not any(hashes):
-      raise ValueError('md5 alone is no proof. Add its sha256 or its size')
-
-
-class _Array(_File, kw_only=True):
-  array: _Name = 'arr_0'
-
-
-class _Examples(_Table):
-  num_examples: _Positive
-  class_counts: _Natural | tuple[_Natural, ...] | None = None
-
-
-class _IdxPair(_Examples, kw_only=True):
-  images: _File
-  labels: _File
-
-
-class _NpzPair(_Examples, kw_only=True):
-  images: _Array
-  labels: _Array
-
-
-class _Pictures(_Examples, kw_only=True):
-  pictures: _File
-
-
-class _Files(_Examples, kw_only=True):
-  files: Annotated[tuple[_File, ...], Meta(min_length=1)]
-
-
-class _Rule(_Table):
-  first: _Positive | None = None
-  list: _File | None = None
-  test_counts: _Natural | tuple[_Natural, ...] | None = None
-
-  def __post_init__(self) -> None:
-    given = [n is not None for n in (self.first, self.list, self.test_counts)]
-    if given not in ([True, False, False], [False, True, True]):
-      raise ValueError('expected first, or list and test_counts')
-
-
-class _Step(_Table):
-  crop: tuple[_Natural, _Natural, _Positive, _Positive] | None = None
-  scale: _Positive | None = None
-
-  def __post_init__(self) -> None:
-    if (self.crop is None) == (self.scale is None):
-      raise ValueError('expected { crop = [...] } or { scale = ... }')
-
-
-_E = TypeVar('_E', bound=_Examples)
-
-
-class _Source(_Table, Generic[_E], tag_field='layout', kw_only=True):
-  key: _Key
-  title: _Name
-  classes: Annotated[tuple[_Name, ...], Meta(min_length=1)]
-  first_label: _Label = 0
-  labels: tuple[_Label, ...] = ()
-  train: _E | None = None
-  test: _E | None = None
-  examples: _E | None = None
-  split: _Rule | None = None
-  min_train_per_class: _Positive | None = None
-  mix_labels: dict[_Positive, tuple[_Label, ...]] = {}
-  shape: tuple[_Positive, ...] | None = None
-  convert: tuple[
-    Literal['transpose', 'invert', 'grey', 'resize'] | _Step, ...
-  ] = ()
-  archive: _File | None = None
-  writer_block: _Positive = 1
-  homepage: _Page
-  license: _Text
-  citation: _Text
-  known_issues: tuple[_Text, ...] = ()
-
-
-class _Idx(_Source[_IdxPair], tag='idx'):
-  pass
-
-
-class _Npz(_Source[_NpzPair], tag='npz'):
-  pass
-
-
-class _Npy(_Source[_Files], tag='npy'):
-  pass
-
-
-class _Folder(_Source[_Pictures], tag='folder', kw_only=True):
-  folders: tuple[_Name, ...] = ()
-
-
-class _Csv(_Source[_Files], tag='csv', kw_only=True):
-  folders: tuple[_Name, ...] = ()
-  image_column: _Name = ''
-  label_column: _Name | _Natural = 'label'
-
-
-class _Parquet(_Source[_Files], tag='parquet', kw_only=True):
-  folders: tuple[_Name, ...] = ()
-  image_column: _Name
-  label_column: _Name = 'label'
-
-
-_Layout = _Idx | _Npz | _Npy | _Folder | _Csv | _Parquet
+_SIZE = (records.IMAGE_SIZE, records.IMAGE_SIZE)
+_SPLITS = [{'examples', 'split'}, {'train', 'test'}, {'test'}]
 
 
 def read(path: pathlib.Path, owner: str = '') -> tuple[Source, ...]:
@@ -259,16 +93,18 @@ def read(path: pathlib.Path, owner: str = '') -> tuple[Source, ...]:
     owner: What messages call the file; its path if empty.
 
   Raises:
-    OSError: If the file cannot be read.
-    DeclarationError: As `parse` does.
+    DeclarationError: If the file cannot be read, or as `parse` does.
   """
-  return parse(
-    # Some editors of Windows begin a file with a byte order mark.
-    path.read_bytes().removeprefix(codecs.BOM_UTF8),
-    owner or str(path),
-    extension=True,
-    beside=path.absolute().parent,
-  )
+  owner = owner or str(path)
+  try:
+    content = path.read_bytes()
+  except OSError as error:
+    raise DeclarationError(
+      f'{owner}: cannot be read: {error.strerror}'
+    ) from error
+  # Some editors of Windows begin a file with a byte order mark.
+  text = content.removeprefix(codecs.BOM_UTF8)
+  return parse(text, owner, extension=True, beside=path.absolute().parent)
 
 
 # There is one record of each source, as long as its declaration stays the same.
@@ -303,16 +139,20 @@ def parse(
     if not isinstance(declared, list) or not declared:
       raise ValueError('has no [[source]] table. Add one for each source')
     for number, table in enumerate(declared, start=1):
-      key = table.get('key', number) if isinstance(table, dict) else number
-      place = f'{file}, source {key}'
-      whole = tables | table if isinstance(table, dict) else table
-      form: _Layout = msgspec.convert(whole, _Layout, str_keys=True)
-      if form.key in found:
+      place = f'{file}, source {number}'
+      whole = tables | msgspec.convert(table, dict[str, Any])
+      place = f'{file}, source {whole.get("key", number)}'
+      known = {'owner': file, 'beside': beside}
+      if extension:
+        content = json.dumps(whole, sort_keys=True, default=str).encode()
+        known['digest'] = hashlib.sha256(content).hexdigest()
+      plain = _plain(whole, operator.length_hint(whole.get('classes')))
+      source = _complete(msgspec.convert(plain | known, Source, str_keys=True))
+      for fault in _faults(source, whole):
+        raise ValueError(fault)
+      if source.key in found:
         raise ValueError('key: appears twice. Rename one')
-      digest = json.dumps(whole, sort_keys=True, default=str).encode()
-      found[form.key] = _source(
-        form, hashlib.sha256(digest).hexdigest() if extension else '', beside
-      )
+      found[source.key] = source
   except (msgspec.DecodeError, ValueError, RecursionError) as error:
     message = f'{place}: {_explain(error)}'
     raise DeclarationError(
@@ -324,231 +164,177 @@ def parse(
 def _explain(error: Exception) -> str:
   """Returns the field and the fault that msgspec, or this module, found."""
   fault, _, place = str(error).partition(' - at `')
-  for form, words in _IN_WORDS.items():
-    _, meta = get_args(form)
-    fault = fault.replace(f'`str` matching regex {meta.pattern!r}', words)
+  for pattern, words in records.IN_WORDS.items():
+    fault = fault.replace(f'`str` matching regex {pattern!r}', words)
   path = place.rpartition('$')[2].strip('.`')
   return f'{path}: {fault}' if path else fault
 
 
-def _expect(right: object, fault: str) -> None:
-  if not right:
-    raise ValueError(fault)
+def _plain(value: Any, num_classes: int, name: str = '') -> Any:
+  """Returns a value with short forms written out, in all that it holds.
+
+  They are a count that stands for those of all classes, and steps with a value.
+  """
+  match name, value:
+    case 'class_counts' | 'test_counts', int():
+      return [value] * num_classes
+    case _, {'crop': plain, **more} | {'scale': plain, **more} if not more:
+      return plain
+    case _, dict():
+      return {k: _plain(v, num_classes, k) for k, v in value.items()}
+    case _, list():
+      return [_plain(v, num_classes) for v in value]
+  return value
 
 
-def _source(form: _Layout, digest: str, beside: pathlib.Path | None) -> Source:
-  """Returns the record of a source; raises ValueError if it is wrong."""
-  splits = _splits(form, beside)
-  counts = splits['train'].class_counts if 'train' in splits else (0,)
-  least = min(counts) if counts else form.min_train_per_class
-  if least is None or form.min_train_per_class not in {None, least}:
-    raise ValueError(
-      'min_train_per_class: expected the least of class_counts, or no such'
-      ' field; where the counts are unknown, a number that no class is below'
-    )
-  names = {field.name for field in dataclasses.fields(Source)}
-  values = {n: getattr(form, n) for n in names & {*form.__struct_fields__}}
-  values['min_train_per_class'] = least
-  source = Source(
-    **values,
-    layout=str(form.__struct_config__.tag),
-    steps=tuple(
-      s if isinstance(s, str) else s.crop or s.scale or 0 for s in form.convert
-    ),
-    class_names=form.classes,
-    listed_labels=form.labels,
-    splits=splits,
-    digest=digest,
-  )
-  _check_classes(source)
-  _check_shape(source)
-  _check_files(source)
-  return source
-
-
-def _splits(form: _Layout, beside: pathlib.Path | None) -> dict[str, Split]:
-  """Returns the splits, of which a source with test alone has one."""
-  rule = form.split
-  if not form.examples:
-    _expect(
-      form.test and not rule,
-      'test: expected train and test, or examples and split',
-    )
-    return {
-      name: _split(form, name, examples, beside)
-      for name, examples in (('train', form.train), ('test', form.test))
-      if examples
-    }
-  if form.train or form.test or not rule:
-    raise ValueError('examples: expected split with it, not train and test')
-  whole = _split(form, 'examples', form.examples, beside)
-  test = _counts(form, 'split', rule.first or rule.test_counts)
-  if whole.class_counts is None or test is None:
-    raise ValueError(
-      'examples.class_counts: missing. Add it: train and test follow from it'
-    )
-  train = tuple(n - t for n, t in zip(whole.class_counts, test, strict=True))
-  scarce = form.classes[train.index(min(train))]
-  _expect(
-    min(train) > 0, f'split: leaves no training example of class {scarce!r}'
-  )
-  return {
-    name: Split(
-      whole=whole,
-      shape=whole.shape,
-      num_examples=sum(counts),
-      class_counts=counts,
-      listing=_file(form, rule.list, beside) if rule.list else None,
-      first=rule.first,
-    )
-    for name, counts in (('train', train), ('test', test))
+def _complete(source: Source) -> Source:
+  """Returns the record with what follows from other fields."""
+  for file in _files(source):
+    force_setattr(file, 'beside', source.beside)
+    if file.member and not file.archive and file is not source.archive:
+      force_setattr(file, 'archive', source.archive)
+  splits = {
+    name: replace(split, shape=_shape(source), per_class=source.layout == 'npy')
+    for name, split in source.pools.items()
   }
+  if source.examples and source.split:
+    whole, rule = splits['examples'], source.split
+    counts = whole.class_counts or ()
+    test = rule.test_counts or (rule.first or 0,) * len(counts)
+    train = tuple(n - t for n, t in zip(counts, test, strict=False))
+    for name, chosen in (('train', train), ('test', test)):
+      splits[name] = Split(
+        whole=whole,
+        shape=whole.shape,
+        num_examples=sum(chosen),
+        class_counts=chosen,
+        listing=rule.list,
+        first=rule.first,
+      )
+  return replace(source, **splits)
 
 
-def _split(
-  form: _Layout, name: str, examples: _Examples, beside: pathlib.Path | None
-) -> Split:
-  """Returns the record of a split whose files hold it alone."""
-  counts = _counts(form, name, examples.class_counts)
-  _expect(
-    not counts or sum(counts) == examples.num_examples,
-    f'{name}.class_counts: expected counts that add up to num_examples,'
-    f' {examples.num_examples}, found {sum(counts or ())}',
-  )
-  files = {
-    field: _file(form, file, beside)
-    for field in ('images', 'labels', 'pictures')
-    if (file := getattr(examples, field, None))
-  }
-  parts = [_file(form, f, beside) for f in getattr(examples, 'files', ())]
-  if 'pictures' in files:
-    parts = [files.pop('pictures')]
-  per_class = isinstance(form, _Npy)
-  _expect(
-    not per_class or len(parts) == len(counts or ()),
-    f'{name}.files: expected class_counts, and a file for each of the'
-    f' {len(form.classes)} classes',
-  )
-  any_size = isinstance(form, _Folder) and 'resize' in form.convert
-  return Split(
-    images=files.get('images'),
-    labels=files.get('labels'),
-    parts=tuple(parts),
-    per_class=per_class,
-    num_examples=examples.num_examples,
-    class_counts=counts,
-    shape=form.shape or (None if any_size else (IMAGE_SIZE, IMAGE_SIZE)),
-  )
+def _shape(source: Source) -> tuple[int, ...] | None:
+  """Returns the shape of an image in the files, None if it may have any."""
+  any_size = source.layout == 'folder' and 'resize' in source.steps
+  return source.shape or (None if any_size else _SIZE)
 
 
-def _counts(
-  form: _Layout, name: str, counts: int | tuple[int, ...] | None
-) -> tuple[int, ...] | None:
-  """Returns the count of each class, where one number may stand for all."""
-  if isinstance(counts, int):
-    return (counts,) * len(form.classes)
-  _expect(
-    counts is None or len(counts) == len(form.classes),
-    f'{name}: expected {len(form.classes)} counts, one for each class',
-  )
-  return counts
+def _files(source: Source) -> Iterator[OriginFile]:
+  """Yields all files of a source as it is declared."""
+  listing = source.split.list if source.split else None
+  parts = (split.parts for split in source.pools.values())
+  for file in (source.archive, listing, *itertools.chain(*parts)):
+    if file:
+      yield from (file, *file.equivalents)
 
 
-def _file(
-  form: _Layout, declared: _File, beside: pathlib.Path | None
-) -> OriginFile:
-  """Returns the record of a file."""
-  archive = form.archive if declared.member else None
-  _expect(
-    archive or not declared.member, f'{declared.path}: member: needs [archive]'
-  )
-  values = msgspec.structs.asdict(declared) | {
-    'archive': archive and _file(form, archive, beside),
-    'beside': beside,
-    'equivalents': tuple(_file(form, e, beside) for e in declared.equivalents),
-  }
-  return OriginFile(**values)
+def _twice(values: Iterable[Any]) -> list[Any]:
+  return [v for v, n in collections.Counter(values).items() if n > 1]
 
 
-def _check_classes(source: Source) -> None:
+def _faults(source: Source, declared: dict[str, Any]) -> Iterator[str]:
+  """Yields what is wrong with fields of which each for itself is right."""
+  layout = source.layout
+  needed, further = _LAYOUTS[layout]
+  reserved = {'beside', 'digest', 'owner', *_COLUMNS} - further
+  for field in declared.keys() & reserved:
+    yield f'{field}: unknown field of the layout {layout!r}'
+  for name in source.pools:
+    given = sorted(declared[name].keys() - {'num_examples', 'class_counts'})
+    if given != needed:
+      yield f'{name}: expected {needed} in layout {layout!r}, found {given}'
+  if declared.keys() & set().union(*_SPLITS) not in _SPLITS:
+    yield 'test: expected train and test, or examples and split'
+  yield from _faults_of_classes(source)
+  yield from _faults_of_counts(source)
+  yield from _faults_of_images(source)
+  yield from _faults_of_files(source)
+
+
+def _faults_of_classes(source: Source) -> Iterator[str]:
   """Checks the names, the raw labels and the names of folders."""
-  names = [unicodedata.normalize('NFC', name) for name in source.class_names]
-  for field, given in (
-    ('classes', names),
-    ('folders', source.folders or names),
+  names = source.class_names
+  fields = {'classes': names, 'folders': source.folders or names}
+  for field, given in fields.items():
+    if twice := _twice(unicodedata.normalize('NFC', name) for name in given):
+      yield f'{field}: {twice[0]!r} appears twice'
+    if len(given) != len(names):
+      yield f'{field}: expected one for each of the {len(names)} classes'
+  labels = [*source.raw_labels]
+  if (
+    len(labels) != len(names)
+    or labels != sorted({n for n in labels if n <= records.LARGEST_LABEL})
+    or (source.listed_labels and source.first_label)
   ):
-    twice = [n for n, count in collections.Counter(given).items() if count > 1]
-    _expect(not twice, f'{field}: {"".join(twice[:1])!r} appears twice')
-    _expect(
-      len(given) == len(names),
-      f'{field}: expected one for each of the {len(names)} classes',
-    )
-  labels, listed = list(source.raw_labels), source.listed_labels
-  _expect(
-    labels == sorted(set(labels))
-    and len(labels) == len(names)
-    and labels[-1] <= LARGEST_LABEL
-    and not (listed and source.first_label),
-    f'labels: expected {len(names)} ascending numbers, one for each class, of at'
-    f' most {LARGEST_LABEL}, and no first_label',
-  )
-  for folder in source.folders or source.class_names:
-    _expect(
-      source.layout != 'folder' or re.fullmatch(_PART, folder),
-      f'folders: {folder!r} is not the name of a folder. List the folders of the'
-      ' classes',
+    yield (
+      f'labels: expected {len(names)} ascending numbers, one for each class, of'
+      f' at most {records.LARGEST_LABEL}, and no first_label'
     )
 
 
-def _check_shape(source: Source) -> None:
+def _faults_of_counts(source: Source) -> Iterator[str]:
+  """Checks that there are as many examples as all fields say."""
+  names, rule = source.class_names, source.split
+  counts = {
+    f'{n}.class_counts': s.class_counts for n, s in source.pools.items()
+  }
+  if rule:
+    counts['split.test_counts'] = rule.test_counts
+  for field, numbers in counts.items():
+    if numbers is not None and len(numbers) != len(names):
+      yield f'{field}: expected {len(names)} counts, one for each class'
+  for name, split in source.pools.items():
+    total = sum(split.class_counts or [split.num_examples])
+    if total != split.num_examples:
+      yield f'{name}.class_counts: add up to {total}, not {split.num_examples}'
+    if not split.class_counts and (split.per_class or rule):
+      yield f'{name}.class_counts: missing. Other facts follow from it'
+    if split.per_class and len(split.parts) != len(names):
+      yield f'{name}.files: expected one for each of the {len(names)} classes'
+  known = source.train.class_counts if source.train else (1,)
+  if rule and known and min(known) < 1:
+    scarce = names[known.index(min(known))]
+    yield f'split: leaves no training example of class {scarce!r}'
+  if bool(source.least) == bool(known):
+    yield 'min_train_per_class: expected without class_counts, and only then'
+
+
+def _faults_of_images(source: Source) -> Iterator[str]:
   """Checks that the steps make images of 28x28 gray pixels."""
-  shape = source.splits['test'].shape
-  if shape is None:
-    return
-  size, channels = shape[:2], shape[2:]
-  if len(size) == 1:
-    size = (math.isqrt(size[0]),) * 2
-  _expect(
-    math.prod(shape[:2]) == math.prod(size) and channels in {(), (1,), (3,)},
-    'shape: expected [height, width], [height, width, 3] or a square number of'
-    ' pixels',
-  )
-  _expect(
-    channels != (3,) or 'grey' in source.steps,
-    "convert: the images have colors. Add 'grey'",
-  )
+  # Images of any size are resized, and those in rows are square.
+  shape = _shape(source) or (1,)
+  rows = (math.isqrt(shape[0]),) * 2
+  height, width, *channels = shape if len(shape) > 1 else rows
+  if height * width != math.prod(shape[:2]) or channels not in ([], [1], [3]):
+    yield 'shape: expected [height, width(, 3)] or a square number of pixels'
+  if channels == [3] and 'grey' not in source.steps:
+    yield "convert: the images have colors. Add 'grey'"
   for step in source.steps:
     if isinstance(step, tuple):
-      top, left, height, width = step
-      size = (min(height, size[0] - top), min(width, size[1] - left))
+      top, left, *most = step
+      height, width = map(min, most, (height - top, width - left))
     elif step == 'transpose':
-      size = size[::-1]
+      height, width = width, height
     elif step == 'resize':
-      size = (IMAGE_SIZE, IMAGE_SIZE)
-  _expect(
-    size == (IMAGE_SIZE, IMAGE_SIZE),
-    f'shape: expected images of {IMAGE_SIZE}x{IMAGE_SIZE} pixels after convert,'
-    f" found {size[0]}x{size[1]}. Add 'resize' to convert",
-  )
+      height, width = _SIZE
+  if (height, width) != _SIZE:
+    yield f"convert: gives {height}x{width} pixels, not 28x28. Add 'resize'"
 
 
-def _check_files(source: Source) -> None:
+def _faults_of_files(source: Source) -> Iterator[str]:
   """Checks that files lie in one folder, and that none has two uses."""
-  splits = {split.whole or split: None for split in source.splits.values()}
-  used = [
-    (file.path, file.array)
-    for split in splits
-    for file in filter(None, (split.images, split.labels, *split.parts))
-  ]
-  twice = [u for u, count in collections.Counter(used).items() if count > 1]
-  _expect(
-    not twice,
-    f'{"".join(path for path, _ in twice[:1])}: appears twice. A file, or an'
-    ' array of an NPZ file, is for one use',
-  )
-  for file in source.origin_files:
-    for form in (file, *file.equivalents, *filter(None, [file.archive])):
-      _expect(
-        form.path.rpartition('/')[0] == source.folder,
-        f'{form.path}: expected all files in the folder {source.folder!r}',
-      )
+  used = [file for split in source.pools.values() for file in split.parts]
+  folder = used[0].path.rpartition('/')[0]
+  for path, array in _twice((file.path, file.array) for file in used):
+    yield f'{path}: appears twice. The file, or {array} in it, is for one use'
+  for file in _files(source):
+    if file.path.rpartition('/')[0] != folder:
+      yield f'{file.path}: expected all files in the folder {folder!r}'
+    if file.md5 and not (file.sha256 or file.size or file.git_blob):
+      yield f'{file.path}: md5 alone is no proof. Add its sha256 or its size'
+    if file.array != 'arr_0' and source.layout != 'npz':
+      yield f'{file.path}: array: unknown field of the layout {source.layout!r}'
+    archive = source.archive if file.member else None
+    if file.archive != archive or (file.member and not archive):
+      yield f'{file.path}: member: needs [archive]'

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The records of sources, their splits and their files."""
+"""The records of sources, their splits and their files.
+
+They are decoded from declarations, whose names of fields they have but for those
+that `declaration` lists.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import pathlib
-import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, field
 
 SPLITS = ('train', 'test')
 
@@ -19,13 +25,83 @@ IMAGE_SIZE = 28
 # The largest raw label, and so the largest number of classes, less one.
 LARGEST_LABEL = 65_535
 
+# What messages say in place of the expression that a text must match.
+IN_WORDS: dict[str, str] = {}
+
+
+def _like(pattern: str, words: str) -> Meta:
+  """Returns the rule that a text matches the whole of an expression."""
+  pattern = rf'\A{pattern}\Z'
+  IN_WORDS[pattern] = words
+  return Meta(pattern=pattern)
+
+
+def _hex(digits: int) -> Meta:
+  words = f'{digits} hexadecimal digits in lower case'
+  return _like(f'[0-9a-f]{{{digits}}}', words)
+
+
+# Terminals obey control characters, and some end a line.
+_CONTROL = r'\x00-\x1f\x7f-\x9f\u2028\u2029'
+# A path cannot leave the folder it is joined to, and file systems limit names.
+_FILE_NAME = rf'(?!\.{{1,2}}(/|\Z))[^/\\:{_CONTROL}]{{1,255}}'
+# A user and a password, or a field of a query that has a secret for its value.
+_SECRET = (
+  r'(?is:.*(//[^/?#]*(:(?!\d+/)\S*)?@|[?&;#][\w.-]*(auth|authorization|'
+  r'credential|key|pass|password|passwd|pwd|secret|sig|signature|token)=))'
+)
+_NO_SECRET = (
+  'without control characters and without a password or a token, since it is'
+  ' kept with the data. Write user and password into ~/.netrc or into the'
+  ' address of a mirror, or download the file and save it next to the declaration'
+)
+_TEXT = rf'(?!{_SECRET})(?=\s*\S)([^{_CONTROL}]|[\n\t])*'
+_URL = rf'(?!{_SECRET})https?://((?!\s)[^#{_CONTROL}])+'
+_A_KEY = _like(
+  '[A-Z][a-z0-9]*', 'a capital letter, then small letters or digits'
+)
+# The name of a class is a line in a file of TFDS.
+_ONE_LINE = _like(
+  rf'(?!\s)[^{_CONTROL}]+(?<!\s)',
+  'text in one line, without spaces at its ends or control characters',
+)
+_RELATIVE = _like(
+  f'{_FILE_NAME}(/{_FILE_NAME})?',
+  '<file> or <folder>/<file>, relative to the declaration',
+)
+_ADDRESS = _like(
+  _URL, f'an address with http:// or https://, without # and {_NO_SECRET}'
+)
+
+_Positive = Annotated[int, Meta(ge=1)]
+_Natural = Annotated[int, Meta(ge=0)]
+_Label = Annotated[int, Meta(ge=0, le=LARGEST_LABEL)]
+_Hex32 = Annotated[str, _hex(32)]
+_Hex40 = Annotated[str, _hex(40)]
+_Hex64 = Annotated[str, _hex(64)]
+_Key = Annotated[str, _A_KEY]
+_Name = Annotated[str, _ONE_LINE]
+_Text = Annotated[str, _like(_TEXT, f'text {_NO_SECRET}')]
+_Url = Annotated[str, _ADDRESS]
+_Path = Annotated[str, _RELATIVE]
+
 # What may be done to images: the name of a step, the brightest pixel, which is to
-# become 255, or the rectangle to cut out.
-Step = str | int | tuple[int, int, int, int]
+# become 255, or the rectangle to cut out: top, left, height and width. (A tuple
+# of fixed length beside a number with a bound crashes msgspec 0.23.)
+Step = (
+  Literal['transpose', 'invert', 'grey', 'resize']
+  | _Positive
+  | Annotated[tuple[_Natural, ...], Meta(min_length=4, max_length=4)]
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class OriginFile:
+class _Table(
+  msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True
+):
+  """A table of a declaration."""
+
+
+class OriginFile(_Table, frozen=True, kw_only=True):
   """One file as its origin publishes it.
 
   Attributes:
@@ -55,20 +131,20 @@ class OriginFile:
     beside: The folder of the declaration, in which a user's own files may lie.
   """
 
-  path: str
-  size: int | None = None
-  md5: str | None = None
-  sha256: str | None = None
-  reported_sha256: str | None = None
-  git_blob: str | None = None
-  urls: tuple[str, ...] = ()
+  path: _Path
+  size: _Positive | None = None
+  md5: _Hex32 | None = None
+  sha256: _Hex64 | None = None
+  reported_sha256: _Hex64 | None = None
+  git_blob: _Hex40 | None = None
+  urls: tuple[_Url, ...] = ()
   archive: OriginFile | None = None
-  member: str = ''
+  member: _Name = ''
   equivalents: tuple[OriginFile, ...] = ()
-  fingerprint: str | None = None
-  array: str = 'arr_0'
-  columns: int | None = None
-  beside: pathlib.Path | None = field(default=None, compare=False)
+  fingerprint: _Hex64 | None = None
+  array: _Name = 'arr_0'
+  columns: _Positive | None = None
+  beside: pathlib.Path | None = None
 
   @property
   def name(self) -> str:
@@ -76,16 +152,15 @@ class OriginFile:
     return self.path.rpartition('/')[2]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Split:
+class Split(_Table, frozen=True, kw_only=True):
   """The train or the test split of a source.
 
   Attributes:
     images: File with the images, uint8 (num_examples, *shape); None in layouts
       other than 'idx' and 'npz'.
     labels: File with the raw labels, integers (num_examples,); None likewise.
-    parts: The files of another layout: one for each class, tables, or the one
-      folder of pictures.
+    pictures: The folder of pictures, in the layout 'folder'.
+    tables: The files of the other layouts: one for each class, or tables.
     per_class: Whether each part holds the images of one class, as an array.
     num_examples: How many examples there are.
     class_counts: How many there are of each class, in the order of the raw
@@ -101,14 +176,23 @@ class Split:
 
   images: OriginFile | None = None
   labels: OriginFile | None = None
-  parts: tuple[OriginFile, ...] = ()
+  pictures: OriginFile | None = None
+  tables: Annotated[tuple[OriginFile, ...], Meta(min_length=1)] = field(
+    name='files', default=()
+  )
   per_class: bool = False
-  num_examples: int
-  class_counts: tuple[int, ...] | None = None
+  num_examples: _Positive
+  class_counts: tuple[_Natural, ...] | None = None
   shape: tuple[int, ...] | None = (IMAGE_SIZE, IMAGE_SIZE)
   whole: Split | None = None
   listing: OriginFile | None = None
   first: int | None = None
+
+  @property
+  def parts(self) -> list[OriginFile]:
+    """All files that are declared for it."""
+    files = (self.images, self.labels, self.pictures, *self.tables)
+    return [file for file in files if file]
 
   @functools.cached_property
   def files(self) -> dict[OriginFile, tuple[int, ...]]:
@@ -116,29 +200,39 @@ class Split:
 
     The shape of a file that holds no array alone is ().
     """
-    listing: dict[OriginFile, tuple[int, ...]] = (
-      {self.listing: ()} if self.listing else {}
-    )
     if self.whole:
-      return self.whole.files | listing
-    if self.images and self.labels:
-      assert self.shape is not None
+      return self.whole.files | ({self.listing: ()} if self.listing else {})
+    shapes: Iterable[tuple[int, ...]] = itertools.repeat(())
+    if self.labels:
       columns = (self.labels.columns,) if self.labels.columns else ()
-      return {
-        self.images: (self.num_examples, *self.shape),
-        self.labels: (self.num_examples, *columns),
-      }
-    if self.per_class:
-      return {
-        part: (count, *(self.shape or ()))
-        for part, count in zip(self.parts, self.class_counts or (), strict=True)
-      }
-    return dict.fromkeys(self.parts, ())
+      shapes = [self.shape or (), columns]
+      shapes = ((self.num_examples, *shape) for shape in shapes)
+    elif self.per_class:
+      shapes = ((n, *(self.shape or ())) for n in self.class_counts or ())
+    return dict(zip(self.parts, shapes, strict=False))
+
+
+class Rule(_Table, frozen=True, kw_only=True):
+  """How examples are divided into train and test.
+
+  Attributes:
+    first: How many of each class are for test, from the start.
+    list: Else, the file that lists those for test.
+    test_counts: How many of each class it lists.
+  """
+
+  first: _Positive | None = None
+  list: OriginFile | None = None
+  test_counts: tuple[_Natural, ...] | None = None
+
+  def __post_init__(self) -> None:
+    given = [n is not None for n in (self.first, self.list, self.test_counts)]
+    if given not in ([True, False, False], [False, True, True]):
+      raise ValueError('expected first, or list and test_counts')
 
 
 # There is one record of each source, so they compare by identity.
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Source:
+class Source(_Table, frozen=True, kw_only=True, eq=False):
   """A dataset that CMNIST concatenates.
 
   Attributes:
@@ -148,8 +242,12 @@ class Source:
     first_label: The raw label of the first class.
     listed_labels: The raw labels of the classes, ascending, where they have
       gaps; else empty.
-    splits: The files and figures, by split name.
-    min_train_per_class: No class has fewer training examples than this.
+    train: The files and figures of the training examples, None if there are
+      none.
+    test: Those of the test examples.
+    examples: Those of the whole that train and test are chosen from, if they are.
+    split: How they are chosen.
+    least: `min_train_per_class`, where no counts of the classes tell it.
     mix_labels: Raw labels this source gives to CMNIST-X, by number of classes of
       the mix: those of X-12 and of X-24.
     layout: How the files of `splits` hold examples. 'idx' and 'npz': a file of
@@ -157,13 +255,17 @@ class Source:
       'npy': a file of images for each class, as of `numpy.save`. 'folder': a
       folder of pictures for each class. 'csv' and 'parquet': tables with a row
       for each example.
+    shape: Shape of an image in the files, where it is not (28, 28).
     steps: What is done to the images.
+    archive: The archive of the files that have a `member`.
     folders: Name of the folder of each class, in the layout 'folder', and the
       text that stands for the class in tables.
     image_column: The column of tables that holds images, or in a CSV file the
       paths of pictures. Without it, all columns but that of labels are pixels.
     label_column: The column of tables that holds labels; a number, from 0, in
       CSV files without a header.
+    owner: The file, and the package if there is one, that declares the source.
+    beside: The folder of that file, where a user's own files may lie.
     digest: SHA-256 of what an extension declares, in 64 hexadecimal digits;
       empty for the sources of the paper.
     writer_block: How many training examples of a class, from the start of the
@@ -175,32 +277,54 @@ class Source:
     known_issues: What a user should know of the data.
   """
 
-  key: str
-  title: str
-  class_names: tuple[str, ...]
-  first_label: int = 0
-  listed_labels: tuple[int, ...] = ()
-  splits: Mapping[str, Split]
-  min_train_per_class: int
-  mix_labels: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-  layout: str = 'idx'
-  steps: tuple[Step, ...] = ()
-  folders: tuple[str, ...] = ()
-  image_column: str = ''
-  label_column: str | int = 'label'
+  key: _Key
+  title: _Name
+  class_names: Annotated[tuple[_Name, ...], Meta(min_length=1)] = field(
+    name='classes'
+  )
+  first_label: _Label = 0
+  listed_labels: tuple[_Label, ...] = field(name='labels', default=())
+  train: Split | None = None
+  test: Split | None = None
+  examples: Split | None = None
+  split: Rule | None = None
+  least: _Positive | None = field(name='min_train_per_class', default=None)
+  mix_labels: Mapping[_Positive, tuple[_Label, ...]] = {}
+  layout: Literal['idx', 'npz', 'npy', 'folder', 'csv', 'parquet']
+  shape: Annotated[tuple[_Positive, ...], Meta(max_length=3)] = ()
+  steps: tuple[Step, ...] = field(name='convert', default=())
+  archive: OriginFile | None = None
+  folders: tuple[_Name, ...] = ()
+  image_column: _Name = ''
+  label_column: _Name | _Natural = 'label'
+  owner: str = ''
+  beside: pathlib.Path | None = None
   digest: str = ''
-  writer_block: int = 1
-  homepage: str
-  license: str
-  citation: str
-  known_issues: tuple[str, ...] = ()
+  writer_block: _Positive = 1
+  homepage: _Text
+  license: _Text
+  citation: _Text
+  known_issues: tuple[_Text, ...] = ()
 
   def __repr__(self) -> str:
-    return textwrap.shorten(
-      f'<Source {self.key}: {self.title}, {len(self.class_names)} classes>',
-      80,
-      placeholder=' ...>',
-    )
+    return f'<Source {self.key}: {self.title}, {len(self.class_names)} classes>'
+
+  @functools.cached_property
+  def splits(self) -> Mapping[str, Split]:
+    """The files and figures, by split name."""
+    splits = {'train': self.train, 'test': self.test}
+    return {name: split for name, split in splits.items() if split}
+
+  @property
+  def pools(self) -> Mapping[str, Split]:
+    """The sets of examples with files of their own, by name."""
+    return {'examples': self.examples} if self.examples else self.splits
+
+  @property
+  def min_train_per_class(self) -> int:
+    """No class has fewer training examples than this."""
+    counts = self.train.class_counts if self.train else (0,)
+    return min(counts) if counts else self.least or 0
 
   @property
   def raw_labels(self) -> Sequence[int]:
@@ -224,19 +348,11 @@ class Source:
     """Whether `homepage` is an address, which sources of users may not have."""
     return self.homepage.startswith(('http://', 'https://'))
 
-  @functools.cached_property
-  def folder(self) -> str:
-    """The folder its files lie in, in a manual folder or a mirror."""
-    return next(iter(self.origin_files)).path.rpartition('/')[0]
-
   @property
   def origin_files(self) -> dict[OriginFile, tuple[int, ...]]:
     """The files of all splits, each with the shape of its array."""
-    return {
-      file: shape
-      for split in self.splits.values()
-      for file, shape in split.files.items()
-    }
+    files = (split.files.items() for split in self.splits.values())
+    return dict(itertools.chain.from_iterable(files))
 
   def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
     # A process has one record of each source that has a key of its own.

@@ -23,50 +23,40 @@ import contextlib
 import functools
 import importlib.metadata
 import importlib.resources
-import logging
 import os
 import pathlib
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, NoReturn
 
 from cmnist_tfds.sources import declaration
 from cmnist_tfds.sources.records import Source
 from cmnist_tfds.system.errors import DeclarationError
+from cmnist_tfds.system.streams import warn_once
 
-ENTRY_POINTS = 'cmnist_tfds.sources'
 SOURCES_VARIABLE = 'CMNIST_SOURCES'
 
 
-class Registered(NamedTuple):
-  """An extension with its owner.
-
-  Attributes:
-    source: The source.
-    owner: The file, and the package if there is one, that declares it.
-  """
-
-  source: Source
-  owner: str
+_Load = Callable[[], tuple[Source, ...]]
 
 
 class Registry(NamedTuple):
   """What is known besides the eleven sources of the paper.
 
   Attributes:
-    registered: The extensions, in the order in which they were found.
+    extensions: The extensions, in the order in which they were found.
     faults: What is wrong with declarations that cannot be used; each message
       begins with the file or the package.
   """
 
-  registered: tuple[Registered, ...]
+  extensions: tuple[Source, ...]
   faults: tuple[str, ...]
 
 
 def _shipped(folder: str) -> list[tuple[str, str]]:
-  """Returns name and text of each declaration in a folder of the package."""
+  """Returns owner and text of each declaration in a folder of the package."""
   place = importlib.resources.files(__package__).joinpath(folder)
   return sorted(
-    (file.name, file.read_text('utf-8'))
+    (f'cmnist_tfds ({file.name})', file.read_text('utf-8'))
     for file in place.iterdir()
     if file.name.endswith('.toml')
   )
@@ -76,108 +66,88 @@ def _shipped(folder: str) -> list[tuple[str, str]]:
 # the files by their names, the sources of a file as they stand in it.
 SOURCES: tuple[Source, ...] = tuple(
   source
-  for name, text in _shipped('')
-  for source in declaration.parse(text, name)
+  for owner, text in _shipped('')
+  for source in declaration.parse(text, owner)
 )
-
-
-def extensions() -> tuple[Source, ...]:
-  """Returns the extensions, which it loads at the first call."""
-  return tuple(each.source for each in registry().registered)
 
 
 def warn_of_faults() -> None:
   """Logs, once, what is wrong with declarations that cannot be used."""
   for fault in registry().faults:
-    _warn(fault)
-
-
-@functools.cache
-def _warn(fault: str) -> None:
-  logging.getLogger('cmnist_tfds').warning('%s', fault)
+    warn_once(fault)
 
 
 def registry() -> Registry:
-  """Returns the extensions with their owners, and what is wrong with others.
+  """Returns the extensions, and what is wrong with other declarations.
 
   A key belongs to its first owner. A file that has changed since it was read is
   read again.
   """
-  owners = {source.key: 'cmnist_tfds' for source in SOURCES}
-  registered: list[Registered] = []
-  faults: list[str] = []
-  for owner, found in _declared():
-    if isinstance(found, str):
-      faults.append(found)
+  known = {source.key: source for source in SOURCES}
+  faults = []
+  loads: list[_Load] = [
+    functools.partial(declaration.parse, text, owner, extension=True)
+    for owner, text in _shipped('extensions')
+  ]
+  loads += _installed()
+  loads += [functools.partial(declaration.read, p) for p in files_of_user()]
+  for load in loads:
+    try:
+      found = load()
+    except DeclarationError as error:
+      faults.append(str(error))
       continue
     for source in found:
-      if source.key in owners:
+      first = known.setdefault(source.key, source)
+      if first is not source:
         faults.append(
-          f'{owner}: the key {source.key!r} is already that of a source declared'
-          f' by {owners[source.key]}. Choose another key'
+          f'{source.owner}: the key {source.key!r} is already that of a source'
+          f' declared by {first.owner}. Choose another key'
         )
-      else:
-        owners[source.key] = owner
-        registered.append(Registered(source, owner))
-  return Registry(tuple(registered), tuple(faults))
-
-
-def _declared() -> Iterator[tuple[str, tuple[Source, ...] | str]]:
-  """Yields owners with their sources, or with what is wrong."""
-  for name, text in _shipped('extensions'):
-    owner = f'cmnist_tfds ({name})'
-    yield owner, declaration.parse(text, owner, extension=True)
-  for owner, path in (*_installed(), *((str(p), p) for p in files_of_user())):
-    try:
-      found = path if isinstance(path, str) else declaration.read(path, owner)
-    except DeclarationError as error:
-      found = str(error)
-    except OSError as error:
-      found = f'{owner}: cannot be read: {error.strerror}'
-    yield owner, found
+  return Registry(tuple(known.values())[len(SOURCES) :], tuple(faults))
 
 
 def files_of_user() -> list[pathlib.Path]:
   """Returns the files that CMNIST_SOURCES names, each once."""
   named = os.environ.get(SOURCES_VARIABLE, '').split(os.pathsep)
-  return list(dict.fromkeys(_absolute(name) for name in named if name.strip()))
-
-
-def _absolute(name: str) -> pathlib.Path:
-  return pathlib.Path(os.path.realpath(os.path.expanduser(name.strip())))
+  paths = (os.path.expanduser(name.strip()) for name in named if name.strip())
+  return list(dict.fromkeys(pathlib.Path(os.path.realpath(p)) for p in paths))
 
 
 @functools.cache
-def _installed() -> tuple[tuple[str, pathlib.Path | str], ...]:
-  """Returns the declarations of packages, or what is wrong, with owners."""
-  found: list[tuple[str, pathlib.Path | str]] = []
-  for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+def _installed() -> list[_Load]:
+  """Returns what reads the declarations of packages, or says what is wrong."""
+  loads: list[_Load] = []
+  for point in importlib.metadata.entry_points(group=__package__):
     owner = f'package {point.dist.name if point.dist else point.value}'
     try:
       paths = list(_paths(point.load()))
       if not paths:
         raise FileNotFoundError('it leads to no declaration, a file *.toml')
     except Exception as error:  # The code of others may raise any.
-      shown = ' '.join(f'{type(error).__name__}: {error}'.split())
       where = f'{owner}: its entry point {point.name} = {point.value}'
-      found.append((owner, f'{where} fails: {shown}'))
+      shown = ' '.join(f'{type(error).__name__}: {error}'.split())
+      loads.append(functools.partial(_fail, f'{where} fails: {shown}'))
     else:
-      found += [(f'{owner} ({path.name})', path) for path in paths]
-  return tuple(found)
+      loads += [
+        functools.partial(declaration.read, path, f'{owner} ({path.name})')
+        for path in paths
+      ]
+  return loads
+
+
+def _fail(fault: str) -> NoReturn:
+  raise DeclarationError(fault)
 
 
 def _paths(named: Any) -> Iterator[pathlib.Path]:
   """Yields the declarations that the object of an entry point names."""
-  if callable(named):
-    yield from _paths(named())
-  elif hasattr(named, '__path__'):
-    for folder in named.__path__:
-      yield from sorted(pathlib.Path(folder).glob('*.toml'))
-  elif isinstance(named, (str, os.PathLike)):
-    yield pathlib.Path(named)
-  else:
-    for each in named:
-      yield from _paths(each)
+  for folder in getattr(named, '__path__', ()):
+    yield from sorted(pathlib.Path(folder).glob('*.toml'))
+  if not hasattr(named, '__path__'):
+    named = named() if callable(named) else named
+    single = isinstance(named, (str, os.PathLike))
+    yield from map(pathlib.Path, [named] if single else named)
 
 
 @contextlib.contextmanager
@@ -195,20 +165,15 @@ def with_files(files: Iterable[str]) -> Iterator[None]:
     DeclarationError: If one of the files cannot be used.
   """
   before = os.environ.get(SOURCES_VARIABLE)
-  added = [str(_absolute(file)) for file in files]
-  if wrong := [path for path in added if os.pathsep in path]:
-    raise DeclarationError(
-      f'{wrong[0]}: expected a path without {os.pathsep!r}, which separates the'
-      f' paths in {SOURCES_VARIABLE}. Rename it'
-    )
-  os.environ[SOURCES_VARIABLE] = os.pathsep.join([*added, before or ''])
+  added = [*map(os.path.abspath, files)]
+  os.environ[SOURCES_VARIABLE] = os.pathsep.join(added)
   try:
     for fault in registry().faults if added else ():
-      if fault.startswith(tuple(added)):
+      if fault.startswith(tuple(map(str, files_of_user()))):
         raise DeclarationError(fault)
+    os.environ[SOURCES_VARIABLE] = os.pathsep.join([*added, before or ''])
     yield
   finally:
-    if before is None:
-      del os.environ[SOURCES_VARIABLE]
-    else:
+    del os.environ[SOURCES_VARIABLE]
+    if before is not None:
       os.environ[SOURCES_VARIABLE] = before

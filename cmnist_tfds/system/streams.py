@@ -10,6 +10,8 @@ full, and its encoding may lack characters.
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -28,6 +30,12 @@ def is_terminal(stream: Any) -> bool:
   with contextlib.suppress(Exception):
     return bool(stream.isatty())
   return False
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+  """Logs a warning, unless this process has logged the same before."""
+  logging.getLogger('cmnist_tfds').warning('%s', message)
 
 
 def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
