@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.load import numpy_arrays, split_spec
+from cmnist_tfds.load import numpy_arrays
 from cmnist_tfds.load.open_subset import open_or_prepare
-from cmnist_tfds.load.split_spec import Split, Splits
+from cmnist_tfds.load.split_spec import Split, Splits, map_splits
 from cmnist_tfds.load.split_view import (
   FEATURE_NAMES,
   SplitView,
@@ -35,13 +35,6 @@ class _Options(numpy_arrays.Options, total=False):
 def as_batches(
   name: str, split: Split, batch_size: int, **options: Unpack[_Options]
 ) -> tf.data.Dataset: ...
-@overload
-def as_batches(
-  name: str,
-  split: list[Split] | tuple[Split, ...],
-  batch_size: int,
-  **options: Unpack[_Options],
-) -> Sequence[tf.data.Dataset]: ...
 @overload
 def as_batches(
   name: str, split: Splits, batch_size: int, **options: Unpack[_Options]
@@ -119,12 +112,12 @@ def as_batches(
       raise SplitError(f'There are no examples in {each!r}.')
     return view
 
-  return split_spec.map_splits(
+  return map_splits(
     lambda view: _batches(
       view, batch_size, features, shuffle=shuffle, seed=seed
     ),
     # All splits are checked before any is used.
-    split_spec.map_splits(open_split, split),
+    map_splits(open_split, split),
   )
 
 
