@@ -222,8 +222,8 @@ def reopen(folder: pathlib.Path) -> Entry:
     raise PreparationError(
       f'{platform.node()} cannot use {folder} of the cache ({_reason(error)}).'
       ' Every machine that takes part must see the cache folder of the process'
-      ' that started the build under the same path. Name such a folder in'
-      f' {CACHE_DIR_VARIABLE}, and build again.'
+      ' that started the work under the same path. Name such a folder in'
+      f' {CACHE_DIR_VARIABLE}, and start again.'
     ) from error
 
 

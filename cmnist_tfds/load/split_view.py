@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
 import math
@@ -113,10 +114,28 @@ class SplitView:
     }
     return {**values, CLASS_NAME: np.array(self._subset.class_names)}
 
+  def located(self) -> Iterator[tuple[SplitSource, np.ndarray, np.ndarray]]:
+    """Yields where the examples are.
+
+    Yields:
+      Each source; the numbers of the examples it has, int64 (m,); and their
+      rows in its arrays, integers (m,).
+    """
+    return self._located(self._keys)
+
+  def image(self, number: int) -> np.ndarray:
+    """Returns one image as it is mapped, uint8 (28, 28), read-only."""
+    key = int(self._keys[number])
+    at = bisect.bisect_right(self._begins, key) - 1
+    source = self._sources[at]
+    row = key - self._begins[at]
+    if source.rows is not None:
+      row = source.rows[row]
+    return source.arrays['images'][row]
+
   def _located(
     self, keys: np.ndarray
   ) -> Iterator[tuple[SplitSource, np.ndarray, np.ndarray]]:
-    """Yields each source, the places of its keys, and its rows of them."""
     numbers = np.searchsorted(self._begins[1:], keys, side='right')
     for number, source in enumerate(self._sources):
       places = np.flatnonzero(numbers == number)
