@@ -68,7 +68,13 @@ def test_parts_are_parts_of_the_whole(reading, name, tmp_path, monkeypatch):
     'all': map(np.concatenate, zip(train, test, strict=True)),
     'train[7:7]': [array[:0] for array in train],
   }.items():
-    check_equal(cmnist_tfds.load_data(name, split=split, **where), expected)
+    arrays = cmnist_tfds.load_data(name, split=split, **where)
+    check_equal(arrays, expected)
+    if len(arrays[0]):
+      (batch,) = cmnist_tfds.as_batches(
+        name, split, 10**6, **where
+      ).as_numpy_iterator()
+      check_equal([batch[0][..., 0], *batch[1:]], arrays)
 
 
 def test_structures_of_splits(sample_dir):

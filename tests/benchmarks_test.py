@@ -51,7 +51,7 @@ def test_every_way_to_read_is_measured(sample_dir):
     'tfds.load(...).batch(1024)',
     'numpy.load, both splits',
     'load_data, both splits',
-    'as_batches, first epoch',
+    'as_batches(1024), first epoch',
     'process, to first batch',
   }
 
