@@ -302,14 +302,13 @@ def _memory_of_worker(subject: Subject) -> str:
   )
 
 
-def _unusable(*libraries: str) -> str | None:
-  """Says why one of the libraries cannot be imported, None if all can."""
-  for library in libraries:
-    try:
-      importlib.import_module(library)
-    # torchvision raises RuntimeErrors beside a torch it was not built for.
-    except (ImportError, RuntimeError) as error:
-      return f'{library} cannot be imported ({error})'
+def _unusable(library: str) -> str | None:
+  """Says why a library cannot be imported, None if it can."""
+  try:
+    importlib.import_module(library)
+  # torchvision raises RuntimeErrors beside a torch it was not built for.
+  except (ImportError, RuntimeError) as error:
+    return f'{library} cannot be imported ({error})'
   return None
 
 
@@ -386,6 +385,8 @@ def main() -> None:
   )
   args = parser.parse_args()
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+  # PyTorch for CUDA crashes if TensorFlow is imported before it.
+  no_torch, no_torchvision = _unusable('torch'), _unusable('torchvision')
   files = os.environ.get(_ORIGIN_FILES)
   made = None
   if args.stand_ins:
@@ -403,7 +404,6 @@ def main() -> None:
     os.environ['KERAS_HOME'] = str(scratch / 'keras')
     ways = list(_ways(subject, scratch))
     left_out = []
-    no_torch = _unusable('torch')
     if no_torch:
       left_out.append(f'PyTorch: {no_torch}')
     else:
@@ -416,12 +416,12 @@ def main() -> None:
       )
     else:
       _prepare(dataclasses.replace(subject, name='1-F'), files)
-      for their_ways, libraries in (
-        (_keras_ways, ('keras',)),
-        (_torchvision_ways, ('torch', 'torchvision')),
+      for library, their_ways, reason in (
+        ('keras', _keras_ways, _unusable('keras')),
+        ('torchvision', _torchvision_ways, no_torch or no_torchvision),
       ):
-        if reason := _unusable(*libraries):
-          left_out.append(f'{_FASHION} with {libraries[-1]}: {reason}')
+        if reason:
+          left_out.append(f'{_FASHION} with {library}: {reason}')
         else:
           ways += their_ways(subject, fashion, scratch)
     best, best_start = _measure(ways, subject, args.rounds)

@@ -153,16 +153,6 @@ def test_origin_files_are_read_into_the_cache(
   assert open_subset(ONE) is None
 
 
-def test_a_mirror_that_is_not_there_is_named(
-  tmp_path, empty_cache, monkeypatch
-):
-  monkeypatch.setenv('CMNIST_MIRROR', str(tmp_path / 'nowhere'))
-  with pytest.raises(
-    errors.OriginFileError, match='nowhere is not a directory'
-  ):
-    cmnist_tfds.load_data('1-F', data_dir=tmp_path)
-
-
 def test_neither_tensorflow_nor_tfds_is_imported(sample_dir):
   code = f"""
 import sys, cmnist_tfds

@@ -139,16 +139,18 @@ def test_transforms_of_torchvision(train):
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
-def test_loaders(train, num_workers):
-  expected = train.data[:, None], train.targets
-  for batch_size in (50, 1):
-    loader = DataLoader(train, batch_size, num_workers=num_workers)
-    assert_equal(together(loader), expected)
+def test_loaders(train, scaled, num_workers):
+  images, labels = train.data[:, None], train.targets
   batches = BatchSampler(SequentialSampler(train), 50, drop_last=False)
-  loader = DataLoader(
-    train, sampler=batches, batch_size=None, num_workers=num_workers
-  )
-  assert_equal(together(loader), expected)
+  for options in (
+    {'batch_size': 50},
+    {'batch_size': 1},
+    {'batch_size': None, 'sampler': batches},
+  ):
+    loader = DataLoader(train, num_workers=num_workers, **options)
+    assert_equal(together(loader), (images, labels))
+  loader = DataLoader(scaled, 50, num_workers=num_workers)
+  assert_equal(together(loader), (images / 255, labels + 100))
   generator = torch.Generator().manual_seed(0)
   shuffled = BatchSampler(
     RandomSampler(train, generator=generator), 50, drop_last=False
@@ -178,22 +180,17 @@ def test_parts_of_it_load_too(train):
       together(DataLoader(Subset(train, indices), 2)), train[indices]
     )
   joined = ConcatDataset([train, train])
-  images, _ = together(DataLoader(joined, 50))
-  assert torch.equal(images[:, 0], torch.cat([train.data, train.data]))
+  twice = train[[*range(len(train))] * 2]
+  assert_equal(together(DataLoader(joined, 50)), twice)
 
 
-def test_transforms_get_what_torchvision_gives(scaled, train):
-  images, labels = together(DataLoader(scaled, 50))
-  assert torch.equal(images, train.data[:, None] / 255)
-  assert torch.equal(labels, train.targets + 100)
-
-
-@pytest.mark.parametrize('split', ['train', 'test'])
-def test_arguments_of_torchvision(sample_dir, split):
-  named = CMNIST('X-12', root=sample_dir, train=split == 'train', sample=True)
-  found = CMNIST('X-12', split, data_dir=sample_dir, sample=True)
-  assert torch.equal(named.data, found.data)
-  assert named.train == (split == 'train')
+def test_arguments_of_torchvision(sample_dir):
+  for split in ('train', 'test'):
+    is_train = split == 'train'
+    named = CMNIST('X-12', root=sample_dir, train=is_train, sample=True)
+    found = CMNIST('X-12', split, data_dir=sample_dir, sample=True)
+    assert torch.equal(named.data, found.data)
+    assert named.train is found.train is is_train
 
 
 @pytest.mark.parametrize(
