@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Is one of two workers that read a subset of the sample together.
 
-The arguments are the number of the worker, the addresses of both, the folder of
-the prepared datasets, and the seed, if any. Prints as JSON the places of the
-examples that this worker reads in each of two epochs, in the training set.
+The arguments are the number of the worker, the addresses of both, and the folder
+of the prepared datasets. Prints as JSON the places in the training set of the
+examples that this worker reads in each of two epochs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import sys
 
-_NUMBER, _ADDRESSES, _DATA_DIR, *_SEED = sys.argv[1:]
+_NUMBER, _ADDRESSES, _DATA_DIR = sys.argv[1:]
 os.environ['TF_CONFIG'] = json.dumps(
   {
     'cluster': {'worker': _ADDRESSES.split(',')},
@@ -26,13 +26,14 @@ import cmnist_tfds  # noqa: E402
 
 where = {'data_dir': _DATA_DIR, 'sample': True}
 strategy = tf.distribute.MultiWorkerMirroredStrategy()
+try:
+  cmnist_tfds.as_batches('X-12', 'train', 100, shuffle=True, **where)
+except ValueError as error:
+  assert 'needs a seed to shuffle for 2 workers' in str(error)
+else:
+  raise AssertionError('nothing was raised')
 batches = cmnist_tfds.as_batches(
-  'X-12',
-  'train',
-  100,
-  shuffle=True,
-  seed=int(*_SEED) if _SEED else None,
-  **where,
+  'X-12', 'train', 100, shuffle=True, seed=5, **where
 )
 images, _ = cmnist_tfds.load_data('X-12', split='train', **where)
 places = {image.tobytes(): place for place, image in enumerate(images)}
