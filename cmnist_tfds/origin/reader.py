@@ -55,8 +55,8 @@ class Reader:
           faults[f'{copy}: {wrong}'] = None
           self.copies.setdefault(file.path, copy)
         continue
-      if copy.packed:
-        _log.warning('Read %s from %s (%s).', file.path, copy, proof.value)
+      level = logging.WARNING if copy.packed else logging.INFO
+      _log.log(level, 'Read %s from %s (%s).', file.path, copy, proof.value)
       self.proofs[file.path], self.copies[file.path] = proof, copy
       return found
     raise self._error(file, faults)
