@@ -231,7 +231,7 @@ def test_evaluation_leaves_out_near_copies(capsys, monkeypatch, tmp_path):
   assert without.accuracy.value == 0
   assert without.examples == (~copied).sum()
   assert f'{copied.sum():,} test images' in without.notes[-1]
-  arguments = ('2-FKd', path, '--without', 'near-duplicates', '--sample')
+  arguments = ('2-FKd', path, '--without_near_duplicates', '--sample')
   assert without.notes[-1] in _run(capsys, 'evaluate', *arguments)[1]
   made = dataclasses.replace(
     made, dataset='cmnist', labels=np.tile(np.arange(20), 1000)
