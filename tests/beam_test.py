@@ -12,6 +12,7 @@ import sys
 
 import pytest
 import tensorflow_datasets as tfds
+from preparing import prepare
 
 from cmnist_tfds.system.errors import MissingExtraError, PreparationError
 
@@ -37,21 +38,14 @@ def direct_runner(beam):
   return FnApiRunner
 
 
-def _build(name, data_dir, *, file_format=None, num_shards=3, **options):
-  builder = tfds.builder_cls('cmnist_sample')(config=name, data_dir=data_dir)
-  builder.download_and_prepare(
-    file_format=file_format,
-    download_config=tfds.download.DownloadConfig(
-      num_shards=num_shards, **options
-    ),
-  )
-  return _hashes(builder.data_path)
+def _build(name, data_dir, num_shards=3, **options):
+  return _hashes(prepare(data_dir, name, num_shards=num_shards, **options))
 
 
-def _hashes(folder):
+def _hashes(builder):
   return {
     path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-    for path in pathlib.Path(folder).iterdir()
+    for path in pathlib.Path(builder.data_path).iterdir()
   }
 
 
@@ -63,18 +57,6 @@ from beam_test import _build
 _build(sys.argv[1], sys.argv[2], num_shards=int(sys.argv[3]),
        beam_options=PipelineOptions(sys.argv[4].split()))
 """
-
-
-def _start(name, data_dir, num_shards, flags):
-  """Starts a build in a process group of its own."""
-  return subprocess.Popen(
-    [sys.executable, '-c', _BUILD, name, data_dir, str(num_shards), flags],
-    cwd=pathlib.Path(__file__).parent,
-    start_new_session=True,
-    stdout=subprocess.DEVNULL,
-    stderr=subprocess.DEVNULL,
-    env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
-  )
 
 
 def _versions(data_dir):
@@ -101,9 +83,18 @@ def test_same_bytes_as_a_local_build(name, limit, file_format, beam, tmp_path):
 )
 def test_same_bytes_from_other_workers(flags, beam, tmp_path):
   local = _build('X-12', tmp_path / 'local')
-  with _start('X-12', tmp_path / 'beam', 3, flags) as process:
+  # Workers are of its process group.
+  with subprocess.Popen(
+    [sys.executable, '-c', _BUILD, 'X-12', tmp_path / 'beam', '3', flags],
+    cwd=pathlib.Path(__file__).parent,
+    start_new_session=True,
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
+    env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+  ) as process:
     assert process.wait(120) == 0
-  assert _hashes(tmp_path / 'beam/cmnist_sample/X-12/1.0.0') == local
+  found = tfds.builder('cmnist_sample/X-12', data_dir=tmp_path / 'beam')
+  assert _hashes(found) == local
 
 
 def test_relative_folders_are_those_of_the_process_that_starts(

@@ -8,6 +8,7 @@ import pickle
 
 import pytest
 import tensorflow_datasets as tfds
+from preparing import prepare
 
 from cmnist_tfds import subsets
 from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
@@ -72,12 +73,6 @@ def _builder(name, data_dir, **kwargs):
   )
 
 
-def _build(name, data_dir, **kwargs):
-  builder = _builder(name, data_dir)
-  builder.download_and_prepare(**kwargs)
-  return builder
-
-
 # Names -----------------------------------------------------------------------
 
 
@@ -129,7 +124,7 @@ def test_the_sample_describes_itself(tmp_path):
 
 
 def test_metadata_of_unbalanced_subset_is_counted(data_dir):
-  metadata = _build('1-Em', data_dir).info.metadata
+  metadata = prepare(data_dir, '1-Em').info.metadata
   assert metadata['balanced'] is False
   trains = [c['train'] for c in metadata['classes']]
   assert sum(trains) == 1214

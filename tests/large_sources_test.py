@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tarfile
 
 import numpy as np
 import pytest
+import running
 
 import cmnist_tfds
 from cmnist_tfds.origin import Locations, draft, load_split, picture_files
@@ -87,7 +86,7 @@ assert after - before < 80 << 10, after - before
 def test_files_of_classes_are_read_in_little_memory(declared):
   image = np.full((10_000, 28, 28), 99, np.uint8)
   declared(dict.fromkeys(range(20), image), first=1)
-  subprocess.run([sys.executable, '-c', _READ_IN_LITTLE_MEMORY], check=True)
+  running.works('-c', _READ_IN_LITTLE_MEMORY)
 
 
 def test_what_nobody_needs_of_an_archive_is_not_kept(tmp_path):

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import pathlib
 import re
 
 import pytest
+from running import REPOSITORY
 
-_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-_PAGES = sorted([*_REPOSITORY.glob('*.md'), *_REPOSITORY.glob('docs/*.md')])
+_PAGES = sorted([*REPOSITORY.glob('*.md'), *REPOSITORY.glob('docs/*.md')])
 
 
 def _anchors(text):

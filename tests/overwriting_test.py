@@ -10,26 +10,14 @@ import pathlib
 
 import pytest
 import tensorflow_datasets as tfds
+from preparing import prepare
 
 from cmnist_tfds import origin
 from cmnist_tfds.datasets import atomic_replace
-from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
 from cmnist_tfds.system.errors import OriginFileError, PreparationError
 
 _NAME = '2-FKd-r-1'
-_OVERWRITE = tfds.download.DownloadConfig(
-  download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
-)
-
-
-def _build(data_dir, overwrite=False, **kwargs):
-  builder = cmnist_sample_dataset_builder.Builder(
-    data_dir=data_dir, config=_NAME, **kwargs
-  )
-  builder.download_and_prepare(
-    download_config=_OVERWRITE if overwrite else None
-  )
-  return builder
+_OVERWRITE = {'download_mode': tfds.GenerateMode.REUSE_CACHE_IF_EXISTS}
 
 
 def _versions(data_dir):
@@ -44,15 +32,15 @@ def _inode(data_dir):
 @pytest.fixture
 def old(tmp_path):
   """The inode of a dataset that is there."""
-  _build(tmp_path)
+  prepare(tmp_path, _NAME)
   return _inode(tmp_path)
 
 
 @pytest.mark.parametrize('file_format', ['tfrecord', 'array_record'])
 def test_the_new_dataset_replaces_the_old_one(file_format, tmp_path):
-  _build(tmp_path, file_format=file_format)
+  prepare(tmp_path, _NAME, file_format=file_format)
   old = _inode(tmp_path)
-  builder = _build(tmp_path, overwrite=True, file_format=file_format)
+  builder = prepare(tmp_path, _NAME, file_format=file_format, **_OVERWRITE)
   assert _inode(tmp_path) != old
   assert builder.info.splits['train'].num_examples == 20
   assert builder.info.metadata['classes'][0]['train'] == 1
@@ -70,16 +58,16 @@ def test_a_build_that_fails_leaves_what_was_there(
     return load_pieces(source, *args, **kwargs)
 
   if overwrite:
-    _build(tmp_path)
+    prepare(tmp_path, _NAME)
   load_pieces = origin.load_split.load_pieces
   monkeypatch.setattr(
     origin.load_split, 'load_pieces', fail_at_the_second_source
   )
   with pytest.raises(OriginFileError, match='on purpose'):
-    _build(tmp_path, overwrite)
+    prepare(tmp_path, _NAME, **(_OVERWRITE if overwrite else {}))
   assert _versions(tmp_path) == (['1.0.0'] if overwrite else [])
   monkeypatch.undo()
-  assert _build(tmp_path).info.splits['train'].num_examples == 20
+  assert prepare(tmp_path, _NAME).info.splits['train'].num_examples == 20
 
 
 def test_a_rename_that_fails_leaves_the_old_dataset(old, tmp_path, monkeypatch):
@@ -91,7 +79,7 @@ def test_a_rename_that_fails_leaves_the_old_dataset(old, tmp_path, monkeypatch):
   rename = pathlib.Path.rename
   monkeypatch.setattr(pathlib.Path, 'rename', fail)
   with pytest.raises(PreparationError, match='Input/output error'):
-    _build(tmp_path, overwrite=True)
+    prepare(tmp_path, _NAME, **_OVERWRITE)
   assert _versions(tmp_path) == ['1.0.0']
   assert _inode(tmp_path) == old
 
@@ -101,7 +89,7 @@ def test_a_reader_waits_while_a_dataset_is_replaced(old, tmp_path):
   with concurrent.futures.ThreadPoolExecutor(1) as pool:
     with atomic_replace.locked(folder):
       folder.rename(atomic_replace._old(folder))
-      reading = pool.submit(_build, tmp_path)
+      reading = pool.submit(prepare, tmp_path, _NAME)
       with pytest.raises(concurrent.futures.TimeoutError):
         reading.result(0.5)
       atomic_replace._old(folder).rename(folder)

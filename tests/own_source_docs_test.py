@@ -13,11 +13,9 @@ import running
 
 from cmnist_tfds.sources import declaration, registry
 
-_TEXT = (
-  pathlib.Path(__file__).resolve().parent.parent / 'docs/your-own-source.md'
-).read_text('utf-8')
+_TEXT = (running.REPOSITORY / 'docs/your-own-source.md').read_text('utf-8')
 _HEAD, *_SOURCES = re.findall('^```toml\n(.*?)^```$', _TEXT, re.M | re.S)
-(_COMMANDS,) = re.findall('^```sh\n(.*?)^```$', _TEXT, re.M | re.S)
+_CODE = dict(running.snippets(_TEXT))
 
 
 @pytest.mark.parametrize('source', _SOURCES)
@@ -52,13 +50,12 @@ def test_the_table_lists_what_the_package_has():
 
 
 def test_arrays_become_a_dataset(tmp_path, monkeypatch):
-  (code,) = re.findall('^```python\n(.*?)^```$', _TEXT, re.M | re.S)
   monkeypatch.chdir(tmp_path)
   monkeypatch.setenv('CMNIST_SOURCES', '')
   monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
   monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'data'))
   found = {}
-  exec(code, found)
+  exec(_CODE['python'], found)
   squares = found['x_test'][found['y_test'] == 1]
   expected = found['x'][1::2]
   assert {i.tobytes() for i in squares} == {i.tobytes() for i in expected}
@@ -74,11 +71,11 @@ def test_five_commands_lead_to_a_dataset(origin_files, tmp_path, monkeypatch):
     for number in range(21):
       pixels = random.integers(0, 256, (40, 32, 3), np.uint8)
       image.fromarray(pixels).save(folder / f'{number:03d}.png')
-  assert len(_COMMANDS.splitlines()) == 5
+  assert len(_CODE['sh'].splitlines()) == 5
   monkeypatch.setenv('CMNIST_MIRROR', os.fspath(origin_files))
   # Other tests expect that Fashion-MNIST is not in the cache.
   monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
   monkeypatch.delenv('CMNIST_SOURCES', raising=False)
-  running.run('sh', _COMMANDS, tmp_path)
+  running.run('sh', _CODE['sh'], tmp_path)
   text = (tmp_path / 'shapes.toml').read_text('utf-8')
   assert 'convert = ["grey", "invert", "resize"]' in text

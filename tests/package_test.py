@@ -3,30 +3,23 @@
 
 from __future__ import annotations
 
-import pathlib
 import rlcompleter
-import subprocess
-import sys
 
 import pytest
+import running
 import tensorflow_datasets as tfds
 
 import cmnist_tfds
 from cmnist_tfds.sources import SOURCES, source
 
-_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
-
-def _python(code):
-  done = subprocess.run(
-    [sys.executable, '-c', code], capture_output=True, text=True, check=False
-  )
-  assert done.returncode == 0, done.stderr
+def _works(code):
+  running.works('-c', code)
 
 
 @pytest.mark.parametrize('module', ['sources', 'subsets', 'schema'])
 def test_what_cmnist_is_needs_one_library(module):
-  _python(
+  _works(
     f'import sys, cmnist_tfds.{module}\n'
     'heavy = {"numpy", "filelock", "requests", "tensorflow_datasets", "tqdm"}\n'
     'assert not heavy & set(sys.modules), heavy & set(sys.modules)'
@@ -43,7 +36,7 @@ def test_what_cmnist_is_needs_one_library(module):
   ],
 )
 def test_datasets_are_registered_whatever_comes_first(imports):
-  _python(
+  _works(
     f'{imports}\n'
     'for name in ("cmnist", "cmnist_sample"):\n'
     '  assert tfds.builder_cls(name).name == name'
@@ -53,7 +46,7 @@ def test_datasets_are_registered_whatever_comes_first(imports):
 def test_registration_survives_an_import_that_failed(tmp_path):
   """TFDS is imported again, as after Ctrl-C."""
   (tmp_path / 'tensorflow_datasets.py').write_text('raise KeyboardInterrupt')
-  _python(
+  _works(
     'import sys, cmnist_tfds\n'
     f'sys.path.insert(0, {str(tmp_path)!r})\n'
     'try:\n  import tensorflow_datasets\n'
@@ -74,7 +67,7 @@ def test_public_names_are_listed_and_complete():
 
 
 def test_no_module_is_hidden_behind_a_function():
-  _python(
+  _works(
     'import cmnist_tfds, cmnist_tfds.scoring.predictions\n'
     'from cmnist_tfds.scoring import evaluation, predictions\n'
     'assert cmnist_tfds.evaluate is evaluation.evaluate\n'
@@ -94,12 +87,14 @@ def test_data_files_are_found(tmp_path):
 
 
 def test_the_sample_is_small():
-  files = [p for p in (_REPOSITORY / 'dummy_data').rglob('*') if p.is_file()]
+  files = [
+    p for p in (running.REPOSITORY / 'dummy_data').rglob('*') if p.is_file()
+  ]
   assert 0 < sum(p.stat().st_size for p in files) <= 3_000_000
 
 
 def test_the_documentation_describes_each_source_as_it_is():
-  text = (_REPOSITORY / 'docs/sources.md').read_text('utf-8')
+  text = (running.REPOSITORY / 'docs/sources.md').read_text('utf-8')
   lines = [line.strip('| ') for line in text.splitlines()]
   rows = {cells[0]: cells for line in lines if (cells := line.split(' | '))}
   for record in SOURCES:

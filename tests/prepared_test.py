@@ -95,8 +95,8 @@ def test_a_dataset_of_the_same_sources_is_read_from_these(sample_dir):
 
 
 def test_a_dataset_that_was_built_of_less_is_read_from_its_shards(tmp_path):
-  builder_dir = preparing.prepare(tmp_path, 'X-12-r-1')
-  metadata = pathlib.Path(builder_dir) / 'metadata.json'
+  builder = preparing.prepare(tmp_path, 'X-12-r-1')
+  metadata = pathlib.Path(builder.data_path) / 'metadata.json'
   content = json.loads(metadata.read_text())
   content['digests']['train'] = 'of other files'
   metadata.write_text(json.dumps(content))

@@ -8,19 +8,16 @@ import os
 import pathlib
 import pickle
 import re
-import subprocess
-import sys
 import zipfile
 
 import pytest
+import running
 
-import cmnist_tfds
 from cmnist_tfds import cli, sources, subsets
 from cmnist_tfds.sources import registry
 from cmnist_tfds.system.errors import SubsetNameError
 
 _SHAPES = pathlib.Path(__file__).with_name('shapes.toml').read_text('utf-8')
-_PACKAGE = pathlib.Path(cmnist_tfds.__file__).parent.parent
 
 
 def _write(folder, name, **changes):
@@ -46,17 +43,6 @@ def declare(tmp_path, monkeypatch):
   return declare
 
 
-def _run(code, **environment):
-  return subprocess.run(
-    [sys.executable, '-c', code],
-    check=False,
-    capture_output=True,
-    text=True,
-    cwd=pathlib.Path(__file__).parent,  # Not where the package is.
-    env={**os.environ, 'PYTHONPATH': str(_PACKAGE), **environment},
-  )
-
-
 # The names of the paper ------------------------------------------------------
 
 
@@ -71,7 +57,8 @@ def test_the_paper_has_its_subsets_whatever_is_declared(declare):
 def test_names_of_the_paper_read_no_other_declaration(tmp_path):
   wrong = tmp_path / 'wrong.toml'
   wrong.write_text('= 1')
-  done = _run(
+  done = running.python(
+    '-c',
     'import cmnist_tfds\n'
     'for name in ("3-EElKm", "1-Km", "2-FKd-r-7", "X-12"):\n'
     '  cmnist_tfds.subset(name)',
@@ -251,9 +238,10 @@ def test_an_installed_package_adds_a_source_or_is_named(
   _install(tmp_path, 'shapes-source', f'shapes_source{target}', files)
   # If it fails, nothing else suffers.
   path = _write(tmp_path, 'shapes.toml')
-  done = _run(
+  done = running.python(
+    '-c',
     'import cmnist_tfds; print(cmnist_tfds.subset("2-FSh").description)',
-    PYTHONPATH=f'{_PACKAGE}{os.pathsep}{tmp_path}',
+    PYTHONPATH=f'{running.REPOSITORY}{os.pathsep}{tmp_path}',
     CMNIST_SOURCES=str(path) if fault else '',
   )
   assert done.returncode == 0, done.stderr
@@ -290,13 +278,15 @@ def test_a_wrong_declaration_fails_the_command(tmp_path, capsys, change):
 def test_the_package_works_from_a_zip_file(tmp_path):
   archive = tmp_path / 'package.zip'
   with zipfile.ZipFile(archive, 'w') as out:
-    for path in (_PACKAGE / 'cmnist_tfds').rglob('*'):
+    for path in (running.REPOSITORY / 'cmnist_tfds').rglob('*'):
       if path.suffix in {'.py', '.toml'}:
-        out.write(path, path.relative_to(_PACKAGE))
-  done = _run(
-    'import cmnist_tfds; print(cmnist_tfds.subset("2-FMn"), cmnist_tfds)',
+        out.write(path, path.relative_to(running.REPOSITORY))
+  said = running.works(
+    *(
+      '-c',
+      'import cmnist_tfds; print(cmnist_tfds.subset("2-FMn"), cmnist_tfds)',
+    ),
     PYTHONPATH=str(archive),
+    cwd=tmp_path,
   )
-  assert done.returncode == 0, done.stderr
-  assert '<Subset 2-FMn: 20 classes' in done.stdout
-  assert 'package.zip' in done.stdout
+  assert '<Subset 2-FMn: 20 classes' in said and 'package.zip' in said

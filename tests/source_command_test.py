@@ -9,22 +9,19 @@ import json
 import os
 import pathlib
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+import running
 import synthetic
-from synthetic import png
+from command_line import run as _run
+from synthetic import png, write
 
 import cmnist_tfds
-from cmnist_tfds import cli, subsets
+from cmnist_tfds import subsets
 
 pytest.importorskip('PIL')
-pa = pytest.importorskip('pyarrow')
-pq = pytest.importorskip('pyarrow.parquet')
-
-_PACKAGE = pathlib.Path(cmnist_tfds.__file__).parent.parent
+pytest.importorskip('pyarrow')
 
 # A few images of three classes.
 _X = np.random.default_rng(0).integers(0, 200, (30, 28, 28), np.uint8)
@@ -36,13 +33,6 @@ def _folder(tmp_path, monkeypatch):
   """Runs in a folder of its own, without declarations."""
   monkeypatch.chdir(tmp_path)
   monkeypatch.delenv('CMNIST_SOURCES', raising=False)
-
-
-def _run(capsys, *argv):
-  status = cli.main([str(arg) for arg in argv])
-  printed = capsys.readouterr()
-  assert 'Traceback' not in printed.err
-  return status, printed.out, printed.err
 
 
 def _new(capsys, path, *options):
@@ -83,33 +73,9 @@ def _csv(labels=_Y, names=(), images=_X, *, last=False, **options):
 
 def _pictures(folders, inside=''):
   """Pictures of each class, in folders of these names."""
-  return {
-    f'{inside}{folder}/{n:02d}.png': png(_X[n])
-    for number, folder in enumerate(folders)
-    for n in range(number, 30, 3)
-  }
-
-
-def _write(name, files):
-  """Writes bytes, an array, the arrays of a file, or the files of a folder."""
-  path = pathlib.Path(os.fsdecode(name))
-  path.parent.mkdir(parents=True, exist_ok=True)
-  if isinstance(files, bytes):
-    path.write_bytes(files)
-  elif isinstance(files, np.ndarray):
-    np.save(path, files)
-  elif path.suffix == '.npz':
-    np.savez(path, **files)
-  elif path.suffix == '.parquet':
-    pq.write_table(pa.table(files), path)
-  elif path.suffix == '.zip':
-    path.write_bytes(synthetic.zipped(files))
-  elif path.suffix == '.tar':
-    path.write_bytes(synthetic.tarred(files))
-  else:
-    path.mkdir(exist_ok=True)
-    for member, each in files.items():
-      _write(path / os.fsdecode(member), each)
+  return synthetic.pictures(
+    {f: _X[n::3] for n, f in enumerate(folders)}, inside
+  )
 
 
 _PIXELS = [f'pixel{n}' for n in range(784)]
@@ -174,7 +140,7 @@ _DIVIDED = 'examples: 30 images, x and y\nfor test: the first 1 of each class'
 def test_new_reads_what_others_write(
   capsys, monkeypatch, name, files, options, classes
 ):
-  _write(name, files)
+  write(name, files)
   options = ['--first', '2', *options.split()]
   train, test = _load(capsys, monkeypatch, name, *options)
   both = [np.concatenate(arrays) for arrays in zip(train, test, strict=True)]
@@ -287,7 +253,7 @@ def test_new_reads_what_others_write(
 def test_new_says_what_was_taken_and_what_was_left_out(
   capsys, name, files, options, said
 ):
-  _write(name, files)
+  write(name, files)
   status, out, err = _new(capsys, name, *options.split())
   assert (status, err) == (0, '')
   _, *lines, command = out.splitlines()
@@ -355,7 +321,7 @@ def test_new_says_what_was_taken_and_what_was_left_out(
   ],
 )  # fmt: skip
 def test_new_refuses_what_is_not_clear(capsys, name, files, options, fault):
-  _write(name, files)
+  write(name, files)
   os.makedirs('s', exist_ok=True)
   before = sorted(os.listdir())
   named = 's.none' if name == 'other' else name
@@ -382,20 +348,14 @@ print(json.dumps([info.features['label'].names, mean]))
 
 def _tfds():
   """The names of the classes and the mean of the pixels by tfds.load."""
-  done = subprocess.run(
-    [sys.executable, '-c', _TFDS],
-    check=True,
-    stdout=subprocess.PIPE,
-    env={**os.environ, 'PYTHONPATH': str(_PACKAGE)},
-  )
-  return json.loads(done.stdout)
+  return json.loads(running.works('-c', _TFDS))
 
 
 @pytest.mark.slow
 def test_a_declaration_is_followed_as_it_changes_and_outlived(
   capsys, monkeypatch
 ):
-  _write('s', _ABC)
+  write('s', _ABC)
   (x, _), _ = _load(capsys, monkeypatch, 's')
   assert _tfds() == [['a', 'b', 'c'], pytest.approx(x.mean())]
   declared = pathlib.Path('s.toml')
@@ -413,7 +373,7 @@ def test_a_declaration_is_followed_as_it_changes_and_outlived(
 
 
 def test_links_are_followed_and_hidden_files_left_alone(capsys, monkeypatch):
-  _write('s', _ABC)
+  write('s', _ABC)
   os.rename('s/a', 'elsewhere')
   os.symlink('../elsewhere', 's/a')
   os.symlink('.', 's/round')
@@ -434,7 +394,7 @@ def test_links_are_followed_and_hidden_files_left_alone(capsys, monkeypatch):
 
 
 def test_folders_are_found_in_any_unicode_form(capsys, monkeypatch):
-  _write('s', _pictures(['e\u0301', 'f']))
+  write('s', _pictures(['e\u0301', 'f']))
   (before, _), _ = _load(capsys, monkeypatch, 's')
   text = pathlib.Path('s.toml').read_text('utf-8')
   pathlib.Path('s.toml').write_text(text.replace('e\u0301', '\u00e9'), 'utf-8')
@@ -448,7 +408,7 @@ def test_a_mirror_takes_a_file_once_and_archives_whole(capsys, monkeypatch):
     ('b.zip', _pictures('abc', 'set/'), 0),
     ('c', _ABC, 1),
   ):
-    _write(name, files)
+    write(name, files)
     _load(capsys, monkeypatch, name)
     found, out, err = _run(capsys, 'mirror', 'mirror', '1-Xy')
     assert found == status
@@ -494,7 +454,7 @@ def test_arrays_that_are_wrong_write_nothing(
   monkeypatch, key, classes, train, options, fault
 ):
   monkeypatch.setenv('CMNIST_SOURCES', '')
-  _write('s', {'mine': b''})
+  write('s', {'mine': b''})
   with pytest.raises(cmnist_tfds.CmnistError, match=fault):
     cmnist_tfds.add_source(key, list(classes), train, **options)
   assert sorted(os.listdir()) == ['s']
@@ -505,7 +465,7 @@ def test_a_class_that_test_alone_has_is_scored(capsys, monkeypatch):
   monkeypatch.setenv('TFDS_DATA_DIR', 'data')
   noise = np.random.default_rng(1).integers(0, 200, _X.shape, np.uint8)
   tests = {'x_test': _X // 2 + noise // 2, 'y_test': _Y}
-  _write('s.npz', {'x_train': _X, 'y_train': _Y % 2, **tests})
+  write('s.npz', {'x_train': _X, 'y_train': _Y % 2, **tests})
   _load(capsys, monkeypatch, 's.npz')
   status, out, err = _run(
     capsys, 'baseline', 'knn', '1-Xy', '-k', 1, '-o', 'results'
@@ -520,7 +480,7 @@ def test_a_class_that_test_alone_has_is_scored(capsys, monkeypatch):
 
 
 def test_new_proposes_a_key_and_says_how_to_build(capsys):
-  _write('mnist', _ABC)
+  write('mnist', _ABC)
   status, out, err = _run(capsys, 'source', 'new', 'mnist', '--first', 3)
   assert (status, err) == (0, '')
   declared = pathlib.Path('mnist.toml').absolute()
@@ -545,7 +505,7 @@ def test_new_proposes_a_key_and_says_how_to_build(capsys):
 def test_new_writes_where_files_are_by_any_path(
   capsys, monkeypatch, path, output, status
 ):
-  _write('x/s', _ABC)
+  write('x/s', _ABC)
   pathlib.Path('x/there.toml').write_text('mine')
   os.mkdir('y')
   monkeypatch.chdir('y')
@@ -558,7 +518,7 @@ def test_new_writes_where_files_are_by_any_path(
 
 
 def test_check_says_what_is_wrong(capsys):
-  _write('s', _ABC)
+  write('s', _ABC)
   assert _new(capsys, 's')[0] == 0
   path = pathlib.Path('s.toml')
   text = path.read_text('utf-8')
@@ -574,7 +534,7 @@ def test_check_says_what_is_wrong(capsys):
 
 
 def test_list_shows_sources_with_their_owners(capsys, monkeypatch):
-  _write('s', _ABC)
+  write('s', _ABC)
   assert _new(capsys, 's')[0] == 0
   monkeypatch.setenv('CMNIST_SOURCES', f's.toml{os.pathsep}no.toml')
   status, out, err = _run(capsys, 'source', 'list')

@@ -7,6 +7,7 @@ import dataclasses
 import gzip
 import hashlib
 import io
+import os
 import pathlib
 import tarfile
 import zipfile
@@ -40,8 +41,7 @@ class Made:
   def write(self, folder: pathlib.Path) -> pathlib.Path:
     """Writes the files in the layout of a manual folder."""
     for path, data in self.files.items():
-      (folder / path).parent.mkdir(parents=True, exist_ok=True)
-      (folder / path).write_bytes(data)
+      write(folder / path, data)
     return folder
 
   def assert_read(self, arrays: SplitArrays, split: str = 'train') -> None:
@@ -94,6 +94,44 @@ def png(image: np.ndarray) -> bytes:
   out = io.BytesIO()
   Image.fromarray(image).save(out, 'png')
   return out.getvalue()
+
+
+def pictures(
+  images: Mapping[str, np.ndarray], inside: str = ''
+) -> dict[str, bytes]:
+  """Returns picture files in a folder for each class, by path."""
+  return {
+    f'{inside}{folder}/{number:02d}.png': png(image)
+    for folder, of_class in images.items()
+    for number, image in enumerate(of_class)
+  }
+
+
+def write(path: pathlib.Path | str, content: Any) -> pathlib.Path:
+  """Writes bytes, an array, the arrays of a file, or the files of a folder."""
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  if isinstance(content, bytes):
+    path.write_bytes(content)
+  elif isinstance(content, np.ndarray):
+    np.save(path, content)
+  elif path.suffix == '.npz':
+    np.savez(path, **content)
+  elif path.suffix == '.parquet':
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table(content), path)
+  elif path.suffix == '.zip':
+    path.write_bytes(zipped(content))
+  elif '.tar' in path.name:
+    mode = f'w:{path.suffix[1:]}' if path.suffix != '.tar' else 'w'
+    path.write_bytes(tarred(content, mode))
+  else:
+    path.mkdir(exist_ok=True)
+    for name, each in content.items():
+      write(path / os.fsdecode(name), each)
+  return path
 
 
 def origin_file(path: str, data: bytes, **kwargs) -> OriginFile:

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import ast
 import pathlib
-import subprocess
-import sys
 
 import pytest
+import running
 
 from cmnist_tfds.system.errors import CmnistError
 from cmnist_tfds.system.extras import missing_extra
@@ -24,15 +23,9 @@ _NEED_IT = {
 @pytest.fixture(scope='module')
 def results(tmp_path_factory):
   """What came of each use: 'done', or the error."""
-  done = subprocess.run(
-    [
-      sys.executable,
-      pathlib.Path(__file__).parent / 'programs/without_tensorflow.py',
-      tmp_path_factory.mktemp('without_tensorflow'),
-    ],
-    capture_output=True,
-    text=True,
-    check=False,
+  done = running.python(
+    pathlib.Path(__file__).parent / 'programs/without_tensorflow.py',
+    tmp_path_factory.mktemp('without_tensorflow'),
   )
   assert done.returncode == 0, done.stderr
   return {
