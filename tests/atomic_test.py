@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is written is there whole or not at all, and others' files stay."""
 
-from __future__ import annotations
-
 import concurrent.futures
 import errno
 import json

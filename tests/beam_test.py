@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Apache Beam writes the shards that a local build writes."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import pathlib

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmarks run and report what their README lists."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cmnist build` with several subsets, one after the other or at once."""
 
-from __future__ import annotations
-
 import os
 import pathlib
 import signal

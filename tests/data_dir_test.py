@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A data folder is the same place on disk wherever it is named."""
 
-from __future__ import annotations
-
 import os
 import pathlib
 import tempfile

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The TFDS builder: each shape of config, names, metadata, what is refused."""
 
-from __future__ import annotations
-
 import pathlib
 import pickle
 
@@ -10,7 +8,7 @@ import pytest
 import tensorflow_datasets as tfds
 from preparing import prepare
 
-from cmnist_tfds import subsets
+from cmnist_tfds import build, origin, subsets
 from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
 from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
 from cmnist_tfds.system import paths
@@ -179,6 +177,33 @@ def test_unverified_files_are_told_of(tmp_path, caplog):
   assert 'built from unverified' not in caplog.text
   assert len(tfds.load(name, data_dir=tmp_path, split='train')) == 20
   assert 'built from unverified origin files: fashion_mnist/' in caplog.text
+
+
+# The collection ----------------------------------------------------------------
+
+
+def test_tfds_finds_the_collection():
+  assert 'cmnist_all' in tfds.list_dataset_collections()
+  loader = tfds.dataset_collection('cmnist_all')
+  names = [s.name for s in subsets.published()]
+  assert list(loader.datasets) == names
+  reference = loader.datasets['3-EElKm']
+  assert reference.tfds_name() == 'cmnist/3-EElKm:1.0.0'
+  assert 'wenkel2019cmnist' in loader.collection.info.citation
+
+
+def test_a_subset_is_loaded_through_it(tmp_path, monkeypatch):
+  monkeypatch.setenv(origin.MIRROR_VARIABLE, str(_SAMPLE))
+  (outcome,) = build.build(
+    [subsets.subset('2-FKd')], data_dir=tmp_path, allow_unverified=True
+  )
+  assert not outcome.error
+  loader = tfds.dataset_collection(
+    'cmnist_all', loader_kwargs={'data_dir': str(tmp_path), 'download': False}
+  )
+  splits = loader.load_dataset('2-FKd')
+  assert len(splits['train']) == 2400
+  assert len(splits['test']) == 480
 
 
 # What is refused -------------------------------------------------------------

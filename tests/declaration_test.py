@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources are declared in TOML, and wrong declarations say what is wrong."""
 
-from __future__ import annotations
-
 import copy
 import datetime
 import json

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Copies and near-copies are found, all of them and no others."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import functools

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The examples run as a user runs them."""
 
-from __future__ import annotations
-
 import importlib.util
 import re
 import runpy

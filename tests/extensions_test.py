@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The extensions of the package: real files pixel for pixel, and figures."""
 
-from __future__ import annotations
-
 import dataclasses
 import gzip
 
@@ -91,11 +89,9 @@ def test_kuzushiji_kanji_is_read_from_its_archive(tmp_path):
 
 
 @pytest.fixture
-def build(origin_files, tmp_path, monkeypatch):
+def build(origin_files, tmp_path, empty_cache):
   """Builds a dataset from the real files, with a cache of its own."""
   import tensorflow_datasets as tfds
-
-  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
 
   def build(subset):
     builder_cls = tfds.builder_cls('cmnist')

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shards have the right examples, however many shards there are."""
 
-from __future__ import annotations
-
 import json
 import os
 import pathlib

@@ -4,8 +4,6 @@
 The first part of a path says what happens: `/404/toy/train-images.gz`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import http.server

@@ -5,8 +5,6 @@ If the faulty host is the only one, the error names the fault, where to get the
 file and where to save it. If a working host follows it, the download succeeds.
 """
 
-from __future__ import annotations
-
 import contextlib
 import pathlib
 import re

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signals that end a process interrupt it, as Ctrl-C does."""
 
-from __future__ import annotations
-
 import signal
 
 import pytest

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Intervals contain the truth as often as they say, and tests are exact."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import stats

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Joined records are those that TensorFlow would write."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import google_crc32c

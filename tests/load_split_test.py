@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A split is read from the right files, or there is one clear error."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import gzip

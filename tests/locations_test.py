@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where origin files are looked for, in which order, and how one gets them."""
 
-from __future__ import annotations
-
 import pathlib
 
 import msgspec

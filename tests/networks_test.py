@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Baselines of networks: settings, weights, results that grow run by run."""
 
-from __future__ import annotations
-
 import sys
 
 import numpy as np

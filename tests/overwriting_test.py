@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A new dataset takes the place of the old one when it is finished."""
 
-from __future__ import annotations
-
 import concurrent.futures
 import errno
 import os

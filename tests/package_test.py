@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Registration works in any order of imports; the documentation agrees."""
 
-from __future__ import annotations
-
 import rlcompleter
 
 import pytest
 import running
-import tensorflow_datasets as tfds
 
 import cmnist_tfds
-from cmnist_tfds.sources import SOURCES, source
 
 
 def _works(code):
@@ -73,33 +69,3 @@ def test_no_module_is_hidden_behind_a_function():
     'assert cmnist_tfds.evaluate is evaluation.evaluate\n'
     'assert cmnist_tfds.save_predictions is predictions.save_predictions'
   )
-
-
-def test_data_files_are_found(tmp_path):
-  images, _ = cmnist_tfds.load_data(
-    '1-Km', split='test', data_dir=tmp_path, sample=True
-  )
-  assert images.shape[1:] == (28, 28)
-  # TFDS reads checksums/.
-  url_infos = tfds.builder('cmnist/1-Km', data_dir=tmp_path).url_infos
-  (train, *_) = source('Km').origin_files
-  assert url_infos[train.urls[0]].checksum == train.sha256
-
-
-def test_the_sample_is_small():
-  files = [
-    p for p in (running.REPOSITORY / 'dummy_data').rglob('*') if p.is_file()
-  ]
-  assert 0 < sum(p.stat().st_size for p in files) <= 3_000_000
-
-
-def test_the_documentation_describes_each_source_as_it_is():
-  text = (running.REPOSITORY / 'docs/sources.md').read_text('utf-8')
-  lines = [line.strip('| ') for line in text.splitlines()]
-  rows = {cells[0]: cells for line in lines if (cells := line.split(' | '))}
-  for record in SOURCES:
-    _, title, sizes, classes, *_ = rows[record.key]
-    train, test = (s.num_examples for s in record.splits.values())
-    assert title == record.title
-    assert sizes == f'{train:,} / {test:,}'
-    assert classes.partition(',')[0] == str(len(record.class_names))

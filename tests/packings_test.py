@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Origin files in the packings in which users have them."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import os

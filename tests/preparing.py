@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prepares subsets of the sample in several ways."""
 
-from __future__ import annotations
-
 import pathlib
 
 import tensorflow_datasets as tfds

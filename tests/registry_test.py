@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources beyond the eleven: found when a name needs them, and never in the way."""
 
-from __future__ import annotations
-
 import logging
 import os
 import pathlib

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs Python in processes of its own, and code that is shown to users."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cmnist source`, and the way from a user's own files to a dataset."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

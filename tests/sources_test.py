@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The facts about the sources are consistent and match real files."""
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import pickle

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory, homes, habits and installations as people have them."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 

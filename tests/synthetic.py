@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small synthetic sources, whose files are made in memory."""
 
-from __future__ import annotations
-
 import dataclasses
 import gzip
 import hashlib

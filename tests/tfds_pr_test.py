@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a pull request to TFDS would add works there, without this package."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """TFDS's own tools work with this package as with a dataset of TFDS."""
 
-from __future__ import annotations
-
 import collections
 
 import numpy as np
