@@ -37,25 +37,6 @@ def _tree(folder: pathlib.Path) -> dict[str, str]:
 # Folders ---------------------------------------------------------------------
 
 
-def test_our_files_are_replaced_and_removed_and_others_stay(tmp_path):
-  place = tmp_path / 'site'
-  _fill(place, {'a': '1', 'b/c': '1', 'b/d/e': '1', 'f/g': '1'})
-  (place / 'b/mine.txt').write_text(_MINE)
-  (place / 'CNAME').write_text(_MINE)
-  (place / 'f/g').unlink()
-  _fill(place, {'a': '2', 'b/h': '2'})
-  mine = {'b/mine.txt': _MINE, 'CNAME': _MINE}
-  assert _tree(place) == {'a': '2', 'b/h': '2', **mine}
-  # Folders of ours that became empty are gone, and what serves the writing.
-  assert not (place / 'b/d').exists()
-  assert sorted(p.name for p in place.glob('.*')) == [atomic.MANIFEST]
-  manifest = json.loads((place / atomic.MANIFEST).read_text())
-  assert manifest['writer'] == 'w'
-  assert manifest['files']['a'] == [
-    'd4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35'
-  ]
-
-
 _FILES = st.dictionaries(
   st.sampled_from(['a', 'b', 'c/a', 'c/d/e', '.config/x']),
   st.sampled_from(['1', '2', '']),
@@ -70,15 +51,25 @@ _FILES = st.dictionaries(
 @given(st.lists(_FILES, max_size=4), st.booleans())
 def test_after_any_writes_the_folder_holds_the_last(tmp_path, written, by_name):
   place = tmp_path / str(len(os.listdir(tmp_path)))
-  place.mkdir()
-  for path in ('README.md', '.git/HEAD'):
-    (place / path).parent.mkdir(exist_ok=True)
+  mine = {'README.md': _MINE, '.git/HEAD': _MINE}
+  for path in mine:
+    (place / path).parent.mkdir(parents=True, exist_ok=True)
     (place / path).write_text(_MINE)
   for files in written:
     names = files if by_name else ['a', 'b', 'c/', '.config/']
     _fill(place, files, names=names)
-  mine = {'README.md': _MINE, '.git/HEAD': _MINE}
+    # A file of ours that is gone is no obstacle, nor is one beside ours.
+    for name in [*files][:1]:
+      (place / name).unlink()
+      if by_name:
+        mine[f'{name}.mine'] = _MINE
+        (place / f'{name}.mine').write_text(_MINE)
+      _fill(place, files, names=names)
   assert _tree(place) == {**mine, **(written[-1] if written else {})}
+  # Folders of ours that became empty are gone, and what serves the writing.
+  assert all(any(p.iterdir()) for p in place.rglob('*') if p.is_dir())
+  hidden = {p.name for p in place.glob('.*')} - {'.git', '.config'}
+  assert hidden == ({atomic.MANIFEST} if written else set())
 
 
 def _link(path):

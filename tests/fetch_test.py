@@ -5,10 +5,10 @@ If the faulty host is the only one, the error names the fault, where to get the
 file and where to save it. If a working host follows it, the download succeeds.
 """
 
+import concurrent.futures
 import contextlib
 import pathlib
 import re
-import threading
 from collections.abc import Iterator
 
 import faulty_server
@@ -251,12 +251,7 @@ def test_several_at_once_fetch_a_file_once(tmp_path):
   made = synthetic.make()
   with faulty_server.serve(made.files) as server:
     url = f'{server.home("slow")}{IMAGES}'
-    threads = [
-      threading.Thread(target=_fetch, args=(url, tmp_path)) for _ in range(3)
-    ]
-    for thread in threads:
-      thread.start()
-    for thread in threads:
-      thread.join()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+      assert len({*pool.map(_fetch, [url] * 3, [tmp_path] * 3)}) <= 2
   assert len(server.requests) == 1
   assert (tmp_path / IMAGES).read_bytes() == made.files[IMAGES]

@@ -7,15 +7,13 @@ import logging
 import pathlib
 import shutil
 
-import google_crc32c
 import numpy as np
 import preparing
 import pytest
-from tensorflow_datasets.proto import tf_example_generated_pb2
+import tensorflow as tf
 
 import cmnist_tfds
-from cmnist_tfds.cache import prepared, store
-from cmnist_tfds.formats import tfrecord
+from cmnist_tfds.cache import store
 from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.system.errors import PreparationError
 
@@ -118,22 +116,19 @@ def shard(data_dir, split='train'):
 
 def replace(path, record):
   """Replaces record 3."""
-  records = list(prepared._tfrecords(path))
+  records = [*tf.data.TFRecordDataset(path).as_numpy_iterator()]
   records[3] = record
-  with path.open('wb') as file:
+  with tf.io.TFRecordWriter(str(path)) as writer:
     for each in records:
-      crc = np.array([google_crc32c.value(each)], np.uint32)
-      file.write(tfrecord.header(len(each)) + each)
-      file.write(tfrecord.footers(crc).tobytes())
+      writer.write(each)
 
 
 def encode(png, label):
-  example = tf_example_generated_pb2.Example()
-  features = example.features.feature
-  features['image'].bytes_list.value.append(png)
-  integers = (label, 0, 4)
-  for name, value in zip(FEATURES[1:], integers, strict=True):
-    features[name].int64_list.value.append(value)
+  example = tf.train.Example()
+  feature = example.features.feature
+  feature['image'].bytes_list.value.append(png)
+  for name, value in zip(FEATURES[1:], (label, 0, 4), strict=True):
+    feature[name].int64_list.value.append(value)
   return example.SerializeToString()
 
 
