@@ -9,6 +9,7 @@ import concurrent.futures
 import contextlib
 import pathlib
 import re
+import time
 from collections.abc import Iterator
 
 import faulty_server
@@ -49,6 +50,12 @@ FAULTS = {
 HARDSHIPS = ('slow', 'norange', 'unsteady', 'moody', 'gzip_declared')
 
 
+@pytest.fixture(autouse=True)
+def _without_waiting(monkeypatch):
+  """Attempts follow each other at once."""
+  monkeypatch.setattr(time, 'sleep', lambda seconds: None)
+
+
 @contextlib.contextmanager
 def _homes(fault: str, **kwargs) -> Iterator[tuple[str, str]]:
   """Yields a home with the fault and one without."""
@@ -57,10 +64,9 @@ def _homes(fault: str, **kwargs) -> Iterator[tuple[str, str]]:
     faulty_server.serve(files) as good,
     # A host of its own: a dead one is not asked a second time.
     faulty_server.serve(files) as server,
-    faulty_server.refusing() as refusing,
   ):
-    bad = f'{refusing}/' if fault == 'refuses' else server.home(fault)
-    yield bad, good.home('ok')
+    closed = 'http://127.0.0.1:9/'
+    yield closed if fault == 'refuses' else server.home(fault), good.home('ok')
 
 
 def _load(folder, made, split='train', **kwargs):
