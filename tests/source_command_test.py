@@ -91,7 +91,14 @@ _SHIFT_JIS = synthetic.zipped(_pictures(['a', 'zz'])).replace(
 _TWICE = synthetic.zipped({'x.npy': b'', 'y.npy': b'', 'z.npy': b''}).replace(
   b'z.npy', b'y.npy'
 )
-_DIVIDED = 'examples: 30 images, x and y\nfor test: the first 1 of each class'
+_TABLE = _csv(names=['label', *_PIXELS])
+_TRAIN, _TESTS = (
+  f'{split}: 30 images, x_{split} and y_{split}' for split in ('train', 'test')
+)
+_NO_VAL = 'left out: 9 images, x_val and y_val'
+_WHOLE = 'examples: 30 images, x and y'
+_FIRST, _FIRST_2 = (f'for test: the first {n} of each class' for n in (1, 2))
+_ABC_OF = '30 images, folders in s/{}: a, b, c'
 
 
 @pytest.mark.parametrize(
@@ -148,52 +155,18 @@ def test_new_reads_what_others_write(
 @pytest.mark.parametrize(
   ('name', 'files', 'options', 'said'),
   [
-    (
-      's.npz',
-      {**_PAIR, **_TEST, **_VAL, 'mean': _X[0]},
-      '',
-      """train: 30 images, x_train and y_train
-      test: 30 images, x_test and y_test
-      left out: mean
-      left out: 9 images, x_val and y_val""",
-    ),
-    (
-      's.npz',
-      {**_PAIR, **_VAL},
-      '--test val',
-      """train: 30 images, x_train and y_train
-      test: 9 images, x_val and y_val""",
-    ),
-    (
-      's.npz',
-      {**_PAIR, 'x_test': _X, **_VAL},
-      '--first 2',
-      """examples: 30 images, x_train and y_train
-      for test: the first 2 of each class
-      left out: x_test
-      left out: 9 images, x_val and y_val""",
-    ),
-    (
-      's.npz',
-      {'x_train': _X, 'y_train': _Y % 2, **_TEST},
-      '',
-      """train: 30 images, x_train and y_train
-      test: 30 images, x_test and y_test
-      not in train: 2""",
-    ),
-    ('s.npz', {'x': _X * 0, 'y': _Y}, '', _DIVIDED),
-    (
-      's.npz',
-      {'x': 255 - _X // 200, 'y': _Y},
-      '',
-      f'{_DIVIDED}\nconverted: ["invert"]',
-    ),
-    (
-      's.npz',
-      {'x': _X % 17, 'y': _Y},
-      '--scale 16',
-      f'{_DIVIDED}\nconverted: [{{ scale = 16 }}]',
-    ),
+    ('s.npz', {**_PAIR, **_TEST, **_VAL, 'mean': _X[0]}, '',
+     [_TRAIN, _TESTS, 'left out: mean', _NO_VAL]),
+    ('s.npz', {**_PAIR, **_VAL}, '--test val',
+     [_TRAIN, 'test: 9 images, x_val and y_val']),
+    ('s.npz', {**_PAIR, 'x_test': _X, **_VAL}, '--first 2',
+     [_TRAIN.replace('train', 'examples', 1), _FIRST_2, 'left out: x_test', _NO_VAL]),
+    ('s.npz', {'x_train': _X, 'y_train': _Y % 2, **_TEST}, '',
+     [_TRAIN, _TESTS, 'not in train: 2']),
+    ('s.npz', {'x': _X * 0, 'y': _Y}, '', [_WHOLE, _FIRST]),
+    ('s.npz', {'x': 255 - _X // 200, 'y': _Y}, '', [_WHOLE, _FIRST, 'converted: ["invert"]']),
+    ('s.npz', {'x': _X % 17, 'y': _Y}, '--scale 16',
+     [_WHOLE, _FIRST, 'converted: [{ scale = 16 }]']),
     (
       's',
       {
@@ -203,49 +176,23 @@ def test_new_reads_what_others_write(
         **{'test/a/x.svg': b'', 'test/b/.x.png': b'', 'train.png': b''},
       },
       '',
-      """train: 30 images, folders in s/Training: a, b, c
-      test: 30 images, folders in s/test: a, b, c
-      left out: files .svg: 1, in test/a
-      left out: files .png: 2, in test/b, .
-      left out: 10 images, folders in s/valid: a""",
+      [
+        *(f'train: {_ABC_OF.format("Training")}', f'test: {_ABC_OF.format("test")}'),
+        *('left out: files .svg: 1, in test/a', 'left out: files .png: 2, in test/b, .'),
+        'left out: 10 images, folders in s/valid: a',
+      ],
     ),
-    (
-      's',
-      {**_pictures(['10', '9', '1']), 'd': {}, 'e/x.svg': b'', '9/f': {}},
-      '',
-      """examples: 30 images, folders in s: 1, 9, 10
-      for test: the first 1 of each class
-      left out: empty folders: 2, in 9/f, d
-      left out: files .svg: 1, in e""",
-    ),
-    (
-      's',
-      {'a.npy': _X[:20], 'b.npy': _X[:0], 'c.npy': _X[:9]},
-      '--min_examples 9',
-      """examples: 29 images, 3 files
-      for test: the first 1 of each class
-      left out: images of b: 0""",
-    ),
-    (
-      's',
-      {**_pictures('ab'), 'few/1.png': png(_X[0])},
-      '--min_examples 2',
-      """examples: 20 images, folders in s: a, b
-      for test: the first 1 of each class
-      left out: files .png: 1, in few""",
-    ),
-    (
-      's',
-      {
-        **{f'train-{n}-of-2.csv': _csv(names=['label', *_PIXELS]) for n in '12'},
-        **{'test.csv': _csv(names=['label', *_PIXELS]), 'sample.csv': b'a,b\n', 'about': b''},
-      },
-      '',
-      """train: 60 images, train-1-of-2.csv, train-2-of-2.csv
-      test: 30 images, test.csv
-      left out: about
-      left out: sample.csv""",
-    ),
+    ('s', {**_pictures(['10', '9', '1']), 'd': {}, 'e/x.svg': b'', '9/f': {}}, '',
+     ['examples: 30 images, folders in s: 1, 9, 10', _FIRST,
+      'left out: empty folders: 2, in 9/f, d', 'left out: files .svg: 1, in e']),
+    ('s', {'a.npy': _X[:20], 'b.npy': _X[:0], 'c.npy': _X[:9]}, '--min_examples 9',
+     ['examples: 29 images, 3 files', _FIRST, 'left out: images of b: 0']),
+    ('s', {**_pictures('ab'), 'few/1.png': png(_X[0])}, '--min_examples 2',
+     ['examples: 20 images, folders in s: a, b', _FIRST, 'left out: files .png: 1, in few']),
+    ('s', {**{f'train-{n}-of-2.csv': _TABLE for n in '12'},
+           'test.csv': _TABLE, 'sample.csv': b'a,b\n', 'about': b''}, '',
+     ['train: 60 images, train-1-of-2.csv, train-2-of-2.csv', 'test: 30 images, test.csv',
+      'left out: about', 'left out: sample.csv']),
   ],
 )  # fmt: skip
 def test_new_says_what_was_taken_and_what_was_left_out(
@@ -255,7 +202,7 @@ def test_new_says_what_was_taken_and_what_was_left_out(
   status, out, err = _new(capsys, name, *options.split())
   assert (status, err) == (0, '')
   _, *lines, command = out.splitlines()
-  assert sorted(lines) == sorted(map(str.strip, said.splitlines()))
+  assert sorted(lines) == sorted(said)
   assert command.startswith('Now set CMNIST_SOURCES=')
 
 

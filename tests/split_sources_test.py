@@ -73,20 +73,21 @@ def pngs_of(source):
   return pngs if source.rows is None else [pngs[row] for row in source.rows]
 
 
-def assert_whole(source, made, split, *, encoded=False):
+def images_in(source):
+  """Returns the images that a split takes, decoded where they are encoded."""
+  if 'pngs' in source.arrays:
+    return png.decode(pngs_of(source), 28, 28)
+  return source.take('images')
+
+
+def assert_whole(source, made, split):
   """Asserts that a source gives all examples of the split."""
   assert source.rows is None
-  images = (
-    png.decode(pngs_of(source), 28, 28) if encoded else source.take('images')
-  )
-  np.testing.assert_array_equal(images, images_of(made, split))
+  np.testing.assert_array_equal(images_in(source), images_of(made, split))
   np.testing.assert_array_equal(source.take('labels'), made.arrays[split][1])
-  files = made.source.splits[split]
-  assert source.entry.note['proofs'] == {
-    files.images.path: 'sha256',
-    files.labels.path: 'sha256',
-  }
-  assert len(source) == len(images)
+  paths = [file.path for file in made.source.splits[split].files]
+  assert source.entry.note['proofs'] == dict.fromkeys(paths, 'sha256')
+  assert len(source) == len(made.arrays[split][1])
 
 
 @pytest.mark.parametrize('split', SPLITS)
@@ -109,15 +110,15 @@ def test_raw_pixels_are_read_once_and_are_upright(split, locations, origin_dir):
 def test_images_are_encoded_from_raw_pixels(split, locations, origin_dir):
   for _ in range(2):
     toy, upright = open_encoded(BOTH, split, locations)
-    assert_whole(toy, TOY, split, encoded=True)
-    assert_whole(upright, UPRIGHT, split, encoded=True)
+    assert_whole(toy, TOY, split)
+    assert_whole(upright, UPRIGHT, split)
     # They are not needed any more.
     store.clear('arrays')
   open_raw(BOTH, split, locations)
   shutil.rmtree(origin_dir)
   assert len(store.clear('encoded')) == 2
   toy, upright = open_encoded(BOTH, split)
-  assert_whole(upright, UPRIGHT, split, encoded=True)
+  assert_whole(upright, UPRIGHT, split)
 
 
 # What a subset takes ----------------------------------------------------------
@@ -145,9 +146,9 @@ def test_a_subset_may_take_some_examples(
       repeated = numbers * (len(source) // len(numbers))
       assert source.labels().tolist() == repeated
       assert source.labels().dtype == np.int64
-  images = png.decode(pngs_of(source), 28, 28)
   np.testing.assert_array_equal(
-    images, images_of(UPRIGHT, split)[slice(None) if found is None else found]
+    images_in(source),
+    images_of(UPRIGHT, split)[slice(None) if found is None else found],
   )
 
 
@@ -202,7 +203,7 @@ def test_unverified_files_are_kept_by_their_content(
     (raw,) = open_raw(ONE, 'train', unverified)
     np.testing.assert_array_equal(raw.take('images'), images)
     (encoded,) = open_encoded(ONE, 'train', unverified)
-    np.testing.assert_array_equal(png.decode(pngs_of(encoded), 28, 28), images)
+    np.testing.assert_array_equal(images_in(encoded), images)
     assert raw.entry.note['proofs'] == {
       'toy/train-images.gz': 'unverified',
       'toy/train-labels.gz': 'sha256' if count == 40 else 'unverified',
@@ -249,9 +250,9 @@ def test_another_process_maps_the_same_entry(locations):
 def test_without_a_cache_examples_are_in_memory(locations, empty_cache):
   empty_cache.write_text('a file')
   (source,) = open_encoded(ONE, 'train', locations)
-  assert_whole(source, TOY, 'train', encoded=True)
+  assert_whole(source, TOY, 'train')
   received = pickle.loads(pickle.dumps(source))
-  assert_whole(received, TOY, 'train', encoded=True)
+  assert_whole(received, TOY, 'train')
 
 
 @pytest.mark.parametrize('open_split', [open_raw, open_encoded])
@@ -260,12 +261,9 @@ def test_few_chunks_are_in_memory_at_a_time(
   open_split, allow_unverified, monkeypatch
 ):
   class Images(np.ndarray):
-    """An array that can be in a set."""
+    __hash__ = object.__hash__  # It can be in a set.
 
-    __hash__ = object.__hash__
-
-  alive = weakref.WeakSet()
-  most = 0
+  alive, most = weakref.WeakSet(), 0
   drawn = np.random.default_rng(0).integers(0, 256, (9, 300, 28, 28), np.uint8)
   labels = np.arange(300, dtype=np.uint8) % 2
   proof = Proof.NONE if allow_unverified else Proof.SHA256
@@ -279,14 +277,9 @@ def test_few_chunks_are_in_memory_at_a_time(
       yield SplitArrays(chunk, labels, {'toy': proof})
 
   monkeypatch.setattr(load_split, 'load_pieces', load_pieces)
-  (source,) = open_split(
-    ONE, 'train', Locations(allow_unverified=allow_unverified)
-  )
+  where = Locations(allow_unverified=allow_unverified)
+  (source,) = open_split(ONE, 'train', where)
   assert len(source) == 2700
   assert 1 <= most <= 2
-  images = (
-    png.decode(pngs_of(source), 28, 28)
-    if open_split is open_encoded
-    else source.take('images')
-  )
+  images = images_in(source)
   np.testing.assert_array_equal(images, drawn.reshape(images.shape))
