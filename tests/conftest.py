@@ -29,6 +29,10 @@ for _name, _folder in (
   (_HOME / _folder).mkdir(exist_ok=True)
   os.environ[_name] = str(_HOME / _folder)
 
+# Processes of the tests take all cores: threads on top of that take far longer.
+for _name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'):
+  os.environ.setdefault(_name, '1')
+
 # A busy machine is no fault.
 hypothesis.settings.register_profile('no deadline', deadline=None)
 hypothesis.settings.load_profile('no deadline')

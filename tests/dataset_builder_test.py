@@ -36,8 +36,8 @@ class _CmnistTestCase(tfds.testing.DatasetBuilderTestCase):
 
 class CombinationTest(_CmnistTestCase):
   __test__ = True
-  BUILDER_CONFIG_NAMES_TO_TEST = ['3-EElKm']
-  SPLITS = {'train': 1200 + 3120 + 1200, 'test': 240 + 624 + 240}
+  BUILDER_CONFIG_NAMES_TO_TEST = ['3-EElKm-r-5']
+  SPLITS = {'train': 46 * 5, 'test': 46 * 24}
 
 
 class ReducedMixTest(_CmnistTestCase):
@@ -46,17 +46,11 @@ class ReducedMixTest(_CmnistTestCase):
   SPLITS = {'train': 24 * 5, 'test': 24 * 24}
 
 
-class SingleSourceTest(_CmnistTestCase):
-  __test__ = True
-  BUILDER_CONFIG_NAMES_TO_TEST = ['1-Km-r-7']
-  SPLITS = {'train': 70, 'test': 240}
-
-
 class SampleTest(tfds.testing.DatasetBuilderTestCase):
   DATASET_CLASS = cmnist_sample_dataset_builder.Builder
   EXAMPLE_DIR = str(_SAMPLE)
-  BUILDER_CONFIG_NAMES_TO_TEST = ['2-FKd']
-  SPLITS = {'train': 2400, 'test': 480}
+  BUILDER_CONFIG_NAMES_TO_TEST = ['1-Km']
+  SPLITS = {'train': 1200, 'test': 240}
 
 
 @pytest.fixture(scope='module')

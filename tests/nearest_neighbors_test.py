@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import synthetic
 from command_line import run as _run
-from command_line import status
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cache import store
+from cmnist_tfds.cache import split_sources, store
 from cmnist_tfds.cache.shuffle_order import shuffle_order
-from cmnist_tfds.load.open_subset import open_subset
+from cmnist_tfds.load.open_subset import open_or_prepare
+from cmnist_tfds.origin import Locations
 from cmnist_tfds.scoring import predictions
 from cmnist_tfds.scoring.nearest_neighbors import Neighbors, vote
+from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.system.errors import SplitError
 
 _RESULTS = pathlib.Path(__file__).resolve().parent.parent / 'results'
@@ -302,9 +303,12 @@ def test_real_reduced_forms_have_the_published_predictions(
   for key in ('fashion_mnist', 'kannada_mnist'):
     if not (origin_files / key).is_dir():
       pytest.skip(f'there is no folder {key} in {origin_files}')
-  folders = ('--manual_dir', origin_files, '--data_dir', tmp_path)
-  assert status('build', '2-FKd', *folders) == 0
-  search = Neighbors(lambda subset: open_subset(subset, data_dir=tmp_path), 5)
+  where = Locations(manual_dir=origin_files)
+  for split in SPLITS:
+    split_sources.open_split(subsets.subset('2-FKd'), split, where)
+  search = Neighbors(
+    lambda subset: open_or_prepare(subset, data_dir=tmp_path), 5
+  )
   for size in (100, 50, 10, 5, 1):
     subset = subsets.subset(f'2-FKd-r-{size}')
     nearest = search.nearest_labels(subset)
