@@ -45,19 +45,14 @@ def test_outcomes_come_one_by_one(tmp_path):
   assert not (tmp_path / 'cmnist_sample/X-12').exists()
 
 
-def _workers(parent: int) -> list[int]:
+def _workers(parent: int) -> list[str]:
   """Returns the worker processes of a process."""
-  found = []
-  for status in pathlib.Path('/proc').glob('[0-9]*/stat'):
-    try:
-      ppid = int(status.read_text().rpartition(')')[2].split()[1])
-      if ppid == parent and b'spawn_main' in (
-        status.with_name('cmdline').read_bytes()
-      ):
-        found.append(int(status.parent.name))
-    except OSError:  # The process has ended.
-      continue
-  return found
+  children = pathlib.Path(f'/proc/{parent}/task/{parent}/children').read_text()
+  return [
+    child
+    for child in children.split()
+    if b'spawn_main' in pathlib.Path(f'/proc/{child}/cmdline').read_bytes()
+  ]
 
 
 @pytest.mark.slow
@@ -93,7 +88,7 @@ def test_no_process_outlives_the_command(name, whom, status, tmp_path):
     if whom == 'group':
       os.killpg(process.pid, number)
     else:
-      os.kill(workers[0] if whom == 'worker' else process.pid, number)
+      os.kill(int(workers[0]) if whom == 'worker' else process.pid, number)
     _, err = process.communicate(timeout=60)
   assert process.returncode == status
   if status > 0:

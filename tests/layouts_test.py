@@ -306,16 +306,11 @@ def test_a_row_that_is_wrong(tmp_path, row, fault):
 def test_a_table_that_lists_pictures(tmp_path):
   """As HASYv2 has them: an archive with tables that name pictures."""
   images, labels = _images(12, 32, 32), np.array([31, 1400] * 6)
+  parts = {'train': range(8), 'test': range(8, 12)}
   files = {
     f'hasy-data/v2-{n:05d}.png': png(np.repeat(255 - image[..., None], 3, 2))
     for n, image in enumerate(images)
   }
-  for split, numbers in (('train', range(8)), ('test', range(8, 12))):
-    lines = ['path,symbol_id,latex,user_id'] + [
-      f'../../hasy-data/v2-{n:05d}.png,{labels[n]},x,16' for n in numbers
-    ]
-    files[f'classification-task/fold-1/{split}.csv'] = '\n'.join(lines).encode()
-  synthetic.write(tmp_path / 'hasy.tar.bz2', files)
   text = """
     homepage = 'x'
     license = 'x'
@@ -332,19 +327,22 @@ def test_a_table_that_lists_pictures(tmp_path):
     classes = ['A', '\\alpha']
     labels = [31, 1400]
   """
-  for split, count in (('train', 8), ('test', 4)):
+  for split, numbers in parts.items():
     member = f'classification-task/fold-1/{split}.csv'
+    rows = [f'../../hasy-data/v2-{n:05d}.png,{labels[n]},x,16' for n in numbers]
+    files[member] = '\n'.join(['path,symbol_id,latex,id', *rows]).encode()
     text += f"""
     [source.{split}]
-    num_examples = {count}
-    class_counts = {count // 2}
+    num_examples = {len(numbers)}
+    class_counts = {len(numbers) // 2}
     files = [{{ path = '{split}.csv', member = '{member}' }}]
     """
+  synthetic.write(tmp_path / 'hasy.tar.bz2', files)
   (tmp_path / 'xy.toml').write_text(text)
   source = _parse(tmp_path / 'xy.toml')
-  for split, numbers in (('train', slice(8)), ('test', slice(8, None))):
+  for split, numbers in parts.items():
     read = _load(source, split, allow_unverified=True)
-    expected = [_mean_by_area(image) for image in images[numbers]]
+    expected = [_mean_by_area(images[n]) for n in numbers]
     np.testing.assert_array_equal(read.images, expected)
     np.testing.assert_array_equal(read.labels, labels[numbers])
 

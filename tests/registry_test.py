@@ -18,25 +18,20 @@ from cmnist_tfds.system.errors import SubsetNameError
 _SHAPES = pathlib.Path(__file__).with_name('shapes.toml').read_text('utf-8')
 
 
-def _write(folder, name, **changes):
-  """Writes the made-up declaration with other values; returns its path."""
-  text = _SHAPES
-  for field, value in changes.items():
-    text = re.sub(f'(?m)^{field} = .*', lambda _: f'{field} = {value}', text)  # noqa: B023
-  path = folder / name
-  path.write_text(text, 'utf-8')
-  return path
-
-
 @pytest.fixture
 def declare(tmp_path, monkeypatch):
   """Returns a function that declares a source by CMNIST_SOURCES."""
   declared = []
 
   def declare(name='shapes.toml', **changes):
-    declared.append(str(_write(tmp_path, name, **changes)))
+    text = _SHAPES
+    for field, value in changes.items():
+      text = re.sub(f'(?m)^{field} = .*', lambda _: f'{field} = {value}', text)  # noqa: B023
+    path = tmp_path / name
+    path.write_text(text, 'utf-8')
+    declared.append(str(path))
     monkeypatch.setenv('CMNIST_SOURCES', os.pathsep.join(declared))
-    return pathlib.Path(declared[-1])
+    return path
 
   return declare
 
@@ -230,12 +225,12 @@ _PATH = 'os.path.join(os.path.dirname(__file__), "a.toml")'
   ],
 )
 def test_an_installed_package_adds_a_source_or_is_named(
-  tmp_path, target, code, fault
+  declare, tmp_path, target, code, fault
 ):
   files = {'shapes_source/__init__.py': code, 'shapes_source/a.toml': _SHAPES}
   _install(tmp_path, 'shapes-source', f'shapes_source{target}', files)
   # If it fails, nothing else suffers.
-  path = _write(tmp_path, 'shapes.toml')
+  path = declare()
   done = running.python(
     '-c',
     'import cmnist_tfds; print(cmnist_tfds.subset("2-FSh").description)',
@@ -253,9 +248,9 @@ def test_an_installed_package_adds_a_source_or_is_named(
 # Command line ----------------------------------------------------------------
 
 
-def test_a_command_takes_declarations(tmp_path, capsys, monkeypatch):
-  monkeypatch.delenv('CMNIST_SOURCES', raising=False)
-  path = _write(tmp_path, 'shapes.toml')
+def test_a_command_takes_declarations(declare, tmp_path, capsys, monkeypatch):
+  path = declare()
+  monkeypatch.delenv('CMNIST_SOURCES')
   argv = ['info', '2-FSh', '--data_dir', str(tmp_path), '--sources', str(path)]
   assert cli.main(argv) == 0
   assert 'Sh: Shapes, https://example.org/shapes' in capsys.readouterr().out
@@ -265,8 +260,11 @@ def test_a_command_takes_declarations(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize('change', [{'key': "'F'"}, {'title': '1'}])
-def test_a_wrong_declaration_fails_the_command(tmp_path, capsys, change):
-  path = _write(tmp_path, 'shapes.toml', **change)
+def test_a_wrong_declaration_fails_the_command(
+  declare, capsys, monkeypatch, change
+):
+  path = declare(**change)
+  monkeypatch.delenv('CMNIST_SOURCES')
   assert cli.main(['info', '2-FKd', '--sources', str(path)]) == 1
   error = capsys.readouterr().err
   assert str(path) in error
