@@ -2,7 +2,6 @@
 """What is written is there whole or not at all, and others' files stay."""
 
 import concurrent.futures
-import errno
 import json
 import os
 import pathlib
@@ -150,8 +149,6 @@ def _targets(root):
   (root / 'file').write_text(_MINE)
   yield root / 'file/out', 'Cannot write to .*out: Not a directory'
   yield root / 'no/out', 'Cannot write to .*out: No such file'
-  (root / 'link').symlink_to('empty')
-  yield root / 'link', 'links are not followed'
   _fill(root / 'other', {'a': '1'}, 'cmnist catalog')
   yield root / 'other', 'was written by cmnist catalog, which w does not'
   yield root / ('x' * 300), 'File name too long'
@@ -185,25 +182,6 @@ def test_a_manifest_that_is_damaged_or_leads_elsewhere_is_named(tmp_path, text):
   assert _tree(tmp_path) == {}
 
 
-def test_what_was_there_stays_when_the_new_fails(tmp_path):
-  for place, texts in (('new', {}), ('old', {'a': '1'})):
-    if texts:
-      _fill(tmp_path / place, texts)
-    with (
-      pytest.raises(PreparationError) as raised,
-      atomic.write_folder(tmp_path / place, 'w', ['a']) as unfinished,
-    ):
-      (unfinished / 'a').write_text('2')
-      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert str(raised.value) == (
-      f'Cannot write to {tmp_path / place}: No space left on device. Check its'
-      ' permissions and the free space of its disk, or choose another folder.'
-    )
-  assert [path.name for path in tmp_path.iterdir()] == ['old']
-  assert _tree(tmp_path / 'old') == {'a': '1'}
-  assert len(os.listdir(tmp_path / 'old')) == 2
-
-
 def test_runs_at_the_same_time_wait_for_each_other(tmp_path):
   files = {f'{n % 7}/{n}': 'x' * n for n in range(40)}
   with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -213,22 +191,6 @@ def test_runs_at_the_same_time_wait_for_each_other(tmp_path):
 
 
 # Files -----------------------------------------------------------------------
-
-
-def test_a_file_is_replaced_or_left(tmp_path, monkeypatch):
-  path = tmp_path / 'x.svg'
-  for text in (b'first', b'second'):
-    atomic.write_file(path, text)
-    assert path.read_bytes() == text
-
-  def fail(_):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-  monkeypatch.setattr(os, 'fsync', fail)
-  with pytest.raises(PreparationError, match=r'x\.svg: No space'):
-    atomic.write_file(path, b'third')
-  assert path.read_bytes() == b'second'
-  assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(

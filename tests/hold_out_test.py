@@ -133,10 +133,9 @@ def test_predictions_for_the_validation_sets_of_draws_are_scored(
     )
     scored = cmnist_tfds.evaluate(name, paths[-1], **where)
     assert (scored.accuracy.value, scored.examples) == (1, len(labels))
+    other = dataclasses.replace(saved, draws=(3 - draw,))
     with pytest.raises(PredictionsError, match='are not those of'):
-      cmnist_tfds.evaluate(
-        name, dataclasses.replace(saved, draws=(3 - draw,)), **where
-      )
+      cmnist_tfds.evaluate(name, other, **where)
   with pytest.raises(PredictionsError, match=r'draw 1.*draw 2.*draw alone'):
     cmnist_tfds.evaluate(name, paths, **where)
   with pytest.raises(PredictionsError, match=r'of draw 1 against .* of draw 2'):
@@ -146,13 +145,9 @@ def test_predictions_for_the_validation_sets_of_draws_are_scored(
       lambda subset, draw: open_or_prepare(subset, draw=draw, **where),
     )
   with pytest.raises(PredictionsError, match=r'found \[1, 2\]'):
+    both, about = [labels, labels], about | {'draw': [1, 2]}
     cmnist_tfds.save_predictions(
-      tmp_path / 'both.npz',
-      name,
-      np.stack([labels, labels]),
-      labels,
-      **about | {'draw': [1, 2]},
-      **where,
+      tmp_path / 'both.npz', name, both, labels, **about, **where
     )
 
 
@@ -239,22 +234,27 @@ def test_draws_have_validation_sets(sample_dir):
 
 
 @pytest.mark.parametrize(
-  ('name', 'draw', 'why'),
+  ('name', 'split', 'draw', 'why'),
   [
-    ('X-12-r-50', 3, "has 2 draws, not 3: '0' has 120 training examples"),
-    ('X-12-r-60', 3, 'has 2 draws, not 3'),
-    ('X-12-r-500', 1, 'has 0 draws, not 1'),
+    ('X-12-r-50', 'train', 3, "2 draws, not 3: '0' has 120 training examples"),
+    ('X-12-r-60', 'train', 3, 'has 2 draws, not 3'),
+    ('X-12-r-500', 'train', 1, 'has 0 draws, not 1'),
     *(
-      ('X-12-r-5', draw, 'draw must be a whole number')
+      ('X-12-r-5', 'train', draw, 'draw must be a whole number')
       for draw in (-1, 1.0, True, '1', None)
     ),
-    ('X-12', 1, 'has all training examples, so it has no draws'),
+    ('X-12', 'train', 1, 'has all training examples, so it has no draws'),
+    ('X-12', 'val', 0, "no split 'val'.*validation, fit"),
+    ('X-12', 'fit[:1297]', 0, 'fit, which has 1,296 examples'),
+    ('X-12', 'validation[-150:]', 0, 'validation, which has 144 examples'),
   ],
 )
 @pytest.mark.parametrize('reader', [load, batches, of_torch])
-def test_says_that_there_is_no_such_draw(reader, name, draw, why, sample_dir):
+def test_says_what_is_no_draw_or_part(
+  reader, name, split, draw, why, sample_dir
+):
   with pytest.raises(SplitError, match=why):
-    reader(name, 'train', sample_dir, draw=draw)
+    reader(name, split, sample_dir, draw=draw)
 
 
 def test_the_rarest_class_limits_the_draws():
@@ -265,23 +265,6 @@ def test_the_rarest_class_limits_the_draws():
   assert rows.tolist() == [3, 4, 5, 13, 14, 15]
   with pytest.raises(SplitError, match='has 2 draws, not 3'):
     draws.draw_rows(reduced, labels, 3)
-
-
-# What is no part ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-  ('split', 'why'),
-  [
-    ('val', "no split 'val'.*validation, fit"),
-    ('fit[:1297]', 'fit, which has 1,296 examples'),
-    ('validation[-150:]', 'validation, which has 144 examples'),
-  ],
-)
-@pytest.mark.parametrize('reader', [load, batches, of_torch])
-def test_says_what_is_no_part(reader, split, why, sample_dir):
-  with pytest.raises(SplitError, match=why):
-    reader('X-12', split, sample_dir)
 
 
 @pytest.mark.parametrize('split', ['test', 'all', 'validation+test[:1]'])

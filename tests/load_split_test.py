@@ -114,26 +114,6 @@ def test_the_first_right_copy_of_several_folders_is_read(made, tmp_path):
   }
 
 
-@pytest.mark.parametrize('known', ['right', 'none', 'another'])
-def test_another_file_is_proved_by_its_array_alone(known, made, tmp_path):
-  images, _ = made.arrays['train']
-  made = _with(made, TRAIN_IMAGES, synthetic.npz(images))
-  if known != 'right':
-    source = synthetic.replace_file(
-      made.source,
-      TRAIN_IMAGES,
-      fingerprint=None if known == 'none' else fingerprint(images ^ 1),
-    )
-    made = dataclasses.replace(made, source=source)
-    with pytest.raises(OriginFileError, match='expected 31,404 bytes'):
-      _read(made, tmp_path)
-    return
-  arrays = _read(made, tmp_path)
-  made.assert_read(arrays)
-  assert arrays.proofs[TRAIN_IMAGES] is Proof.FINGERPRINT
-  assert arrays.proofs[TRAIN_LABELS] is Proof.SHA256
-
-
 @pytest.mark.parametrize('size', [40, 5])
 def test_what_nothing_proves_is_refused_unless_allowed(size, made, tmp_path):
   images, labels = made.arrays['train'][0][:size] ^ 1, np.arange(size) % 2
@@ -165,8 +145,6 @@ _ZEROS = gzip.compress(bytes(40 << 20))
 @pytest.mark.parametrize(
   ('path', 'data', 'message'),
   [
-    (TRAIN_IMAGES, b'', 'it is empty: delete it and fetch it again'),
-    (TRAIN_IMAGES, b'<html>moved</html>', 'it is an HTML page'),
     (TRAIN_IMAGES, b'version https://git-lfs.github.com/spec', 'Git LFS'),
     (TRAIN_IMAGES, synthetic.idx(_IMAGES)[:-9], 'cut short|ended before'),
     (TRAIN_IMAGES, synthetic.idx(_IMAGES[:, :27]), r'\), found \(40, 27, 28\)'),
@@ -177,7 +155,7 @@ _ZEROS = gzip.compress(bytes(40 << 20))
     (
       _ZIP,
       synthetic.zipped({'../gzip/x.gz': b''}),
-      "no item named 'gzip/train",
+      'no item named .gzip/train',
     ),
     (_ZIP, synthetic.make(form='zip').files[_ZIP][:-30], 'cannot be read'),
     (_ZIP, synthetic.zipped({'gzip/train-images.gz': _ZEROS}), 'expected'),
@@ -226,11 +204,6 @@ def test_what_is_decoded_is_what_is_proved(
   where = Locations(manual_dir=tmp_path)
   with contextlib.suppress(OriginFileError):
     right.assert_read(load_split.load_split(right.source, 'train', where))
-
-
-def test_every_image_of_a_large_split_is_turned_upright(tmp_path):
-  made = synthetic.make(form='zip', sizes=synthetic.SIZES | {'train': 10_000})
-  made.assert_read(_read(made, tmp_path))
 
 
 # Real files -------------------------------------------------------------------

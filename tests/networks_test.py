@@ -199,19 +199,12 @@ def test_without_torchvision_its_extra_is_named(baseline, monkeypatch):
   assert 'cmnist_tfds[torchvision]' in err
 
 
-class _Code:
-  def __reduce__(self):
-    return (sys.exit, ('executed',))
-
-
-@pytest.mark.parametrize(
-  'fault', ['other', 'cut', 'code', 'text', 'tensor', '']
-)
+@pytest.mark.parametrize('fault', ['other', 'cut', 'text', 'tensor', ''])
 def test_files_without_weights_are_refused(baseline, tmp_path, torch, fault):
   file = tmp_path / f'{fault}.pth'
-  content = {'code': _Code(), 'tensor': torch.zeros(3)}
   if fault:
-    torch.save(content.get(fault, {'conv1.weight': torch.zeros(3)}), file)
+    zeros = torch.zeros(3)
+    torch.save(zeros if fault == 'tensor' else {'conv1.weight': zeros}, file)
   if fault == 'cut':
     file.write_bytes(file.read_bytes()[:-100])
   elif fault == 'text':

@@ -70,10 +70,6 @@ def _assert_same(found, expected, leaf):
       np.testing.assert_array_equal(ours, np.reshape(theirs, np.shape(ours)))
 
 
-def _is_single(split):
-  return not isinstance(split, (list, tuple, dict))
-
-
 @pytest.mark.parametrize('case', _SPLITS)
 def test_splits_are_those_of_tfds(sample_dir, case):
   split = _SPLITS[case]
