@@ -144,21 +144,18 @@ def test_links_inside_are_not_followed(tmp_path):
   assert (other / 'c').read_text() == '2'
 
 
-def _targets(root):
-  """Yields folders that may not be written, with what the error says."""
-  (root / 'file').write_text(_MINE)
-  yield root / 'file/out', 'Cannot write to .*out: Not a directory'
-  yield root / 'no/out', 'Cannot write to .*out: No such file'
-  _fill(root / 'other', {'a': '1'}, 'cmnist catalog')
-  yield root / 'other', 'was written by cmnist catalog, which w does not'
-  yield root / ('x' * 300), 'File name too long'
-
-
 def test_folders_that_may_not_be_written_are_left_as_they_are(tmp_path):
-  for place, fault in _targets(tmp_path):
-    before = _tree(tmp_path)
+  (tmp_path / 'file').write_text(_MINE)
+  _fill(tmp_path / 'other', {'a': '1'}, 'cmnist catalog')
+  before = _tree(tmp_path)
+  for place, fault in (
+    ('file/out', 'Cannot write to .*out: Not a directory'),
+    ('no/out', 'Cannot write to .*out: No such file'),
+    ('other', 'was written by cmnist catalog, which w does not'),
+    ('x' * 300, 'File name too long'),
+  ):
     with pytest.raises(PreparationError, match=fault):
-      _fill(place, {'a': '1'})
+      _fill(tmp_path / place, {'a': '1'})
     assert _tree(tmp_path) == before
 
 

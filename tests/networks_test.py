@@ -72,14 +72,17 @@ def test_a_subset_without_training_images_is_refused(baseline):
   assert 'CMNIST-1-Dg has no training images' in err
 
 
-def test_without_pytorch_its_extra_is_named(baseline, monkeypatch):
+@pytest.mark.parametrize('missing', ['torch', 'torchvision'])
+def test_without_a_library_its_extra_is_named(baseline, monkeypatch, missing):
+  if missing == 'torchvision':
+    pytest.importorskip('torch', reason='PyTorch is not installed')
   module = 'cmnist_tfds.scoring.networks'
   monkeypatch.delitem(sys.modules, module, raising=False)
   monkeypatch.delattr(scoring, 'networks', raising=False)
-  monkeypatch.setitem(sys.modules, 'torch', None)
-  status, _, err = baseline('2-FKd-r-5')
+  monkeypatch.setitem(sys.modules, missing, None)
+  status, _, err = baseline('2-FKd-r-5', '--net', 'resnet18')
   assert status == 1
-  assert 'cmnist_tfds[torch]' in err
+  assert f'cmnist_tfds[{missing}]' in err
 
 
 @pytest.fixture
@@ -189,14 +192,6 @@ def test_weights_go_into_all_layers_but_the_last(
       assert made[key].shape[0] == 20
     else:
       assert torch.equal(made[key], value)
-
-
-@pytest.mark.usefixtures('torch')
-def test_without_torchvision_its_extra_is_named(baseline, monkeypatch):
-  monkeypatch.setitem(sys.modules, 'torchvision', None)
-  status, _, err = baseline('2-FKd-r-5', '--net', 'resnet18')
-  assert status == 1
-  assert 'cmnist_tfds[torchvision]' in err
 
 
 @pytest.mark.parametrize('fault', ['other', 'cut', 'text', 'tensor', ''])

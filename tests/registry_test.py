@@ -156,19 +156,16 @@ def test_a_key_that_exists_is_refused_with_both_owners(declare, caplog):
 def test_a_file_that_is_wrong_is_named_and_nothing_else_suffers(
   declare, tmp_path, monkeypatch, content, fault
 ):
-  declare()
+  path = declare()
   wrong = tmp_path / 'wrong.toml'
   if content is not None:
     wrong.write_bytes(content)
-  monkeypatch.setenv(
-    'CMNIST_SOURCES', f'{wrong}{os.pathsep}{os.environ["CMNIST_SOURCES"]}'
-  )
+  monkeypatch.setenv('CMNIST_SOURCES', f'{wrong}{os.pathsep}{path}')
   assert subsets.subset('2-FSh')
   assert subsets.subset('2-FKd')
   with pytest.raises(SubsetNameError) as raised:
     subsets.subset('2-FUnknown')
-  assert str(wrong) in str(raised.value)
-  assert fault in str(raised.value)
+  assert str(wrong) in str(raised.value) and fault in str(raised.value)
 
 
 def test_a_file_may_be_named_twice(declare, tmp_path, monkeypatch):

@@ -455,16 +455,11 @@ def test_check_says_what_is_wrong(capsys):
   write('s', _ABC)
   assert _new(capsys, 's')[0] == 0
   path = pathlib.Path('s.toml')
-  text = path.read_text('utf-8')
-  for old, new, fault in (
-    ('"Xy"', '"xy"', 'key'),
-    ('num_examples = 30', 'num_examples = 31', 'class_counts|num_examples'),
-    ('"Xy"', '"Mn"', "key 'Mn' is already that of a source declared by cmnist"),
-  ):
-    path.write_text(text.replace(old, new), 'utf-8')
-    status, out, err = _run(capsys, 'source', 'check', 's.toml')
-    assert (status, out) == (1, '')
-    assert re.search(f's.toml.*{fault}', err)
+  path.write_text(path.read_text('utf-8').replace('"Xy"', '"Mn"'), 'utf-8')
+  status, out, err = _run(capsys, 'source', 'check', 's.toml')
+  assert (status, out) == (1, '')
+  fault = "key 'Mn' is already that of a source declared by cmnist"
+  assert 's.toml' in err and fault in err
 
 
 def test_list_shows_sources_with_their_owners(capsys, monkeypatch):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources enter the cache once, as raw pixels and as encoded images."""
 
+import functools
 import pickle
 import shutil
 import weakref
@@ -24,7 +25,6 @@ SIZES = {'train': 2100, 'test': 10}
 UPRIGHT = synthetic.make(form='zip', key='U', folder='up', seed=1, sizes=SIZES)
 BOTH = Subset('2-TU', ((TOY.source, (0, 1)), (UPRIGHT.source, (0, 1))))
 ONE = Subset('1-T', ((TOY.source, (0, 1)),))
-NOWHERE = Locations()
 
 
 pytestmark = pytest.mark.usefixtures('empty_cache')
@@ -47,12 +47,8 @@ def unverified(origin_dir):
   return Locations(manual_dir=origin_dir, allow_unverified=True)
 
 
-def open_raw(subset, split, locations=NOWHERE, **kwargs):
-  return split_sources.open_split(subset, split, locations, **kwargs)
-
-
-def open_encoded(subset, split, locations=NOWHERE, **kwargs):
-  return open_raw(subset, split, locations, encoded=True, **kwargs)
+open_raw = split_sources.open_split
+open_encoded = functools.partial(open_raw, encoded=True)
 
 
 def images_of(made, split):
@@ -117,7 +113,7 @@ def test_images_are_encoded_from_raw_pixels(split, locations, origin_dir):
   open_raw(BOTH, split, locations)
   shutil.rmtree(origin_dir)
   assert len(store.clear('encoded')) == 2
-  toy, upright = open_encoded(BOTH, split)
+  toy, upright = open_encoded(BOTH, split, Locations())
   assert_whole(upright, UPRIGHT, split)
 
 
@@ -152,10 +148,10 @@ def test_a_subset_may_take_some_examples(
   )
 
 
-def digest(subset, split, locations, **kwargs):
-  sources = open_raw(subset, split, locations, **kwargs)
+def digest(subset, split, locations):
+  sources = open_raw(subset, split, locations)
   found = split_sources.digest(sources, sum(map(len, sources)))
-  encoded = open_encoded(subset, split, locations, **kwargs)
+  encoded = open_encoded(subset, split, locations)
   assert split_sources.digest(encoded, sum(map(len, encoded))) == found
   return found
 

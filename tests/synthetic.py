@@ -194,30 +194,31 @@ def make(
     path = f'{folder}/gzip.zip'
     files = {path: zipped(members)}
     where = {'archive': origin_file(path, files[path], urls=urls(path))}
-  records = []
-  for path, array in named.items():
-    facts: dict[str, Any] = {'fingerprint': verification.fingerprint(array)}
+
+  def record(path: str) -> OriginFile:
+    facts: dict[str, Any] = {
+      'fingerprint': verification.fingerprint(named[path])
+    }
     if form == 'zip':
       facts |= {**where, 'member': f'gzip/{path.rpartition("/")[2]}.gz'}
     else:
       facts['urls'] = urls(f'{path}.gz')
-    record = origin_file(f'{path}.gz', idx_files[f'{path}.gz'], **facts)
+    found = origin_file(f'{path}.gz', idx_files[f'{path}.gz'], **facts)
     if form == 'npz':
       other = f'{path}.npz'
-      files[other] = npz(array)
-      facts |= {'urls': urls(other), 'equivalents': (record,)}
-      record = origin_file(other, files[other], **facts)
-    records.append(record)
+      files[other] = npz(named[path])
+      facts |= {'urls': urls(other), 'equivalents': (found,)}
+      found = origin_file(other, files[other], **facts)
+    return found
+
   splits = {
     split: Split(
-      images=images,
-      labels=labels,
+      images=record(f'{folder}/{split}-images'),
+      labels=record(f'{folder}/{split}-labels'),
       num_examples=size,
       class_counts=(size // 2, size // 2),
     )
-    for (split, size), images, labels in zip(
-      sizes.items(), records[::2], records[1::2], strict=True
-    )
+    for split, size in sizes.items()
   }
   source = Source(
     key=key,
