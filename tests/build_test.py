@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cmnist build` with several subsets, one after the other or at once."""
+"""`cmnist build` with several subsets at once, and signals that end it."""
 
 import os
 import pathlib
@@ -11,6 +11,7 @@ import time
 import pytest
 
 from cmnist_tfds import build, cli, subsets
+from cmnist_tfds.system import interrupts
 
 _NAMES = ('2-FKd-r-5', '2-FKd', 'X-12', '1-Km')
 
@@ -102,3 +103,30 @@ def test_no_process_outlives_the_command(name, whom, status, tmp_path):
   while any(map(os.path.exists, (f'/proc/{w}' for w in workers))):
     assert time.monotonic() < end
     time.sleep(0.05)
+
+
+@pytest.mark.parametrize('name', ['SIGTERM', 'SIGHUP'])
+def test_handlers_are_put_back(name):
+  number = getattr(signal, name)
+  with (
+    pytest.raises(KeyboardInterrupt) as raised,
+    interrupts.terminations_interrupt(),
+  ):
+    try:
+      signal.raise_signal(number)
+    finally:  # A second one does not disturb the cleaning up.
+      signal.raise_signal(number)
+  assert interrupts.exit_status(raised.value) == 128 + number
+  assert signal.getsignal(number) == signal.SIG_DFL
+
+
+def test_what_the_user_does_with_a_signal_stays():
+  received = []
+  for handler in (signal.SIG_IGN, lambda *_: received.append(1)):
+    previous = signal.signal(signal.SIGTERM, handler)
+    try:
+      with interrupts.terminations_interrupt():
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+      signal.signal(signal.SIGTERM, previous)
+  assert received == [1]

@@ -3,6 +3,7 @@
 
 import collections
 import copy
+import functools
 import json
 import pathlib
 
@@ -198,10 +199,8 @@ def test_draws_have_no_example_in_common_and_vote_alike():
 def baseline(capsys, tmp_path):
   """Returns what scores neighbors in subsets of the sample."""
 
-  def run(*argv):
-    return _run(capsys, 'baseline', 'knn', *argv, '--sample', '-o', tmp_path)
-
-  return run
+  argv = ('baseline', 'knn', '--sample', '-o', tmp_path)
+  return functools.partial(_run, capsys, *argv)
 
 
 def test_the_command_writes_results_that_evaluate_agrees_with(

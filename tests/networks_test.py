@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Baselines of networks: settings, weights, results that grow run by run."""
 
+import functools
 import sys
 
 import numpy as np
@@ -57,13 +58,8 @@ def test_results_say_how_they_were_made():
 def baseline(capsys, tmp_path):
   """Returns what trains LeNet on subsets of the sample."""
 
-  def run(*argv):
-    return _run(
-      *(capsys, 'baseline', 'net', '--net', 'lenet', *argv),
-      *('--sample', '-o', tmp_path),
-    )
-
-  return run
+  argv = ('baseline', 'net', '--net', 'lenet', '--sample', '-o', tmp_path)
+  return functools.partial(_run, capsys, *argv)
 
 
 def test_a_subset_without_training_images_is_refused(baseline):

@@ -16,7 +16,7 @@ def prepare(data_dir, name='X-12', *, file_format=None, **options):
   return builder
 
 
-def shards(builder):
-  """Returns the bytes of each shard of what is prepared, by name."""
-  paths = sorted(pathlib.Path(builder.data_path).glob('*-of-*'))
+def shards(builder, pattern='*-of-*'):
+  """Returns the bytes of each shard, or other file, that is prepared, by name."""
+  paths = sorted(pathlib.Path(builder.data_path).glob(pattern))
   return {path.name: path.read_bytes() for path in paths}
