@@ -247,9 +247,8 @@ def test_a_fault_of_certificates_is_named(bundle, fault, tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
   (tmp_path / 'file').touch()
-  with pytest.raises(
-    OriginFileError, match=r'Cannot write to \S+file/x: Not a'
-  ):
+  fault = r'Cannot write to \S+file/x: Not a'
+  with pytest.raises(OriginFileError, match=fault):
     _fetch('http://127.0.0.1:9/', tmp_path / 'file/x')
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources beyond the eleven: found when a name needs them, and never in the way."""
 
-import logging
 import os
 import pathlib
 import pickle
@@ -130,10 +129,7 @@ def test_a_spelling_with_two_readings_is_refused_with_both(declare):
 
 def test_a_key_that_exists_is_refused_with_both_owners(declare, caplog):
   path = declare(key="'Km'")
-  with (
-    caplog.at_level(logging.WARNING),
-    pytest.raises(SubsetNameError) as raised,
-  ):
+  with pytest.raises(SubsetNameError) as raised:
     subsets.subset('2-FShapes')
   # It is told once: in the error, or where there is none, as a warning.
   assert not caplog.text
