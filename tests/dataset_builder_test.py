@@ -221,9 +221,8 @@ def test_a_subset_is_loaded_through_it(tmp_path, monkeypatch):
     [subsets.subset('2-FKd')], data_dir=tmp_path, allow_unverified=True
   )
   assert not outcome.error
-  loader = tfds.dataset_collection(
-    'cmnist_all', loader_kwargs={'data_dir': str(tmp_path), 'download': False}
-  )
+  where = {'data_dir': str(tmp_path), 'download': False}
+  loader = tfds.dataset_collection('cmnist_all', loader_kwargs=where)
   splits = loader.load_dataset('2-FKd')
   assert len(splits['train']) == 2400
   assert len(splits['test']) == 480

@@ -32,9 +32,8 @@ def test_a_limit_takes_the_first_examples_in_tfds_order(tmp_path):
   for split in ('train', 'test'):
     assert sum(c[split] for c in classes) == 30
     (source, _) = limited.subset.sources
-    first = origin.load_split.load_split(
-      source, split, sample.locations()
-    ).images[:30]
+    where = sample.locations()
+    first = origin.load_split.load_split(source, split, where).images[:30]
     order = sorted(range(30), key=hashing.Hasher(split).hash_key)
     found = limited.as_dataset(split=split, batch_size=-1)
     np.testing.assert_array_equal(found['image'][..., 0], first[order])

@@ -98,9 +98,8 @@ def test_instructions_of_tfds_name_parts(sample_dir):
 
 
 def test_the_choice_is_that_of_the_documented_recipe(sample_dir):
-  arrays = origin.load_split.load_split(
-    source('F'), 'train', sample.locations()
-  )
+  where = sample.locations()
+  arrays = origin.load_split.load_split(source('F'), 'train', where)
   expected = []
   for label in range(10):
     rows = np.flatnonzero(arrays.labels == label)

@@ -65,9 +65,8 @@ def test_limits_are_shares(total, share):
 )
 def test_mcnemar_is_exact(first, second):
   found = intervals.mcnemar(first, second)
-  expected = (
-    stats.binomtest(first, first + second).pvalue if first + second else 1
-  )
+  total = first + second
+  expected = stats.binomtest(first, total).pvalue if total else 1
   assert found == pytest.approx(expected, rel=1e-8)
 
 
@@ -85,6 +84,12 @@ def test_the_paired_interval_covers_the_difference():
       for counts in drawn
     ]
     assert 0.93 <= _covered(found, first - second) <= 0.97
+
+
+def test_the_paired_interval_adds_an_example_for_each_model():
+  found = intervals.paired_difference(np.array([1, 0, 0, -1]))
+  half = 1.959964 * (4 / 6 / 6) ** 0.5
+  assert [*vars(found).values()] == pytest.approx([0, -half, half])
 
 
 def test_the_interval_of_mean_differences_covers_the_difference():
