@@ -120,17 +120,15 @@ def test_a_union_holds_out_what_its_sources_hold_out(sample_dir):
 def test_predictions_for_the_validation_sets_of_draws_are_scored(
   sample_dir, tmp_path
 ):
-  name = '2-FKd-r-20'
-  where = {'data_dir': sample_dir, 'sample': True}
-  paths = []
-  for draw in (1, 2):
+  name, where = '2-FKd-r-20', {'data_dir': sample_dir, 'sample': True}
+  about = {'method': 'copy', 'split': 'validation', **where}
+  paths = [tmp_path / '1.npz', tmp_path / '2.npz']
+  for draw, path in enumerate(paths, 1):
     _, labels = load(name, 'validation', sample_dir, draw=draw)
-    about = {'method': 'copy', 'split': 'validation', 'draw': draw}
-    paths.append(tmp_path / f'{draw}.npz')
     saved = cmnist_tfds.save_predictions(
-      paths[-1], name, labels, labels, **about, **where
+      path, name, labels, labels, draw=draw, **about
     )
-    scored = cmnist_tfds.evaluate(name, paths[-1], **where)
+    scored = cmnist_tfds.evaluate(name, path, **where)
     assert (scored.accuracy.value, scored.examples) == (1, len(labels))
     other = dataclasses.replace(saved, draws=(3 - draw,))
     with pytest.raises(PredictionsError, match='are not those of'):
@@ -143,10 +141,10 @@ def test_predictions_for_the_validation_sets_of_draws_are_scored(
       *paths,
       lambda subset, draw: open_or_prepare(subset, draw=draw, **where),
     )
+  both = np.stack([labels, labels])
   with pytest.raises(PredictionsError, match=r'found \[1, 2\]'):
-    both, about = [labels, labels], about | {'draw': [1, 2]}
     cmnist_tfds.save_predictions(
-      tmp_path / 'both.npz', name, both, labels, **about, **where
+      tmp_path / 'both.npz', name, both, labels, draw=[1, 2], **about
     )
 
 
@@ -185,8 +183,7 @@ def test_writers_are_held_out_whole(count, block, num_held):
 
 
 def test_a_class_without_training_examples_is_left_out():
-  labels = np.zeros(30, np.int64)
-  zeros, ones = held_out_ranks(labels, 1)
+  zeros, ones = held_out_ranks(np.zeros(30, np.int64), 1)
   assert (len(zeros), ones) == (3, [])
 
 

@@ -52,6 +52,11 @@ def _command(*words, sample=True):
   return run
 
 
+def _written(command, name, *words):
+  """Returns what runs a command that writes X-12 to a name in the folder."""
+  return _command(command, 'X-12', *words, '-o', _FOLDER / name)
+
+
 def _array_record():
   builder = tfds.builder(
     'cmnist_sample/X-12', data_dir=_ARRAY_RECORD, file_format='array_record'
@@ -73,14 +78,14 @@ def _data_source():
 
 
 def _load_data():
-  (images, _), _ = cmnist_tfds.load_data('X-12', **_X_12)
+  (images, _), _ = cmnist_tfds.load_data('X-12', sample=True, data_dir=_DATA)
   assert images.shape == (1440, 28, 28)
 
 
 def _pytorch():
   from cmnist_tfds.load.torch_dataset import CMNIST
 
-  image, _ = CMNIST('X-12', 'train', **_X_12)[0]
+  image, _ = CMNIST('X-12', 'train', sample=True, data_dir=_DATA)[0]
   assert image.shape == (1, 28, 28)
 
 
@@ -92,14 +97,14 @@ def _info():
   tfds.dataset_collection('cmnist_all')
 
 
+def _batches():
+  cmnist_tfds.as_batches('X-12', 'train', 32, sample=True, data_dir=_DATA)
+
+
 def _load(name, **kwargs):
   return lambda: tfds.load(f'cmnist_sample/{name}', data_dir=_DATA, **kwargs)
 
 
-_X_12 = {'sample': True, 'data_dir': _DATA}
-
-
-_EXPORT = ('export', 'X-12', '--format')
 # Each use, and the optional libraries it needs.
 _USES = {
   'build': (_command('build', 'X-12', '2-FKd-r-5'), ()),
@@ -114,23 +119,18 @@ _USES = {
   'list': (_command('list', sample=False), ()),
   'tfds-pr': (_command('tfds-pr', _FOLDER / 'pr', sample=False), ()),
   **{
-    f'export {form}': (_command(*_EXPORT, form, '-o', _FOLDER / form), ())
+    f'export {form}': (_written('export', form, '--format', form), ())
     for form in ('idx', 'png', 'npz', 'csv')
   },
-  'show SVG': (_command('show', 'X-12', '-o', _FOLDER / 'x.svg'), ()),
-  'show PNG': (_command('show', 'X-12', '-o', _FOLDER / 'x.png'), ('PIL',)),
+  'show SVG': (_written('show', 'x.svg'), ()),
+  'show PNG': (_written('show', 'x.png'), ('PIL',)),
   'catalog': (_command('catalog', '-o', _FOLDER / 'site'), ('jinja2', 'PIL')),
-  **{
-    name: (_command(name, 'X-12', '-o', _FOLDER / name), ('mlcroissant',))
-    for name in ('croissant', 'publish')
-  },
+  'croissant': (_written('croissant', 'croissant'), ('mlcroissant',)),
+  'publish': (_written('publish', 'hub'), ('mlcroissant',)),
   'tfds.load': (_load('X-12', split='train'), ()),
   'tfds.load of what is not prepared': (_load('2-FKd-r-1'), ()),
   'tfds.load as arrays': (_load('X-12', batch_size=-1), ()),
-  'as_batches': (
-    lambda: cmnist_tfds.as_batches('X-12', 'train', 32, **_X_12),
-    (),
-  ),
+  'as_batches': (_batches, ()),
 }
 
 if __name__ == '__main__':  # Processes of `build --jobs` import this module.
