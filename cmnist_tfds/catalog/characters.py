@@ -26,9 +26,9 @@ def script(name: str) -> str:
     name: A class name.
 
   Returns:
-    The script; 'Word' for a name of more than one character.
+    The script; '' for a name of more than one character.
   """
   if len(name) != 1:
-    return 'Word'
+    return ''
   first = unicodedata.name(name).partition(' ')[0]
   return 'Digit' if first == 'DIGIT' else first.capitalize()

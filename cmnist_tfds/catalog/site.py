@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cmnist_tfds import subsets
+from cmnist_tfds.cache import prepared
 from cmnist_tfds.catalog import characters
 from cmnist_tfds.catalog.gallery import Gallery, collect
 from cmnist_tfds.figures import montage, similarity
@@ -19,7 +20,7 @@ from cmnist_tfds.figures.pictures import CLASS_NAMES_FONT
 from cmnist_tfds.formats import png
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system import atomic, streams
+from cmnist_tfds.system import atomic, paths, streams
 from cmnist_tfds.system.extras import missing_extra
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def write_site(
       `atomic.write_folder` says which other files it may hold.
     data_dir: The folder of prepared datasets, which the pictures are taken
       from; TFDS's default if None.
-    sample: Whether to take the pictures from the synthetic sample.
+    sample: Whether to take the pictures from the synthetic sample. They are
+      taken from it, with a warning, if only the sample is prepared.
     further: Subsets that get a page besides those of the paper, such as
       combinations with extensions. Extensions in them get a page, too.
     results: Returns the table of results on a subset, which its page shows.
@@ -87,12 +89,19 @@ def write_site(
   names = ['index.html', 'compose.html', *(f'{name}/' for name in _FOLDERS)]
   with atomic.write_folder(folder, 'cmnist catalog', names) as unfinished:
     gallery = collect(data_dir, sample=sample, further=further)
+    folder_of_sample = paths.data_root(data_dir) / prepared.SAMPLE
+    if not gallery.images and folder_of_sample.is_dir():
+      streams.warn_once(
+        f'Only the sample is prepared in {folder_of_sample.parent}, so the'
+        ' pictures are synthetic.'
+      )
+      sample, gallery = True, collect(data_dir, sample=True, further=further)
     for name in _FOLDERS:
       (unfinished / name).mkdir()
     for asset in (*(_HERE / 'static').iterdir(), CLASS_NAMES_FONT):
       # Not the mode: an installed package may be read-only.
       shutil.copyfile(asset, unfinished / 'static' / asset.name)
-    _write_pictures(unfinished / 'pictures', gallery)
+    _write_pictures(unfinished / 'pictures', gallery, listed)
     pages = _pages(gallery, shown, listed, results)
     bar = streams.progress_bar(pages, desc='Pages', leave=False)
     for path, template, facts in bar:
@@ -104,7 +113,7 @@ def write_site(
         **{'sources': listed, **facts},
       )
       (unfinished / path).write_text(text, encoding='utf-8')
-  return [s for s in listed if s not in gallery.images]
+  return [s for s in listed if not gallery.shown(subsets.combine(s))]
 
 
 def _templates() -> jinja2.Environment:
@@ -127,6 +136,8 @@ def _templates() -> jinja2.Environment:
     splits=SPLITS,
     scale=IMAGE_SIZE * _SCALE,
     compared=similarity.EXAMPLES,
+    combine=subsets.combine,
+    subset_of=subsets.subset,
     citation=subsets.CITATION,
     homepage=subsets.HOMEPAGE,
     zip=zip,
@@ -174,18 +185,23 @@ def _pages(
     yield f'sources/{source.key}.html', 'source.html', facts_of_source
 
 
-def _write_pictures(folder: pathlib.Path, gallery: Gallery) -> None:
+def _write_pictures(
+  folder: pathlib.Path, gallery: Gallery, listed: Sequence[Source]
+) -> None:
   """Writes the images of each source, and the CSS that shows them.
 
   The images of a source are one, with a row for each class.
   """
   rules = []
   width = montage.EXAMPLES * IMAGE_SIZE
-  for source, images in gallery.images.items():
-    sheet = np.zeros((len(images) * IMAGE_SIZE, width), np.uint8)
-    for row, few in zip(np.split(sheet, len(images)), images, strict=True):
-      shown = np.hstack(few[: montage.EXAMPLES])
-      row[:, : shown.shape[1]] = shown
+  for source in listed:
+    shown = gallery.shown(single := subsets.combine(source))
+    if not shown:
+      continue
+    sheet = np.zeros((single.num_classes * IMAGE_SIZE, width), np.uint8)
+    for c in shown:
+      few = np.hstack(gallery.images_of(c)[: montage.EXAMPLES])
+      sheet[c.label * IMAGE_SIZE :][:IMAGE_SIZE, : few.shape[1]] = few
     (encoded,) = png.encode(sheet[None])
     (folder / f'{source.key}.png').write_bytes(encoded)
     rules.append(
