@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import pathlib
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -89,19 +90,16 @@ def write_site(
   names = ['index.html', 'compose.html', *(f'{name}/' for name in _FOLDERS)]
   with atomic.write_folder(folder, 'cmnist catalog', names) as unfinished:
     gallery = collect(data_dir, sample=sample, further=further)
-    folder_of_sample = paths.data_root(data_dir) / prepared.SAMPLE
-    if not gallery.images and folder_of_sample.is_dir():
-      streams.warn_once(
-        f'Only the sample is prepared in {folder_of_sample.parent}, so the'
-        ' pictures are synthetic.'
-      )
+    root = paths.data_root(data_dir)
+    if not gallery.images and (root / prepared.SAMPLE).is_dir():
+      streams.warn_once(f'{root} has the sample alone: pictures are synthetic.')
       sample, gallery = True, collect(data_dir, sample=True, further=further)
     for name in _FOLDERS:
       (unfinished / name).mkdir()
     for asset in (*(_HERE / 'static').iterdir(), CLASS_NAMES_FONT):
       # Not the mode: an installed package may be read-only.
       shutil.copyfile(asset, unfinished / 'static' / asset.name)
-    _write_pictures(unfinished / 'pictures', gallery, listed)
+    _write_pictures(unfinished / 'pictures', gallery)
     pages = _pages(gallery, shown, listed, results)
     bar = streams.progress_bar(pages, desc='Pages', leave=False)
     for path, template, facts in bar:
@@ -131,7 +129,9 @@ def _templates() -> jinja2.Environment:
   environment.filters['number'] = lambda n: '?' if n is None else f'{n:,}'
   environment.filters['data_url'] = _data_url
   environment.globals.update(
-    characters=characters,
+    script=characters.script,
+    name_of=unicodedata.name,
+    ord=ord,
     advice=ADVICE,
     splits=SPLITS,
     scale=IMAGE_SIZE * _SCALE,
@@ -185,21 +185,17 @@ def _pages(
     yield f'sources/{source.key}.html', 'source.html', facts_of_source
 
 
-def _write_pictures(
-  folder: pathlib.Path, gallery: Gallery, listed: Sequence[Source]
-) -> None:
+def _write_pictures(folder: pathlib.Path, gallery: Gallery) -> None:
   """Writes the images of each source, and the CSS that shows them.
 
   The images of a source are one, with a row for each class.
   """
   rules = []
   width = montage.EXAMPLES * IMAGE_SIZE
-  for source in listed:
-    shown = gallery.shown(single := subsets.combine(source))
-    if not shown:
-      continue
+  for source in dict.fromkeys(source for source, _ in gallery.images):
+    single = subsets.combine(source)
     sheet = np.zeros((single.num_classes * IMAGE_SIZE, width), np.uint8)
-    for c in shown:
+    for c in gallery.shown(single):
       few = np.hstack(gallery.images_of(c)[: montage.EXAMPLES])
       sheet[c.label * IMAGE_SIZE :][:IMAGE_SIZE, : few.shape[1]] = few
     (encoded,) = png.encode(sheet[None])
