@@ -41,7 +41,7 @@ def draw_confusion(
   """
   size = _CELL if subset.num_classes <= _FEW_CLASSES else 20
   side = subset.num_classes * size
-  room = min(_NAME_LENGTH, 8 + 8 * max(map(len, subset.class_names)))
+  room = min(_NAME_LENGTH, 24 + 8 * max(map(len, subset.class_names)))
   left = MARGIN + room + 54
   top = left + TITLE_HEIGHT
   height = top + side + 2 * _CELL + MARGIN

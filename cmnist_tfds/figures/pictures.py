@@ -41,6 +41,8 @@ _DPI = 96
 _STYLE: dict[Any, Any] = {
   'svg.hashsalt': 'cmnist',
   'text.parse_math': False,
+  # Text that is made smaller is as much narrower.
+  'text.hinting': 'none',
   'lines.linewidth': 72 / _DPI,
 }
 _LIGHT = {
@@ -185,8 +187,7 @@ def _choose_fonts(texts: Sequence[Text]) -> None:
       text.set_text(' '.join(f'U+{ord(c):04X}' for c in text.get_text()))
     length = max(text.get_window_extent().size)
     if length > (room := float(str(text.get_label() or math.inf))):
-      # Hinting makes small text a little wider.
-      text.set_fontsize(0.95 * room / length * float(text.get_fontsize()))
+      text.set_fontsize(room / length * float(text.get_fontsize()))
   if missing:
     _log.warning(
       'No font has the characters of some class names; the picture shows their'
