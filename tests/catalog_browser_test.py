@@ -378,7 +378,7 @@ def test_a_table_that_goes_on_says_so(driver, visit, path):
       box.scrollIntoView();
       box.scrollLeft = {end};
       const {{right, top}} = box.getBoundingClientRect();
-      return [right - 2, top + 2];
+      return [right - 2, top + scrollY + 2];
     """)
     clip = {'x': shot[0], 'y': shot[1], 'width': 1, 'height': 1, 'scale': 1}
     encoded = driver.execute_cdp_cmd('Page.captureScreenshot', {'clip': clip})
