@@ -71,8 +71,7 @@ def draw_confusion(
     if wide == _CELL and share >= 0.005:
       # Other text is not legible on strong cells.
       ink = figure.get_facecolor() if share > 0.36 else None
-      text = f'{100 * share:.0f}'
-      pictures.write(axes, x, y, text, ha='center', color=ink)
+      pictures.write(axes, x, y, f'{100 * share:.0f}', ha='center', color=ink)
   # Lines around the matrix and between sources.
   ends = np.cumsum([0, *(len(raw_labels) for _, raw_labels in subset.members)])
   axes.hlines(top + ends * size, left, left + side)
