@@ -64,6 +64,20 @@ def sample_dir(tmp_path_factory) -> pathlib.Path:
 
 
 @pytest.fixture(scope='session')
+def catalog_site(tmp_path_factory) -> pathlib.Path:
+  """The catalog with pictures of the sample. Not to be changed."""
+  from cmnist_tfds.catalog import site
+  from cmnist_tfds.figures import similarity
+
+  folder = tmp_path_factory.mktemp('catalog')
+  with pytest.MonkeyPatch.context() as patch:
+    # A few images tell as well as many which classes look alike.
+    patch.setattr(similarity, 'EXAMPLES', 12)
+    site.write_site(folder / 'site', str(folder), sample=True)
+  return folder / 'site'
+
+
+@pytest.fixture(scope='session')
 def origin_files() -> pathlib.Path:
   """Folder with real origin files, in the layout of a manual folder."""
   folder = pathlib.Path(
