@@ -56,6 +56,7 @@ ARGUMENTS = {
   '--picture FILE': arguments.path(
     'draw the nearest pairs to a .png or .svg file', arguments.picture
   ),
+  **arguments.DARK,
   **arguments.printed('text', 'json'),
 }
 
@@ -74,7 +75,7 @@ def run(args: arguments.Namespace) -> None:
     atomic.write_file(args.pairs, terminal.tsv(_rows(found)).encode())
   if args.picture:
     title = f'{args.dataset}/{subset.name}'
-    pictures.save(args.picture, lambda: _draw(found, title))
+    pictures.save(args.picture, lambda: _draw(found, title), dark=args.dark)
   if args.format == 'json':
     header, *rows = _rows(found)
     pairs = [dict(zip(header, row, strict=True)) for row in rows]

@@ -16,6 +16,7 @@ ARGUMENTS = {
     'draw the confusion of the classes to a .png or .svg file',
     arguments.picture,
   ),
+  **arguments.DARK,
   '--assume_order': 'score .npy or .csv files that hold predictions alone, on'
   ' trust that they are in the order of the prepared test set',
   '--without_near_duplicates': 'leave out test images of which the full training'
@@ -49,5 +50,6 @@ def run(args: arguments.Namespace) -> None:
       lambda: confusion_matrix.draw_confusion(
         scored.subset, scored.confusion, title, '; '.join(filter(None, said))
       ),
+      dark=args.dark,
     )
   terminal.print_report(scored, report.evaluation_sections(scored), args.format)
