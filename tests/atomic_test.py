@@ -160,7 +160,6 @@ def _targets(root):
   """Yields folders that may not be written, with what the error says."""
   (root / 'file').write_text(_MINE)
   yield root / 'file/out', 'Cannot write to .*out: Not a directory'
-  yield root / 'no/out', 'Cannot write to .*out: No such file'
   (root / 'link').symlink_to('empty')
   yield root / 'link', 'links are not followed'
   _fill(root / 'other', {'a': '1'}, 'cmnist catalog')
@@ -197,7 +196,7 @@ def test_a_manifest_that_is_damaged_or_leads_elsewhere_is_named(tmp_path, text):
 
 
 def test_what_was_there_stays_when_the_new_fails(tmp_path):
-  for place, texts in (('new', {}), ('old', {'a': '1'})):
+  for place, texts in (('new/of/new', {}), ('old', {'a': '1'})):
     if texts:
       _fill(tmp_path / place, texts)
     with (
@@ -213,6 +212,33 @@ def test_what_was_there_stays_when_the_new_fails(tmp_path):
   assert [path.name for path in tmp_path.iterdir()] == ['old']
   assert _tree(tmp_path / 'old') == {'a': '1'}
   assert len(os.listdir(tmp_path / 'old')) == 2
+
+
+def test_a_killed_run_leaves_nothing_in_the_folder(tmp_path):
+  place = tmp_path / 'MNIST/raw'
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(atomic.shutil, 'rmtree', lambda *_, **__: None)
+    with (
+      pytest.raises(KeyboardInterrupt),
+      atomic.write_folder(place, 'w', ['a']) as unfinished,
+    ):
+      (unfinished / 'a').write_text('1')
+      place.mkdir(exist_ok=True)
+      assert list(place.iterdir()) == []
+      raise KeyboardInterrupt
+  assert unfinished.parent == place.parent
+  place.mkdir(exist_ok=True)
+  _fill(place, {'b': '2'})
+  assert (_tree(place), os.listdir(place.parent)) == ({'b': '2'}, ['raw'])
+
+
+def test_what_is_unfinished_is_inside_if_it_cannot_be_beside(tmp_path):
+  place = tmp_path / 'mounted'
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(atomic.os, 'access', lambda path, _: path == place)
+    with atomic.write_folder(place, 'w', ['a']) as unfinished:
+      (unfinished / 'a').write_text('1')
+  assert (unfinished.parent, _tree(place)) == (place, {'a': '1'})
 
 
 def test_runs_at_the_same_time_wait_for_each_other(tmp_path):
