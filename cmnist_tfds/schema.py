@@ -77,6 +77,13 @@ INTEGERS = (
 )
 FEATURES = (IMAGE, *INTEGERS)
 
+# Shards do not hold it: it follows from the label.
+CLASS_NAME = Feature(
+  name='class_name', description='name of the class', dtype='str'
+)
+# Arrays and tables may hold these.
+COLUMNS = (*FEATURES, CLASS_NAME)
+
 
 def integers_of(described: SubsetClass) -> dict[str, int]:
   """Returns the integer features of the examples of a class, by name."""

@@ -6,11 +6,13 @@ from __future__ import annotations
 import csv
 import pathlib
 import re
+import shutil
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from isal import igzip
 
 from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.formats import png
@@ -38,14 +40,18 @@ def export_files(
     opened: The subset.
     file_format: One of `FORMATS`.
       'png': `<split>/<label>-<class name>/<number>.png`, the layout of
-      ImageNet; the folders sort by label. `classes.txt` lists the class names.
-      'idx': the four files of MNIST with their usual names, not compressed.
+      ImageNet; the folders sort by label. `classes.txt` lists the class names,
+      `<split>.txt` the files (an imglist): path, space, label.
+      'idx': the four files of MNIST with their usual names, and compressed, as
+      `.gz`.
       'npz': `CMNIST-<name>.npz`, of the sample `cmnist_sample-<name>.npz`, with
       x_train, y_train, x_test and y_test, as in `keras.datasets`, and
       class_names.
       'csv': the layout of the published generator: the images, and for each
       split `<split>.csv` with the columns file, label, decoded_label (the class
       name) and source.
+      'csv-pixels': `<split>.csv` as on Kaggle, with the columns label and
+      pixel0 to pixel783, row by row. `classes.txt` lists the class names.
     folder: The folder to write. The files appear when all are written. They
       replace those of an earlier export of the same subset in the same format;
       `atomic.write_folder` says which other files the folder may hold.
@@ -69,18 +75,24 @@ def export_files(
 
 
 def _write_png(opened: Opened, folder: pathlib.Path) -> None:
-  names = opened.class_names
   class_folders = [
     f'{label:03d}-{_NOT_IN_FILE_NAMES.sub("_", name)}'
-    for label, name in enumerate(names)
+    for label, name in enumerate(opened.class_names)
   ]
-  (folder / 'classes.txt').write_text('\n'.join([*names, '']), 'utf-8')
+  _write_class_names(opened, folder)
   for split in SPLITS:
     for name in class_folders:
       (folder / split / name).mkdir(parents=True)
-    for number, (data, label, _) in enumerate(_encoded(opened, split)):
-      name = class_folders[label]
-      (folder / split / name / f'{number:07d}.png').write_bytes(data)
+    with (folder / f'{split}.txt').open('w', encoding='utf-8') as listed:
+      for number, (data, label, _) in enumerate(_encoded(opened, split)):
+        image = f'{split}/{class_folders[label]}/{number:07d}.png'
+        (folder / image).write_bytes(data)
+        listed.write(f'{image} {label}\n')
+
+
+def _write_class_names(opened: Opened, folder: pathlib.Path) -> None:
+  text = '\n'.join([*opened.class_names, ''])
+  (folder / 'classes.txt').write_text(text, 'utf-8')
 
 
 def _write_csv(opened: Opened, folder: pathlib.Path) -> None:
@@ -97,6 +109,22 @@ def _write_csv(opened: Opened, folder: pathlib.Path) -> None:
         rows.writerow([image, label, opened.class_names[label], keys[source]])
 
 
+def _write_pixels(opened: Opened, folder: pathlib.Path) -> None:
+  _write_class_names(opened, folder)
+  pixels = [f'pixel{number}' for number in range(IMAGE_SIZE**2)]
+  cells = [str(value) for value in range(256)]
+  for split in SPLITS:
+    with (folder / f'{split}.csv').open('w', encoding='ascii') as file:
+      file.write(f'{",".join(["label", *pixels])}\n')
+      for batch in in_batches(opened.split(split)):
+        for image, label in zip(
+          batch[IMAGE.name], batch[LABEL.name], strict=True
+        ):
+          file.write(
+            f'{label},{",".join(map(cells.__getitem__, image.tobytes()))}\n'
+          )
+
+
 def _write_idx(opened: Opened, folder: pathlib.Path) -> None:
   # Labels of more classes do not fit into bytes, in which readers expect them.
   code, dtype = (8, '>u1') if len(opened.class_names) <= 256 else (12, '>i4')
@@ -108,6 +136,13 @@ def _write_idx(opened: Opened, folder: pathlib.Path) -> None:
       file.write(_idx_header(8, len(view), IMAGE_SIZE, IMAGE_SIZE))
       for batch in in_batches(view):
         file.write(batch[IMAGE.name].tobytes())
+    for part in _IDX_PARTS:  # Some programs read only these, others only those.
+      with (
+        (folder / f'{name}-{part}').open('rb') as file,
+        (folder / f'{name}-{part}.gz').open('wb') as packed,
+        igzip.IGzipFile(fileobj=packed, mode='wb', mtime=0) as out,
+      ):
+        shutil.copyfileobj(file, out)
 
 
 def _idx_header(code: int, *shape: int) -> bytes:
@@ -137,13 +172,22 @@ def _file_title(opened: Opened) -> str:
 FORMATS: dict[
   str, tuple[Callable[[Opened, pathlib.Path], None], Sequence[str]]
 ] = {
-  'png': (_write_png, ('classes.txt', 'train/', 'test/')),
+  'png': (
+    _write_png,
+    ('classes.txt', 'train.txt', 'test.txt', 'train/', 'test/'),
+  ),
   'idx': (
     _write_idx,
-    [f'{n}-{p}' for n in _IDX_SPLITS.values() for p in _IDX_PARTS],
+    [
+      f'{name}-{part}{ending}'
+      for name in _IDX_SPLITS.values()
+      for part in _IDX_PARTS
+      for ending in ('', '.gz')
+    ],
   ),
   'npz': (_write_npz, (_NPZ,)),
   'csv': (_write_csv, ('train.csv', 'test.csv', 'train/', 'test/')),
+  'csv-pixels': (_write_pixels, ('classes.txt', 'train.csv', 'test.csv')),
 }
 
 

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import shutil
 import string
+import urllib.parse
 from collections.abc import Iterable, Sequence
 
 from cmnist_tfds import schema, subsets
@@ -25,6 +27,7 @@ from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.export import croissant
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
+from cmnist_tfds.schema import Feature
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic
@@ -101,8 +104,11 @@ def _dataset_card(published: Sequence[Opened]) -> str:
     ],
   }
   issues = [
-    f'- {s.title}: {issue}\n' for s in sources for issue in s.known_issues
+    f'- {_plain(f"{s.title}: {issue}")}\n'
+    for s in sources
+    for issue in s.known_issues
   ]
+  citation = subsets.citations(sources)
   return string.Template(_TEMPLATE.read_text('utf-8')).substitute(
     # YAML includes JSON.
     metadata='\n'.join(
@@ -112,17 +118,29 @@ def _dataset_card(published: Sequence[Opened]) -> str:
     title=title,
     notice=f'{NOTICE}\n\n' * is_sample,
     homepage=subsets.HOMEPAGE,
-    subsets='\n'.join(f'- {subset.description}' for subset in described),
+    subsets='\n'.join(f'- {_plain(s.description)}' for s in described),
     dataset=dataset,
     name=described[0].name,
     version=subsets.VERSION,
-    features='\n'.join(
-      f'- `{f.name}` ({f.dtype}): {f.description}' for f in schema.FEATURES
-    ),
+    features=_listed(schema.FEATURES),
+    columns=_listed(schema.COLUMNS[len(schema.FEATURES) :]),
     licenses=licenses(described),
     issues=f'## Known issues\n\n{"".join(issues)}\n' if issues else '',
-    citation=subsets.citations(sources),
+    # Nothing in it ends the block of code.
+    fence='`' * max(map(len, ['``', *re.findall('`+', citation)])) + '`',
+    citation=citation,
   )
+
+
+def _listed(features: Iterable[Feature]) -> str:
+  return '\n'.join(
+    f'- `{f.name}` ({f.dtype}): {f.description}' for f in features
+  )
+
+
+def _plain(text: str) -> str:
+  """Returns Markdown that shows a text as it is, in one line."""
+  return re.sub(r'[]\\[`*_<>&|~#$]|^[-+]', r'\\\g<0>', ' '.join(text.split()))
 
 
 def _data_files(opened: Opened) -> list[dict[str, str]]:
@@ -142,8 +160,11 @@ def licenses(selected: Iterable[Subset]) -> str:
   """
   lines = ['Each source has its own license, as stated by the source:\n']
   for s in _sources_of(selected):
-    title = f'[{s.title}]({s.homepage})' if s.has_page else s.title
-    lines.append(f'- {title}: {s.license}')
+    title = _plain(s.title)
+    if s.has_page:
+      page = urllib.parse.quote(s.homepage, safe="%/:?#=&;,+@!$'*~")
+      title = f'[{title}]({page})'
+    lines.append(f'- {title}: {_plain(s.license)}')
     if s.license.startswith('None stated'):
       lines[-1] += (
         '. To share its images, you need the permission of its authors'
