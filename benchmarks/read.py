@@ -31,7 +31,10 @@ import numpy as np
 import stand_ins
 
 _BATCH = 1024
+_USUAL_BATCH = 128
 _NUM_WORKERS = 2
+# How many single images are read: it takes long.
+_SINGLE = 10_000
 _BASE = 'tfds.load(...).batch(1024)'
 _REFERENCE = 'numpy.load, both splits'
 _ORIGIN_FILES = 'CMNIST_ORIGIN_FILES'
@@ -110,10 +113,9 @@ def _ways(subject: Subject, scratch: pathlib.Path) -> Iterator[Way]:
     with mock.patch.dict(os.environ, CMNIST_CACHE_DIR=str(cache)):
       return load_data()
 
-  def batches() -> Iterable[Any]:
-    return cmnist_tfds.as_batches(name, 'train', _BATCH, shuffle=True, **where)
+  def batches(size: int) -> Iterable[Any]:
+    return cmnist_tfds.as_batches(name, 'train', size, shuffle=True, **where)
 
-  later = batches()
   yield Way(
     _BASE, train, lambda: _drain(load(as_supervised=True).batch(_BATCH))
   )
@@ -130,13 +132,23 @@ def _ways(subject: Subject, scratch: pathlib.Path) -> Iterator[Way]:
     both,
     lambda: load_data_from_shards(again=True),
   )
-  yield Way('as_batches, first epoch', train, lambda: _drain(batches()))
-  yield Way('as_batches, later epochs', train, lambda: _drain(later))
+  for size in (_BATCH, _USUAL_BATCH):
+    later = batches(size)
+    yield Way(
+      f'as_batches({size}), first epoch',
+      train,
+      lambda size=size: _drain(batches(size)),
+    )
+    yield Way(
+      f'as_batches({size}), later epochs',
+      train,
+      lambda later=later: _drain(later),
+    )
 
 
 def _torch_ways(subject: Subject) -> Iterator[Way]:
   """Yields the ways to read a subset with PyTorch."""
-  from torch.utils.data import DataLoader
+  from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
   from cmnist_tfds.load.torch_dataset import CMNIST
 
@@ -152,6 +164,13 @@ def _torch_ways(subject: Subject) -> Iterator[Way]:
       len(train),
       lambda loader=loader: _drain(loader),
     )
+  sampler = BatchSampler(RandomSampler(train), _BATCH, drop_last=False)
+  batches = DataLoader(train, sampler=sampler, batch_size=None)
+  yield Way(
+    'PyTorch DataLoader(sampler=BatchSampler(1024))',
+    len(train),
+    lambda: _drain(batches),
+  )
 
 
 def _keras_ways(
@@ -178,9 +197,11 @@ def _keras_ways(
 def _torchvision_ways(
   subject: Subject, files: pathlib.Path, scratch: pathlib.Path
 ) -> Iterator[Way]:
-  """Yields a DataLoader of torchvision's dataset and of this package's."""
-  from torch.utils.data import DataLoader
+  """Yields what torchvision's dataset does beside this package's."""
+  import torch
+  from torch.utils.data import DataLoader, Subset
   from torchvision import datasets, transforms
+  from torchvision.transforms import v2
 
   from cmnist_tfds.load.torch_dataset import CMNIST
 
@@ -189,25 +210,45 @@ def _torchvision_ways(
   for path in files.glob('*.gz'):
     (raw / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
 
-  def construct(library: str) -> Any:
+  def construct(library: str, transform: Any = None) -> Any:
     if library == 'torchvision':
-      return datasets.FashionMNIST(
-        str(scratch), transform=transforms.PILToTensor()
-      )
-    return CMNIST('1-F', 'train', data_dir=subject.data_dir)
+      return datasets.FashionMNIST(str(scratch), transform=transform)
+    return CMNIST(
+      '1-F', 'train', data_dir=subject.data_dir, transform=transform
+    )
 
+  def read(dataset: Any) -> None:
+    for index in chosen:
+      dataset[index]
+
+  chosen = np.random.default_rng(0).permutation(_FASHION_TRAIN)[:_SINGLE]
+  chosen = chosen.tolist()
+  to_float = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
+  applied = {'ToTensor': transforms.ToTensor(), 'v2': to_float}
   for library in ('torchvision', 'cmnist_tfds'):
     yield Way(
       f'{_FASHION}: dataset of {library}, construction',
       _FASHION_TRAIN,
       lambda library=library: construct(library),
     )
-    loader = DataLoader(construct(library), _BATCH, shuffle=True)
+    dataset = construct(library)
     yield Way(
-      f'{_FASHION}: DataLoader(1024) of {library}',
-      _FASHION_TRAIN,
-      lambda loader=loader: _drain(loader),
+      f'{_FASHION}: dataset[i] of {library}',
+      _SINGLE,
+      lambda dataset=dataset: read(dataset),
     )
+    for name, transform in applied.items():
+      for workers in (0, _NUM_WORKERS):
+        loader = DataLoader(
+          Subset(construct(library, transform), chosen),
+          _USUAL_BATCH,
+          num_workers=workers,
+        )
+        yield Way(
+          f'{_FASHION}: {name}, DataLoader(128), {workers} workers, of {library}',
+          _SINGLE,
+          lambda loader=loader: _drain(loader),
+        )
 
 
 def _drain(batches: Iterable[Any]) -> None:
@@ -261,14 +302,13 @@ def _memory_of_worker(subject: Subject) -> str:
   )
 
 
-def _unusable(*libraries: str) -> str | None:
-  """Says why one of the libraries cannot be imported, None if all can."""
-  for library in libraries:
-    try:
-      importlib.import_module(library)
-    # torchvision raises RuntimeErrors beside a torch it was not built for.
-    except (ImportError, RuntimeError) as error:
-      return f'{library} cannot be imported ({error})'
+def _unusable(library: str) -> str | None:
+  """Says why a library cannot be imported, None if it can."""
+  try:
+    importlib.import_module(library)
+  # torchvision raises RuntimeErrors beside a torch it was not built for.
+  except (ImportError, RuntimeError) as error:
+    return f'{library} cannot be imported ({error})'
   return None
 
 
@@ -305,6 +345,24 @@ def _seconds(run: Callable[[], Any]) -> float:
   return seconds
 
 
+def _print_rows(best: dict[Way, float]) -> None:
+  """Prints what was measured, and how many times faster each way is."""
+  rates = {way.name: way.num_examples / s for way, s in best.items()}
+  print(
+    '| way | ms | examples/s | x tfds.load | x numpy.load | x torchvision |'
+  )
+  print('|---|--:|--:|--:|--:|--:|')
+  for way, seconds in best.items():
+    rate = rates[way.name]
+    theirs = way.name.replace('cmnist_tfds', 'torchvision')
+    times = f'{rate / rates[theirs]:.2f}' if theirs != way.name else ''
+    print(
+      f'| {way.name} | {seconds * 1e3:,.0f} | {rate:,.0f}'
+      f' | {rate / rates[_BASE]:.1f} | {rate / rates[_REFERENCE]:.2f}'
+      f' | {times} |'
+    )
+
+
 def main() -> None:
   """Measures the ways and prints the table."""
   parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
@@ -327,6 +385,8 @@ def main() -> None:
   )
   args = parser.parse_args()
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+  # PyTorch for CUDA crashes if TensorFlow is imported before it.
+  no_torch, no_torchvision = _unusable('torch'), _unusable('torchvision')
   files = os.environ.get(_ORIGIN_FILES)
   made = None
   if args.stand_ins:
@@ -344,7 +404,6 @@ def main() -> None:
     os.environ['KERAS_HOME'] = str(scratch / 'keras')
     ways = list(_ways(subject, scratch))
     left_out = []
-    no_torch = _unusable('torch')
     if no_torch:
       left_out.append(f'PyTorch: {no_torch}')
     else:
@@ -357,28 +416,20 @@ def main() -> None:
       )
     else:
       _prepare(dataclasses.replace(subject, name='1-F'), files)
-      for their_ways, libraries in (
-        (_keras_ways, ('keras',)),
-        (_torchvision_ways, ('torch', 'torchvision')),
+      for library, their_ways, reason in (
+        ('keras', _keras_ways, _unusable('keras')),
+        ('torchvision', _torchvision_ways, no_torch or no_torchvision),
       ):
-        if reason := _unusable(*libraries):
-          left_out.append(f'{_FASHION} with {libraries[-1]}: {reason}')
+        if reason:
+          left_out.append(f'{_FASHION} with {library}: {reason}')
         else:
           ways += their_ways(subject, fashion, scratch)
     best, best_start = _measure(ways, subject, args.rounds)
-  rates = {way.name: way.num_examples / best[way] for way in ways}
   print(f'{args.name}, best of {args.rounds} rounds\n')
-  print('| way | ms | examples/s | x tfds.load | x numpy.load |')
-  print('|---|--:|--:|--:|--:|')
-  for way in ways:
-    rate = rates[way.name]
-    print(
-      f'| {way.name} | {best[way] * 1e3:,.0f} | {rate:,.0f}'
-      f' | {rate / rates[_BASE]:.1f} | {rate / rates[_REFERENCE]:.2f} |'
-    )
-  print(f'| process, to first batch | {best_start * 1e3:,.0f} | | | |')
+  _print_rows(best)
+  print(f'| process, to first batch | {best_start * 1e3:,.0f} | | | | |')
   for reason in left_out:
-    print(f'| left out: {reason} | | | | |')
+    print(f'| left out: {reason} | | | | | |')
   if not no_torch:
     print(f'\n{_memory_of_worker(subject)}')
 

@@ -3,17 +3,29 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import cmnist_tfds
+from cmnist_tfds.cache import store
 from cmnist_tfds.system.errors import PreparationError
 
 torch = pytest.importorskip('torch', reason='PyTorch is not installed')
 
-from torch.utils.data import DataLoader, Subset  # noqa: E402
+from torch.utils.data import (  # noqa: E402
+  BatchSampler,
+  ConcatDataset,
+  DataLoader,
+  RandomSampler,
+  SequentialSampler,
+  Subset,
+  default_collate,
+)
 
 from cmnist_tfds.load.torch_dataset import CMNIST  # noqa: E402
 
@@ -24,9 +36,20 @@ def train(sample_dir):
 
 
 @pytest.fixture
-def arrays(sample_dir):
-  return cmnist_tfds.load_data(
-    'X-12', split='train', data_dir=sample_dir, sample=True
+def scaled(sample_dir):
+  """With transforms of single images, as torchvision calls them."""
+
+  def transform(image):
+    assert (image.mode, image.size) == ('L', (28, 28))
+    return torch.from_numpy(np.array(image)).float()[None] / 255
+
+  return CMNIST(
+    'X-12',
+    'train',
+    transform=transform,
+    target_transform=lambda label: label + 100,
+    data_dir=sample_dir,
+    sample=True,
   )
 
 
@@ -35,113 +58,139 @@ def together(loader):
   return torch.cat(images), torch.cat(labels)
 
 
-def test_attributes_are_those_of_torchvision(train, arrays):
+def assert_equal(batch, expected):
+  for tensor, other in zip(batch, expected, strict=True):
+    assert tensor.dtype == other.dtype
+    assert torch.equal(tensor, other)
+
+
+def test_attributes(train, sample_dir):
   names = [c.name for c in cmnist_tfds.subset('X-12').classes]
   assert train.classes == names
   assert [train.class_to_idx[name] for name in names] == list(range(12))
-  np.testing.assert_array_equal(train.data.numpy(), arrays[0])
-  np.testing.assert_array_equal(train.targets.numpy(), arrays[1])
+  arrays = cmnist_tfds.load_data(
+    'X-12',
+    split='train',
+    features=('image', 'label', 'source'),
+    data_dir=sample_dir,
+    sample=True,
+  )
+  found = (train.data, train.targets, train.sources)
+  assert_equal(found, map(torch.from_numpy, arrays))
   assert len(train) == len(arrays[1])
+  for split, is_train in {'fit': True, 'test': False, 'all': False}.items():
+    other = CMNIST('X-12', split, data_dir=sample_dir, sample=True)
+    assert other.train is is_train
 
 
-def test_samples(train, arrays):
-  for index in (0, 5, -1):
+@pytest.mark.parametrize('in_memory', [False, True])
+def test_samples_are_plain_tuples(train, in_memory):
+  if in_memory:
+    train.data = train.data.flip(1)
+  for index in (0, 5, -1, np.int64(3), torch.tensor(4)):
     image, label = train[index]
     assert (image.dtype, image.shape) == (torch.uint8, (1, 28, 28))
-    np.testing.assert_array_equal(image[0].numpy(), arrays[0][index])
-    assert isinstance(label, int)
-    assert label == arrays[1][index]
+    assert type(label) is int
+    assert label == train.targets[index]
     assert type(train[index]) is tuple
-  with pytest.raises(IndexError):
-    train[len(train)]
+    (one,) = train.__getitems__([index])
+    assert type(one) is tuple and one[1] == label
+    assert torch.equal(one[0], image)
+    image[:] = 0  # Whoever changes a sample changes only that.
+    assert torch.equal(train[index][0], one[0])
+  assert torch.equal(train[7][0][0], train.data[7])
+  for index in (len(train), -len(train) - 1):
+    for indices in (index, [0, index]):
+      with pytest.raises(IndexError):
+        train[indices]
+
+
+def test_other_libraries_see_two_leaves(train):
+  jax = pytest.importorskip('jax')
+  grain = pytest.importorskip('grain')
+  samples = [train[n] for n in range(4)]
+  assert len(jax.tree.leaves(samples[0])) == 2
+  images, labels = grain.MapDataset.source(train).batch(4)[0]
+  assert np.shape(images) == (4, 1, 28, 28)
+  assert list(labels) == train.targets[:4].tolist()
+
+  # Both are in tutorials of JAX.
+  def collate(batch):
+    return jax.tree.map(np.asarray, default_collate(batch))
+
+  def collate_by_hand(batch):
+    if isinstance(batch[0], tuple | list):
+      return [*map(collate_by_hand, zip(*batch, strict=True))]
+    return np.array(batch)
+
+  def longest_first(batch):
+    return default_collate(sorted(batch, key=lambda sample: -sample[1]))
+
+  for collate_fn in (collate, collate_by_hand, longest_first):
+    images, labels = next(iter(DataLoader(train, 4, collate_fn=collate_fn)))
+    assert np.shape(images) == (4, 1, 28, 28)
+    assert sorted(labels) == sorted(train.targets[:4])
+
+
+def test_transforms_of_torchvision(train):
+  v2 = pytest.importorskip('torchvision.transforms.v2')
+  image, _ = v2.ToDtype(torch.float32, scale=True)(train[0])
+  torch.testing.assert_close(image, train[0][0] / 255)
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
-@pytest.mark.parametrize('batch_size', [1, 50])
-def test_loader(train, arrays, num_workers, batch_size):
-  images, labels = together(
-    DataLoader(train, batch_size, num_workers=num_workers)
-  )
-  assert (images.dtype, labels.dtype) == (torch.uint8, torch.int64)
-  np.testing.assert_array_equal(images[:, 0].numpy(), arrays[0])
-  np.testing.assert_array_equal(labels.numpy(), arrays[1])
-
-
-def test_loader_shuffles(train):
+def test_loaders(train, scaled, num_workers):
+  images, labels = train.data[:, None], train.targets
+  batches = BatchSampler(SequentialSampler(train), 50, drop_last=False)
+  for options in (
+    {'batch_size': 50},
+    {'batch_size': 1},
+    {'batch_size': None, 'sampler': batches},
+  ):
+    loader = DataLoader(train, num_workers=num_workers, **options)
+    assert_equal(together(loader), (images, labels))
+  loader = DataLoader(scaled, 50, num_workers=num_workers)
+  assert_equal(together(loader), (images / 255, labels + 100))
   generator = torch.Generator().manual_seed(0)
-  loader = DataLoader(train, 32, shuffle=True, generator=generator)
-  _, first = together(loader)
-  _, second = together(loader)
+  shuffled = BatchSampler(
+    RandomSampler(train, generator=generator), 50, drop_last=False
+  )
+  loader = DataLoader(train, sampler=shuffled, batch_size=None)
+  first, second = (together(loader)[1] for _ in range(2))
   assert not torch.equal(first, second)
   assert torch.equal(first.sort().values, second.sort().values)
 
 
-def test_batches_are_those_of_single_samples(train):
-  class OneByOne(torch.utils.data.Dataset):
-    def __len__(self):
-      return len(train)
-
-    def __getitem__(self, index):
-      image, label = train[index]
-      return image, label
-
-  for batch, expected in zip(
-    DataLoader(train, 50), DataLoader(OneByOne(), 50), strict=True
-  ):
-    assert type(batch) is type(expected)
-    for tensor, other in zip(batch, expected, strict=True):
-      assert tensor.dtype == other.dtype
-      assert torch.equal(tensor, other)
-
-
-def test_a_collate_function_of_the_user_gets_samples(train):
-  def collate(samples):
-    first, *rest = samples
-    assert len(rest) == len(samples) - 1
-    assert samples[1:3][0][1] == samples[1][1]
-    return first[0].shape, [label for _, label in samples]
-
-  shape, labels = next(iter(DataLoader(train, 5, collate_fn=collate)))
-  assert shape == (1, 28, 28)
-  assert labels == train.targets[:5].tolist()
+@pytest.mark.parametrize('make', [list, np.array, torch.tensor])
+def test_batches_of_indices(train, scaled, make):
+  for indices in ([3, 1, 2], [-1, 0, 0], range(0, 1440, 7)):
+    images, labels = train[make([*indices])]
+    assert_equal(
+      (images, labels), (train.data[indices][:, None], train.targets[indices])
+    )
+    assert_equal(scaled[make([*indices])], (images / 255, labels + 100))
+  where = np.flatnonzero(train.targets == 3)
+  assert_equal(train[train.targets == 3], train[where])
+  assert_equal(train[1:9:4], train[[1, 5]])
 
 
 def test_parts_of_it_load_too(train):
   for indices in ([5, 3, 1], [0, -1]):
-    images, labels = together(DataLoader(Subset(train, indices), 2))
-    assert torch.equal(images[:, 0], train.data[indices])
-    assert torch.equal(labels, train.targets[indices])
-  for index in (len(train), -len(train) - 1):
-    with pytest.raises(IndexError):
-      next(iter(DataLoader(Subset(train, [0, index]), 2)))
-  joined = torch.utils.data.ConcatDataset([train, train])
-  images, _ = together(DataLoader(joined, 50))
-  assert torch.equal(images[:, 0], torch.cat([train.data, train.data]))
+    assert_equal(
+      together(DataLoader(Subset(train, indices), 2)), train[indices]
+    )
+  joined = ConcatDataset([train, train])
+  twice = train[[*range(len(train))] * 2]
+  assert_equal(together(DataLoader(joined, 50)), twice)
 
 
-def test_transforms_get_what_torchvision_gives(sample_dir, train):
-  def transform(image):
-    assert (image.mode, image.size) == ('L', (28, 28))
-    return torch.from_numpy(np.array(image)).float()[None] / 255
-
-  scaled = CMNIST(
-    'X-12',
-    'train',
-    transform=transform,
-    target_transform=lambda label: label + 100,
-    data_dir=sample_dir,
-    sample=True,
-  )
-  images, labels = together(DataLoader(scaled, 50))
-  assert torch.equal(images, train.data[:, None] / 255)
-  assert torch.equal(labels, train.targets + 100)
-
-
-@pytest.mark.parametrize('split', ['train', 'test'])
-def test_arguments_of_torchvision(sample_dir, split):
-  named = CMNIST('X-12', root=sample_dir, train=split == 'train', sample=True)
-  found = CMNIST('X-12', split, data_dir=sample_dir, sample=True)
-  assert torch.equal(named.data, found.data)
+def test_arguments_of_torchvision(sample_dir):
+  for split in ('train', 'test'):
+    is_train = split == 'train'
+    named = CMNIST('X-12', root=sample_dir, train=is_train, sample=True)
+    found = CMNIST('X-12', split, data_dir=sample_dir, sample=True)
+    assert torch.equal(named.data, found.data)
+    assert named.train is found.train is is_train
 
 
 @pytest.mark.parametrize(
@@ -165,12 +214,57 @@ def test_nothing_is_fetched_without_download(tmp_path, empty_cache):
   CMNIST('X-12', root=tmp_path, train=True, download=False, sample=True)
 
 
-def test_it_is_pickled_without_its_images(train):
-  data = pickle.dumps(train)
-  assert len(data) < 100_000
-  again = pickle.loads(data)
-  assert torch.equal(again.data, train.data)
-  assert torch.equal(again.targets, train.targets)
+@pytest.mark.parametrize('split', ['train', 'validation'])
+def test_a_pickled_dataset_is_the_same_elsewhere(
+  split, tmp_path, empty_cache, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  found = CMNIST('X-12', split, root='data', download=False, sample=True)
+  assert found.root == tmp_path / 'data'
+  pickled = pickle.dumps(found)
+  assert len(pickled) < 100_000
+  (tmp_path / 'elsewhere').mkdir()
+  os.chdir('elsewhere')
+  again = pickle.loads(pickled)
+  assert_equal(
+    (again.data, again.targets, again.sources),
+    (found.data, found.targets, found.sources),
+  )
+  store.clear()
+  with pytest.raises(PreparationError, match=r'cannot use .* of the cache'):
+    pickle.loads(pickled)
+  assert not store.entries()
+
+
+def test_started_processes_read_it(tmp_path):
+  program = tmp_path / 'program.py'
+  program.write_text("""
+import os
+import sys
+
+import joblib
+import torch
+from torch.utils.data import DataLoader
+
+from cmnist_tfds.load.torch_dataset import CMNIST
+
+if __name__ == '__main__':
+  os.chdir(sys.argv[1])
+  train = CMNIST('X-12', 'train', root='data', sample=True)
+  os.chdir('/')
+  loader = DataLoader(
+    train, 500, num_workers=2, multiprocessing_context='spawn'
+  )
+  images = torch.cat([images for images, _ in loader])
+  assert torch.equal(images[:, 0], train.data)
+  with joblib.parallel_config('loky', n_jobs=2):
+    rows = joblib.Parallel()(
+      joblib.delayed(train.__getitem__)(n) for n in (3, 8)
+    )
+  assert [label for _, label in rows] == train.targets[[3, 8]].tolist()
+""")
+  pytest.importorskip('joblib')
+  subprocess.run([sys.executable, program, tmp_path], check=True)
 
 
 def test_it_is_printed_like_datasets_of_torchvision(sample_dir):

@@ -88,15 +88,12 @@ def _held_out(
   for c, count, size in zip(subset.classes, counts, block_sizes, strict=True):
     blocks = -(-count // size)
     if blocks == 1:
+      larger = f' Take a larger form, such as {subset.full.title}.'
       raise SplitError(
         f'{subset.title} has no {VALIDATION} or {FIT} split, because nothing of'
         f' {c.name!r} can be held out: it has {count:,} training'
         f' example{"s by one writer" if count > 1 else ""}.'
-        + (
-          f' Take a larger form, such as {subset.full.title}.'
-          if subset.per_class
-          else ''
-        )
+        f'{larger if subset.per_class else ""}'
       )
     chosen = np.zeros(blocks, bool)
     shuffled = np.random.RandomState(_SEED).permutation(blocks)

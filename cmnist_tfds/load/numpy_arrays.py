@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.load import split_spec
 from cmnist_tfds.load.draws import class_ranks
-from cmnist_tfds.load.open_subset import Opened, open_or_prepare
-from cmnist_tfds.load.split_spec import Split, Splits
+from cmnist_tfds.load.open_subset import Opened, Where, open_or_prepare
+from cmnist_tfds.load.split_spec import Split, Splits, map_splits
 from cmnist_tfds.load.split_view import (
+  CLASS_NAME,
   FEATURE_NAMES,
   SplitView,
   check_features,
@@ -25,20 +25,13 @@ from cmnist_tfds.system.errors import SplitError
 if TYPE_CHECKING:
   from typing_extensions import Unpack
 
-# Examples do not have this feature: it follows from the label.
-_CLASS_NAME = 'class_name'
-
-
 Arrays: TypeAlias = tuple[np.ndarray, ...]
 
 
-class Options(TypedDict, total=False):
+class Options(Where, total=False):
   """Which features of which data are loaded: see `load_data`."""
 
   features: Sequence[str]
-  data_dir: str | os.PathLike[str] | None
-  sample: bool
-  draw: int
 
 
 @overload
@@ -49,13 +42,6 @@ def load_data(
 def load_data(
   name: str, *, split: Split, **options: Unpack[Options]
 ) -> Arrays: ...
-@overload
-def load_data(
-  name: str,
-  *,
-  split: list[Split] | tuple[Split, ...],
-  **options: Unpack[Options],
-) -> Sequence[Arrays]: ...
 @overload
 def load_data(
   name: str, *, split: Splits, **options: Unpack[Options]
@@ -113,24 +99,18 @@ def load_data(
     MemoryError: If the arrays do not fit into memory.
     ValueError: If there is no such feature.
   """
-  check_features(features, (*FEATURE_NAMES, _CLASS_NAME))
+  check_features(features, (*FEATURE_NAMES, CLASS_NAME))
   opened = open_or_prepare(
     subsets.subset(name), data_dir=data_dir, sample=sample, draw=draw
   )
-  # All splits are checked before any is read.
-  views = split_spec.map_splits(
-    opened.split, SPLITS if split is None else split
-  )
-  stored = [schema.LABEL.name if f == _CLASS_NAME else f for f in features]
-  names = np.array(opened.class_names)
 
   def read(view: SplitView) -> Arrays:
-    examples = view.read(stored)
-    if _CLASS_NAME in features:
-      examples[_CLASS_NAME] = names[examples[schema.LABEL.name]]
+    examples = view.read(features)
     return tuple(examples[feature] for feature in features)
 
-  return split_spec.map_splits(read, views)
+  # All splits are checked before any is read.
+  views = map_splits(opened.split, SPLITS if split is None else split)
+  return map_splits(read, views)
 
 
 def training_rows(

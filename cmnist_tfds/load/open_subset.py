@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.paths import PathLike
+
+if TYPE_CHECKING:
+  from typing_extensions import Unpack
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,11 +65,11 @@ class Opened:
     """For each label, the number of its examples in train and in test."""
     if self.metadata:
       return [(row['train'], row['test']) for row in self.metadata['classes']]
-    train, test = (
+    counts = (
       np.bincount(self.split(s).labels, minlength=self.subset.num_classes)
       for s in SPLITS
     )
-    return list(zip(train.tolist(), test.tolist(), strict=True))
+    return [*zip(*map(np.ndarray.tolist, counts), strict=True)]
 
   @property
   def metadata(self) -> Mapping[str, Any]:
@@ -88,7 +91,8 @@ class Opened:
         writers to hold out any.
     """
     parts: dict[str, np.ndarray] = {}
-    if split_spec.names_part(spec):
+    # The text of an instruction of TFDS names its splits.
+    if any(part in str(spec) for part in split_spec.PARTS):
       labels = self._first('train', sum(self.shard_lengths['train'])).labels
       parts = hold_out.part_rows(
         self.subset, labels, dataset=self.dataset, draw=self.draw
@@ -118,13 +122,23 @@ class Opened:
     return SplitView.concatenate(self.subset, views)
 
 
-def open_subset(
-  subset: Subset,
-  *,
-  data_dir: PathLike | None = None,
-  sample: bool = False,
-  draw: int = 0,
-) -> Opened | None:
+class Where(TypedDict, total=False):
+  """What is opened of a subset.
+
+  Attributes:
+    data_dir: Where prepared datasets are; TFDS's default if None.
+    sample: Whether to open `cmnist_sample` instead of `cmnist`.
+    draw: The number of the draw of a reduced subset; 0 for the published
+      training set. Other draws are taken from the subset with all training
+      examples.
+  """
+
+  data_dir: PathLike | None
+  sample: bool
+  draw: int
+
+
+def open_subset(subset: Subset, **where: Unpack[Where]) -> Opened | None:
   """Opens a subset that is here.
 
   It is read from the cache. A prepared dataset with other examples than those
@@ -132,11 +146,7 @@ def open_subset(
 
   Args:
     subset: The subset.
-    data_dir: Where prepared datasets are; TFDS's default if None.
-    sample: Whether to open `cmnist_sample` instead of `cmnist`.
-    draw: The number of the draw of a reduced subset; 0 for the published
-      training set. Other draws are taken from the subset with all training
-      examples.
+    **where: What is opened of it.
 
   Returns:
     The subset; None if what it is read from is not prepared and the cache lacks
@@ -146,23 +156,15 @@ def open_subset(
     SplitError: If there is no such draw.
     PreparationError: If the prepared dataset is damaged.
   """
-  return _open(subset, data_dir, sample, draw, split_sources.find_raw)
+  return _open(subset, split_sources.find_raw, **where)
 
 
-def open_or_prepare(
-  subset: Subset,
-  *,
-  data_dir: PathLike | None = None,
-  sample: bool = False,
-  draw: int = 0,
-) -> Opened:
+def open_or_prepare(subset: Subset, **where: Unpack[Where]) -> Opened:
   """Opens a subset; files of its sources that are not here are fetched.
 
   Args:
     subset: The subset.
-    data_dir: Where prepared datasets are; TFDS's default if None.
-    sample: Whether to open `cmnist_sample` instead of `cmnist`.
-    draw: The number of the draw, as in `open_subset`.
+    **where: What is opened of it.
 
   Returns:
     The subset.
@@ -172,25 +174,25 @@ def open_or_prepare(
     OriginFileError: If an origin file is needed and is missing or wrong.
     PreparationError: If the prepared dataset is damaged.
   """
-  opened = open_subset(subset, data_dir=data_dir, sample=sample, draw=draw)
+  opened = open_subset(subset, **where)
   if opened is None:
-    locations = origin.default_locations(data_dir)
+    locations = origin.default_locations(where.get('data_dir'))
     fetch = functools.partial(split_sources.open_split, locations=locations)
-    opened = _open(subset, data_dir, sample, draw, fetch)
+    opened = _open(subset, fetch, **where)
   assert opened, 'all sources were fetched'
   return opened
 
 
 def _open(
   subset: Subset,
-  data_dir: PathLike | None,
-  sample: bool,
-  draw: int,
   find: Callable[[Subset, str], list[SplitSource]],
+  data_dir: PathLike | None = None,
+  sample: bool = False,
+  draw: int = 0,
 ) -> Opened | None:
   check_draw(subset, draw)
   if draw:
-    full = _open(subset.full, data_dir, sample, 0, find)
+    full = _open(subset.full, find, data_dir, sample)
     return full and _take_draw(full, subset, draw)
   if sample:  # Its files are in the package.
     find = functools.partial(
@@ -231,12 +233,11 @@ def _take_draw(full: Opened, reduced: Subset, draw: int) -> Opened:
   views = {split: full.split(split) for split in SPLITS}
   rows = draw_rows(reduced, views['train'].labels, draw)
   views['train'] = views['train'].select(rows)
-  lengths = {split: [len(view)] for split, view in views.items()}
   return dataclasses.replace(
     full,
     subset=reduced,
     digests={},
-    shard_lengths=lengths,
+    shard_lengths={split: [len(view)] for split, view in views.items()},
     prepared=None,
     _first=lambda split, stop: views[split],
     draw=draw,

@@ -7,26 +7,27 @@ not use TFDS, because importing TFDS takes longer than loading most subsets.
 
 from __future__ import annotations
 
-import dataclasses
 import operator
 import re
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from cmnist_tfds.system.errors import SplitError
 
 # A boundary counts examples, percent of the split, or shards.
-_BOUNDARY = r'(-?\d[\d_]*(?:\.\d+)?)(%|shard)?'
+_BOUNDARY = r'(?:(-?\d[\d_]*(?:\.\d+)?)(%|shard)?)?'
 _SPLIT = re.compile(
-  rf'([\w-]+)(?:\[(?:{_BOUNDARY})?(:)?(?:{_BOUNDARY})?\])?', re.ASCII
+  rf'([\w-]+)(?:\[(?!:\]){_BOUNDARY}:{_BOUNDARY}\])?', re.ASCII
 )
+# `train[0shard]` is `train[0shard:1shard]`.
+_ONE_SHARD = re.compile(r'\[(-?\d[\d_]*)shard\]', re.ASCII)
 _ALL = 'all'
 
 # The parts of the training set; `hold_out` says which examples they have.
 VALIDATION = 'validation'
 FIT = 'fit'
-_PARTS = (VALIDATION, FIT)
+PARTS = (VALIDATION, FIT)
 
 
 class Instruction(Protocol):
@@ -48,8 +49,7 @@ Splits: TypeAlias = 'Split | Sequence[Splits] | Mapping[Any, Splits]'
 _EXAMPLES = 'train, train[:10%], train[5000:]+test, validation'
 
 
-@dataclasses.dataclass(frozen=True)
-class SplitRange:
+class SplitRange(NamedTuple):
   """Consecutive examples of a split.
 
   Attributes:
@@ -77,19 +77,8 @@ def map_splits(function: Callable[[Any], Any], splits: Any) -> Any:
     return {key: map_splits(function, each) for key, each in splits.items()}
   if isinstance(splits, (list, tuple)):
     results = [map_splits(function, each) for each in splits]
-    if hasattr(splits, '_fields'):  # A named tuple.
-      return type(splits)(*results)
     return results if isinstance(splits, list) else tuple(results)
   return function(splits)
-
-
-def names_part(split: Split) -> bool:
-  """Returns whether a split may name a part of the training set.
-
-  Args:
-    split: A string, or an instruction of TFDS, whose text names its splits.
-  """
-  return any(part in str(split) for part in _PARTS)
 
 
 def ranges(
@@ -111,20 +100,16 @@ def ranges(
     SplitError: If the split is none of these, is malformed, names an unknown
       split, or goes beyond the end of a split.
   """
-  found: list[SplitRange] = []
   if isinstance(split, str):
     expression = str(split)  # `tfds.Split` is a subclass with its own repr.
-    for part in re.split(r'\s*\+\s*', expression.strip()):
-      if part == _ALL:
-        found += [
-          SplitRange(s, 0, sum(n))
-          for s, n in shard_lengths.items()
-          if s not in _PARTS
-        ]
-      else:
-        found.append(_range(part, expression, shard_lengths))
+    wholes = [name for name in shard_lengths if name not in PARTS]
+    found = [
+      _range(each, expression, shard_lengths)
+      for summand in re.split(r'\s*\+\s*', expression.strip())
+      for each in (wholes if summand == _ALL else [summand])
+    ]
   elif hasattr(split, 'to_absolute'):
-    found += _ranges_of_instruction(split, shard_lengths)
+    found = _ranges_of_instruction(split, shard_lengths)
   else:
     raise SplitError(
       f'{split!r} is not a split. A split is a string in the notation of TFDS'
@@ -161,47 +146,49 @@ def _ranges_of_instruction(
 
 
 def _range(
-  part: str, expression: str, shard_lengths: Mapping[str, Sequence[int]]
+  summand: str, expression: str, shard_lengths: Mapping[str, Sequence[int]]
 ) -> SplitRange:
   """Returns the range that one summand of an expression stands for."""
-  match = _SPLIT.fullmatch(part)
+  unreadable = SplitError(
+    f'{expression!r} is not a split. Write splits as in TFDS: {_EXAMPLES}.'
+  )
+  match = _SPLIT.fullmatch(
+    _ONE_SHARD.sub(lambda m: f'[{m[1]}shard:{int(m[1]) + 1}shard]', summand)
+  )
   if match is None:
-    raise _unreadable(expression)
-  split, first, first_unit, colon, last, last_unit = match.groups()
+    raise unreadable
+  split, first, first_unit, last, last_unit = match.groups()
   if split not in shard_lengths:
-    known = ', '.join(dict.fromkeys([*shard_lengths, _ALL, *_PARTS]))
+    known = ', '.join(dict.fromkeys([*shard_lengths, _ALL, *PARTS]))
     raise SplitError(
       f'There is no split {split!r} in {expression!r}. There are {known}, and'
       f' slices of them: {_EXAMPLES}.'
     )
   lengths = shard_lengths[split]
-  if part == split:
-    return SplitRange(split, 0, sum(lengths))
+  total = sum(lengths)
   # As in TFDS, a unit on one side of the colon applies to both.
   unit = first_unit or last_unit
-  # `[0shard]` without a colon is one shard.
-  one_shard = not colon and unit == 'shard' and last is None
-  if not (one_shard or colon) or (first is None and last is None):
-    raise _unreadable(expression)
   try:
-    if one_shard:
-      last = str(int(first) + 1)
-    start = 0 if first is None else _example(first, unit, lengths, 'start')
+    start = _example(first or '0', unit, lengths)
     stop = (
-      sum(lengths) if last is None else _example(last, unit, lengths, 'stop')
+      total if last is None else _example(last, unit, lengths, is_stop=True)
     )
-  except ValueError as err:
-    raise _unreadable(expression) from err
-  if max(start, stop) > sum(lengths) or min(start, stop) < 0:
+  except ValueError as error:
+    raise unreadable from error
+  if max(start, stop) > total or min(start, stop) < 0:
     raise SplitError(
-      f'{expression!r} goes beyond {split}, which has {sum(lengths):,} examples'
+      f'{expression!r} goes beyond {split}, which has {total:,} examples'
       f' in {len(lengths)} shards.'
     )
   return SplitRange(split, start, max(start, stop))
 
 
 def _example(
-  boundary: str, unit: str | None, lengths: Sequence[int], side: str
+  boundary: str,
+  unit: str | None,
+  lengths: Sequence[int],
+  *,
+  is_stop: bool = False,
 ) -> int:
   """Returns the number of the example at a boundary.
 
@@ -214,15 +201,9 @@ def _example(
     number = round(float(boundary) * total / 100.0)
   elif unit == 'shard':
     shard = int(boundary)
-    if side == 'stop' and shard <= 0:
-      shard += len(lengths)
-    number = sum(lengths[:shard])
+    # As in TFDS, a stop of no shards is behind all of them.
+    from_end = is_stop and shard <= 0
+    number = sum(lengths[: shard + len(lengths) * from_end])
   else:
     number = int(boundary)
   return number + total if number < 0 else number
-
-
-def _unreadable(expression: str) -> SplitError:
-  return SplitError(
-    f'{expression!r} is not a split. Write splits as in TFDS: {_EXAMPLES}.'
-  )

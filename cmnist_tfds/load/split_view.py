@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 
 import numpy as np
@@ -17,6 +18,9 @@ from cmnist_tfds.subsets import Subset
 
 FEATURE_NAMES = tuple(feature.name for feature in schema.FEATURES)
 
+# Examples do not have this feature: it follows from the label.
+CLASS_NAME = 'class_name'
+
 _PIXELS = math.prod(schema.IMAGE.shape)
 
 # How many images are copied together: few enough to stay in the processor's
@@ -25,9 +29,6 @@ _CHUNK = 4096
 
 # Copying waits for memory, of which two threads fetch more than one.
 _THREADS = 2
-
-# A view of fewer than one of so many examples is not read in file order.
-_SPARSE = 8
 
 
 class SplitView:
@@ -76,62 +77,65 @@ class SplitView:
     return self._labels(self._keys)
 
   def take(
-    self, numbers: np.ndarray, features: Sequence[str] = FEATURE_NAMES
+    self, numbers: np.ndarray | slice, features: Sequence[str] = FEATURE_NAMES
   ) -> dict[str, np.ndarray]:
     """Returns some of the examples.
 
     Args:
-      numbers: Integers (m,), the numbers of the examples, from 0.
+      numbers: Integers (m,), the numbers of the examples, from 0; or a slice.
       features: Names of the features to return.
 
     Returns:
-      The values of each feature, by its name: 'image', uint8 (m, 28, 28); other
-      features int64 (m,).
+      The values of each feature, by its name: 'image', uint8 (m, 28, 28);
+      'class_name', str (m,); other features int64 (m,).
     """
-    return self._features(self._keys[numbers], features, self._images)
+    keys = self._keys[numbers]
+    labels = self._labels(
+      keys if {*features} - {schema.IMAGE.name} else keys[:0]
+    )
+    return {
+      name: self._images(keys)
+      if name == schema.IMAGE.name
+      else self._values[name][labels]
+      for name in features
+    }
 
   def read(
     self, features: Sequence[str] = FEATURE_NAMES
   ) -> dict[str, np.ndarray]:
-    """Returns all examples.
-
-    Args:
-      features: Names of the features to return.
-
-    Returns:
-      The values of each feature, by its name: 'image', uint8 (n, 28, 28); other
-      features int64 (n,).
-    """
-    sparse = len(self) * _SPARSE < self._begins[-1]
-    images = self._images if sparse else self._images_in_file_order
-    return self._features(self._keys, features, images)
-
-  def _features(
-    self,
-    keys: np.ndarray,
-    features: Sequence[str],
-    read_images: Callable[[np.ndarray], np.ndarray],
-  ) -> dict[str, np.ndarray]:
-    integers = [name for name in features if name != schema.IMAGE.name]
-    labels = self._labels(keys if integers else keys[:0])
-    return {
-      name: self._values[name][labels]
-      if name in integers
-      else read_images(keys)
-      for name in features
-    }
+    """Returns all examples, as `take` does."""
+    return self.take(slice(None), features)
 
   @functools.cached_property
   def _values(self) -> dict[str, np.ndarray]:
-    return {
+    values = {
       f.name: np.array([f.value(c) for c in self._subset.classes], np.int64)
       for f in schema.INTEGERS
     }
+    return {**values, CLASS_NAME: np.array(self._subset.class_names)}
+
+  def located(self) -> Iterator[tuple[SplitSource, np.ndarray, np.ndarray]]:
+    """Yields where the examples are.
+
+    Yields:
+      Each source; the numbers of the examples it has, int64 (m,); and their
+      rows in its arrays, integers (m,).
+    """
+    return self._located(self._keys)
+
+  def image(self, number: int) -> np.ndarray:
+    """Returns one image as it is mapped, uint8 (28, 28), read-only."""
+    key = int(self._keys[number])
+    at = bisect.bisect_right(self._begins, key) - 1
+    source = self._sources[at]
+    row = key - self._begins[at]
+    if source.rows is not None:
+      row = source.rows[row]
+    return source.arrays['images'][row]
 
   def _located(
     self, keys: np.ndarray
   ) -> Iterator[tuple[SplitSource, np.ndarray, np.ndarray]]:
-    """Yields each source, the places of its keys, and its rows of them."""
     numbers = np.searchsorted(self._begins[1:], keys, side='right')
     for number, source in enumerate(self._sources):
       places = np.flatnonzero(numbers == number)
@@ -146,45 +150,30 @@ class SplitView:
 
   def _images(self, keys: np.ndarray) -> np.ndarray:
     """Returns images, in any order and number."""
-    images = _new_images(len(keys))
-    for start in range(0, len(keys), _CHUNK):
-      into = _records(images[start : start + _CHUNK])
-      for source, places, rows in self._located(keys[start : start + _CHUNK]):
-        into[places] = _records(source.arrays['images'])[rows]
-    return images
-
-  def _images_in_file_order(self, keys: np.ndarray) -> np.ndarray:
-    """Returns images, each of which is copied to its place as it is read.
-
-    For many images this is much faster.
-    """
-    images = _new_images(len(keys))
+    images = np.empty((len(keys), *schema.IMAGE.shape[:2]), np.uint8)
     into = _records(images)
+
+    def copy(at: np.ndarray) -> None:
+      for source, places, rows in self._located(keys[at]):
+        found = _records(source.arrays['images'])
+        # A slice is not copied before it is copied to its places.
+        is_slice = len(rows) > 1 and np.all(np.diff(rows) == 1)
+        taken = slice(rows[0], rows[-1] + 1) if is_slice else rows
+        into[at[places]] = found[taken]
+
+    if len(keys) <= _CHUNK:
+      copy(np.arange(len(keys)))
+      return images
+    # Each image is copied to its place as the files are read, in their order.
     places = np.full(self._begins[-1], -1)
     places[keys] = np.arange(len(keys))
-
-    def copy(part: tuple[SplitSource, int, int]) -> None:
-      source, begin, start = part
-      rows = slice(start, min(start + _CHUNK, len(source)))
-      found = _records(source.arrays['images'])
-      found = found[rows if source.rows is None else source.rows[rows]]
-      at = places[begin + rows.start : begin + rows.stop]
-      if at.min() < 0:
-        found, at = found[at >= 0], at[at >= 0]
-      into[at] = found
-
-    parts = [
-      (source, begin, start)
-      for source, begin in zip(self._sources, self._begins, strict=False)
-      for start in range(0, len(source), _CHUNK)
-    ]
+    at = places[places >= 0]
+    if len(at) < len(keys):  # Some are taken twice.
+      at = np.argsort(keys)
     with futures.ThreadPoolExecutor(_THREADS) as pool:
-      list(pool.map(copy, parts))  # It raises the errors of the threads.
+      chunks = np.split(at, range(_CHUNK, len(at), _CHUNK))
+      list(pool.map(copy, chunks))  # It raises the errors of the threads.
     return images
-
-
-def _new_images(count: int) -> np.ndarray:
-  return np.empty((count, *schema.IMAGE.shape[:2]), np.uint8)
 
 
 def _records(images: np.ndarray) -> np.ndarray:

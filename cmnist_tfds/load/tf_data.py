@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.load import numpy_arrays, split_spec
+from cmnist_tfds.cache.store import Entry
+from cmnist_tfds.load import numpy_arrays
 from cmnist_tfds.load.open_subset import open_or_prepare
-from cmnist_tfds.load.split_spec import Split, Splits
+from cmnist_tfds.load.split_spec import Split, Splits, map_splits
 from cmnist_tfds.load.split_view import (
   FEATURE_NAMES,
   SplitView,
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
   from typing_extensions import Unpack
 
 
+# A split with fewer than one of so many examples of its sources is copied: a
+# dataset that is sent takes all pixels of its tensors along.
+_SPARSE = 8
+
+
 class _Options(numpy_arrays.Options, total=False):
   shuffle: bool
   seed: int | None
@@ -35,13 +42,6 @@ class _Options(numpy_arrays.Options, total=False):
 def as_batches(
   name: str, split: Split, batch_size: int, **options: Unpack[_Options]
 ) -> tf.data.Dataset: ...
-@overload
-def as_batches(
-  name: str,
-  split: list[Split] | tuple[Split, ...],
-  batch_size: int,
-  **options: Unpack[_Options],
-) -> Sequence[tf.data.Dataset]: ...
 @overload
 def as_batches(
   name: str, split: Splits, batch_size: int, **options: Unpack[_Options]
@@ -68,9 +68,12 @@ def as_batches(
   faster, because TensorFlow never handles single examples. The last batch of an
   epoch may be smaller. The subset is read as in `load_data`.
 
-  With `tf.distribute`, every worker reads all batches and keeps its share.
-  Python code fetches the examples, so the dataset cannot be sent to another
-  process.
+  TensorFlow maps the images from the cache and calls no Python function, so the
+  dataset can be saved, checkpointed and sent to other processes. One that is
+  sent takes its pixels along, at most 2 GB, which is TensorFlow's limit.
+
+  With `tf.distribute`, every worker reads all batches and keeps its share. To
+  shuffle for several workers, all must be given one seed.
 
   Args:
     name: Name of a subset.
@@ -103,12 +106,19 @@ def as_batches(
     OriginFileError: If an origin file is needed and is missing or wrong.
     PreparationError: If a shard is needed and is missing or damaged.
     MissingExtraError: If TensorFlow, the extra `tensorflow`, is not installed.
-    ValueError: If there is no such feature, or if the batch size is below 1.
+    ValueError: If there is no such feature, the batch size is below 1, or
+      several workers shuffle without a seed.
   """
   require_tensorflow('as_batches')  # Without it, nothing must be fetched.
   check_features(features, FEATURE_NAMES)
   if batch_size < 1:
     raise ValueError(f'batch_size must be at least 1, not {batch_size}.')
+  if shuffle and seed is None and (workers := _num_workers()) > 1:
+    raise ValueError(
+      f'as_batches needs a seed to shuffle for {workers} workers: without it,'
+      ' each would read another order, and some examples twice or never. Give'
+      ' all workers the same, such as seed=0.'
+    )
   opened = open_or_prepare(
     subsets.subset(name), data_dir=data_dir, sample=sample, draw=draw
   )
@@ -119,13 +129,24 @@ def as_batches(
       raise SplitError(f'There are no examples in {each!r}.')
     return view
 
-  return split_spec.map_splits(
+  return map_splits(
     lambda view: _batches(
       view, batch_size, features, shuffle=shuffle, seed=seed
     ),
     # All splits are checked before any is used.
-    split_spec.map_splits(open_split, split),
+    map_splits(open_split, split),
   )
+
+
+def _num_workers() -> int:
+  """Returns how many processes train together with TensorFlow."""
+  import tensorflow as tf
+
+  resolvers = tf.distribute.cluster_resolver
+  strategy = tf.distribute.get_strategy()
+  resolver = strategy.cluster_resolver or resolvers.TFConfigClusterResolver()
+  tasks = resolver.cluster_spec().as_dict()
+  return sum(len(tasks.get(job, ())) for job in ('chief', 'worker'))
 
 
 def _batches(
@@ -139,21 +160,16 @@ def _batches(
   """Returns the batches of the examples of a view."""
   import tensorflow as tf
 
-  declared = {feature.name: feature for feature in schema.FEATURES}
-  specs = [
-    tf.TensorSpec((None, *declared[f].shape), declared[f].dtype)
-    for f in features
-  ]
+  integers = view.read([f for f in features if f != schema.IMAGE.name])
+  takers: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+    name: functools.partial(tf.gather, tf.constant(values))
+    for name, values in integers.items()
+  }
+  if schema.IMAGE.name in features:
+    takers[schema.IMAGE.name] = _image_taker(view)
 
-  def fetch(numbers: np.ndarray) -> list[np.ndarray]:
-    batch = view.take(numbers, features)
-    return [batch[f].reshape(-1, *declared[f].shape) for f in features]
-
-  def tensors(numbers: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    fetched = tf.numpy_function(
-      fetch, [numbers], [spec.dtype for spec in specs], stateful=False
-    )
-    return tuple(map(tf.ensure_shape, fetched, [spec.shape for spec in specs]))
+  def take(numbers: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    return tuple(takers[feature](numbers) for feature in features)
 
   count = len(view)
   numbers = _numbers(count, batch_size, seed, shuffle=shuffle)
@@ -163,13 +179,58 @@ def _batches(
     tf.data.experimental.AutoShardPolicy.DATA
   )
   return (
-    numbers.map(
-      tensors, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
+    numbers.map(take, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     .apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
     .prefetch(tf.data.AUTOTUNE)
     .with_options(options)
   )
+
+
+def _image_taker(view: SplitView) -> Callable[[tf.Tensor], tf.Tensor]:
+  """Returns what takes images by their numbers, with TensorFlow alone.
+
+  No Python function is called for a batch, so datasets can be saved, sent and
+  abandoned at any time.
+  """
+  import tensorflow as tf
+
+  tensors: list[tf.Tensor] = []
+  which, rows = np.zeros((2, len(view)), np.int32)
+  for source, numbers, found in view.located():
+    which[numbers], rows[numbers] = len(tensors), found
+    tensors.append(_mapped(source.entry))
+  if len(view) * _SPARSE < sum(map(len, tensors)):
+    tensors = [tf.constant(view.read([schema.IMAGE.name])[schema.IMAGE.name])]
+    which, rows = np.zeros_like(rows), np.arange(len(view), dtype=np.int32)
+  located = tf.constant(which), tf.constant(rows)
+
+  def take(numbers: tf.Tensor) -> tf.Tensor:
+    which, rows = (tf.gather(each, numbers) for each in located)
+    places, rows = (
+      tf.dynamic_partition(each, which, len(tensors))
+      for each in (tf.range(tf.size(numbers)), rows)
+    )
+    taken = [*map(tf.gather, tensors, rows)]
+    images = tf.dynamic_stitch(places, taken)
+    return tf.reshape(images, [-1, *schema.IMAGE.shape])
+
+  return take
+
+
+def _mapped(entry: Entry) -> tf.Tensor:
+  """Returns the images of a source, which TensorFlow maps from the cache."""
+  import tensorflow as tf
+
+  images = entry.arrays['images']
+  if entry.folder is None:
+    return tf.constant(images)
+  path = entry.folder / 'images.npy'
+  size = path.stat().st_size
+  with tf.device('CPU:0'):
+    whole = tf.raw_ops.ImmutableConst(
+      dtype=tf.uint8, shape=[size], memory_region_name=str(path)
+    )
+    return tf.reshape(whole[size - images.nbytes :], images.shape)
 
 
 def _numbers(
@@ -181,17 +242,12 @@ def _numbers(
   """
   import tensorflow as tf
 
-  def cut(numbers: tf.Tensor) -> tf.data.Dataset:
-    # One element a batch: elements of one example cost more than the batches.
-    return tf.data.Dataset.range(0, count, batch_size).map(
-      lambda start: numbers[start : start + batch_size]
-    )
-
   in_order = tf.range(count, dtype=tf.int64)
-  if not shuffle:
-    return cut(in_order)
-  seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-  shuffled = tf.random.experimental.stateless_shuffle
-  return (
-    seeds.batch(2).take(1).flat_map(lambda pair: cut(shuffled(in_order, pair)))
-  )
+  if shuffle:
+    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
+    shuffled = tf.random.experimental.stateless_shuffle
+    epoch = seeds.batch(2).take(1).map(lambda pair: shuffled(in_order, pair))
+  else:
+    epoch = tf.data.Dataset.from_tensors(in_order)
+  # Elements of one example would cost more than the batches.
+  return epoch.rebatch(batch_size)

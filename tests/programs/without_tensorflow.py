@@ -52,6 +52,11 @@ def _command(*words, sample=True):
   return run
 
 
+def _written(command, name, *words):
+  """Returns what runs a command that writes X-12 to a name in the folder."""
+  return _command(command, 'X-12', *words, '-o', _FOLDER / name)
+
+
 def _array_record():
   builder = tfds.builder(
     'cmnist_sample/X-12', data_dir=_ARRAY_RECORD, file_format='array_record'
@@ -114,23 +119,14 @@ _USES = {
   'list': (_command('list', sample=False), ()),
   'tfds-pr': (_command('tfds-pr', _FOLDER / 'pr', sample=False), ()),
   **{
-    f'export {form}': (
-      _command('export', 'X-12', '--format', form, '-o', _FOLDER / form),
-      (),
-    )
+    f'export {form}': (_written('export', form, '--format', form), ())
     for form in ('idx', 'png', 'npz', 'csv')
   },
-  'show SVG': (_command('show', 'X-12', '-o', _FOLDER / 'x.svg'), ()),
-  'show PNG': (_command('show', 'X-12', '-o', _FOLDER / 'x.png'), ('PIL',)),
+  'show SVG': (_written('show', 'x.svg'), ()),
+  'show PNG': (_written('show', 'x.png'), ('PIL',)),
   'catalog': (_command('catalog', '-o', _FOLDER / 'site'), ('jinja2', 'PIL')),
-  'croissant': (
-    _command('croissant', 'X-12', '-o', _FOLDER / 'croissant'),
-    ('mlcroissant',),
-  ),
-  'publish': (
-    _command('publish', 'X-12', '-o', _FOLDER / 'hub'),
-    ('mlcroissant',),
-  ),
+  'croissant': (_written('croissant', 'croissant'), ('mlcroissant',)),
+  'publish': (_written('publish', 'hub'), ('mlcroissant',)),
   'tfds.load': (_load('X-12', split='train'), ()),
   'tfds.load of what is not prepared': (_load('2-FKd-r-1'), ()),
   'tfds.load as arrays': (_load('X-12', batch_size=-1), ()),
