@@ -77,12 +77,15 @@ INTEGERS = (
 )
 FEATURES = (IMAGE, *INTEGERS)
 
-# Shards do not hold it: it follows from the label.
-CLASS_NAME = Feature(
-  name='class_name', description='name of the class', dtype='str'
+# Arrays and tables may hold these too. Shards do not.
+CLASS_NAME = Feature('class_name', 'name of the class', 'str')
+ROW = Feature(
+  'row', "row in the source's files of its split; -1 where unknown", 'int64'
 )
-# Arrays and tables may hold these.
-COLUMNS = (*FEATURES, CLASS_NAME)
+WRITER = Feature(
+  'writer', 'number of its writer in the source; -1 where unknown', 'int64'
+)
+COLUMNS = (*FEATURES, CLASS_NAME, ROW, WRITER)
 
 
 def integers_of(described: SubsetClass) -> dict[str, int]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import cmnist_tfds
-from cmnist_tfds import subsets
+from cmnist_tfds import schema, subsets
 from cmnist_tfds.export import croissant
 from cmnist_tfds.sources import SOURCES
 from cmnist_tfds.system.errors import PreparationError
@@ -87,7 +87,7 @@ def test_records_are_the_examples(tmp_path, capsys, caplog):
   argv = ('croissant', '2-FKd', '--sample', '--data_dir', tmp_path)
   status, out, _ = command_line.run(capsys, *argv, '-o', folder)
   assert (status, '2,880 examples' in out) == (0, True)
-  names = ('image', 'label', 'source', 'source_label', 'class_name')
+  names = [column.name for column in schema.COLUMNS]
   with caplog.at_level(logging.ERROR):
     dataset = mlc.Dataset(folder / croissant.FILE)
   assert len(list(dataset.records('examples'))) == 2880

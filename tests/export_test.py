@@ -100,9 +100,14 @@ def test_npz_is_that_of_keras(export, splits):
   path = export('npz') / 'cmnist_sample-X-12.npz'
   with np.load(path, allow_pickle=False) as file:
     assert file['class_names'].tolist() == NAMES
-    for split, (images, labels, _) in splits.items():
+    for split, (images, labels, sources) in splits.items():
       np.testing.assert_array_equal(file[f'x_{split}'], images)
       np.testing.assert_array_equal(file[f'y_{split}'], labels)
+      np.testing.assert_array_equal(file[f'source_{split}'], sources)
+      rows = [*zip(sources, file[f'row_{split}'], strict=True)]
+      assert len({*rows}) == len(rows)
+      assert set(file[f'writer_{split}']) == {-1}
+    assert file['source_keys'].tolist() == ['E', 'El', 'F', 'Kd', 'Km', 'N']
 
 
 def test_csv_is_that_of_the_generator(export, splits):
@@ -118,9 +123,14 @@ def test_csv_is_that_of_the_generator(export, splits):
       assert row[1:] == [str(label), NAMES[label], keys[source]]
 
 
+@pytest.mark.parametrize('file_format', ['idx', 'csv-pixels', 'csv', 'npz'])
+def test_class_names_are_beside_all_formats(export, file_format):
+  text = (export(file_format) / 'classes.txt').read_text('utf-8')
+  assert text.split('\n')[:-1] == NAMES
+
+
 def test_csv_of_pixels_is_that_of_kaggle(export, splits):
   folder = export('csv-pixels')
-  assert (folder / 'classes.txt').read_text('utf-8').split('\n')[:-1] == NAMES
   for split, (images, labels, _) in splits.items():
     with (folder / f'{split}.csv').open(newline='') as file:
       head, *rows = csv.reader(file)

@@ -204,7 +204,7 @@ def test_what_sources_state_is_shown_by_the_card(publish, tmp_path):
   _, issues = text.split('## Known issues\n\n')
   assert issues.startswith(f'- {shown} ')
   assert evil not in text.partition('---\n')[2]
-  assert '\n````bibtex\n' in text
+  assert "\n'''\n# heading\n" in text
 
 
 @pytest.mark.usefixtures('empty_cache')

@@ -27,7 +27,6 @@ from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.export import croissant
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
-from cmnist_tfds.schema import Feature
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic
@@ -108,7 +107,6 @@ def _dataset_card(published: Sequence[Opened]) -> str:
     for s in sources
     for issue in s.known_issues
   ]
-  citation = subsets.citations(sources)
   return string.Template(_TEMPLATE.read_text('utf-8')).substitute(
     # YAML includes JSON.
     metadata='\n'.join(
@@ -122,19 +120,13 @@ def _dataset_card(published: Sequence[Opened]) -> str:
     dataset=dataset,
     name=described[0].name,
     version=subsets.VERSION,
-    features=_listed(schema.FEATURES),
-    columns=_listed(schema.COLUMNS[len(schema.FEATURES) :]),
+    features='\n'.join(
+      f'- `{f.name}` ({f.dtype}): {f.description}' for f in schema.FEATURES
+    ),
     licenses=licenses(described),
     issues=f'## Known issues\n\n{"".join(issues)}\n' if issues else '',
-    # Nothing in it ends the block of code.
-    fence='`' * max(map(len, ['``', *re.findall('`+', citation)])) + '`',
-    citation=citation,
-  )
-
-
-def _listed(features: Iterable[Feature]) -> str:
-  return '\n'.join(
-    f'- `{f.name}` ({f.dtype}): {f.description}' for f in features
+    # Nothing in it ends its block.
+    citation=subsets.citations(sources).replace('```', "'''"),
   )
 
 

@@ -51,6 +51,8 @@ class CMNIST(torch.utils.data.Dataset):
     targets: The labels, int64 tensor (n,).
     sources: The number of the source of each sample in the subset, int64 tensor
       (n,).
+    rows, writers: The features 'row' and 'writer' of `load_data`, int64 tensors
+      (n,).
     train: Whether all samples are of the training set.
     root: The folder of prepared datasets, an absolute path.
     transform: The transform of each image; None for none.
@@ -128,8 +130,10 @@ class CMNIST(torch.utils.data.Dataset):
     self.train = all(part == 'train' for part, _ in opened.rows(split))
     self.classes = list(subset.class_names)
     self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
-    taken = self._view.read([schema.LABEL.name, schema.SOURCE.name])
-    self.targets, self.sources = map(torch.from_numpy, taken.values())
+    taken = self._view.read(['label', 'source', 'row', 'writer'])
+    self.targets, self.sources, self.rows, self.writers = map(
+      torch.from_numpy, taken.values()
+    )
 
   @property
   def data(self) -> torch.Tensor:
