@@ -79,12 +79,8 @@ FEATURES = (IMAGE, *INTEGERS)
 
 # Arrays and tables may hold these too. Shards do not.
 CLASS_NAME = Feature('class_name', 'name of the class', 'str')
-ROW = Feature(
-  'row', "row in the source's files of its split; -1 where unknown", 'int64'
-)
-WRITER = Feature(
-  'writer', 'number of its writer in the source; -1 where unknown', 'int64'
-)
+ROW = Feature('row', "row in the source's files; -1 where unknown", 'int64')
+WRITER = Feature('writer', 'number of the writer; -1 where unknown', 'int64')
 COLUMNS = (*FEATURES, CLASS_NAME, ROW, WRITER)
 
 

@@ -262,7 +262,6 @@ def _describe_tables(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
       'FileObject',
       path.name,
       contentUrl=path.name,
-      contentSize=f'{path.stat().st_size} B',
       sha256=hashlib.sha256(np.memmap(path, mode='r').data).hexdigest(),
       **table,
     )

@@ -95,16 +95,14 @@ def _write_png(opened: Opened, folder: pathlib.Path) -> None:
 
 def _write_csv(opened: Opened, folder: pathlib.Path) -> None:
   keys = [source.key for source in opened.subset.sources]
-  names = opened.class_names
   for split in SPLITS:
     (folder / split).mkdir()
     path = folder / f'{split}.csv'
     with path.open('w', encoding='utf-8', newline='') as file:
       rows = csv.writer(file, lineterminator='\n')
       rows.writerow(['file', 'label', 'decoded_label', 'source'])
-      images = _write_images(opened, folder, split, [''] * len(names))
-      for image, label, source in images:
-        rows.writerow([image, label, names[label], keys[source]])
+      for image, label, source in _write_images(opened, folder, split):
+        rows.writerow([image, label, opened.class_names[label], keys[source]])
 
 
 def _write_pixels(opened: Opened, folder: pathlib.Path) -> None:
@@ -210,9 +208,9 @@ def in_batches(
 
 
 def _write_images(
-  opened: Opened, folder: pathlib.Path, split: str, places: Sequence[str]
+  opened: Opened, folder: pathlib.Path, split: str, places: Sequence[str] = ()
 ) -> Iterator[tuple[str, int, int]]:
-  """Writes the images of a split as PNG, each to the place of its label.
+  """Writes the images of a split as PNG, each to the place of its label, if given.
 
   Yields:
     The path, the label and the source of each.
@@ -223,7 +221,7 @@ def _write_images(
     for image, label, source in zip(
       png.encode(batch[IMAGE.name]), labels, sources, strict=True
     ):
-      path = f'{split}/{places[label]}{number:07d}.png'
+      path = f'{split}/{places[label] if places else ""}{number:07d}.png'
       (folder / path).write_bytes(image)
       yield path, label, source
       number += 1

@@ -102,11 +102,8 @@ def _dataset_card(published: Sequence[Opened]) -> str:
       for o in published
     ],
   }
-  issues = [
-    f'- {_plain(f"{s.title}: {issue}")}\n'
-    for s in sources
-    for issue in s.known_issues
-  ]
+  facts = (f'{s.title}: {issue}' for s in sources for issue in s.known_issues)
+  issues = ''.join(f'- {_plain(fact)}\n' for fact in facts)
   return string.Template(_TEMPLATE.read_text('utf-8')).substitute(
     # YAML includes JSON.
     metadata='\n'.join(
@@ -124,7 +121,7 @@ def _dataset_card(published: Sequence[Opened]) -> str:
       f'- `{f.name}` ({f.dtype}): {f.description}' for f in schema.FEATURES
     ),
     licenses=licenses(described),
-    issues=f'## Known issues\n\n{"".join(issues)}\n' if issues else '',
+    issues=f'## Known issues\n\n{issues}\n' if issues else '',
     # Nothing in it ends its block.
     citation=subsets.citations(sources).replace('```', "'''"),
   )

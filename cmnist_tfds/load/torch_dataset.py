@@ -25,6 +25,13 @@ except ImportError as error:
   raise missing_extra('The PyTorch dataset', error, 'torch') from error
 
 
+def _column(feature: schema.Feature) -> functools.cached_property[torch.Tensor]:
+  """Returns the attribute that is a feature of all samples."""
+  return functools.cached_property(
+    lambda self: torch.from_numpy(self._view.read([feature.name])[feature.name])
+  )
+
+
 class CMNIST(torch.utils.data.Dataset):
   """A split of a subset, with the attributes of torchvision's datasets.
 
@@ -58,6 +65,9 @@ class CMNIST(torch.utils.data.Dataset):
     transform: The transform of each image; None for none.
     target_transform: The transform of each label; None for none.
   """
+
+  rows = _column(schema.ROW)
+  writers = _column(schema.WRITER)
 
   def __init__(
     self,
@@ -130,10 +140,8 @@ class CMNIST(torch.utils.data.Dataset):
     self.train = all(part == 'train' for part, _ in opened.rows(split))
     self.classes = list(subset.class_names)
     self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
-    taken = self._view.read(['label', 'source', 'row', 'writer'])
-    self.targets, self.sources, self.rows, self.writers = map(
-      torch.from_numpy, taken.values()
-    )
+    taken = self._view.read([schema.LABEL.name, schema.SOURCE.name])
+    self.targets, self.sources = map(torch.from_numpy, taken.values())
 
   @property
   def data(self) -> torch.Tensor:
