@@ -14,6 +14,7 @@ ARGUMENTS = {
     'draw the confusion of the classes to a .png or .svg file',
     arguments.picture,
   ),
+  **arguments.DARK,
   '--assume_order': 'score .npy or .csv files that hold predictions alone, on'
   ' trust that they are in the order of the prepared test set',
   '--without': {
@@ -44,5 +45,6 @@ def run(args: arguments.Namespace) -> None:
       lambda: confusion_matrix.draw_confusion(
         scored.subset, scored.confusion, title, '; '.join(filter(None, said))
       ),
+      dark=args.dark,
     )
   terminal.print_report(scored, report.evaluation_sections(scored), args.format)
