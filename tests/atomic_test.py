@@ -150,7 +150,6 @@ def test_folders_that_may_not_be_written_are_left_as_they_are(tmp_path):
   before = _tree(tmp_path)
   for place, fault in (
     ('file/out', 'Cannot write to .*out: Not a directory'),
-    ('no/out', 'Cannot write to .*out: No such file'),
     ('other', 'was written by cmnist catalog, which w does not'),
     ('x' * 300, 'File name too long'),
   ):
@@ -177,6 +176,33 @@ def test_a_manifest_that_is_damaged_or_leads_elsewhere_is_named(tmp_path, text):
     _fill(tmp_path, {'a': '1'})
   assert (tmp_path / atomic.MANIFEST).read_text() == text
   assert _tree(tmp_path) == {}
+
+
+def test_a_killed_run_leaves_nothing_in_the_folder(tmp_path):
+  place = tmp_path / 'MNIST/raw'
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(atomic.shutil, 'rmtree', lambda *_, **__: None)
+    with (
+      pytest.raises(KeyboardInterrupt),
+      atomic.write_folder(place, 'w', ['a']) as unfinished,
+    ):
+      (unfinished / 'a').write_text('1')
+      place.mkdir(exist_ok=True)
+      assert list(place.iterdir()) == []
+      raise KeyboardInterrupt
+  assert unfinished.parent == place.parent
+  place.mkdir(exist_ok=True)
+  _fill(place, {'b': '2'})
+  assert (_tree(place), os.listdir(place.parent)) == ({'b': '2'}, ['raw'])
+
+
+def test_what_is_unfinished_is_inside_if_it_cannot_be_beside(tmp_path):
+  place = tmp_path / 'mounted'
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(atomic.os, 'access', lambda path, _: path == place)
+    with atomic.write_folder(place, 'w', ['a']) as unfinished:
+      (unfinished / 'a').write_text('1')
+  assert (unfinished.parent, _tree(place)) == (place, {'a': '1'})
 
 
 def test_runs_at_the_same_time_wait_for_each_other(tmp_path):

@@ -282,6 +282,9 @@ def test_kannada_mnist_holds_out_whole_writers(origin_files, tmp_path):
   writers = [set(order[rows] // 1280) for rows in (fit, held)]
   assert not set.intersection(*writers)
   assert [len(of_part) for of_part in writers] == [42, 5]
+  read = opened.split('train').read(['row', 'writer'])
+  np.testing.assert_array_equal(read['row'], order)
+  np.testing.assert_array_equal(read['writer'], order // 1280)
 
   with pytest.raises(SplitError, match='100 training examples by one writer'):
     cmnist_tfds.load_data('1-Kd-r-100', split='fit', data_dir=tmp_path)
