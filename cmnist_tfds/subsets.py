@@ -60,7 +60,7 @@ CITATION = """\
 
 # No class has a billion examples, and a folder's name may not be too long.
 _NAME = re.compile(
-  '(?:cmnist[-/])?(?:x-(12|24)|([0-9]{1,4})-([^-]{1,99}))'
+  '(?:cmnist(?:-|(?:_sample)?/))?(?:x-(12|24)|([0-9]{1,4})-([^-]{1,99}))'
   '(?:-r-0*([1-9][0-9]{0,8}))?',
   re.IGNORECASE,
 )
@@ -363,9 +363,9 @@ def declared() -> tuple[Subset, ...]:
 def subset(name: str) -> Subset:
   """Returns the subset that a name stands for.
 
-  A name may have the prefix `CMNIST-` or `cmnist/`, and any letter case. It may
-  have `EI` for `El`, because scanned copies of the paper print it so. Every
-  spelling gives the same record. Single sources (`1-Km`), reduced forms of any
+  A name may have the prefix `CMNIST-`, `cmnist/` or `cmnist_sample/`, and any
+  letter case. It may have `EI` for `El`, because scanned copies of the paper
+  print it so. Every spelling gives the same record. Single sources (`1-Km`), reduced forms of any
   size (`2-FKd-r-7`) and combinations with extensions (`2-FMn`) are subsets too.
 
   Args:
@@ -378,6 +378,10 @@ def subset(name: str) -> Subset:
     SubsetNameError: If there is no such subset. The message says why, and
       suggests a name.
   """
+  if not isinstance(name, str):
+    raise SubsetNameError(
+      f"{name!r} is not a CMNIST subset: a name is a text such as 'X-12'."
+    )
   match = _NAME.fullmatch(name.strip())
   if match is None:
     raise _no_subset(
@@ -391,6 +395,62 @@ def subset(name: str) -> Subset:
   if found.declarations:
     registry.warn_of_faults()
   return reduce(found, int(per_class)) if per_class else found
+
+
+def names_sample(name: str) -> bool:
+  """Returns whether a name says that its sample is meant."""
+  return name.strip().casefold().startswith('cmnist_sample/')
+
+
+def find_subsets(
+  *,
+  containing: Sequence[str] = (),
+  without: Sequence[str] = (),
+  max_classes: int | None = None,
+  balanced: bool = False,
+  reduced: bool = False,
+  extensions: bool = False,
+) -> list[Subset]:
+  """Returns the subsets that meet all conditions, as `cmnist list` does.
+
+      find_subsets(containing=['F', 'Kd'], max_classes=30)
+
+  Args:
+    containing: Keys of sources, all of which the subsets have.
+    without: Keys of sources, none of which they have.
+    max_classes: How many classes they have at most; None for any number.
+    balanced: Whether all their classes have equally many training examples.
+    reduced: Whether to return reduced subsets too.
+    extensions: Whether to return each source that is not of the paper too.
+
+  Returns:
+    The subsets, in the order of the paper.
+
+  Raises:
+    SubsetNameError: If there is no such key.
+  """
+  further = registry.registry().extensions if extensions else ()
+  known = {s.key.casefold(): s for s in (*sources_lib.SOURCES, *further)}
+
+  def named(keys: Sequence[str]) -> set[Source]:
+    for key in keys:
+      if key.casefold() not in known:
+        raise SubsetNameError(
+          f'There is no source {key!r}. The keys are'
+          f' {", ".join(s.key for s in known.values())}.'
+        )
+    return {known[key.casefold()] for key in keys}
+
+  wanted, unwanted = named(containing), named(without)
+  paper = declared() if reduced else published()
+  return [
+    found
+    for found in (*paper, *map(combine, further))
+    if wanted <= {*found.sources}
+    and unwanted.isdisjoint(found.sources)
+    and (max_classes or found.num_classes) >= found.num_classes
+    and (found.balanced or not balanced)
+  ]
 
 
 def _combination(name: str, count: int, keys: str) -> Subset:
@@ -451,7 +511,9 @@ def _fault(combined: Sequence[Source], count: int) -> tuple[str, str]:
   faults = {
     'a source is named twice': len(ordered) < len(combined),
     f'keys are out of order, which is {keys}': ordered != list(combined),
-    f'it says {count} sources and names {len(combined)}': count != len(ordered),
+    f'it says {count} source{"s" * (count != 1)} and names'
+    f' {len(combined)}': count != len(ordered),
+    != len(ordered),
   }
   why = next((why for why, found in faults.items() if found), '')
   return why, combine(*ordered).name
@@ -459,20 +521,28 @@ def _fault(combined: Sequence[Source], count: int) -> tuple[str, str]:
 
 def _no_subset(name: str, why: str, meant: str = '') -> SubsetNameError:
   """Returns the error that says why, and suggests names."""
-  suggested = [meant + ''.join(name.strip().partition('-r-')[1:])]
+  stem, *form = name.strip().rpartition('/')[2].partition('-r-')
+  suggested = [meant]
   if not meant:
-    singles = map(combine, sources_lib.SOURCES)
-    names = {_letters(s.name): s.name for s in (*declared(), *singles)}
-    close = difflib.get_close_matches(_letters(name), names)
-    suggested = [names[letters] for letters in close]
+    names = {_letters(s.name): s.name for s in published()}
+    for source in (*sources_lib.SOURCES, *registry.registry().extensions):
+      single = combine(source).name
+      names |= dict.fromkeys(map(_letters, (single, source.title)), single)
+    letters = _letters(stem)
+    close = [letters] if letters in names else []
+    close = close or [n for n in names if letters and n.startswith(letters)][:6]
+    close = close or difflib.get_close_matches(letters, names)
+    suggested = list(dict.fromkeys(names[found] for found in close))
+  whole = [found + ''.join(form) for found in suggested]
+  suggested = whole if all(map(_NAME.fullmatch, whole)) else suggested
   hint = f' Did you mean {", ".join(suggested)}?' if suggested else ''
   # The key may be that of a declaration that cannot be used.
   faults = ''.join(
     f' A declaration is wrong: {fault}' for fault in registry.registry().faults
   )
   return SubsetNameError(
-    f'{name!r} is not a CMNIST subset: {why}.{hint} `cmnist list` shows all.'
-    f'{faults}'
+    f'{name!r} is not a CMNIST subset: {why}.{hint} `cmnist list` shows the'
+    f' subsets of the paper, `cmnist source list` all keys.{faults}'
   )
 
 

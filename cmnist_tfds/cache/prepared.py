@@ -30,7 +30,7 @@ from cmnist_tfds.origin import Proof
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import paths
-from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.errors import PreparationError, what_helps
 from cmnist_tfds.system.streams import warn_once
 
 DATASET = 'cmnist'
@@ -208,8 +208,9 @@ def find_prepared(subset: Subset, folder: pathlib.Path) -> Prepared | None:
   Raises:
     PreparationError: If the files that describe it are damaged.
   """
-  if not (folder / INFO).exists():
-    return None
+  with parsing(folder / INFO):
+    if not (folder / INFO).exists():
+      return None
   found = read_prepared(subset, folder)
   return found if found.is_current else None
 
@@ -282,7 +283,9 @@ def parsing(path: pathlib.Path) -> Iterator[None]:
     yield
   except OSError as error:
     # The store would take it for a fault of the cache folder.
-    raise PreparationError(f'{path}: {error.strerror or error}.') from error
+    is_denied = isinstance(error, PermissionError)
+    remedy_ = 'Ask its owner to make it readable' if is_denied else ''
+    raise PreparationError(f'{path}: {what_helps(error, remedy_)}') from error
   except (ImportError, MemoryError):
     raise
   except Exception as error:  # Parsers raise many classes of errors.

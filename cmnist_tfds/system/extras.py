@@ -3,7 +3,31 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
+import pathlib
+
 from cmnist_tfds.system.errors import MissingExtraError
+
+
+def install_command(extra: str) -> str:
+  """Returns the command that installs an extra, from where the package is from."""
+  checkout = pathlib.Path(__file__).resolve().parents[2]
+  if (checkout / 'pyproject.toml').exists():
+    return f"pip install -e '{checkout}[{extra}]'"
+  named = f'cmnist_tfds[{extra}]'
+  try:
+    # pip writes it, unless the package is from an index.
+    text = importlib.metadata.distribution('cmnist_tfds').read_text(
+      'direct_url.json'
+    )
+  except importlib.metadata.PackageNotFoundError:
+    text = None
+  if text:
+    origin = json.loads(text)
+    version_control = origin.get('vcs_info', {}).get('vcs', '')
+    named += f' @ {version_control}{"+" * bool(version_control)}{origin["url"]}'
+  return f"pip install '{named}'"
 
 
 def missing_extra(
@@ -23,9 +47,9 @@ def missing_extra(
   found = f'cannot be imported ({str(error).strip().partition(chr(10))[0]})'
   if isinstance(error, ModuleNotFoundError):
     found = 'is not installed'
+  library = 'Pillow' if error.name == 'PIL' else error.name or extra
   return MissingExtraError(
-    f'{what} needs {error.name or extra}, which {found}. Run: pip install'
-    f" 'cmnist_tfds[{extra}]'",
+    f'{what} needs {library}, which {found}. Run: {install_command(extra)}',
     name=error.name,
   )
 
