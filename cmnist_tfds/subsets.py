@@ -513,7 +513,6 @@ def _fault(combined: Sequence[Source], count: int) -> tuple[str, str]:
     f'keys are out of order, which is {keys}': ordered != list(combined),
     f'it says {count} source{"s" * (count != 1)} and names'
     f' {len(combined)}': count != len(ordered),
-    != len(ordered),
   }
   why = next((why for why, found in faults.items() if found), '')
   return why, combine(*ordered).name
@@ -521,20 +520,19 @@ def _fault(combined: Sequence[Source], count: int) -> tuple[str, str]:
 
 def _no_subset(name: str, why: str, meant: str = '') -> SubsetNameError:
   """Returns the error that says why, and suggests names."""
-  stem, *form = name.strip().rpartition('/')[2].partition('-r-')
-  suggested = [meant]
+  suggested = [meant + ''.join(name.strip().partition('-r-')[1:])]
   if not meant:
-    names = {_letters(s.name): s.name for s in published()}
+    is_reduced = re.search(r'r[\W\d]*\Z', name, re.IGNORECASE)
+    paper = declared() if is_reduced else published()
+    names = {_letters(s.name): s.name for s in paper}
     for source in (*sources_lib.SOURCES, *registry.registry().extensions):
       single = combine(source).name
       names |= dict.fromkeys(map(_letters, (single, source.title)), single)
-    letters = _letters(stem)
+    letters = _letters(name.rpartition('/')[2])
     close = [letters] if letters in names else []
     close = close or [n for n in names if letters and n.startswith(letters)][:6]
     close = close or difflib.get_close_matches(letters, names)
     suggested = list(dict.fromkeys(names[found] for found in close))
-  whole = [found + ''.join(form) for found in suggested]
-  suggested = whole if all(map(_NAME.fullmatch, whole)) else suggested
   hint = f' Did you mean {", ".join(suggested)}?' if suggested else ''
   # The key may be that of a declaration that cannot be used.
   faults = ''.join(

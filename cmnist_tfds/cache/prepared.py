@@ -194,6 +194,14 @@ def dataset_dir(
   return root / dataset / subset.name / subsets.VERSION
 
 
+def sample_hint(subset: Subset, data_dir: paths.PathLike | None) -> str:
+  """Returns a sentence for who forgot to ask for the sample; '' for others."""
+  folder = dataset_dir(subset, data_dir=data_dir, sample=True)
+  if not (folder / INFO).exists():
+    return ''
+  return f' Its sample is in {folder}: sample=True or --sample takes it.'
+
+
 def find_prepared(subset: Subset, folder: pathlib.Path) -> Prepared | None:
   """Finds a prepared subset.
 

@@ -132,6 +132,7 @@ def resolve(args: Namespace) -> None:
     SubsetNameError: If a name is not that of a subset.
     ArgumentError: If subsets are neither named nor all meant, or both.
   """
+  _take_sample(args)
   if 'name' in args:
     args.subset = subsets.subset(args.name)
   if 'names' in args:
@@ -149,6 +150,20 @@ def resolve(args: Namespace) -> None:
     args.dataset = prepared.SAMPLE if args.sample else prepared.DATASET
     args.where = {'data_dir': args.data_dir, 'sample': args.sample}
     args.open = functools.partial(_open, args)
+
+
+def _take_sample(args: Namespace) -> None:
+  """Takes a name such as cmnist_sample/X-12 for the name and --sample."""
+  names = [
+    *getattr(args, 'names', ()),
+    *filter(None, [getattr(args, 'name', '')]),
+  ]
+  of_sample = [name for name in names if subsets.names_sample(name)]
+  if of_sample and ('sample' not in args or len(of_sample) < len(names)):
+    told = 'expected names of cmnist' if 'sample' not in args else 'one dataset'
+    raise argparse.ArgumentError(None, f'{of_sample[0]}: {told}')
+  if of_sample:
+    args.sample = True
 
 
 def named_sources(args: Namespace) -> list[Source]:
@@ -186,8 +201,9 @@ def not_prepared(args: Namespace, subset: Subset) -> PreparationError:
   """Returns the error for a subset that is not here; says how to build it."""
   folder = prepared.dataset_dir(subset, **args.where)
   command = how_to_build(args, subset)
+  hint = '' if args.sample else prepared.sample_hint(subset, args.data_dir)
   return PreparationError(
-    f'{subset.title} is not prepared in {folder}. Run: {command}'
+    f'{subset.title} is not prepared in {folder}.{hint} Run: {command}'
   )
 
 

@@ -3,14 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from cmnist_tfds.cli import arguments
-from cmnist_tfds.load.numpy_arrays import first_of_each_class
-from cmnist_tfds.load.open_subset import Opened
-
-if TYPE_CHECKING:
-  from matplotlib.figure import Figure
 
 ARGUMENTS = {
   **arguments.SUBSET,
@@ -32,22 +25,9 @@ ARGUMENTS = {
 
 def run(args: arguments.Namespace) -> None:
   """Runs the command."""
-  from cmnist_tfds.figures import pictures
+  from cmnist_tfds.figures import draw, pictures
 
   opened, name = args.open(args.subset), f'{args.dataset}/{args.subset.name}'
-  pictures.save(args.output, lambda: _draw(opened, name, args), dark=args.dark)
+  drawn = {n: getattr(args, n) for n in ('histogram', 'confusable', 'examples')}
+  pictures.save(args.output, lambda: draw.draw(opened, **drawn), dark=args.dark)
   print(f'{name}: {args.subset.num_classes} classes drawn to {args.output}')
-
-
-def _draw(opened: Opened, title: str, args: arguments.Namespace) -> Figure:
-  from cmnist_tfds.figures import histogram, montage, similarity
-
-  subset = opened.subset
-  if args.histogram:
-    return histogram.draw_histogram(subset, opened.class_counts, title)
-  default = similarity.EXAMPLES if args.confusable else montage.EXAMPLES
-  images = first_of_each_class(opened, args.examples or default)
-  if args.confusable:
-    pairs = similarity.find_pairs(subset.classes, images)[: montage.PAIRS]
-    return montage.draw_pairs(subset, pairs, title)
-  return montage.draw_montage(subset, images, title)

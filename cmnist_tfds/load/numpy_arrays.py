@@ -93,7 +93,7 @@ def load_data(
 
   Raises:
     SubsetNameError: If there is no such subset.
-    SplitError: If there is no such split or draw.
+    SplitError: If there is no such split or draw, or `split` is empty.
     OriginFileError: If an origin file is needed and is missing or wrong.
     PreparationError: If a shard is needed and is missing or damaged.
     MemoryError: If the arrays do not fit into memory.
@@ -101,7 +101,10 @@ def load_data(
   """
   check_features(features, (*FEATURE_NAMES, CLASS_NAME))
   opened = open_or_prepare(
-    subsets.subset(name), data_dir=data_dir, sample=sample, draw=draw
+    subsets.subset(name),
+    data_dir=data_dir,
+    sample=sample or subsets.names_sample(name),
+    draw=draw,
   )
 
   def read(view: SplitView) -> Arrays:
@@ -109,7 +112,11 @@ def load_data(
     return tuple(examples[feature] for feature in features)
 
   # All splits are checked before any is read.
-  views = map_splits(opened.split, SPLITS if split is None else split)
+  views = (
+    map_splits(opened.split, SPLITS)
+    if split is None
+    else map_splits(opened.part, split)
+  )
   return map_splits(read, views)
 
 
@@ -142,9 +149,12 @@ def training_rows(
     SplitError: Also if the split has test examples.
   """
   opened = open_or_prepare(
-    subsets.subset(name), data_dir=data_dir, sample=sample
+    subsets.subset(name),
+    data_dir=data_dir,
+    sample=sample or subsets.names_sample(name),
   )
-  found = [np.arange(0)]
+  opened.part(split)
+  found = []
   for of, rows in opened.rows(split):
     if of == 'test':
       raise SplitError(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from cmnist_tfds.system.errors import SplitError
+from cmnist_tfds.system.streams import warn_once
 
 # A boundary counts examples, percent of the split, or shards.
 _BOUNDARY = r'(?:(-?\d[\d_]*(?:\.\d+)?)(%|shard)?)?'
@@ -94,11 +95,12 @@ def ranges(
       here too.
 
   Returns:
-    The ranges in order, without empty ones.
+    The ranges in order, without empty ones; none for the name of a split that
+    is empty.
 
   Raises:
     SplitError: If the split is none of these, is malformed, names an unknown
-      split, or goes beyond the end of a split.
+      split, goes beyond the end of a split, or is an empty part.
   """
   if isinstance(split, str):
     expression = str(split)  # `tfds.Split` is a subclass with its own repr.
@@ -117,7 +119,10 @@ def ranges(
       ' tfds.even_splits. load_data and as_batches also take lists, tuples and'
       ' dictionaries of splits.'
     )
-  return [each for each in found if each.start < each.stop]
+  found = [each for each in found if each.start < each.stop]
+  if not found and str(split) not in shard_lengths:
+    raise SplitError(f'There are no examples in {split!r}.')
+  return found
 
 
 def _ranges_of_instruction(
@@ -199,6 +204,11 @@ def _example(
     if abs(float(boundary)) > 100:
       raise ValueError
     number = round(float(boundary) * total / 100.0)
+    if number == 0 and float(boundary) < 0:
+      warn_once(
+        f'{boundary}% of {total:,} examples is none of them, which counts from'
+        ' the start, as in TFDS: [-1%:] is all, and [:-1%] is nothing.'
+      )
   elif unit == 'shard':
     shard = int(boundary)
     # As in TFDS, a stop of no shards is behind all of them.

@@ -20,7 +20,6 @@ from cmnist_tfds.load.split_view import (
   SplitView,
   check_features,
 )
-from cmnist_tfds.system.errors import SplitError
 from cmnist_tfds.system.extras import require_tensorflow
 
 if TYPE_CHECKING:
@@ -120,21 +119,18 @@ def as_batches(
       ' all workers the same, such as seed=0.'
     )
   opened = open_or_prepare(
-    subsets.subset(name), data_dir=data_dir, sample=sample, draw=draw
+    subsets.subset(name),
+    data_dir=data_dir,
+    sample=sample or subsets.names_sample(name),
+    draw=draw,
   )
-
-  def open_split(each: Split) -> SplitView:
-    view = opened.split(each)
-    if not len(view):
-      raise SplitError(f'There are no examples in {each!r}.')
-    return view
 
   return map_splits(
     lambda view: _batches(
       view, batch_size, features, shuffle=shuffle, seed=seed
     ),
     # All splits are checked before any is used.
-    map_splits(open_split, split),
+    map_splits(opened.part, split),
   )
 
 

@@ -91,7 +91,9 @@ def read_errors(name: str = '') -> Iterator[None]:
   # They raise errors of many kinds. Those of tar archives have several lines.
   except Exception as error:
     if getattr(error, 'errno', None) in _REMEDIES:
-      raise PreparationError(f'{name or "A file"}: {what_helps(error)}') from error
+      raise PreparationError(
+        f'{name or "A file"}: {what_helps(error)}'
+      ) from error
     fault = f'cannot be read: {" ".join(str(error).split())}'
     raise OriginFileError(f'{name}: {fault}' if name else fault) from error
 
