@@ -154,14 +154,15 @@ def resolve(args: Namespace) -> None:
 
 def _take_sample(args: Namespace) -> None:
   """Takes a name such as cmnist_sample/X-12 for the name and --sample."""
-  names = [
-    *getattr(args, 'names', ()),
-    *filter(None, [getattr(args, 'name', '')]),
-  ]
+  singles = (getattr(args, field, '') for field in ('name', 'audited'))
+  names = [*getattr(args, 'names', ()), *filter(None, singles)]
   of_sample = [name for name in names if subsets.names_sample(name)]
-  if of_sample and ('sample' not in args or len(of_sample) < len(names)):
-    told = 'expected names of cmnist' if 'sample' not in args else 'one dataset'
-    raise argparse.ArgumentError(None, f'{of_sample[0]}: {told}')
+  if of_sample and 'sample' not in args:
+    told = f'{of_sample[0]}: this command has no sample; name it without prefix'
+    raise argparse.ArgumentError(None, told)
+  if 0 < len(of_sample) < len(names) and not args.sample:
+    told = f'{of_sample[0]}: the others are not of the sample; give --sample'
+    raise argparse.ArgumentError(None, told)
   if of_sample:
     args.sample = True
 
