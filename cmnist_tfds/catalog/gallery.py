@@ -104,7 +104,7 @@ def collect(
   gallery = Gallery({}, {})
   combined = [*(s.sources for s in (*subsets.combinations(), *further))]
   single = dict.fromkeys((source,) for each in combined for source in each)
-  for subset in map(subsets.combine, (*single, *combined)):
+  for subset in itertools.starmap(subsets.combine, (*single, *combined)):
     if gallery.images.keys() >= set(subset.sources):
       continue
     opened = open_subset(subset, data_dir=data_dir, sample=sample)
