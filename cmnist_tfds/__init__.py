@@ -21,7 +21,7 @@ if TYPE_CHECKING:
   from types import ModuleType
 
   from cmnist_tfds.cli.info_command import info as info
-  from cmnist_tfds.figures.draw import show as show
+  from cmnist_tfds.cli.show_command import show as show
   from cmnist_tfds.load.numpy_arrays import load_data as load_data
   from cmnist_tfds.load.numpy_arrays import training_rows as training_rows
   from cmnist_tfds.load.tf_data import as_batches as as_batches
@@ -59,7 +59,7 @@ _MODULES = {
   'info': 'cli.info_command',
   'load_data': 'load.numpy_arrays',
   'save_predictions': 'scoring.predictions',
-  'show': 'figures.draw',
+  'show': 'cli.show_command',
   'subset': 'subsets',
   'training_rows': 'load.numpy_arrays',
 }

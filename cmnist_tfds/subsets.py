@@ -378,10 +378,7 @@ def subset(name: str) -> Subset:
     SubsetNameError: If there is no such subset. The message says why, and
       suggests a name.
   """
-  if not isinstance(name, str):
-    raise SubsetNameError(
-      f"{name!r} is not a CMNIST subset: a name is a text such as 'X-12'."
-    )
+  name = str(name)
   match = _NAME.fullmatch(name.strip())
   if match is None:
     raise _no_subset(
@@ -399,7 +396,7 @@ def subset(name: str) -> Subset:
 
 def names_sample(name: str) -> bool:
   """Returns whether a name says that its sample is meant."""
-  return name.strip().casefold().startswith('cmnist_sample/')
+  return str(name).strip().casefold().startswith('cmnist_sample/')
 
 
 def find_subsets(
@@ -431,17 +428,14 @@ def find_subsets(
   """
   further = registry.registry().extensions if extensions else ()
   known = {s.key.casefold(): s for s in (*sources_lib.SOURCES, *further)}
-
-  def named(keys: Sequence[str]) -> set[Source]:
-    for key in keys:
-      if key.casefold() not in known:
-        raise SubsetNameError(
-          f'There is no source {key!r}. The keys are'
-          f' {", ".join(s.key for s in known.values())}.'
-        )
-    return {known[key.casefold()] for key in keys}
-
-  wanted, unwanted = named(containing), named(without)
+  keys = [key for key in (*containing, *without) if key.casefold() not in known]
+  if keys:
+    raise SubsetNameError(
+      f'There is no source {keys[0].capitalize()!r}. The keys are'
+      f' {", ".join(s.key for s in known.values())}.'
+    )
+  wanted = {known[key.casefold()] for key in containing}
+  unwanted = {known[key.casefold()] for key in without}
   paper = declared() if reduced else published()
   return [
     found
@@ -529,8 +523,7 @@ def _no_subset(name: str, why: str, meant: str = '') -> SubsetNameError:
       single = combine(source).name
       names |= dict.fromkeys(map(_letters, (single, source.title)), single)
     letters = _letters(name.rpartition('/')[2])
-    close = [letters] if letters in names else []
-    close = close or [n for n in names if letters and n.startswith(letters)][:6]
+    close = [n for n in names if letters and n.startswith(letters)][:6]
     close = close or difflib.get_close_matches(letters, names)
     suggested = list(dict.fromkeys(names[found] for found in close))
   hint = f' Did you mean {", ".join(suggested)}?' if suggested else ''

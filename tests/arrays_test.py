@@ -116,7 +116,7 @@ def test_a_percentage_that_rounds_to_the_whole_warns(
     'X-12-r-1', split=split, data_dir=sample_dir, sample=True
   )
   assert len(x) == (1 if split == 'train[-10%:]' else 12)
-  assert ('-1% of 12 examples is none' in caplog.text) == warns
+  assert ('-1% of 12 examples is 0' in caplog.text) == warns
 
 
 @pytest.mark.parametrize('features', ['image', 'label', 'imag'])

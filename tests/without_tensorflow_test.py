@@ -95,7 +95,9 @@ def test_the_command_installs_from_where_the_package_is_from(
   origin, command, tmp_path, monkeypatch
 ):
   installed = types.SimpleNamespace(read_text=lambda name: origin)
-  monkeypatch.setattr(importlib.metadata, 'distribution', lambda _: installed)
+  monkeypatch.setattr(
+    importlib.metadata, 'distributions', lambda **_: [installed]
+  )
   # Not in a checkout.
   monkeypatch.setattr(extras, '__file__', str(tmp_path / 'a/b/extras.py'))
   assert extras.install_command('torch') == command

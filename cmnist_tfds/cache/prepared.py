@@ -291,9 +291,10 @@ def parsing(path: pathlib.Path) -> Iterator[None]:
     yield
   except OSError as error:
     # The store would take it for a fault of the cache folder.
-    is_denied = isinstance(error, PermissionError)
-    remedy_ = 'Ask its owner to make it readable' if is_denied else ''
-    raise PreparationError(f'{path}: {what_helps(error, remedy_)}') from error
+    ask = 'Ask its owner to make it readable' * isinstance(
+      error, PermissionError
+    )
+    raise PreparationError(f'{path}: {what_helps(error, ask)}') from error
   except (ImportError, MemoryError):
     raise
   except Exception as error:  # Parsers raise many classes of errors.

@@ -394,10 +394,7 @@ def _delete(folder: pathlib.Path) -> None:
 
 
 def _warn_of_folder(error: Exception) -> None:
-  remedy = (
-    'Make the folder writable and free some space, or name another folder in'
-    f' {CACHE_DIR_VARIABLE}'
-  )
+  remedy = f'Make it writable and free some space, or set {CACHE_DIR_VARIABLE}'
   warn_once(
     f'The cache folder {cache_dir()} cannot be used, so arrays are kept in'
     f' memory: {what_helps(error, remedy)}'

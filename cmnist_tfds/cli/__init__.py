@@ -11,11 +11,7 @@ from collections.abc import Sequence
 
 import cmnist_tfds
 from cmnist_tfds.system import interrupts, streams
-from cmnist_tfds.system.errors import (
-  CmnistError,
-  SubsetNameError,
-  what_helps,
-)
+from cmnist_tfds.system.errors import CmnistError, SubsetNameError, what_helps
 
 try:
   from cmnist_tfds.sources import registry

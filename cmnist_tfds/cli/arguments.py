@@ -130,9 +130,18 @@ def resolve(args: Namespace) -> None:
 
   Raises:
     SubsetNameError: If a name is not that of a subset.
-    ArgumentError: If subsets are neither named nor all meant, or both.
+    ArgumentError: If subsets are neither named nor all meant, or both; or some
+      of them are the sample's and others not.
   """
-  _take_sample(args)
+  fields = [getattr(args, f) for f in ('name', 'audited') if f in args]
+  named = [*map(subsets.names_sample, [*getattr(args, 'names', ()), *fields])]
+  if any(named):
+    if 'sample' not in args or not all(named):
+      told = (
+        'cmnist_sample/ begins all names, of a command with --sample, or none'
+      )
+      raise argparse.ArgumentError(None, told)
+    args.sample = True
   if 'name' in args:
     args.subset = subsets.subset(args.name)
   if 'names' in args:
@@ -150,21 +159,6 @@ def resolve(args: Namespace) -> None:
     args.dataset = prepared.SAMPLE if args.sample else prepared.DATASET
     args.where = {'data_dir': args.data_dir, 'sample': args.sample}
     args.open = functools.partial(_open, args)
-
-
-def _take_sample(args: Namespace) -> None:
-  """Takes a name such as cmnist_sample/X-12 for the name and --sample."""
-  singles = (getattr(args, field, '') for field in ('name', 'audited'))
-  names = [*getattr(args, 'names', ()), *filter(None, singles)]
-  of_sample = [name for name in names if subsets.names_sample(name)]
-  if of_sample and 'sample' not in args:
-    told = f'{of_sample[0]}: this command has no sample; name it without prefix'
-    raise argparse.ArgumentError(None, told)
-  if 0 < len(of_sample) < len(names) and not args.sample:
-    told = f'{of_sample[0]}: the others are not of the sample; give --sample'
-    raise argparse.ArgumentError(None, told)
-  if of_sample:
-    args.sample = True
 
 
 def named_sources(args: Namespace) -> list[Source]:

@@ -3,28 +3,16 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
-from cmnist_tfds import sources as sources_lib
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.scoring import difficulty
-from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset
 
 
-def _sources(text: str) -> set[Source]:
-  """Returns the sources of some keys, as 'F,Kd'."""
-  known = {s.key.casefold(): s for s in sources_lib.SOURCES}
-  keys = [key.strip() for key in text.split(',')]
-  for key in keys:
-    if key.casefold() not in known:
-      raise argparse.ArgumentTypeError(
-        f'there is no source {key!r}; the keys are'
-        f' {", ".join(s.key for s in known.values())}'
-      )
-  return {known[key.casefold()] for key in keys}
+def _keys(text: str) -> list[str]:
+  return [key.strip().casefold() for key in text.split(',')]
 
 
 ARGUMENTS = {
@@ -37,8 +25,8 @@ ARGUMENTS = {
   ' examples of each class and with all, where it was measured',
   **{
     f'--{condition} KEY,...': {
-      'type': _sources,
-      'default': set(),
+      'type': _keys,
+      'default': [],
       'dest': f'{condition}_sources',
       'help': f'list only subsets with {number} of these sources',
     }
@@ -63,20 +51,19 @@ ARGUMENTS = {
 
 def run(args: arguments.Namespace) -> int | None:
   """Runs the command; returns its exit status."""
-  wanted, unwanted = args.with_sources, args.without_sources
-  for source in wanted & unwanted:
+  for key in {*args.with_sources} & {*args.without_sources}:
     return terminal.fail(
-      f'{source.key} is in --with and in --without; take it out of one',
+      f'{key.capitalize()} is in --with and in --without; take it out of one',
       terminal.USAGE,
     )
-  rows = [
-    _row(subset)
-    for subset in (subsets.declared() if args.all else subsets.published())
-    if wanted <= {*subset.sources}
-    and unwanted.isdisjoint(subset.sources)
-    and (args.max_classes or subset.num_classes) >= subset.num_classes
-    and (subset.balanced or not args.balanced)
-  ]
+  found = subsets.find_subsets(
+    containing=args.with_sources,
+    without=args.without_sources,
+    max_classes=args.max_classes,
+    balanced=args.balanced,
+    reduced=args.all,
+  )
+  rows = [*map(_row, found)]
   if not rows:
     return terminal.fail('no subset is like that; drop a condition')
   if args.sort:

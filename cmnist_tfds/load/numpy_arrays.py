@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 
-from cmnist_tfds import schema, subsets
+from cmnist_tfds import schema
 from cmnist_tfds.load.draws import class_ranks
-from cmnist_tfds.load.open_subset import Opened, Where, open_or_prepare
+from cmnist_tfds.load.open_subset import Opened, Where, open_named
 from cmnist_tfds.load.split_spec import Split, Splits, map_splits
 from cmnist_tfds.load.split_view import (
   CLASS_NAME,
@@ -100,23 +100,15 @@ def load_data(
     ValueError: If there is no such feature.
   """
   check_features(features, (*FEATURE_NAMES, CLASS_NAME))
-  opened = open_or_prepare(
-    subsets.subset(name),
-    data_dir=data_dir,
-    sample=sample or subsets.names_sample(name),
-    draw=draw,
-  )
+  opened = open_named(name, data_dir=data_dir, sample=sample, draw=draw)
 
   def read(view: SplitView) -> Arrays:
     examples = view.read(features)
     return tuple(examples[feature] for feature in features)
 
   # All splits are checked before any is read.
-  views = (
-    map_splits(opened.split, SPLITS)
-    if split is None
-    else map_splits(opened.part, split)
-  )
+  view = opened.split if split is None else opened.part
+  views = map_splits(view, SPLITS if split is None else split)
   return map_splits(read, views)
 
 
@@ -148,11 +140,7 @@ def training_rows(
     CmnistError: In the same cases as `load_data`.
     SplitError: Also if the split has test examples.
   """
-  opened = open_or_prepare(
-    subsets.subset(name),
-    data_dir=data_dir,
-    sample=sample or subsets.names_sample(name),
-  )
+  opened = open_named(name, data_dir=data_dir, sample=sample)
   opened.part(split)
   found = []
   for of, rows in opened.rows(split):

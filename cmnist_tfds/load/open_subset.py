@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from cmnist_tfds import origin
+from cmnist_tfds import origin, subsets
 from cmnist_tfds import sample as sample_lib
 from cmnist_tfds.cache import prepared, split_sources
 from cmnist_tfds.cache.prepared import Prepared
@@ -190,14 +190,29 @@ def open_or_prepare(subset: Subset, **where: Unpack[Where]) -> Opened:
   opened = open_subset(subset, **where)
   if opened is None:
     if hint := prepared.sample_hint(subset, where.get('data_dir')):
-      warn_once(
-        f'{subset.title} is not prepared, so its files are fetched.{hint}'
-      )
+      warn_once(f'{subset.title} is not here, so it is fetched.{hint}')
     locations = origin.default_locations(where.get('data_dir'))
     fetch = functools.partial(split_sources.open_split, locations=locations)
     opened = _open(subset, fetch, **where)
   assert opened, 'all sources were fetched'
   return opened
+
+
+def open_named(name: str, **where: Unpack[Where]) -> Opened:
+  """Opens the subset of a name, which may say that its sample is meant.
+
+  Args:
+    name: Name of a subset, as `subsets.subset` takes it.
+    **where: What is opened of it.
+
+  Returns:
+    The subset, as `open_or_prepare` does.
+
+  Raises:
+    SubsetNameError: If there is no such subset.
+  """
+  where['sample'] = where.get('sample') or subsets.names_sample(name)
+  return open_or_prepare(subsets.subset(name), **where)
 
 
 def _open(

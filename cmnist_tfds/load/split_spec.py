@@ -95,12 +95,11 @@ def ranges(
       here too.
 
   Returns:
-    The ranges in order, without empty ones; none for the name of a split that
-    is empty.
+    The ranges in order, without empty ones.
 
   Raises:
     SplitError: If the split is none of these, is malformed, names an unknown
-      split, goes beyond the end of a split, or is an empty part.
+      split, or goes beyond the end of a split.
   """
   if isinstance(split, str):
     expression = str(split)  # `tfds.Split` is a subclass with its own repr.
@@ -119,10 +118,7 @@ def ranges(
       ' tfds.even_splits. load_data and as_batches also take lists, tuples and'
       ' dictionaries of splits.'
     )
-  found = [each for each in found if each.start < each.stop]
-  if not found and str(split) not in shard_lengths:
-    raise SplitError(f'There are no examples in {split!r}.')
-  return found
+  return [each for each in found if each.start < each.stop]
 
 
 def _ranges_of_instruction(
@@ -205,10 +201,8 @@ def _example(
       raise ValueError
     number = round(float(boundary) * total / 100.0)
     if number == 0 and float(boundary) < 0:
-      warn_once(
-        f'{boundary}% of {total:,} examples is none of them, which counts from'
-        ' the start, as in TFDS: [-1%:] is all, and [:-1%] is nothing.'
-      )
+      # As in TFDS, [-1%:] is then all, and [:-1%] is nothing.
+      warn_once(f'{boundary}% of {total:,} examples is 0, which is the start.')
   elif unit == 'shard':
     shard = int(boundary)
     # As in TFDS, a stop of no shards is behind all of them.

@@ -184,9 +184,7 @@ def _records(images: np.ndarray) -> np.ndarray:
 def check_features(names: Sequence[str], known: Sequence[str]) -> None:
   """Raises a `ValueError` if a name is not among the known names."""
   if isinstance(names, str):
-    raise ValueError(
-      f'features takes a list of names, such as [{names!r}], not {names!r}.'
-    )
+    raise ValueError(f'features takes a list of names, such as [{names!r}].')
   unknown = [name for name in names if name not in known]
   if unknown:
     raise ValueError(

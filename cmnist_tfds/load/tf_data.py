@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from cmnist_tfds import schema, subsets
+from cmnist_tfds import schema
 from cmnist_tfds.cache.store import Entry
 from cmnist_tfds.load import numpy_arrays
-from cmnist_tfds.load.open_subset import open_or_prepare
+from cmnist_tfds.load.open_subset import open_named
 from cmnist_tfds.load.split_spec import Split, Splits, map_splits
 from cmnist_tfds.load.split_view import (
   FEATURE_NAMES,
@@ -118,12 +118,7 @@ def as_batches(
       ' each would read another order, and some examples twice or never. Give'
       ' all workers the same, such as seed=0.'
     )
-  opened = open_or_prepare(
-    subsets.subset(name),
-    data_dir=data_dir,
-    sample=sample or subsets.names_sample(name),
-    draw=draw,
-  )
+  opened = open_named(name, data_dir=data_dir, sample=sample, draw=draw)
 
   return map_splits(
     lambda view: _batches(

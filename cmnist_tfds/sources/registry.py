@@ -73,10 +73,10 @@ SOURCES: tuple[Source, ...] = tuple(
 
 # A package in a zip file, or one that has lost files, would know other subsets.
 if len(SOURCES) != 11 or not os.path.isdir(os.path.dirname(__file__)):
-  raise DeclarationError(
-    f'{os.path.dirname(__file__)}: the tables of sources are missing, or in a'
-    ' zip file, in which the package does not work. Install it again, unpacked.'
+  told = (
+    'the tables of sources are missing. Install the package again, unpacked'
   )
+  raise DeclarationError(f'{os.path.dirname(__file__)}: {told}.')
 
 
 def warn_of_faults() -> None:

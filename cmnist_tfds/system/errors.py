@@ -50,10 +50,9 @@ class PredictionsError(CmnistError, ValueError):
 
 
 # What helps where a file is as it should be.
-_MORE_FILES = 'Raise the limit of open files (ulimit -n)'
 _REMEDIES = {
-  errno.EMFILE: _MORE_FILES,
-  errno.ENFILE: _MORE_FILES,
+  errno.EMFILE: 'Raise the limit of open files (ulimit -n)',
+  errno.ENFILE: 'Raise the limit of open files of all users',
   errno.ENODEV: 'Take a folder of a file system that can map files into memory',
 }
 
@@ -90,12 +89,11 @@ def read_errors(name: str = '') -> Iterator[None]:
     raise
   # They raise errors of many kinds. Those of tar archives have several lines.
   except Exception as error:
-    if getattr(error, 'errno', None) in _REMEDIES:
-      raise PreparationError(
-        f'{name or "A file"}: {what_helps(error)}'
-      ) from error
-    fault = f'cannot be read: {" ".join(str(error).split())}'
-    raise OriginFileError(f'{name}: {fault}' if name else fault) from error
+    of_file = getattr(error, 'errno', None) not in _REMEDIES
+    said = ' '.join(str(error).split()) if of_file else what_helps(error)
+    fault = f'cannot be read: {said}'
+    kind = OriginFileError if of_file else PreparationError
+    raise kind(f'{name}: {fault}' if name else fault) from error
 
 
 @contextlib.contextmanager

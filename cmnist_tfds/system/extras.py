@@ -15,19 +15,13 @@ def install_command(extra: str) -> str:
   checkout = pathlib.Path(__file__).resolve().parents[2]
   if (checkout / 'pyproject.toml').exists():
     return f"pip install -e '{checkout}[{extra}]'"
-  named = f'cmnist_tfds[{extra}]'
-  try:
-    # pip writes it, unless the package is from an index.
-    text = importlib.metadata.distribution('cmnist_tfds').read_text(
-      'direct_url.json'
-    )
-  except importlib.metadata.PackageNotFoundError:
-    text = None
-  if text:
-    origin = json.loads(text)
-    version_control = origin.get('vcs_info', {}).get('vcs', '')
-    named += f' @ {version_control}{"+" * bool(version_control)}{origin["url"]}'
-  return f"pip install '{named}'"
+  # pip writes it, unless the package is from an index.
+  installed = importlib.metadata.distributions(name='cmnist_tfds')
+  texts = (found.read_text('direct_url.json') for found in installed)
+  origin = json.loads(next(filter(None, texts), '{"url": ""}'))
+  system = f'{origin["vcs_info"]["vcs"]}+' if 'vcs_info' in origin else ''
+  at = f' @ {system}{origin["url"]}' if origin['url'] else ''
+  return f"pip install 'cmnist_tfds[{extra}]{at}'"
 
 
 def missing_extra(
