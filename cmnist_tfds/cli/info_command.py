@@ -88,26 +88,23 @@ def info(
   subset, sample = subsets.subset(name), sample or subsets.names_sample(name)
   opened = open_subset(subset, data_dir=data_dir, sample=sample)
   described = sample_of(subset) if sample else subset
-  balanced = described.balanced
-  counts = [(c.train, c.test) for c in described.classes]
-  sizes = (described.num_train, described.num_test)
   found = opened.prepared if opened else None
-  if opened and found:
-    counts = [*opened.class_counts]
-    train, test = zip(*opened.class_counts, strict=True)
-    balanced, sizes = len({*train}) == 1, (sum(train), sum(test))
+  counts = [(c.train, c.test) for c in described.classes]
+  train, test = zip(
+    *opened.class_counts if opened and found else counts, strict=True
+  )
   return {
     'dataset': prepared.SAMPLE if sample else prepared.DATASET,
     'name': subset.name,
-    'train': sizes[0],
-    'test': sizes[1],
-    'balanced': balanced,
+    'train': described.num_train if None in train else sum(train),
+    'test': described.num_test if None in test else sum(test),
+    'balanced': len({*train}) == 1 and None not in train,
     'prepared': str(found.folder) if found else None,
     'verified': found.metadata.get('sources', []) if found else [],
     'classes': [
       {'label': c.label, 'source': c.source.key, 'raw': c.raw_label}
-      | {'train': train, 'test': test, 'class': c.name}
-      for c, (train, test) in zip(subset.classes, counts, strict=True)
+      | {'train': train[c.label], 'test': test[c.label], 'class': c.name}
+      for c in subset.classes
     ],
     'sources': described.sources,
     'citation': subset.citation,
