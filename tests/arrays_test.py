@@ -81,7 +81,6 @@ def test_parts_are_parts_of_the_whole(reading, name, tmp_path, monkeypatch):
   [
     ('X-12', 'train[7:7]'),
     ('X-12', 'test[:0]+train[5:2]'),
-    ('X-12', 'train[:-1%]'),
     ('X-12', 'fit[0:0]'),
     ('X-12', tfds.core.ReadInstruction('train', to=0, unit='abs')),
   ],
