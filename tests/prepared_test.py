@@ -213,7 +213,7 @@ def test_an_unknown_format_is_refused(data_dir):
   [
     (errno.EACCES, ' Ask its owner to make it readable.'),
     (errno.EMFILE, ' Raise the limit of open files (ulimit -n).'),
-    (errno.ENFILE, ' Raise the limit of open files (ulimit -n).'),
+    (errno.ENFILE, ' Raise the limit of open files of all users.'),
     (errno.EIO, ''),
   ],
 )
