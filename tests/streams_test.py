@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Standard streams, encodings and logging as people have them."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

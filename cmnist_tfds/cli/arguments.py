@@ -115,6 +115,8 @@ TIMEOUT: Arguments = {
     f' {origin.Locations.timeout:g})'
   )
 }
+# What commands that draw pictures take.
+DARK: Arguments = {'--dark': 'draw light on a dark background'}
 OUTPUT: Arguments = {
   '--output DIR': path(f'folder to write; {KEPT}', required=True)
 }

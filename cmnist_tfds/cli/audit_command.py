@@ -56,6 +56,7 @@ ARGUMENTS = {
   '--picture FILE': arguments.path(
     'draw the nearest pairs to a .png or .svg file', arguments.picture
   ),
+  **arguments.DARK,
 }
 
 
@@ -73,7 +74,7 @@ def run(args: arguments.Namespace) -> None:
     atomic.write_file(args.pairs, terminal.tsv(_rows(found)).encode())
   if args.picture:
     title = f'{args.dataset}/{subset.name}'
-    pictures.save(args.picture, lambda: _draw(found, title))
+    pictures.save(args.picture, lambda: _draw(found, title), dark=args.dark)
   _print(found, args.threshold)
 
 

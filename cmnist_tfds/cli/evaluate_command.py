@@ -14,6 +14,7 @@ ARGUMENTS = {
     'draw the confusion of the classes to a .png or .svg file',
     arguments.picture,
   ),
+  **arguments.DARK,
   '--assume_order': 'score .npy or .csv files that hold predictions alone, on'
   ' trust that they are in the order of the prepared test set',
   '--without': {
@@ -37,5 +38,5 @@ def run(args: arguments.Namespace) -> None:
     open_=args.open,
   )
   if args.confusion:
-    pictures.save(args.confusion, scored.draw)
+    pictures.save(args.confusion, scored.draw, dark=args.dark)
   terminal.print_report(scored, report.evaluation_sections(scored), args.format)

@@ -28,7 +28,7 @@ ARGUMENTS = {
     'number of examples of each class to draw (default: 3) or, with'
     ' --confusable, to compare (default: 60)'
   ),
-  '--dark': 'draw light on a dark background',
+  **arguments.DARK,
 }
 
 

@@ -338,7 +338,7 @@ def _read(
   steps = {
     'grey': color,
     # The images of MNIST are light on dark.
-    'invert': total > size * (white // 2),
+    'invert': 2 * total > size * white,
     'resize': math.prod(shape[:2]) != IMAGE_SIZE**2,
   }
   convert: list[Any] = [{'scale': white}] if white < 255 else []

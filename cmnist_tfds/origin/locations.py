@@ -58,6 +58,7 @@ class Locations:
     offline: Whether nothing is fetched.
     allow_unverified: Whether well-formed files that nothing proves are read,
       even if they have fewer examples than the source has.
+    any_packing: Whether files elsewhere in these folders are looked into.
     dead_hosts: What was wrong with hosts that could not be reached. They are
       not asked again.
   """
@@ -69,6 +70,7 @@ class Locations:
   verify_ssl: bool = True
   offline: bool = False
   allow_unverified: bool = False
+  any_packing: bool = True
   dead_hosts: dict[str, str] = field(default_factory=dict, compare=False)
 
   def folders(self, file: OriginFile) -> list[pathlib.Path]:

@@ -103,7 +103,9 @@ class Reader:
     """
     where = self._locations
     on_disk = list(locations_lib.copies_on_disk(file, where))
-    packed = locations_lib.packed_copies(file, shape, where) if shape else ()
+    packed: Iterable[Copy] = ()
+    if shape and where.any_packing:
+      packed = locations_lib.packed_copies(file, shape, where)
     yield from ((copy, False) for copy in itertools.chain(on_disk, packed))
     yield from ((copy, True) for copy in on_disk if where.allow_unverified)
     if where.download_dir and not where.offline:
