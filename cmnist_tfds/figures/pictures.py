@@ -161,8 +161,11 @@ def styled(draw: Callable[[], Figure], *, dark: bool = False) -> Figure:
 
 
 def _encoded(figure: Figure, suffix: str, **options: Any) -> bytes:
+  from matplotlib import style
+
   encoded = io.BytesIO()
-  figure.savefig(encoded, format=suffix, **options)
+  with style.context(_STYLE, after_reset=True):
+    figure.savefig(encoded, format=suffix, **options)
   return encoded.getvalue()
 
 
@@ -181,13 +184,10 @@ def save(
     PreparationError: As `check_picture` does.
   """
   check_picture(path)
-  from matplotlib import style
-
   suffix = path.suffix.lower()
   figure = styled(draw, dark=dark)
   metadata = {**_FORMATS[suffix], 'Title': figure.get_label()}
-  with style.context(_STYLE, after_reset=True):
-    atomic.write_file(path, _encoded(figure, suffix[1:], metadata=metadata))
+  atomic.write_file(path, _encoded(figure, suffix[1:], metadata=metadata))
 
 
 def _choose_fonts(texts: Sequence[Text]) -> None:
