@@ -20,9 +20,12 @@ if TYPE_CHECKING:
   from importlib.machinery import ModuleSpec
   from types import ModuleType
 
+  from cmnist_tfds.cli.info_command import info as info
+  from cmnist_tfds.cli.show_command import show as show
   from cmnist_tfds.load.numpy_arrays import load_data as load_data
   from cmnist_tfds.load.numpy_arrays import training_rows as training_rows
   from cmnist_tfds.load.tf_data import as_batches as as_batches
+  from cmnist_tfds.load.torch_dataset import CMNIST as CMNIST
   from cmnist_tfds.origin.draft import add_source as add_source
   from cmnist_tfds.scoring.evaluation import evaluate as evaluate
   from cmnist_tfds.scoring.predictions import (
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
   )
   from cmnist_tfds.subsets import Subset as Subset
   from cmnist_tfds.subsets import SubsetClass as SubsetClass
+  from cmnist_tfds.subsets import find_subsets as find_subsets
   from cmnist_tfds.subsets import subset as subset
   from cmnist_tfds.system.errors import CmnistError as CmnistError
   from cmnist_tfds.system.errors import OriginFileError as OriginFileError
@@ -51,12 +55,17 @@ _MODULES = {
   'add_source': 'origin.draft',
   'as_batches': 'load.tf_data',
   'evaluate': 'scoring.evaluation',
+  'find_subsets': 'subsets',
+  'info': 'cli.info_command',
   'load_data': 'load.numpy_arrays',
   'save_predictions': 'scoring.predictions',
+  'show': 'cli.show_command',
   'subset': 'subsets',
   'training_rows': 'load.numpy_arrays',
 }
 __all__ = list(_MODULES)
+# It needs PyTorch, which `from cmnist_tfds import *` must do without.
+_MODULES['CMNIST'] = 'load.torch_dataset'
 __version__ = '1.0.0'
 
 

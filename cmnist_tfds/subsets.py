@@ -61,7 +61,7 @@ CITATION = """\
 
 # No class has a billion examples, and a folder's name may not be too long.
 _NAME = re.compile(
-  '(?:cmnist[-/])?(?:x-(12|24)|([0-9]{1,4})-([^-]{1,99}))'
+  '(?:cmnist(?:-|(?:_sample)?/))?(?:x-(12|24)|([0-9]{1,4})-([^-]{1,99}))'
   '(?:-r-0*([1-9][0-9]{0,8}))?',
   re.IGNORECASE,
 )
@@ -364,9 +364,9 @@ def declared() -> tuple[Subset, ...]:
 def subset(name: str) -> Subset:
   """Returns the subset that a name stands for.
 
-  A name may have the prefix `CMNIST-` or `cmnist/`, and any letter case. It may
-  have `EI` for `El`, because scanned copies of the paper print it so. Every
-  spelling gives the same record. Single sources (`1-Km`), reduced forms of any
+  A name may have the prefix `CMNIST-`, `cmnist/` or `cmnist_sample/`, and any
+  letter case. It may have `EI` for `El`, because scanned copies of the paper
+  print it so. Every spelling gives the same record. Single sources (`1-Km`), reduced forms of any
   size (`2-FKd-r-7`) and combinations with extensions (`2-FMn`) are subsets too.
 
   Args:
@@ -379,6 +379,7 @@ def subset(name: str) -> Subset:
     SubsetNameError: If there is no such subset. The message says why, and
       suggests a name.
   """
+  name = str(name)
   match = _NAME.fullmatch(name.strip())
   if match is None:
     raise _no_subset(
@@ -392,6 +393,59 @@ def subset(name: str) -> Subset:
   if found.declarations:
     registry.warn_of_faults()
   return reduce(found, int(per_class)) if per_class else found
+
+
+def names_sample(name: str) -> bool:
+  """Returns whether a name says that its sample is meant."""
+  return str(name).strip().casefold().startswith('cmnist_sample/')
+
+
+def find_subsets(
+  *,
+  containing: Sequence[str] = (),
+  without: Sequence[str] = (),
+  max_classes: int | None = None,
+  balanced: bool = False,
+  reduced: bool = False,
+  extensions: bool = False,
+) -> list[Subset]:
+  """Returns the subsets that meet all conditions, as `cmnist list` does.
+
+      find_subsets(containing=['F', 'Kd'], max_classes=30)
+
+  Args:
+    containing: Keys of sources, all of which the subsets have.
+    without: Keys of sources, none of which they have.
+    max_classes: How many classes they have at most; None for any number.
+    balanced: Whether all their classes have equally many training examples.
+    reduced: Whether to return reduced subsets too.
+    extensions: Whether to return each source that is not of the paper too.
+
+  Returns:
+    The subsets, in the order of the paper.
+
+  Raises:
+    SubsetNameError: If there is no such key.
+  """
+  further = registry.registry().extensions
+  known = {s.key.casefold(): s for s in (*sources_lib.SOURCES, *further)}
+  keys = [key for key in (*containing, *without) if key.casefold() not in known]
+  if keys:
+    raise SubsetNameError(
+      f'There is no source {keys[0].capitalize()!r}. The keys are'
+      f' {", ".join(s.key for s in known.values())}.'
+    )
+  wanted = {known[key.casefold()] for key in containing}
+  unwanted = {known[key.casefold()] for key in without}
+  paper = declared() if reduced else published()
+  return [
+    found
+    for found in (*paper, *map(combine, further if extensions else ()))
+    if wanted <= {*found.sources}
+    and unwanted.isdisjoint(found.sources)
+    and (max_classes or found.num_classes) >= found.num_classes
+    and (found.balanced or not balanced)
+  ]
 
 
 def _combination(name: str, count: int, keys: str) -> Subset:
@@ -452,7 +506,8 @@ def _fault(combined: Sequence[Source], count: int) -> tuple[str, str]:
   faults = {
     'a source is named twice': len(ordered) < len(combined),
     f'keys are out of order, which is {keys}': ordered != list(combined),
-    f'it says {count} sources and names {len(combined)}': count != len(ordered),
+    f'it says {count} source{"s" * (count != 1)} and names'
+    f' {len(combined)}': count != len(ordered),
   }
   why = next((why for why, found in faults.items() if found), '')
   return why, combine(*ordered).name
@@ -462,18 +517,24 @@ def _no_subset(name: str, why: str, meant: str = '') -> SubsetNameError:
   """Returns the error that says why, and suggests names."""
   suggested = [meant + ''.join(name.strip().partition('-r-')[1:])]
   if not meant:
-    singles = map(combine, sources_lib.SOURCES)
-    names = {_letters(s.name): s.name for s in (*declared(), *singles)}
-    close = difflib.get_close_matches(_letters(name), names)
-    suggested = [names[letters] for letters in close]
+    is_reduced = re.search(r'r[\W\d]*\Z', name, re.IGNORECASE)
+    paper = declared() if is_reduced else published()
+    names = {_letters(s.name): s.name for s in paper}
+    for source in (*sources_lib.SOURCES, *registry.registry().extensions):
+      single = combine(source).name
+      names |= dict.fromkeys(map(_letters, (single, source.title)), single)
+    letters = _letters(name.rpartition('/')[2])
+    close = [n for n in names if letters and n.startswith(letters)][:6]
+    close = close or difflib.get_close_matches(letters, names)
+    suggested = list(dict.fromkeys(names[found] for found in close))
   hint = f' Did you mean {", ".join(suggested)}?' if suggested else ''
   # The key may be that of a declaration that cannot be used.
   faults = ''.join(
     f' A declaration is wrong: {fault}' for fault in registry.registry().faults
   )
   return SubsetNameError(
-    f'{name!r} is not a CMNIST subset: {why}.{hint} `cmnist list` shows all.'
-    f'{faults}'
+    f'{name!r} is not a CMNIST subset: {why}.{hint} `cmnist list` shows the'
+    f' subsets of the paper, `cmnist source list` all keys.{faults}'
   )
 
 

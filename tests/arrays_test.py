@@ -21,6 +21,7 @@ from cmnist_tfds.load.open_subset import open_or_prepare, open_subset
 from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.origin import load_split
 from cmnist_tfds.system import errors
+from cmnist_tfds.system.streams import warn_once
 
 FEATURES = ('image', 'label', 'source', 'source_label')
 
@@ -69,15 +70,76 @@ def test_parts_are_parts_of_the_whole(reading, name, tmp_path, monkeypatch):
       for x, y in zip(train, test, strict=True)
     ],
     'all': map(np.concatenate, zip(train, test, strict=True)),
-    'train[7:7]': [array[:0] for array in train],
   }.items():
     arrays = cmnist_tfds.load_data(name, split=split, **where)
     check_equal(arrays, expected)
-    if len(arrays[0]):
-      (batch,) = cmnist_tfds.as_batches(
-        name, split, 10**6, **where
-      ).as_numpy_iterator()
-      check_equal([batch[0][..., 0], *batch[1:]], arrays)
+    (batch,) = cmnist_tfds.as_batches(
+      name, split, 10**6, **where
+    ).as_numpy_iterator()
+    check_equal([batch[0][..., 0], *batch[1:]], arrays)
+
+
+@pytest.mark.parametrize(
+  ('name', 'split'),
+  [
+    ('X-12', 'train[7:7]'),
+    ('X-12', 'test[:0]+train[5:2]'),
+    ('X-12', 'fit[0:0]'),
+    ('X-12', tfds.core.ReadInstruction('train', to=0, unit='abs')),
+  ],
+  ids=str,
+)
+def test_parts_that_are_empty_are_an_error_in_every_reader(
+  name, split, sample_dir
+):
+  from cmnist_tfds.load.torch_dataset import CMNIST
+
+  where = {'data_dir': sample_dir, 'sample': True}
+  for read in (
+    lambda: cmnist_tfds.load_data(name, split=split, **where),
+    lambda: cmnist_tfds.load_data(name, split=[split, 'test'], **where),
+    lambda: cmnist_tfds.as_batches(name, split, 8, **where),
+    lambda: cmnist_tfds.training_rows(name, split, **where),
+    lambda: CMNIST(name, split, **where),
+  ):
+    with pytest.raises(cmnist_tfds.SplitError, match='no examples in'):
+      read()
+
+
+@pytest.mark.parametrize(
+  ('split', 'warns'),
+  [('train[-1%:]', True), ('train[-10%:]', False), ('train[-100%:]', False)],
+)
+def test_a_percentage_that_rounds_to_the_whole_warns(
+  split, warns, sample_dir, caplog
+):
+  warn_once.cache_clear()
+  x, _ = cmnist_tfds.load_data(
+    'X-12-r-1', split=split, data_dir=sample_dir, sample=True
+  )
+  assert len(x) == (1 if split == 'train[-10%:]' else 12)
+  assert ('-1% of 12 examples is 0' in caplog.text) == warns
+
+
+@pytest.mark.parametrize('features', ['image', 'label', 'imag'])
+def test_a_name_in_place_of_a_list_of_features(features, sample_dir):
+  where = {'data_dir': sample_dir, 'sample': True, 'features': features}
+  with pytest.raises(ValueError, match=rf'list of names, .*\[{features!r}\]'):
+    cmnist_tfds.load_data('X-12', **where)
+
+
+def test_a_name_may_say_that_the_sample_is_meant(sample_dir, tmp_path):
+  name = 'cmnist_sample/X-12'
+  x, y = cmnist_tfds.load_data(name, split='test', data_dir=sample_dir)
+  assert len(x) == 288
+  rows = cmnist_tfds.training_rows(name, 'fit', data_dir=sample_dir)
+  assert len(rows) < 1440
+  path = tmp_path / 'p.npz'
+  cmnist_tfds.save_predictions(
+    path, name, y, y, method='none', data_dir=sample_dir
+  )
+  scores = cmnist_tfds.evaluate(name, path, data_dir=sample_dir)
+  assert scores.dataset == 'cmnist_sample' and scores.accuracy.value == 1
 
 
 def test_structures_of_splits(sample_dir):

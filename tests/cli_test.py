@@ -98,7 +98,7 @@ def test_list_of_imbalance_and_difficulty(capsys):
   ('argv', 'status', 'error'),
   [
     ('--max-classes 3', 1, 'no subset is like that; drop a condition'),
-    ('--with Q', 2, "there is no source 'Q'; the keys are E, Ed"),
+    ('--with Q', 2, "There is no source 'Q'. The keys are E, Ed"),
     ('--with Kd,f --without F', 2, 'F is in --with and in --without'),
   ],
 )

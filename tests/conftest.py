@@ -81,7 +81,7 @@ def catalog_site(tmp_path_factory) -> pathlib.Path:
 def origin_files() -> pathlib.Path:
   """Folder with real origin files, in the layout of a manual folder."""
   folder = pathlib.Path(
-    os.environ.get('CMNIST_ORIGIN_FILES', _REPOSITORY.parent / 'shared/data')
+    os.environ.get('CMNIST_ORIGIN_FILES') or _REPOSITORY.parent / 'shared/data'
   )
   if not folder.is_dir():
     pytest.skip(

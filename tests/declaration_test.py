@@ -226,6 +226,8 @@ def test_layouts_have_the_fields_that_they_need(changes, fault):
     'https://secret@lab/x',
     'https://lab/x?download=1&access_token=secret',
     'https://lab/x?X-Amz-Signature=secret',
+    'https://lab/x;jsessionid=secret?id=3',
+    'https://lab/x?id=3&code=secret',
   ],
 )
 @pytest.mark.parametrize('field', ['test.labels.urls', 'homepage'])

@@ -281,7 +281,7 @@ def test_one_source_has_no_pairs(examples, tmp_path):
 
 def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, 'matplotlib', None)
-  extra = r'matplotlib.*cmnist_tfds\[figures\]'
+  extra = r'matplotlib.*pip install .*\[figures\]'
   with pytest.raises(MissingExtraError, match=extra):
     pictures.check_picture(tmp_path / 'x.png')
 

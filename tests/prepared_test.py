@@ -193,22 +193,33 @@ def test_an_unknown_format_is_refused(data_dir):
   check_named(data_dir, 'bagz', 'tfrecord or array_record')
 
 
-@pytest.mark.parametrize('number', [errno.EACCES, errno.EMFILE])
+@pytest.mark.parametrize(
+  ('number', 'remedy'),
+  [
+    (errno.EACCES, ' Ask its owner to make it readable.'),
+    (errno.EMFILE, ' Raise the limit of open files (ulimit -n).'),
+    (errno.ENFILE, ' Raise the limit of open files of all users.'),
+    (errno.EIO, ''),
+  ],
+)
+@pytest.mark.parametrize('method', ['open', 'exists', 'read_bytes'])
 def test_what_the_system_refuses_is_not_called_damage(
-  number, data_dir, monkeypatch
+  method, number, remedy, data_dir, monkeypatch
 ):
   path = shard(data_dir)
-  original = pathlib.Path.open
+  if method != 'open':
+    path = path.with_name('dataset_info.json')
+  original = getattr(pathlib.Path, method)
 
   def refuse(self, *args, **kwargs):
     if self == path:
-      raise OSError(number, 'the reason of the system')
+      raise OSError(number, 'The reason')
     return original(self, *args, **kwargs)
 
-  monkeypatch.setattr(pathlib.Path, 'open', refuse)
-  with pytest.raises(PreparationError, match='the reason of the sys') as caught:
+  monkeypatch.setattr(pathlib.Path, method, refuse)
+  with pytest.raises(PreparationError) as caught:
     load(data_dir)
-  assert 'damage' not in str(caught.value) and str(path) in str(caught.value)
+  assert str(caught.value) == f'{path}: The reason.{remedy}'
 
 
 # Descriptions that are damaged ----------------------------------------------------

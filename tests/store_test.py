@@ -209,7 +209,7 @@ def assert_in_memory(caplog, reason):
 
 def test_a_file_in_place_of_the_folder(root, caplog):
   root.write_text('mine')
-  assert_in_memory(caplog, f'{root} cannot be used (Not a directory)')
+  assert_in_memory(caplog, f'{root} cannot be used')
   assert root.read_text() == 'mine'
 
 
@@ -224,14 +224,14 @@ def test_a_folder_of_another_user_is_not_used(root, caplog):
   assert command_line.status('cache', 'clear') == 1 and folder.exists()
 
 
-def test_without_a_home_directory(monkeypatch, caplog):
-  def expanduser(path):
-    raise RuntimeError('no home')
-
+@pytest.mark.parametrize('home', ['~', 'gs://bucket'])
+def test_without_a_home_directory(home, tmp_path, monkeypatch, caplog):
+  monkeypatch.chdir(tmp_path)
   monkeypatch.delenv('CMNIST_CACHE_DIR')
   monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
-  monkeypatch.setattr(pathlib.Path, 'expanduser', expanduser)
+  monkeypatch.setattr(os.path, 'expanduser', lambda p: p.replace('~', home))
   assert_in_memory(caplog, 'CMNIST_CACHE_DIR')
+  assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize(

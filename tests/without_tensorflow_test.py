@@ -2,11 +2,14 @@
 """What returns nothing of TensorFlow works without it; the rest names it."""
 
 import ast
+import importlib.metadata
 import pathlib
+import types
 
 import pytest
 import running
 
+from cmnist_tfds.system import extras
 from cmnist_tfds.system.errors import CmnistError
 from cmnist_tfds.system.extras import missing_extra
 
@@ -39,8 +42,8 @@ def test_all_else_works_and_what_needs_it_names_the_extra(results):
   for error in failed.values():
     assert error.startswith('MissingExtraError: ')
     assert error.endswith(
-      ' needs tensorflow, which is not installed. Run: pip install'
-      " 'cmnist_tfds[tensorflow]'"
+      " needs tensorflow, which is not installed. Run: pip install -e '"
+      f"{pathlib.Path(__file__).resolve().parents[1]}[tensorflow]'"
     )
     assert '\n' not in error
 
@@ -48,8 +51,39 @@ def test_all_else_works_and_what_needs_it_names_the_extra(results):
 def test_a_library_that_is_there_but_broken_is_not_called_missing():
   broken = ImportError('libfoo.so: no such file\nmore', name='tensorflow')
   error = missing_extra('A picture', broken, 'tensorflow')
-  assert str(error) == (
+  assert str(error).startswith(
     'A picture needs tensorflow, which cannot be imported (libfoo.so: no such'
-    " file). Run: pip install 'cmnist_tfds[tensorflow]'"
+    ' file). Run: pip install '
   )
   assert isinstance(error, CmnistError) and isinstance(error, ImportError)
+
+
+def test_a_library_has_the_name_that_pip_knows():
+  told = missing_extra('A picture', ModuleNotFoundError(name='PIL'), 'pictures')
+  assert 'needs Pillow, which is not installed' in str(told)
+
+
+@pytest.mark.parametrize(
+  ('origin', 'command'),
+  [
+    (None, "pip install 'cmnist_tfds[torch]'"),
+    (
+      '{"url": "file:///a/b", "dir_info": {}}',
+      "pip install 'cmnist_tfds[torch] @ file:///a/b'",
+    ),
+    (
+      '{"url": "https://example.org/c.git", "vcs_info": {"vcs": "git"}}',
+      "pip install 'cmnist_tfds[torch] @ git+https://example.org/c.git'",
+    ),
+  ],
+)
+def test_the_command_installs_from_where_the_package_is_from(
+  origin, command, tmp_path, monkeypatch
+):
+  installed = types.SimpleNamespace(read_text=lambda name: origin)
+  monkeypatch.setattr(
+    importlib.metadata, 'distributions', lambda **_: [installed]
+  )
+  # Not in a checkout.
+  monkeypatch.setattr(extras, '__file__', str(tmp_path / 'a/b/extras.py'))
+  assert extras.install_command('torch') == command

@@ -30,7 +30,7 @@ from cmnist_tfds.origin import Proof
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import paths
-from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.errors import PreparationError, what_helps
 from cmnist_tfds.system.streams import warn_once
 
 DATASET = 'cmnist'
@@ -194,6 +194,14 @@ def dataset_dir(
   return root / dataset / subset.name / subsets.VERSION
 
 
+def sample_hint(subset: Subset, data_dir: paths.PathLike | None) -> str:
+  """Returns a sentence for who forgot to ask for the sample; '' for others."""
+  folder = dataset_dir(subset, data_dir=data_dir, sample=True)
+  if not (folder / INFO).exists():
+    return ''
+  return f' Its sample is in {folder}: sample=True or --sample takes it.'
+
+
 def find_prepared(subset: Subset, folder: pathlib.Path) -> Prepared | None:
   """Finds a prepared subset.
 
@@ -208,8 +216,9 @@ def find_prepared(subset: Subset, folder: pathlib.Path) -> Prepared | None:
   Raises:
     PreparationError: If the files that describe it are damaged.
   """
-  if not (folder / INFO).exists():
-    return None
+  with parsing(folder / INFO):
+    if not (folder / INFO).exists():
+      return None
   found = read_prepared(subset, folder)
   return found if found.is_current else None
 
@@ -282,7 +291,10 @@ def parsing(path: pathlib.Path) -> Iterator[None]:
     yield
   except OSError as error:
     # The store would take it for a fault of the cache folder.
-    raise PreparationError(f'{path}: {error.strerror or error}.') from error
+    ask = 'Ask its owner to make it readable' * isinstance(
+      error, PermissionError
+    )
+    raise PreparationError(f'{path}: {what_helps(error, ask)}') from error
   except (ImportError, MemoryError):
     raise
   except Exception as error:  # Parsers raise many classes of errors.

@@ -30,7 +30,8 @@ from typing import Any
 import numpy as np
 from zlib_ng import zlib_ng
 
-from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system import paths
+from cmnist_tfds.system.errors import PreparationError, what_helps
 from cmnist_tfds.system.streams import warn_once
 
 CACHE_DIR_VARIABLE = 'CMNIST_CACHE_DIR'
@@ -134,10 +135,10 @@ def cache_dir() -> pathlib.Path:
   given = os.environ.get(CACHE_DIR_VARIABLE) or os.path.join(
     os.environ.get('XDG_CACHE_HOME') or '~/.cache', 'cmnist_tfds'
   )
-  try:
-    return pathlib.Path(given).expanduser().absolute()
-  except RuntimeError:  # Without a home directory there is no such folder.
-    return pathlib.Path(os.devnull, 'cmnist_tfds')
+  found = os.path.expanduser(given)
+  # Without a home directory on disk there is no such folder.
+  missing = found.startswith('~') or paths.is_remote(found)
+  return pathlib.Path(os.devnull if missing else '', found).absolute()
 
 
 def find(kind: str, name: str) -> Entry | None:
@@ -406,10 +407,8 @@ def _delete(folder: pathlib.Path) -> None:
 
 
 def _warn_of_folder(error: Exception) -> None:
-  # Without the path that the system adds.
-  reason = getattr(error, 'strerror', None) or error
+  remedy = f'Make it writable and free some space, or set {CACHE_DIR_VARIABLE}'
   warn_once(
-    f'The cache folder {cache_dir()} cannot be used ({reason}), so'
-    ' arrays are kept in memory. Make the folder writable and free some space,'
-    f' or name another folder in {CACHE_DIR_VARIABLE}.'
+    f'The cache folder {cache_dir()} cannot be used, so arrays are kept in'
+    f' memory: {what_helps(error, remedy)}'
   )

@@ -13,11 +13,16 @@ import sys
 from collections.abc import Sequence
 
 import cmnist_tfds
+from cmnist_tfds.system import interrupts, streams
+from cmnist_tfds.system.errors import CmnistError, SubsetNameError, what_helps
+
+try:
+  from cmnist_tfds.sources import registry
+except CmnistError as error:  # The package is not whole.
+  sys.exit(f'cmnist: {error}')
+
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.cli.command_parser import CommandParser, add_command, declare
-from cmnist_tfds.sources import registry
-from cmnist_tfds.system import interrupts, streams
-from cmnist_tfds.system.errors import CmnistError, SubsetNameError
 
 # In the order of `cmnist --help`. Each has a module, <name>_command, of which the
 # docstring is its help. `ARGUMENTS` are those that its function `run` takes; or
@@ -52,9 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (CmnistError, argparse.ArgumentError) as error:
       is_usage = isinstance(error, SubsetNameError | argparse.ArgumentError)
       return terminal.fail(error, terminal.USAGE if is_usage else 1)
-    except OSError as error:
-      used = error.filename or 'a file'
-      return terminal.fail(f'cannot use {used}: {error.strerror or error}.')
+    except (OSError, RuntimeError) as error:
+      return terminal.fail(_refused(error))
     except MemoryError as error:
       said = f'{error}. ' if str(error) else ''
       remedy = 'Close other programs, or use a smaller subset.'
@@ -63,6 +67,15 @@ def main(argv: Sequence[str] | None = None) -> int:
       return terminal.fail(
         'interrupted; finished work is kept', interrupts.exit_status(error)
       )
+
+
+def _refused(error: OSError | RuntimeError) -> str:
+  """Returns what the system refuses; other errors are defects."""
+  if isinstance(error, OSError):
+    return f'cannot use {error.filename or "a file"}: {what_helps(error)}'
+  if "can't start new thread" not in str(error):
+    raise error
+  return f'{error}. Raise the limit of processes and threads (ulimit -u).'
 
 
 def _run(argv: Sequence[str] | None) -> int:

@@ -148,7 +148,8 @@ def resolve(args: Namespace) -> None:
 
   Raises:
     SubsetNameError: If a name is not that of a subset.
-    ArgumentError: If subsets are neither named nor all meant, or both.
+    ArgumentError: If subsets are neither named nor all meant, or both; or some
+      of them are the sample's and others not.
   """
   if 'folder' in args:
     named = [each for each in (args.output, args.folder) if each]
@@ -157,6 +158,15 @@ def resolve(args: Namespace) -> None:
     if len(named) != 1:
       raise argparse.ArgumentError(None, 'name one folder to write: -o DIR')
     args.output = pathlib.Path(named[0])
+  fields = [getattr(args, f) for f in ('name', 'audited') if f in args]
+  named = [*map(subsets.names_sample, [*getattr(args, 'names', ()), *fields])]
+  if any(named):
+    if 'sample' not in args or not all(named):
+      told = (
+        'cmnist_sample/ begins all names, of a command with --sample, or none'
+      )
+      raise argparse.ArgumentError(None, told)
+    args.sample = True
   if 'name' in args:
     args.subset = subsets.subset(args.name)
   if 'names' in args:
@@ -211,8 +221,9 @@ def not_prepared(args: Namespace, subset: Subset) -> PreparationError:
   """Returns the error for a subset that is not here; says how to build it."""
   folder = prepared.dataset_dir(subset, **args.where)
   command = how_to_build(args, subset)
+  hint = '' if args.sample else prepared.sample_hint(subset, args.data_dir)
   return PreparationError(
-    f'{subset.title} is not prepared in {folder}. Run: {command}'
+    f'{subset.title} is not prepared in {folder}.{hint} Run: {command}'
   )
 
 

@@ -32,7 +32,7 @@ ARGUMENTS = {
 
 def run(args: arguments.Namespace) -> None:
   """Runs the command."""
-  from cmnist_tfds.figures import confusion_matrix, pictures
+  from cmnist_tfds.figures import pictures
 
   scored = evaluation.evaluate(
     args.name,
@@ -43,13 +43,5 @@ def run(args: arguments.Namespace) -> None:
     open_=args.open,
   )
   if args.confusion:
-    title = f'{scored.dataset}/{scored.subset.name} {scored.split}'
-    said = (f'accuracy {scored.accuracy.value:.4f}', scored.about.get('method'))
-    pictures.save(
-      args.confusion,
-      lambda: confusion_matrix.draw_confusion(
-        scored.subset, scored.confusion, title, '; '.join(filter(None, said))
-      ),
-      dark=args.dark,
-    )
+    pictures.save(args.confusion, scored.draw, dark=args.dark)
   terminal.print_report(scored, report.evaluation_sections(scored), args.format)

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cmnist_tfds import subsets
+from cmnist_tfds.cache import prepared
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.sample import NOTICE, sample_of
 from cmnist_tfds.scoring import difficulty
+from cmnist_tfds.sources import SPLITS
+from cmnist_tfds.system.paths import PathLike
 
 ARGUMENTS = {
   **arguments.SUBSET,
@@ -22,41 +27,16 @@ def run(args: arguments.Namespace) -> None:
   if args.bibtex:
     print(subset.citation)
     return
-  opened = open_subset(subset, **args.where)
-  found = opened if opened and opened.prepared else None
-  described = sample_of(subset) if args.sample else subset
-  balanced = described.balanced
-  counts = [(c.train, c.test) for c in described.classes]
-  sizes = (described.num_train, described.num_test)
-  if found:
-    counts = [*found.class_counts]
-    train, test = zip(*found.class_counts, strict=True)
-    balanced, sizes = len({*train}) == 1, (sum(train), sum(test))
-  classes = [
-    {'label': c.label, 'source': c.source.key, 'raw': c.raw_label}
-    | {'train': train, 'test': test, 'class': c.name}
-    for c, (train, test) in zip(subset.classes, counts, strict=True)
-  ]
+  told = info(subset.name, **args.where)
   if args.format == 'json':
-    record = {
-      'dataset': args.dataset,
-      'name': subset.name,
-      'train': sizes[0],
-      'test': sizes[1],
-      'balanced': balanced,
-      'prepared': found and found.folder,
-      'verified': found and found.metadata.get('sources'),
-      'classes': classes,
-      'sources': described.sources,
-      'citation': subset.citation,
-    }
-    terminal.print_json(record)
+    terminal.print_json(told)
     return
   print(f'{args.dataset}/{subset.name} ({subset.title})')
   if args.sample:
     print(NOTICE)
-  print(f'examples  {_count(sizes[0])} train, {_count(sizes[1])} test')
-  state = 'balanced' if balanced else 'not balanced'
+  sizes = (f'{_count(told[split])} {split}' for split in SPLITS)
+  print(f'examples  {", ".join(sizes)}')
+  state = 'balanced' if told['balanced'] else 'not balanced'
   print(f'classes   {subset.num_classes}, {state}')
   forms = {
     '10 training examples of each class': subsets.reduce(subset.full, 10),
@@ -69,21 +49,67 @@ def run(args: arguments.Namespace) -> None:
   ]
   if measured and not args.sample:
     print(f'accuracy  of the nearest neighbor: {", ".join(measured)}')
-  if found:
-    print(f'prepared  {found.folder}')
-    for row in found.metadata.get('sources', []):
+  if told['prepared']:
+    print(f'prepared  {told["prepared"]}')
+    for row in told['verified']:
       proofs = ', '.join(sorted(set(row['verified'].values())))
       print(f'  verification of {row["key"]}: {proofs}')
   else:
     print(f'prepared  no: {arguments.how_to_build(args, subset)}')
   print()
-  terminal.print_table([[*classes[0]], *(list(c.values()) for c in classes)])
-  for source in described.sources:
+  header, rows = told['classes'][0].keys(), told['classes']
+  terminal.print_table([[*header], *([*row.values()] for row in rows)])
+  for source in told['sources']:
     print(f'\n{source.key}: {source.title}, {source.homepage}')
     terminal.print_wrapped(f'license: {source.license}', indent=2)
     for issue in source.known_issues:
       terminal.print_wrapped(f'known issue: {issue}', indent=2)
   print(f'\nWhat to cite: cmnist info {subset.name} --bibtex')
+
+
+def info(
+  name: str, *, data_dir: PathLike | None = None, sample: bool = False
+) -> dict[str, Any]:
+  """Returns what `cmnist info` says of a subset.
+
+  Args:
+    name: Name of a subset.
+    data_dir: Where prepared datasets are; TFDS's default if None.
+    sample: Whether to describe the synthetic sample instead of CMNIST.
+
+  Returns:
+    'dataset', 'name', the sizes 'train' and 'test', 'balanced', the folder
+    'prepared' and how its origin files were 'verified', 'classes', the records
+    'sources', and the BibTeX 'citation'. What nobody knows is None.
+
+  Raises:
+    SubsetNameError: If there is no such subset.
+    PreparationError: If a prepared dataset is damaged.
+  """
+  subset, sample = subsets.subset(name), sample or subsets.names_sample(name)
+  opened = open_subset(subset, data_dir=data_dir, sample=sample)
+  described = sample_of(subset) if sample else subset
+  found = opened.prepared if opened else None
+  counts = [(c.train, c.test) for c in described.classes]
+  train, test = zip(
+    *opened.class_counts if opened and found else counts, strict=True
+  )
+  return {
+    'dataset': prepared.SAMPLE if sample else prepared.DATASET,
+    'name': subset.name,
+    'train': described.num_train if None in train else sum(train),
+    'test': described.num_test if None in test else sum(test),
+    'balanced': len({*train}) == 1 and None not in train,
+    'prepared': str(found.folder) if found else None,
+    'verified': found.metadata.get('sources', []) if found else [],
+    'classes': [
+      {'label': c.label, 'source': c.source.key, 'raw': c.raw_label}
+      | {'train': train[c.label], 'test': test[c.label], 'class': c.name}
+      for c in subset.classes
+    ],
+    'sources': described.sources,
+    'citation': subset.citation,
+  }
 
 
 def _count(number: int | None) -> str:

@@ -7,25 +7,14 @@ import argparse
 import os
 from typing import Any
 
-from cmnist_tfds import sources as sources_lib
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.scoring import difficulty
-from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
 
 
-def _sources(text: str) -> set[Source]:
-  """Returns the sources of some keys, as 'F,Kd'."""
-  sources = (*sources_lib.SOURCES, *registry.registry().extensions)
-  known = {s.key.casefold(): s for s in sources}
-  keys = [key.strip() for key in text.split(',') if text]
-  for key in keys:
-    if key.casefold() not in known:
-      told = ', '.join(s.key for s in sources)
-      told = f'there is no source {key!r}; the keys are {told}'
-      raise argparse.ArgumentError(None, told)
-  return {known[key.casefold()] for key in keys}
+def _keys(text: str) -> list[str]:
+  return [key.strip().casefold() for key in text.split(',')]
 
 
 ARGUMENTS = {
@@ -39,7 +28,8 @@ ARGUMENTS = {
   ' examples of each class and with all, where it was measured',
   **{
     f'--{condition} KEY,...': {
-      'default': '',
+      'type': _keys,
+      'default': [],
       'dest': f'{condition}_sources',
       'help': f'list only subsets with {number} of these sources',
     }
@@ -59,23 +49,24 @@ ARGUMENTS = {
 
 def run(args: arguments.Namespace) -> int | None:
   """Runs the command; returns its exit status."""
-  wanted, unwanted = map(_sources, (args.with_sources, args.without_sources))
-  for source in wanted & unwanted:
-    told = f'{source.key} is in --with and in --without; take it out of one'
-    raise argparse.ArgumentError(None, told)
-  listed = list(subsets.declared() if args.all else subsets.published())
-  listed += [
-    subsets.combine(source)
-    for source in registry.registry().extensions
-    if args.extensions or source.owner in map(os.path.realpath, args.sources)
-  ]
+  for key in {*args.with_sources} & {*args.without_sources}:
+    told = f'{key.capitalize()} is in --with and in --without'
+    raise argparse.ArgumentError(None, f'{told}; take it out of one')
+  own = {*map(os.path.realpath, args.sources)}
+  found = subsets.find_subsets(
+    containing=args.with_sources,
+    without=args.without_sources,
+    max_classes=args.max_classes,
+    balanced=args.balanced,
+    reduced=args.all,
+    extensions=args.extensions or bool(own),
+  )
   rows = [
-    _row(s)
-    for s in listed
-    if wanted <= {*s.sources}
-    and unwanted.isdisjoint(s.sources)
-    and (args.max_classes or s.num_classes) >= s.num_classes
-    and (s.balanced or not args.balanced)
+    _row(subset)
+    for subset in found
+    if args.extensions
+    or not subset.declarations
+    or subset.sources[0].owner in own
   ]
   if not rows:
     return terminal.fail('no subset is like that; drop a condition')

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from typing import TYPE_CHECKING
 
 from cmnist_tfds.cli import arguments
 from cmnist_tfds.load.numpy_arrays import first_of_each_class
-from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.load.open_subset import Opened, open_named
 from cmnist_tfds.system.errors import counted
+from cmnist_tfds.system.paths import PathLike
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
@@ -39,21 +41,63 @@ def run(args: arguments.Namespace) -> None:
   if args.histogram and args.examples:
     raise argparse.ArgumentError(None, '--examples is not for --histogram')
   opened, name = args.open(args.subset), f'{args.dataset}/{args.subset.name}'
-  pictures.save(args.output, lambda: _draw(opened, name, args), dark=args.dark)
+  drawn = functools.partial(
+    _draw, opened, args.histogram, args.confusable, args.examples
+  )
+  pictures.save(args.output, drawn, dark=args.dark)
   print(
     f'{name}: {counted(args.subset.num_classes, "class")} drawn to {args.output}'
   )
 
 
-def _draw(opened: Opened, title: str, args: arguments.Namespace) -> Figure:
+def show(
+  name: str,
+  *,
+  histogram: bool = False,
+  confusable: bool = False,
+  examples: int | None = None,
+  dark: bool = False,
+  data_dir: PathLike | None = None,
+  sample: bool = False,
+) -> Figure:
+  """Returns a figure with examples of every class, as `cmnist show` draws it.
+
+  The subset is read as in `load_data`. Notebooks show the figure; its `savefig`
+  writes a file.
+
+  Args:
+    name: Name of a subset.
+    histogram: Whether to draw the number of examples of every class instead.
+    confusable: Whether to draw the pairs of classes of different sources that
+      look most alike instead.
+    examples: How many examples of each class to draw (3 if None) or, with
+      `confusable`, to compare (60 if None).
+    dark: Whether to draw light on a dark background.
+    data_dir: Where prepared datasets are; TFDS's default if None.
+    sample: Whether to draw the synthetic sample instead of CMNIST.
+
+  Raises:
+    CmnistError: In the same cases as `load_data`.
+    MissingExtraError: If matplotlib, the extra `figures`, is not installed.
+  """
+  from cmnist_tfds.figures import pictures
+
+  opened = open_named(name, data_dir=data_dir, sample=sample)
+  drawn = functools.partial(_draw, opened, histogram, confusable, examples)
+  return pictures.styled(drawn, dark=dark)
+
+
+def _draw(
+  opened: Opened, is_histogram: bool, is_confusable: bool, examples: int | None
+) -> Figure:
   from cmnist_tfds.figures import histogram, montage, similarity
 
-  subset = opened.subset
-  if args.histogram:
+  subset, title = opened.subset, f'{opened.dataset}/{opened.subset.name}'
+  if is_histogram:
     return histogram.draw_histogram(subset, opened.class_counts, title)
-  default = similarity.EXAMPLES if args.confusable else montage.EXAMPLES
-  images = first_of_each_class(opened, args.examples or default)
-  if args.confusable:
+  default = similarity.EXAMPLES if is_confusable else montage.EXAMPLES
+  images = first_of_each_class(opened, examples or default)
+  if is_confusable:
     pairs = similarity.find_pairs(subset.classes, images)[: montage.PAIRS]
     return montage.draw_pairs(subset, pairs, title)
   return montage.draw_montage(subset, images, title)

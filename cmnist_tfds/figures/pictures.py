@@ -127,10 +127,46 @@ def check_picture(path: pathlib.Path) -> None:
       f' {path.suffix!r}. Choose another file name.'
     )
   atomic.check_file(path)
+  _require_matplotlib()
+
+
+def _require_matplotlib() -> None:
   try:
     import matplotlib  # noqa: F401
   except ImportError as error:
     raise missing_extra('A picture', error, 'figures') from error
+
+
+def styled(draw: Callable[[], Figure], *, dark: bool = False) -> Figure:
+  """Returns a figure in the style of this module, which notebooks show.
+
+  Args:
+    draw: Draws the figure.
+    dark: Whether to draw in light colors on a dark background.
+
+  Raises:
+    MissingExtraError: If matplotlib is not installed.
+  """
+  _require_matplotlib()
+  from matplotlib import style
+  from matplotlib.text import Text
+
+  # Not the user's own style.
+  with style.context(_STYLE | (_DARK if dark else _LIGHT), after_reset=True):
+    figure = draw()
+    _choose_fonts(figure.findobj(Text))
+  # IPython asks for it, also where pyplot is not imported.
+  figure._repr_png_ = lambda: _encoded(figure, 'png')  # type: ignore[attr-defined]
+  return figure
+
+
+def _encoded(figure: Figure, suffix: str, **options: Any) -> bytes:
+  from matplotlib import style
+
+  encoded = io.BytesIO()
+  with style.context(_STYLE, after_reset=True):
+    figure.savefig(encoded, format=suffix, **options)
+  return encoded.getvalue()
 
 
 def save(
@@ -148,18 +184,10 @@ def save(
     PreparationError: As `check_picture` does.
   """
   check_picture(path)
-  from matplotlib import style
-  from matplotlib.text import Text
-
   suffix = path.suffix.lower()
-  encoded = io.BytesIO()
-  # Not the user's own style.
-  with style.context(_STYLE | (_DARK if dark else _LIGHT), after_reset=True):
-    figure = draw()
-    _choose_fonts(figure.findobj(Text))
-    metadata = {**_FORMATS[suffix], 'Title': figure.get_label()}
-    figure.savefig(encoded, format=suffix[1:], metadata=metadata)
-  atomic.write_file(path, encoded.getvalue())
+  figure = styled(draw, dark=dark)
+  metadata = {**_FORMATS[suffix], 'Title': figure.get_label()}
+  atomic.write_file(path, _encoded(figure, suffix[1:], metadata=metadata))
 
 
 def _choose_fonts(texts: Sequence[Text]) -> None:

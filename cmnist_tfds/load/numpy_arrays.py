@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 
-from cmnist_tfds import schema, subsets
+from cmnist_tfds import schema
 from cmnist_tfds.load.draws import class_ranks
-from cmnist_tfds.load.open_subset import Opened, Where, open_or_prepare
+from cmnist_tfds.load.open_subset import Opened, Where, open_named
 from cmnist_tfds.load.split_spec import Split, Splits, map_splits
 from cmnist_tfds.load.split_view import (
   COLUMN_NAMES,
@@ -107,16 +107,14 @@ def load_data(
 
   Raises:
     SubsetNameError: If there is no such subset.
-    SplitError: If there is no such split or draw.
+    SplitError: If there is no such split or draw, or `split` is empty.
     OriginFileError: If an origin file is needed and is missing or wrong.
     PreparationError: If a shard is needed and is missing or damaged.
     MemoryError: If the arrays do not fit into memory.
     ValueError: If there is no such feature, source or class.
   """
   check_known('features', features, COLUMN_NAMES)
-  opened = open_or_prepare(
-    subsets.subset(name), data_dir=data_dir, sample=sample, draw=draw
-  )
+  opened = open_named(name, data_dir=data_dir, sample=sample, draw=draw)
   of = opened.subset.classes
   is_taken = _are_taken('sources', sources, [(c.source.key,) for c in of])
   is_taken &= _are_taken('classes', classes, [(c.label, c.name) for c in of])
@@ -128,7 +126,8 @@ def load_data(
     return tuple(examples[feature] for feature in features)
 
   # All splits are checked before any is read.
-  views = map_splits(opened.split, SPLITS if split is None else split)
+  view = opened.split if split is None else opened.part
+  views = map_splits(view, SPLITS if split is None else split)
   return map_splits(read, views)
 
 
@@ -170,10 +169,9 @@ def training_rows(
     CmnistError: In the same cases as `load_data`.
     SplitError: Also if the split has test examples.
   """
-  opened = open_or_prepare(
-    subsets.subset(name), data_dir=data_dir, sample=sample
-  )
-  found = [np.arange(0)]
+  opened = open_named(name, data_dir=data_dir, sample=sample)
+  opened.part(split)
+  found = []
   for of, rows in opened.rows(split):
     if of == 'test':
       raise SplitError(

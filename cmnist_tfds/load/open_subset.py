@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from cmnist_tfds import origin
+from cmnist_tfds import origin, subsets
 from cmnist_tfds import sample as sample_lib
 from cmnist_tfds.cache import prepared, split_sources
 from cmnist_tfds.cache.prepared import Prepared
@@ -22,7 +22,9 @@ from cmnist_tfds.load.draws import check_draw, draw_rows
 from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system.errors import SplitError
 from cmnist_tfds.system.paths import PathLike
+from cmnist_tfds.system.streams import warn_once
 
 if TYPE_CHECKING:
   from typing_extensions import Unpack
@@ -121,6 +123,17 @@ class Opened:
     ]
     return SplitView.concatenate(self.subset, views)
 
+  def part(self, spec: split_spec.Split) -> SplitView:
+    """Returns the examples of a split, as `split` does, of which there are any.
+
+    Raises:
+      SplitError: Also if there are none.
+    """
+    view = self.split(spec)
+    if not len(view):
+      raise SplitError(f'There are no examples in {spec!r}.')
+    return view
+
 
 class Where(TypedDict, total=False):
   """What is opened of a subset.
@@ -176,11 +189,30 @@ def open_or_prepare(subset: Subset, **where: Unpack[Where]) -> Opened:
   """
   opened = open_subset(subset, **where)
   if opened is None:
+    if hint := prepared.sample_hint(subset, where.get('data_dir')):
+      warn_once(f'{subset.title} is not here, so it is fetched.{hint}')
     locations = origin.default_locations(where.get('data_dir'))
     fetch = functools.partial(split_sources.open_split, locations=locations)
     opened = _open(subset, fetch, **where)
   assert opened, 'all sources were fetched'
   return opened
+
+
+def open_named(name: str, **where: Unpack[Where]) -> Opened:
+  """Opens the subset of a name, which may say that its sample is meant.
+
+  Args:
+    name: Name of a subset, as `subsets.subset` takes it.
+    **where: What is opened of it.
+
+  Returns:
+    The subset, as `open_or_prepare` does.
+
+  Raises:
+    SubsetNameError: If there is no such subset.
+  """
+  where['sample'] = where.get('sample') or subsets.names_sample(name)
+  return open_or_prepare(subsets.subset(name), **where)
 
 
 def _open(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from cmnist_tfds.system.errors import SplitError, counted
+from cmnist_tfds.system.streams import warn_once
 
 # A boundary counts examples, percent of the split, or shards.
 _BOUNDARY = r'(?:(-?\d[\d_]*(?:\.\d+)?)(%|shard)?)?'
@@ -199,6 +200,9 @@ def _example(
     if abs(float(boundary)) > 100:
       raise ValueError
     number = round(float(boundary) * total / 100.0)
+    if number == 0 and float(boundary) < 0:
+      # As in TFDS, [-1%:] is then all, and [:-1%] is nothing.
+      warn_once(f'{boundary}% of {total:,} examples is 0, which is the start.')
   elif unit == 'shard':
     shard = int(boundary)
     # As in TFDS, a stop of no shards is behind all of them.

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from cmnist_tfds import schema, subsets
+from cmnist_tfds import schema
 from cmnist_tfds.cache.store import Entry
 from cmnist_tfds.load import numpy_arrays
-from cmnist_tfds.load.open_subset import open_or_prepare
+from cmnist_tfds.load.open_subset import open_named
 from cmnist_tfds.load.split_spec import Split, Splits, map_splits
 from cmnist_tfds.load.split_view import (
   COLUMN_NAMES,
   SplitView,
   check_known,
 )
-from cmnist_tfds.system.errors import SplitError
 from cmnist_tfds.system.extras import require_tensorflow
 
 if TYPE_CHECKING:
@@ -119,22 +118,14 @@ def as_batches(
       ' each would read another order, and some examples twice or never. Give'
       ' all workers the same, such as seed=0.'
     )
-  opened = open_or_prepare(
-    subsets.subset(name), data_dir=data_dir, sample=sample, draw=draw
-  )
-
-  def open_split(each: Split) -> SplitView:
-    view = opened.split(each)
-    if not len(view):
-      raise SplitError(f'There are no examples in {each!r}.')
-    return view
+  opened = open_named(name, data_dir=data_dir, sample=sample, draw=draw)
 
   return map_splits(
     lambda view: _batches(
       view, batch_size, features, shuffle=shuffle, seed=seed
     ),
     # All splits are checked before any is used.
-    map_splits(open_split, split),
+    map_splits(opened.part, split),
   )
 
 

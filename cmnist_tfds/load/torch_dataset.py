@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.cache.prepared import dataset_dir
+from cmnist_tfds.cache.prepared import dataset_dir, sample_hint
 from cmnist_tfds.load import split_spec
 from cmnist_tfds.load.open_subset import open_or_prepare, open_subset
 from cmnist_tfds.system.errors import PreparationError
@@ -124,15 +124,16 @@ class CMNIST(torch.utils.data.Dataset):
     # An absolute path names the same place from every working directory.
     self.root = data_root(data_dir if root is None else root)
     find = open_or_prepare if download else open_subset
+    sample = sample or subsets.names_sample(name)
     opened = find(subset, data_dir=self.root, sample=sample, draw=draw)
     if opened is None:
       folder = dataset_dir(subset, data_dir=self.root, sample=sample)
       raise PreparationError(
         f'{subset.title} is neither prepared in {folder} nor in the cache. Use'
-        ' download=True to fetch its files.'
+        f' download=True to fetch its files.{sample_hint(subset, self.root)}'
       )
     # Pickled, it is the names of the mapped files.
-    self._view = opened.split(split)
+    self._view = opened.part(split)
     self._title = f'{subset.name} ({subset.num_classes} classes)', str(split)
     self._data: torch.Tensor | None = None
     self.transform = transform

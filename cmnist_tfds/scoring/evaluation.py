@@ -8,6 +8,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from cmnist_tfds.scoring.intervals import Estimate
 from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PredictionsError, counted
+
+if TYPE_CHECKING:
+  from matplotlib.figure import Figure
 
 _log = logging.getLogger('cmnist_tfds')
 
@@ -168,6 +172,29 @@ class Evaluation:
   about: dict[str, str]
   notes: tuple[str, ...]
 
+  def plot(self, *, dark: bool = False) -> Figure:
+    """Returns a figure of the confusion of the classes.
+
+    Args:
+      dark: Whether to draw light on a dark background.
+
+    Raises:
+      MissingExtraError: If matplotlib, the extra `figures`, is not installed.
+    """
+    from cmnist_tfds.figures import pictures
+
+    return pictures.styled(self.draw, dark=dark)
+
+  def draw(self) -> Figure:
+    """Returns the figure of `plot`, which `pictures` gives its style."""
+    from cmnist_tfds.figures import confusion_matrix
+
+    title = f'{self.dataset}/{self.subset.name} {self.split}'
+    said = f'accuracy {self.accuracy.value:.4f}', self.about.get('method')
+    return confusion_matrix.draw_confusion(
+      self.subset, self.confusion, title, '; '.join(filter(None, said))
+    )
+
 
 def evaluate(
   name: str,
@@ -212,10 +239,11 @@ def evaluate(
       missing or wrong.
     PreparationError: If the subset must be prepared first and cannot be.
   """
+  subset = subsets.subset(name)
+  sample = sample or subsets.names_sample(name)
   open_ = open_ or functools.partial(
     open_or_prepare, data_dir=data_dir, sample=sample
   )
-  subset = subsets.subset(name)
   if isinstance(files, str | os.PathLike | Predictions):
     files = [files]
   files = [*files]

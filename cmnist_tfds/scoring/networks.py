@@ -272,7 +272,8 @@ def _find_rate(
   network.train()
   losses: list[float] = []
   mean = 0.0
-  for step, (rate, batch) in enumerate(zip(rates, batches, strict=False), 1):
+  tried = streams.progress_bar(rates, desc='Learning rate', leave=False)
+  for step, (rate, batch) in enumerate(zip(tried, batches, strict=False), 1):
     optimizer.param_groups[0]['lr'] = rate
     loss = _step(network, optimizer, batch)
     mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss

@@ -175,6 +175,7 @@ def save_predictions(
     PreparationError: If the file cannot be written.
   """
   subset = subsets.subset(name)
+  sample = sample or subsets.names_sample(name)
   about = (method, code, data, pretraining, validation, time)
   saved = make_predictions(
     subset,

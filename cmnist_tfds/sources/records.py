@@ -47,8 +47,9 @@ _CONTROL = r'\x00-\x1f\x7f-\x9f\u2028\u2029'
 _FILE_NAME = rf'(?!\.{{1,2}}(/|\Z))[^/\\:{_CONTROL}]{{1,255}}'
 # A user and a password, or a field of a query that has a secret for its value.
 _SECRET = (
-  r'(?is:.*(//[^/?#]*(:(?!\d+/)\S*)?@|[?&;#][\w.-]*(auth|authorization|'
-  r'credential|key|pass|password|passwd|pwd|secret|sig|signature|token)=))'
+  r'(?is:.*(//[^/?#:]*(:(?!\d+/)\S*)?@|[?&;#][\w.-]*(auth|authorization|'
+  r'code|credential|key|pass|password|passwd|pwd|secret|session|sessionid|sid|'
+  r'sig|signature|token)=))'
 )
 _NO_SECRET = (
   'without control characters and without a password or a token, since it is'

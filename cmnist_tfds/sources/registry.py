@@ -71,6 +71,14 @@ SOURCES: tuple[Source, ...] = tuple(
 )
 
 
+# A package in a zip file, or one that has lost files, would know other subsets.
+if len(SOURCES) != 11 or not os.path.isdir(os.path.dirname(__file__)):
+  told = (
+    'the tables of sources are missing. Install the package again, unpacked'
+  )
+  raise DeclarationError(f'{os.path.dirname(__file__)}: {told}.')
+
+
 def warn_of_faults() -> None:
   """Logs, once, what is wrong with declarations that cannot be used."""
   for fault in registry().faults:
@@ -167,9 +175,10 @@ def with_files(files: Iterable[str]) -> Iterator[None]:
   before = os.environ.get(SOURCES_VARIABLE)
   added = [*map(os.path.abspath, files)]
   os.environ[SOURCES_VARIABLE] = os.pathsep.join(added)
+  of_user = tuple(map(str, files_of_user()))
   try:
     for fault in registry().faults if added else ():
-      if fault.startswith(tuple(map(str, files_of_user()))):
+      if fault.startswith(of_user):
         raise DeclarationError(fault)
     os.environ[SOURCES_VARIABLE] = os.pathsep.join([*added, before or ''])
     yield

@@ -9,6 +9,7 @@ The command line prints them as they are; every other exception is a defect.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -62,6 +63,26 @@ class PredictionsError(CmnistError, ValueError):
   """Predictions that cannot be scored: damaged, or not of these examples."""
 
 
+# What helps where a file is as it should be.
+_REMEDIES = {
+  errno.EMFILE: 'Raise the limit of open files (ulimit -n)',
+  errno.ENFILE: 'Raise the limit of open files of all users',
+  errno.ENODEV: 'Take a folder of a file system that can map files into memory',
+}
+
+
+def what_helps(error: BaseException, otherwise: str = '') -> str:
+  """Returns what the system refuses, and the remedy, as two sentences.
+
+  Args:
+    error: What was raised.
+    otherwise: The remedy of all but the faults that are known here.
+  """
+  said = getattr(error, 'strerror', None) or error
+  remedy = _REMEDIES.get(getattr(error, 'errno', None) or 0, otherwise)
+  return f'{said}. {remedy}.' if remedy else f'{said}.'
+
+
 @contextlib.contextmanager
 def read_errors(name: str = '') -> Iterator[None]:
   """Turns what parsers raise for damaged files into an `OriginFileError`.
@@ -74,6 +95,7 @@ def read_errors(name: str = '') -> Iterator[None]:
 
   Raises:
     OriginFileError: If the block raises any error that is not one of ours.
+    PreparationError: If the system refuses all files.
   """
   try:
     yield
@@ -81,8 +103,11 @@ def read_errors(name: str = '') -> Iterator[None]:
     raise
   # They raise errors of many kinds. Those of tar archives have several lines.
   except Exception as error:
-    fault = f'cannot be read: {" ".join(str(error).split())}'
-    raise OriginFileError(f'{name}: {fault}' if name else fault) from error
+    of_file = getattr(error, 'errno', None) not in _REMEDIES
+    said = ' '.join(str(error).split()) if of_file else what_helps(error)
+    fault = f'cannot be read: {said}'
+    kind = OriginFileError if of_file else PreparationError
+    raise kind(f'{name}: {fault}' if name else fault) from error
 
 
 @contextlib.contextmanager
@@ -109,7 +134,8 @@ def disk_errors(
   try:
     yield
   except OSError as cause:
+    remedy = 'Check its permissions and the free space of its disk, or'
     raise error(
-      f'Cannot {doing} {os.fspath(path)}: {cause.strerror or cause}. Check its'
-      f' permissions and the free space of its disk, or {alternative}.'
+      f'Cannot {doing} {os.fspath(path)}:'
+      f' {what_helps(cause, f"{remedy} {alternative}")}'
     ) from cause

@@ -3,7 +3,25 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
+import pathlib
+
 from cmnist_tfds.system.errors import MissingExtraError
+
+
+def install_command(extra: str) -> str:
+  """Returns the command that installs an extra, from where the package is from."""
+  checkout = pathlib.Path(__file__).resolve().parents[2]
+  if (checkout / 'pyproject.toml').exists():
+    return f"pip install -e '{checkout}[{extra}]'"
+  # pip writes it, unless the package is from an index.
+  installed = importlib.metadata.distributions(name='cmnist_tfds')
+  texts = (found.read_text('direct_url.json') for found in installed)
+  origin = json.loads(next(filter(None, texts), '{"url": ""}'))
+  system = f'{origin["vcs_info"]["vcs"]}+' if 'vcs_info' in origin else ''
+  at = f' @ {system}{origin["url"]}' if origin['url'] else ''
+  return f"pip install 'cmnist_tfds[{extra}]{at}'"
 
 
 def missing_extra(
@@ -23,9 +41,9 @@ def missing_extra(
   found = f'cannot be imported ({str(error).strip().partition(chr(10))[0]})'
   if isinstance(error, ModuleNotFoundError):
     found = 'is not installed'
+  library = 'Pillow' if error.name == 'PIL' else error.name or extra
   return MissingExtraError(
-    f'{what} needs {error.name or extra}, which {found}. Run: pip install'
-    f" 'cmnist_tfds[{extra}]'",
+    f'{what} needs {library}, which {found}. Run: {install_command(extra)}',
     name=error.name,
   )
 

@@ -44,12 +44,12 @@ def expanded(path: PathLike) -> pathlib.Path:
     PreparationError: If it is the address of something remote, or the system
       does not know the user.
   """
-  if is_remote(path):
+  expanded_path = os.path.expanduser(os.path.expandvars(path))
+  if is_remote(expanded_path):
     raise PreparationError(
-      f'{os.fspath(path)} is not a local path. Datasets are built in local'
+      f'{os.fspath(expanded_path)} is not a local path. Datasets are built in local'
       ' folders; tfds.load reads copies of them at remote addresses.'
     )
-  expanded_path = os.path.expanduser(os.path.expandvars(path))
   if os.fspath(expanded_path).startswith('~'):
     raise PreparationError(
       f'{os.fspath(path)}: the system knows no home directory of that user. Set'

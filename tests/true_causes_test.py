@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors name the true cause: what the system refuses, what is not there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from command_line import run as _run
+
+import cmnist_tfds
+from cmnist_tfds.system import paths
+from cmnist_tfds.system.errors import PreparationError, disk_errors, read_errors
+from cmnist_tfds.system.streams import warn_once
+
+_PACKAGE = pathlib.Path(cmnist_tfds.__file__).parent
+
+
+# The system -------------------------------------------------------------------
+
+
+def test_a_limit_of_the_system_is_no_fault_of_an_origin_file():
+  found = pytest.raises(
+    PreparationError, match=r'x.gz: cannot be read: Too .* Raise .*ulimit -n'
+  )
+  with found, read_errors('x.gz'):
+    raise OSError(errno.EMFILE, 'Too many open files')
+
+
+@pytest.mark.parametrize(
+  ('number', 'remedy'),
+  [
+    (errno.EMFILE, 'Raise the limit of open files'),
+    (errno.ENODEV, 'file system that can map files'),
+    (errno.ENOSPC, 'free space of its disk, or choose another folder.'),
+  ],
+)
+def test_the_remedy_is_that_of_the_fault(number, remedy, tmp_path):
+  with pytest.raises(PreparationError) as caught, disk_errors(tmp_path):
+    raise OSError(number, os.strerror(number))
+  assert f'{tmp_path}: {os.strerror(number)}. ' in str(caught.value)
+  assert str(caught.value).count('.') == 2 and remedy in str(caught.value)
+
+
+def test_a_limit_of_threads_is_a_line(monkeypatch, capsys):
+  def refuse(*args, **kwargs):
+    raise RuntimeError(said)
+
+  said = "can't start new thread"
+  monkeypatch.setattr('cmnist_tfds.cli.info_command.info', refuse)
+  assert _run(capsys, 'info', 'X-12') == (
+    1,
+    '',
+    f'cmnist: {said}. Raise the limit of processes and threads (ulimit -u).\n',
+  )
+  said = 'a defect'
+  with pytest.raises(RuntimeError, match=said):
+    _run(capsys, 'info', 'X-12')
+
+
+@pytest.mark.parametrize('home', ['gs://bucket', 's3://bucket/me'])
+def test_a_home_that_is_no_folder_is_named(home, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setenv('HOME', home)
+  monkeypatch.delenv('TFDS_DATA_DIR', raising=False)
+  with pytest.raises(PreparationError, match=f'{home}/.*is not a local path'):
+    paths.data_root(None)
+  with pytest.raises(PreparationError, match='is not a local path'):
+    cmnist_tfds.load_data('cmnist_sample/X-12')
+  assert not [*tmp_path.iterdir()]
+
+
+# The package ------------------------------------------------------------------
+
+
+def _copied(folder):
+  ignored = shutil.ignore_patterns('__pycache__')
+  return shutil.copytree(_PACKAGE, folder / 'cmnist_tfds', ignore=ignored)
+
+
+def _zipped(folder):
+  with zipfile.ZipFile(folder / 'z.zip', 'w') as archive:
+    for path in _copied(folder / 'plain').rglob('*'):
+      archive.write(path, path.relative_to(folder / 'plain'))
+  return folder / 'z.zip'
+
+
+def _without_tables(folder):
+  for path in _copied(folder).glob('sources/*.toml'):
+    path.unlink()
+  return folder
+
+
+def _without_a_table(folder):
+  (_copied(folder) / 'sources/kuzushiji.toml').unlink()
+  return folder
+
+
+@pytest.mark.parametrize('make', [_zipped, _without_tables, _without_a_table])
+@pytest.mark.parametrize(
+  'code',
+  [
+    ['-m', 'cmnist_tfds', 'list'],
+    ['-c', 'import cmnist_tfds; cmnist_tfds.subset("2-FKd")'],
+  ],
+  ids=['command', 'Python'],
+)
+def test_a_package_without_its_tables_says_so(code, make, tmp_path):
+  done = subprocess.run(
+    [sys.executable, *code],
+    env={**os.environ, 'PYTHONPATH': str(make(tmp_path))},
+    cwd=tmp_path,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  *before, error = done.stderr.splitlines()
+  assert done.returncode == 1 and 'the tables of sources are missing' in error
+  assert str(tmp_path) in error
+  assert not before or code[0] == '-c'
+
+
+# What is asked for ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize('name', [None, 5, 2.0, b'X-12', ['X-12']])
+@pytest.mark.parametrize(
+  'use',
+  [
+    cmnist_tfds.subset,
+    cmnist_tfds.load_data,
+    lambda name: cmnist_tfds.evaluate(name, 'x.npz'),
+    lambda name: cmnist_tfds.training_rows(name, 'fit'),
+    lambda name: cmnist_tfds.save_predictions('x', name, [], [], method='x'),
+    cmnist_tfds.show,
+    cmnist_tfds.info,
+  ],
+)
+def test_what_is_no_text_is_no_name(use, name):
+  with pytest.raises(cmnist_tfds.SubsetNameError, match='a name is <number'):
+    use(name)
+
+
+def test_who_forgets_the_sample_is_told(
+  sample_dir, capsys, monkeypatch, caplog, empty_cache
+):
+  status, _, err = _run(
+    capsys, 'show', 'X-12', '-o', 'x.png', '--data_dir', sample_dir
+  )
+  assert status == 1 and f'sample is in {sample_dir}' in err
+  assert '--sample takes it. Run: cmnist build X-12 --data_dir' in err
+
+  def fetch(*args, **kwargs):
+    raise PreparationError('no network')
+
+  warn_once.cache_clear()
+  monkeypatch.setattr('cmnist_tfds.cache.split_sources.open_split', fetch)
+  with pytest.raises(PreparationError, match='no network'):
+    cmnist_tfds.load_data('X-12', data_dir=sample_dir)
+  assert 'so it is fetched. Its sample is in' in caplog.text
+
+
+@pytest.mark.parametrize(
+  ('argv', 'status', 'said'),
+  [
+    (('info', 'cmnist_sample/X-12'), 0, 'A synthetic sample'),
+    (('info', 'CMNIST_SAMPLE/x-12', '--sample'), 0, 'A synthetic sample'),
+    (('show', 'cmnist_sample/X-12', '-o', 'x.png'), 0, 'cmnist_sample/X-12: '),
+    (('build', 'cmnist_sample/X-12', 'X-24'), 2, 'begins all names'),
+    (('verify', 'cmnist_sample/X-12'), 2, 'begins all names'),
+  ],
+)
+def test_commands_know_the_names_of_the_sample(
+  argv, status, said, tmp_path, monkeypatch, capsys
+):
+  monkeypatch.chdir(tmp_path)
+  found, out, err = _run(capsys, *argv)
+  assert found == status and said in out + err
