@@ -118,8 +118,11 @@ def test_spreads_of_seeds_and_of_draws_are_apart():
 
 
 def test_reports_have_every_figure():
-  scored = evaluation.score(_made(runs=2, seed=[3, 4], about={'method': 'x|y'}))
-  printed = json.loads(report.to_json(scored))
+  scored = evaluation.score(
+    _made(runs=2, seed=[3, 4], about={'method': 'x|<b>'})
+  )
+  printed = scored.to_dict()
+  assert json.loads(json.dumps(printed)) == printed
   assert printed.keys() == vars(scored).keys()
   assert printed['subset'] == '3-EcFK49'
   assert printed['accuracy'] == vars(scored.accuracy)
@@ -131,7 +134,7 @@ def test_reports_have_every_figure():
     f'| {c.label} | {c.name} | {c.source} |' in text for c in scored.classes
   )
   assert f'| accuracy | {scored.accuracy.value:.4f} |' in text
-  assert '- method: x|y' in text
+  assert r'- method: x\|\<b>' in text
   # Figures, runs, sources, classes and confusions have rows of one width each.
   widths = [line.count(' | ') for line in text.splitlines() if '| ---' in line]
   assert sorted(widths) == [3, 3, 4, 6, 8]
@@ -187,11 +190,11 @@ def test_only_the_same_test_images_are_compared():
 
 
 def test_methods_may_have_any_name():
-  about = {'method': 'a|b'}
+  about = {'method': 'a|b [c](d) <i>\\'}
   pair = [dataclasses.replace(one, about=about) for one in _pair(10_000, 0)]
   text = report.to_markdown(report.comparison_sections(_compare(*pair)))
-  assert r'| a\|b |' in text
-  assert 'p < 1e-300' in text
+  assert r'| a\|b \[c](d) \<i>\\ |' in text
+  assert r'p \< 1e-300' in text
 
 
 # The commands -----------------------------------------------------------------
@@ -249,7 +252,7 @@ def test_evaluate_prints_scores_of_runs(evaluate, files):
   ('names', 'message'),
   [
     (['0.npz', '2.npz'], "expected runs of one method, 'a'.* found .* 'b'"),
-    (['0.npz', '0.npz'], 'each file once, not twice'),
+    (['0.npz', '0.npz'], 'same seed'),
     (['0.npz', 'copy.npz'], 'same seed'),
     (['split.npz'], r"split\.npz: There is no split 'tst'"),
     (['none.npz'], 'No such file'),
