@@ -94,6 +94,23 @@ def test_the_worst_pairs_are_those_with_the_largest_share():
   ]
 
 
+@pytest.mark.parametrize(
+  ('fewest', 'noted'), [(1, True), (9, True), (10, False)]
+)
+def test_few_images_of_a_class_are_noted(fewest, noted):
+  labels = np.repeat(np.arange(3), [20, fewest, 30])
+  made = predictions.make_predictions(_SUBSET, labels, labels)
+  notes = evaluation.score(made).notes
+  assert (
+    notes
+    == (
+      f'A class has {fewest} examples. Below ten, balanced'
+      ' intervals are too narrow.',
+    )
+    * noted
+  )
+
+
 def test_spreads_of_seeds_and_of_draws_are_apart():
   rights = [[500, 510, 520], [700, 710, 720]]
   predicted = [np.arange(1000) >= n for draw in rights for n in draw]
@@ -172,6 +189,22 @@ def test_runs_are_compared_by_their_means():
   same = _compare(several, several)
   assert same.difference.low < 0 < same.difference.high
   assert any('means over runs' in note for note in compared.notes)
+
+
+@pytest.mark.parametrize(
+  ('runs', 'missing'), [((1, 1), True), ((3, 1), True), ((2, 3), False)]
+)
+def test_the_headline_says_that_runs_are_missing(runs, missing):
+  pair = [
+    dataclasses.replace(method, predicted=method.predicted[[0] * count])
+    for method, count in zip(_pair(626, 512), runs, strict=True)
+  ]
+  compared = _compare(*pair)
+  (section,) = report.comparison_sections(compared)
+  assert ('RUNS ARE MISSING' in section.lines[0]) == missing
+  assert any('Runs are missing' in n for n in compared.to_dict()['notes']) == (
+    missing
+  )
 
 
 def test_only_the_same_test_images_are_compared():

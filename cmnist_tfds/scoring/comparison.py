@@ -104,11 +104,10 @@ def compare_files(
   single = len(a.predicted) == len(b.predicted) == 1
   only_first = int((right[0] > right[1]).sum())
   only_second = int((right[0] < right[1]).sum())
-  notes = []
-  if 1 in (len(a.predicted), len(b.predicted)):
-    notes.append(
-      'Runs are missing: these are two trained models. Save several runs of each.'
-    )
+  missing = (
+    'Runs are missing: these are two trained models. Save several of each.'
+  )
+  notes = [missing] * (1 in (len(a.predicted), len(b.predicted)))
   if not single:
     notes.append(
       "The accuracies are means over runs. McNemar's test compares single runs"

@@ -2,7 +2,8 @@
 """Confidence intervals of accuracies, and the test for paired predictions.
 
 All intervals have 95 % confidence. They say how much a figure would vary with
-the choice of the test images. They say nothing about seeds or training sets.
+the choice of the test images of the same writers. They say nothing about other
+writers, seeds or training sets.
 """
 
 from __future__ import annotations
