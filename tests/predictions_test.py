@@ -72,10 +72,19 @@ def test_what_is_saved_is_read(save, labels, tmp_path):
   assert all(f'`{name}`' in predictions.__doc__ for name in arrays)
 
 
-def test_equal_predictions_give_equal_bytes(save, tmp_path):
-  save()
-  save(path=tmp_path / 'q.npz')
-  assert (tmp_path / 'p.npz').read_bytes() == (tmp_path / 'q.npz').read_bytes()
+def test_equal_predictions_give_equal_bytes(save, labels, tmp_path, caplog):
+  # A file may have any name, and more members.
+  paths = [tmp_path / 'p.npz', tmp_path / 'q.csv']
+  for path in paths:
+    save(path=path, prediction=labels[::-1])
+  assert paths[0].read_bytes() == paths[1].read_bytes()
+  assert predictions.GUESSED in caplog.text
+  with zipfile.ZipFile(paths[1], 'a') as file:
+    file.writestr('extra.npy', b'no magic')
+  assert (
+    predictions.GUESSED
+    in cmnist_tfds.evaluate(_NAME, paths[1], sample=True).notes
+  )
 
 
 @pytest.mark.parametrize('shift', [1, 5, 11])
@@ -100,16 +109,13 @@ class _Unconvertible:
     raise RuntimeError('call detach')
 
 
+_PAIR = ('label', 'prediction')
+
+
 def _with(value, labels):
   scores = np.eye(12, dtype=np.float32)[labels]
   scores[5, 3] = value
   return scores
-
-
-def _repeated(labels):
-  """What eight processes gather that each repeat an example."""
-  rows = np.resize(np.arange(len(labels)), len(labels) + 8)
-  return labels[np.concatenate([rows[rank::8] for rank in range(8)])]
 
 
 @pytest.mark.parametrize(
@@ -128,27 +134,16 @@ def _repeated(labels):
     (lambda y: {'scores': _with(np.inf, y)}, 'example 5 in run 0 have NaN'),
     (lambda y: {'scores': np.full((288, 12), -np.inf)}, 'example 0 in run 0'),
     (
-      lambda y: {'prediction': _repeated(y), 'label': _repeated(y)},
-      'found 296 of cmnist_sample. Give each example once: a distributed',
+      lambda y: dict.fromkeys(_PAIR, np.r_[y, y[:8]]),
+      'each example once: a dis',
     ),
     (lambda y: {'prediction': np.eye(12)[y]}, r'prediction\.argmax\(axis=1\)'),
     (lambda y: {'prediction': np.eye(12, dtype=int)[y]}, r'\.argmax\(axis=1\)'),
-    (lambda y: {'prediction': 9 * np.eye(12)[y]}, r'\.argmax\(axis=1\)'),
-    (
-      lambda y: {'prediction': np.eye(12).astype(str)[y]},
-      r'\.argmax\(axis=1\)',
-    ),
     (lambda y: {'label': np.eye(12)[y]}, r'label\.argmax\(axis=1\)'),
-    (
-      lambda y: {'prediction': y[:, None]},
-      r'is a column: give prediction\[:, 0',
-    ),
-    (lambda y: {'label': y[:, None]}, r'is a column: give label\[:, 0\]'),
+    (lambda y: {'prediction': y[:, None]}, r'column: give prediction\[:, 0'),
     (lambda y: {'prediction': np.stack([y, y], 1)}, r'give prediction\.T\.'),
     (lambda y: {'prediction': y.reshape(9, 32)}, r'prediction\.reshape\(-1\)'),
-    (lambda y: {'label': y.reshape(9, 32)}, r'batches: give label\.reshape'),
     (lambda y: {'prediction': y.astype(str)}, 'found <U.* give class numbers'),
-    (lambda y: {'prediction': None}, 'found object'),
     (lambda y: {'scores': np.ones(288)}, 'by example and class'),
     (lambda y: {'split': 'test\x1b[31m'}, r"one line, found 'test\\x1b"),
     (lambda y: {'scores': np.eye(12)[(y + 1) % 12]}, 'have the highest'),
@@ -216,18 +211,12 @@ def test_what_looks_wrong_is_told(labels, seed):
   assert _doubted(labels, same) == [predictions.IDENTICAL]
 
 
-def test_saving_warns_of_what_looks_wrong(save, labels, caplog):
-  save(prediction=labels[::-1])
-  assert predictions.GUESSED in caplog.text
-
-
-@pytest.mark.parametrize('name', ['2-FKd', '2-FKd-r-10'])
-def test_rows_of_cmnist_are_no_sample(save, tmp_path, name):
+def test_rows_of_cmnist_are_no_sample(save, tmp_path):
   labels = np.tile(np.arange(20), 1000)
   with pytest.raises(
     PredictionsError, match=r'found 20,000 .*Give sample=True'
   ):
-    save(name=name, prediction=labels, label=labels)
+    save(name='2-FKd-r-10', prediction=labels, label=labels)
   assert not (tmp_path / 'p.npz').exists()
 
 
@@ -342,19 +331,14 @@ def test_a_damaged_or_missing_file_is_one_clear_error(
 @pytest.mark.parametrize(
   ('descr', 'shape'),
   [
-    ("'|u1'", '(2**70,)'),
     ("'|u1'", f'({2**70},)'),
     ("'|u1'", '(True,)'),
     ("'|u1'", f'(0, {2**62})'),
     ("'|u1'", f'(0, {2**63})'),
-    ("'|u1'", f'({2**62},)'),
     ("'<i8'", '(36L,)'),
-    ("'|u1'", '(' * 4000),
     ("'|u1'", '(' * 9990),
     ("'|u1'", '-' * 9000 + '1'),
     ("'|u1'", '(288,)}\n  {1\n 2'),
-    ("'\x1b[31m'", '(288,)'),
-    ('[' * 60 + ']' * 60, '(288,)'),
     ("'|O'", '(288,)'),
   ],
 )
@@ -402,15 +386,6 @@ def test_a_flipped_bit_is_damage(save, tmp_path, method):
   path.write_bytes(data)
   with pytest.raises(PredictionsError, match='is not a file of predictions'):
     predictions.read_predictions(path)
-
-
-def test_members_that_nobody_needs_are_not_read(save, tmp_path):
-  save()
-  with zipfile.ZipFile(tmp_path / 'p.npz', 'a') as file:
-    file.writestr('extra.npy', b'no magic', zipfile.ZIP_STORED)
-    file.writestr('sub/label.npy', b'no magic either')
-  read = predictions.read_predictions(tmp_path / 'p.npz')
-  assert len(read.labels) == 288
 
 
 # CSV --------------------------------------------------------------------------
@@ -473,17 +448,6 @@ def test_columns_of_labels_and_predictions_are_scored(
   path.write_text('\n'.join([lines[0], *lines[:0:-1]]), 'utf-8')
   with pytest.raises(PredictionsError, match='in another order'):
     cmnist_tfds.evaluate('2-FKd', path, sample=True)
-  path.write_text('\n'.join(lines[1:]), 'utf-8')
-  with pytest.raises(PredictionsError, match='below `label,prediction`'):
-    cmnist_tfds.evaluate('2-FKd', path, sample=True)
-
-
-def test_a_file_of_any_name_is_scored(save, sample_dir, tmp_path):
-  save(path=tmp_path / 'p.csv')
-  scored = cmnist_tfds.evaluate(
-    _NAME, tmp_path / 'p.csv', sample=True, data_dir=sample_dir
-  )
-  assert scored.accuracy.value == 1
 
 
 @pytest.mark.parametrize(
@@ -494,12 +458,10 @@ def test_a_file_of_any_name_is_scored(save, sample_dir, tmp_path):
     ('cat\n' * 480, "found 'cat'"),
     ('label\n' + '1\n' * 479, "`label,prediction`, found 'label'"),
     ('y_true,y_pred\n1,1\n', "found 'y_true,y_pred'"),
-    ('id,label,prediction\n1,1,1\n', "found 'id,label,prediction'"),
     ('label,prediction\n1;1\n', "found '1;1'"),
     ('label,prediction\n1,Bag\n2,3\n2,3\n', "found '1,Bag'"),
     ('1\n' * 479 + '0.5\n', r"found '0\.5'"),
     ('1\n' * 479 + 'bag\n', "numbers 0 to 19 or the names .* found 'bag'"),
-    ('20\n' * 480, "numbers 0 to 19 or the names .* found '20'"),
     ('9' * 5000 + '\n', "found '9{80}'"),
     ('\x1b[31m\n', r"found '\\x1b\[31m'"),
     ('"' + 'a' * 200_000, 'field'),

@@ -246,12 +246,11 @@ def make_predictions(
   if not split.isprintable():
     raise PredictionsError(f'split: expected one line, found {split!r}.')
   numbering = _numbering(subset, class_names)
+  others = {what: v for what, v in others.items() if v is not None}
   given = {'label': label, 'prediction': prediction, **others}
   arrays: dict[str, np.ndarray] = {}
   count, n, runs = len(numbering), 0, 1
   for what, values in given.items():
-    if values is None and what in others:
-      continue
     try:
       array = _to_array(values)
     # Other libraries raise the last two, and say what to do.
