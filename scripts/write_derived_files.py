@@ -109,7 +109,7 @@ def table_of_results() -> dict[pathlib.Path, str]:
 def difficulties() -> dict[pathlib.Path, str]:
   """Returns the text of the file with the difficulty of subsets, by its path."""
   lines = ['\t'.join(difficulty.HEADER)] + [
-    f'{row.subset.name}\t{row.scores["accuracy"]["value"]:.4f}'
+    f'{row.subset.name}\t{row.scores.accuracy.value:.4f}'
     for row in results.read_results(_RESULTS)
     if row.method == 'knn-1'
   ]

@@ -124,7 +124,7 @@ def test_the_documented_fields_are_those_of_the_file():
 
 def test_the_table_of_subsets_is_right():
   scores = {
-    (row.subset.name, row.method): row.scores['accuracy']['value']
+    (row.subset.name, row.method): row.scores.accuracy.value
     for row in results.read_results(running.REPOSITORY / 'results')
   }
   text = (_DOCS / 'choosing.md').read_text('utf-8')

@@ -94,6 +94,23 @@ def test_the_worst_pairs_are_those_with_the_largest_share():
   ]
 
 
+@pytest.mark.parametrize(
+  ('fewest', 'noted'), [(1, True), (9, True), (10, False)]
+)
+def test_few_images_of_a_class_are_noted(fewest, noted):
+  labels = np.repeat(np.arange(3), [20, fewest, 30])
+  made = predictions.make_predictions(_SUBSET, labels, labels)
+  notes = evaluation.score(made).notes
+  assert (
+    notes
+    == (
+      f'A class has {fewest} examples. Below ten, balanced'
+      ' intervals are too narrow.',
+    )
+    * noted
+  )
+
+
 def test_spreads_of_seeds_and_of_draws_are_apart():
   rights = [[500, 510, 520], [700, 710, 720]]
   predicted = [np.arange(1000) >= n for draw in rights for n in draw]
@@ -118,8 +135,11 @@ def test_spreads_of_seeds_and_of_draws_are_apart():
 
 
 def test_reports_have_every_figure():
-  scored = evaluation.score(_made(runs=2, seed=[3, 4], about={'method': 'x|y'}))
-  printed = json.loads(report.to_json(scored))
+  scored = evaluation.score(
+    _made(runs=2, seed=[3, 4], about={'method': 'x|<b>'})
+  )
+  printed = scored.to_dict()
+  assert json.loads(json.dumps(printed)) == printed
   assert printed.keys() == vars(scored).keys()
   assert printed['subset'] == '3-EcFK49'
   assert printed['accuracy'] == vars(scored.accuracy)
@@ -131,7 +151,7 @@ def test_reports_have_every_figure():
     f'| {c.label} | {c.name} | {c.source} |' in text for c in scored.classes
   )
   assert f'| accuracy | {scored.accuracy.value:.4f} |' in text
-  assert '- method: x|y' in text
+  assert r'- method: x\|\<b>' in text
   # Figures, runs, sources, classes and confusions have rows of one width each.
   widths = [line.count(' | ') for line in text.splitlines() if '| ---' in line]
   assert sorted(widths) == [3, 3, 4, 6, 8]
@@ -171,6 +191,22 @@ def test_runs_are_compared_by_their_means():
   assert any('means over runs' in note for note in compared.notes)
 
 
+@pytest.mark.parametrize(
+  ('runs', 'missing'), [((1, 1), True), ((3, 1), True), ((2, 3), False)]
+)
+def test_the_headline_says_that_runs_are_missing(runs, missing):
+  pair = [
+    dataclasses.replace(method, predicted=method.predicted[[0] * count])
+    for method, count in zip(_pair(626, 512), runs, strict=True)
+  ]
+  compared = _compare(*pair)
+  (section,) = report.comparison_sections(compared)
+  assert ('RUNS ARE MISSING' in section.lines[0]) == missing
+  assert any('Runs are missing' in n for n in compared.to_dict()['notes']) == (
+    missing
+  )
+
+
 def test_only_the_same_test_images_are_compared():
   first, second = _pair(5, 1)
   reduced = dataclasses.replace(second, subset=subsets.subset('2-FKd-r-10'))
@@ -187,11 +223,11 @@ def test_only_the_same_test_images_are_compared():
 
 
 def test_methods_may_have_any_name():
-  about = {'method': 'a|b'}
+  about = {'method': 'a|b [c](d) <i>\\'}
   pair = [dataclasses.replace(one, about=about) for one in _pair(10_000, 0)]
   text = report.to_markdown(report.comparison_sections(_compare(*pair)))
-  assert r'| a\|b |' in text
-  assert 'p < 1e-300' in text
+  assert r'| a\|b \[c](d) \<i>\\ |' in text
+  assert r'p \< 1e-300' in text
 
 
 # The commands -----------------------------------------------------------------
@@ -249,7 +285,7 @@ def test_evaluate_prints_scores_of_runs(evaluate, files):
   ('names', 'message'),
   [
     (['0.npz', '2.npz'], "expected runs of one method, 'a'.* found .* 'b'"),
-    (['0.npz', '0.npz'], 'each file once, not twice'),
+    (['0.npz', '0.npz'], 'same seed'),
     (['0.npz', 'copy.npz'], 'same seed'),
     (['split.npz'], r"split\.npz: There is no split 'tst'"),
     (['none.npz'], 'No such file'),

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -69,10 +72,19 @@ def test_what_is_saved_is_read(save, labels, tmp_path):
   assert all(f'`{name}`' in predictions.__doc__ for name in arrays)
 
 
-def test_equal_predictions_give_equal_bytes(save, tmp_path):
-  save()
-  save(path=tmp_path / 'q.npz')
-  assert (tmp_path / 'p.npz').read_bytes() == (tmp_path / 'q.npz').read_bytes()
+def test_equal_predictions_give_equal_bytes(save, labels, tmp_path, caplog):
+  # A file may have any name, and more members.
+  paths = [tmp_path / 'p.npz', tmp_path / 'q.csv']
+  for path in paths:
+    save(path=path, prediction=labels[::-1])
+  assert paths[0].read_bytes() == paths[1].read_bytes()
+  assert predictions.GUESSED in caplog.text
+  with zipfile.ZipFile(paths[1], 'a') as file:
+    file.writestr('extra.npy', b'no magic')
+  assert (
+    predictions.GUESSED
+    in cmnist_tfds.evaluate(_NAME, paths[1], sample=True).notes
+  )
 
 
 @pytest.mark.parametrize('shift', [1, 5, 11])
@@ -97,9 +109,12 @@ class _Unconvertible:
     raise RuntimeError('call detach')
 
 
-def _with_nan(labels):
+_PAIR = ('label', 'prediction')
+
+
+def _with(value, labels):
   scores = np.eye(12, dtype=np.float32)[labels]
-  scores[5, 3] = np.nan
+  scores[5, 3] = value
   return scores
 
 
@@ -115,7 +130,22 @@ def _with_nan(labels):
     (lambda y: {'label': y[:0], 'prediction': y[:0]}, r'shape \(0,\), found'),
     (lambda y: {'prediction': y + 1}, 'expected numbers from 0 to 11'),
     (lambda y: {'prediction': y / 1}, 'expected integers .* found float64'),
-    (lambda y: {'scores': _with_nan(y)}, 'example 5 in run 0 are not all fin'),
+    (lambda y: {'scores': _with(np.nan, y)}, 'example 5 in run 0 have NaN'),
+    (lambda y: {'scores': _with(np.inf, y)}, 'example 5 in run 0 have NaN'),
+    (lambda y: {'scores': np.full((288, 12), -np.inf)}, 'example 0 in run 0'),
+    (
+      lambda y: dict.fromkeys(_PAIR, np.r_[y, y[:8]]),
+      'each example once: a dis',
+    ),
+    (lambda y: {'prediction': np.eye(12)[y]}, r'prediction\.argmax\(axis=1\)'),
+    (lambda y: {'prediction': np.eye(12, dtype=int)[y]}, r'\.argmax\(axis=1\)'),
+    (lambda y: {'label': np.eye(12)[y]}, r'label\.argmax\(axis=1\)'),
+    (lambda y: {'prediction': y[:, None]}, r'column: give prediction\[:, 0'),
+    (lambda y: {'prediction': np.stack([y, y], 1)}, r'give prediction\.T\.'),
+    (lambda y: {'prediction': y.reshape(9, 32)}, r'prediction\.reshape\(-1\)'),
+    (lambda y: {'prediction': y.astype(str)}, 'found <U.* give class numbers'),
+    (lambda y: {'scores': np.ones(288)}, 'by example and class'),
+    (lambda y: {'split': 'test\x1b[31m'}, r"one line, found 'test\\x1b"),
     (lambda y: {'scores': np.eye(12)[(y + 1) % 12]}, 'have the highest'),
     (lambda y: {'scores': np.eye(13)[y]}, r'\(1, 288, 12\) or \(288, 12\)'),
     (lambda y: {'class_names': [*_CLASS_NAMES[:-1], 'cat']}, "'cat'"),
@@ -134,6 +164,71 @@ def test_what_does_not_fit_is_one_clear_error(
   with pytest.raises(PredictionsError, match=message):
     save(**change(labels))
   assert not (tmp_path / 'p.npz').exists()
+
+
+@pytest.mark.parametrize('library', ['torch', 'ml_dtypes', 'log'])
+def test_scores_come_back_as_they_were_given(save, labels, tmp_path, library):
+  given = scores = np.eye(12, dtype=np.float32)[labels]
+  if library == 'torch':
+    torch = pytest.importorskip('torch')
+    given = torch.tensor(scores).bfloat16().requires_grad_()
+  elif library == 'ml_dtypes':
+    given = scores.astype(pytest.importorskip('ml_dtypes').bfloat16)
+  else:
+    with np.errstate(divide='ignore'):
+      given = scores = np.log(scores)  # -inf
+  save(scores=given)
+  with np.load(tmp_path / 'p.npz') as file:
+    found = file['scores']
+  np.testing.assert_array_equal(found, scores, strict=True)
+  read = predictions.read_predictions(tmp_path / 'p.npz')
+  np.testing.assert_array_equal(read.scores, scores[None])
+
+
+def _doubted(labels, predicted):
+  made = predictions.make_predictions(_SUBSET, predicted, labels)
+  return predictions.doubts(made, predictions.confusions(made))
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_what_looks_wrong_is_told(labels, seed):
+  rng = np.random.default_rng(seed)
+  good = np.where(rng.random(288) < 0.6, labels, rng.integers(0, 12, 288))
+  weak = np.where(rng.random(288) < 0.3, labels, rng.integers(0, 12, 288))
+  for honest in (labels, good, weak, (labels // 2) * 2):
+    assert _doubted(labels, honest) == []
+  for chance in (rng.permutation(good), np.full(288, 7)):
+    assert _doubted(labels, chance) == [predictions.GUESSED]
+  names = np.arange(12)
+  for renamed in (names[::-1], np.roll(names, 1), np.roll(names, seed + 1)):
+    assert _doubted(labels, renamed[good]) == [predictions.RENAMED]
+  # Two of twelve are enough, and one run of two.
+  names[[3, 8]] = [8, 3]
+  best = np.where(rng.random(288) < 0.9, labels, good)
+  pair = np.stack([best, names[best]])
+  assert _doubted(labels, pair) == [predictions.RENAMED]
+  same = np.stack([good, weak, good])
+  assert _doubted(labels, same) == [predictions.IDENTICAL]
+
+
+def test_rows_of_cmnist_are_no_sample(save, tmp_path):
+  labels = np.tile(np.arange(20), 1000)
+  with pytest.raises(
+    PredictionsError, match=r'found 20,000 .*Give sample=True'
+  ):
+    save(name='2-FKd-r-10', prediction=labels, label=labels)
+  assert not (tmp_path / 'p.npz').exists()
+
+
+def test_the_order_of_many_shards_is_explained(save, labels, monkeypatch):
+  several = dataclasses.replace(
+    open_subset(_SUBSET, sample=True),
+    shard_lengths={'train': [1440], 'test': [144, 144]},
+  )
+  monkeypatch.setattr(predictions, 'open_subset', lambda *_, **__: several)
+  mixed = labels.reshape(2, 144).T.ravel()
+  with pytest.raises(PredictionsError, match='interleave_cycle_length=1'):
+    save(prediction=mixed, label=mixed)
 
 
 def test_texts_are_of_one_line(save):
@@ -225,7 +320,7 @@ def test_a_damaged_or_missing_file_is_one_clear_error(
     path.write_bytes(damage(data))
   for read in (
     predictions.read_predictions,
-    lambda path: predictions.read_bare_predictions(path, opened),
+    lambda path: predictions.read_table(path, _SUBSET, opened, True),
   ):
     with pytest.raises(PredictionsError, match=r'p\.npz') as caught:
       read(path)
@@ -233,13 +328,80 @@ def test_a_damaged_or_missing_file_is_one_clear_error(
     assert 'pickle' not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+  ('descr', 'shape'),
+  [
+    ("'|u1'", f'({2**70},)'),
+    ("'|u1'", '(True,)'),
+    ("'|u1'", f'(0, {2**62})'),
+    ("'|u1'", f'(0, {2**63})'),
+    ("'<i8'", '(36L,)'),
+    ("'|u1'", '(' * 9990),
+    ("'|u1'", '-' * 9000 + '1'),
+    ("'|u1'", '(288,)}\n  {1\n 2'),
+    ("'|O'", '(288,)'),
+  ],
+)
+def test_odd_headers_are_one_clear_error(
+  save, opened, labels, tmp_path, descr, shape, recwarn
+):
+  save()
+  text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n"
+  head = b'\x93NUMPY\x01\0' + len(text).to_bytes(2, 'little') + text.encode()
+  array = head + labels.astype(np.uint8).tobytes()
+  (tmp_path / 'p.npy').write_bytes(array)
+  with zipfile.ZipFile(tmp_path / 'p.npz') as good:
+    members = {name: good.read(name) for name in good.namelist()}
+  with zipfile.ZipFile(tmp_path / 'p.npz', 'w') as odd:
+    for name, data in {**members, 'prediction.npy': array}.items():
+      odd.writestr(name, data)
+  for read, path in (
+    (predictions.read_predictions, tmp_path / 'p.npz'),
+    (
+      lambda path: predictions.read_table(path, _SUBSET, opened, True),
+      tmp_path / 'p.npy',
+    ),
+  ):
+    with pytest.raises(PredictionsError) as caught:
+      read(path)
+    message = str(caught.value)
+    assert message.count(path.name) == 1
+    assert message.isprintable()
+    assert 'trust' not in message
+  assert not recwarn.list
+
+
+@pytest.mark.parametrize('method', [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_flipped_bit_is_damage(save, tmp_path, method):
+  save()
+  path = tmp_path / 'p.npz'
+  with zipfile.ZipFile(path) as good:
+    members = {name: good.read(name) for name in good.namelist()}
+  with zipfile.ZipFile(path, 'w', method) as packed:
+    for name, data in members.items():
+      packed.writestr(name, data)
+    start = packed.getinfo('label.npy').header_offset
+  data = bytearray(path.read_bytes())
+  data[start + 80] ^= 4
+  path.write_bytes(data)
+  with pytest.raises(PredictionsError, match='is not a file of predictions'):
+    predictions.read_predictions(path)
+
+
+# CSV --------------------------------------------------------------------------
+
+
 @pytest.fixture(scope='module')
 def two_sources():
   return open_subset(subsets.subset('2-FKd'), sample=True)
 
 
+def _read_table(path, opened, assume_order=True):
+  return predictions.read_table(path, opened.subset, opened, assume_order)
+
+
 @pytest.mark.parametrize(
-  'form', ['npy', 'numbers', 'names', 'header', 'digits']
+  'form', ['npy', 'numbers', 'names', 'header', 'quotes', 'digits']
 )
 def test_bare_predictions_are_read(two_sources, tmp_path, form):
   labels = two_sources.split('test').labels
@@ -252,26 +414,59 @@ def test_bare_predictions_are_read(two_sources, tmp_path, form):
     # Python takes Kannada digits, names of classes, for numbers.
     of_classes = form in ('names', 'digits')
     names = two_sources.class_names if of_classes else range(20)
+    quote = '"' * (form == 'quotes')
     lines = ['', 'prediction '] if form == 'header' else []
-    lines += [str(names[label]) for label in labels]
+    lines += [f'{quote}{names[label]}{quote}' for label in labels]
     path.write_text('\n'.join(lines) + '\n  \n', 'utf-8')
-  read = predictions.read_bare_predictions(path, two_sources)
+  read = _read_table(path, two_sources)
   np.testing.assert_array_equal(read.predicted[0], labels)
   assert predictions.ORDER_ASSUMED in read.notes
+
+
+@pytest.mark.parametrize('header', ['label,prediction', '"prediction","label"'])
+@pytest.mark.parametrize('of_classes', [False, True])
+def test_columns_of_labels_and_predictions_are_scored(
+  two_sources, tmp_path, header, of_classes
+):
+  labels = two_sources.split('test').labels
+  predicted = np.where(np.arange(len(labels)) < 24, 0, labels)
+  names = two_sources.class_names if of_classes else range(20)
+  columns = [labels, predicted]
+  if header.startswith('"'):
+    columns.reverse()
+  path = tmp_path / 'p.csv'
+  with path.open('w', encoding='utf-8', newline='') as file:
+    file.write(header + '\r\n')
+    csv.writer(file, quoting=csv.QUOTE_ALL).writerows(
+      [names[n] for n in row] for row in zip(*columns, strict=True)
+    )
+  for options in ({}, {'assume_order': True}):
+    scored = cmnist_tfds.evaluate('2-FKd', path, sample=True, **options)
+    assert scored.accuracy.value == (predicted == labels).mean()
+    assert scored.notes == (predictions.SAMPLE_SCORED,)
+  lines = path.read_text('utf-8').splitlines()
+  path.write_text('\n'.join([lines[0], *lines[:0:-1]]), 'utf-8')
+  with pytest.raises(PredictionsError, match='in another order'):
+    cmnist_tfds.evaluate('2-FKd', path, sample=True)
 
 
 @pytest.mark.parametrize(
   ('text', 'message'),
   [
     ('0\n1\n', r'shape \(1, 480\) or'),
-    ('0,1\n' * 480, "one prediction a line.*found '0,1'"),
-    ('cat\n' * 480, "'cat'"),
-    ('label\n' + '1\n' * 479, "the line `prediction`.*found 'label'"),
-    ('0.5\n' * 480, r"'0\.5'"),
-    ('20\n' * 480, 'from 0 to 19'),
-    ('9' * 40 + '\n', 'expected integers'),
+    ('0,1\n' * 480, "below `label,prediction`, found '0,1'"),
+    ('cat\n' * 480, "found 'cat'"),
+    ('label\n' + '1\n' * 479, "`label,prediction`, found 'label'"),
+    ('y_true,y_pred\n1,1\n', "found 'y_true,y_pred'"),
+    ('label,prediction\n1;1\n', "found '1;1'"),
+    ('label,prediction\n1,Bag\n2,3\n2,3\n', "found '1,Bag'"),
+    ('1\n' * 479 + '0.5\n', r"found '0\.5'"),
+    ('1\n' * 479 + 'bag\n', "numbers 0 to 19 or the names .* found 'bag'"),
+    ('9' * 5000 + '\n', "found '9{80}'"),
+    ('\x1b[31m\n', r"found '\\x1b\[31m'"),
+    ('"' + 'a' * 200_000, 'field'),
     ('', r'found int64 of shape \(0,\)'),
-    (b'\xff\xfe\x00', 'UTF-8'),
+    (b'\xff\xfe\x00', 'utf-8'),
   ],
 )
 def test_wrong_bare_predictions_are_errors(
@@ -280,5 +475,6 @@ def test_wrong_bare_predictions_are_errors(
   path = tmp_path / 'p.csv'
   path.write_bytes(text if isinstance(text, bytes) else text.encode())
   with pytest.raises(PredictionsError, match=message) as caught:
-    predictions.read_bare_predictions(path, two_sources)
+    _read_table(path, two_sources)
   assert str(path) in str(caught.value)
+  assert str(caught.value).isprintable()

@@ -12,7 +12,7 @@ import pytest
 
 from cmnist_tfds import cli, subsets
 from cmnist_tfds.load.open_subset import open_subset
-from cmnist_tfds.scoring import evaluation, predictions, results
+from cmnist_tfds.scoring import evaluation, predictions, report, results
 from cmnist_tfds.system.errors import PredictionsError
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -105,6 +105,17 @@ def test_results_without_predictions_are_reported(tmp_path):
     {'split': 'train'},
     {'accuracy': {'value': 85}},
     {'accuracy': 0.85},
+    {'accuracy': {'value': True}},
+    {'accuracy': {'value': 0.5, 'low': 0.7, 'high': 0.3}},
+    {'accuracy': {'value': 0.5, 'low': 0.6, 'high': 0.7}},
+    {'accuracy': {'value': 0.5, 'low': 'a'}},
+    {'accuracy': {'value': float('nan')}},
+    {'runs': 5},
+    {'accuracy_spread': [1]},
+    {'accuracy_spread': {'<b>': 0.1}},
+    {'about': ['method']},
+    {'about': {'method': 5}},
+    {'about': {'method': '\x1b[31m'}},
     {'balanced_accuracy': None},
     {'about': {}},
   ],
@@ -113,8 +124,22 @@ def test_other_scores_are_refused(tmp_path, change):
   _write(tmp_path)
   path = tmp_path / '2-FKd/perfect.json'
   path.write_text(json.dumps(json.loads(path.read_text('utf-8')) | change))
-  with pytest.raises(PredictionsError, match=r'perfect\.json'):
+  with pytest.raises(PredictionsError, match=r'perfect\.json') as caught:
     results.read_results(tmp_path)
+  assert str(caught.value).isprintable()
+
+
+def test_what_others_write_stays_in_its_cell(tmp_path):
+  _write(tmp_path)
+  path = tmp_path / '2-FKd/perfect.json'
+  method = '<script>x</script> a\n\n# b | c [d](e) `f`'
+  change = {'about': {'method': method}}
+  path.write_text(json.dumps(json.loads(path.read_text('utf-8')) | change))
+  rows = results.to_table(results.read_results(tmp_path))
+  text = report.to_markdown([report.Section('2-FKd', rows)])
+  assert len(text.splitlines()) == 5
+  escaped = r'\<script>x\</script> a # b \| c \[d](e) \`f\`'
+  assert f'| 2-FKd | {escaped} | 1.0000 |' in text
 
 
 def test_other_predictions_have_no_place_among_results(tmp_path):

@@ -10,8 +10,8 @@ from cmnist_tfds.scoring import evaluation, report
 
 ARGUMENTS = {
   **arguments.PREDICTIONS,
-  'files FILE+': 'file of predictions, as cmnist_tfds.save_predictions writes;'
-  ' several are the runs of one method',
+  'files FILE+': 'file of predictions, as cmnist_tfds.save_predictions writes, or'
+  ' .csv with the columns label and prediction; several are runs of one method',
   '-o|--confusion FILE': arguments.path(
     'draw the confusion of the classes to a .png or .svg file',
     arguments.picture,

@@ -72,7 +72,7 @@ def print_report(
     format_: 'text', 'markdown' or 'json'.
   """
   if format_ == 'json':
-    print(report.to_json(reported))
+    print(json.dumps(reported.to_dict(), indent=1, ensure_ascii=False))
   elif format_ == 'markdown':
     print(report.to_markdown(sections), end='')
   else:

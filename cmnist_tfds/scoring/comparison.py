@@ -10,7 +10,7 @@ import numpy as np
 from cmnist_tfds.scoring import evaluation, intervals
 from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import File, Open
-from cmnist_tfds.scoring.intervals import Estimate
+from cmnist_tfds.scoring.intervals import Estimate, Record
 from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PredictionsError
@@ -35,7 +35,7 @@ class Compared:
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class Comparison(Record):
   """Two methods on the same examples.
 
   Attributes:
@@ -104,7 +104,10 @@ def compare_files(
   single = len(a.predicted) == len(b.predicted) == 1
   only_first = int((right[0] > right[1]).sum())
   only_second = int((right[0] < right[1]).sum())
-  notes = []
+  missing = (
+    'Runs are missing: these are two trained models. Save several of each.'
+  )
+  notes = [missing] * (1 in (len(a.predicted), len(b.predicted)))
   if not single:
     notes.append(
       "The accuracies are means over runs. McNemar's test compares single runs"

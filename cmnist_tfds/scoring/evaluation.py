@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -16,23 +15,20 @@ from cmnist_tfds import subsets
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare
 from cmnist_tfds.scoring import duplicates, intervals
 from cmnist_tfds.scoring import predictions as predictions_lib
-from cmnist_tfds.scoring.intervals import Estimate
+from cmnist_tfds.scoring.intervals import Estimate, Record
 from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PredictionsError, counted
+from cmnist_tfds.system.paths import PathLike
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
 
-_log = logging.getLogger('cmnist_tfds')
-
 # How many pairs of confused classes are listed.
 _PAIRS = 10
 
-_PathLike = str | os.PathLike[str]
-
 # A file of predictions, or what it holds.
-File = _PathLike | Predictions
+File = PathLike | Predictions
 
 # Opens a subset, with the draw of its training set that `draw` names.
 Open = Callable[..., Opened]
@@ -130,7 +126,7 @@ class Confusion:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Record):
   """The scores of a method on one split of a subset.
 
   Intervals have 95 % confidence and cover the choice of the examples only.
@@ -200,7 +196,7 @@ def evaluate(
   name: str,
   files: File | Iterable[File],
   *,
-  data_dir: _PathLike | None = None,
+  data_dir: PathLike | None = None,
   sample: bool = False,
   assume_order: bool = False,
   trust_labels: bool = False,
@@ -215,11 +211,12 @@ def evaluate(
   Args:
     name: Name of the subset.
     files: A file of predictions, what `save_predictions` returned, or several
-      of them: the runs of one method.
+      of them: the runs of one method. A file is what `save_predictions` writes,
+      or `.csv` with the columns `label` and `prediction`.
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether the examples are those of `cmnist_sample`.
-    assume_order: Whether `files` are `.npy` or `.csv` files of predictions of
-      the test split, without labels, whose order is taken on trust.
+    assume_order: Whether `files` may be `.npy` or `.csv` files of predictions
+      of the test split, without labels, whose order is taken on trust.
     trust_labels: Whether to score with the labels in the files. They are
       compared with the known sizes of the classes only, so the data of the
       subset is not needed.
@@ -246,20 +243,10 @@ def evaluate(
   )
   if isinstance(files, str | os.PathLike | Predictions):
     files = [files]
-  files = [*files]
-  paths = [os.path.realpath(f) for f in files if not isinstance(f, Predictions)]
-  if not files or len({*paths}) < len(paths):
-    raise PredictionsError(
-      'Name at least one file of predictions, and each file once, not twice.'
-    )
-  if assume_order:
-    _log.warning('%s', predictions_lib.ORDER_ASSUMED)
+  checking = None if trust_labels and not assume_order else open_
   read: list[Predictions] = []
   for file in files:
-    if assume_order and not isinstance(file, Predictions):
-      found = predictions_lib.read_bare_predictions(file, open_(subset))
-    else:
-      found = read_checked(subset, file, None if trust_labels else open_)
+    found = read_checked(subset, file, checking, assume_order=assume_order)
     if read and _common(read[0]) != _common(found):
       raise PredictionsError(
         f'{found.title}: expected {_common(read[0])}, found {_common(found)}.'
@@ -267,6 +254,8 @@ def evaluate(
         ' cmnist compare.'
       )
     read.append(found)
+  if not read:
+    raise PredictionsError('Name at least one file of predictions.')
   joined = _join(read)
   if without_near_duplicates:
     if trust_labels or joined.split != 'test':
@@ -289,7 +278,12 @@ def evaluate(
 
 
 def read_checked(
-  subset: Subset, file: File, open_: Open | None, *, reduced_too: bool = False
+  subset: Subset,
+  file: File,
+  open_: Open | None,
+  *,
+  reduced_too: bool = False,
+  assume_order: bool = False,
 ) -> Predictions:
   """Reads a file of predictions, and checks that they belong to a subset.
 
@@ -300,12 +294,18 @@ def read_checked(
       file with the known sizes of the classes only.
     reduced_too: Whether predictions of the test set may be those of a method
       that was trained on another reduced form, which has the same test set.
+    assume_order: Whether the file may hold predictions alone.
 
   Raises:
     PredictionsError: If it cannot be read, or does not belong to the subset.
   """
-  read = predictions_lib.read_predictions
-  found = file if isinstance(file, Predictions) else read(file)
+  if isinstance(file, Predictions):
+    found = file
+  elif assume_order or predictions_lib.is_csv(file):
+    opened = open_ and open_(subset)
+    found = predictions_lib.read_table(file, subset, opened, assume_order)
+  else:
+    found = predictions_lib.read_predictions(file)
   is_same_test = (found.subset.full, found.split) == (subset.full, 'test')
   with predictions_lib.named(found.title):
     if found.subset != subset and not (reduced_too and is_same_test):
@@ -337,11 +337,8 @@ def score(scored: Predictions) -> Evaluation:
     The scores.
   """
   subset, labels = scored.subset, scored.labels
-  count, runs = subset.num_classes, len(scored.predicted)
-  codes = labels * count + scored.predicted
-  confusions = np.stack([np.bincount(c, minlength=count**2) for c in codes])
-  confusions = confusions.reshape(runs, count, count)
-  total = np.bincount(labels, minlength=count)
+  confusions = predictions_lib.confusions(scored)
+  total = np.bincount(labels, minlength=subset.num_classes)
   right = np.diagonal(confusions, axis1=1, axis2=2)
   accuracies = right.sum(axis=1) / len(labels)
   balanced = (right / np.maximum(total, 1))[:, total > 0].mean(axis=1)
@@ -351,6 +348,11 @@ def score(scored: Predictions) -> Evaluation:
   # A mean over runs, which may be a fraction.
   mean = confusions.mean(axis=0)
   accuracy, balanced_accuracy = _accuracies(np.diagonal(mean), total)
+  notes = [*scored.notes, *predictions_lib.doubts(scored, confusions)]
+  if (fewest := total[total > 0].min()) < 10:
+    notes.append(
+      f'A class has {fewest} examples. Below ten, balanced intervals are too narrow.'
+    )
   return Evaluation(
     subset=subset,
     dataset=scored.dataset,
@@ -366,7 +368,7 @@ def score(scored: Predictions) -> Evaluation:
     worst_pairs=tuple(_worst_pairs(mean, total)),
     confusion=confusions.sum(axis=0),
     about=dict(scored.about),
-    notes=scored.notes,
+    notes=tuple(notes),
   )
 
 

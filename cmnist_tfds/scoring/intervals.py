@@ -2,16 +2,21 @@
 """Confidence intervals of accuracies, and the test for paired predictions.
 
 All intervals have 95 % confidence. They say how much a figure would vary with
-the choice of the test images. They say nothing about seeds or training sets.
+the choice of the test images of the same writers. They say nothing about other
+writers, seeds or training sets.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import math
+from typing import Any
 
 import numpy as np
+
+from cmnist_tfds.subsets import Subset
 
 CONFIDENCE = 0.95
 
@@ -19,6 +24,24 @@ CONFIDENCE = 0.95
 _Z = 1.959963984540054
 
 _BISECTIONS = 80
+
+
+class Record:
+  """A record of figures, which JSON can hold.
+
+  Its fields are the attributes. A record within it is an object too, a subset is
+  its name, an array is a list.
+  """
+
+  def to_dict(self) -> dict[str, Any]:
+    """Returns it as dictionaries, lists, texts and numbers."""
+    return dict(json.loads(json.dumps(self, default=_plain)))
+
+
+def _plain(value: Any) -> Any:
+  if isinstance(value, Subset):
+    return value.name
+  return value.tolist() if isinstance(value, np.ndarray) else vars(value)
 
 
 @dataclasses.dataclass(frozen=True)

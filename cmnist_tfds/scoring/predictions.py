@@ -13,7 +13,7 @@ pickles. It holds these arrays:
     prove which example each prediction belongs to.
 *   `prediction`: integers (n,), or (runs, n) for several runs of one method.
 *   `scores`, optional: floats (n, classes) or (runs, n, classes), higher for
-    classes that are more likely.
+    classes that are more likely; -inf for a probability of 0.
 *   `seed`, optional: integers (runs,), the random seed of each run.
 *   `draw`, optional: integers (runs,), which draw of a reduced training set each
     run was trained on; 0 is the published one.
@@ -21,17 +21,22 @@ pickles. It holds these arrays:
 
 `label` and `prediction` use the numbers of `class_names`, which may be in any
 order. Examples are in the order of the prepared dataset.
+
+A CSV file may hold the columns `label` and `prediction` of one run, too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import io
 import json
+import logging
 import os
 import pathlib
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -52,6 +57,10 @@ from cmnist_tfds.system.errors import (
   SubsetNameError,
   disk_errors,
 )
+from cmnist_tfds.system.paths import PathLike
+
+_log = logging.getLogger('cmnist_tfds')
+
 
 FORMAT = 'cmnist predictions 1'
 
@@ -64,8 +73,14 @@ LABELS_TRUSTED = (
   'The labels are those in the files. Only the sizes of the classes were compared'
   ' with those of the data.'
 )
-SAMPLE_SCORED = (
-  'These are scores on the synthetic sample. They say nothing about CMNIST.'
+SAMPLE_SCORED = 'These are scores on the synthetic sample. They say nothing about CMNIST.'  # What makes predictions look wrong, although their labels are right.
+RENAMED = 'Some classes seem to be numbered in another order: give class_names.'
+GUESSED = (
+  'The accuracy is no better than chance. If the method is better, the rows are'
+  ' shuffled, or the classes are numbered in another order.'
+)
+IDENTICAL = (
+  'Some runs are identical: has the seed no effect, or was one saved twice?'
 )
 
 # What a method says of itself; `save_predictions` describes the fields.
@@ -113,7 +128,7 @@ class Predictions:
 
 
 def save_predictions(
-  path: str | os.PathLike[str],
+  path: PathLike,
   name: str,
   prediction: npt.ArrayLike,
   label: npt.ArrayLike,
@@ -130,12 +145,13 @@ def save_predictions(
   validation: str = '',
   time: str = '',
   sample: bool = False,
-  data_dir: str | os.PathLike[str] | None = None,
+  data_dir: PathLike | None = None,
 ) -> Predictions:
   """Saves predictions as a file that `evaluate` and `cmnist evaluate` score.
 
   If the subset is prepared or in the cache, labels are compared with its labels
   before anything is written. Otherwise only the sizes of the test classes are.
+  A warning tells of predictions that look wrong, as `doubts` finds them.
 
       (x_train, y_train), (x_test, y_test) = cmnist_tfds.load_data('2-FKd')
       cmnist_tfds.save_predictions(
@@ -151,7 +167,8 @@ def save_predictions(
     method: What was trained, in a few words.
     split: The split that was predicted.
     scores: Floats (n, classes) or (runs, n, classes), higher for classes that
-      are more likely. The predicted class must have the highest score.
+      are more likely, -inf for a probability of 0. The predicted class must
+      have the highest score. bfloat16 is saved as float32.
     class_names: What each number stands for, if the numbers are not those of
       the subset.
     seed: The random seed of each run: (runs,), or one number for one run.
@@ -194,6 +211,8 @@ def save_predictions(
   )
   if opened or (split == 'test' and not sample):
     check_examples(saved, opened)
+  for doubt in doubts(saved, confusions(saved)):
+    _log.warning('%s', doubt)
   write_predictions(pathlib.Path(path), saved)
   return saved
 
@@ -225,33 +244,34 @@ def make_predictions(
     PredictionsError: If the arrays do not fit together.
     SplitError: If the subset has no such draw.
   """
+  if not split.isprintable():
+    raise PredictionsError(f'split: expected one line, found {split!r}.')
   numbering = _numbering(subset, class_names)
+  others = {what: v for what, v in others.items() if v is not None}
   given = {'label': label, 'prediction': prediction, **others}
   arrays: dict[str, np.ndarray] = {}
-  for what in [name for name, array in given.items() if array is not None]:
+  count, n, runs = len(numbering), 0, 1
+  for what, values in given.items():
     try:
-      array = np.asarray(given[what])
-    # PyTorch raises the last two, and says what to do.
+      array = _to_array(values)
+    # Other libraries raise the last two, and say what to do.
     except (ValueError, TypeError, RuntimeError) as error:
       raise PredictionsError(f'{what}: expected numbers: {error}') from error
-    count, n = len(numbering), arrays.get('label', array).size
-    runs = max(arrays.get('prediction', array).size // max(n, 1), 1)
-    shapes = {
-      'label': (n,),
-      'prediction': (runs, n),
-      'scores': (runs, n, count),
-    }
-    shape = shapes.get(what, (runs,))
+    if what == 'label':
+      n = array.size
+    elif what == 'prediction' and array.shape[1:] == (n,):
+      runs = len(array)
+    axes = {'scores': (n, count), 'seed': (), 'draw': ()}.get(what, (n,))
+    shape = axes if what == 'label' else (runs, *axes)
     kinds, numbers = ('f', 'floats') if what == 'scores' else ('iu', 'integers')
     # A single run needs no axis.
-    possible = [shape, shape[1:]] if runs == 1 and what != 'label' else [shape]
+    possible = {shape: 0, axes: 0} if runs == 1 else {shape: 0}
     fits = array.dtype.kind in kinds and array.shape in possible
     if not fits or not array.size:
-      shapes_text = ' or '.join(map(str, possible))
       raise PredictionsError(
-        f'{what}: expected {numbers} of shape {shapes_text}, found {array.dtype}'
-        f' of shape {array.shape}. Predict the whole split, each example once,'
-        ' and give the numbers of classes.'
+        f'{what}: expected {numbers} of shape {" or ".join(map(str, possible))},'
+        f' found {array.dtype} of shape {array.shape}.'
+        f' {_remedy(what, array, n, count)}'
       )
     if what in ('label', 'prediction'):
       if not 0 <= array.min() <= array.max() < count:
@@ -280,7 +300,7 @@ def make_predictions(
     scores=scores,
     seeds=seeds,
     draws=draws,
-    about=_about(about),
+    about=check_about(about),
     notes=(SAMPLE_SCORED,) * (dataset == SAMPLE),
   )
 
@@ -296,6 +316,7 @@ def write_predictions(path: pathlib.Path, saved: Predictions) -> None:
     PreparationError: If the file cannot be written.
   """
   smallest = np.min_scalar_type(saved.subset.num_classes - 1)
+  scores, runs = saved.scores, len(saved.predicted)
   arrays: dict[str, Any] = {
     'format': FORMAT,
     'dataset': saved.dataset,
@@ -307,7 +328,8 @@ def write_predictions(path: pathlib.Path, saved: Predictions) -> None:
     # that they compress well.
     'prediction': np.asfortranarray(saved.predicted.astype(smallest)),
     'about': json.dumps(dict(saved.about), ensure_ascii=False, sort_keys=True),
-    'scores': saved.scores,
+    # Those of a single run are as they were given.
+    'scores': scores[0] if scores is not None and runs == 1 else scores,
     'seed': None if None in saved.seeds else saved.seeds,
     'draw': None if None in saved.draws else saved.draws,
   }
@@ -316,7 +338,7 @@ def write_predictions(path: pathlib.Path, saved: Predictions) -> None:
   atomic.write_file(path, out.getvalue())
 
 
-def read_predictions(path: str | os.PathLike[str]) -> Predictions:
+def read_predictions(path: PathLike) -> Predictions:
   """Reads a file of predictions.
 
   Args:
@@ -334,8 +356,8 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     reading(
       path,
       'a file of predictions with their labels',
-      'Write it with cmnist_tfds.save_predictions, or score an array or a .csv'
-      ' file with --assume-order.',
+      'Write it with cmnist_tfds.save_predictions, or as .csv with the columns'
+      ' label and prediction. Predictions alone need --assume-order.',
     ),
     # On anything but a ZIP file np.load would speak of pickles.
     zipfile.ZipFile(path),
@@ -353,21 +375,29 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     return dataclasses.replace(made, file=path)
 
 
-def read_bare_predictions(
-  path: str | os.PathLike[str], opened: Opened
-) -> Predictions:
-  """Reads predictions of a test set from a file that holds nothing else.
+def is_csv(path: PathLike) -> bool:
+  """Returns whether a file is called CSV, and no `.npz` file of that name."""
+  is_called = pathlib.Path(path).suffix.lower() == '.csv'
+  return is_called and not zipfile.is_zipfile(path)
 
-  Nothing shows whether such a file has the examples in the right order.
+
+def read_table(
+  path: PathLike, subset: Subset, opened: Opened | None, assume_order: bool
+) -> Predictions:
+  """Reads predictions of a test set from a file that does not say of which.
 
   Args:
-    path: A `.npy` file with integers (n,) or (runs, n), or a `.csv` file with
-      one prediction a line: all numbers, or all class names. A first line
-      `prediction` is skipped.
-    opened: The subset.
+    path: A `.csv` file with the columns `label` and `prediction`, below a header
+      with these names. Both hold numbers of classes, or both hold names.
+    subset: The subset.
+    opened: The same, open for reading; None if it is not here.
+    assume_order: Whether the file may hold predictions alone: a `.csv` file
+      with one column, or a `.npy` file with integers (n,) or (runs, n). The
+      labels are then those of the subset, and nothing shows that the
+      predictions are in their order.
 
   Returns:
-    The predictions. The true labels are those of the subset.
+    The predictions.
 
   Raises:
     PredictionsError: If the file cannot be read or does not fit the split.
@@ -375,24 +405,24 @@ def read_bare_predictions(
   path = pathlib.Path(path)
   with (
     reading(
-      path,
-      'an array that numpy.save wrote, or CSV in UTF-8 with one prediction a line',
-      'Score a file that save_predictions wrote without --assume-order.',
+      path, 'predictions as CSV or .npy', 'Use save_predictions instead.'
     ),
     path.open('rb') as file,
   ):
-    if path.suffix.lower() == '.csv':
-      text = file.read().decode('utf-8-sig')
-      prediction = _parse_csv(text, opened.subset)
+    if is_csv(path):
+      arrays = _parse_csv(file.read().decode('utf-8-sig'), subset)
     else:
-      prediction = np.lib.format.read_array(file, allow_pickle=False)
-    labels = opened.split('test').labels
-    made = make_predictions(
-      opened.subset, prediction, labels, dataset=opened.dataset
-    )
-  return dataclasses.replace(
-    made, notes=(ORDER_ASSUMED, *made.notes), file=path
-  )
+      loaded = np.lib.format.read_array(file, allow_pickle=False)
+      arrays = {'prediction': loaded}
+    notes = () if 'label' in arrays else (ORDER_ASSUMED,)
+    if notes:
+      if not assume_order or not opened:
+        raise ValueError('there is no column label')
+      _log.warning('%s', *notes)
+      arrays['label'] = opened.split('test').labels
+    dataset = opened.dataset if opened else DATASET
+    made = make_predictions(subset, dataset=dataset, **arrays)
+  return dataclasses.replace(made, notes=(*notes, *made.notes), file=path)
 
 
 def draw_of_examples(checked: Predictions) -> int:
@@ -431,12 +461,15 @@ def check_examples(checked: Predictions, opened: Opened | None) -> None:
     _check_label_counts(checked)
     return
   found, labels = checked.labels, opened.split(checked.split).labels
-  title = f'{opened.dataset}/{checked.subset.name} {checked.split}'
+  subset = checked.subset
+  title = f'{opened.dataset}/{subset.name} {checked.split}'
   if (checked.dataset, len(found)) != (opened.dataset, len(labels)):
+    advice = _size_advice(len(labels), len(found))
+    if checked.dataset != opened.dataset or len(found) == subset.num_test:
+      advice = 'Give sample=True or --sample for the sample, and only for it.'
     raise PredictionsError(
       f'expected {len(labels):,} examples of {title}, found {len(found):,} of'
-      f' {checked.dataset}. Predict the whole split, without dropping the last'
-      ' batch.'
+      f' {checked.dataset}. {advice}'
     )
   wrong = np.flatnonzero(found != labels)
   if not len(wrong):
@@ -446,9 +479,11 @@ def check_examples(checked: Predictions, opened: Opened | None) -> None:
     likely = 'The classes are numbered in another order: give class_names.'
   elif (np.sort(found) == np.sort(labels)).all():
     likely = 'The examples are in another order: predict them unshuffled.'
+    if max(map(len, opened.shard_lengths.values())) > 1:
+      likely += ' For tfds.load: ReadConfig(interleave_cycle_length=1).'
   else:
     likely = f'These are other examples: predict the split of {title}.'
-  names, first = checked.subset.class_names, wrong[0]
+  names, first = subset.class_names, wrong[0]
   raise PredictionsError(
     f'{len(wrong):,} of {len(labels):,} labels are not those of {title}, the'
     f' first at example {first}: expected {names[labels[first]]!r}, found'
@@ -466,14 +501,14 @@ def _check_label_counts(checked: Predictions) -> None:
     )
   counts = np.bincount(checked.labels, minlength=subset.num_classes).tolist()
   for what, expected, found in (
-    *((repr(c.name), c.test, counts[c.label]) for c in subset.classes),
     ('all classes', subset.num_test, len(checked.labels)),
+    *((repr(c.name), c.test, counts[c.label]) for c in subset.classes),
   ):
-    if expected not in (None, found):
+    if expected is not None and expected != found:
       raise PredictionsError(
         f'expected {expected:,} test examples of {what}, found {found:,}.'
-        f' Predict the whole test split of {subset.title}, or say that the'
-        ' examples are those of the sample.'
+        f' {_size_advice(subset.num_test or expected, len(checked.labels))}'
+        ' If the examples are those of the sample, say so.'
       )
 
 
@@ -490,19 +525,93 @@ def _numbering(subset: Subset, given: npt.ArrayLike | None) -> np.ndarray:
   return np.array([names.index(name) for name in given])
 
 
+def _size_advice(expected: int, found: int) -> str:
+  """Returns what to do about a number of examples that is not the expected."""
+  if found < expected:
+    return 'Predict the whole split, without dropping the last batch.'
+  if found > expected:
+    return 'Give each example once: a distributed sampler repeats some.'
+  return 'If the classes are numbered in another order, give class_names.'
+
+
+def confusions(checked: Predictions) -> np.ndarray:
+  """Returns how often each class is predicted as each, in each run.
+
+  Returns:
+    int64 (runs, classes, classes): the true class, then the predicted one.
+  """
+  count = checked.subset.num_classes
+  codes = checked.labels * count + checked.predicted
+  counted = np.stack([np.bincount(c, minlength=count**2) for c in codes])
+  return counted.reshape(-1, count, count)
+
+
+def doubts(checked: Predictions, confused: np.ndarray) -> list[str]:
+  """Returns what makes predictions look wrong, although their labels are right.
+
+  Labels prove the order only if they were read along with what was predicted.
+
+  Args:
+    checked: The predictions.
+    confused: Their `confusions`.
+
+  Returns:
+    Sentences, each once; mostly none.
+  """
+  true, predicted = confused[0].sum(axis=1), confused.sum(axis=1)
+  # Most of a class is taken for another, and few other examples are.
+  mutual = 2 * confused > np.maximum(true[:, None], predicted[:, None])
+  mutual &= ~np.eye(len(true), dtype=bool) & (true >= 5)[:, None]
+  renamed = mutual.sum(axis=(1, 2)) > 1
+  # How many would be right if the predictions were shuffled.
+  chance = predicted @ true / true.sum()
+  limit = chance + 3 * np.sqrt(chance * (1 - chance / true.sum()))
+  right = np.trace(confused, axis1=1, axis2=2)
+  guessed = ~renamed & (right <= limit) & (right < true.sum())
+  identical = len(np.unique(checked.predicted, axis=0)) < len(confused)
+  told = {RENAMED: renamed.any(), GUESSED: guessed.any(), IDENTICAL: identical}
+  return [text for text, holds in told.items() if holds]
+
+
+def _to_array(values: Any) -> np.ndarray:
+  """Returns numbers as an array; NumPy itself has no bfloat16."""
+  if hasattr(values, 'detach'):  # A tensor of PyTorch.
+    values = values.detach().cpu()
+    values = values.float() if 'bfloat16' in str(values.dtype) else values
+  array = np.asarray(values)
+  return array.astype('f4') if array.dtype.name == 'bfloat16' else array
+
+
+def _remedy(what: str, array: np.ndarray, n: int, count: int) -> str:
+  """Returns what to do about an array of a wrong type or shape."""
+  if what not in ('label', 'prediction'):
+    return 'Give scores by example and class, one seed and draw for each run.'
+  if array.shape[1:] == (1,):
+    return f'It is a column: give {what}[:, 0].'
+  is_many = array.dtype.kind in 'iu' and array.max(initial=0) > 1
+  if array.shape[1:] == (count,) and not is_many:
+    return f'It has a column for each class: give {what}.argmax(axis=1).'
+  if array.ndim == 2 and len(array) == n:
+    return f'Runs come first: give {what}.T.'
+  if array.ndim > 1 and array.size == n:
+    return f'It has batches: give {what}.reshape(-1).'
+  return 'Predict the whole split, each example once, and give class numbers.'
+
+
 def _check_scores(scores: np.ndarray, predicted: np.ndarray) -> None:
   chosen = np.take_along_axis(scores, predicted[..., None], axis=-1)[..., 0]
-  right = np.isfinite(scores).all(axis=-1) & (chosen >= scores.max(axis=-1))
+  highest = scores.max(axis=-1)  # NaN if one is.
+  right = np.isfinite(highest) & (chosen == highest)
   if not right.all():
     run, example = np.argwhere(~right)[0]
     raise PredictionsError(
-      f'scores: those of example {example} in run {run} are not all finite, or'
-      ' the class that is predicted does not have the highest one. Order the'
-      ' columns as class_names, and predict the argmax.'
+      f'scores: those of example {example} in run {run} have NaN or infinity for'
+      ' the highest, or the class that is predicted does not have the highest.'
+      ' Order the columns as class_names, and predict the argmax.'
     )
 
 
-def _about(given: Any) -> dict[str, str]:
+def check_about(given: Any) -> dict[str, str]:
   """Returns the fields of `ABOUT`, each a line, in the order of the file."""
   with contextlib.suppress(ValueError, RecursionError, AttributeError):
     fields = json.loads(given) if isinstance(given, str) else given
@@ -515,26 +624,30 @@ def _about(given: Any) -> dict[str, str]:
   )
 
 
-def _parse_csv(text: str, subset: Subset) -> np.ndarray:
-  texts = [text.strip() for text in text.splitlines() if text.strip()]
-  if texts[:1] == ['prediction']:
-    del texts[0]
-  # Python reads Kannada digits, which are class names, as numbers.
-  if all(text.isascii() and text.isdigit() for text in texts):
-    return np.array([int(text) for text in texts], None if texts else int)
-  label_of = {name: label for label, name in enumerate(subset.class_names)}
-  try:
-    return np.array([label_of[text] for text in texts])
-  except KeyError as error:
-    raise ValueError(
-      f'expected all numbers or all names of classes of {subset.title}, below'
-      f' the line `prediction` if there is a header, found {error}'
-    ) from error
+def _parse_csv(text: str, subset: Subset) -> dict[str, Any]:
+  """Returns the columns of a CSV file by name."""
+  lines = filter(str.strip, text.splitlines())
+  rows = [[cell.strip() for cell in row] for row in csv.reader(lines)]
+  header = ['prediction']
+  if rows and sorted(rows[0]) in (header, ['label', *header]):
+    header = rows.pop(0)
+  cells = {cell for row in rows for cell in row}
+  numbers = {str(label): label for label in range(subset.num_classes)}
+  names = {name: label for label, name in enumerate(subset.class_names)}
+  known = min(numbers, names, key=lambda each: len(cells - each.keys()))
+  for row in rows:
+    if len(row) != len(header) or not {*row} <= known.keys():
+      raise ValueError(
+        f'expected the numbers 0 to {len(numbers) - 1} or the names of classes of'
+        f' {subset.title} below `label,prediction`, found {",".join(row)[:80]!r}'
+      )
+  table = np.array([[known[cell] for cell in row] for row in rows], int)
+  return dict(zip(header, table.reshape(-1, len(header)).T, strict=True))
 
 
 @contextlib.contextmanager
 def reading(
-  path: str | os.PathLike[str],
+  path: PathLike,
   expected: str,
   remedy: str,
   error: type[CmnistError] = PredictionsError,
@@ -550,18 +663,23 @@ def reading(
   Yields:
     Nothing.
   """
-  with disk_errors(path, 'read', error, 'name another file'), named(path):
+  with disk_errors(path, 'read', error, 'name another file'):
     try:
-      yield
-    except (OSError, CmnistError):
-      raise
+      with named(path), warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # NumPy's, of odd headers.
+        yield
     except Exception as cause:
-      reason = ' '.join(str(cause).split())[:300].rstrip('.')
+      # What a library raises for damage has no number.
+      if isinstance(cause, CmnistError) or getattr(cause, 'errno', None):
+        raise
+      # NumPy's further sentences advise to trust the file.
+      text = ' '.join(str(cause).split()) or type(cause).__name__
+      reason = re.split(r'[.;] ', text)[0][:300].rstrip('.')
       raise error(f'{path} is not {expected}: {reason}. {remedy}') from cause
 
 
 @contextlib.contextmanager
-def named(file: str | os.PathLike[str]) -> Iterator[None]:
+def named(file: PathLike) -> Iterator[None]:
   """Names a file in errors that tell what is wrong with its predictions."""
   try:
     yield

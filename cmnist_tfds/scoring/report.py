@@ -3,16 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from cmnist_tfds.scoring.comparison import Comparison
 from cmnist_tfds.scoring.evaluation import Evaluation
 from cmnist_tfds.scoring.intervals import Estimate
-from cmnist_tfds.subsets import Subset
 
 
 class Section(NamedTuple):
@@ -95,16 +91,19 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
 def comparison_sections(compared: Comparison) -> list[Section]:
   """Returns the report of a comparison."""
   difference = compared.difference
+  missing = 1 in (compared.first.runs, compared.second.runs)
   lines = [
-    f'Accuracy of A minus that of B: {difference.value:+.4f}, paired 95 %'
-    f' interval [{difference.low:+.4f}, {difference.high:+.4f}].'
+    f'Accuracy of A minus that of B{" (RUNS ARE MISSING)" * missing}:'
+    f' {difference.value:+.4f}, paired 95 % interval over test images'
+    f' [{difference.low:+.4f}, {difference.high:+.4f}].'
   ]
   if compared.p is not None:
     # Smaller numbers than floats have are 0.
     p = f'= {compared.p:.4g}' if compared.p else '< 1e-300'
     lines.append(
       f'Examples that A alone recognizes: {compared.only_first:,}; that B alone'
-      f" does: {compared.only_second:,}. McNemar's exact test: p {p}."
+      f" does: {compared.only_second:,}. McNemar's exact test of these two models:"
+      f' p {p}.'
     )
   methods = [
     (title, m.trained_on, m.runs, m.accuracy, m.about.get('method'))
@@ -118,6 +117,10 @@ def comparison_sections(compared: Comparison) -> list[Section]:
   return [_section(title, header, methods, [*lines, *compared.notes])]
 
 
+# What Markdown would take for HTML, a cell, a link or emphasis.
+_ESCAPES = str.maketrans({c: f'\\{c}' for c in '\\`*_~<|&['})
+
+
 def to_markdown(sections: Iterable[Section]) -> str:
   """Returns a report in Markdown."""
   parts = []
@@ -126,29 +129,15 @@ def to_markdown(sections: Iterable[Section]) -> str:
     parts += [
       f'### {section.title}',
       '\n'.join(
-        f'| {" | ".join(cell.replace("|", chr(92) + "|") for cell in cells)} |'
+        f'| {" | ".join(cell.translate(_ESCAPES) for cell in cells)} |'
         for cells in (head, ['---'] * len(head), *rows)
       ),
     ]
     if section.lines:
-      parts.append('\n'.join(f'- {line}' for line in section.lines))
+      parts.append(
+        '\n'.join(f'- {line.translate(_ESCAPES)}' for line in section.lines)
+      )
   return '\n\n'.join(parts) + '\n'
-
-
-def to_json(reported: Evaluation | Comparison) -> str:
-  """Returns an evaluation or a comparison as JSON.
-
-  Its fields are the attributes of the record. An `Estimate` is an object with
-  `value`, `low` and `high`; a subset is its name.
-  """
-  return json.dumps(reported, default=_plain, indent=1, ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
-  """Returns what JSON has no type for in one that it has."""
-  if isinstance(value, Subset):
-    return value.name
-  return value.tolist() if isinstance(value, np.ndarray) else vars(value)
 
 
 def _values(record: Any) -> tuple[Any, ...]:

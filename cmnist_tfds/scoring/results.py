@@ -17,12 +17,12 @@ import json
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cache.prepared import DATASET
 from cmnist_tfds.load.draws import count_draws
 from cmnist_tfds.scoring import evaluation, predictions, protocols, report
 from cmnist_tfds.scoring.evaluation import Evaluation, Open
@@ -88,6 +88,46 @@ class Method:
   seeds: Sequence[int | None] = (None,)
 
 
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Figure(msgspec.Struct):
+  """A share and its interval, which is everything where none was reported."""
+
+  value: _Share
+  low: _Share = 0
+  high: _Share = 1
+
+  def __post_init__(self) -> None:
+    """Checks the order of the three."""
+    if not self.low <= self.value <= self.high:
+      raise ValueError('expected that low, value and high ascend')
+
+
+class Scores(msgspec.Struct):
+  """What is read of a file of scores, whoever wrote it.
+
+  Attributes:
+    dataset: 'cmnist'.
+    subset: The name of the subset.
+    split: 'test'.
+    accuracy: The accuracy.
+    balanced_accuracy: The balanced accuracy.
+    about: Fields of `predictions.ABOUT`, at least `method`.
+    runs: A record for each run.
+    accuracy_spread: How the accuracy varies between runs.
+  """
+
+  dataset: Literal['cmnist']
+  subset: str
+  split: Literal['test']
+  accuracy: Figure
+  balanced_accuracy: Figure
+  about: dict[str, str]
+  runs: tuple[Any, ...] = (None,)
+  accuracy_spread: dict[Literal['seeds', 'draws'], _Share | None] = {}
+
+
 @dataclasses.dataclass(frozen=True)
 class ResultRow:
   """What a table of results says of one.
@@ -97,22 +137,20 @@ class ResultRow:
     method: Name of its files.
     recomputed: Whether its predictions are there, so that its scores can be
       computed again. Other results are as they were reported.
-    scores: What the file of scores holds: at least 'accuracy' and
-      'balanced_accuracy', each with 'value', and 'about'.
+    scores: What the file of scores holds.
   """
 
   subset: Subset
   method: str
   recomputed: bool
-  scores: Mapping[str, Any]
+  scores: Scores
 
 
 def scores_json(scores: Evaluation) -> str:
   """Returns what the file of scores holds."""
   # The last bits of figures depend on the machine.
-  fields = json.loads(
-    report.to_json(scores), parse_float=lambda text: round(float(text), 8)
-  )
+  text = json.dumps(scores.to_dict())
+  fields = json.loads(text, parse_float=lambda number: round(float(number), 8))
   del fields['confusion']  # It is large, and follows from the predictions.
   return json.dumps(fields, indent=1, ensure_ascii=False) + '\n'
 
@@ -157,22 +195,20 @@ def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
   header = 'subset, method, accuracy, 95 % interval, balanced accuracy, runs'
   table = [(*header.split(', '), 'figures')]
   for row in rows:
-    scores, accuracy = row.scores, row.scores['accuracy']
-    limits = [
-      report.figure(accuracy[f]) for f in ('low', 'high') if f in accuracy
-    ]
-    spreads = scores.get('accuracy_spread', {}).items()
+    scores, accuracy = row.scores, row.scores.accuracy
+    spreads = scores.accuracy_spread.items()
+    limits = (accuracy.low, accuracy.high)
     runs = [
-      str(len(scores.get('runs', ' '))),
+      str(len(scores.runs)),
       *(f'{report.deviation(d)} between {what}' for what, d in spreads if d),
     ]
     table.append(
       (
         row.subset.name,
-        scores['about']['method'],
-        report.figure(accuracy['value']),
-        '–'.join(limits),
-        report.figure(scores['balanced_accuracy']['value']),
+        scores.about['method'],
+        report.figure(accuracy.value),
+        '–'.join(map(report.figure, limits)) * (limits != (0, 1)),
+        report.figure(scores.balanced_accuracy.value),
         ', '.join(runs),
         'recomputed' if row.recomputed else 'reported',
       )
@@ -181,20 +217,12 @@ def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
 
 
 def _read_row(path: pathlib.Path) -> ResultRow:
-  try:
-    scores = json.loads(path.read_text('utf-8'))
+  with predictions.reading(path, 'reported scores', 'See docs/reporting.md.'):
+    scores = msgspec.json.decode(path.read_bytes(), type=Scores)
+    scores.about = predictions.check_about(scores.about)
     subset = subsets.subset(path.parent.name)
-    figures = [scores[f]['value'] for f in ('accuracy', 'balanced_accuracy')]
-    found = (scores['dataset'], scores['subset'], scores['split'])
-    are_shares = all(0 <= figure <= 1 for figure in figures)
-    method = scores['about']['method']
-    if found != (DATASET, subset.name, 'test') or not are_shares or not method:
-      raise ValueError(f'found {found}, {figures} and the method {method!r}')
-  except (ValueError, LookupError, TypeError, RecursionError) as error:
-    raise PredictionsError(
-      f'{path} does not hold scores for the test set of'
-      f' {DATASET}/{path.parent.name}: {error!r}.'
-    ) from error
+    if scores.subset != subset.name or not scores.about['method']:
+      raise ValueError(f'expected a method for {subset.name}, found {scores}')
   return ResultRow(subset, path.stem, path.with_suffix('.npz').exists(), scores)
 
 
