@@ -24,6 +24,7 @@ if TYPE_CHECKING:
   from cmnist_tfds.load.numpy_arrays import training_rows as training_rows
   from cmnist_tfds.load.tf_data import as_batches as as_batches
   from cmnist_tfds.origin.draft import add_source as add_source
+  from cmnist_tfds.scoring.comparison import compare as compare
   from cmnist_tfds.scoring.evaluation import evaluate as evaluate
   from cmnist_tfds.scoring.predictions import (
     save_predictions as save_predictions,
@@ -50,6 +51,7 @@ _MODULES = {
   'SubsetNameError': 'system.errors',
   'add_source': 'origin.draft',
   'as_batches': 'load.tf_data',
+  'compare': 'scoring.comparison',
   'evaluate': 'scoring.evaluation',
   'load_data': 'load.numpy_arrays',
   'save_predictions': 'scoring.predictions',

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import os
 
 import numpy as np
 
-from cmnist_tfds.scoring import evaluation, intervals
+from cmnist_tfds import subsets
+from cmnist_tfds.load.open_subset import open_or_prepare
+from cmnist_tfds.scoring import evaluation, intervals, writers
 from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import File, Open
 from cmnist_tfds.scoring.intervals import Estimate
@@ -46,7 +50,14 @@ class Comparison:
     first: The first method.
     second: The second method.
     difference: The accuracy of the first minus that of the second, with its
-      paired interval.
+      interval.
+    interval_over: What the interval covers the choice of: 'draws and images'
+      if both methods have several draws of the training set, 'seeds and images'
+      if both have several runs on one, 'runs and images' if the one has this
+      and the other that, and 'images' if a method has a single run. The last
+      tells trained models apart, and says nothing of methods.
+    paired_by: 'draw' or 'seed' if the runs of both methods have the same ones;
+      None if they are not paired.
     only_first: How many examples the first alone recognizes; None if a method
       has several runs.
     only_second: How many examples the second alone recognizes; None likewise.
@@ -61,10 +72,51 @@ class Comparison:
   first: Compared
   second: Compared
   difference: Estimate
+  interval_over: str
+  paired_by: str | None
   only_first: int | None
   only_second: int | None
   p: float | None
   notes: tuple[str, ...]
+
+
+def compare(
+  name: str,
+  first: File,
+  second: File,
+  *,
+  data_dir: str | os.PathLike[str] | None = None,
+  sample: bool = False,
+  trust_labels: bool = False,
+) -> Comparison:
+  """Compares the predictions of two methods for the same test images.
+
+      compared = cmnist_tfds.compare('2-FKd', 'svm.npz', 'knn.npz')
+      compared.difference  # Estimate(value=..., low=..., high=...)
+
+  Args:
+    name: Name of the subset.
+    first: A file of predictions, or what `save_predictions` returned, with all
+      runs of a method.
+    second: Another one.
+    data_dir: Where prepared datasets are; TFDS's default if None.
+    sample: Whether the examples are those of `cmnist_sample`.
+    trust_labels: Whether to trust the labels in the files, as in `evaluate`.
+
+  Returns:
+    The comparison.
+
+  Raises:
+    SubsetNameError: If there is no such subset.
+    PredictionsError: If a file cannot be read, or the two are not of the same
+      test images.
+    OriginFileError: If the subset must be prepared first and an origin file is
+      missing or wrong.
+    PreparationError: If the subset must be prepared first and cannot be.
+  """
+  open_ = functools.partial(open_or_prepare, data_dir=data_dir, sample=sample)
+  checking = None if trust_labels else open_
+  return compare_files(subsets.subset(name), first, second, checking)
 
 
 def compare_files(
@@ -105,10 +157,24 @@ def compare_files(
   only_first = int((right[0] > right[1]).sum())
   only_second = int((right[0] < right[1]).sum())
   notes = []
+  if 1 in (len(a.predicted), len(b.predicted)):
+    notes.append(
+      'Runs are missing: with one run of a method, these trained models are'
+      ' compared, not the methods. Save at least two runs of each.'
+    )
+    difference = intervals.paired_difference(right[0] - right[1])
+    over, paired_by = 'images', None
+  else:
+    difference, over, paired_by = _over_runs(a, b)
   if not single:
     notes.append(
       "The accuracies are means over runs. McNemar's test compares single runs"
-      ' and is left out; the interval covers the choice of the images only.'
+      ' and is left out.'
+    )
+  if over == 'runs and images':
+    notes.append(
+      'One method has several draws of the training set and the other has one:'
+      ' the interval leaves out how the other varies with the training set.'
     )
   if a.subset != b.subset:
     notes.append(
@@ -122,12 +188,51 @@ def compare_files(
     examples=len(a.labels),
     first=_compared(a, right[0]),
     second=_compared(b, right[1]),
-    difference=intervals.paired_difference(right[0] - right[1]),
+    difference=difference,
+    interval_over=over,
+    paired_by=paired_by,
     only_first=only_first if single else None,
     only_second=only_second if single else None,
     p=intervals.mcnemar(only_first, only_second) if single else None,
-    notes=(*notes, *dict.fromkeys(a.notes + b.notes)),
+    notes=tuple(
+      dict.fromkeys(
+        [*notes, *(n for p in (a, b) for n in (*p.notes, *writers.doubts(p)))]
+      )
+    ),
   )
+
+
+def _over_runs(
+  a: Predictions, b: Predictions
+) -> tuple[Estimate, str, str | None]:
+  """Returns `difference`, `interval_over` and `paired_by` of several runs."""
+  (by, keys, rows), (other_by, other_keys, other_rows) = map(_units, (a, b))
+  paired_by, samples = None, [rows, -other_rows]
+  same = by == other_by and len(keys) == len(other_keys) == len({*keys})
+  if same and None not in keys and {*keys} == {*other_keys}:
+    paired_by = by
+    samples = [rows - other_rows[[other_keys.index(key) for key in keys]]]
+  stratum = writers.source_numbers(a.subset, a.labels)
+  difference = intervals.over_runs(samples, writers.clusters(a), stratum)
+  runs = f'{by}s' if by == other_by else 'runs'
+  return difference, f'{runs} and images', paired_by
+
+
+def _units(found: Predictions) -> tuple[str, list[int | None], np.ndarray]:
+  """Returns the independent units of the runs of a method.
+
+  Returns:
+    What tells them apart, 'draw' or 'seed'; the draw or the seed of each; and
+    (units, n), the share of its runs that recognize each example. The runs of
+    one draw are a unit if there are several draws.
+  """
+  right = (found.predicted == found.labels).astype(float)
+  draws = sorted({draw or 0 for draw in found.draws})
+  if len(draws) == 1:
+    return 'seed', list(found.seeds), right
+  of_run = np.array([draw or 0 for draw in found.draws])
+  means = [right[of_run == draw].mean(axis=0) for draw in draws]
+  return 'draw', list(draws), np.stack(means)
 
 
 def _examples(found: Predictions) -> str:

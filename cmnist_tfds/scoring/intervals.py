@@ -2,7 +2,8 @@
 """Confidence intervals of accuracies, and the test for paired predictions.
 
 All intervals have 95 % confidence. They say how much a figure would vary with
-the choice of the test images. They say nothing about seeds or training sets.
+the choice of the test images. Only `of_parts` says more: how much it would with
+whatever its parts are variances of, such as runs.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -133,4 +135,99 @@ def paired_difference(differences: np.ndarray) -> Estimate:
   half = _Z * float(added.std()) / math.sqrt(len(added))
   return Estimate(
     float(differences.mean()), max(mean - half, -1.0), min(mean + half, 1.0)
+  )
+
+
+def of_parts(
+  value: float, variances: np.ndarray, degrees: np.ndarray, least: float = -1
+) -> Estimate:
+  """Returns a figure whose variance is a sum of independent estimates.
+
+  The interval is Student's, with the degrees of freedom of Satterthwaite: for
+  the variances of two means it is Welch's.
+
+  Args:
+    value: The figure, a share or the difference of two.
+    variances: (parts,), what its variance is the sum of.
+    degrees: (parts,), the degrees of freedom of each.
+    least: The smallest figure that there can be; the largest is 1.
+  """
+  if half := math.sqrt(variances.sum()):
+    shares = variances / variances.sum()
+    half *= _student(1 / float((shares**2 / degrees).sum()))
+  return Estimate(value, max(value - half, least), min(value + half, 1.0))
+
+
+def _student(degrees: float) -> float:
+  """Returns the quantile of Student's distribution for the confidence.
+
+  With t = sqrt(degrees) * tan(angle), the density of the angle is in proportion
+  to cos(angle) ** (degrees - 1). It is summed here, as NumPy has no quantiles.
+  """
+  # Beyond 20 standard deviations there is nothing.
+  end = math.atan(20 / math.sqrt(degrees)) if degrees > 30 else math.pi / 2
+  edges = np.linspace(0, end, 100_001)
+  mass = np.cumsum(np.cos((edges[1:] + edges[:-1]) / 2) ** (degrees - 1))
+  angle = np.interp(CONFIDENCE, mass / mass[-1], edges[1:])
+  return math.sqrt(degrees) * math.tan(angle)
+
+
+def mean_variance(
+  values: np.ndarray, cluster: np.ndarray, stratum: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the variance of a mean over examples that were drawn in clusters.
+
+  Args:
+    values: (n,), a value of each example.
+    cluster: (n,), the number of its cluster, all of whose examples have one
+      stratum.
+    stratum: (n,), the number of its stratum, of which a fixed number of
+      clusters was drawn.
+
+  Returns:
+    (strata,), the part of each stratum in the variance, and (strata,), the
+    degrees of freedom of each.
+  """
+  parts = []
+  for number in np.unique(stratum):
+    own = stratum == number
+    _, of_example = np.unique(cluster[own], return_inverse=True)
+    sums = np.bincount(of_example, values[own] - values[own].mean())
+    # A single cluster says nothing of others, and adds nothing here.
+    degrees = max(len(sums) - 1, 1)
+    variance = (sums**2).sum() * len(sums) / degrees / len(values) ** 2
+    parts.append((variance, degrees))
+  variances, freedom = np.array(parts).T
+  return variances, freedom
+
+
+def over_runs(
+  samples: Sequence[np.ndarray], cluster: np.ndarray, stratum: np.ndarray
+) -> Estimate:
+  """Returns a sum of means over runs and examples, both of which are sampled.
+
+  Its variance is that between runs on these examples and that between examples.
+  What runs do to single examples is in both, and is taken off the second.
+
+  Args:
+    samples: Each (runs, n), at least two independent runs: the difference of
+      two methods in each run; or what one method recognizes, and minus what
+      the other does.
+    cluster: As for `mean_variance`.
+    stratum: Likewise.
+  """
+  mean = np.sum([sample.mean(axis=0) for sample in samples], axis=0)
+  images, degrees = mean_variance(mean, cluster, stratum)
+  runs = []
+  for sample in samples:
+    each = [mean_variance(run, cluster, stratum)[0] for run in sample]
+    of_mean, _ = mean_variance(sample.mean(axis=0), cluster, stratum)
+    images -= (np.mean(each, axis=0) - of_mean) / (len(sample) - 1)
+    runs.append(sample.mean(axis=1).var(ddof=1) / len(sample))
+  # As by Bonett and Price, each method alone recognizes one more example.
+  images = np.maximum(images, 0) + 2 / len(mean) ** 2 / len(images)
+  return of_parts(
+    float(mean.mean()),
+    np.array([*runs, *images]),
+    np.array([*(len(sample) - 1 for sample in samples), *degrees]),
   )

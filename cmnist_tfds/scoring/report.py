@@ -95,16 +95,21 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
 def comparison_sections(compared: Comparison) -> list[Section]:
   """Returns the report of a comparison."""
   difference = compared.difference
+  how = f', paired by {compared.paired_by}' if compared.paired_by else ''
+  if compared.interval_over == 'images':
+    how = ' alone, because runs are missing'
   lines = [
-    f'Accuracy of A minus that of B: {difference.value:+.4f}, paired 95 %'
-    f' interval [{difference.low:+.4f}, {difference.high:+.4f}].'
+    f'Accuracy of A minus that of B: {difference.value:+.4f}, 95 % interval over'
+    f' {compared.interval_over}{how} [{difference.low:+.4f},'
+    f' {difference.high:+.4f}].'
   ]
   if compared.p is not None:
     # Smaller numbers than floats have are 0.
     p = f'= {compared.p:.4g}' if compared.p else '< 1e-300'
     lines.append(
-      f'A alone recognizes {compared.only_first:,} examples and B alone'
-      f" {compared.only_second:,}. McNemar's exact test: p {p}."
+      f'These two trained models: A alone recognizes {compared.only_first:,}'
+      f" examples and B alone {compared.only_second:,}. McNemar's exact test of"
+      f' the two: p {p}.'
     )
   methods = [
     (title, m.trained_on, m.runs, m.accuracy, m.about.get('method'))
