@@ -16,7 +16,6 @@ from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import File, Open
 from cmnist_tfds.scoring.intervals import Estimate
 from cmnist_tfds.scoring.predictions import Predictions
-from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PredictionsError
 
 
@@ -54,10 +53,9 @@ class Comparison:
     interval_over: What the interval covers the choice of: 'draws and images'
       if both methods have several draws of the training set, 'seeds and images'
       if both have several runs on one, 'runs and images' if the one has this
-      and the other that, and 'images' if a method has a single run. The last
-      tells trained models apart, and says nothing of methods.
-    paired_by: 'draw' or 'seed' if the runs of both methods have the same ones;
-      None if they are not paired.
+      and the other that, with 'paired' before it if both have the same draws or
+      seeds. 'images' if a method has a single run: the interval then tells
+      trained models apart, and says nothing of methods.
     only_first: How many examples the first alone recognizes; None if a method
       has several runs.
     only_second: How many examples the second alone recognizes; None likewise.
@@ -73,7 +71,6 @@ class Comparison:
   second: Compared
   difference: Estimate
   interval_over: str
-  paired_by: str | None
   only_first: int | None
   only_second: int | None
   p: float | None
@@ -88,8 +85,12 @@ def compare(
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
   trust_labels: bool = False,
+  open_: Open | None = None,
 ) -> Comparison:
   """Compares the predictions of two methods for the same test images.
+
+  Reduced forms of a subset have the same test set, so a method that was trained
+  on one of them can be compared with one that was trained on another.
 
       compared = cmnist_tfds.compare('2-FKd', 'svm.npz', 'knn.npz')
       compared.difference  # Estimate(value=..., low=..., high=...)
@@ -102,6 +103,7 @@ def compare(
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether the examples are those of `cmnist_sample`.
     trust_labels: Whether to trust the labels in the files, as in `evaluate`.
+    open_: Opens the subset, in place of what `data_dir` and `sample` say.
 
   Returns:
     The comparison.
@@ -114,35 +116,13 @@ def compare(
       missing or wrong.
     PreparationError: If the subset must be prepared first and cannot be.
   """
-  open_ = functools.partial(open_or_prepare, data_dir=data_dir, sample=sample)
+  open_ = open_ or functools.partial(
+    open_or_prepare, data_dir=data_dir, sample=sample
+  )
+  subset = subsets.subset(name)
   checking = None if trust_labels else open_
-  return compare_files(subsets.subset(name), first, second, checking)
-
-
-def compare_files(
-  subset: Subset, first: File, second: File, open_: Open | None
-) -> Comparison:
-  """Compares the predictions of two methods for the same test images.
-
-  Reduced forms of a subset have the same test set, so a method that was trained
-  on one of them can be compared with one that was trained on another.
-
-  Args:
-    subset: The subset.
-    first: A file of predictions, or what `save_predictions` returned.
-    second: Another one.
-    open_: Opens the subset, for its labels; None to compare the labels of the
-      two only with each other and with the known sizes of the classes.
-
-  Returns:
-    The comparison.
-
-  Raises:
-    PredictionsError: If a file cannot be read, or the two are not of the same
-      test images.
-  """
   a, b = (
-    evaluation.read_checked(subset, file, open_, reduced_too=True)
+    evaluation.read_checked(subset, file, checking, reduced_too=True)
     for file in (first, second)
   )
   examples = [_examples(p) for p in (a, b)]
@@ -163,14 +143,9 @@ def compare_files(
       ' compared, not the methods. Save at least two runs of each.'
     )
     difference = intervals.paired_difference(right[0] - right[1])
-    over, paired_by = 'images', None
+    over = 'images'
   else:
-    difference, over, paired_by = _over_runs(a, b)
-  if not single:
-    notes.append(
-      "The accuracies are means over runs. McNemar's test compares single runs"
-      ' and is left out.'
-    )
+    difference, over = _over_runs(a, b)
   if over == 'runs and images':
     notes.append(
       'One method has several draws of the training set and the other has one:'
@@ -181,6 +156,7 @@ def compare_files(
       f'The methods were trained on {a.subset.name} and on {b.subset.name}, which'
       ' have the same test images.'
     )
+  notes += [*a.notes, *b.notes, *writers.doubts(a), *writers.doubts(b)]
   return Comparison(
     dataset=a.dataset,
     subset=subset.name,
@@ -190,49 +166,38 @@ def compare_files(
     second=_compared(b, right[1]),
     difference=difference,
     interval_over=over,
-    paired_by=paired_by,
     only_first=only_first if single else None,
     only_second=only_second if single else None,
     p=intervals.mcnemar(only_first, only_second) if single else None,
-    notes=tuple(
-      dict.fromkeys(
-        [*notes, *(n for p in (a, b) for n in (*p.notes, *writers.doubts(p)))]
-      )
-    ),
+    notes=tuple(dict.fromkeys(notes)),
   )
 
 
-def _over_runs(
-  a: Predictions, b: Predictions
-) -> tuple[Estimate, str, str | None]:
-  """Returns `difference`, `interval_over` and `paired_by` of several runs."""
+def _over_runs(a: Predictions, b: Predictions) -> tuple[Estimate, str]:
+  """Returns `difference` and `interval_over` of methods with several runs."""
   (by, keys, rows), (other_by, other_keys, other_rows) = map(_units, (a, b))
-  paired_by, samples = None, [rows, -other_rows]
-  same = by == other_by and len(keys) == len(other_keys) == len({*keys})
-  if same and None not in keys and {*keys} == {*other_keys}:
-    paired_by = by
-    samples = [rows - other_rows[[other_keys.index(key) for key in keys]]]
+  samples, over = [rows, -other_rows], by if by == other_by else 'runs'
+  if keys and (by, keys) == (other_by, other_keys):
+    samples, over = [rows - other_rows], f'paired {by}'
   stratum = writers.source_numbers(a.subset, a.labels)
   difference = intervals.over_runs(samples, writers.clusters(a), stratum)
-  runs = f'{by}s' if by == other_by else 'runs'
-  return difference, f'{runs} and images', paired_by
+  return difference, f'{over} and images'
 
 
-def _units(found: Predictions) -> tuple[str, list[int | None], np.ndarray]:
-  """Returns the independent units of the runs of a method.
+def _units(found: Predictions) -> tuple[str, list[int], np.ndarray]:
+  """Returns the independent units of the runs of a method, in order.
 
   Returns:
-    What tells them apart, 'draw' or 'seed'; the draw or the seed of each; and
-    (units, n), the share of its runs that recognize each example. The runs of
-    one draw are a unit if there are several draws.
+    What they are, 'draws' or 'seeds'; the number of each, if it is known; and
+    (units, n), the share of the unit's runs that recognize each example.
   """
   right = (found.predicted == found.labels).astype(float)
-  draws = sorted({draw or 0 for draw in found.draws})
-  if len(draws) == 1:
-    return 'seed', list(found.seeds), right
-  of_run = np.array([draw or 0 for draw in found.draws])
-  means = [right[of_run == draw].mean(axis=0) for draw in draws]
-  return 'draw', list(draws), np.stack(means)
+  draws, of_run = np.unique([d or 0 for d in found.draws], return_inverse=True)
+  if len(draws) > 1:
+    means = [right[of_run == unit].mean(axis=0) for unit in range(len(draws))]
+    return 'draws', draws.tolist(), np.stack(means)
+  seeds = [seed for seed in found.seeds if seed is not None]
+  return 'seeds', sorted(seeds), right[np.argsort(seeds)] if seeds else right
 
 
 def _examples(found: Predictions) -> str:

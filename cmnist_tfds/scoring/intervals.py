@@ -188,17 +188,17 @@ def mean_variance(
     (strata,), the part of each stratum in the variance, and (strata,), the
     degrees of freedom of each.
   """
-  parts = []
-  for number in np.unique(stratum):
-    own = stratum == number
-    _, of_example = np.unique(cluster[own], return_inverse=True)
-    sums = np.bincount(of_example, values[own] - values[own].mean())
-    # A single cluster says nothing of others, and adds nothing here.
-    degrees = max(len(sums) - 1, 1)
-    variance = (sums**2).sum() * len(sums) / degrees / len(values) ** 2
-    parts.append((variance, degrees))
-  variances, freedom = np.array(parts).T
-  return variances, freedom
+  _, of_example = np.unique(cluster, return_inverse=True)
+  _, group = np.unique(stratum, return_inverse=True)
+  of_cluster = np.empty(of_example.max() + 1, int)
+  of_cluster[of_example] = group
+  clusters = np.bincount(of_cluster)
+  # A single cluster says nothing of others, and adds nothing here.
+  degrees = np.maximum(clusters - 1, 1)
+  means = np.bincount(group, values) / np.bincount(group)
+  sums = np.bincount(of_example, values - means[group])
+  squares = np.bincount(of_cluster, sums**2)
+  return squares * clusters / degrees / len(values) ** 2, degrees
 
 
 def over_runs(

@@ -161,10 +161,11 @@ def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
     limits = [
       report.figure(accuracy[f]) for f in ('low', 'high') if f in accuracy
     ]
-    spreads = scores.get('accuracy_spread', {}).items()
+    spread = scores.get('accuracy_spread', {})
+    spreads = ((w.replace('_', ' '), d) for w, d in spread.items() if d)
     runs = [
       str(len(scores.get('runs', ' '))),
-      *(f'{report.deviation(d)} between {what}' for what, d in spreads if d),
+      *(f'{report.deviation(d)} between {what}' for what, d in spreads),
     ]
     table.append(
       (
