@@ -27,6 +27,7 @@ if TYPE_CHECKING:
   from cmnist_tfds.load.tf_data import as_batches as as_batches
   from cmnist_tfds.load.torch_dataset import CMNIST as CMNIST
   from cmnist_tfds.origin.draft import add_source as add_source
+  from cmnist_tfds.scoring.comparison import compare as compare
   from cmnist_tfds.scoring.evaluation import evaluate as evaluate
   from cmnist_tfds.scoring.predictions import (
     save_predictions as save_predictions,
@@ -54,6 +55,7 @@ _MODULES = {
   'SubsetNameError': 'system.errors',
   'add_source': 'origin.draft',
   'as_batches': 'load.tf_data',
+  'compare': 'scoring.comparison',
   'evaluate': 'scoring.evaluation',
   'find_subsets': 'subsets',
   'info': 'cli.info_command',

@@ -49,6 +49,13 @@ def test_every_way_to_score_is_measured(tmp_path):
     assert word in measured
 
 
+def test_comparisons_are_measured():
+  *_, total = _run('compare.py', '--times', '4')
+  wrong, *covered = (float(cell.rstrip('%')) for cell in total[1:])
+  assert wrong < 15
+  assert min(covered) > 85
+
+
 def test_every_step_of_a_large_source_is_measured(tmp_path):
   head, *rows = _run('large_source.py', '2000', '--scratch', tmp_path)
   steps = [dict(zip(head, row, strict=True)) for row in rows]

@@ -11,11 +11,13 @@ import shutil
 import numpy as np
 import pytest
 from command_line import run as _run
+from scipy import stats
 from sklearn import metrics
 
 import cmnist_tfds
 from cmnist_tfds import subsets
-from cmnist_tfds.scoring import comparison, evaluation, predictions, report
+from cmnist_tfds.cache.shuffle_order import shuffle_order
+from cmnist_tfds.scoring import evaluation, predictions, report
 from cmnist_tfds.system.errors import PredictionsError
 
 # Its classes are of very different sizes: 62 and 10 and 49 of them.
@@ -127,11 +129,18 @@ def test_spreads_of_seeds_and_of_draws_are_apart():
   scored = score(6, seed=[0, 1, 2, 0, 1, 2], draw=[1, 1, 1, 2, 2, 2])
   assert scored.accuracy.value == pytest.approx(0.61)
   assert scored.accuracy_spread.seeds == pytest.approx(0.01)
-  assert scored.accuracy_spread.draws == pytest.approx(0.2 / 2**0.5)
+  # Of the variance between the means, seeds make up a third of theirs.
+  draws = (0.2**2 / 2 - 0.01**2 / 3) ** 0.5
+  assert scored.accuracy_spread.draws == pytest.approx(draws)
   assert [run.accuracy for run in scored.runs[:2]] == [0.5, 0.51]
   spread = score(2, draw=[1, 2]).accuracy_spread
   assert spread == (evaluation.Spread(None, pytest.approx(0.01 / 2**0.5)))
   assert score(1).accuracy_spread == evaluation.Spread(None, None)
+  # With one seed a draw, nobody can tell what the seeds do.
+  scored = score(2, seed=[1, 1], draw=[1, 2])
+  assert scored.accuracy_spread == evaluation.Spread(None, None, spread.draws)
+  text = report.to_markdown(report.evaluation_sections(scored))
+  assert '| between draws and seeds |' in text
 
 
 def test_reports_have_every_figure():
@@ -154,7 +163,47 @@ def test_reports_have_every_figure():
   assert r'- method: x\|\<b>' in text
   # Figures, runs, sources, classes and confusions have rows of one width each.
   widths = [line.count(' | ') for line in text.splitlines() if '| ---' in line]
-  assert sorted(widths) == [3, 3, 4, 6, 8]
+  assert sorted(widths) == [3, 3, 3, 6, 8]
+
+
+# Writers ------------------------------------------------------------------------
+
+
+def _kannada(rights, name='1-Kd', **kwargs):
+  """Predictions of which each of 8 writers has a share that is right."""
+  in_files = np.arange(10_000) % 10
+  wrong = (
+    np.random.default_rng(0).random(10_000) >= np.repeat(rights, 1280)[:10_000]
+  )
+  order = shuffle_order('test', 10_000)
+  labels = in_files[order]
+  predicted = (labels + wrong[order]) % 10
+  return predictions.make_predictions(
+    subsets.subset(name),
+    [predicted] * len(kwargs.get('draw', 'x')),
+    labels,
+    **kwargs,
+  )
+
+
+def test_writers_are_scored():
+  rights = [0.9, 0.8, 0.95, 0.95, 0.9, 0.9, 0.92, 0.99]
+  scored = evaluation.score(_kannada(rights))
+  (found,) = scored.writers
+  assert (found.source, found.writers) == ('Kd', 8)
+  assert found.worst == pytest.approx(0.8, abs=0.04)
+  assert found.accuracy.value == scored.accuracy.value
+  half = stats.t.ppf(0.975, 7) * np.std(rights, ddof=1) / 8**0.5
+  assert found.accuracy.high - found.accuracy.value == pytest.approx(half, 0.2)
+  text = report.to_markdown(report.evaluation_sections(scored))
+  assert '| Kd | 8 |' in text
+  assert not evaluation.score(_made()).writers
+
+
+def test_the_draw_that_is_one_writer_is_not_mixed_in_silence():
+  for draw, said in (([0, 1], True), ([1, 2], False), ([0, 0], False)):
+    scored = evaluation.score(_kannada([0.5] * 8, '1-Kd-r-10', draw=draw))
+    assert any('Draw 0 is one writer' in n for n in scored.notes) == said
 
 
 # Two methods ------------------------------------------------------------------
@@ -175,7 +224,7 @@ def _pair(only_first, only_second, count=20_000):
 
 
 def _compare(first, second, name='2-FKd'):
-  return comparison.compare_files(subsets.subset(name), first, second, None)
+  return cmnist_tfds.compare(name, first, second, trust_labels=True)
 
 
 def test_runs_are_compared_by_their_means():
@@ -188,7 +237,59 @@ def test_runs_are_compared_by_their_means():
   assert vars(compared.difference) == pytest.approx(vars(single.difference))
   same = _compare(several, several)
   assert same.difference.low < 0 < same.difference.high
-  assert any('means over runs' in note for note in compared.notes)
+
+
+def _runs(rights, name='1-Kd-r-10', **kwargs):
+  """Runs that recognize so many of the first test images."""
+  labels = np.arange(10_000) % 10
+  wrong = np.arange(10_000) >= np.array(rights)[:, None]
+  return predictions.make_predictions(
+    subsets.subset(name), (labels + wrong) % 10, labels, **kwargs
+  )
+
+
+@pytest.mark.parametrize(
+  ('first', 'second', 'over'),
+  [
+    ({'draw': [1, 2, 3]}, {'draw': [3, 1, 2]}, 'paired draws and images'),
+    ({'draw': [1, 2, 3]}, {'draw': [4, 5, 6]}, 'draws and images'),
+    (
+      {'draw': [1, 2, 3], 'seed': [1, 1, 1]},
+      {'draw': [1, 2, 3]},
+      'paired draws',
+    ),
+    ({'seed': [1, 2, 3]}, {'seed': [3, 1, 2]}, 'paired seeds and images'),
+    ({'seed': [1, 2, 3]}, {'seed': [1, 2, 4]}, 'seeds and images'),
+    ({}, {}, 'seeds and images'),
+    ({'draw': [1, 2, 3]}, {'seed': [1, 2, 3]}, 'runs and images'),
+  ],
+)
+def test_methods_are_compared_over_runs(first, second, over):
+  rights = np.array([6000, 7000, 8000])
+  # The second method has the runs of the first, in another order, and 100 more.
+  a = _runs(rights, **first)
+  b = _runs(rights[[2, 0, 1]] + 100, **second)
+  if over == 'paired draws':
+    b = _runs(rights + 100, **second)
+  compared = cmnist_tfds.compare('1-Kd-r-10', a, b, trust_labels=True)
+  assert compared.interval_over.startswith(over)
+  assert compared.difference.value == pytest.approx(-0.01)
+  # What differs from run to run is the same for both where they are paired.
+  is_narrow = compared.difference.high - compared.difference.low < 0.05
+  assert is_narrow == over.startswith('paired')
+  text = report.to_markdown(report.comparison_sections(compared))
+  assert f'95 % interval over {over}' in text
+  assert any('several draws' in n for n in compared.notes) == ('runs' in over)
+
+
+@pytest.mark.parametrize('count', [1, 3])
+def test_a_single_run_compares_trained_models(count):
+  a, b = _runs([6000]), _runs(range(6100, 6100 + count))
+  compared = cmnist_tfds.compare('1-Kd-r-10', a, b, trust_labels=True)
+  assert (compared.interval_over, compared.p is None) == ('images', count > 1)
+  text = report.to_markdown(report.comparison_sections(compared))
+  assert 'over images alone, as runs are missing' in text
+  assert ('These two trained models: A alone' in text) == (count == 1)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.load import draws, hold_out
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.origin import Locations
-from cmnist_tfds.scoring.comparison import compare_files
 from cmnist_tfds.sources import SPLITS, source
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PredictionsError, SplitError
@@ -136,11 +135,7 @@ def test_predictions_for_the_validation_sets_of_draws_are_scored(
   with pytest.raises(PredictionsError, match=r'draw 1.*draw 2.*draw alone'):
     cmnist_tfds.evaluate(name, paths, **where)
   with pytest.raises(PredictionsError, match=r'of draw 1 against .* of draw 2'):
-    compare_files(
-      subsets.subset(name),
-      *paths,
-      lambda subset, draw: open_or_prepare(subset, draw=draw, **where),
-    )
+    cmnist_tfds.compare(name, *paths, **where)
   both = np.stack([labels, labels])
   with pytest.raises(PredictionsError, match=r'found \[1, 2\]'):
     cmnist_tfds.save_predictions(

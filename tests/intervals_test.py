@@ -100,3 +100,48 @@ def test_the_interval_of_mean_differences_covers_the_difference():
     right = [(rng.random((2000, 3)) < s).mean(axis=1) for s in shares]
     found.append(intervals.paired_difference(right[0] - right[1]))
   assert 0.93 <= _covered(found, 0.05) <= 0.97
+
+
+@pytest.mark.parametrize('degrees', [1, 1.5, 4, 7, 29, 31, 300, 1e4, 1e8])
+def test_the_quantile_is_students(degrees):
+  found = intervals.of_parts(0, np.array([1e-6]), np.array([degrees])).high
+  assert found * 1e3 == pytest.approx(stats.t.ppf(0.975, degrees), rel=1e-6)
+
+
+def test_the_interval_of_two_means_is_welchs():
+  rng = np.random.default_rng(4)
+  a, b = rng.normal(0, 0.1, 5), rng.normal(0.2, 0.02, 9)
+  parts = [(x.var(ddof=1) / len(x), len(x) - 1) for x in (a, b)]
+  found = intervals.of_parts(a.mean() - b.mean(), *np.array(parts).T)
+  expected = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
+  assert (found.low, found.high) == pytest.approx(tuple(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize('paired', [True, False])
+@pytest.mark.parametrize(
+  ('runs', 'between_runs', 'writers'),
+  [(5, 0.03, 1000), (5, 0.02, 8), (5, 0.02, 20), (10, 0.01, 400)],
+)
+def test_the_interval_over_runs_covers_the_difference(
+  paired, runs, between_runs, writers
+):
+  rng = np.random.default_rng(5)
+  cluster = np.repeat(np.arange(writers), 4000 // writers)
+  found = []
+  for _ in range(400):
+    # What a writer and a training set do to both methods, and to one of them.
+    of_writer = rng.normal(0, [[0.1], [0.05], [0.05]], (3, writers))
+    of_run = rng.normal(0, between_runs, (3, runs, 1))
+    samples = []
+    for method, mean in ((1, 0.6), (2, 0.5)):
+      shares = mean + (of_writer[0] + of_writer[method])[cluster]
+      shares = shares + of_run[method] + of_run[0] * paired
+      samples.append((rng.random(shares.shape) < shares).astype(float))
+    a, b = samples
+    found.append(
+      intervals.over_runs(
+        [a - b] if paired else [a, -b], cluster, np.zeros(len(cluster))
+      )
+    )
+  # What runs do to single images is counted twice.
+  assert 0.93 <= _covered(found, 0.1) <= 0.985

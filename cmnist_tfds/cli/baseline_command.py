@@ -111,13 +111,14 @@ def _wanted(args: arguments.Namespace) -> Wanted:
 def _print(wanted: Wanted, found: Iterator[Result]) -> None:
   """Prints results as soon as all are computed, or computing them ends."""
   header = 'subset,method,accuracy,95 % interval,balanced,runs,between seeds'
-  rows = [[*header.split(','), 'between draws', '']]
+  spreads = ['between draws', 'between draws and seeds']
+  rows = [[*header.split(','), *spreads, '']]
   try:
     for result in found:
       scores, spread = result.scores, result.scores.accuracy_spread
       cells = report.row(scores.subset.name, result.method, scores.accuracy)
       cells += report.row(scores.balanced_accuracy.value, len(scores.runs))
-      cells += [report.deviation(d) for d in (spread.seeds, spread.draws)]
+      cells += map(report.deviation, vars(spread).values())
       rows.append([*cells, 'was there' * result.existed])
   finally:
     # Results that were finished before Ctrl-C stay, so they are listed.

@@ -15,9 +15,12 @@ ARGUMENTS = {
 
 def run(args: arguments.Namespace) -> None:
   """Runs the command."""
-  open_ = None if args.trust_labels else args.open
-  compared = comparison.compare_files(
-    args.subset, args.first, args.second, open_
+  compared = comparison.compare(
+    args.name,
+    args.first,
+    args.second,
+    trust_labels=args.trust_labels,
+    open_=args.open,
   )
   terminal.print_report(
     compared, report.comparison_sections(compared), args.format

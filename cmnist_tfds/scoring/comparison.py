@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import os
 
 import numpy as np
 
-from cmnist_tfds.scoring import evaluation, intervals
+from cmnist_tfds import subsets
+from cmnist_tfds.load.open_subset import open_or_prepare
+from cmnist_tfds.scoring import evaluation, intervals, writers
 from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import File, Open
 from cmnist_tfds.scoring.intervals import Estimate, Record
 from cmnist_tfds.scoring.predictions import Predictions
-from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PredictionsError
 
 
@@ -46,7 +49,13 @@ class Comparison(Record):
     first: The first method.
     second: The second method.
     difference: The accuracy of the first minus that of the second, with its
-      paired interval.
+      interval.
+    interval_over: What the interval covers the choice of: 'draws and images'
+      if both methods have several draws of the training set, 'seeds and images'
+      if both have several runs on one, 'runs and images' if the one has this
+      and the other that, with 'paired' before it if both have the same draws or
+      seeds. 'images' if a method has a single run: the interval then tells
+      trained models apart, and says nothing of methods.
     only_first: How many examples the first alone recognizes; None if a method
       has several runs.
     only_second: How many examples the second alone recognizes; None likewise.
@@ -61,36 +70,59 @@ class Comparison(Record):
   first: Compared
   second: Compared
   difference: Estimate
+  interval_over: str
   only_first: int | None
   only_second: int | None
   p: float | None
   notes: tuple[str, ...]
 
 
-def compare_files(
-  subset: Subset, first: File, second: File, open_: Open | None
+def compare(
+  name: str,
+  first: File,
+  second: File,
+  *,
+  data_dir: str | os.PathLike[str] | None = None,
+  sample: bool = False,
+  trust_labels: bool = False,
+  open_: Open | None = None,
 ) -> Comparison:
   """Compares the predictions of two methods for the same test images.
 
   Reduced forms of a subset have the same test set, so a method that was trained
   on one of them can be compared with one that was trained on another.
 
+      compared = cmnist_tfds.compare('2-FKd', 'svm.npz', 'knn.npz')
+      compared.difference  # Estimate(value=..., low=..., high=...)
+
   Args:
-    subset: The subset.
-    first: A file of predictions, or what `save_predictions` returned.
+    name: Name of the subset.
+    first: A file of predictions, or what `save_predictions` returned, with all
+      runs of a method.
     second: Another one.
-    open_: Opens the subset, for its labels; None to compare the labels of the
-      two only with each other and with the known sizes of the classes.
+    data_dir: Where prepared datasets are; TFDS's default if None.
+    sample: Whether the examples are those of `cmnist_sample`.
+    trust_labels: Whether to trust the labels in the files, as in `evaluate`.
+    open_: Opens the subset, in place of what `data_dir` and `sample` say.
 
   Returns:
     The comparison.
 
   Raises:
+    SubsetNameError: If there is no such subset.
     PredictionsError: If a file cannot be read, or the two are not of the same
       test images.
+    OriginFileError: If the subset must be prepared first and an origin file is
+      missing or wrong.
+    PreparationError: If the subset must be prepared first and cannot be.
   """
+  open_ = open_ or functools.partial(
+    open_or_prepare, data_dir=data_dir, sample=sample
+  )
+  subset = subsets.subset(name)
+  checking = None if trust_labels else open_
   a, b = (
-    evaluation.read_checked(subset, file, open_, reduced_too=True)
+    evaluation.read_checked(subset, file, checking, reduced_too=True)
     for file in (first, second)
   )
   examples = [_examples(p) for p in (a, b)]
@@ -104,20 +136,27 @@ def compare_files(
   single = len(a.predicted) == len(b.predicted) == 1
   only_first = int((right[0] > right[1]).sum())
   only_second = int((right[0] < right[1]).sum())
-  missing = (
-    'Runs are missing: these are two trained models. Save several of each.'
-  )
-  notes = [missing] * (1 in (len(a.predicted), len(b.predicted)))
-  if not single:
+  notes = []
+  if 1 in (len(a.predicted), len(b.predicted)):
     notes.append(
-      "The accuracies are means over runs. McNemar's test compares single runs"
-      ' and is left out; the interval covers the choice of the images only.'
+      'Runs are missing: with one run of a method, these trained models are'
+      ' compared, not the methods. Save at least two runs of each.'
+    )
+    difference = intervals.paired_difference(right[0] - right[1])
+    over = 'images'
+  else:
+    difference, over = _over_runs(a, b)
+  if over == 'runs and images':
+    notes.append(
+      'One method has several draws of the training set and the other has one:'
+      ' the interval leaves out how the other varies with the training set.'
     )
   if a.subset != b.subset:
     notes.append(
       f'The methods were trained on {a.subset.name} and on {b.subset.name}, which'
       ' have the same test images.'
     )
+  notes += [*a.notes, *b.notes, *writers.doubts(a), *writers.doubts(b)]
   return Comparison(
     dataset=a.dataset,
     subset=subset.name,
@@ -125,12 +164,40 @@ def compare_files(
     examples=len(a.labels),
     first=_compared(a, right[0]),
     second=_compared(b, right[1]),
-    difference=intervals.paired_difference(right[0] - right[1]),
+    difference=difference,
+    interval_over=over,
     only_first=only_first if single else None,
     only_second=only_second if single else None,
     p=intervals.mcnemar(only_first, only_second) if single else None,
-    notes=(*notes, *dict.fromkeys(a.notes + b.notes)),
+    notes=tuple(dict.fromkeys(notes)),
   )
+
+
+def _over_runs(a: Predictions, b: Predictions) -> tuple[Estimate, str]:
+  """Returns `difference` and `interval_over` of methods with several runs."""
+  (by, keys, rows), (other_by, other_keys, other_rows) = map(_units, (a, b))
+  samples, over = [rows, -other_rows], by if by == other_by else 'runs'
+  if keys and (by, keys) == (other_by, other_keys):
+    samples, over = [rows - other_rows], f'paired {by}'
+  stratum = writers.source_numbers(a.subset, a.labels)
+  difference = intervals.over_runs(samples, writers.clusters(a), stratum)
+  return difference, f'{over} and images'
+
+
+def _units(found: Predictions) -> tuple[str, list[int], np.ndarray]:
+  """Returns the independent units of the runs of a method, in order.
+
+  Returns:
+    What they are, 'draws' or 'seeds'; the number of each, if it is known; and
+    (units, n), the share of the unit's runs that recognize each example.
+  """
+  right = (found.predicted == found.labels).astype(float)
+  draws, of_run = np.unique([d or 0 for d in found.draws], return_inverse=True)
+  if len(draws) > 1:
+    means = [right[of_run == unit].mean(axis=0) for unit in range(len(draws))]
+    return 'draws', draws.tolist(), np.stack(means)
+  seeds = [seed for seed in found.seeds if seed is not None]
+  return 'seeds', sorted(seeds), right[np.argsort(seeds)] if seeds else right
 
 
 def _examples(found: Predictions) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from cmnist_tfds import subsets
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare
-from cmnist_tfds.scoring import duplicates, intervals
+from cmnist_tfds.scoring import duplicates, intervals, writers
 from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.intervals import Estimate, Record
 from cmnist_tfds.scoring.predictions import Predictions
@@ -58,11 +58,15 @@ class Spread:
   Attributes:
     seeds: Between runs with one draw of the training set, pooled over draws;
       None if no draw has two runs.
-    draws: Between the means of the draws; None if there is only one draw.
+    draws: Between draws, without the part of the seeds; None if there is only
+      one draw.
+    draws_and_seeds: Between draws that have one seed each, so that nobody can
+      tell what the seeds do; then the others are None.
   """
 
-  seeds: float | None
-  draws: float | None
+  seeds: float | None = None
+  draws: float | None = None
+  draws_and_seeds: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +113,24 @@ class SourceScore:
 
 
 @dataclasses.dataclass(frozen=True)
+class WritersScore:
+  """The scores of the writers of a source's test images; means over runs.
+
+  Attributes:
+    source: The key of the source; 'all' for all examples of a union.
+    writers: How many writers there are.
+    accuracy: The share of the examples that is recognized, with an interval
+      over writers, and over the examples of sources whose writers are unknown.
+    worst: The accuracy of the writer with the lowest one.
+  """
+
+  source: str
+  writers: int
+  accuracy: Estimate
+  worst: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Confusion:
   """How often one class is predicted as another; means over runs.
 
@@ -129,7 +151,8 @@ class Confusion:
 class Evaluation(Record):
   """The scores of a method on one split of a subset.
 
-  Intervals have 95 % confidence and cover the choice of the examples only.
+  Intervals have 95 % confidence and cover the choice of the examples only, as
+  if they were independent. Those of `writers` cover that of the writers.
 
   Attributes:
     subset: The subset.
@@ -145,6 +168,7 @@ class Evaluation(Record):
     balanced_accuracy_spread: How `balanced_accuracy` varies between runs.
     sources: The scores of each source.
     classes: The scores of each class.
+    writers: The scores of the writers of each source whose writers are known.
     worst_pairs: The classes that are confused most often, by share.
     confusion: int64 (classes, classes), how many examples of each true class
       (row) were predicted as each class (column); summed over runs.
@@ -163,6 +187,7 @@ class Evaluation(Record):
   balanced_accuracy_spread: Spread
   sources: tuple[SourceScore, ...]
   classes: tuple[ClassScore, ...]
+  writers: tuple[WritersScore, ...]
   worst_pairs: tuple[Confusion, ...]
   confusion: np.ndarray
   about: dict[str, str]
@@ -257,6 +282,7 @@ def evaluate(
   if not read:
     raise PredictionsError('Name at least one file of predictions.')
   joined = _join(read)
+  cluster = writers.clusters(joined)
   if without_near_duplicates:
     if trust_labels or joined.split != 'test':
       raise PredictionsError(
@@ -274,7 +300,8 @@ def evaluate(
       predicted=joined.predicted[:, ~copied],
       notes=(*joined.notes, note),
     )
-  return score(joined)
+    cluster = cluster[~copied]
+  return score(joined, cluster)
 
 
 def read_checked(
@@ -327,16 +354,19 @@ def _common(found: Predictions) -> str:
   )
 
 
-def score(scored: Predictions) -> Evaluation:
+def score(scored: Predictions, cluster: np.ndarray | None = None) -> Evaluation:
   """Scores predictions that have been checked.
 
   Args:
     scored: The predictions of all runs.
+    cluster: What `writers.clusters` returns for them; None to find it, which
+      needs the predictions of the whole split.
 
   Returns:
     The scores.
   """
   subset, labels = scored.subset, scored.labels
+  cluster = writers.clusters(scored) if cluster is None else cluster
   confusions = predictions_lib.confusions(scored)
   total = np.bincount(labels, minlength=subset.num_classes)
   right = np.diagonal(confusions, axis1=1, axis2=2)
@@ -361,14 +391,15 @@ def score(scored: Predictions) -> Evaluation:
     accuracy=accuracy,
     balanced_accuracy=balanced_accuracy,
     runs=tuple(each),
-    accuracy_spread=_spread(accuracies, scored.draws),
-    balanced_accuracy_spread=_spread(balanced, scored.draws),
+    accuracy_spread=_spread(accuracies, scored),
+    balanced_accuracy_spread=_spread(balanced, scored),
     sources=tuple(_score_sources(subset, mean, total)),
     classes=tuple(_score_classes(subset, mean, total)),
+    writers=tuple(_score_writers(scored, cluster)),
     worst_pairs=tuple(_worst_pairs(mean, total)),
     confusion=confusions.sum(axis=0),
     about=dict(scored.about),
-    notes=tuple(notes),
+    notes=(*notes, *writers.doubts(scored)),
   )
 
 
@@ -412,6 +443,30 @@ def _score_classes(
     yield ClassScore(c.label, c.name, key, examples, accuracy, precision)
 
 
+def _score_writers(
+  scored: Predictions, cluster: np.ndarray
+) -> Iterator[WritersScore]:
+  right = (scored.predicted == scored.labels).mean(axis=0)
+  stratum = writers.source_numbers(scored.subset, scored.labels)
+  examples = {
+    source.key: stratum == number
+    for number, source in enumerate(scored.subset.sources)
+  }
+  if len(examples) > 1:
+    examples['all'] = stratum >= 0
+  for key, own in examples.items():
+    _, cluster_, sizes = np.unique(
+      cluster[own], return_inverse=True, return_counts=True
+    )
+    shares = np.bincount(cluster_, right[own]) / sizes
+    by_writer = shares[sizes > 1]
+    if len(by_writer) > 1:
+      parts = intervals.mean_variance(right[own], cluster_, stratum[own])
+      accuracy = intervals.of_parts(float(right[own].mean()), *parts, least=0)
+      worst = float(by_writer.min())
+      yield WritersScore(key, len(by_writer), accuracy, worst)
+
+
 def _worst_pairs(mean: np.ndarray, total: np.ndarray) -> Iterator[Confusion]:
   wrong = mean * (1 - np.eye(len(total)))
   shares = wrong / np.maximum(total, 1)[:, None]
@@ -421,15 +476,19 @@ def _worst_pairs(mean: np.ndarray, total: np.ndarray) -> Iterator[Confusion]:
       yield Confusion(i, j, float(wrong[i, j]), float(shares[i, j]))
 
 
-def _spread(figures: np.ndarray, draws: Sequence[int | None]) -> Spread:
-  _, group = np.unique([*map(str, draws)], return_inverse=True)
-  means = np.bincount(group, figures) / np.bincount(group)
-  squares = ((figures - means[group]) ** 2).sum()
+def _spread(figures: np.ndarray, runs: Predictions) -> Spread:
+  _, group = np.unique([*map(str, runs.draws)], return_inverse=True)
+  sizes = np.bincount(group)
+  means = np.bincount(group, figures) / sizes
   degrees = len(figures) - len(means)
-  return Spread(
-    seeds=float(np.sqrt(squares / degrees)) if degrees else None,
-    draws=float(np.std(means, ddof=1)) if len(means) > 1 else None,
-  )
+  within = ((figures - means[group]) ** 2).sum() / max(degrees, 1)
+  seeds = float(np.sqrt(within)) if degrees else None
+  if len(means) == 1:
+    return Spread(seeds)
+  between = np.var(means, ddof=1) - within * (1 / sizes).mean()
+  draws = float(np.sqrt(max(between, 0)))
+  unknown = seeds is None and None not in runs.seeds
+  return Spread(None, None, draws) if unknown else Spread(seeds, draws)
 
 
 def _join(read: Sequence[Predictions]) -> Predictions:

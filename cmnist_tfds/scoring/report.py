@@ -40,18 +40,22 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
   several = len(scored.runs) > 1
   keys = ', '.join(source.key for source in scored.subset.sources)
   figures = []
+  spreads = [
+    w for w, d in vars(scored.accuracy_spread).items() if d is not None
+  ]
   for figure_ in ('accuracy', 'balanced_accuracy'):
-    spread = getattr(scored, f'{figure_}_spread')
-    deviations = [deviation(spread.seeds), deviation(spread.draws)] * several
+    spread = vars(getattr(scored, f'{figure_}_spread'))
     title = figure_.replace('_', ' ')
+    deviations = [deviation(spread[what]) for what in spreads]
     figures.append((title, getattr(scored, figure_), *deviations))
   header = f', {"mean" if several else "score"}, 95 % interval'
+  header += ''.join(f', between {what.replace("_", " ")}' for what in spreads)
   sections = [
     _section(
       f'{scored.dataset}/{scored.subset.name} {scored.split}:'
       f' {scored.examples:,} examples, {len(names)} classes,'
       f' {len(scored.runs)} run{"s" * several}',
-      header + ', between seeds, between draws' * several,
+      header,
       figures,
       [*scored.notes, *(f'{f}: {text}' for f, text in scored.about.items())],
     ),
@@ -67,6 +71,11 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
       'Sources, and the share predicted as a class of each source',
       f'source, examples, accuracy, 95 % interval, balanced, 95 % interval, {keys}',
       map(_values, scored.sources),
+    ),
+    _section(
+      'Writers of test images, with intervals over writers',
+      'source, writers, accuracy, 95 % interval, worst writer',
+      map(_values, scored.writers),
     ),
     _section(
       'Classes',
@@ -91,19 +100,19 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
 def comparison_sections(compared: Comparison) -> list[Section]:
   """Returns the report of a comparison."""
   difference = compared.difference
-  missing = 1 in (compared.first.runs, compared.second.runs)
+  over = compared.interval_over
+  over += ' alone, as runs are missing,' * (over == 'images')
   lines = [
-    f'Accuracy of A minus that of B{" (RUNS ARE MISSING)" * missing}:'
-    f' {difference.value:+.4f}, paired 95 % interval over test images'
-    f' [{difference.low:+.4f}, {difference.high:+.4f}].'
+    f'Accuracy of A minus that of B: {difference.value:+.4f}, 95 % interval over'
+    f' {over} [{difference.low:+.4f}, {difference.high:+.4f}].'
   ]
   if compared.p is not None:
     # Smaller numbers than floats have are 0.
     p = f'= {compared.p:.4g}' if compared.p else '< 1e-300'
     lines.append(
-      f'Examples that A alone recognizes: {compared.only_first:,}; that B alone'
-      f" does: {compared.only_second:,}. McNemar's exact test of these two models:"
-      f' p {p}.'
+      f'These two trained models: A alone recognizes {compared.only_first:,}'
+      f" examples and B alone {compared.only_second:,}. McNemar's exact test of"
+      f' the two: p {p}.'
     )
   methods = [
     (title, m.trained_on, m.runs, m.accuracy, m.about.get('method'))

@@ -125,7 +125,9 @@ class Scores(msgspec.Struct):
   balanced_accuracy: Figure
   about: dict[str, str]
   runs: tuple[Any, ...] = (None,)
-  accuracy_spread: dict[Literal['seeds', 'draws'], _Share | None] = {}
+  accuracy_spread: dict[
+    Literal['seeds', 'draws', 'draws_and_seeds'], _Share | None
+  ] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,11 +198,12 @@ def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
   table = [(*header.split(', '), 'figures')]
   for row in rows:
     scores, accuracy = row.scores, row.scores.accuracy
-    spreads = scores.accuracy_spread.items()
+    spread = scores.accuracy_spread.items()
+    spreads = ((w.replace('_', ' '), d) for w, d in spread if d)
     limits = (accuracy.low, accuracy.high)
     runs = [
       str(len(scores.runs)),
-      *(f'{report.deviation(d)} between {what}' for what, d in spreads if d),
+      *(f'{report.deviation(d)} between {what}' for what, d in spreads),
     ]
     table.append(
       (

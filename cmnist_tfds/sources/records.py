@@ -272,6 +272,7 @@ class Source(_Table, frozen=True, kw_only=True, eq=False):
     writer_block: How many training examples of a class, from the start of the
       file, are by one writer, then by the next one and so on; 1 where writers
       are not known.
+    test_writer_block: The same of test examples; 0 where writers are not known.
     homepage: Address of the source's page, or a text that says there is none.
     license: License, as the source's own files state it.
     citation: BibTeX entry.
@@ -302,6 +303,7 @@ class Source(_Table, frozen=True, kw_only=True, eq=False):
   beside: pathlib.Path | None = None
   digest: str = ''
   writer_block: _Positive = 1
+  test_writer_block: _Natural = 0
   homepage: _Text
   license: _Text
   citation: _Text
