@@ -302,7 +302,7 @@ def test_the_headline_says_that_runs_are_missing(runs, missing):
   ]
   compared = _compare(*pair)
   (section,) = report.comparison_sections(compared)
-  assert ('RUNS ARE MISSING' in section.lines[0]) == missing
+  assert ('as runs are missing' in section.lines[0]) == missing
   assert any('Runs are missing' in n for n in compared.to_dict()['notes']) == (
     missing
   )
