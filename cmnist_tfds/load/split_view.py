@@ -23,6 +23,9 @@ CLASS_NAME = 'class_name'
 
 _PIXELS = math.prod(schema.IMAGE.shape)
 
+# TensorFlow takes over memory at multiples of this address, and copies other.
+ALIGNMENT = 64
+
 # How many images are copied together: few enough to stay in the processor's
 # cache.
 _CHUNK = 4096
@@ -70,6 +73,11 @@ class SplitView:
       keys.append(view._keys + np.uint32(begin))
     sources = [source for view in views for source in view._sources]
     return SplitView(subset, sources, np.concatenate(keys))
+
+  @property
+  def is_mapped(self) -> bool:
+    """Whether the images are in files, which take no memory of the process."""
+    return all(source.entry.folder for source in self._sources)
 
   @property
   def labels(self) -> np.ndarray:
@@ -150,7 +158,10 @@ class SplitView:
 
   def _images(self, keys: np.ndarray) -> np.ndarray:
     """Returns images, in any order and number."""
-    images = np.empty((len(keys), *schema.IMAGE.shape[:2]), np.uint8)
+    memory = np.empty(len(keys) * _PIXELS + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    images = memory[start : start + len(keys) * _PIXELS]
+    images = images.reshape(-1, *schema.IMAGE.shape[:2])
     into = _records(images)
 
     def copy(at: np.ndarray) -> None:

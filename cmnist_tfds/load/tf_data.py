@@ -16,6 +16,7 @@ from cmnist_tfds.load import numpy_arrays
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.load.split_spec import Split, Splits, map_splits
 from cmnist_tfds.load.split_view import (
+  ALIGNMENT,
   FEATURE_NAMES,
   SplitView,
   check_features,
@@ -157,7 +158,38 @@ def _batches(
   shuffle: bool,
   seed: int | None,
 ) -> tf.data.Dataset:
-  """Returns the batches of the examples of a view."""
+  """Returns the batches of the examples of a view, for training."""
+  import tensorflow as tf
+
+  options = tf.data.Options()
+  # TensorFlow cannot distribute files here, so it distributes batches.
+  options.experimental_distribute.auto_shard_policy = (
+    tf.data.experimental.AutoShardPolicy.DATA
+  )
+  made = batches(view, batch_size, features, shuffle=shuffle, seed=seed)
+  return made.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def batches(
+  view: SplitView,
+  batch_size: int,
+  features: Sequence[str],
+  *,
+  shuffle: bool = False,
+  seed: int | None = None,
+) -> tf.data.Dataset:
+  """Returns the batches of the examples of a view.
+
+  Args:
+    view: The examples.
+    batch_size: How many examples a batch has; the last one may be smaller.
+    features: Names of the features in a batch.
+    shuffle: Whether each epoch has a new order.
+    seed: Seed of the orders.
+
+  Returns:
+    A dataset of tuples of tensors.
+  """
   import tensorflow as tf
 
   integers = view.read([f for f in features if f != schema.IMAGE.name])
@@ -173,17 +205,35 @@ def _batches(
 
   count = len(view)
   numbers = _numbers(count, batch_size, seed, shuffle=shuffle)
-  options = tf.data.Options()
-  # TensorFlow cannot distribute files here, so it distributes batches.
-  options.experimental_distribute.auto_shard_policy = (
-    tf.data.experimental.AutoShardPolicy.DATA
-  )
-  return (
-    numbers.map(take, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    .apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
-    .prefetch(tf.data.AUTOTUNE)
-    .with_options(options)
-  )
+  cardinality = tf.data.experimental.assert_cardinality(-(-count // batch_size))
+  return numbers.map(
+    take, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+  ).apply(cardinality)
+
+
+def tensors(view: SplitView, features: Sequence[str]) -> list[tf.Tensor]:
+  """Returns all examples of a view.
+
+  Args:
+    view: The examples.
+    features: Names of features.
+
+  Returns:
+    The values of each feature.
+  """
+  arrays = view.read(features)
+  if schema.IMAGE.name in features:
+    arrays[schema.IMAGE.name] = arrays[schema.IMAGE.name][..., None]
+  return [_tensor(arrays[feature]) for feature in features]
+
+
+def _tensor(values: np.ndarray) -> tf.Tensor:
+  """Returns an array as a tensor, which takes over its memory if it can."""
+  import tensorflow as tf
+
+  if values.ctypes.data % ALIGNMENT:
+    return tf.constant(values)
+  return tf.experimental.dlpack.from_dlpack(values.__dlpack__())
 
 
 def _image_taker(view: SplitView) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -200,7 +250,7 @@ def _image_taker(view: SplitView) -> Callable[[tf.Tensor], tf.Tensor]:
     which[numbers], rows[numbers] = len(tensors), found
     tensors.append(_mapped(source.entry))
   if len(view) * _SPARSE < sum(map(len, tensors)):
-    tensors = [tf.constant(view.read([schema.IMAGE.name])[schema.IMAGE.name])]
+    tensors = [_tensor(view.read([schema.IMAGE.name])[schema.IMAGE.name])]
     which, rows = np.zeros_like(rows), np.arange(len(view), dtype=np.int32)
   located = tf.constant(which), tf.constant(rows)
 
