@@ -85,6 +85,10 @@ def run(args: arguments.Namespace) -> int | None:
   header += ['imbalance'] * args.imbalance
   header += ['nearest_r-10', 'nearest_full'] * args.difficulty
   shown = [{name: row[name] for name in header} for row in rows]
+  if args.format == 'json':
+    for row in shown:
+      subset = subsets.subset(row['name'])
+      row.update(mean=subset.mean, std=subset.std)
   terminal.print_records(shown, args.format, right_from=2)
   return 0
 

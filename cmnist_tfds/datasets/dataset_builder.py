@@ -16,12 +16,7 @@ from cmnist_tfds import origin, sample, subsets
 from cmnist_tfds.cache import prepared, split_sources
 from cmnist_tfds.cache.prepared import INFO, Prepared
 from cmnist_tfds.cache.split_sources import SplitSource
-from cmnist_tfds.datasets import (
-  atomic_replace,
-  config,
-  mapped_reader,
-  tfds_internals,
-)
+from cmnist_tfds.datasets import atomic_replace, config, mapped, tfds_internals
 from cmnist_tfds.datasets.fast_path import write
 from cmnist_tfds.load import split_spec
 from cmnist_tfds.origin import audit
@@ -34,8 +29,6 @@ from cmnist_tfds.system.errors import (
   disk_errors,
 )
 from cmnist_tfds.system.extras import require_tensorflow
-
-_DECODED = tfds.decode.DeserializeMethod.DESERIALIZE_AND_DECODE
 
 
 class CmnistBuilder(  # type: ignore[call-arg]
@@ -189,7 +182,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       **kwargs,
     }
     overwrites = download_config.download_mode.overwrite_dataset
-    is_mocked = self._is_mocked('download_and_prepare')
+    is_mocked = _is_mocked('download_and_prepare')
     if is_mocked or (self.is_prepared() and not overwrites):
       super().download_and_prepare(**arguments)
       return
@@ -304,58 +297,37 @@ class CmnistBuilder(  # type: ignore[call-arg]
   def _build_single_dataset(self, split: Any, **options: Any) -> Any:
     """Returns one split from the cache if it can be, else as TFDS does."""
     made = None
-    if not self._is_mocked('_as_dataset'):
-      made = mapped_reader.as_dataset(self, split, **options)
-    if made is None:
-      made = super()._build_single_dataset(split, **options)
-    return made
+    if not _is_mocked('_as_dataset'):
+      made = mapped.as_dataset(self, split, **options)
+    stock = super()._build_single_dataset
+    return stock(split, **options) if made is None else made
 
-  def as_data_source(
-    self,
-    split: Any = None,
-    *,
-    decoders: Any = None,
-    deserialize_method: tfds.decode.DeserializeMethod = _DECODED,
-    file_format: str | tfds.core.FileFormat | None = None,
-  ) -> Any:
-    """Returns sequences of examples, like TFDS, but of shards in any format.
+  def as_data_source(self, split: Any = None, **options: Any) -> Any:
+    """Returns sequences of examples like TFDS, but of shards in any format.
 
     Args:
-      split: See `tfds.core.DatasetBuilder.as_data_source`, as of the others.
-      decoders: How to decode features. TFDS then reads the shards, which must
-        be array_record, as it does with the following.
-      deserialize_method: What to return of an example.
-      file_format: The format of the shards that are read.
+      split: See `tfds.core.DatasetBuilder.as_data_source`.
+      **options: See `tfds.core.DatasetBuilder.as_data_source`. With any, TFDS
+        reads the shards, which then must be array_record.
 
     Returns:
       A sequence of dictionaries; a structure of sequences if `split` is one.
     """
-    stock = functools.partial(
-      super().as_data_source,
-      decoders=decoders,
-      deserialize_method=deserialize_method,
-      file_format=file_format,
-    )
-    if self._is_mocked('as_data_source') or (
-      decoders,
-      deserialize_method,
-      file_format,
-    ) != (None, _DECODED, None):
+    stock = functools.partial(super().as_data_source, **options)
+    plain = (None, tfds.decode.DeserializeMethod.DESERIALIZE_AND_DECODE)
+    is_plain = all(value in plain for value in options.values())
+    if not is_plain or _is_mocked('as_data_source'):
       return stock(split)
 
     def source(each: Any) -> Any:
-      view = mapped_reader.find_view(self, each)
-      if view is None:
-        return stock(each)
-      return mapped_reader.DataSource(self, each, view)
+      view = mapped.find_view(self, each)
+      return (view and mapped.DataSource(self, each, view)) or stock(each)
 
-    return split_spec.map_splits(
-      source, {s: s for s in self.info.splits} if split is None else split
-    )
+    splits = {name: name for name in self.info.splits}
+    return split_spec.map_splits(source, splits if split is None else split)
 
-  @staticmethod
-  def _is_mocked(name: str) -> bool:
-    """Returns whether `tfds.testing.mock_data` has replaced a method."""
-    stock = tfds_internals.FileReaderBuilder
-    module: str = getattr(stock, name).__module__
-    return module != stock.__module__
+
+def _is_mocked(name: str) -> bool:
+  """Returns whether `tfds.testing.mock_data` has replaced a method of TFDS."""
+  stock = tfds_internals.FileReaderBuilder
+  return bool(getattr(stock, name).__module__ != stock.__module__)

@@ -23,8 +23,8 @@ CLASS_NAME = 'class_name'
 
 _PIXELS = math.prod(schema.IMAGE.shape)
 
-# TensorFlow takes over memory at multiples of this address, and copies other.
-ALIGNMENT = 64
+# TensorFlow takes over memory at multiples of this address.
+_ALIGNMENT = 64
 
 # How many images are copied together: few enough to stay in the processor's
 # cache.
@@ -158,10 +158,10 @@ class SplitView:
 
   def _images(self, keys: np.ndarray) -> np.ndarray:
     """Returns images, in any order and number."""
-    memory = np.empty(len(keys) * _PIXELS + ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
-    images = memory[start : start + len(keys) * _PIXELS]
-    images = images.reshape(-1, *schema.IMAGE.shape[:2])
+    size = len(keys) * _PIXELS
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    images = memory[start : start + size].reshape(-1, *schema.IMAGE.shape[:2])
     into = _records(images)
 
     def copy(at: np.ndarray) -> None:

@@ -16,7 +16,6 @@ from cmnist_tfds.load import numpy_arrays
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.load.split_spec import Split, Splits, map_splits
 from cmnist_tfds.load.split_view import (
-  ALIGNMENT,
   FEATURE_NAMES,
   SplitView,
   check_features,
@@ -131,7 +130,7 @@ def as_batches(
     return view
 
   return map_splits(
-    lambda view: _batches(
+    lambda view: batches(
       view, batch_size, features, shuffle=shuffle, seed=seed
     ),
     # All splits are checked before any is used.
@@ -150,26 +149,6 @@ def _num_workers() -> int:
   return sum(len(tasks.get(job, ())) for job in ('chief', 'worker'))
 
 
-def _batches(
-  view: SplitView,
-  batch_size: int,
-  features: Sequence[str],
-  *,
-  shuffle: bool,
-  seed: int | None,
-) -> tf.data.Dataset:
-  """Returns the batches of the examples of a view, for training."""
-  import tensorflow as tf
-
-  options = tf.data.Options()
-  # TensorFlow cannot distribute files here, so it distributes batches.
-  options.experimental_distribute.auto_shard_policy = (
-    tf.data.experimental.AutoShardPolicy.DATA
-  )
-  made = batches(view, batch_size, features, shuffle=shuffle, seed=seed)
-  return made.prefetch(tf.data.AUTOTUNE).with_options(options)
-
-
 def batches(
   view: SplitView,
   batch_size: int,
@@ -178,62 +157,42 @@ def batches(
   shuffle: bool = False,
   seed: int | None = None,
 ) -> tf.data.Dataset:
-  """Returns the batches of the examples of a view.
+  """Returns the batches of the examples of a view, as `as_batches` does.
 
   Args:
     view: The examples.
-    batch_size: How many examples a batch has; the last one may be smaller.
+    batch_size: How many examples a batch has.
     features: Names of the features in a batch.
     shuffle: Whether each epoch has a new order.
     seed: Seed of the orders.
-
-  Returns:
-    A dataset of tuples of tensors.
   """
   import tensorflow as tf
 
-  integers = view.read([f for f in features if f != schema.IMAGE.name])
-  takers: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
-    name: functools.partial(tf.gather, tf.constant(values))
-    for name, values in integers.items()
-  }
-  if schema.IMAGE.name in features:
-    takers[schema.IMAGE.name] = _image_taker(view)
+  takers = [
+    _image_taker(view)
+    if feature == schema.IMAGE.name
+    else functools.partial(tf.gather, tensor(view, feature))
+    for feature in features
+  ]
 
   def take(numbers: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    return tuple(takers[feature](numbers) for feature in features)
+    # Else batches would have a static size if none is smaller than the others.
+    numbers = tf.raw_ops.PlaceholderWithDefault(input=numbers, shape=[None])
+    return tuple(taker(numbers) for taker in takers)
 
   count = len(view)
   numbers = _numbers(count, batch_size, seed, shuffle=shuffle)
-  cardinality = tf.data.experimental.assert_cardinality(-(-count // batch_size))
-  return numbers.map(
-    take, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-  ).apply(cardinality)
-
-
-def tensors(view: SplitView, features: Sequence[str]) -> list[tf.Tensor]:
-  """Returns all examples of a view.
-
-  Args:
-    view: The examples.
-    features: Names of features.
-
-  Returns:
-    The values of each feature.
-  """
-  arrays = view.read(features)
-  if schema.IMAGE.name in features:
-    arrays[schema.IMAGE.name] = arrays[schema.IMAGE.name][..., None]
-  return [_tensor(arrays[feature]) for feature in features]
-
-
-def _tensor(values: np.ndarray) -> tf.Tensor:
-  """Returns an array as a tensor, which takes over its memory if it can."""
-  import tensorflow as tf
-
-  if values.ctypes.data % ALIGNMENT:
-    return tf.constant(values)
-  return tf.experimental.dlpack.from_dlpack(values.__dlpack__())
+  options = tf.data.Options()
+  # TensorFlow cannot distribute files here, so it distributes batches.
+  options.experimental_distribute.auto_shard_policy = (
+    tf.data.experimental.AutoShardPolicy.DATA
+  )
+  return (
+    numbers.map(take, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    .apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
+    .prefetch(tf.data.AUTOTUNE)
+    .with_options(options)
+  )
 
 
 def _image_taker(view: SplitView) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -250,7 +209,7 @@ def _image_taker(view: SplitView) -> Callable[[tf.Tensor], tf.Tensor]:
     which[numbers], rows[numbers] = len(tensors), found
     tensors.append(_mapped(source.entry))
   if len(view) * _SPARSE < sum(map(len, tensors)):
-    tensors = [_tensor(view.read([schema.IMAGE.name])[schema.IMAGE.name])]
+    tensors = [tensor(view, schema.IMAGE.name)]
     which, rows = np.zeros_like(rows), np.arange(len(view), dtype=np.int32)
   located = tf.constant(which), tf.constant(rows)
 
@@ -265,6 +224,22 @@ def _image_taker(view: SplitView) -> Callable[[tf.Tensor], tf.Tensor]:
     return tf.reshape(images, [-1, *schema.IMAGE.shape])
 
   return take
+
+
+def tensor(view: SplitView, feature: str) -> tf.Tensor:
+  """Returns a feature of all examples of a view.
+
+  Args:
+    view: The examples.
+    feature: The name of the feature.
+  """
+  import tensorflow as tf
+
+  values = view.read([feature])[feature]
+  if feature != schema.IMAGE.name:
+    return tf.constant(values)
+  # TensorFlow takes over the memory, where a copy would need it twice more.
+  return tf.experimental.dlpack.from_dlpack(values[..., None].__dlpack__())
 
 
 def _mapped(entry: Entry) -> tf.Tensor:
