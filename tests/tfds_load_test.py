@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import operator
+import pickle
+import subprocess
+import sys
 
 import hypothesis
 import numpy as np
@@ -61,7 +64,7 @@ def _check_equal(found, expected):
 def _elements(dataset):
   """Returns the elements, or batches of them where they are examples."""
   first = tf.nest.flatten(dataset.element_spec)[0]
-  is_batched = first.shape[0] is None
+  is_batched = [*first.shape[:1]] == [None]
   return [*(dataset if is_batched else dataset.batch(4096)).as_numpy_iterator()]
 
 
@@ -169,3 +172,217 @@ def test_datasets_equal_those_of_tfds(pairs, **case):
 @_CASES
 def test_many_datasets_equal_those_of_tfds(pairs, **case):
   _check_case(pairs, **case)
+
+
+@pytest.mark.parametrize(
+  ('name', 'options'),
+  [
+    ('cmnist_sample/X-12-r-10', {'num_shards': 3}),
+    ('cmnist/2-DvTe', {}),
+  ],
+  ids=['reduced', 'extension'],
+)
+def test_other_datasets_equal_those_of_tfds(
+  name, options, tmp_path, origin_files
+):
+  dataset, _, config = name.partition('/')
+  builder = tfds.builder_cls(dataset)(config=config, data_dir=tmp_path)
+  builder.download_and_prepare(
+    download_config=tfds.download.DownloadConfig(
+      manual_dir=origin_files, num_shards=options.get('num_shards')
+    ),
+  )
+  pair = Pair(builder.data_path)
+  pair.check(None)
+  pair.check('train[5:90]+test', batch_size=-1, as_supervised=True)
+
+
+def _graph(dataset):
+  return dataset._as_serialized_graph(allow_stateful=True).numpy()
+
+
+@pytest.mark.parametrize(
+  ('num_shards', 'options', 'reads_shards'),
+  [
+    (1, {}, False),
+    (3, {}, False),
+    (1, {'shuffle_files': True}, False),
+    (3, {'shuffle_files': True}, True),
+    (1, {'read_config': tfds.ReadConfig(interleave_cycle_length=1)}, False),
+    (1, {'read_config': tfds.ReadConfig(add_tfds_id=True)}, True),
+    (1, {'decoders': {'image': tfds.decode.SkipDecoding()}}, True),
+    (1, {'decoders': tfds.decode.PartialDecoding({'label': True})}, True),
+  ],
+)
+def test_what_tfds_must_read(pairs, num_shards, options, reads_shards):
+  pair = pairs[num_shards]
+  dataset = pair.ours.as_dataset(split='train', **options)
+  graph = dataset._as_serialized_graph(allow_stateful=True).numpy()
+  assert (b'TFRecord' in graph) == reads_shards
+  if not options.get('shuffle_files'):
+    pair.check('train', **options)
+
+
+@pytest.mark.usefixtures('empty_cache')
+def test_shards_enter_the_cache_where_it_can_be_written(tmp_path, monkeypatch):
+  """Other packages do not say of which origin files the examples are."""
+  folder = preparing.prepare(tmp_path)
+  (folder / 'metadata.json').unlink()
+  pair = Pair(folder)
+  monkeypatch.setenv('CMNIST_CACHE_DIR', '/dev/null/cache')
+  for is_mapped in (False, True):
+    graph = _graph(pair.ours.as_dataset(split='test'))
+    assert (b'TFRecord' in graph) != is_mapped
+    pair.check('test')
+    monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
+
+
+# Uses ------------------------------------------------------------------------
+
+
+def test_a_dataset_is_saved_distributed_and_resumed(pairs, tmp_path):
+  dataset = pairs[3].ours.as_dataset(split='train', as_supervised=True)
+  images = _elements(dataset)[0][0]
+  dataset.save(str(tmp_path / 'saved'))
+  snapshot = dataset.snapshot(str(tmp_path / 'snapshot'))
+  saved = tf.data.Dataset.load(str(tmp_path / 'saved'))
+  for other in (saved, snapshot, dataset.cache()):
+    np.testing.assert_array_equal(_elements(other)[0][0], images)
+  strategy = tf.distribute.MirroredStrategy(['CPU:0'])
+  distributed = strategy.experimental_distribute_dataset(dataset.batch(4096))
+  np.testing.assert_array_equal(next(iter(distributed))[0], images)
+  iterator = iter(dataset)
+  for _ in range(700):
+    next(iterator)
+  path = tf.train.Checkpoint(iterator=iterator).save(str(tmp_path / 'point'))
+  again = iter(dataset)
+  tf.train.Checkpoint(iterator=again).restore(path)
+  np.testing.assert_array_equal(next(again)[0], images[700])
+
+
+def test_keras_trains(pairs):
+  train, test = pairs[1].ours.as_dataset(
+    split=['train', 'test'], as_supervised=True
+  )
+  model = tf.keras.Sequential(
+    [tf.keras.layers.Flatten(), tf.keras.layers.Dense(12)]
+  )
+  loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+  model.compile('adam', loss, metrics=['accuracy'])
+  model.fit(train.shuffle(10_000).batch(128), verbose=0)
+  assert model.evaluate(test.batch(128), verbose=0)[1] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('batch_size', [-1, None, 128])
+def test_memory_is_that_of_the_pixels(batch_size, tmp_path, origin_files):
+  """Of the memory that is not that of mapped files."""
+  code = f"""
+import pathlib, threading, time
+import tensorflow as tf, tensorflow_datasets as tfds, cmnist_tfds
+
+def used():
+  status = pathlib.Path('/proc/self/status').read_text()
+  return int(status.partition('RssAnon:')[2].split()[0]) * 1024
+
+def watch():
+  while True:
+    seen.append(used())
+    time.sleep(0.001)
+
+def read(split, batch_size):
+  found = builder.as_dataset(split=split, batch_size=batch_size)
+  if batch_size != -1:
+    for _ in found.batch(128) if batch_size is None else found:
+      pass
+  return found
+
+builder = tfds.builder('cmnist/2-FKd', data_dir={str(tmp_path)!r})
+builder.download_and_prepare(
+  download_config=tfds.download.DownloadConfig(manual_dir={str(origin_files)!r})
+)
+for size in ({batch_size}, -1):
+  read('test[:1000]', size)
+before, seen = used(), []
+threading.Thread(target=watch, daemon=True).start()
+read('train', {batch_size})
+grown = (max(seen) - before) / (120_000 * 784)
+assert grown < 1.3, grown
+print(grown)
+"""
+  subprocess.run([sys.executable, '-c', code], check=True)
+
+
+# Data sources ----------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def sources(tmp_path_factory):
+  """Data sources of TFRecord files, and TFDS's of array_record files."""
+  folder = tmp_path_factory.mktemp('array_record')
+  made = preparing.prepare(folder, file_format='array_record', num_shards=3)
+  stock = tfds.builder_from_directory(made)
+  folder = tmp_path_factory.mktemp('tfrecord')
+  preparing.prepare(folder, num_shards=3)
+  ours = tfds.builder('cmnist_sample/X-12', data_dir=folder)
+  assert ours.info.file_format == tfds.core.FileFormat.TFRECORD
+  return ours.as_data_source, stock.as_data_source
+
+
+def _check_example(found, expected):
+  assert [*found] == [*expected]
+  for name, value in expected.items():
+    assert type(found[name]) is type(value)
+    np.testing.assert_array_equal(found[name], value, strict=True)
+
+
+def test_sources_equal_those_of_array_record(sources):
+  split = {'a': ['train', 'test[:20%]'], 'b': ('train[9:]+test',)}
+  ours, stock = (source(split) for source in sources)
+  assert isinstance(ours['b'], tuple)
+  for found, expected in zip(
+    (*ours['a'], *ours['b']), (*stock['a'], *stock['b']), strict=True
+  ):
+    assert len(found) == len(expected)
+    keys = [0, len(expected) - 1, 7, 7]
+    for one, other in zip(
+      found.__getitems__(keys), expected.__getitems__(keys), strict=True
+    ):
+      _check_example(one, other)
+    for one, other in zip(found, expected, strict=True):
+      _check_example(one, other)
+  assert [*sources[0]()] == [*sources[1]()] == ['train', 'test']
+
+
+def test_loaders_read_a_source(sources):
+  import grain.python as grain
+  from absl import flags
+  from torch.utils.data import DataLoader
+
+  source = sources[0]('test')
+  expected = [example['label'] for example in source]
+  flags.FLAGS.mark_as_parsed()  # As `absl.app.run` does.
+  sampler = grain.SequentialSampler(len(source), grain.NoSharding())
+  loader = grain.DataLoader(data_source=source, sampler=sampler, worker_count=2)
+  assert [example['label'] for example in loader] == expected
+  loader = DataLoader(
+    source, 50, num_workers=2, multiprocessing_context='spawn'
+  )
+  labels = [label for batch in loader for label in batch['label'].tolist()]
+  assert labels == expected
+  _check_example(pickle.loads(pickle.dumps(source))[3], source[3])
+
+
+def test_data_source_reads_any_format(tmp_path, monkeypatch):
+  monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
+  preparing.prepare(tmp_path)
+  assert len(tfds.data_source('cmnist_sample/X-12', split='test')) == 288
+  assert [path.name for path in tmp_path.glob('*/*/*/*array*')] == []
+  with pytest.raises(NotImplementedError, match='array_record'):
+    tfds.data_source(
+      'cmnist_sample/X-12',
+      split='test',
+      decoders={'image': tfds.decode.SkipDecoding()},
+    )
+  source = tfds.data_source('cmnist_sample/X-12-r-5', split='train')
+  assert len(source) == 60

@@ -321,7 +321,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
     def source(each: Any) -> Any:
       view = mapped.find_view(self, each)
-      return (view and mapped.DataSource(self, each, view)) or stock(each)
+      return mapped.DataSource(self, each, view) if view else stock(each)
 
     splits = {name: name for name in self.info.splits}
     return split_spec.map_splits(source, splits if split is None else split)

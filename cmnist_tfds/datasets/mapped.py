@@ -115,7 +115,13 @@ class DataSource(tfds_internals.BaseDataSource):
     return {schema.IMAGE.name: image, **self._integers[self._labels[number]]}
 
   def __getitems__(self, keys: Sequence[int]) -> list[dict[str, Any]]:
-    return [self[key] for key in keys]
+    numbers = np.asarray(keys, np.int64)
+    images = self.data_source.take(numbers, [schema.IMAGE.name])
+    rows = zip(images[schema.IMAGE.name], self._labels[numbers], strict=True)
+    return [
+      {schema.IMAGE.name: image[..., None], **self._integers[label]}
+      for image, label in rows
+    ]
 
 
 def find_view(builder: CmnistBuilder, split: Any) -> SplitView | None:
@@ -126,14 +132,15 @@ def find_view(builder: CmnistBuilder, split: Any) -> SplitView | None:
     split: A split as TFDS accepts it.
 
   Returns:
-    The examples; None if the cache cannot have them.
+    The examples; None if there are none, or if the cache cannot have them.
   """
-  count = builder.info.splits[split].num_examples
+  count = builder.info.splits[split].num_examples  # It knows no other splits.
   with contextlib.suppress(PreparationError):
     opened = open_subset(
       builder.subset, data_dir=builder.data_dir_root, sample=builder.is_sample
     )
-    view = opened.split(split) if opened else None
-    if view is not None and view.is_mapped and len(view) == count:
+    view = opened.split(split) if opened and count else None
+    # Without a cache, they would take memory.
+    if view and all(source.entry.folder for source, *_ in view.located()):
       return view
   return None

@@ -75,11 +75,6 @@ class SplitView:
     return SplitView(subset, sources, np.concatenate(keys))
 
   @property
-  def is_mapped(self) -> bool:
-    """Whether the images are in files, which take no memory of the process."""
-    return all(source.entry.folder for source in self._sources)
-
-  @property
   def labels(self) -> np.ndarray:
     """The labels of all examples, int64 (n,)."""
     return self._labels(self._keys)

@@ -129,9 +129,18 @@ def as_batches(
       raise SplitError(f'There are no examples in {each!r}.')
     return view
 
+  import tensorflow as tf
+
+  options = tf.data.Options()
+  # TensorFlow cannot distribute files here, so it distributes batches.
+  options.experimental_distribute.auto_shard_policy = (
+    tf.data.experimental.AutoShardPolicy.DATA
+  )
   return map_splits(
-    lambda view: batches(
-      view, batch_size, features, shuffle=shuffle, seed=seed
+    lambda view: (
+      batches(view, batch_size, features, shuffle=shuffle, seed=seed)
+      .prefetch(tf.data.AUTOTUNE)
+      .with_options(options)
     ),
     # All splits are checked before any is used.
     map_splits(open_split, split),
@@ -157,7 +166,7 @@ def batches(
   shuffle: bool = False,
   seed: int | None = None,
 ) -> tf.data.Dataset:
-  """Returns the batches of the examples of a view, as `as_batches` does.
+  """Returns a dataset of batches of the examples of a view.
 
   Args:
     view: The examples.
@@ -182,17 +191,10 @@ def batches(
 
   count = len(view)
   numbers = _numbers(count, batch_size, seed, shuffle=shuffle)
-  options = tf.data.Options()
-  # TensorFlow cannot distribute files here, so it distributes batches.
-  options.experimental_distribute.auto_shard_policy = (
-    tf.data.experimental.AutoShardPolicy.DATA
-  )
-  return (
-    numbers.map(take, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    .apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
-    .prefetch(tf.data.AUTOTUNE)
-    .with_options(options)
-  )
+  cardinality = tf.data.experimental.assert_cardinality(-(-count // batch_size))
+  return numbers.map(
+    take, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+  ).apply(cardinality)
 
 
 def _image_taker(view: SplitView) -> Callable[[tf.Tensor], tf.Tensor]:
