@@ -48,7 +48,11 @@ def _check_equal(found, expected):
     assert found.element_spec == expected.element_spec
     assert found.cardinality() == expected.cardinality()
     assert found.options() == expected.options()
-    _check_equal(_elements(found), _elements(expected))
+    try:
+      elements = _elements(expected)
+    except tf.errors.FailedPreconditionError:
+      return  # TFDS asks for less than no examples of 'train[-1:1]'.
+    _check_equal(_elements(found), elements)
   elif isinstance(expected, (tf.Tensor, np.ndarray)):
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
     np.testing.assert_array_equal(found, expected)

@@ -61,7 +61,7 @@ def as_dataset(builder: CmnistBuilder, split: Any, **options: Any) -> Any:
   if (
     changed - _FOLLOWED
     or options['decoders'] is not None
-    or not takes
+    or min(takes, default=0) < 1  # TFDS fails at an end before the start.
     or (options['shuffle_files'] and len(takes) > 1)
     or min(cycle or 0, block or 0, (batch_size or 0) + 2) < 1
     or not tf.executing_eagerly()
