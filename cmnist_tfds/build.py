@@ -88,7 +88,9 @@ def _build_in_processes(
 ) -> Iterator[Outcome]:
   # Forked processes would inherit locks of threads that they do not have.
   spawn = multiprocessing.get_context('spawn')
-  with futures.ProcessPoolExecutor(jobs, spawn, _start_worker) as pool:
+  with futures.ProcessPoolExecutor(
+    jobs, spawn, _start_worker, (streams.LOG.level,)
+  ) as pool:
     try:
       for _, group in itertools.groupby(selected, _is_reduced):
         with _ignored_by_new_processes():
@@ -124,7 +126,8 @@ def _ignored_by_new_processes() -> Iterator[None]:
       signal.signal(number, handler)
 
 
-def _start_worker() -> None:
+def _start_worker(level: int) -> None:
+  streams.LOG.setLevel(level)  # Quiet or not, as its parent.
   signal.signal(signal.SIGTERM, _stop)
   threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -77,6 +77,12 @@ INTEGERS = (
 )
 FEATURES = (IMAGE, *INTEGERS)
 
+# Arrays and tables may hold these too. Shards do not.
+CLASS_NAME = Feature('class_name', 'name of the class', 'str')
+ROW = Feature('row', "row in the source's files; -1 where unknown", 'int64')
+WRITER = Feature('writer', 'number of the writer; -1 where unknown', 'int64')
+COLUMNS = (*FEATURES, CLASS_NAME, ROW, WRITER)
+
 
 def integers_of(described: SubsetClass) -> dict[str, int]:
   """Returns the integer features of the examples of a class, by name."""

@@ -48,6 +48,7 @@ VERSION = '1.0.0'
 # Year, month and day of the paper.
 PUBLISHED = (2019, 9, 24)
 
+AUTHOR = 'S. Wenkel'
 HOMEPAGE = 'https://github.com/swenkel/cmnist'
 
 CITATION = """\

@@ -6,17 +6,20 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 import synthetic
 import tensorflow_datasets as tfds
 
 import cmnist_tfds
-from cmnist_tfds import subsets
+from cmnist_tfds import cli, sample, subsets
 from cmnist_tfds.cache import store
+from cmnist_tfds.load import draws
 from cmnist_tfds.load.numpy_arrays import first_of_each_class
 from cmnist_tfds.load.open_subset import open_or_prepare, open_subset
 from cmnist_tfds.load.split_view import SplitView
+from cmnist_tfds.origin import load_split
 from cmnist_tfds.system import errors
 
 FEATURES = ('image', 'label', 'source', 'source_label')
@@ -113,10 +116,98 @@ def test_first_of_each_class(sample_dir):
       np.testing.assert_array_equal(np.stack(of_class), expected)
 
 
+@pytest.mark.parametrize(
+  ('name', 'draw'), [('X-12', 0), ('3-EElKm-r-5', 0), ('2-FKd-r-5', 1)]
+)
+def test_rows_are_those_of_the_files(name, draw, tmp_path):
+  where = {'data_dir': tmp_path, 'sample': True, 'draw': draw}
+  subset = subsets.subset(name)
+  for split in ('train', 'test'):
+    images, raw, sources, rows, writers = cmnist_tfds.load_data(
+      name,
+      split=split,
+      features=('image', 'source_label', 'source', 'row', 'writer'),
+      **where,
+    )
+    assert set(writers) == {-1}, 'nobody wrote the sample'
+    for number, source in enumerate(subset.sources):
+      files = load_split.load_split(source, split, sample.locations(subset))
+      mine = sources == number
+      np.testing.assert_array_equal(images[mine], files.images[rows[mine]])
+      np.testing.assert_array_equal(raw[mine], files.labels[rows[mine]])
+
+
+@pytest.mark.parametrize(
+  ('chosen', 'keep'),
+  [
+    ({'sources': ['F']}, lambda c: c.source.key == 'F'),
+    ({'classes': [0, 'は']}, lambda c: c.label in (0, 8)),
+    (
+      {'sources': ('E', 'F'), 'classes': range(1, 5)},
+      lambda c: c.label in (1, 4),
+    ),
+    ({'sources': []}, lambda c: False),
+  ],
+)
+def test_some_sources_and_classes_are_taken(sample_dir, chosen, keep):
+  kept = [c.label for c in subsets.subset('X-12').classes if keep(c)]
+  whole = load_x12(sample_dir)
+  for some, all_of in zip(load_x12(sample_dir, **chosen), whole, strict=True):
+    mine = np.isin(all_of[1], kept)
+    check_equal(some, [array[mine] for array in all_of])
+
+
+@pytest.mark.parametrize(
+  ('given', 'fault'),
+  [
+    (
+      {'sources': ['Km', 'Xy']},
+      r"no sources \['Xy'\]. The sources are E, El, F",
+    ),
+    ({'sources': 'F'}, r"sources takes a list, such as \['F'\]"),
+    ({'classes': [12, 'zero']}, r"no classes \[12, 'zero'\]"),
+    ({'features': 'image'}, r"features takes a list, such as \['image'\]"),
+    ({'features': ['pixels']}, r"no features \['pixels'\]"),
+  ],
+)
+def test_what_is_not_there_cannot_be_taken(sample_dir, given, fault):
+  with pytest.raises(ValueError, match=fault):
+    load_x12(sample_dir, **given)
+
+
 # Origin files -----------------------------------------------------------------
 
 TOY = synthetic.make()
 ONE = subsets.Subset('1-T', ((TOY.source, (0, 1)),))
+
+
+def test_writers_are_told_by_their_blocks(tmp_path, empty_cache):
+  TOY.write(tmp_path / 'downloads/manual')
+  source = msgspec.structs.replace(TOY.source, writer_block=7)
+  blocks = subsets.Subset('1-T', ((source, (0, 1)),))
+  opened = open_or_prepare(blocks, data_dir=tmp_path)
+  read = opened.split('train').read(['label', 'row', 'writer'])
+  _, labels = TOY.arrays['train']
+  np.testing.assert_array_equal(labels[read['row']], read['label'])
+  writers = draws.class_ranks(labels) // 7
+  np.testing.assert_array_equal(writers[read['row']], read['writer'])
+  assert set(opened.split('test').read(['writer'])['writer']) == {-1}
+
+
+def test_of_shards_alone_no_rows_are_known(tmp_path, empty_cache, monkeypatch):
+  assert (
+    cli.main(['build', '1-F', '--sample', '--data_dir', str(tmp_path)]) == 0
+  )
+  info = tmp_path / 'cmnist_sample/1-F/1.0.0/metadata.json'
+  info.unlink()
+  rows, writers = cmnist_tfds.load_data(
+    '1-F',
+    split='test',
+    features=('row', 'writer'),
+    data_dir=tmp_path,
+    sample=True,
+  )
+  assert {*rows, *writers} == {-1}
 
 
 @pytest.mark.parametrize('place', ['mirror', 'manual'])

@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is written is there whole or not at all, and others' files stay."""
 
-from __future__ import annotations
-
 import concurrent.futures
-import errno
 import json
 import os
 import pathlib
@@ -39,25 +36,6 @@ def _tree(folder: pathlib.Path) -> dict[str, str]:
 # Folders ---------------------------------------------------------------------
 
 
-def test_our_files_are_replaced_and_removed_and_others_stay(tmp_path):
-  place = tmp_path / 'site'
-  _fill(place, {'a': '1', 'b/c': '1', 'b/d/e': '1', 'f/g': '1'})
-  (place / 'b/mine.txt').write_text(_MINE)
-  (place / 'CNAME').write_text(_MINE)
-  (place / 'f/g').unlink()
-  _fill(place, {'a': '2', 'b/h': '2'})
-  mine = {'b/mine.txt': _MINE, 'CNAME': _MINE}
-  assert _tree(place) == {'a': '2', 'b/h': '2', **mine}
-  # Folders of ours that became empty are gone, and what serves the writing.
-  assert not (place / 'b/d').exists()
-  assert sorted(p.name for p in place.glob('.*')) == [atomic.MANIFEST]
-  manifest = json.loads((place / atomic.MANIFEST).read_text())
-  assert manifest['writer'] == 'w'
-  assert manifest['files']['a'] == [
-    'd4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35'
-  ]
-
-
 _FILES = st.dictionaries(
   st.sampled_from(['a', 'b', 'c/a', 'c/d/e', '.config/x']),
   st.sampled_from(['1', '2', '']),
@@ -72,15 +50,25 @@ _FILES = st.dictionaries(
 @given(st.lists(_FILES, max_size=4), st.booleans())
 def test_after_any_writes_the_folder_holds_the_last(tmp_path, written, by_name):
   place = tmp_path / str(len(os.listdir(tmp_path)))
-  place.mkdir()
-  for path in ('README.md', '.git/HEAD'):
-    (place / path).parent.mkdir(exist_ok=True)
+  mine = {'README.md': _MINE, '.git/HEAD': _MINE}
+  for path in mine:
+    (place / path).parent.mkdir(parents=True, exist_ok=True)
     (place / path).write_text(_MINE)
   for files in written:
     names = files if by_name else ['a', 'b', 'c/', '.config/']
     _fill(place, files, names=names)
-  mine = {'README.md': _MINE, '.git/HEAD': _MINE}
+    # A file of ours that is gone is no obstacle, nor is one beside ours.
+    for name in [*files][:1]:
+      (place / name).unlink()
+      if by_name:
+        mine[f'{name}.mine'] = _MINE
+        (place / f'{name}.mine').write_text(_MINE)
+      _fill(place, files, names=names)
   assert _tree(place) == {**mine, **(written[-1] if written else {})}
+  # Folders of ours that became empty are gone, and what serves the writing.
+  assert all(any(p.iterdir()) for p in place.rglob('*') if p.is_dir())
+  hidden = {p.name for p in place.glob('.*')} - {'.git', '.config'}
+  assert hidden == ({atomic.MANIFEST} if written else set())
 
 
 def _link(path):
@@ -156,23 +144,17 @@ def test_links_inside_are_not_followed(tmp_path):
   assert (other / 'c').read_text() == '2'
 
 
-def _targets(root):
-  """Yields folders that may not be written, with what the error says."""
-  (root / 'file').write_text(_MINE)
-  yield root / 'file/out', 'Cannot write to .*out: Not a directory'
-  yield root / 'no/out', 'Cannot write to .*out: No such file'
-  (root / 'link').symlink_to('empty')
-  yield root / 'link', 'links are not followed'
-  _fill(root / 'other', {'a': '1'}, 'cmnist catalog')
-  yield root / 'other', 'was written by cmnist catalog, which w does not'
-  yield root / ('x' * 300), 'File name too long'
-
-
 def test_folders_that_may_not_be_written_are_left_as_they_are(tmp_path):
-  for place, fault in _targets(tmp_path):
-    before = _tree(tmp_path)
+  (tmp_path / 'file').write_text(_MINE)
+  _fill(tmp_path / 'other', {'a': '1'}, 'cmnist catalog')
+  before = _tree(tmp_path)
+  for place, fault in (
+    ('file/out', 'Cannot write to .*out: Not a directory'),
+    ('other', 'was written by cmnist catalog, which w does not'),
+    ('x' * 300, 'File name too long'),
+  ):
     with pytest.raises(PreparationError, match=fault):
-      _fill(place, {'a': '1'})
+      _fill(tmp_path / place, {'a': '1'})
     assert _tree(tmp_path) == before
 
 
@@ -196,23 +178,31 @@ def test_a_manifest_that_is_damaged_or_leads_elsewhere_is_named(tmp_path, text):
   assert _tree(tmp_path) == {}
 
 
-def test_what_was_there_stays_when_the_new_fails(tmp_path):
-  for place, texts in (('new', {}), ('old', {'a': '1'})):
-    if texts:
-      _fill(tmp_path / place, texts)
+def test_a_killed_run_leaves_nothing_in_the_folder(tmp_path):
+  place = tmp_path / 'MNIST/raw'
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(atomic.shutil, 'rmtree', lambda *_, **__: None)
     with (
-      pytest.raises(PreparationError) as raised,
-      atomic.write_folder(tmp_path / place, 'w', ['a']) as unfinished,
+      pytest.raises(KeyboardInterrupt),
+      atomic.write_folder(place, 'w', ['a']) as unfinished,
     ):
-      (unfinished / 'a').write_text('2')
-      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert str(raised.value) == (
-      f'Cannot write to {tmp_path / place}: No space left on device. Check its'
-      ' permissions and the free space of its disk, or choose another folder.'
-    )
-  assert [path.name for path in tmp_path.iterdir()] == ['old']
-  assert _tree(tmp_path / 'old') == {'a': '1'}
-  assert len(os.listdir(tmp_path / 'old')) == 2
+      (unfinished / 'a').write_text('1')
+      place.mkdir(exist_ok=True)
+      assert list(place.iterdir()) == []
+      raise KeyboardInterrupt
+  assert unfinished.parent == place.parent
+  place.mkdir(exist_ok=True)
+  _fill(place, {'b': '2'})
+  assert (_tree(place), os.listdir(place.parent)) == ({'b': '2'}, ['raw'])
+
+
+def test_what_is_unfinished_is_inside_if_it_cannot_be_beside(tmp_path):
+  place = tmp_path / 'mounted'
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(atomic.os, 'access', lambda path, _: path == place)
+    with atomic.write_folder(place, 'w', ['a']) as unfinished:
+      (unfinished / 'a').write_text('1')
+  assert (unfinished.parent, _tree(place)) == (place, {'a': '1'})
 
 
 def test_runs_at_the_same_time_wait_for_each_other(tmp_path):
@@ -224,22 +214,6 @@ def test_runs_at_the_same_time_wait_for_each_other(tmp_path):
 
 
 # Files -----------------------------------------------------------------------
-
-
-def test_a_file_is_replaced_or_left(tmp_path, monkeypatch):
-  path = tmp_path / 'x.svg'
-  for text in (b'first', b'second'):
-    atomic.write_file(path, text)
-    assert path.read_bytes() == text
-
-  def fail(_):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-  monkeypatch.setattr(os, 'fsync', fail)
-  with pytest.raises(PreparationError, match=r'x\.svg: No space'):
-    atomic.write_file(path, b'third')
-  assert path.read_bytes() == b'second'
-  assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(

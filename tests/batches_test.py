@@ -154,7 +154,7 @@ next(batches)
 
 def test_bad_arguments_are_refused(batches):
   with pytest.raises(ValueError, match='no features'):
-    batches('train', 10, features=('class_name',))
+    batches('train', 10, features=('name',))
   with pytest.raises(errors.SplitError, match='no examples'):
     batches('train[5:5]', 10)
   with pytest.raises(errors.SplitError, match='no split'):

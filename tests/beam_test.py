@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Apache Beam writes the shards that a local build writes."""
 
-from __future__ import annotations
-
-import hashlib
 import os
 import pathlib
 import shutil
@@ -12,6 +9,7 @@ import sys
 
 import pytest
 import tensorflow_datasets as tfds
+from preparing import prepare, shards
 
 from cmnist_tfds.system.errors import MissingExtraError, PreparationError
 
@@ -37,22 +35,9 @@ def direct_runner(beam):
   return FnApiRunner
 
 
-def _build(name, data_dir, *, file_format=None, num_shards=3, **options):
-  builder = tfds.builder_cls('cmnist_sample')(config=name, data_dir=data_dir)
-  builder.download_and_prepare(
-    file_format=file_format,
-    download_config=tfds.download.DownloadConfig(
-      num_shards=num_shards, **options
-    ),
-  )
-  return _hashes(builder.data_path)
-
-
-def _hashes(folder):
-  return {
-    path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-    for path in pathlib.Path(folder).iterdir()
-  }
+def _build(name, data_dir, num_shards=3, **options):
+  builder = prepare(data_dir, name, num_shards=num_shards, **options)
+  return shards(builder, '*')
 
 
 # Programs start workers, which import the main module.
@@ -63,18 +48,6 @@ from beam_test import _build
 _build(sys.argv[1], sys.argv[2], num_shards=int(sys.argv[3]),
        beam_options=PipelineOptions(sys.argv[4].split()))
 """
-
-
-def _start(name, data_dir, num_shards, flags):
-  """Starts a build in a process group of its own."""
-  return subprocess.Popen(
-    [sys.executable, '-c', _BUILD, name, data_dir, str(num_shards), flags],
-    cwd=pathlib.Path(__file__).parent,
-    start_new_session=True,
-    stdout=subprocess.DEVNULL,
-    stderr=subprocess.DEVNULL,
-    env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
-  )
 
 
 def _versions(data_dir):
@@ -101,9 +74,18 @@ def test_same_bytes_as_a_local_build(name, limit, file_format, beam, tmp_path):
 )
 def test_same_bytes_from_other_workers(flags, beam, tmp_path):
   local = _build('X-12', tmp_path / 'local')
-  with _start('X-12', tmp_path / 'beam', 3, flags) as process:
+  # Workers are of its process group.
+  with subprocess.Popen(
+    [sys.executable, '-c', _BUILD, 'X-12', tmp_path / 'beam', '3', flags],
+    cwd=pathlib.Path(__file__).parent,
+    start_new_session=True,
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
+    env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+  ) as process:
     assert process.wait(120) == 0
-  assert _hashes(tmp_path / 'beam/cmnist_sample/X-12/1.0.0') == local
+  found = tfds.builder('cmnist_sample/X-12', data_dir=tmp_path / 'beam')
+  assert shards(found, '*') == local
 
 
 def test_relative_folders_are_those_of_the_process_that_starts(
@@ -161,10 +143,10 @@ def test_workers_without_the_cache_leave_nothing(
 def test_a_cache_that_cannot_be_written_is_done_without(
   beam, tmp_path, monkeypatch
 ):
-  local = _build('X-12', tmp_path / 'local')
+  local = _build('2-FKd-r-1', tmp_path / 'local')
   (tmp_path / 'file').touch()
   monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'file'))
-  found = _build('X-12', tmp_path / 'beam', beam_runner='DirectRunner')
+  found = _build('2-FKd-r-1', tmp_path / 'beam', beam_runner='DirectRunner')
   assert found == local
 
 

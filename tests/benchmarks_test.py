@@ -1,30 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmarks run and report what their README lists."""
 
-from __future__ import annotations
-
 import json
-import pathlib
-import subprocess
-import sys
 
 import pytest
+import running
 
 pytestmark = pytest.mark.slow
-
-_BENCHMARKS = pathlib.Path(__file__).resolve().parent.parent / 'benchmarks'
 
 
 def _run(program: str, *options: object) -> list[list[str]]:
   """Returns the cells of the rows that a benchmark prints."""
-  done = subprocess.run(
-    [sys.executable, str(_BENCHMARKS / program), *map(str, options)],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert done.returncode == 0, done.stderr
-  lines = [line for line in done.stdout.splitlines() if line.startswith('| ')]
+  printed = running.works(running.REPOSITORY / 'benchmarks' / program, *options)
+  lines = [line for line in printed.splitlines() if line.startswith('| ')]
   return [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines]
 
 

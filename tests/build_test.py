@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cmnist build` with several subsets, one after the other or at once."""
-
-from __future__ import annotations
+"""`cmnist build` with several subsets at once, and signals that end it."""
 
 import os
 import pathlib
@@ -13,6 +11,7 @@ import time
 import pytest
 
 from cmnist_tfds import build, cli, subsets
+from cmnist_tfds.system import interrupts
 
 _NAMES = ('2-FKd-r-5', '2-FKd', 'X-12', '1-Km')
 
@@ -47,34 +46,32 @@ def test_outcomes_come_one_by_one(tmp_path):
   assert not (tmp_path / 'cmnist_sample/X-12').exists()
 
 
-def _workers(parent: int) -> list[int]:
+def _workers(parent: int) -> list[str]:
   """Returns the worker processes of a process."""
-  found = []
-  for status in pathlib.Path('/proc').glob('[0-9]*/stat'):
-    try:
-      ppid = int(status.read_text().rpartition(')')[2].split()[1])
-      if ppid == parent and b'spawn_main' in (
-        status.with_name('cmdline').read_bytes()
-      ):
-        found.append(int(status.parent.name))
-    except OSError:  # The process has ended.
-      continue
-  return found
+  children = pathlib.Path(f'/proc/{parent}/task/{parent}/children').read_text()
+  return [
+    child
+    for child in children.split()
+    if b'spawn_main' in pathlib.Path(f'/proc/{child}/cmdline').read_bytes()
+  ]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir('/proc'), reason='there is no /proc')
 @pytest.mark.parametrize(
-  ('number', 'whom', 'status', 'said'),
+  ('name', 'whom', 'status'),
   [
-    (signal.SIGINT, 'group', 130, 'cmnist: interrupted'),
-    (signal.SIGTERM, 'parent', 143, 'cmnist: interrupted'),
-    (signal.SIGKILL, 'worker', 1, 'cmnist: A process that builds subsets was'),
-    (signal.SIGKILL, 'parent', -9, ''),
+    *(
+      (name, whom, 128 + getattr(signal, name))
+      for name in ('SIGINT', 'SIGTERM', 'SIGHUP')
+      for whom in ('group', 'parent')
+    ),
+    ('SIGKILL', 'worker', 1),
+    ('SIGKILL', 'parent', -9),
   ],
-  ids=['Ctrl-C', 'TERM', 'worker killed', 'killed'],
 )
-def test_no_process_outlives_the_command(number, whom, status, said, tmp_path):
+def test_no_process_outlives_the_command(name, whom, status, tmp_path):
+  number = getattr(signal, name)
   argv = ['--all', '--sample', '--jobs', '2', '--data_dir', str(tmp_path)]
   with subprocess.Popen(
     [sys.executable, '-m', 'cmnist_tfds', 'build', *argv],
@@ -92,13 +89,44 @@ def test_no_process_outlives_the_command(number, whom, status, said, tmp_path):
     if whom == 'group':
       os.killpg(process.pid, number)
     else:
-      os.kill(workers[0] if whom == 'worker' else process.pid, number)
+      os.kill(int(workers[0]) if whom == 'worker' else process.pid, number)
     _, err = process.communicate(timeout=60)
   assert process.returncode == status
-  if said:
+  if status > 0:
     (line,) = err.splitlines()
-    assert line.startswith(said)
+    worker = 'A process that builds subsets was'
+    assert line.startswith(
+      f'cmnist: {worker if status == 1 else "interrupted"}'
+    )
+    assert status == 1 or not list(tmp_path.rglob('*incomplete*'))
   end = time.monotonic() + 30
   while any(map(os.path.exists, (f'/proc/{w}' for w in workers))):
     assert time.monotonic() < end
     time.sleep(0.05)
+
+
+@pytest.mark.parametrize('name', ['SIGTERM', 'SIGHUP'])
+def test_handlers_are_put_back(name):
+  number = getattr(signal, name)
+  with (
+    pytest.raises(KeyboardInterrupt) as raised,
+    interrupts.terminations_interrupt(),
+  ):
+    try:
+      signal.raise_signal(number)
+    finally:  # A second one does not disturb the cleaning up.
+      signal.raise_signal(number)
+  assert interrupts.exit_status(raised.value) == 128 + number
+  assert signal.getsignal(number) == signal.SIG_DFL
+
+
+def test_what_the_user_does_with_a_signal_stays():
+  received = []
+  for handler in (signal.SIG_IGN, lambda *_: received.append(1)):
+    previous = signal.signal(signal.SIGTERM, handler)
+    try:
+      with interrupts.terminations_interrupt():
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+      signal.signal(signal.SIGTERM, previous)
+  assert received == [1]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import command_line
 import faulty_server
 import pytest
@@ -106,13 +108,43 @@ def test_verify_knows_the_mirror_and_the_default_folders(
   assert run(made, 'verify', *other)[0] == 0
 
 
+def test_verify_as_json(run, tmp_path):
+  made = synthetic.make()
+  made.write(tmp_path)
+  (tmp_path / 'toy/train-images.gz').unlink()
+  (tmp_path / 'toy/train-labels.gz').write_bytes(b'<html>')
+  where = ['--manual_dir', tmp_path, '--format', 'json']
+  status, lines, _ = run(made, 'verify', *where)
+  found = json.loads('\n'.join(lines))
+  assert status == 1
+  assert found[0]['file']['path'] == 'toy/train-images.gz'
+  assert [each['proof'] for each in found] == [None, None, 'sha256', 'sha256']
+  missing, wrong, right, _ = found
+  assert missing['copy'] is None and 'HTML' in wrong['fault']
+  assert right['copy']['path'] == f'{tmp_path}/toy/test-images.gz'
+
+
+def test_a_huge_folder_is_searched_to_a_bound(run, tmp_path, monkeypatch):
+  monkeypatch.setattr('cmnist_tfds.origin.locations._MOST', 3)
+  made = synthetic.make()
+  for name in 'abc':
+    (tmp_path / name).write_text('no origin file')
+  _, _, err = run(made, 'verify', '--manual_dir', tmp_path)
+  assert err == ''
+  (tmp_path / 'd').mkdir()
+  _, _, err = run(made, 'verify', '--manual_dir', tmp_path)
+  assert err.count('the first 3 files and folders in') == 1
+  assert str(tmp_path) in err
+
+
 def test_mirror_tells_of_each_file_and_of_those_that_fail(run, tmp_path):
   made = synthetic.make()
   with faulty_server.serve(made.files) as server:
     made = synthetic.make((server.home('ok'),))
     missing = server.files.pop('toy/test-labels.gz')
     folder = tmp_path / 'mirror'
-    status, lines, errors = run(made, 'mirror', folder, '--timeout', '9')
+    first = ('mirror', '-o', folder, '--timeout', '9')
+    status, lines, errors = run(made, *first)
     assert status == 1
     assert lines == [
       f'{path}: from {server.home("ok")}{path}' for path in server.files

@@ -42,11 +42,17 @@ def built(capsys, tmp_path):
 
 
 def test_list_is_a_line_a_subset(capsys):
-  lines = _works(capsys, 'list').splitlines()
-  assert len(lines) == 134
+  header, *lines = _works(capsys, 'list').splitlines()
+  names = ['name', 'sources', 'classes', 'balanced', 'train', 'test']
+  assert (header.split(), len(lines)) == (names, 134)
   assert lines[0].split() == ['2-EEl', 'E,El', '36', 'No', '184,800', '30,800']
+  assert _works(capsys, 'list', '--format', 'table').splitlines()[1:] == lines
   out = _works(capsys, 'list', '--format', 'tsv')
-  assert out == _TABLE.read_text(encoding='utf-8')
+  table = _TABLE.read_text(encoding='utf-8')
+  booleans = {'\tYes\t': '\ttrue\t', '\tNo\t': '\tfalse\t'}
+  for word, boolean in booleans.items():
+    table = table.replace(word, boolean)
+  assert out == table
   rows = _listed(capsys, '--all')
   assert [row['name'] for row in rows] == [s.name for s in subsets.declared()]
   assert {row['train'] for row in rows if row['name'] == 'X-12-r-5'} == {60}
@@ -81,7 +87,7 @@ def test_list_of_imbalance_and_difficulty(capsys):
   assert (ratio['2-FKd'], ratio['2-EEl'], ratio['2-EcF']) == (1, 1.25, None)
   first, *others = _listed(capsys, '--difficulty', '--sort', 'difficulty')
   assert first['name'] == '2-FKd'
-  assert (first['nearest_r-10'], first['nearest_full']) == (0.5905, 0.8756)
+  assert (first['nearest_r_10'], first['nearest_full']) == (0.5905, 0.8756)
   assert all(row['nearest_full'] is None for row in others)
   rows = _listed(capsys, '--all', '--with', 'F,Kd', '--sort', 'difficulty')
   names = [row['name'] for row in rows]
@@ -100,6 +106,88 @@ def test_list_of_nothing(capsys, argv, status, error):
   found, out, err = run(capsys, 'list', *argv.split())
   assert (found, out) == (status, '')
   assert error in err
+
+
+@pytest.mark.parametrize('command', ['list', 'source list', 'cache'])
+def test_headers_are_the_same_on_a_terminal_and_in_a_pipe(
+  capsys, monkeypatch, built, command
+):
+  piped = _works(capsys, *command.split())
+  monkeypatch.setattr('sys.stdout.isatty', lambda: True)
+  assert _works(capsys, *command.split()) == piped
+
+
+def test_list_shows_extensions_and_own_sources(capsys, tmp_path):
+  (tmp_path / 'xy.csv').write_text('label,a,b,c,d\n' + '0,1,2,3,255\n' * 3)
+  _works(capsys, 'source', 'new', tmp_path / 'xy.csv', '--first', 1)
+  own = ('--sources', tmp_path / 'xy.toml')
+  every, some, both = (
+    {row['name'] for row in _listed(capsys, *options)[134:]}
+    for options in (('--extensions',), own, ('--extensions', *own))
+  )
+  assert some == {'1-Xy'} and '1-Mn' in every - some
+  assert both == every | some and len(_listed(capsys)) == 134
+  found = _listed(capsys, '--with', 'mn', '--extensions')
+  assert [row['sources'] for row in found] == [['Mn']]
+
+
+# JSON ------------------------------------------------------------------------
+
+
+def test_json_is_the_record(capsys, built, tmp_path):
+  def read(*argv):
+    return json.loads(_works(capsys, *argv, '--format', 'json'))
+
+  (row,) = [row for row in read('list') if row['name'] == '2-FKd']
+  assert (row['sources'], row['balanced']) == (['F', 'Kd'], True)
+  assert (row['imbalance'], row['nearest_r_10']) == (1, 0.5905)
+  info = read('info', 'X-12', *built)
+  assert (info['train'], info['test'], info['balanced']) == (1440, 288, True)
+  assert info['prepared'].endswith('cmnist_sample/X-12/1.0.0')
+  assert info['classes'][3] == (
+    {'label': 3, 'source': 'El', 'raw': 21, 'train': 120, 'test': 24}
+    | {'class': 'U'}
+  )
+  assert [s['key'] for s in info['sources']] == [
+    'E',
+    'El',
+    'F',
+    'Kd',
+    'Km',
+    'N',
+  ]
+  assert read('info', '3-EElKm')['prepared'] is None
+  (outcome,) = read('build', '2-FKd-r-5', *built)
+  assert (outcome['name'], outcome['num_examples']) == ('2-FKd-r-5', 580)
+  assert outcome['error'] == '' and os.path.isdir(outcome['folder'])
+  entries = read('cache')
+  sizes = read('cache', 'size')
+  assert sum(e['num_bytes'] for e in entries) == sum(sizes.values())
+  assert not any(e['is_damaged'] for e in entries)
+  sources = {source['key']: source for source in read('source', 'list')}
+  assert sources['F']['train']['num_examples'] == 60_000
+  assert sources['F']['classes'][0] == 'T-shirt/top'
+  audit = read('audit', 'X-12', *built)
+  assert {'ratio', 'source_1', 'row_2'} <= {*audit['pairs'][0]}
+
+
+def test_json_of_what_failed(capsys, tmp_path):
+  argv = ('build', '2-FMn', '--sample', '--data_dir', tmp_path)
+  status, out, err = run(capsys, *argv, '--format', 'json')
+  (outcome,) = json.loads(out)
+  assert status == 1 and outcome['error'] in err
+
+
+def test_no_key_of_json_has_a_hyphen(capsys, built):
+  def keys(record):
+    for each in record.values() if isinstance(record, dict) else record:
+      if isinstance(each, dict | list):
+        yield from keys(each)
+    yield from record if isinstance(record, dict) else ()
+
+  for command in ('list', 'info X-12', 'source list', 'cache', 'verify 1-F'):
+    _, out, _ = run(capsys, *command.split(), '--format', 'json')
+    assert not [key for key in keys(json.loads(out)) if '-' in key]
 
 
 # info ------------------------------------------------------------------------
@@ -198,6 +286,71 @@ def test_help_lists_every_command(capsys):
     'list info build show verify mirror cache export evaluate compare baseline'
     ' audit catalog croissant publish tfds-pr source'
   )
+
+
+@pytest.mark.parametrize('command', ['build', 'baseline knn', ''])
+def test_help_is_a_command(capsys, command):
+  out = _works(capsys, 'help', *command.split())
+  assert out == _works(capsys, *command.split(), '--help')
+
+
+@pytest.mark.parametrize(
+  ('line', 'hint'),
+  [
+    ('buld', 'build instead of buld'),
+    ('source lst', 'list instead of lst'),
+    ('export X-12 -o x --format ng', 'png instead of ng'),
+    ('build X-12 --smaple', '--sample instead of --smaple'),
+    ('build X-12 --data-dri=x', '--data_dir instead of --data_dri'),
+    ('show X-12 --ouput x.png', '--output instead of --ouput'),
+    ('list --formt json', '--format instead of --formt'),
+    ('verify --sample', ''),
+    ('frobnicate', ''),
+  ],
+)
+def test_a_mistyped_word_gets_what_was_meant(capsys, line, hint):
+  status, out, err = run(capsys, *line.split())
+  assert (status, out) == (2, '')
+  assert ('Did you mean' in err) == bool(hint) and hint in err
+
+
+@pytest.mark.parametrize('line', ['mirror', 'tfds-pr -o a b', 'tfds-pr'])
+def test_a_folder_to_write_is_named_once(capsys, line):
+  status, _, err = run(capsys, *line.split())
+  assert (status, 'name one folder' in err) == (2, True)
+
+
+def test_quiet_and_verbose(capsys, tmp_path):
+  where = ('--sample', '--data_dir', tmp_path)
+  assert _works(capsys, '-q', 'build', 'X-12', *where) == ''
+  assert _works(capsys, 'show', 'X-12', *where, '-qo', tmp_path / 'x.svg') == ''
+  # What is asked for is printed.
+  assert 'X-12' in _works(capsys, 'info', 'X-12', *where, '--quiet')
+  status, out, err = run(capsys, '-q', 'build', '2-FMn', *where)
+  assert (status, out) == (1, '') and err.startswith('cmnist: 2-FMn')
+  argv = ('build', '2-FKd', *where, '--overwrite', '--verbose')
+  status, _, err = run(capsys, *argv)
+  assert status == 0 and 'cmnist: info: Read fashion_mnist/train-images' in err
+  command = [sys.executable, '-m', 'cmnist_tfds', '-v', 'info', '2-FF']
+  done = subprocess.run(command, check=False, capture_output=True, text=True)
+  assert done.returncode == 2 and 'Traceback' in done.stderr
+
+
+def test_completion(tmp_path):
+  pytest.importorskip('argcomplete')
+
+  def completed(line):
+    env = {'_ARGCOMPLETE': '1', '_ARGCOMPLETE_IFS': '\n', 'COMP_LINE': line}
+    env |= {'COMP_POINT': str(len(line)), '_ARGCOMPLETE_SHELL': 'bash'}
+    env['_ARGCOMPLETE_STDOUT_FILENAME'] = str(tmp_path / 'out')
+    command = [sys.executable, '-m', 'cmnist_tfds']
+    subprocess.run(command, env={**os.environ, **env}, check=True)
+    return (tmp_path / 'out').read_text().split()
+
+  assert completed('cmnist bu') == ['build']
+  assert completed('cmnist build --data') == ['--data_dir']
+  assert '2-FKd-r-10' in completed('cmnist build 2-FKd')
+  assert completed('cmnist export X-12 --format i') == ['idx']
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the command line in this process."""
 
-from __future__ import annotations
-
 from cmnist_tfds import cli
 
 

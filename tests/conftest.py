@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What several tests need: a home, real origin files, a count of faults."""
+"""What several tests need: a home, a cache, the sample, real origin files."""
 
-from __future__ import annotations
-
-import collections
 import os
 import pathlib
 import shutil
@@ -32,33 +29,13 @@ for _name, _folder in (
   (_HOME / _folder).mkdir(exist_ok=True)
   os.environ[_name] = str(_HOME / _folder)
 
+# Processes of the tests take all cores: threads on top of that take far longer.
+for _name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'):
+  os.environ.setdefault(_name, '1')
+
 # A busy machine is no fault.
 hypothesis.settings.register_profile('no deadline', deadline=None)
 hypothesis.settings.load_profile('no deadline')
-
-# What tests count: how it is called in the summary.
-_COUNTED = {
-  'fault of a host': 'faults of hosts',
-  'kill': 'kills',
-  'packing': 'packings of files',
-  'simultaneous run': 'simultaneous runs',
-  'surroundings': 'surroundings',
-}
-
-
-def pytest_terminal_summary(terminalreporter):
-  counted: dict[str, collections.Counter[str]] = {}
-  for report in terminalreporter.getreports('passed'):
-    for name, outcome in report.user_properties:
-      if name in _COUNTED:
-        counted.setdefault(name, collections.Counter())[outcome] += 1
-    if '::test_surrounding_' in report.nodeid:
-      counted.setdefault('surroundings', collections.Counter())['survived'] += 1
-  for name, outcomes in counted.items():
-    found = ', '.join(f'{o}: {n}' for o, n in sorted(outcomes.items()))
-    terminalreporter.write_line(
-      f'{_COUNTED[name]} tried: {outcomes.total()} ({found})'
-    )
 
 
 def pytest_unconfigure():
@@ -67,9 +44,12 @@ def pytest_unconfigure():
 
 @pytest.fixture
 def empty_cache(tmp_path_factory, monkeypatch) -> pathlib.Path:
-  """A cache without the real images that another test may have read."""
-  folder = tmp_path_factory.mktemp('cache')
+  """A cache that is not there yet, of whose faults no one has been warned."""
+  from cmnist_tfds.cache import store
+
+  folder = tmp_path_factory.mktemp('home') / 'cache'
   monkeypatch.setenv('CMNIST_CACHE_DIR', str(folder))
+  store.warn_once.cache_clear()
   return folder
 
 
@@ -81,6 +61,20 @@ def sample_dir(tmp_path_factory) -> pathlib.Path:
   folder = tmp_path_factory.mktemp('sample')
   preparing.prepare(folder)
   return folder
+
+
+@pytest.fixture(scope='session')
+def catalog_site(tmp_path_factory) -> pathlib.Path:
+  """The catalog with pictures of the sample. Not to be changed."""
+  from cmnist_tfds.catalog import site
+  from cmnist_tfds.figures import similarity
+
+  folder = tmp_path_factory.mktemp('catalog')
+  with pytest.MonkeyPatch.context() as patch:
+    # A few images tell as well as many which classes look alike.
+    patch.setattr(similarity, 'EXAMPLES', 12)
+    site.write_site(folder / 'site', str(folder), sample=True)
+  return folder / 'site'
 
 
 @pytest.fixture(scope='session')

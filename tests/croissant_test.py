@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import cmnist_tfds
-from cmnist_tfds import subsets
+from cmnist_tfds import schema, subsets
 from cmnist_tfds.export import croissant
 from cmnist_tfds.sources import SOURCES
 from cmnist_tfds.system.errors import PreparationError
@@ -36,7 +36,18 @@ def test_a_description_is_valid_and_true(name, tmp_path):
   text = croissant.describe(subset)
   rows = _loaded(text, tmp_path).records('classes')
   described = json.loads(text)
-  assert described['conformsTo'] == 'http://mlcommons.org/croissant/1.1'
+  assert described['conformsTo'] == [
+    'http://mlcommons.org/croissant/1.1',
+    'http://mlcommons.org/croissant/RAI/1.0',
+  ]
+  assert described['creator'] == {'@type': 'sc:Person', 'name': 'S. Wenkel'}
+  # What the track for datasets of NeurIPS asks.
+  for fact in ('dataBiases', 'dataSocialImpact', 'dataUseCases'):
+    assert described[f'rai:{fact}']
+  assert described['rai:personalSensitiveInformation']
+  assert described['rai:hasSyntheticData'] is False
+  derived = [s['@id'] for s in described['prov:wasDerivedFrom']]
+  assert derived == [s.homepage for s in subset.sources if s.has_page]
   assert described['citeAs'] == subset.citation
   assert described['datePublished'] == '2019-09-24'
   for row, c in zip(rows, subset.classes, strict=True):
@@ -66,6 +77,8 @@ def test_a_description_of_the_sample_says_so(capsys):
   assert 'not CMNIST' in described['description']
   assert '1,440 train, 288 test' in described['description']
   assert described['license'] == 'Apache-2.0'
+  assert described['rai:hasSyntheticData'] is True
+  assert 'rai:personalSensitiveInformation' not in described
   assert not described.get('distribution')
 
 
@@ -74,21 +87,37 @@ def test_records_are_the_examples(tmp_path, capsys, caplog):
   argv = ('croissant', '2-FKd', '--sample', '--data_dir', tmp_path)
   status, out, _ = command_line.run(capsys, *argv, '-o', folder)
   assert (status, '2,880 examples' in out) == (0, True)
-  described = json.loads((folder / croissant.FILE).read_text('utf-8'))
-  fields = described['recordSet'][1]['field']
-  references = {f['name']: f['references'] for f in fields if 'references' in f}
-  assert references == {'label': {'field': {'@id': 'classes/label'}}}
-  names = ('image', 'label', 'source', 'source_label')
+  names = [column.name for column in schema.COLUMNS]
   with caplog.at_level(logging.ERROR):
     dataset = mlc.Dataset(folder / croissant.FILE)
+  assert len(list(dataset.records('examples'))) == 2880
   for split in ('train', 'test'):
-    records = list(dataset.records(split))
+    which = {'examples/split': split}
+    records = list(dataset.records('examples', filters=which))
     expected = cmnist_tfds.load_data(
       '2-FKd', split=split, features=names, data_dir=tmp_path, sample=True
     )
     for name, values in zip(names, expected, strict=True):
-      read = [np.asarray(r[f'{split}/{name}']) for r in records]
+      read = [np.asarray(r[f'examples/{name}']) for r in records]
+      if name == 'class_name':
+        read = [each.item().decode() for each in read]
       np.testing.assert_array_equal(np.array(read), values)
+
+
+def test_tfds_makes_two_splits_of_it(tmp_path, capsys):
+  builders = pytest.importorskip('tensorflow_datasets').core.dataset_builders
+  pytest.importorskip('apache_beam')
+  pytest.importorskip('tensorflow')
+  folder = tmp_path / 'exported'
+  argv = ('croissant', '2-FKd-r-1', '--sample', '--data_dir', tmp_path)
+  assert command_line.run(capsys, *argv, '-o', folder)[0] == 0
+  builder = builders.CroissantBuilder(
+    jsonld=folder / croissant.FILE, data_dir=tmp_path
+  )
+  assert [config.name for config in builder.BUILDER_CONFIGS] == ['examples']
+  builder.download_and_prepare()
+  counts = {s: info.num_examples for s, info in builder.info.splits.items()}
+  assert counts == {'train': 20, 'test': 480}
 
 
 def test_without_the_library_the_extra_is_named(monkeypatch):

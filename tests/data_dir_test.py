@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A data folder is the same place on disk wherever it is named."""
 
-from __future__ import annotations
-
 import os
 import pathlib
 import tempfile
@@ -11,10 +9,11 @@ import fsspec
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from command_line import status
 from etils.epath import gpath
 
 import cmnist_tfds
-from cmnist_tfds import cli, subsets
+from cmnist_tfds import subsets
 from cmnist_tfds.cache import prepared
 from cmnist_tfds.system.errors import PreparationError
 
@@ -24,11 +23,11 @@ _INSIDE = pathlib.Path('cmnist_sample', _NAME, '1.0.0', 'dataset_info.json')
 
 
 def _options(data_dir):
-  return [] if data_dir is None else ['--data_dir', os.fspath(data_dir)]
+  return [] if data_dir is None else ['--data_dir', data_dir]
 
 
 def _build(data_dir):
-  assert cli.main(['build', _NAME, '--sample', *_options(data_dir)]) == 0
+  assert status('build', _NAME, '--sample', *_options(data_dir)) == 0
 
 
 def _load(data_dir, name=_NAME):
@@ -43,7 +42,7 @@ def _assert_there(folder, data_dir, capsys):
   np.testing.assert_array_equal(np.stack(images)[..., 0], x)
   _build(data_dir)
   capsys.readouterr()
-  assert cli.main(['info', _NAME, '--sample', *_options(data_dir)]) == 0
+  assert status('info', _NAME, '--sample', *_options(data_dir)) == 0
   where = prepared.dataset_dir(_SUBSET, data_dir=data_dir, sample=True)
   assert f'prepared  {where}\n' in capsys.readouterr().out
   assert where.samefile((folder / _INSIDE).parent)
@@ -121,7 +120,7 @@ def test_a_folder_that_tfds_was_told_of(tmp_path, monkeypatch):
 def test_nothing_is_built_at_a_remote_address(tmp_path, monkeypatch, data_dir):
   monkeypatch.chdir(tmp_path)
   for sample in ([], ['--sample']):
-    assert cli.main(['build', _NAME, *sample, '--data_dir', data_dir]) == 1
+    assert status('build', _NAME, *sample, '--data_dir', data_dir) == 1
   with pytest.raises(PreparationError, match='is not a local path'):
     cmnist_tfds.load_data(_NAME, data_dir=data_dir, sample=True)
   assert list(tmp_path.iterdir()) == []
@@ -167,7 +166,7 @@ def test_what_cannot_be_a_folder_is_named(tmp_path, monkeypatch, capsys, name):
   (tmp_path / 'file').touch()
   (tmp_path / 'circle').symlink_to('circle')
   (tmp_path / 'broken').symlink_to('nowhere')
-  assert cli.main(['build', _NAME, '--sample', '--data_dir', name]) == 1
+  assert status('build', _NAME, '--sample', '--data_dir', name) == 1
   (line,) = capsys.readouterr().err.splitlines()
   assert name[:30].strip('/') in line
 
@@ -177,7 +176,7 @@ def test_builds_leave_nothing_in_the_temporary_folder(tmp_path, monkeypatch):
   temporary.mkdir()
   monkeypatch.setattr(tempfile, 'tempdir', str(temporary))
   for option in ([], ['--overwrite']):
-    argv = ['build', _NAME, '--sample', '--data_dir', str(tmp_path / 'data')]
-    assert cli.main([*argv, *option]) == 0
+    argv = ['build', _NAME, '--sample', '--data_dir', tmp_path / 'data']
+    assert status(*argv, *option) == 0
   tfds.builder(f'cmnist_sample/{_NAME}', data_dir=tmp_path / 'other')
   assert list(temporary.iterdir()) == []

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The TFDS builder: each shape of config, names, metadata, what is refused."""
 
-from __future__ import annotations
-
+import errno
+import os
 import pathlib
 import pickle
 
 import pytest
 import tensorflow_datasets as tfds
+from preparing import prepare
 
-from cmnist_tfds import subsets
+from cmnist_tfds import build, origin, subsets
 from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
 from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
 from cmnist_tfds.system import paths
@@ -37,8 +38,8 @@ class _CmnistTestCase(tfds.testing.DatasetBuilderTestCase):
 
 class CombinationTest(_CmnistTestCase):
   __test__ = True
-  BUILDER_CONFIG_NAMES_TO_TEST = ['3-EElKm']
-  SPLITS = {'train': 1200 + 3120 + 1200, 'test': 240 + 624 + 240}
+  BUILDER_CONFIG_NAMES_TO_TEST = ['3-EElKm-r-5']
+  SPLITS = {'train': 46 * 5, 'test': 46 * 24}
 
 
 class ReducedMixTest(_CmnistTestCase):
@@ -47,17 +48,11 @@ class ReducedMixTest(_CmnistTestCase):
   SPLITS = {'train': 24 * 5, 'test': 24 * 24}
 
 
-class SingleSourceTest(_CmnistTestCase):
-  __test__ = True
-  BUILDER_CONFIG_NAMES_TO_TEST = ['1-Km-r-7']
-  SPLITS = {'train': 70, 'test': 240}
-
-
 class SampleTest(tfds.testing.DatasetBuilderTestCase):
   DATASET_CLASS = cmnist_sample_dataset_builder.Builder
   EXAMPLE_DIR = str(_SAMPLE)
-  BUILDER_CONFIG_NAMES_TO_TEST = ['2-FKd']
-  SPLITS = {'train': 2400, 'test': 480}
+  BUILDER_CONFIG_NAMES_TO_TEST = ['1-Km']
+  SPLITS = {'train': 1200, 'test': 240}
 
 
 @pytest.fixture(scope='module')
@@ -66,16 +61,9 @@ def data_dir(tmp_path_factory) -> pathlib.Path:
   return tmp_path_factory.mktemp('data')
 
 
-def _builder(name, data_dir, **kwargs):
-  return cmnist_sample_dataset_builder.Builder(
-    data_dir=data_dir, config=name, **kwargs
-  )
-
-
-def _build(name, data_dir, **kwargs):
-  builder = _builder(name, data_dir)
-  builder.download_and_prepare(**kwargs)
-  return builder
+def _builder(name, data_dir, dataset='cmnist_sample', **kwargs):
+  cls = tfds.builder_cls(dataset)
+  return cls(config=name, data_dir=data_dir, **kwargs)
 
 
 # Names -----------------------------------------------------------------------
@@ -94,11 +82,8 @@ def test_undeclared_config_comes_back_as_the_real_builder(data_dir):
 def test_a_builder_can_be_pickled(tmp_path, monkeypatch):
   config = cmnist_dataset_builder.Builder.builder_configs['X-12']
   monkeypatch.chdir(tmp_path)
-  data = pickle.dumps(
-    cmnist_dataset_builder.Builder(
-      data_dir='data', config=config, mirror='here', allow_unverified=True
-    )
-  )
+  how = {'mirror': 'here', 'allow_unverified': True}
+  data = pickle.dumps(_builder(config, 'data', 'cmnist', **how))
   monkeypatch.chdir('/')
   copy = pickle.loads(data)
   assert copy.builder_config is config
@@ -117,32 +102,26 @@ def test_a_description_is_of_the_sources(data_dir):
   assert 'clanuwat' not in info.citation
   assert info.redistribution_info.license == 'Apache-2.0'
   assert 'synthetic' in info.description
-  of_cmnist = cmnist_dataset_builder.Builder(config='2-FKd', data_dir=data_dir)
+  of_cmnist = _builder('2-FKd', data_dir, 'cmnist')
   assert 'Zalando' in of_cmnist.info.redistribution_info.license
 
 
-def test_the_sample_describes_itself(tmp_path):
-  builder = _builder('X-12-r-5', tmp_path)
+@pytest.mark.parametrize(
+  ('name', 'balanced', 'train'), [('X-12-r-5', True, 60), ('1-Em', False, 1214)]
+)
+def test_the_sample_describes_itself(name, balanced, train, data_dir):
+  builder = prepare(data_dir, name)
   assert 'not CMNIST' in builder.builder_config.description
-  counts = {(c['train'], c['test']) for c in builder.info.metadata['classes']}
-  assert counts == {(5, 24)}
-
-
-def test_metadata_of_unbalanced_subset_is_counted(data_dir):
-  metadata = _build('1-Em', data_dir).info.metadata
-  assert metadata['balanced'] is False
-  trains = [c['train'] for c in metadata['classes']]
-  assert sum(trains) == 1214
-  assert len(set(trains)) > 1
+  counts = [c['train'] for c in builder.info.metadata['classes']]
+  assert sum(counts) == train
+  assert (len({*counts}) == 1) == builder.info.metadata['balanced'] == balanced
 
 
 # Origin files ----------------------------------------------------------------
 
 
 def test_download_only_fetches_one_home_of_what_a_subset_needs(tmp_path):
-  builder = cmnist_dataset_builder.Builder(
-    config='2-FKd-r-5', data_dir=tmp_path
-  )
+  builder = _builder('2-FKd-r-5', tmp_path, 'cmnist')
   files = [f for s in builder.subset.sources for f in s.origin_files]
   names = [url.rpartition('/')[2] for url in builder.url_infos]
   assert sorted(names) == sorted(file.name for file in files)
@@ -166,7 +145,7 @@ def test_what_tfds_downloaded_is_not_fetched_again(tmp_path, origin_files):
   for path in (origin_files / 'fashion_mnist').iterdir():
     # TFDS puts address and checksum into the name.
     (folder / f'github.com_{path.name}_hash.gz').symlink_to(path)
-  builder = cmnist_dataset_builder.Builder(config='1-F-r-1', data_dir=tmp_path)
+  builder = _builder('1-F-r-1', tmp_path, 'cmnist')
   builder.download_and_prepare()
   (source,) = builder.info.metadata['sources']
   assert 'unverified' not in source['verified'].values()
@@ -184,6 +163,69 @@ def test_unverified_files_are_told_of(tmp_path, caplog):
   assert 'built from unverified' not in caplog.text
   assert len(tfds.load(name, data_dir=tmp_path, split='train')) == 20
   assert 'built from unverified origin files: fashion_mnist/' in caplog.text
+
+
+# Overwriting -----------------------------------------------------------------------
+
+_OVERWRITE = {'download_mode': tfds.GenerateMode.REUSE_CACHE_IF_EXISTS}
+
+
+def _version(data_dir):
+  """Returns the inode of the one version of a dataset that is there."""
+  (folder,) = (data_dir / 'cmnist_sample/2-FKd-r-1').iterdir()
+  assert folder.name == '1.0.0'
+  return (folder / 'features.json').stat().st_ino
+
+
+def test_the_new_dataset_replaces_the_old_one(tmp_path):
+  how = {'file_format': 'array_record'}
+  prepare(tmp_path, '2-FKd-r-1', **how)
+  old = _version(tmp_path)
+  builder = prepare(tmp_path, '2-FKd-r-1', **how, **_OVERWRITE)
+  assert _version(tmp_path) != old
+  assert builder.info.metadata['classes'][0]['train'] == 1
+  assert 'array_record' in str(builder.info.splits['test'].filepaths[0])
+
+
+def test_a_rename_that_fails_leaves_the_old_dataset(tmp_path, monkeypatch):
+  prepare(tmp_path, '2-FKd-r-1')
+  old, rename = _version(tmp_path), pathlib.Path.rename
+
+  def fail(path, target):
+    if 'incomplete' in str(path.parent):
+      raise OSError(errno.EIO, os.strerror(errno.EIO))
+    return rename(path, target)
+
+  monkeypatch.setattr(pathlib.Path, 'rename', fail)
+  with pytest.raises(PreparationError, match='Input/output error'):
+    prepare(tmp_path, '2-FKd-r-1', **_OVERWRITE)
+  assert _version(tmp_path) == old
+
+
+# The collection ----------------------------------------------------------------
+
+
+def test_tfds_finds_the_collection():
+  assert 'cmnist_all' in tfds.list_dataset_collections()
+  loader = tfds.dataset_collection('cmnist_all')
+  names = [s.name for s in subsets.published()]
+  assert list(loader.datasets) == names
+  reference = loader.datasets['3-EElKm']
+  assert reference.tfds_name() == 'cmnist/3-EElKm:1.0.0'
+  assert 'wenkel2019cmnist' in loader.collection.info.citation
+
+
+def test_a_subset_is_loaded_through_it(tmp_path, monkeypatch):
+  monkeypatch.setenv(origin.MIRROR_VARIABLE, str(_SAMPLE))
+  (outcome,) = build.build(
+    [subsets.subset('2-FKd')], data_dir=tmp_path, allow_unverified=True
+  )
+  assert not outcome.error
+  where = {'data_dir': str(tmp_path), 'download': False}
+  loader = tfds.dataset_collection('cmnist_all', loader_kwargs=where)
+  splits = loader.load_dataset('2-FKd')
+  assert len(splits['train']) == 2400
+  assert len(splits['test']) == 480
 
 
 # What is refused -------------------------------------------------------------

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources are declared in TOML, and wrong declarations say what is wrong."""
 
-from __future__ import annotations
-
 import copy
 import datetime
 import json
@@ -36,10 +34,10 @@ def _parse(tables, **kwargs):
   return declaration.parse('\n'.join(lines), 'shapes.toml', **kwargs)
 
 
-def _changed(*changes, tables=_SHAPES):
+def _changed(changes, tables=_SHAPES):
   """The declaration with other values in fields of its source."""
   tables = copy.deepcopy(tables)
-  for field, value in changes:
+  for field, value in changes.items():
     *around, name = field if isinstance(field, tuple) else field.split('.')
     table = tables['source'][0] if isinstance(field, str) else tables
     for part in around:
@@ -78,7 +76,7 @@ def test_a_made_up_source_parses():
 def test_a_digest_follows_what_is_declared():
   digests = {
     source.digest
-    for tables in (_SHAPES, _changed(('title', 'Forms')), _SHAPES)
+    for tables in (_SHAPES, _changed({'title': 'Forms'}), _SHAPES)
     for source in _parse(tables, extension=True)
   }
   assert len(digests) == 2 and all(len(digest) == 64 for digest in digests)
@@ -88,30 +86,26 @@ def test_a_digest_follows_what_is_declared():
   ('changes', 'expected'),
   [
     # A field of the source takes precedence over the shared one.
-    ([('license', 'MIT')], {'license': 'MIT'}),
+    ({'license': 'MIT'}, {'license': 'MIT'}),
+    ({'train.class_counts': _ABSENT, 'min_train_per_class': 50}, {'min_train_per_class': 50}),
+    ({'train': _ABSENT}, {'min_train_per_class': 0}),
+    ({'first_label': 65_533, 'mix_labels': {}}, {'raw_labels': range(65_533, 65_536)}),
     (
-      [('train.class_counts', _ABSENT), ('min_train_per_class', 50)],
-      {'min_train_per_class': 50},
-    ),
-    ([('first_label', 65_533), ('mix_labels', {})], {'raw_labels': range(65_533, 65_536)}),
-    (
-      [('first_label', 0), ('labels', [0, 7, 65_535]), ('mix_labels', {})],
+      {'first_label': 0, 'labels': [0, 7, 65_535], 'mix_labels': {}},
       {'raw_labels': (0, 7, 65_535), 'label_dtype': 'uint16'},
     ),
-    ([('train', _ABSENT)], {'min_train_per_class': 0}),
-    ([('shape', [784]), ('convert', [])], {'steps': ()}),
-    (
-      [('shape', [30, 40, 3]), ('convert', ['grey', {'crop': [2, 12, 28, 28]}])],
-      {'steps': ('grey', (2, 12, 28, 28))},
-    ),
-    (
-      [('shape', [9, 9, 3]), ('convert', ['resize', 'invert', 'grey'])],
-      {'steps': ('resize', 'invert', 'grey')},
+    *(
+      ({'shape': shape, 'convert': steps}, {'steps': parsed})
+      for shape, steps, parsed in (
+        ([784], [], ()),
+        ([30, 40, 3], ['grey', {'crop': [2, 12, 28, 28]}], ('grey', (2, 12, 28, 28))),
+        ([9, 9, 3], ['resize', 'invert', 'grey'], ('resize', 'invert', 'grey')),
+      )
     ),
   ],
 )  # fmt: skip
 def test_what_is_right_parses(changes, expected):
-  (shapes,) = _parse(_changed(*changes))
+  (shapes,) = _parse(_changed(changes))
   assert {name: getattr(shapes, name) for name in expected} == expected
 
 
@@ -168,7 +162,7 @@ def test_what_is_right_parses(changes, expected):
   ],
 )  # fmt: skip
 def test_a_wrong_field_is_named_in_one_line(field, value, fault):
-  assert fault in _fault(_changed((field, value)))
+  assert fault in _fault(_changed({field: value}))
 
 
 def _fault(tables):
@@ -182,17 +176,15 @@ def _fault(tables):
 
 def _examples(layout, files, **more):
   """Changes that make the source one of pooled examples in a layout."""
-  return [
-    *((name, _ABSENT) for name in ('train', 'test')),
-    *(('layout', layout), ('split', {'first': 10})),
-    ('examples', {'num_examples': 90, 'class_counts': 30, **files}),
-    *more.items(),
-  ]
+  whole = {'num_examples': 90, 'class_counts': 30, **files}
+  pooled = {'layout': layout, 'split': {'first': 10}, 'examples': whole}
+  return {'train': _ABSENT, 'test': _ABSENT, **pooled, **more}
 
 
 _FILE = {'path': 'shapes/x', 'size': 1, 'md5': '1' * 32}
 _FILES = [_FILE | {'path': f'shapes/{n}'} for n in range(3)]
 _FOLDER = {'pictures': _FILE}
+_LISTED = {'list': _FILES[1]}
 _TABLE = {'files': _FILES[:1]}
 
 
@@ -206,39 +198,24 @@ _TABLE = {'files': _FILES[:1]}
     (_examples('csv', {'files': []}), 'files: Expected `array` of length >= 1'),
     (_examples('folder', _FOLDER, owner='x'), 'owner: unknown field'),
     (_examples('npz', {'images': _FILE | {'beside': 'x'}}), 'examples.images.beside: '),
-    (
-      _examples('csv', _TABLE, split={'list': _FILES[1], 'test_counts': 29}),
-      None,
-    ),
+    (_examples('csv', _TABLE, split={**_LISTED, 'test_counts': 29}), None),
     (_examples('folder', _FOLDER, convert=['grey', 'resize']), None),
     (_examples('folder', _FOLDER, split={'first': 30}), "example of class 'circle'"),
-    (
-      _examples('folder', _FOLDER, split={'list': _FILES[1]}),
-      'expected first, or list and test_counts',
-    ),
-    (
-      _examples('csv', _TABLE, split={'list': _FILES[1], 'test_counts': [1]}),
-      'split.test_counts: expected 3 counts',
-    ),
-    (
-      _examples('folder', _FOLDER, test={'num_examples': 1, **_FOLDER}),
-      'expected train and test, or examples and split',
-    ),
+    (_examples('folder', _FOLDER, split=_LISTED), 'expected first, or list and test_counts'),
+    (_examples('csv', _TABLE, split={**_LISTED, 'test_counts': [1]}), 'split.test_counts: expected 3 counts'),
+    (_examples('folder', _FOLDER, test={'num_examples': 1, **_FOLDER}), 'expected train and test, or examples'),
     (_examples('folder', _TABLE), "examples: expected ['pictures']"),
     (_examples('npy', _TABLE), 'examples.files: expected one for each of the 3'),
-    (
-      [*_examples('folder', _FOLDER), ('examples.class_counts', _ABSENT)],
-      'examples.class_counts: missing',
-    ),
+    (_examples('folder', _FOLDER) | {'examples.class_counts': _ABSENT}, 'examples.class_counts: missing'),
     (_examples('folder', _FOLDER, folders=['a', 'b']), 'folders: expected one for each of the 3'),
     (_examples('csv', {'files': _FILES[:1] * 2}), 'appears twice'),
   ],
 )  # fmt: skip
 def test_layouts_have_the_fields_that_they_need(changes, fault):
   if fault:
-    assert fault in _fault(_changed(*changes))
+    assert fault in _fault(_changed(changes))
   else:
-    (shapes,) = _parse(_changed(*changes))
+    (shapes,) = _parse(_changed(changes))
     assert sum(split.num_examples for split in shapes.splits.values()) == 90
 
 
@@ -254,14 +231,14 @@ def test_layouts_have_the_fields_that_they_need(changes, fault):
 @pytest.mark.parametrize('field', ['test.labels.urls', 'homepage'])
 def test_an_address_with_a_secret_is_refused_without_showing_it(url, field):
   value = [url] if field.endswith('urls') else url
-  fault = _fault(_changed((field, value)))
+  fault = _fault(_changed({field: value}))
   assert 'without a password' in fault and 'netrc' in fault
   assert 'secret' not in fault
 
 
 def test_other_queries_are_part_of_an_address():
   urls = ['https://lab:80/@me/x?download=1', 'https://lab/x?id=3&author=me']
-  (shapes,) = _parse(_changed(('test.labels.urls', urls)))
+  (shapes,) = _parse(_changed({'test.labels.urls': urls}))
   assert shapes.splits['test'].labels.urls == tuple(urls)
 
 
@@ -305,7 +282,7 @@ def test_every_field_with_every_value_parses_or_is_named(name):
   for field in _fields(whole):
     for value in (*_VALUES, _ABSENT):
       try:
-        _parse(_changed((field, value), tables=whole), extension=True)
+        _parse(_changed({field: value}, whole), extension=True)
       except DeclarationError as error:
         refused += 1
         assert str(error).startswith('shapes.toml')

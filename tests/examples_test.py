@@ -1,22 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The examples run as a user runs them."""
 
-from __future__ import annotations
-
 import importlib.util
-import os
-import pathlib
 import re
 import runpy
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+import running
 
 import cmnist_tfds
 
-_EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / 'examples'
+_EXAMPLES = running.REPOSITORY / 'examples'
 _EXAMPLE = _EXAMPLES / 'train_keras.py'
 
 
@@ -25,19 +20,12 @@ _EXAMPLE = _EXAMPLES / 'train_keras.py'
 def test_one_short_epoch_on_the_sample(backend, tmp_path):
   if importlib.util.find_spec(backend) is None:
     pytest.skip(f'{backend} is not installed')
-  done = subprocess.run(
-    [
-      *(sys.executable, str(_EXAMPLE), '--sample', '--data_dir', tmp_path),
-      *('--subset', 'X-12', '--epochs', '1'),
-      *('--predictions', tmp_path / 'p.npz'),
-    ],
-    env={**os.environ, 'KERAS_BACKEND': backend},
-    capture_output=True,
-    text=True,
-    check=False,
+  printed = running.works(
+    *(_EXAMPLE, '--sample', '--data_dir', tmp_path, '--subset', 'X-12'),
+    *('--epochs', '1', '--predictions', tmp_path / 'p.npz'),
+    KERAS_BACKEND=backend,
   )
-  assert done.returncode == 0, done.stderr
-  accuracies = re.findall(r'accuracy +([01]\.[0-9]{4})$', done.stdout, re.M)
+  accuracies = re.findall(r'accuracy +([01]\.[0-9]{4})$', printed, re.M)
   assert len(accuracies) == 2
   # One epoch suffices to be far above the 1/12 of guessing.
   assert float(accuracies[0]) > 0.5
@@ -69,11 +57,8 @@ def test_multimnist_is_made_from_mnist(origin_files, tmp_path):
   where = ('--data_dir', tmp_path)
   script = (_EXAMPLES / 'make_multimnist.py', '--split', 'test')
   build = ('-m', 'cmnist_tfds', 'build', '1-Mn', '--manual_dir', origin_files)
-  for argv in (
-    (*build, *where),
-    (*script, '--count', '20', *where, '-o', tmp_path / 'multi.npz'),
-  ):
-    subprocess.run([sys.executable, *map(str, argv)], check=True)
+  running.works(*build, *where)
+  running.works(*script, '--count', 20, *where, '-o', tmp_path / 'multi.npz')
   with np.load(tmp_path / 'multi.npz') as made:
     assert made['images'].shape == (20, 36, 36)
     assert made['labels'].shape == (20, 2)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 
 import command_line
 import numpy as np
@@ -19,7 +20,6 @@ NAMES = [c.name for c in cmnist_tfds.subset('X-12').classes]
 def export(sample_dir, tmp_path, capsys):
   def run(file_format, *, folder=None, status=0):
     folder = tmp_path / 'made' / (folder or file_format)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     argv = ('export', 'X-12', '--sample', '--data_dir', sample_dir)
     options = ('--format', file_format, '-o', folder)
     found, _, err = command_line.run(capsys, *argv, *options)
@@ -40,11 +40,17 @@ def splits(sample_dir):
 
 def test_png_is_laid_out_as_imagenet(export, splits):
   folder = export('png')
+  lists = {f'{split}.txt' for split in splits}
   names = {p.name for p in folder.iterdir()}
-  assert names == {'.cmnist_tfds.json', 'classes.txt', 'test', 'train'}
+  assert names == {'.cmnist_tfds.json', 'classes.txt', *lists, *splits}
   assert (folder / 'classes.txt').read_text('utf-8').split('\n')[:-1] == NAMES
   for split, (images, labels, _) in splits.items():
     classes = sorted((folder / split).iterdir())
+    listed = (folder / f'{split}.txt').read_text('utf-8').splitlines()
+    for line, image, label in zip(listed, images, labels, strict=True):
+      path, _, number = line.rpartition(' ')
+      assert number == str(label)
+      np.testing.assert_array_equal(Image.open(folder / path), image)
     assert len(classes) == 12
     for label, of_class in enumerate(classes):
       numbers = [int(path.stem) for path in of_class.iterdir()]
@@ -62,13 +68,15 @@ def test_idx_is_read_as_mnist(export, splits):
     np.testing.assert_array_equal(labels, splits[split][1])
 
 
-def test_torchvision_reads_idx_as_mnist(export, splits, tmp_path):
+@pytest.mark.parametrize('reader', ['MNIST', 'FashionMNIST'])
+def test_torchvision_reads_idx_as_mnist(export, splits, tmp_path, reader):
   datasets = pytest.importorskip('torchvision.datasets')
-  export('idx', folder='MNIST/raw')
+  export('idx', folder=f'{reader}/raw')
   for split, (images, labels, _) in splits.items():
-    mnist = datasets.MNIST(tmp_path / 'made', train=split == 'train')
-    np.testing.assert_array_equal(mnist.data, images)
-    np.testing.assert_array_equal(mnist.targets, labels)
+    kwargs = {'train': split == 'train', 'download': False}
+    read = getattr(datasets, reader)(tmp_path / 'made', **kwargs)
+    np.testing.assert_array_equal(read.data, images)
+    np.testing.assert_array_equal(read.targets, labels)
 
 
 def test_idx_has_the_bytes_of_the_format(export, splits):
@@ -76,20 +84,30 @@ def test_idx_has_the_bytes_of_the_format(export, splits):
   for split, name in (('train', 'train'), ('test', 't10k')):
     images, labels, _ = splits[split]
     count = len(labels).to_bytes(4, 'big')
-    data = (folder / f'{name}-labels-idx1-ubyte').read_bytes()
-    assert data == b'\0\0\x08\x01' + count + bytes(labels.tolist())
-    data = (folder / f'{name}-images-idx3-ubyte').read_bytes()
     shape = b'\0\0\x08\x03' + count + b'\0\0\0\x1c' * 2
-    assert data == shape + images.tobytes()
+    for part, expected in (
+      ('labels-idx1', b'\0\0\x08\x01' + count + bytes(labels.tolist())),
+      ('images-idx3', shape + images.tobytes()),
+    ):
+      path = folder / f'{name}-{part}-ubyte'
+      assert path.read_bytes() == expected
+      # Fashion-MNIST's own reader, mnist_reader, opens these.
+      packed = path.with_name(f'{path.name}.gz').read_bytes()
+      assert gzip.decompress(packed) == expected
 
 
 def test_npz_is_that_of_keras(export, splits):
   path = export('npz') / 'cmnist_sample-X-12.npz'
   with np.load(path, allow_pickle=False) as file:
     assert file['class_names'].tolist() == NAMES
-    for split, (images, labels, _) in splits.items():
+    for split, (images, labels, sources) in splits.items():
       np.testing.assert_array_equal(file[f'x_{split}'], images)
       np.testing.assert_array_equal(file[f'y_{split}'], labels)
+      np.testing.assert_array_equal(file[f'source_{split}'], sources)
+      rows = [*zip(sources, file[f'row_{split}'], strict=True)]
+      assert len({*rows}) == len(rows)
+      assert set(file[f'writer_{split}']) == {-1}
+    assert file['source_keys'].tolist() == ['E', 'El', 'F', 'Kd', 'Km', 'N']
 
 
 def test_csv_is_that_of_the_generator(export, splits):
@@ -105,9 +123,26 @@ def test_csv_is_that_of_the_generator(export, splits):
       assert row[1:] == [str(label), NAMES[label], keys[source]]
 
 
+@pytest.mark.parametrize('file_format', ['idx', 'csv-pixels', 'csv', 'npz'])
+def test_class_names_are_beside_all_formats(export, file_format):
+  text = (export(file_format) / 'classes.txt').read_text('utf-8')
+  assert text.split('\n')[:-1] == NAMES
+
+
+def test_csv_of_pixels_is_that_of_kaggle(export, splits):
+  folder = export('csv-pixels')
+  for split, (images, labels, _) in splits.items():
+    with (folder / f'{split}.csv').open(newline='') as file:
+      head, *rows = csv.reader(file)
+    assert head == ['label', *(f'pixel{n}' for n in range(784))]
+    table = np.array(rows, int)
+    np.testing.assert_array_equal(table[:, 0], labels)
+    np.testing.assert_array_equal(table[:, 1:].reshape(-1, 28, 28), images)
+
+
 def test_an_export_replaces_an_earlier_one_of_its_kind_alone(export):
   folder = export('idx')
   export('idx')
   err = export('npz', folder='idx', status=1)
   assert 'export of cmnist_sample/X-12 as idx' in err
-  assert len(list(folder.glob('*-idx*'))) == 4
+  assert len(list(folder.glob('*-idx*'))) == 8

@@ -1,35 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shards have the right examples, however many shards there are."""
 
-from __future__ import annotations
-
 import json
 import os
 import pathlib
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
+from preparing import prepare, shards
 from tensorflow_datasets.core import hashing
 
 from cmnist_tfds import origin, sample
-from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
-
-
-def _build(name, data_dir, file_format=None, **options):
-  builder = cmnist_sample_dataset_builder.Builder(
-    data_dir=data_dir, config=name
-  )
-  builder.download_and_prepare(
-    download_config=tfds.download.DownloadConfig(**options),
-    file_format=file_format,
-  )
-  return builder
-
-
-def _shards(builder):
-  paths = sorted(pathlib.Path(builder.data_dir).glob('*-of-*'))
-  return {path.name: path.read_bytes() for path in paths}
 
 
 def _test_shard(builder):
@@ -39,32 +20,29 @@ def _test_shard(builder):
 
 @pytest.mark.parametrize('name', ['3-EElKm', '2-FKd-r-10', '2-EcF'])
 def test_more_shards_have_the_same_records(name, tmp_path):
-  three = _shards(_build(name, tmp_path / 'three', num_shards=3))
-  one = _shards(_build(name, tmp_path / 'one'))
+  three = shards(prepare(tmp_path / 'three', name, num_shards=3))
+  one = shards(prepare(tmp_path / 'one', name))
   assert len(three) == 6
   assert b''.join(three.values()) == b''.join(one.values())
 
 
 def test_a_limit_takes_the_first_examples_in_tfds_order(tmp_path):
-  limited = _build('2-FKd', tmp_path / 'limited', max_examples_per_split=30)
+  limited = prepare(tmp_path / 'limited', '2-FKd', max_examples_per_split=30)
   classes = limited.info.metadata['classes']
   for split in ('train', 'test'):
     assert sum(c[split] for c in classes) == 30
     (source, _) = limited.subset.sources
-    first = origin.load_split.load_split(
-      source, split, sample.locations()
-    ).images[:30]
+    where = sample.locations()
+    first = origin.load_split.load_split(source, split, where).images[:30]
     order = sorted(range(30), key=hashing.Hasher(split).hash_key)
     found = limited.as_dataset(split=split, batch_size=-1)
     np.testing.assert_array_equal(found['image'][..., 0], first[order])
-  all_of_them = _build('2-FKd', tmp_path / 'all', max_examples_per_split=10**9)
-  assert _shards(all_of_them) == _shards(_build('2-FKd', tmp_path / 'plain'))
 
 
 def test_array_record_gives_random_access(tmp_path):
-  builder = _build('X-12', tmp_path, file_format='array_record')
+  builder = prepare(tmp_path, file_format='array_record')
   source = builder.as_data_source(split='test')
-  plain = _build('X-12', tmp_path / 'plain')
+  plain = prepare(tmp_path / 'plain')
   for mine, theirs in zip(
     source, plain.as_dataset(split='test').as_numpy_iterator(), strict=True
   ):
@@ -79,11 +57,13 @@ def test_array_record_gives_random_access(tmp_path):
 def test_reduced_subset_shares_the_test_shards_of_the_full_one(
   file_format, tmp_path
 ):
-  alone = _shards(_build('X-12-r-5', tmp_path / 'alone', file_format))
-  full = _build('X-12', tmp_path, file_format)
-  reduced = _build('X-12-r-5', tmp_path, file_format)
+  alone = shards(
+    prepare(tmp_path / 'alone', 'X-12-r-5', file_format=file_format)
+  )
+  full = prepare(tmp_path, file_format=file_format)
+  reduced = prepare(tmp_path, 'X-12-r-5', file_format=file_format)
   assert _test_shard(full).samefile(_test_shard(reduced))
-  assert _shards(reduced) == alone
+  assert shards(reduced) == alone
 
 
 def _change_digest(folder):
@@ -109,10 +89,10 @@ def _cut(folder):
   ids=['other examples', 'cut', 'missing', 'damaged', 'other number'],
 )
 def test_shards_that_are_not_the_same_are_written(change, options, tmp_path):
-  full = _build('X-12', tmp_path)
+  full = prepare(tmp_path)
   change(pathlib.Path(full.data_dir))
-  reduced = _build('X-12-r-5', tmp_path, **options)
-  alone = _build('X-12-r-5', tmp_path / 'alone', **options)
-  assert _shards(reduced) == _shards(alone)
+  reduced = prepare(tmp_path, 'X-12-r-5', **options)
+  alone = prepare(tmp_path / 'alone', 'X-12-r-5', **options)
+  assert shards(reduced) == shards(alone)
   for path in reduced.info.splits['test'].filepaths:
     assert os.stat(path).st_nlink == 1

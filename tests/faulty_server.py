@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """An HTTP server that does to its clients what servers do at times.
 
-The first part of a path says what happens: `/404/toy/train-images.gz`.
+The first part of a path says what happens: `/404/toy/train-images.gz`. It is
+`ok`, `norange` (ranges are ignored), `close`, `unsteady` (they break off),
+`moody` (it answers every second time), `away` (it redirects), or one of `RAW`.
 """
-
-from __future__ import annotations
 
 import contextlib
 import dataclasses
 import http.server
 import pathlib
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -123,8 +122,14 @@ def serve(
       with contextlib.suppress(ConnectionError):
         if behavior in RAW:
           self._raw(RAW[behavior](data))
-        else:
-          getattr(self, f'_{behavior}')(path, data)
+        elif behavior == 'away':  # To whatever the file `away` holds.
+          self.send_response(302)
+          self.send_header('Location', served.files['away'].decode() + path)
+          self.end_headers()
+        elif path not in served.files:
+          self.send_error(404)
+        elif behavior != 'moody' or len(served.requests) % 2 == 0:
+          self._send(data, behavior)
 
     def log_message(self, *args: object) -> None:
       """Keeps quiet."""
@@ -139,12 +144,9 @@ def serve(
         else:
           stopping.wait(part)
 
-    def _ok(self, path: str, data: bytes, most: int | None = None) -> None:
-      """Sends the range asked for, but at most so many bytes of it."""
-      if path not in served.files:
-        self.send_error(404)
-        return
-      wanted = self.headers.get('Range', '')
+    def _send(self, data: bytes, behavior: str) -> None:
+      """Sends the range asked for, or breaks off."""
+      wanted = self.headers.get('Range', '') if behavior != 'norange' else ''
       start, end = 0, len(data)
       if wanted.startswith('bytes=-'):
         start = max(0, len(data) - int(wanted[7:]))
@@ -162,31 +164,9 @@ def serve(
         )
       self.send_header('Content-Length', str(len(body)))
       self.end_headers()
-      self.wfile.write(body[:most])
-
-    def _norange(self, path: str, data: bytes) -> None:
-      del self.headers['Range']
-      self._ok(path, data)
-
-    def _close(self, path: str, data: bytes) -> None:
-      """Breaks off at the start of what is asked for, every time."""
-      self._ok(path, data, 1)
-
-    def _unsteady(self, path: str, data: bytes) -> None:
-      """Breaks off once, then goes on where it broke off."""
-      asked = self.headers.get('Range')
-      self._ok(path, data, None if asked else len(data) // 2)
-
-    def _moody(self, path: str, data: bytes) -> None:
-      """Answers every second time."""
-      if len(served.requests) % 2 == 0:
-        self._ok(path, data)
-
-    def _away(self, path: str, data: bytes) -> None:
-      """Redirects to whatever the file `away` holds."""
-      self.send_response(302)
-      self.send_header('Location', served.files['away'].decode() + path)
-      self.end_headers()
+      # One breaks off at the start every time, one in the middle and once.
+      most = {'close': 1, 'unsteady': None if wanted else len(data) // 2}
+      self.wfile.write(body[: most.get(behavior)])
 
   server.RequestHandlerClass = Handler
   server.daemon_threads = True
@@ -200,12 +180,3 @@ def serve(
     stopping.set()
     server.shutdown()
     server.server_close()
-
-
-@contextlib.contextmanager
-def refusing() -> Iterator[str]:
-  """Yields the base of a host that refuses connections."""
-  # Bound and not listening: nobody else gets the port meanwhile.
-  with socket.socket() as bound:
-    bound.bind(('127.0.0.1', 0))
-    yield f'http://127.0.0.1:{bound.getsockname()[1]}'

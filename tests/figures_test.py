@@ -8,6 +8,7 @@ import pathlib
 import re
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -19,8 +20,15 @@ from matplotlib.text import Text
 from matplotlib.textpath import TextPath
 from PIL import Image
 
-from cmnist_tfds import subsets
-from cmnist_tfds.figures import histogram, montage, pictures, similarity
+import cmnist_tfds
+from cmnist_tfds import cli, subsets
+from cmnist_tfds.figures import (
+  confusion_matrix,
+  histogram,
+  montage,
+  pictures,
+  similarity,
+)
 from cmnist_tfds.load.numpy_arrays import first_of_each_class
 from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.sources import SOURCES, registry
@@ -42,16 +50,43 @@ def examples(tmp_path_factory):
   return read
 
 
+def _long_names() -> subsets.Subset:
+  """Returns a subset whose names, and those of its sources, are long."""
+  names = [f'Ankle boots and other shoes {n}' for n in range(9)]
+  sources = [
+    msgspec.structs.replace(
+      subsets.subset('1-F').sources[0],
+      key=f'Long{letter}',
+      title='A source with a title longer than any line of a picture' * 3,
+      class_names=(
+        *(f'{letter} {name}' for name in names),
+        f'漢字の名前{letter}',
+      ),
+    )
+    for letter in 'AB'
+  ]
+  return subsets.combine(*sources)
+
+
 def _figures(name: str, examples) -> dict:
-  subset = subsets.subset(name)
-  images = examples(name, 10)
+  if name == 'long names':
+    subset = _long_names()
+    images = examples('2-FKd', 10)
+  else:
+    subset = subsets.subset(name)
+    images = examples(name, 10)
   pairs = similarity.find_pairs(subset.classes, images)[: montage.PAIRS]
   counts = [(6000 - c.label, 1000) for c in subset.classes]
+  confusion = 9 * np.eye(subset.num_classes, dtype=int)
+  confusion += np.eye(subset.num_classes, k=1, dtype=int)
   first = [few[:3] for few in images]
   return {
     'montage': lambda: montage.draw_montage(subset, first, name),
     'pairs': lambda: montage.draw_pairs(subset, pairs, name),
     'histogram': lambda: histogram.draw_histogram(subset, counts, name),
+    'confusion': lambda: confusion_matrix.draw_confusion(
+      subset, confusion, name, f'accuracy {"very " * 30}high'
+    ),
   }
 
 
@@ -69,6 +104,9 @@ def _texts(figure) -> list[str]:
 def _box(text: Text) -> tuple[float, ...]:
   """Returns left, bottom, right and top of what a text covers."""
   box = text.get_window_extent()
+  if text.get_rotation():
+    # The line is higher than its letters.
+    return box.x0 + 3, box.y0, box.x1 - 3, box.y1
   _, baseline = text.get_transform().transform(text.get_position())
   size = text.get_fontsize() * text.figure.dpi / 72
   outline = TextPath(
@@ -78,7 +116,7 @@ def _box(text: Text) -> tuple[float, ...]:
   return box.x0, bottom, box.x1, top
 
 
-@pytest.mark.parametrize('name', _NAMES)
+@pytest.mark.parametrize('name', [*_NAMES, 'long names'])
 def test_no_text_overlaps_another_or_an_image_or_leaves_the_picture(
   name, examples, tmp_path
 ):
@@ -124,6 +162,58 @@ def test_every_class_and_source_is_named(examples, tmp_path):
     assert set(texts) >= set(subset.class_names)
     assert any('K49  Kuzushiji-49' in text for text in texts)
   assert '5,900 / 1,000' in texts
+
+
+@pytest.mark.parametrize(
+  ('name', 'times', 'numbers'), [('2-EEl', 2, 36), ('3-EElKm', 2, 0)]
+)
+def test_both_axes_of_a_confusion_are_named(name, times, numbers, tmp_path):
+  subset = subsets.subset(name)
+  confusion = 99 * np.eye(subset.num_classes, dtype=int)
+  draw = lambda: confusion_matrix.draw_confusion(subset, confusion, '', '')  # noqa: E731
+  texts = _texts(_save(draw, tmp_path / 'x.png'))
+  assert {'True class', 'Predicted class, % of each true class'} <= {*texts}
+  for named in {*subset.class_names} - {*'0123456789'}:
+    assert texts.count(named) == times
+  # One more is in the legend.
+  assert texts.count('100') == numbers + 1
+
+
+def test_sources_of_a_histogram_are_apart(examples, tmp_path):
+  figure = _save(_figures('X-12', examples)['histogram'], tmp_path / 'x.png')
+  tops = {
+    t.get_text(): _box(t)[3] for t in figure.findobj(Text) if t.get_text()
+  }
+  after, _, before = (tops[name] for name in ('Bag', 'Kd  Kannada-MNIST', '೧'))
+  # Three lines: one is blank.
+  assert after - before == pytest.approx(3 * 20, abs=8)
+
+
+@pytest.mark.parametrize(
+  'command',
+  [
+    'show X-12 -o',
+    'show X-12 --histogram -o',
+    'show X-12 --confusable -o',
+    'audit 1-Kd --picture',
+    'evaluate X-12 {}/p.npz --confusion',
+  ],
+)
+def test_pictures_of_the_sample_say_so_on_light_and_dark(
+  command, tmp_path, capsys
+):
+  _, y = cmnist_tfds.load_data('X-12', split='test', sample=True)
+  cmnist_tfds.save_predictions(
+    tmp_path / 'p.npz', 'X-12', y, y, method='none', sample=True
+  )
+  words = [*command.format(tmp_path).split(), str(tmp_path / 'x.svg')]
+  for paper, more in (('#ffffff', ()), ('#17181b', ('--dark',))):
+    where = ('--sample', '--data_dir', str(tmp_path))
+    assert cli.main([*words, *where, *more]) == 0
+    svg = (tmp_path / 'x.svg').read_text('utf-8')
+    assert re.search('<title>cmnist_sample/.* [(]synthetic[)]</title>', svg)
+    assert re.search('fill: (#[0-9a-f]{6})', svg).group(1) == paper
+  capsys.readouterr()
 
 
 def test_svg_has_the_same_texts_and_needs_no_font(examples, tmp_path):

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Arrays are read from IDX, NPZ and NPY files; other bytes give one error."""
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import io

@@ -1,11 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Validation sets and draws are the same, and right, in every reader."""
 
-from __future__ import annotations
-
 import dataclasses
-import gzip
-import pathlib
 
 import msgspec
 import numpy as np
@@ -14,18 +10,17 @@ import synthetic
 import tensorflow_datasets as tfds
 
 import cmnist_tfds
-from cmnist_tfds import subsets
+from cmnist_tfds import origin, sample, subsets
 from cmnist_tfds.cache import split_sources
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.load import draws, hold_out
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.origin import Locations
 from cmnist_tfds.scoring.comparison import compare_files
-from cmnist_tfds.sources import SPLITS
+from cmnist_tfds.sources import SPLITS, source
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PredictionsError, SplitError
 
-_DUMMY_DATA = pathlib.Path(__file__).resolve().parent.parent / 'dummy_data'
 _SPLITS = ('validation', 'fit', 'validation[:50%]', 'fit[10:20]+test')
 
 
@@ -77,15 +72,14 @@ def test_readers_hold_out_the_same(name, draw, split, reader, sample_dir):
 
 
 def test_tfds_takes_the_same_with_the_rows(sample_dir):
-  rows = cmnist_tfds.training_rows(
-    'X-12', 'validation', data_dir=sample_dir, sample=True
-  )
+  where = {'data_dir': sample_dir}
+  rows = cmnist_tfds.training_rows('X-12', 'validation', sample=True, **where)
   train = tfds.load(
     'cmnist_sample/X-12',
     split='train',
-    data_dir=sample_dir,
     as_supervised=True,
     read_config=tfds.ReadConfig(interleave_cycle_length=1),
+    **where,
   )
   read = list(train.as_numpy_iterator())
   images, labels = zip(*(read[row] for row in rows), strict=True)
@@ -104,18 +98,15 @@ def test_instructions_of_tfds_name_parts(sample_dir):
 
 
 def test_the_choice_is_that_of_the_documented_recipe(sample_dir):
-  folder = _DUMMY_DATA / 'fashion_mnist'
-  with gzip.open(folder / 'train-images-idx3-ubyte.gz') as file:
-    images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784)
-  with gzip.open(folder / 'train-labels-idx1-ubyte.gz') as file:
-    labels = np.frombuffer(file.read(), np.uint8, offset=8)
+  where = sample.locations()
+  arrays = origin.load_split.load_split(source('F'), 'train', where)
   expected = []
   for label in range(10):
-    rows = np.flatnonzero(labels == label)
+    rows = np.flatnonzero(arrays.labels == label)
     chosen = np.random.RandomState(0).permutation(len(rows))
     expected.extend(rows[chosen[: max(1, round(len(rows) / 10))]])
   found, _ = load('1-F', 'validation', sample_dir)
-  assert as_set(found) == as_set(images[expected])
+  assert as_set(found) == as_set(arrays.images[expected])
 
 
 def test_a_union_holds_out_what_its_sources_hold_out(sample_dir):
@@ -139,10 +130,9 @@ def test_predictions_for_the_validation_sets_of_draws_are_scored(
     )
     scored = cmnist_tfds.evaluate(name, path, **where)
     assert (scored.accuracy.value, scored.examples) == (1, len(labels))
+    other = dataclasses.replace(saved, draws=(3 - draw,))
     with pytest.raises(PredictionsError, match='are not those of'):
-      cmnist_tfds.evaluate(
-        name, dataclasses.replace(saved, draws=(3 - draw,)), **where
-      )
+      cmnist_tfds.evaluate(name, other, **where)
   with pytest.raises(PredictionsError, match=r'draw 1.*draw 2.*draw alone'):
     cmnist_tfds.evaluate(name, paths, **where)
   with pytest.raises(PredictionsError, match=r'of draw 1 against .* of draw 2'):
@@ -164,9 +154,9 @@ _TOY = synthetic.make(sizes={'train': 400, 'test': 60})
 
 
 def toy(block, per_class=None):
-  source = msgspec.structs.replace(_TOY.source, writer_block=block)
+  record = msgspec.structs.replace(_TOY.source, writer_block=block)
   name = '1-T' if per_class is None else f'1-T-r-{per_class}'
-  return Subset(name, ((source, (0, 1)),), per_class=per_class)
+  return Subset(name, ((record, (0, 1)),), per_class=per_class)
 
 
 def held_out_ranks(labels, block, **kwargs):
@@ -240,22 +230,27 @@ def test_draws_have_validation_sets(sample_dir):
 
 
 @pytest.mark.parametrize(
-  ('name', 'draw', 'why'),
+  ('name', 'split', 'draw', 'why'),
   [
-    ('X-12-r-50', 3, "has 2 draws, not 3: '0' has 120 training examples"),
-    ('X-12-r-60', 3, 'has 2 draws, not 3'),
-    ('X-12-r-500', 1, 'has 0 draws, not 1'),
-    ('X-12', 1, 'has all training examples, so it has no draws'),
+    ('X-12-r-50', 'train', 3, "2 draws, not 3: '0' has 120 training examples"),
+    ('X-12-r-60', 'train', 3, 'has 2 draws, not 3'),
+    ('X-12-r-500', 'train', 1, 'has 0 draws, not 1'),
     *(
-      ('X-12-r-5', draw, 'draw must be a whole number')
+      ('X-12-r-5', 'train', draw, 'draw must be a whole number')
       for draw in (-1, 1.0, True, '1', None)
     ),
+    ('X-12', 'train', 1, 'has all training examples, so it has no draws'),
+    ('X-12', 'val', 0, "no split 'val'.*validation, fit"),
+    ('X-12', 'fit[:1297]', 0, 'fit, which has 1,296 examples'),
+    ('X-12', 'validation[-150:]', 0, 'validation, which has 144 examples'),
   ],
 )
 @pytest.mark.parametrize('reader', [load, batches, of_torch])
-def test_says_that_there_is_no_such_draw(reader, name, draw, why, sample_dir):
+def test_says_what_is_no_draw_or_part(
+  reader, name, split, draw, why, sample_dir
+):
   with pytest.raises(SplitError, match=why):
-    reader(name, 'train', sample_dir, draw=draw)
+    reader(name, split, sample_dir, draw=draw)
 
 
 def test_the_rarest_class_limits_the_draws():
@@ -266,20 +261,6 @@ def test_the_rarest_class_limits_the_draws():
   assert rows.tolist() == [3, 4, 5, 13, 14, 15]
   with pytest.raises(SplitError, match='has 2 draws, not 3'):
     draws.draw_rows(reduced, labels, 3)
-
-
-# What is no part ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize('reader', [load, batches, of_torch])
-def test_says_what_is_no_part(reader, sample_dir):
-  for split, why in {
-    'val': "no split 'val'.*validation, fit",
-    'fit[:1297]': 'fit, which has 1,296 examples',
-    'validation[-150:]': 'validation, which has 144 examples',
-  }.items():
-    with pytest.raises(SplitError, match=why):
-      reader('X-12', split, sample_dir)
 
 
 @pytest.mark.parametrize('split', ['test', 'all', 'validation+test[:1]'])
@@ -301,6 +282,9 @@ def test_kannada_mnist_holds_out_whole_writers(origin_files, tmp_path):
   writers = [set(order[rows] // 1280) for rows in (fit, held)]
   assert not set.intersection(*writers)
   assert [len(of_part) for of_part in writers] == [42, 5]
+  read = opened.split('train').read(['row', 'writer'])
+  np.testing.assert_array_equal(read['row'], order)
+  np.testing.assert_array_equal(read['writer'], order // 1280)
 
   with pytest.raises(SplitError, match='100 training examples by one writer'):
     cmnist_tfds.load_data('1-Kd-r-100', split='fit', data_dir=tmp_path)

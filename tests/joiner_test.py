@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Joined records are those that TensorFlow would write."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-
 import google_crc32c
 import numpy as np
 import synthetic
@@ -35,13 +31,7 @@ def _images(seed):
   return rng.permutation(images.astype(np.uint8))
 
 
-def _source(
-  images: np.ndarray,
-  raw_labels: Sequence[int],
-  *,
-  number: int = 0,
-  limit: int | None = None,
-) -> SplitSource:
+def _source(images, raw_labels, *, number=0, limit=None):
   """Returns what a source gives to a split."""
   pngs = png.encode(images)
   arrays = {
@@ -62,7 +52,7 @@ def _source(
   )
 
 
-def _examples(source: SplitSource) -> list[tf.train.Example]:
+def _examples(source):
   """Returns the examples that a split takes from a source."""
   described = {c.raw_label: c for c in source.classes}
   pngs = np.split(

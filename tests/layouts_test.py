@@ -1,22 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of every layout are drafted, declared and read as plain NumPy has them."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import pathlib
 
 import numpy as np
 import pytest
+import running
 import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import png
 
-from cmnist_tfds.origin import Locations, Proof, draft, load_split
+import cmnist_tfds
+from cmnist_tfds.origin import (
+  Locations,
+  Proof,
+  draft,
+  load_split,
+  picture_files,
+)
 from cmnist_tfds.origin.conversion import convert
-from cmnist_tfds.sources import declaration, records
+from cmnist_tfds.sources import declaration, records, source
 from cmnist_tfds.system.errors import OriginFileError
 
 Image = pytest.importorskip('PIL.Image')
@@ -29,19 +35,15 @@ def _parse(path: pathlib.Path) -> records.Source:
   return source
 
 
-def _draft(path: pathlib.Path, **options) -> records.Source:
-  written = path.with_name('xy.toml')
+def _draft(path: pathlib.Path, changes=(), **options) -> records.Source:
+  """Drafts a source, with other text in places of the draft."""
   text = draft.draft(path, key='Xy', title='Test', **options)
+  for old, new in changes:
+    assert old in text
+    text = text.replace(old, new)
+  written = path.with_name('xy.toml')
   written.write_text(text, 'utf-8')
   return _parse(written)
-
-
-def _change(folder: pathlib.Path, old: str, new: str) -> records.Source:
-  path = folder / 'xy.toml'
-  text = path.read_text('utf-8')
-  assert old in text
-  path.write_text(text.replace(old, new), 'utf-8')
-  return _parse(path)
 
 
 def _load(source, split='train', **kwargs):
@@ -57,11 +59,6 @@ def _assert_read(source, images, labels, split='train'):
 
 def _images(count, *shape):
   return _RNG.integers(0, 100, (count, *(shape or (28, 28))), np.uint8)
-
-
-def _save(path, pixels):
-  path.parent.mkdir(parents=True, exist_ok=True)
-  path.write_bytes(png(pixels))
 
 
 def _cut_short(pixels):
@@ -86,24 +83,79 @@ def _mean_by_area(image, size=28):
   return ((2 * sums + height * width) // (2 * height * width)).astype(np.uint8)
 
 
-# Pictures --------------------------------------------------------------------
+# What is read ----------------------------------------------------------------
+
+_GRAY, _LARGE, _FEW = _images(30), _images(30, 64, 64), _images(1, 64, 64)
+_RGB = _images(30, 32, 32, 3) + 156
+_TWO, _THREE = np.arange(30) % 2, np.arange(30) % 3
+_ARCHIVED = synthetic.pictures({'a': _LARGE[::2], 'b': _FEW, 'c': _LARGE[1::2]})
+_DOTTED = {f'./{name}': data for name, data in _ARCHIVED.items()}
+# As QMNIST has them: big-endian, with the digit in the first column.
+_ROWS = np.stack([_TWO + 7, *[np.arange(30)] * 7], 1).astype('>i4')
+_ROWS_IDX = bytes([0, 0, 12, 2]) + np.array(_ROWS.shape, '>u4').tobytes()
+_QMNIST = {
+  f'{split}-{name}': data
+  for split in ('train', 'test')
+  for name, data in {
+    'images': synthetic.idx(_GRAY, packed=False),
+    'labels.gz': gzip.compress(_ROWS_IDX + _ROWS.tobytes()),
+  }.items()
+}
+
+
+def _gray(images):
+  return [np.asarray(Image.fromarray(image).convert('L')) for image in images]
+
+
+@pytest.mark.parametrize(
+  ('name', 'content', 'options', 'steps', 'images', 'labels'),
+  [
+    *(
+      (name, files, {'min_examples': 5, 'first': 1}, ('resize',),
+       [_mean_by_area(i) for i in (*_LARGE[2::2], *_LARGE[3::2])], [0] * 14 + [1] * 14)
+      for name, files in (
+        ('s.zip', _ARCHIVED), ('s.tar', _DOTTED), ('s.tar.bz2', _DOTTED),
+      )
+    ),
+    (
+      's.npz',
+      {'x_train': _RGB, 'y_train': _THREE, 'x_test': _RGB[:6], 'y_test': _THREE[:6]},
+      {},
+      ('grey', 'invert', 'resize'),
+      [_mean_by_area(255 - image) for image in _gray(_RGB)],
+      _THREE,
+    ),
+    ('s', _QMNIST, {'label_column': '0'}, (), _GRAY, _TWO + 7),
+    *(
+      ('s.npz', {'x': images, 'y': _TWO}, {'scale': white, 'first': 1}, (white, *steps),
+       (255 * len(steps) + (-1) ** len(steps) * np.floor(images * 255.0 / white + 0.5))[2:],
+       _TWO[2:])
+      for images, white, steps in (
+        (_GRAY // 60, 1, ()), (16 - _GRAY // 12, 16, ('invert',)), (_GRAY, 100, ()),
+      )
+    ),
+  ],
+)  # fmt: skip
+def test_what_is_drafted_is_read(
+  tmp_path, name, content, options, steps, images, labels
+):
+  source = _draft(synthetic.write(tmp_path / name, content), **options)
+  assert source.steps == steps
+  _assert_read(source, images, labels)
 
 
 @pytest.fixture
 def shapes(tmp_path):
   """A folder of pictures with its pixels, by class and in order of names."""
   pixels = {'circle': _images(9), 'square': _images(7)}
-  for name, images in pixels.items():
-    for number, image in enumerate(images):
-      _save(tmp_path / f'shapes/{name}/{number:03d}.png', image)
-  (tmp_path / 'shapes/circle/notes.txt').write_text('not a picture')
-  (tmp_path / 'shapes/circle/.hidden.png').write_bytes(b'not a picture')
-  return tmp_path / 'shapes', pixels
+  others = {'circle/notes.txt': b'text', 'circle/.hidden.png': b'text'}
+  files = synthetic.pictures(pixels) | others
+  return synthetic.write(tmp_path / 'shapes', files), pixels
 
 
 def test_a_folder_of_pictures(shapes):
   folder, pixels = shapes
-  with (folder / 'circle/000.png').open('ab') as file:
+  with (folder / 'circle/00.png').open('ab') as file:
     file.write(b'\n')  # Some programs add to pictures.
   source = _draft(folder, first=2)
   assert source.layout == 'folder'
@@ -112,65 +164,34 @@ def test_a_folder_of_pictures(shapes):
   test = np.concatenate([images[:2] for images in pixels.values()])
   _assert_read(source, train, np.repeat([0, 1], [7, 5]))
   _assert_read(source, test, [0, 0, 1, 1], 'test')
-  _save(folder / 'circle/000.png', pixels['circle'][0] ^ 1)
+  (folder / 'circle/00.png').write_bytes(png(pixels['circle'][0] ^ 1))
   with pytest.raises(OriginFileError, match='expected the fingerprint'):
     _load(source)
   read = _load(source, allow_unverified=True)
   assert set(read.proofs.values()) == {Proof.NONE}
 
 
-@pytest.mark.parametrize('form', ['zip', 'tar', 'tar.bz2'])
-def test_an_archive_of_pictures(tmp_path, form):
-  pixels = {'U+4E00': _images(6, 64, 64), 'U+4E8C': _images(8, 64, 64)}
-  pixels['U+4E09'] = _images(1, 64, 64)  # Too few to divide.
-  files = {
-    f'kkanji2/{folder}/{number:04d}.png': png(image)
-    for folder, images in pixels.items()
-    for number, image in enumerate(images)
-  }
-  path = tmp_path / f'kkanji.{form}'
-  if form == 'zip':
-    path.write_bytes(synthetic.zipped(files))
-  else:
-    files = {f'./{name}': data for name, data in files.items()}
-    mode = 'w:bz2' if 'bz2' in form else 'w'
-    path.write_bytes(synthetic.tarred(files, mode))
-  source = _draft(path, first=1, min_examples=5)
-  assert source.class_names == ('U+4E00', 'U+4E8C')
-  assert source.steps == ('resize',)
-  expected = [*pixels['U+4E00'][1:], *pixels['U+4E8C'][1:]]
-  resized = [_mean_by_area(image) for image in expected]
-  _assert_read(source, resized, [0] * 5 + [1] * 7)
-
-
 def test_pictures_of_odd_sizes_and_colors(tmp_path):
   sizes = [(20, 31), (28, 28), (90, 40), (28, 28)]
-  for number, size in enumerate(sizes):
-    _save(tmp_path / f'set/a/{number}.png', _images(1, *size, 3)[0])
-    _save(tmp_path / f'set/b/{number}.png', _images(1, *size)[0])
-  source = _draft(tmp_path / 'set', first=1)
+  colors, gray = ([_images(1, *s, *c)[0] for s in sizes] for c in ((3,), ()))
+  files = synthetic.pictures({'a': colors, 'b': gray})
+  source = _draft(synthetic.write(tmp_path / 'set', files), first=1)
   assert source.steps == ('grey', 'resize')
-  read = _load(source)
-  for image, name in zip(
-    read.images, ['a1', 'a2', 'a3', 'b1', 'b2', 'b3'], strict=True
-  ):
-    with Image.open(tmp_path / f'set/{name[0]}/{name[1]}.png') as picture:
-      gray = np.asarray(picture.convert('L'))
-    np.testing.assert_array_equal(image, _mean_by_area(gray))
+  images = [*map(_mean_by_area, [*_gray(colors[1:]), *gray[1:]])]
+  _assert_read(source, images, [0] * 3 + [1] * 3)
 
 
 def test_what_is_transparent_is_white_and_pictures_are_upright(tmp_path):
   pixels = np.zeros((28, 28, 4), np.uint8)
   pixels[:20, :, 3] = 255  # The upper part is black, the lower transparent.
-  for name in ('a/0', 'a/1', 'b/0', 'b/1'):
-    _save(tmp_path / f'set/{name}.png', pixels)
+  files = synthetic.pictures({'a': [pixels] * 2, 'b': [pixels] * 2})
+  synthetic.write(tmp_path / 'set', files)
   turned = Image.Exif()
   turned[0x112] = 6
   shape = pixels[..., 3]
-  Image.fromarray(shape).save(tmp_path / 'set/b/1.png', exif=turned)
-  read = _load(_draft(tmp_path / 'set'))
-  expected = [255 - shape, np.rot90(shape, -1)]
-  np.testing.assert_array_equal(read.images, expected)
+  Image.fromarray(shape).save(tmp_path / 'set/b/01.png', exif=turned)
+  source = _draft(tmp_path / 'set')
+  _assert_read(source, [255 - shape, np.rot90(shape, -1)], [0, 1])
 
 
 @pytest.mark.parametrize(
@@ -190,10 +211,10 @@ def test_what_is_transparent_is_white_and_pictures_are_upright(tmp_path):
 def test_a_picture_that_is_not_as_declared_is_named(shapes, data, fault):
   folder, _ = shapes
   source = _draft(folder)
-  (folder / 'square/003.png').write_bytes(data)
+  (folder / 'square/03.png').write_bytes(data)
   with pytest.raises(OriginFileError, match=fault) as raised:
     _load(source, allow_unverified=True)
-  assert 'square/003.png' in str(raised.value)
+  assert 'square/03.png' in str(raised.value)
 
 
 def test_a_class_without_pictures_is_named(shapes):
@@ -208,68 +229,29 @@ def test_a_class_without_pictures_is_named(shapes):
 # Arrays ----------------------------------------------------------------------
 
 
-def _npz(path, **arrays):
-  np.savez_compressed(path, **arrays)
-  return path
-
-
-def test_an_npz_with_all_arrays(tmp_path):
-  arrays = {
-    f'{name}_{split}': array
-    for split, count in (('train', 30), ('test', 6))
-    for name, array in (
-      ('x', _images(count, 32, 32, 3) + 156),
-      ('y', np.arange(count) % 3),
-    )
-  }
-  source = _draft(_npz(tmp_path / 'set.npz', **arrays))
-  assert source.steps == ('grey', 'invert', 'resize')
-  for split in ('train', 'test'):
-    rgb = arrays[f'x_{split}']
-    gray = [np.asarray(Image.fromarray(i).convert('L')) for i in rgb]
-    expected = [_mean_by_area(255 - image) for image in gray]
-    _assert_read(source, expected, arrays[f'y_{split}'], split)
-
-
-def test_idx_with_rows_of_labels(tmp_path):
-  """As QMNIST has them: big-endian, with the digit in the first column."""
-  images, digits = _images(20), np.arange(20) % 2 + 7
-  rows = np.stack([digits, *[np.arange(20)] * 7], 1).astype('>i4')
-  header = bytes([0, 0, 12, 2]) + np.array(rows.shape, '>u4').tobytes()
-  (tmp_path / 'set').mkdir()
-  for split in ('train', 'test'):
-    path = tmp_path / f'set/{split}-images'
-    path.write_bytes(synthetic.idx(images, packed=False))
-    path = tmp_path / f'set/{split}-labels.gz'
-    path.write_bytes(gzip.compress(header + rows.tobytes()))
-  source = _draft(tmp_path / 'set', label_column='0')
-  assert list(source.raw_labels) == [7, 8]
-  _assert_read(source, images, digits, 'test')
-
-
 def test_labels_with_gaps(tmp_path):
   labels = np.array([300, 5, 9, 5, 300, 9, 5, 9, 300] * 2)
-  _draft(_npz(tmp_path / 'set.npz', images=_images(18), labels=labels))
-  source = _change(tmp_path, '["5", "9", "300"]', '["five", "nine", "many"]')
+  arrays = {'images': _images(18), 'labels': labels}
+  path = synthetic.write(tmp_path / 'set.npz', arrays)
+  names = ('["5", "9", "300"]', '["five", "nine", "many"]')
+  source = _draft(path, [names])
   assert source.class_names == ('five', 'nine', 'many')
   assert list(source.raw_labels) == [5, 9, 300]
   read = _load(source)
   assert read.labels.dtype == np.uint16
   assert np.unique(read.labels).tolist() == [5, 9, 300]
-  source = _change(tmp_path, '[5, 9, 300]', '[5, 9, 301]')
+  source = _draft(path, [names, ('[5, 9, 300]', '[5, 9, 301]')])
   with pytest.raises(OriginFileError, match='300 among them'):
     _load(source)
 
 
 def test_a_file_lists_the_examples_for_test(tmp_path):
   images, labels = _images(20), np.arange(20) % 2
-  _draft(_npz(tmp_path / 'set.npz', images=images, labels=labels), first=3)
+  path = tmp_path / 'set.npz'
+  synthetic.write(path, {'images': images, 'labels': labels})
   (tmp_path / 'test.txt').write_text('1\n4\n\n19\n10\n')
-  source = _change(
-    tmp_path,
-    'first = 3',
-    "list = { path = 'test.txt' }, test_counts = 2",
-  )
+  listed = "list = { path = 'test.txt' }, test_counts = 2"
+  source = _draft(path, [('first = 3', listed)], first=3)
   with pytest.raises(OriginFileError, match='no hash of it is declared'):
     _load(source)
   chosen = [1, 4, 10, 19]
@@ -288,28 +270,30 @@ def test_a_file_lists_the_examples_for_test(tmp_path):
 
 
 def test_a_table_of_thousands_of_rows(tmp_path):
-  images, labels = _images(4200), np.arange(4200) % 2 + 1
-  rows = np.column_stack([labels, images.reshape(4200, -1)])
+  images, labels = _images(42), np.arange(42) % 2 + 1
+  rows = np.column_stack([labels, images.reshape(42, -1)]).tolist()
+  lines = [','.join(map(str, row)) for row in rows] * 100
   names = ','.join(['label', *(f'pixel{i}' for i in range(784))])
   path = tmp_path / 'set.csv.gz'
-  np.savetxt(path, rows, '%d', ',', header=names, comments='')
+  path.write_bytes(gzip.compress('\n'.join([names, *lines]).encode(), 1))
+  images, labels = (np.concatenate([a] * 100) for a in (images, labels))
   _assert_read(_draft(path, first=5), images[10:], labels[10:])
 
 
 @pytest.mark.parametrize(
   ('row', 'fault'),
   [
-    ('0,' + ','.join(['256'] * 784), "invalid value '256'"),
-    ('0,' + ','.join(['1'] * 783), 'Expected 785 columns, got 784'),
-    ('bird,' + ','.join(['1'] * 784), "row 20: .* of a class, found 'bird'"),
-    ('0,' + ','.join(['x'] * 784), "invalid value 'x'"),
-    ('0,' + ','.join(['1_0'] * 784), "invalid value '1_0'"),
-    ('0,' + ','.join(['\u0663'] * 784), 'invalid value'),
-    ('7,' + ','.join(['1'] * 784), '7 among them'),
+    ('0' + ',256' * 784, "invalid value '256'"),
+    ('0' + ',1' * 783, 'Expected 785 columns, got 784'),
+    ('bird' + ',1' * 784, "row 20: .* of a class, found 'bird'"),
+    ('0' + ',x' * 784, "invalid value 'x'"),
+    ('0' + ',1_0' * 784, "invalid value '1_0'"),
+    ('0' + ',\u0663' * 784, 'invalid value'),
+    ('7' + ',1' * 784, '7 among them'),
   ],
 )
 def test_a_row_that_is_wrong(tmp_path, row, fault):
-  rows = [f'{n % 2},' + ','.join(['100'] * 784) for n in range(20)]
+  rows = [f'{n % 2}{",100" * 784}' for n in range(20)]
   path = tmp_path / 'set.csv'
   path.write_text('\n'.join(rows) + '\n')
   source = _draft(path, first=1, label_column='0')
@@ -322,17 +306,11 @@ def test_a_row_that_is_wrong(tmp_path, row, fault):
 def test_a_table_that_lists_pictures(tmp_path):
   """As HASYv2 has them: an archive with tables that name pictures."""
   images, labels = _images(12, 32, 32), np.array([31, 1400] * 6)
+  parts = {'train': range(8), 'test': range(8, 12)}
   files = {
     f'hasy-data/v2-{n:05d}.png': png(np.repeat(255 - image[..., None], 3, 2))
     for n, image in enumerate(images)
   }
-  for split, numbers in (('train', range(8)), ('test', range(8, 12))):
-    lines = ['path,symbol_id,latex,user_id'] + [
-      f'../../hasy-data/v2-{n:05d}.png,{labels[n]},x,16' for n in numbers
-    ]
-    files[f'classification-task/fold-1/{split}.csv'] = '\n'.join(lines).encode()
-  data = synthetic.tarred(files, 'w:bz2')
-  (tmp_path / 'hasy.tar.bz2').write_bytes(data)
   text = """
     homepage = 'x'
     license = 'x'
@@ -349,19 +327,22 @@ def test_a_table_that_lists_pictures(tmp_path):
     classes = ['A', '\\alpha']
     labels = [31, 1400]
   """
-  for split, count in (('train', 8), ('test', 4)):
+  for split, numbers in parts.items():
     member = f'classification-task/fold-1/{split}.csv'
+    rows = [f'../../hasy-data/v2-{n:05d}.png,{labels[n]},x,16' for n in numbers]
+    files[member] = '\n'.join(['path,symbol_id,latex,id', *rows]).encode()
     text += f"""
     [source.{split}]
-    num_examples = {count}
-    class_counts = {count // 2}
+    num_examples = {len(numbers)}
+    class_counts = {len(numbers) // 2}
     files = [{{ path = '{split}.csv', member = '{member}' }}]
     """
+  synthetic.write(tmp_path / 'hasy.tar.bz2', files)
   (tmp_path / 'xy.toml').write_text(text)
   source = _parse(tmp_path / 'xy.toml')
-  for split, numbers in (('train', slice(8)), ('test', slice(8, None))):
+  for split, numbers in parts.items():
     read = _load(source, split, allow_unverified=True)
-    expected = [_mean_by_area(image) for image in images[numbers]]
+    expected = [_mean_by_area(images[n]) for n in numbers]
     np.testing.assert_array_equal(read.images, expected)
     np.testing.assert_array_equal(read.labels, labels[numbers])
 
@@ -384,13 +365,83 @@ def test_steps_are_taken_in_order():
   )
 
 
-@pytest.mark.parametrize('brightest', [1, 16, 100])
-def test_pixels_are_scaled(tmp_path, brightest):
-  images, labels = _images(20) % (brightest + 1), np.arange(20) % 2
-  path = _npz(tmp_path / 'set.npz', images=images, labels=labels)
-  source = _draft(path, scale=brightest, first=1)
-  assert source.steps[0] == brightest
-  scaled = np.floor(images.astype(int) * 255 / brightest + 0.5)
-  if 'invert' in source.steps:
-    scaled = 255 - scaled
-  _assert_read(source, scaled[2:], labels[2:])
+# Large sources -------------------------------------------------------------------
+
+_COUNTS = {'ant': 1500, 'bee': 4, 'cat': 1100, 'dog': 40, 'eel': 2000}
+_FIRST = 3
+
+
+@pytest.fixture
+def declared(tmp_path, monkeypatch, empty_cache):
+  """Declares '1-Xy', with a file for each class, by their images."""
+  monkeypatch.setenv('CMNIST_SOURCES', str(tmp_path / 'animals.toml'))
+
+  def declare(images, first=_FIRST):
+    files = {f'{name}.npy': array for name, array in images.items()}
+    folder = synthetic.write(tmp_path / 'animals', files)
+    text = draft.draft(folder, key='Xy', title='Animals', first=first)
+    (tmp_path / 'animals.toml').write_text(text, 'utf-8')
+    return images
+
+  return declare
+
+
+@pytest.fixture
+def pixels(declared):
+  rng = np.random.default_rng(0)
+  return declared(
+    {
+      name: rng.integers(0, 100, (count, 28, 28), np.uint8)
+      for name, count in _COUNTS.items()
+    }
+  )
+
+
+def test_chunks_are_files_in_order(pixels):
+  for images, chunk in zip(
+    pixels.values(),
+    load_split.load_pieces(source('Xy'), 'train', Locations()),
+    strict=True,
+  ):
+    np.testing.assert_array_equal(chunk.images, images[_FIRST:])
+
+
+def test_a_changed_file_is_refused_before_any_of_it_is_used(pixels, tmp_path):
+  np.save(tmp_path / 'animals/dog.npy', pixels['dog'] ^ 1)
+  with pytest.raises(OriginFileError, match=r'dog\.npy'):
+    cmnist_tfds.load_data('1-Xy', data_dir=tmp_path)
+  np.save(tmp_path / 'animals/dog.npy', pixels['dog'])
+  (x, _), _ = cmnist_tfds.load_data('1-Xy', data_dir=tmp_path)
+  expected = np.concatenate([images[_FIRST:] for images in pixels.values()])
+  found = np.sort(x.reshape(len(x), -1).sum(1, np.int64))
+  sums = np.sort(expected.reshape(len(x), -1).sum(1, np.int64))
+  np.testing.assert_array_equal(found, sums)
+
+
+_READ_IN_LITTLE_MEMORY = """
+import resource, sys
+from cmnist_tfds.origin import Locations, load_split
+from cmnist_tfds.sources import source
+xy = source('Xy')
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+chunks = load_split.load_pieces(xy, 'train', Locations())
+count = sum(len(chunk.images) for chunk in chunks)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert count == 200_000 - 20, count
+# All images have 150 MiB.
+assert after - before < 80 << 10, after - before
+"""
+
+
+def test_files_of_classes_are_read_in_little_memory(declared):
+  image = np.full((10_000, 28, 28), 99, np.uint8)
+  declared(dict.fromkeys(range(20), image), first=1)
+  running.works('-c', _READ_IN_LITTLE_MEMORY)
+
+
+def test_what_nobody_needs_of_an_archive_is_not_kept():
+  data = synthetic.tarred({'0.bin': bytes(1 << 20)}, 'w:gz')
+  files = picture_files.open_archive(data, '.', 'zeros.tar.gz')
+  assert (files.names, files.others) == ([], ['0.bin'])
+  with pytest.raises(OriginFileError, match=r'0\.bin: expected a file that'):
+    files.read('0.bin')

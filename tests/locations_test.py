@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where origin files are looked for, in which order, and how one gets them."""
 
-from __future__ import annotations
-
 import pathlib
 
 import msgspec
@@ -15,8 +13,7 @@ from cmnist_tfds.system.errors import OriginFileError
 
 
 def _file(form='idx'):
-  homes = ('http://origin/', 'http://second/')
-  return synthetic.make(homes, form=form).source.splits['train'].images
+  return synthetic.make(_ORIGINS, form=form).source.splits['train'].images
 
 
 def _urls(file, mirror=None):
@@ -28,43 +25,36 @@ def _urls(file, mirror=None):
 
 _PATH, _ARCHIVE = 'toy/train-images.gz', 'toy/gzip.zip'
 _MEMBER = 'gzip/train-images.gz'
-_ODD = OriginFile(path='my #1 %41.npz')
-_ORIGINS = [
-  (_PATH, f'http://origin/{_PATH}', ''),
-  (_PATH, f'http://second/{_PATH}', ''),
-]
+_ORIGINS = ('http://origin/', 'http://second/')
 
 
 @pytest.mark.parametrize(
-  ('file', 'mirror', 'urls'),
-  [
-    (
-      _file(),
-      'https://lab/mnist/',
-      [(_PATH, f'https://lab/mnist/{_PATH}', ''), *_ORIGINS],
-    ),
-    *(
-      (_file(), mirror, _ORIGINS) for mirror in (None, '/srv/mirror', 'mirror')
-    ),
-    (
-      msgspec.structs.replace(_file('zip'), urls=(f'http://third/{_PATH}',)),
-      'http://lab',
-      [
-        (_PATH, f'http://lab/{_PATH}', ''),
-        (_PATH, f'http://lab/{_ARCHIVE}', _MEMBER),
-        (_ARCHIVE, f'http://lab/{_ARCHIVE}', ''),
-        (_PATH, f'http://origin/{_ARCHIVE}', _MEMBER),
-        (_PATH, f'http://second/{_ARCHIVE}', _MEMBER),
-        (_PATH, f'http://third/{_PATH}', ''),
-        (_ARCHIVE, f'http://origin/{_ARCHIVE}', ''),
-        (_ARCHIVE, f'http://second/{_ARCHIVE}', ''),
-      ],
-    ),
-    (_ODD, 'http://lab', [(_ODD.path, 'http://lab/my%20%231%20%2541.npz', '')]),
-  ],
+  'mirror', ['https://lab/mnist/', None, '/srv/mirror', 'mirror']
 )
-def test_the_mirror_comes_before_the_origins(file, mirror, urls):
-  assert _urls(file, mirror) == urls
+def test_the_mirror_comes_before_the_origins(mirror):
+  homes = [mirror] if mirror and mirror.startswith('http') else []
+  assert _urls(_file(), mirror) == [
+    (_PATH, f'{home}{_PATH}', '') for home in (*homes, *_ORIGINS)
+  ]
+
+
+def test_members_come_before_their_archive():
+  third = f'http://third/{_PATH}'
+  file = msgspec.structs.replace(_file('zip'), urls=(third,))
+  assert _urls(file, 'http://lab') == [
+    (_PATH, f'http://lab/{_PATH}', ''),
+    (_PATH, f'http://lab/{_ARCHIVE}', _MEMBER),
+    (_ARCHIVE, f'http://lab/{_ARCHIVE}', ''),
+    *((_PATH, f'{home}{_ARCHIVE}', _MEMBER) for home in _ORIGINS),
+    (_PATH, third, ''),
+    *((_ARCHIVE, f'{home}{_ARCHIVE}', '') for home in _ORIGINS),
+  ]
+
+
+def test_odd_names_are_quoted_in_addresses():
+  odd = OriginFile(path='my #1 %41.npz')
+  quoted = 'http://lab/my%20%231%20%2541.npz'
+  assert _urls(odd, 'http://lab') == [(odd.path, quoted, '')]
 
 
 def test_files_have_several_homes_and_a_remedy():
@@ -93,10 +83,8 @@ def test_folders_are_in_order(tmp_path):
 @pytest.mark.parametrize(
   ('mirror', 'parsed'),
   [
-    ('/srv/mirror', pathlib.Path('/srv/mirror')),
-    ('/srv/a:b', pathlib.Path('/srv/a:b')),
-    ('http://lab/files/', 'http://lab/files'),
-    ('https://user:secret@lab:8080/x', 'https://user:secret@lab:8080/x'),
+    *((folder, pathlib.Path(folder)) for folder in ('/srv/mirror', '/srv/a:b')),
+    *((f'{url}/', url) for url in ('http://lab/files', 'https://a:b@lab:80/x')),
   ],
 )
 def test_a_mirror_is_a_folder_or_an_address(mirror, parsed):

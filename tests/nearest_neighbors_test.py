@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Neighbors are exact, and their votes are those that are documented."""
 
-from __future__ import annotations
-
 import collections
+import copy
+import functools
 import json
 import pathlib
 
@@ -12,12 +12,14 @@ import pytest
 import synthetic
 from command_line import run as _run
 
-from cmnist_tfds import cli, subsets
-from cmnist_tfds.cache import store
+from cmnist_tfds import subsets
+from cmnist_tfds.cache import split_sources, store
 from cmnist_tfds.cache.shuffle_order import shuffle_order
-from cmnist_tfds.load.open_subset import open_subset
+from cmnist_tfds.load.open_subset import open_or_prepare
+from cmnist_tfds.origin import Locations
 from cmnist_tfds.scoring import predictions
 from cmnist_tfds.scoring.nearest_neighbors import Neighbors, vote
+from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.system.errors import SplitError
 
 _RESULTS = pathlib.Path(__file__).resolve().parent.parent / 'results'
@@ -30,37 +32,32 @@ class _Opened:
     self._made = made
     self.digests = digests or {}
 
-  def split(self, spec):
-    return _View(spec, *self._made.arrays[spec])
-
-
-class _View:
-  def __init__(self, split, images, labels):
-    self._features = {'image': images, 'source_label': labels.astype(np.int64)}
-    self._order = shuffle_order(split, len(labels))
+  def split(self, split):
+    self._images, self._labels = self._made.arrays[split]
+    self._order = shuffle_order(split, len(self._labels))
+    return copy.copy(self)
 
   def __len__(self):
     return len(self._order)
 
   def take(self, numbers, features):
-    return {f: self._features[f][self._order[numbers]] for f in features}
+    rows = self._order[numbers]
+    labels = self._labels[rows].astype(np.int64)
+    found = {'image': self._images[rows], 'source_label': labels}
+    return {feature: found[feature] for feature in features}
 
 
 def _make(images, **kwargs):
   """Makes two sources, whose images a function gives for a generator."""
-  made = [
-    synthetic.make(key=key, seed=seed, **kwargs)
-    for seed, key in enumerate(('A', 'B'))
-  ]
-  for seed, one in enumerate(made):
+  made = []
+  for seed, key in enumerate(('A', 'B')):
+    one = synthetic.make(key=key, seed=seed, **kwargs)
     rng = np.random.default_rng(seed)
-    for split, (old, labels) in one.arrays.items():
-      del old
+    for split, (_, labels) in [*one.arrays.items()]:
+      drawn = images(rng, len(labels)).reshape(-1, 28, 28).astype(np.uint8)
       # Classes are not in turn.
-      one.arrays[split] = (
-        images(rng, len(labels)).reshape(-1, 28, 28).astype(np.uint8),
-        rng.permutation(labels),
-      )
+      one.arrays[split] = drawn, rng.permutation(labels)
+    made.append(one)
   return made
 
 
@@ -112,25 +109,21 @@ def _extreme(rng, count):
   return 255 * rng.integers(0, 2, (count, 1)) * np.ones((1, 784), int)
 
 
-@pytest.mark.parametrize(
-  'images',
-  [
-    pytest.param(_noise, id='noise'),
-    pytest.param(lambda rng, n: 255 * rng.integers(0, 2, (n, 784)), id='black'),
-    pytest.param(_extreme, id='extreme'),
-    pytest.param(
-      lambda rng, n: rng.integers(0, 256, (9, 784))[rng.integers(0, 9, n)],
-      id='copies',
-    ),
-    pytest.param(
-      # Neighbors differ by one gray level in few pixels.
-      lambda rng, n: 128 + (rng.random((n, 784)) < 0.01),
-      id='near',
-    ),
+_IMAGES = {
+  'noise': _noise,
+  'black': lambda rng, n: 255 * rng.integers(0, 2, (n, 784)),
+  'extreme': _extreme,
+  'copies': lambda rng, n: rng.integers(0, 256, (9, 784))[
+    rng.integers(0, 9, n)
   ],
-)
-def test_neighbors_are_those_of_brute_force(images):
-  made = _make(images, sizes={'train': 300, 'test': 60})
+  # Neighbors differ by one gray level in few pixels.
+  'near': lambda rng, n: 128 + (rng.random((n, 784)) < 0.01),
+}
+
+
+@pytest.mark.parametrize('kind', _IMAGES)
+def test_neighbors_are_those_of_brute_force(kind):
+  made = _make(_IMAGES[kind], sizes={'train': 300, 'test': 60})
   for size in (None, 1, 7):
     _check(made, size, [1, 2, 5])
 
@@ -176,13 +169,13 @@ def test_draws_have_no_example_in_common_and_vote_alike():
   reduced = subsets.reduce(full, 10)
   search = _neighbors(made, 1)
   x, test = (
-    np.concatenate([one.arrays[split][0] for one in made]).reshape(-1, 784)
+    np.concatenate([one.arrays[split][0] for one in made])
+    .reshape(-1, 784)[shuffle_order(split, 2 * len(made[0].arrays[split][0]))]
+    .astype(int)
     for split in ('train', 'test')
   )
   raw = [one.arrays['train'][1] + 2 * n for n, one in enumerate(made)]
-  order = shuffle_order('train', len(x))
-  x, y = x[order].astype(int), np.concatenate(raw)[order]
-  test = test[shuffle_order('test', len(test))].astype(int)
+  y = np.concatenate(raw)[shuffle_order('train', len(x))]
   for draw in (1, 2, 3):
     # The draws take the examples of a class ten at a time.
     taken = [
@@ -190,10 +183,9 @@ def test_draws_have_no_example_in_common_and_vote_alike():
     ]
     rows = np.sort(np.concatenate(taken))
     distances = ((test[:, None] - x[rows]) ** 2).sum(axis=2)
-    np.testing.assert_array_equal(
-      search.nearest_labels(reduced, draw)[:, 0],
-      y[rows][distances.argmin(axis=1)],
-    )
+    expected = y[rows][distances.argmin(axis=1)]
+    found = search.nearest_labels(reduced, draw)[:, 0]
+    np.testing.assert_array_equal(found, expected)
   with pytest.raises(SplitError, match=r'3 draws, not 4: .* has 30'):
     search.nearest_labels(reduced, 4)
   with pytest.raises(SplitError, match='no draws'):
@@ -207,10 +199,8 @@ def test_draws_have_no_example_in_common_and_vote_alike():
 def baseline(capsys, tmp_path):
   """Returns what scores neighbors in subsets of the sample."""
 
-  def run(*argv):
-    return _run(capsys, 'baseline', 'knn', *argv, '--sample', '-o', tmp_path)
-
-  return run
+  argv = ('baseline', 'knn', '--sample', '-o', tmp_path)
+  return functools.partial(_run, capsys, *argv)
 
 
 def test_the_command_writes_results_that_evaluate_agrees_with(
@@ -219,25 +209,20 @@ def test_the_command_writes_results_that_evaluate_agrees_with(
   status, out, _ = baseline(*('2-FKd', '2-FKd-r-5', '-k', '1,3', '--draws', 2))
   assert status == 0
   assert '6 results' in out
-  files = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob('*.*')}
-  assert files == {
-    f'{result}.{suffix}'
+  assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob('*.*')} == {
+    f'{name}/knn-{k}{rest}.{suffix}'
     for k in (1, 3)
-    for result in (
-      f'2-FKd/knn-{k}',
-      f'2-FKd-r-5/knn-{k}',
-      f'2-FKd-r-5/knn-{k}-draws',
+    for name, rest in (
+      ('2-FKd', ''),
+      ('2-FKd-r-5', ''),
+      ('2-FKd-r-5', '-draws'),
     )
     for suffix in ('json', 'npz')
   }
   place = tmp_path / '2-FKd/knn-3'
   scores = json.loads(place.with_suffix('.json').read_text('utf-8'))
-  printed = json.loads(
-    _run(
-      *(capsys, 'evaluate', '2-FKd', f'{place}.npz'),
-      *('--sample', '--format', 'json'),
-    )[1]
-  )
+  evaluate = ('evaluate', '2-FKd', f'{place}.npz', '--sample')
+  printed = json.loads(_run(capsys, *evaluate, '--format', 'json')[1])
   assert printed.keys() - scores.keys() == {'confusion'}
   assert printed['accuracy'] == pytest.approx(scores['accuracy'], abs=1e-8)
   assert printed['about'] == scores['about']
@@ -317,9 +302,12 @@ def test_real_reduced_forms_have_the_published_predictions(
   for key in ('fashion_mnist', 'kannada_mnist'):
     if not (origin_files / key).is_dir():
       pytest.skip(f'there is no folder {key} in {origin_files}')
-  arguments = ['build', '2-FKd', '--manual_dir', str(origin_files)]
-  assert cli.main([*arguments, '--data_dir', str(tmp_path)]) == 0
-  search = Neighbors(lambda subset: open_subset(subset, data_dir=tmp_path), 5)
+  where = Locations(manual_dir=origin_files)
+  for split in SPLITS:
+    split_sources.open_split(subsets.subset('2-FKd'), split, where)
+  search = Neighbors(
+    lambda subset: open_or_prepare(subset, data_dir=tmp_path), 5
+  )
   for size in (100, 50, 10, 5, 1):
     subset = subsets.subset(f'2-FKd-r-{size}')
     nearest = search.nearest_labels(subset)

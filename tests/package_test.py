@@ -1,32 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Registration works in any order of imports; the documentation agrees."""
 
-from __future__ import annotations
-
-import pathlib
 import rlcompleter
-import subprocess
-import sys
 
 import pytest
-import tensorflow_datasets as tfds
+import running
 
 import cmnist_tfds
-from cmnist_tfds.sources import SOURCES, source
-
-_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
 
-def _python(code):
-  done = subprocess.run(
-    [sys.executable, '-c', code], capture_output=True, text=True, check=False
-  )
-  assert done.returncode == 0, done.stderr
+def _works(code):
+  running.works('-c', code)
 
 
 @pytest.mark.parametrize('module', ['sources', 'subsets', 'schema'])
 def test_what_cmnist_is_needs_one_library(module):
-  _python(
+  _works(
     f'import sys, cmnist_tfds.{module}\n'
     'heavy = {"numpy", "filelock", "requests", "tensorflow_datasets", "tqdm"}\n'
     'assert not heavy & set(sys.modules), heavy & set(sys.modules)'
@@ -43,7 +32,7 @@ def test_what_cmnist_is_needs_one_library(module):
   ],
 )
 def test_datasets_are_registered_whatever_comes_first(imports):
-  _python(
+  _works(
     f'{imports}\n'
     'for name in ("cmnist", "cmnist_sample"):\n'
     '  assert tfds.builder_cls(name).name == name'
@@ -53,7 +42,7 @@ def test_datasets_are_registered_whatever_comes_first(imports):
 def test_registration_survives_an_import_that_failed(tmp_path):
   """TFDS is imported again, as after Ctrl-C."""
   (tmp_path / 'tensorflow_datasets.py').write_text('raise KeyboardInterrupt')
-  _python(
+  _works(
     'import sys, cmnist_tfds\n'
     f'sys.path.insert(0, {str(tmp_path)!r})\n'
     'try:\n  import tensorflow_datasets\n'
@@ -74,37 +63,9 @@ def test_public_names_are_listed_and_complete():
 
 
 def test_no_module_is_hidden_behind_a_function():
-  _python(
+  _works(
     'import cmnist_tfds, cmnist_tfds.scoring.predictions\n'
     'from cmnist_tfds.scoring import evaluation, predictions\n'
     'assert cmnist_tfds.evaluate is evaluation.evaluate\n'
     'assert cmnist_tfds.save_predictions is predictions.save_predictions'
   )
-
-
-def test_data_files_are_found(tmp_path):
-  images, _ = cmnist_tfds.load_data(
-    '1-Km', split='test', data_dir=tmp_path, sample=True
-  )
-  assert images.shape[1:] == (28, 28)
-  # TFDS reads checksums/.
-  url_infos = tfds.builder('cmnist/1-Km', data_dir=tmp_path).url_infos
-  (train, *_) = source('Km').origin_files
-  assert url_infos[train.urls[0]].checksum == train.sha256
-
-
-def test_the_sample_is_small():
-  files = [p for p in (_REPOSITORY / 'dummy_data').rglob('*') if p.is_file()]
-  assert 0 < sum(p.stat().st_size for p in files) <= 3_000_000
-
-
-def test_the_documentation_describes_each_source_as_it_is():
-  text = (_REPOSITORY / 'docs/sources.md').read_text('utf-8')
-  lines = [line.strip('| ') for line in text.splitlines()]
-  rows = {cells[0]: cells for line in lines if (cells := line.split(' | '))}
-  for record in SOURCES:
-    _, title, sizes, classes, *_ = rows[record.key]
-    train, test = (s.num_examples for s in record.splits.values())
-    assert title == record.title
-    assert sizes == f'{train:,} / {test:,}'
-    assert classes.partition(',')[0] == str(len(record.class_names))

@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Origin files in the packings in which users have them."""
 
-from __future__ import annotations
-
 import gzip
-import io
 import os
 import sys
-import zipfile
 
 import msgspec
 import numpy as np
@@ -30,73 +26,54 @@ def _gzip(array):
   return gzip.compress(_idx(array), 1)
 
 
-def _wide_npz(array):
-  out = io.BytesIO()
-  np.savez(out, array.astype(np.int64) if array.ndim == 1 else array)
-  return out.getvalue()
+def _int64(array):
+  return array.astype(np.int64) if array.ndim == 1 else array
 
 
-# For each packing of single arrays, the path of a file and how it is packed.
-_FILES = {
-  'gzip': ('{stem}.gz', _gzip),
-  'gzip below': ('gzip/{stem}.gz', _gzip),
-  'torchvision': ('Set/raw/{stem}', _idx),
-  'Kaggle IDX': ('archive/{stem}/{stem}', _idx),
-  'second copy': ('{stem} (1).gz', _gzip),
-  'any name': ('a/b/c/{stem}-x.bin', _gzip),
-  'int64 npz': ('{stem}.npz', _wide_npz),
-}
+def _each(path, pack):
+  """A file for each array."""
+  return lambda arrays: {
+    path.format(stem=_stem(file)): pack(array) for file, array in arrays.items()
+  }
 
 
-def _pack_files(folder, arrays, packing):
-  path, pack = _FILES[packing]
-  for file, array in arrays.items():
-    target = folder / path.format(stem=_stem(file))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(pack(array))
-
-
-def _pack_zip(folder, arrays):
-  with zipfile.ZipFile(folder / 'renamed.zip', 'w') as archive:
-    for file, array in arrays.items():
-      archive.writestr(f'x/{_stem(file)}.gz', _gzip(array))
-
-
-def _pack_keras(folder, arrays):
-  names = ('x_train', 'y_train')
-  np.savez(folder / 'set.npz', **dict(zip(names, arrays.values(), strict=True)))
-
-
-def _pack_csv(folder, arrays, header='label'):
+def _csv(arrays, header='label'):
   images, labels = arrays.values()
   rows = np.column_stack([labels, images.reshape(len(images), -1)])
   names = ','.join([header, *(f'pixel{i}' for i in range(784))])
   text = '\n'.join(','.join(map(str, row)) for row in rows.tolist())
-  (folder / 'x.csv').write_text((f'{names}\n' if header else '') + text)
+  return {'x.csv': ((f'{names}\n' if header else '') + text).encode()}
 
 
-def _pack_hub(folder, arrays):
-  pa = pytest.importorskip('pyarrow')
+def _hub(arrays):
+  pytest.importorskip('pyarrow')
   pytest.importorskip('PIL.Image')
-  import pyarrow.parquet as pq
-
   images, labels = arrays.values()
   pictures = [{'bytes': synthetic.png(i), 'path': None} for i in images]
-  table = pa.table({'image': pictures, 'label': labels})
-  pq.write_table(table, folder / 'x.parquet')
+  return {'x.parquet': {'image': pictures, 'label': labels}}
 
 
+# For each packing, the files in which it has arrays.
 _PACKINGS = {
-  **{
-    name: lambda folder, arrays, name=name: _pack_files(folder, arrays, name)
-    for name in _FILES
+  'gzip': _each('{stem}.gz', _gzip),
+  'gzip below': _each('gzip/{stem}.gz', _gzip),
+  'torchvision': _each('Set/raw/{stem}', _idx),
+  'Kaggle IDX': _each('archive/{stem}/{stem}', _idx),
+  'second copy': _each('{stem} (1).gz', _gzip),
+  'any name': _each('a/b/c/{stem}-x.bin', _gzip),
+  'int64 npz': _each('{stem}.npz', lambda array: {'arr_0': _int64(array)}),
+  'zip': lambda arrays: {'renamed.zip': _each('x/{stem}.gz', _gzip)(arrays)},
+  'Keras': lambda arrays: {
+    'set.npz': dict(zip(('x_train', 'y_train'), arrays.values(), strict=True))
   },
-  'zip': _pack_zip,
-  'Keras': _pack_keras,
-  'CSV': _pack_csv,
-  'CSV without header': lambda *args: _pack_csv(*args, header=''),
-  'Parquet of pictures': _pack_hub,
+  'CSV': _csv,
+  'CSV without header': lambda arrays: _csv(arrays, header=''),
+  'Parquet of pictures': _hub,
 }
+
+
+def _pack(folder, arrays, packing):
+  synthetic.write(folder, _PACKINGS[packing](arrays))
 
 
 def _arrays(made):
@@ -115,7 +92,7 @@ def _load(source, split, folder, **kwargs):
 def test_a_packing_is_found_and_proved(packing, form, tmp_path, caplog):
   made = synthetic.make(form=form)
   arrays = _arrays(made)
-  _PACKINGS[packing](tmp_path, arrays)
+  _pack(tmp_path, arrays, packing)
   found = _load(made.source, 'train', tmp_path)
   made.assert_read(found)
   assert Proof.NONE not in found.proofs.values()
@@ -123,7 +100,7 @@ def test_a_packing_is_found_and_proved(packing, form, tmp_path, caplog):
   assert packing == 'gzip' or str(tmp_path) in caplog.text
   # With another pixel it is refused even where unverified files are allowed.
   next(iter(arrays.values()))[7, 14, 14] ^= 1
-  _PACKINGS[packing](tmp_path, arrays)
+  _pack(tmp_path, arrays, packing)
   with pytest.raises(OriginFileError):
     _load(made.source, 'train', tmp_path, allow_unverified=True)
 
@@ -135,7 +112,7 @@ def test_a_table_of_train_and_test_has_both(tmp_path):
     np.concatenate(parts)
     for parts in zip(made.arrays['train'], made.arrays['test'], strict=True)
   ]
-  _pack_csv(tmp_path, dict(zip(files, both, strict=True)))
+  _pack(tmp_path, dict(zip(files, both, strict=True)), 'CSV')
   for split in ('train', 'test'):
     made.assert_read(_load(made.source, split, tmp_path), split)
 
@@ -145,7 +122,7 @@ def test_a_table_of_upright_images_gives_those_of_the_file(tmp_path):
   files = made.source.splits['train'].files
   images, labels = made.arrays['train']
   arrays = (images.transpose(0, 2, 1), labels)
-  _pack_csv(tmp_path, dict(zip(files, arrays, strict=True)))
+  _pack(tmp_path, dict(zip(files, arrays, strict=True)), 'CSV')
   made.assert_read(_load(made.source, 'train', tmp_path))
 
 
@@ -167,9 +144,8 @@ def test_places_of_other_programs_are_searched_before_the_network(
   monkeypatch.setattr(locations, '_DEBIAN', tmp_path / 'debian')
   made = synthetic.make(form=form)
   for path, data in made.files.items():
-    target = tmp_path / place.format(stem=path.rpartition('/')[2][:-3])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(data)
+    stem = path.rpartition('/')[2][:-3]
+    synthetic.write(tmp_path / place.format(stem=stem), data)
   where = Locations(
     download_dir=tmp_path / 'downloads', manual_dir=tmp_path / 'none'
   )
@@ -206,31 +182,25 @@ def test_a_folder_too_deep_will_do_and_six_too_high(tmp_path):
 
 def test_a_table_that_no_library_reads_is_no_obstacle(tmp_path, monkeypatch):
   made = synthetic.make()
-  _pack_hub(tmp_path, _arrays(made))
+  _pack(tmp_path, _arrays(made), 'Parquet of pictures')
   monkeypatch.setitem(sys.modules, 'PIL', None)
   with pytest.raises(OriginFileError, match='Reading pictures needs'):
     _load(made.source, 'train', tmp_path)
-  _pack_zip(tmp_path, _arrays(made))
+  _pack(tmp_path, _arrays(made), 'zip')
   made.assert_read(_load(made.source, 'train', tmp_path))
 
 
 def test_odd_files_are_passed_over(tmp_path):
   made = synthetic.make()
-  for name, data in {
-    'a.gz': b'\x1f\x8b',
-    'b.zip': b'PK\x03\x04',
-    'c.csv': b'',
-    'd.parquet': b'PAR1',
-    'e': b'\0\0',
-    'f': b'',
-    'g.csv': b'1' + b',2' * 784,
-  }.items():
-    (tmp_path / name).write_bytes(data)
+  odd = {
+    **{'a.gz': b'\x1f\x8b', 'b.zip': b'PK\x03\x04', 'c.csv': b'', 'e': b'\0\0'},
+    **{'d.parquet': b'PAR1', 'f': b'', 'g.csv': b'1' + b',2' * 784},
+  }
+  synthetic.write(tmp_path, odd)
   os.mkfifo(tmp_path / 'pipe')
   (tmp_path / 'loop').symlink_to(tmp_path)
   (tmp_path / 'nowhere').symlink_to('missing')
-  (tmp_path / 'below').mkdir()
-  _pack_zip(tmp_path / 'below', _arrays(made))
+  _pack(tmp_path / 'below', _arrays(made), 'zip')
   made.assert_read(_load(made.source, 'train', tmp_path))
   # Users link to folders that they have elsewhere.
   (tmp_path / 'manual').mkdir()

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """PNG images that other libraries read, and that we read of others."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import zlib

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -21,7 +23,7 @@ from cmnist_tfds.load.open_subset import open_subset
 
 pytest.importorskip('mlcroissant')
 
-_NAMES = ('2-FKd-r-5', 'X-12')
+_NAMES = ('X-12', '2-FKd-r-5')
 _PROGRAM = pathlib.Path(__file__).parent / 'programs/read_published.py'
 
 
@@ -92,6 +94,19 @@ def test_the_library_of_the_hub_reads_it(folder, train, tmp_path):
   assert (np.asarray(read['train'][0]['image']) == train[0][0]).all()
 
 
+def test_the_card_says_how_the_library_of_the_hub_reads_it(
+  folder, card, train, tmp_path
+):
+  pytest.importorskip('datasets')
+  _, text = card
+  _, code = re.findall('^```python\n(.*?)^```$', text, re.M | re.S)
+  code += 'print(train["label"][:])'
+  env = {**os.environ, 'HF_HOME': str(tmp_path), 'HF_HUB_OFFLINE': '1'}
+  argv = [sys.executable, '-c', code]
+  out = subprocess.check_output(argv, cwd=folder, env=env)
+  assert json.loads(out) == train[1].tolist()
+
+
 def test_the_metadata_of_the_card_tell_what_is_there(folder, card):
   metadata, _ = card
   assert metadata['license'] == 'apache-2.0'
@@ -114,6 +129,10 @@ def test_tables_say_what_their_columns_are(folder):
       'names': list(subsets.subset('X-12').class_names),
       '_type': 'ClassLabel',
     }
+    assert features['class_name'] == {'dtype': 'string', '_type': 'Value'}
+    names = subsets.subset('X-12').class_names
+    labels = table['label'].to_pylist()
+    assert table['class_name'].to_pylist() == [names[n] for n in labels]
     assert table.num_rows == count
 
 
@@ -148,6 +167,44 @@ def test_sources_without_a_license_are_named():
   (source,) = subsets.subset('1-F').sources
   nowhere = msgspec.structs.replace(source, homepage='not published')
   assert '- Fashion-MNIST: ' in hub.licenses([subsets.combine(nowhere)])
+
+
+_EVIL = ('# <b>x</b> [y](z) `a` | b_c_ *d*', r'\# \<b\>x\</b\>')
+
+
+def test_what_sources_state_is_no_markdown():
+  (source,) = subsets.subset('1-F').sources
+  evil, shown = _EVIL
+  page = 'https://x.org/) [y](z) <b>'
+  source = msgspec.structs.replace(
+    source, title=evil, license=f'{evil}\n\n# {evil}', homepage=page
+  )
+  text = hub.licenses([subsets.combine(source)])
+  (line,) = text.split('\n\n')[1].splitlines()
+  assert line.startswith(f'- [{shown} ')
+  assert '](https://x.org/%29%20%5By%5D%28z%29%20%3Cb%3E): ' in line
+  assert not re.search(r'(?<!\\)[`*_<>|#]', line.replace(page, ''))
+
+
+def test_what_sources_state_is_shown_by_the_card(publish, tmp_path):
+  subset = subsets.subset('X-12')
+  evil, shown = _EVIL
+  stated = {
+    'title': evil,
+    'known_issues': (f'{evil}\n# {evil}',),
+    'citation': '@misc{x,\n```\n# heading\n}',
+  }
+  members = tuple(
+    (msgspec.structs.replace(source, **stated), raw)
+    for source, raw in subset.members
+  )
+  subset = dataclasses.replace(subset, members=members)
+  publish('X-12', tmp_path, dataset='cmnist', subset=subset)
+  text = (tmp_path / 'README.md').read_text('utf-8')
+  _, issues = text.split('## Known issues\n\n')
+  assert issues.startswith(f'- {shown} ')
+  assert evil not in text.partition('---\n')[2]
+  assert "\n'''\n# heading\n" in text
 
 
 @pytest.mark.usefixtures('empty_cache')

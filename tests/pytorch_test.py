@@ -71,11 +71,12 @@ def test_attributes(train, sample_dir):
   arrays = cmnist_tfds.load_data(
     'X-12',
     split='train',
-    features=('image', 'label', 'source'),
+    features=('image', 'label', 'source', 'row', 'writer'),
     data_dir=sample_dir,
     sample=True,
   )
-  found = (train.data, train.targets, train.sources)
+  identity = train.rows, train.writers
+  found = (train.data, train.targets, train.sources, *identity)
   assert_equal(found, map(torch.from_numpy, arrays))
   assert len(train) == len(arrays[1])
   for split, is_train in {'fit': True, 'test': False, 'all': False}.items():

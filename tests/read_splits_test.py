@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Splits mean what they mean in TFDS."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st

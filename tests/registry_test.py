@@ -1,36 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources beyond the eleven: found when a name needs them, and never in the way."""
 
-from __future__ import annotations
-
-import logging
 import os
 import pathlib
 import pickle
 import re
-import subprocess
-import sys
 import zipfile
 
 import pytest
+import running
 
-import cmnist_tfds
 from cmnist_tfds import cli, sources, subsets
 from cmnist_tfds.sources import registry
 from cmnist_tfds.system.errors import SubsetNameError
 
 _SHAPES = pathlib.Path(__file__).with_name('shapes.toml').read_text('utf-8')
-_PACKAGE = pathlib.Path(cmnist_tfds.__file__).parent.parent
-
-
-def _write(folder, name, **changes):
-  """Writes the made-up declaration with other values; returns its path."""
-  text = _SHAPES
-  for field, value in changes.items():
-    text = re.sub(f'(?m)^{field} = .*', lambda _: f'{field} = {value}', text)  # noqa: B023
-  path = folder / name
-  path.write_text(text, 'utf-8')
-  return path
 
 
 @pytest.fixture
@@ -39,22 +23,16 @@ def declare(tmp_path, monkeypatch):
   declared = []
 
   def declare(name='shapes.toml', **changes):
-    declared.append(str(_write(tmp_path, name, **changes)))
+    text = _SHAPES
+    for field, value in changes.items():
+      text = re.sub(f'(?m)^{field} = .*', lambda _: f'{field} = {value}', text)  # noqa: B023
+    path = tmp_path / name
+    path.write_text(text, 'utf-8')
+    declared.append(str(path))
     monkeypatch.setenv('CMNIST_SOURCES', os.pathsep.join(declared))
-    return pathlib.Path(declared[-1])
+    return path
 
   return declare
-
-
-def _run(code, **environment):
-  return subprocess.run(
-    [sys.executable, '-c', code],
-    check=False,
-    capture_output=True,
-    text=True,
-    cwd=pathlib.Path(__file__).parent,  # Not where the package is.
-    env={**os.environ, 'PYTHONPATH': str(_PACKAGE), **environment},
-  )
 
 
 # The names of the paper ------------------------------------------------------
@@ -71,7 +49,8 @@ def test_the_paper_has_its_subsets_whatever_is_declared(declare):
 def test_names_of_the_paper_read_no_other_declaration(tmp_path):
   wrong = tmp_path / 'wrong.toml'
   wrong.write_text('= 1')
-  done = _run(
+  done = running.python(
+    '-c',
     'import cmnist_tfds\n'
     'for name in ("3-EElKm", "1-Km", "2-FKd-r-7", "X-12"):\n'
     '  cmnist_tfds.subset(name)',
@@ -150,10 +129,7 @@ def test_a_spelling_with_two_readings_is_refused_with_both(declare):
 
 def test_a_key_that_exists_is_refused_with_both_owners(declare, caplog):
   path = declare(key="'Km'")
-  with (
-    caplog.at_level(logging.WARNING),
-    pytest.raises(SubsetNameError) as raised,
-  ):
+  with pytest.raises(SubsetNameError) as raised:
     subsets.subset('2-FShapes')
   # It is told once: in the error, or where there is none, as a warning.
   assert not caplog.text
@@ -176,19 +152,16 @@ def test_a_key_that_exists_is_refused_with_both_owners(declare, caplog):
 def test_a_file_that_is_wrong_is_named_and_nothing_else_suffers(
   declare, tmp_path, monkeypatch, content, fault
 ):
-  declare()
+  path = declare()
   wrong = tmp_path / 'wrong.toml'
   if content is not None:
     wrong.write_bytes(content)
-  monkeypatch.setenv(
-    'CMNIST_SOURCES', f'{wrong}{os.pathsep}{os.environ["CMNIST_SOURCES"]}'
-  )
+  monkeypatch.setenv('CMNIST_SOURCES', f'{wrong}{os.pathsep}{path}')
   assert subsets.subset('2-FSh')
   assert subsets.subset('2-FKd')
   with pytest.raises(SubsetNameError) as raised:
     subsets.subset('2-FUnknown')
-  assert str(wrong) in str(raised.value)
-  assert fault in str(raised.value)
+  assert str(wrong) in str(raised.value) and fault in str(raised.value)
 
 
 def test_a_file_may_be_named_twice(declare, tmp_path, monkeypatch):
@@ -245,15 +218,16 @@ _PATH = 'os.path.join(os.path.dirname(__file__), "a.toml")'
   ],
 )
 def test_an_installed_package_adds_a_source_or_is_named(
-  tmp_path, target, code, fault
+  declare, tmp_path, target, code, fault
 ):
   files = {'shapes_source/__init__.py': code, 'shapes_source/a.toml': _SHAPES}
   _install(tmp_path, 'shapes-source', f'shapes_source{target}', files)
   # If it fails, nothing else suffers.
-  path = _write(tmp_path, 'shapes.toml')
-  done = _run(
+  path = declare()
+  done = running.python(
+    '-c',
     'import cmnist_tfds; print(cmnist_tfds.subset("2-FSh").description)',
-    PYTHONPATH=f'{_PACKAGE}{os.pathsep}{tmp_path}',
+    PYTHONPATH=f'{running.REPOSITORY}{os.pathsep}{tmp_path}',
     CMNIST_SOURCES=str(path) if fault else '',
   )
   assert done.returncode == 0, done.stderr
@@ -267,9 +241,9 @@ def test_an_installed_package_adds_a_source_or_is_named(
 # Command line ----------------------------------------------------------------
 
 
-def test_a_command_takes_declarations(tmp_path, capsys, monkeypatch):
-  monkeypatch.delenv('CMNIST_SOURCES', raising=False)
-  path = _write(tmp_path, 'shapes.toml')
+def test_a_command_takes_declarations(declare, tmp_path, capsys, monkeypatch):
+  path = declare()
+  monkeypatch.delenv('CMNIST_SOURCES')
   argv = ['info', '2-FSh', '--data_dir', str(tmp_path), '--sources', str(path)]
   assert cli.main(argv) == 0
   assert 'Sh: Shapes, https://example.org/shapes' in capsys.readouterr().out
@@ -279,8 +253,11 @@ def test_a_command_takes_declarations(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize('change', [{'key': "'F'"}, {'title': '1'}])
-def test_a_wrong_declaration_fails_the_command(tmp_path, capsys, change):
-  path = _write(tmp_path, 'shapes.toml', **change)
+def test_a_wrong_declaration_fails_the_command(
+  declare, capsys, monkeypatch, change
+):
+  path = declare(**change)
+  monkeypatch.delenv('CMNIST_SOURCES')
   assert cli.main(['info', '2-FKd', '--sources', str(path)]) == 1
   error = capsys.readouterr().err
   assert str(path) in error
@@ -290,13 +267,15 @@ def test_a_wrong_declaration_fails_the_command(tmp_path, capsys, change):
 def test_the_package_works_from_a_zip_file(tmp_path):
   archive = tmp_path / 'package.zip'
   with zipfile.ZipFile(archive, 'w') as out:
-    for path in (_PACKAGE / 'cmnist_tfds').rglob('*'):
+    for path in (running.REPOSITORY / 'cmnist_tfds').rglob('*'):
       if path.suffix in {'.py', '.toml'}:
-        out.write(path, path.relative_to(_PACKAGE))
-  done = _run(
-    'import cmnist_tfds; print(cmnist_tfds.subset("2-FMn"), cmnist_tfds)',
+        out.write(path, path.relative_to(running.REPOSITORY))
+  said = running.works(
+    *(
+      '-c',
+      'import cmnist_tfds; print(cmnist_tfds.subset("2-FMn"), cmnist_tfds)',
+    ),
     PYTHONPATH=str(archive),
+    cwd=tmp_path,
   )
-  assert done.returncode == 0, done.stderr
-  assert '<Subset 2-FMn: 20 classes' in done.stdout
-  assert 'package.zip' in done.stdout
+  assert '<Subset 2-FMn: 20 classes' in said and 'package.zip' in said

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Examples have the order in which TFDS writes them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from tensorflow_datasets.core import hashing, shuffle

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The facts about the sources are consistent and match real files."""
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import pickle
@@ -20,13 +18,9 @@ def _files():
       yield from (file, *file.equivalents, *filter(None, [file.archive]))
 
 
-def test_order_is_that_of_the_paper():
-  keys = ' '.join(record.key for record in SOURCES)
-  assert keys == 'E Ed El Eb Em Ec F Kd Km K49 N'
-
-
-def test_a_source_is_found_by_its_key():
-  assert [source(s.key) for s in SOURCES] == list(SOURCES)
+def test_sources_have_the_order_of_the_paper_and_are_found_by_their_keys():
+  keys = ['E', 'Ed', 'El', 'Eb', 'Em', 'Ec', 'F', 'Kd', 'Km', 'K49', 'N']
+  assert [source(key) for key in keys] == list(SOURCES)
   with pytest.raises(KeyError, match='Q'):
     source('Q')
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources enter the cache once, as raw pixels and as encoded images."""
 
-from __future__ import annotations
-
+import functools
 import pickle
 import shutil
 import weakref
@@ -22,23 +21,13 @@ from cmnist_tfds.system.errors import OriginFileError
 
 TOY = synthetic.make()
 # Its labels begin at one class's; more images than are encoded in one go.
-UPRIGHT = synthetic.make(
-  form='zip',
-  key='U',
-  folder='upright',
-  seed=1,
-  sizes={'train': 2100, 'test': 10},
-)
+SIZES = {'train': 2100, 'test': 10}
+UPRIGHT = synthetic.make(form='zip', key='U', folder='up', seed=1, sizes=SIZES)
 BOTH = Subset('2-TU', ((TOY.source, (0, 1)), (UPRIGHT.source, (0, 1))))
 ONE = Subset('1-T', ((TOY.source, (0, 1)),))
-NOWHERE = Locations()
 
 
-@pytest.fixture(autouse=True)
-def cache_dir(monkeypatch, tmp_path):
-  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
-  store.warn_once.cache_clear()
-  return tmp_path / 'cache'
+pytestmark = pytest.mark.usefixtures('empty_cache')
 
 
 @pytest.fixture
@@ -58,12 +47,8 @@ def unverified(origin_dir):
   return Locations(manual_dir=origin_dir, allow_unverified=True)
 
 
-def open_raw(subset, split, locations=NOWHERE, **kwargs):
-  return split_sources.open_split(subset, split, locations, **kwargs)
-
-
-def open_encoded(subset, split, locations=NOWHERE, **kwargs):
-  return open_raw(subset, split, locations, encoded=True, **kwargs)
+open_raw = split_sources.open_split
+open_encoded = functools.partial(open_raw, encoded=True)
 
 
 def images_of(made, split):
@@ -84,20 +69,21 @@ def pngs_of(source):
   return pngs if source.rows is None else [pngs[row] for row in source.rows]
 
 
-def assert_whole(source, made, split, *, encoded=False):
+def images_in(source):
+  """Returns the images that a split takes, decoded where they are encoded."""
+  if 'pngs' in source.arrays:
+    return png.decode(pngs_of(source), 28, 28)
+  return source.take('images')
+
+
+def assert_whole(source, made, split):
   """Asserts that a source gives all examples of the split."""
   assert source.rows is None
-  images = (
-    png.decode(pngs_of(source), 28, 28) if encoded else source.take('images')
-  )
-  np.testing.assert_array_equal(images, images_of(made, split))
+  np.testing.assert_array_equal(images_in(source), images_of(made, split))
   np.testing.assert_array_equal(source.take('labels'), made.arrays[split][1])
-  files = made.source.splits[split]
-  assert source.entry.note['proofs'] == {
-    files.images.path: 'sha256',
-    files.labels.path: 'sha256',
-  }
-  assert len(source) == len(images)
+  paths = [file.path for file in made.source.splits[split].files]
+  assert source.entry.note['proofs'] == dict.fromkeys(paths, 'sha256')
+  assert len(source) == len(made.arrays[split][1])
 
 
 @pytest.mark.parametrize('split', SPLITS)
@@ -113,49 +99,40 @@ def test_raw_pixels_are_read_once_and_are_upright(split, locations, origin_dir):
     f'U {split}, pixels',
   ]
   assert split_sources.find_raw(BOTH, split)
-  (other,) = {*SPLITS} - {split}
-  assert split_sources.find_raw(BOTH, other) == []
+  assert not split_sources.find_raw(BOTH, {'train': 'test'}.get(split, 'train'))
 
 
 @pytest.mark.parametrize('split', SPLITS)
 def test_images_are_encoded_from_raw_pixels(split, locations, origin_dir):
   for _ in range(2):
     toy, upright = open_encoded(BOTH, split, locations)
-    assert_whole(toy, TOY, split, encoded=True)
-    assert_whole(upright, UPRIGHT, split, encoded=True)
+    assert_whole(toy, TOY, split)
+    assert_whole(upright, UPRIGHT, split)
     # They are not needed any more.
     store.clear('arrays')
   open_raw(BOTH, split, locations)
   shutil.rmtree(origin_dir)
   assert len(store.clear('encoded')) == 2
-  toy, upright = open_encoded(BOTH, split)
-  assert_whole(upright, UPRIGHT, split, encoded=True)
+  toy, upright = open_encoded(BOTH, split, Locations())
+  assert_whole(upright, UPRIGHT, split)
 
 
 # What a subset takes ----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-  ('members', 'per_class', 'split', 'rows', 'labels'),
+  ('toy', 'upright', 'per_class', 'split', 'rows', 'labels'),
   [
-    (((0, 1), (0, 1)), 3, 'train', [range(6), range(6)], [[0, 1], [2, 3]]),
-    (((0, 1), (0, 1)), 3, 'test', [None, None], [[0, 1], [2, 3]]),
-    (
-      ((1,), (0,)),
-      None,
-      'test',
-      [range(1, 20, 2), range(0, 10, 2)],
-      [[0], [1]],
-    ),
+    ((0, 1), (0, 1), 3, 'train', [range(6), range(6)], [[0, 1], [2, 3]]),
+    ((0, 1), (0, 1), 3, 'test', [None, None], [[0, 1], [2, 3]]),
+    ((1,), (0,), None, 'test', [range(1, 20, 2), range(0, 10, 2)], [[0], [1]]),
   ],
 )
 def test_a_subset_may_take_some_examples(
-  members, per_class, split, rows, labels, locations
+  toy, upright, per_class, split, rows, labels, locations
 ):
-  toy, upright = members
-  subset = Subset(
-    'any', ((TOY.source, toy), (UPRIGHT.source, upright)), per_class
-  )
+  members = ((TOY.source, toy), (UPRIGHT.source, upright))
+  subset = Subset('any', members, per_class)
   for open_split in (open_raw, open_encoded):
     for source, expected, numbers in zip(
       open_split(subset, split, locations), rows, labels, strict=True
@@ -165,49 +142,36 @@ def test_a_subset_may_take_some_examples(
       repeated = numbers * (len(source) // len(numbers))
       assert source.labels().tolist() == repeated
       assert source.labels().dtype == np.int64
-  images = png.decode(pngs_of(source), 28, 28)
   np.testing.assert_array_equal(
-    images, images_of(UPRIGHT, split)[slice(None) if found is None else found]
+    images_in(source),
+    images_of(UPRIGHT, split)[slice(None) if found is None else found],
   )
 
 
-def digest(subset, split, locations, **kwargs):
-  sources = open_raw(subset, split, locations, **kwargs)
+def digest(subset, split, locations):
+  sources = open_raw(subset, split, locations)
   found = split_sources.digest(sources, sum(map(len, sources)))
-  encoded = open_encoded(subset, split, locations, **kwargs)
+  encoded = open_encoded(subset, split, locations)
   assert split_sources.digest(encoded, sum(map(len, encoded))) == found
   return found
 
 
 def test_digests_are_equal_where_examples_are(locations):
-  def subset(members, per_class=None):
-    return Subset('any', members, per_class)
+  def of(*members, per_class=None, split='train'):
+    return digest(Subset('any', members, per_class), split, locations)
 
   toy, upright = BOTH.members
-  train = {
-    name: digest(of, 'train', locations)
-    for name, of in {
-      'toy': subset((toy,)),
-      'upright': subset((upright,)),
-      'both': subset((toy, upright)),
-      'other order': subset((upright, toy)),
-      'reduced': subset((toy, upright), 3),
-      'more': subset((toy, upright), 4),
-      'other labels': subset(((TOY.source, (1, 0)),)),
-      'one class': subset(((TOY.source, (0,)),)),
-      'other class': subset(((TOY.source, (1,)),)),
-    }.items()
-  }
-  assert len(set(train.values())) == len(train)
+  alone, test = of(toy), of(toy, upright, split='test')
+  others = [
+    *(of(upright), of(toy, upright), of(upright, toy), test),
+    *(of(toy, upright, per_class=3), of(toy, upright, per_class=4)),
+    *(of((TOY.source, labels)) for labels in ((1, 0), (0,), (1,))),
+    split_sources.digest(open_raw(ONE, 'train', locations), 39),
+  ]
+  assert len({alone, *others}) == 1 + len(others)
   # As many of each class as there are, and more.
-  for per_class in (20, 21):
-    reduced = subset((toy,), per_class)
-    assert digest(reduced, 'train', locations) == train['toy']
-  sources = open_raw(ONE, 'train', locations)
-  assert split_sources.digest(sources, 39) not in train.values()
-  test = digest(BOTH, 'test', locations)
-  assert test not in train.values()
-  assert digest(subset(BOTH.members, 3), 'test', locations) == test
+  assert of(toy, per_class=20) == of(toy, per_class=21) == alone
+  assert of(toy, upright, per_class=3, split='test') == test
 
 
 # Unverified files -------------------------------------------------------------
@@ -235,7 +199,7 @@ def test_unverified_files_are_kept_by_their_content(
     (raw,) = open_raw(ONE, 'train', unverified)
     np.testing.assert_array_equal(raw.take('images'), images)
     (encoded,) = open_encoded(ONE, 'train', unverified)
-    np.testing.assert_array_equal(png.decode(pngs_of(encoded), 28, 28), images)
+    np.testing.assert_array_equal(images_in(encoded), images)
     assert raw.entry.note['proofs'] == {
       'toy/train-images.gz': 'unverified',
       'toy/train-labels.gz': 'sha256' if count == 40 else 'unverified',
@@ -246,7 +210,9 @@ def test_unverified_files_are_kept_by_their_content(
   # They are never taken for the verified ones.
   assert split_sources.find_raw(ONE, 'train') == []
   TOY.write(origin_dir)
-  (raw,) = open_raw(ONE, 'train', locations)
+  open_raw(ONE, 'train', unverified)
+  # The right ones are kept as such even where others are allowed.
+  (raw,) = split_sources.find_raw(ONE, 'train')
   assert_whole(raw, TOY, 'train')
 
 
@@ -263,12 +229,6 @@ def test_unverified_files_are_those_of_their_declaration(
   assert len(keys) == len(store.entries('arrays')) == 2
 
 
-def test_verified_files_are_kept_as_such_where_others_are_allowed(unverified):
-  open_raw(ONE, 'train', unverified)
-  (raw,) = split_sources.find_raw(ONE, 'train')
-  assert_whole(raw, TOY, 'train')
-
-
 # Other processes and large sources ----------------------------------------------
 
 
@@ -283,12 +243,12 @@ def test_another_process_maps_the_same_entry(locations):
     assert received.labels().tolist() == sent.labels().tolist()
 
 
-def test_without_a_cache_examples_are_in_memory(locations, cache_dir):
-  cache_dir.write_text('a file')
+def test_without_a_cache_examples_are_in_memory(locations, empty_cache):
+  empty_cache.write_text('a file')
   (source,) = open_encoded(ONE, 'train', locations)
-  assert_whole(source, TOY, 'train', encoded=True)
+  assert_whole(source, TOY, 'train')
   received = pickle.loads(pickle.dumps(source))
-  assert_whole(received, TOY, 'train', encoded=True)
+  assert_whole(received, TOY, 'train')
 
 
 @pytest.mark.parametrize('open_split', [open_raw, open_encoded])
@@ -297,12 +257,9 @@ def test_few_chunks_are_in_memory_at_a_time(
   open_split, allow_unverified, monkeypatch
 ):
   class Images(np.ndarray):
-    """An array that can be in a set."""
+    __hash__ = object.__hash__  # It can be in a set.
 
-    __hash__ = object.__hash__
-
-  alive = weakref.WeakSet()
-  most = 0
+  alive, most = weakref.WeakSet(), 0
   drawn = np.random.default_rng(0).integers(0, 256, (9, 300, 28, 28), np.uint8)
   labels = np.arange(300, dtype=np.uint8) % 2
   proof = Proof.NONE if allow_unverified else Proof.SHA256
@@ -316,14 +273,9 @@ def test_few_chunks_are_in_memory_at_a_time(
       yield SplitArrays(chunk, labels, {'toy': proof})
 
   monkeypatch.setattr(load_split, 'load_pieces', load_pieces)
-  (source,) = open_split(
-    ONE, 'train', Locations(allow_unverified=allow_unverified)
-  )
+  where = Locations(allow_unverified=allow_unverified)
+  (source,) = open_split(ONE, 'train', where)
   assert len(source) == 2700
   assert 1 <= most <= 2
-  images = (
-    png.decode(pngs_of(source), 28, 28)
-    if open_split is open_encoded
-    else source.take('images')
-  )
+  images = images_in(source)
   np.testing.assert_array_equal(images, drawn.reshape(images.shape))

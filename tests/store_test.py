@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cache keeps arrays, finds damage, and does no harm where it cannot."""
 
-from __future__ import annotations
-
+import concurrent.futures
 import os
 import pathlib
 import pickle
-import subprocess
-import sys
 
+import command_line
 import numpy as np
 import pytest
+import running
 
-from cmnist_tfds import cli
 from cmnist_tfds.cache import store
 from cmnist_tfds.system.errors import PreparationError
 
@@ -24,11 +22,8 @@ _ARRAYS = {
 
 
 @pytest.fixture(autouse=True)
-def root(tmp_path, monkeypatch):
-  """An empty cache, of whose faults no one has been warned."""
-  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
-  store.warn_once.cache_clear()
-  return tmp_path / 'cache'
+def root(empty_cache):
+  return empty_cache
 
 
 def create(name='entry', arrays=_ARRAYS, calls=None):
@@ -54,9 +49,13 @@ def flip(path, at=-1):
   path.write_bytes(data)
 
 
+def manifest(folder):
+  (path,) = (path for path in folder.iterdir() if path.suffix != '.npy')
+  return path
+
+
 def run_cache(capsys, *argv):
-  status = cli.main(['cache', *argv])
-  return status, capsys.readouterr().out
+  return command_line.run(capsys, 'cache', *argv)[:2]
 
 
 def test_an_entry_is_made_once_and_mapped(root):
@@ -116,9 +115,9 @@ def test_arrays_are_read_in_chunks(usable, length, root):
     lambda folder: flip(folder / 'images.npy', 128),
     lambda folder: (folder / 'labels.npy').write_bytes(b''),
     lambda folder: (folder / 'labels.npy').unlink(),
-    lambda folder: flip(folder / store._MANIFEST, 60),
-    lambda folder: (folder / store._MANIFEST).write_text('[1]'),
-    lambda folder: (folder / store._MANIFEST).write_bytes(b''),
+    lambda folder: flip(manifest(folder), 60),
+    lambda folder: manifest(folder).write_text('[1]'),
+    lambda folder: manifest(folder).write_bytes(b''),
   ],
 )
 def test_a_damaged_entry_is_made_again_with_one_line(damage, caplog):
@@ -134,18 +133,21 @@ def test_a_damaged_entry_is_made_again_with_one_line(damage, caplog):
 
 def test_files_are_checked_only_if_they_have_changed(monkeypatch):
   entry = create()
-  checked = []
-  crc32 = store._crc32
-  monkeypatch.setattr(
-    store, '_crc32', lambda path: checked.append(path.name) or crc32(path)
-  )
+  opened = []
+  original = pathlib.Path.open
+
+  def record(path, *args, **kwargs):
+    opened.append(path.name)
+    return original(path, *args, **kwargs)
+
+  monkeypatch.setattr(pathlib.Path, 'open', record)
   assert_right(create())
-  assert not checked
+  assert 'images.npy' not in opened
   os.utime(entry.folder / 'images.npy')
   assert_right(create())
   assert_right(create())
   # What was found is noted, so the next process does not look again.
-  assert checked == ['images.npy']
+  assert opened.count('images.npy') == 1
 
 
 def test_damage_that_no_time_tells_is_found_by_check(capsys, monkeypatch):
@@ -153,10 +155,11 @@ def test_damage_that_no_time_tells_is_found_by_check(capsys, monkeypatch):
   create('sound')
   assert run_cache(capsys, 'check')[0] == 0
   path = entry.folder / 'images.npy'
+  before, stat = path.stat(), pathlib.Path.stat
   flip(path)
-  manifest = store._read_manifest(entry.folder)
-  manifest['files']['images']['state'] = store._state(path)
-  store._write_manifest(entry.folder, manifest)
+  monkeypatch.setattr(
+    pathlib.Path, 'stat', lambda p, **k: before if p == path else stat(p, **k)
+  )
   assert store.find('arrays', 'entry') is not None
   status, out = run_cache(capsys, 'check')
   assert status == 1 and 'images.npy fails' in out and '1 entry' in out
@@ -218,7 +221,7 @@ def test_a_folder_of_another_user_is_not_used(root, caplog):
   folder = create().folder
   os.chown(root, 12345, 12345)
   assert_in_memory(caplog, 'it belongs to another user')
-  assert cli.main(['cache', 'clear']) == 1 and folder.exists()
+  assert command_line.status('cache', 'clear') == 1 and folder.exists()
 
 
 def test_without_a_home_directory(monkeypatch, caplog):
@@ -261,13 +264,9 @@ def make():
 entry = store.get_or_create('arrays', 'shared', make, {'what': 'numbers'})
 assert entry.folder and entry.arrays['numbers'].tolist() == list(range(9))
 """
-  running = [
-    subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE)
-    for _ in range(3)
-  ]
-  printed = b''.join(process.communicate()[0] for process in running)
-  assert [process.returncode for process in running] == [0, 0, 0]
-  assert printed == b'made\n'
+  with concurrent.futures.ThreadPoolExecutor() as pool:
+    printed = pool.map(running.works, ['-c'] * 3, [code] * 3)
+  assert ''.join(printed) == 'made\n'
 
 
 # The command ----------------------------------------------------------------------
@@ -278,15 +277,14 @@ def test_entries_are_listed_measured_and_deleted(capsys, root):
   store.get_or_create(
     'order', 'x', lambda: {'order': np.arange(3)}, {'what': 'an order'}
   )
-  (root / 'mine/notes').mkdir(parents=True)
   size = sum(file.stat().st_size for file in path.iterdir())
   _, out = run_cache(capsys)
   assert f'{size:,}  the entry' in out and 'an order' in out
-  assert '2 entries' in out and 'notes' not in out
+  assert '2 entries' in out
   _, out = run_cache(capsys, 'size')
   assert f'arrays  {size:,}\n' in out
   _, out = run_cache(capsys, 'clear', '--kind', 'order')
   assert '1 entry,' in out and f'deleted from {root}' in out
   _, out = run_cache(capsys, 'clear')
-  assert '1 entry,' in out and (root / 'mine/notes').exists()
+  assert '1 entry,' in out
   assert run_cache(capsys)[1].startswith('0 entries, 0 bytes')

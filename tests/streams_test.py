@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Standard streams, encodings and logging as people have them."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os
@@ -112,7 +110,7 @@ def test_commands_write_to_every_object(make):
   with _streams(out, err):
     assert _run('list') == 0
     assert _run('info', 'Ω') == 2
-  assert len(out.text.splitlines()) == 134
+  assert len(out.text.splitlines()) == 135
   assert _is_one_line(err.text)
 
 

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small synthetic sources, whose files are made in memory."""
 
-from __future__ import annotations
-
 import dataclasses
 import gzip
 import hashlib
 import io
+import os
 import pathlib
 import tarfile
 import zipfile
@@ -40,8 +39,7 @@ class Made:
   def write(self, folder: pathlib.Path) -> pathlib.Path:
     """Writes the files in the layout of a manual folder."""
     for path, data in self.files.items():
-      (folder / path).parent.mkdir(parents=True, exist_ok=True)
-      (folder / path).write_bytes(data)
+      write(folder / path, data)
     return folder
 
   def assert_read(self, arrays: SplitArrays, split: str = 'train') -> None:
@@ -94,6 +92,44 @@ def png(image: np.ndarray) -> bytes:
   out = io.BytesIO()
   Image.fromarray(image).save(out, 'png')
   return out.getvalue()
+
+
+def pictures(
+  images: Mapping[str, np.ndarray], inside: str = ''
+) -> dict[str, bytes]:
+  """Returns picture files in a folder for each class, by path."""
+  return {
+    f'{inside}{folder}/{number:02d}.png': png(image)
+    for folder, of_class in images.items()
+    for number, image in enumerate(of_class)
+  }
+
+
+def write(path: pathlib.Path | str, content: Any) -> pathlib.Path:
+  """Writes bytes, an array, the arrays of a file, or the files of a folder."""
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  if isinstance(content, bytes):
+    path.write_bytes(content)
+  elif isinstance(content, np.ndarray):
+    np.save(path, content)
+  elif path.suffix == '.npz':
+    np.savez(path, **content)
+  elif path.suffix == '.parquet':
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table(content), path)
+  elif path.suffix == '.zip':
+    path.write_bytes(zipped(content))
+  elif '.tar' in path.name:
+    mode = f'w:{path.suffix[1:]}' if path.suffix != '.tar' else 'w'
+    path.write_bytes(tarred(content, mode))
+  else:
+    path.mkdir(exist_ok=True)
+    for name, each in content.items():
+      write(path / os.fsdecode(name), each)
+  return path
 
 
 def origin_file(path: str, data: bytes, **kwargs) -> OriginFile:
@@ -158,30 +194,31 @@ def make(
     path = f'{folder}/gzip.zip'
     files = {path: zipped(members)}
     where = {'archive': origin_file(path, files[path], urls=urls(path))}
-  records = []
-  for path, array in named.items():
-    facts: dict[str, Any] = {'fingerprint': verification.fingerprint(array)}
+
+  def record(path: str) -> OriginFile:
+    facts: dict[str, Any] = {
+      'fingerprint': verification.fingerprint(named[path])
+    }
     if form == 'zip':
       facts |= {**where, 'member': f'gzip/{path.rpartition("/")[2]}.gz'}
     else:
       facts['urls'] = urls(f'{path}.gz')
-    record = origin_file(f'{path}.gz', idx_files[f'{path}.gz'], **facts)
+    found = origin_file(f'{path}.gz', idx_files[f'{path}.gz'], **facts)
     if form == 'npz':
       other = f'{path}.npz'
-      files[other] = npz(array)
-      facts |= {'urls': urls(other), 'equivalents': (record,)}
-      record = origin_file(other, files[other], **facts)
-    records.append(record)
+      files[other] = npz(named[path])
+      facts |= {'urls': urls(other), 'equivalents': (found,)}
+      found = origin_file(other, files[other], **facts)
+    return found
+
   splits = {
     split: Split(
-      images=images,
-      labels=labels,
+      images=record(f'{folder}/{split}-images'),
+      labels=record(f'{folder}/{split}-labels'),
       num_examples=size,
       class_counts=(size // 2, size // 2),
     )
-    for (split, size), images, labels in zip(
-      sizes.items(), records[::2], records[1::2], strict=True
-    )
+    for split, size in sizes.items()
   }
   source = Source(
     key=key,

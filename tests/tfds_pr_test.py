@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a pull request to TFDS would add works there, without this package."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import os
 import pathlib
 import re
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+import running
 import tensorflow_datasets
 
 import cmnist_tfds
@@ -21,7 +18,6 @@ from cmnist_tfds import cli, subsets, tfds_pr
 from cmnist_tfds.sources import SOURCES
 from cmnist_tfds.system import paths
 
-_PACKAGE = pathlib.Path(cmnist_tfds.__file__).parents[1]
 _FEATURES = ('image', 'label', 'source', 'source_label')
 _NAMES = ('3-EElKm-r-10', '2-EcK49')
 
@@ -47,25 +43,16 @@ def checkout(tmp_path_factory) -> pathlib.Path:
   return tree
 
 
-def _run(checkout: pathlib.Path, code: str, *args: object) -> str:
-  """Runs code in the tree, where this package cannot be imported."""
-  return _python(
-    checkout, f"import sys; sys.modules['cmnist_tfds'] = None\n{code}", *args
-  )
+def _run(checkout: pathlib.Path, code: str, *args: object, **env: str) -> str:
+  """Runs code in the tree; returns what it printed.
 
-
-def _python(checkout: pathlib.Path, code: str, *args: object) -> str:
-  """Runs code in the tree; returns what it printed."""
-  done = subprocess.run(
-    [sys.executable, '-c', code, *map(str, args)],
-    cwd=checkout,
-    env=os.environ | {'PYTHONPATH': f'{checkout}{os.pathsep}{_PACKAGE}'},
-    capture_output=True,
-    text=True,
-    check=False,
+  This package cannot be imported there, unless `PYTHONPATH` says otherwise.
+  """
+  hidden = '' if env else "sys.modules['cmnist_tfds'] = None"
+  env.setdefault('PYTHONPATH', str(checkout))
+  return running.works(
+    '-c', f'import sys; {hidden}\n{code}', *args, cwd=checkout, **env
   )
-  assert done.returncode == 0, done.stdout + done.stderr
-  return done.stdout
 
 
 @pytest.mark.slow
@@ -84,10 +71,11 @@ from unittest import mock
 from etils import epath
 import numpy as np
 import tensorflow_datasets as tfds
-name, data_dir, output, sample = sys.argv[1:]
-builder = tfds.builder(f'cmnist/{name}', data_dir=data_dir)
-module = sys.modules[type(builder).__module__]
-paths = {url: info.filename for url, info in type(builder).url_infos.items()}
+folder, sample, *names = sys.argv[1:]
+builders = [tfds.builder(f'cmnist/{name}', data_dir=folder) for name in names]
+Builder = type(builders[0])
+module = sys.modules[Builder.__module__]
+paths = {url: info.filename for url, info in Builder.url_infos.items()}
 sample = epath.Path(sample)
 with (
   mock.patch.object(module, 'check_md5'),
@@ -100,56 +88,68 @@ with (
     },
   ),
 ):
-  builder.download_and_prepare()
-arrays = {
-  f'{split}_{feature}': array
-  for split in ('train', 'test')
-  for feature, array in tfds.as_numpy(
-    builder.as_dataset(split, batch_size=-1)
-  ).items()
-}
-np.savez(output, **arrays)
+  for builder in builders:
+    builder.download_and_prepare()
+for name, builder in zip(names, builders):
+  for split in ('train', 'test'):
+    arrays = tfds.as_numpy(builder.as_dataset(split, batch_size=-1))
+    np.savez(f'{folder}/{name}-{split}.npz', **arrays)
 """
 
 
-@pytest.mark.parametrize('name', _NAMES)
-def test_builds_the_examples_of_this_package(checkout, tmp_path, name):
-  output = tmp_path / 'arrays.npz'
-  sample = paths.package_folder('dummy_data')
-  _run(checkout, _BUILD, name, tmp_path / 'theirs', output, sample)
+def test_builds_the_examples_of_this_package(checkout, tmp_path):
+  theirs = tmp_path / 'theirs'
+  _run(checkout, _BUILD, theirs, paths.package_folder('dummy_data'), *_NAMES)
   # The second is what TFDS has built, read by this package.
-  wheres = (
-    {'data_dir': tmp_path, 'sample': True},
-    {'data_dir': tmp_path / 'theirs'},
-  )
-  with np.load(output) as theirs:
-    for where, split in itertools.product(wheres, ('train', 'test')):
-      ours = cmnist_tfds.load_data(
-        name, split=split, features=_FEATURES, **where
-      )
+  wheres = ({'data_dir': tmp_path, 'sample': True}, {'data_dir': theirs})
+  for name, where, split in itertools.product(
+    _NAMES, wheres, ('train', 'test')
+  ):
+    ours = cmnist_tfds.load_data(name, split=split, features=_FEATURES, **where)
+    with np.load(theirs / f'{name}-{split}.npz') as arrays:
       for feature, array in zip(_FEATURES, ours, strict=True):
-        expected = theirs[f'{split}_{feature}'].reshape(array.shape)
+        expected = arrays[feature].reshape(array.shape)
         np.testing.assert_array_equal(array, expected)
 
 
-_DOCUMENT = """
+_DECLARED = """
+import json
 import tensorflow_datasets as tfds
 from tensorflow_datasets.scripts.documentation import dataset_markdown_builder
 Builder = tfds.builder_cls('cmnist')
+module = sys.modules[Builder.__module__]
 builders = [Builder(config=c, data_dir='none') for c in Builder.BUILDER_CONFIGS]
-print(dataset_markdown_builder.get_markdown_string(
+page = dataset_markdown_builder.get_markdown_string(
   builder=builders[0],
   config_builders=builders,
   namespace=None,
   visu_doc_util=None,
   df_doc_util=None,
   nightly_doc_util=None,
-))
+)
+print(json.dumps({
+  'page': page,
+  'configs': list(Builder.builder_configs),
+  'sources': [
+    (s.key, s.title, [*s.class_names], [*s.all_labels], [*s.mixed.items()])
+    for s in module.SOURCES
+  ],
+  'files': [f for s in module.SOURCES for t in ('train', 'test') for f in s.files(t)],
+  'unregistered': module.UNREGISTERED,
+}))
 """
 
 
-def test_the_documentation_of_tfds_tells_of_every_published_config(checkout):
-  page = _run(checkout, _DOCUMENT)
+@pytest.fixture(scope='module')
+def declared(checkout) -> dict:
+  """What the builder declares, and the page that TFDS writes of it."""
+  return json.loads(_run(checkout, _DECLARED))
+
+
+def test_the_documentation_of_tfds_tells_of_every_published_config(
+  checkout, declared
+):
+  page = declared['page']
   headings = re.findall(r'^## cmnist/(\S+)', page, re.MULTILINE)
   assert set(headings) == {subset.name for subset in subsets.published()}
   assert len(headings) == 134
@@ -179,30 +179,9 @@ def test_files_are_those_of_tfds_alone(checkout):
     assert max(map(len, text.splitlines())) <= 80
 
 
-_TABLE = """
-import json
-from tensorflow_datasets.datasets.cmnist import cmnist_dataset_builder as module
-print(json.dumps({
-  'configs': list(module.Builder.builder_configs),
-  'sources': [
-    (s.key, s.title, [*s.class_names], [*s.all_labels], [*s.mixed.items()])
-    for s in module.SOURCES
-  ],
-  'files': [f for s in module.SOURCES for t in ('train', 'test') for f in s.files(t)],
-  'unregistered': module.UNREGISTERED,
-}))
-"""
-
-
-@pytest.fixture(scope='module')
-def table(checkout) -> dict:
-  """What the builder declares."""
-  return json.loads(_run(checkout, _TABLE))
-
-
-def test_has_the_sources_and_the_configs_of_this_package(table):
-  assert set(table['configs']) == {s.name for s in subsets.declared()}
-  for source, of_tfds in zip(SOURCES, table['sources'], strict=True):
+def test_has_the_sources_and_the_configs_of_this_package(declared):
+  assert set(declared['configs']) == {s.name for s in subsets.declared()}
+  for source, of_tfds in zip(SOURCES, declared['sources'], strict=True):
     assert of_tfds == [
       *(source.key, source.title),
       *(list(source.class_names), list(source.raw_labels)),
@@ -210,34 +189,38 @@ def test_has_the_sources_and_the_configs_of_this_package(table):
     ]
 
 
-def test_checksums_are_those_of_this_package_and_all_are_used(checkout, table):
+def test_checksums_are_those_of_this_package_and_all_are_used(
+  checkout, declared
+):
   lines = (checkout / tfds_pr.FOLDER / 'checksums.tsv').read_text().splitlines()
   registered = {line.split('\t')[0]: line.split('\t')[1:] for line in lines}
   ours = (f for s in SOURCES for t in s.splits.values() for f in t.files)
   used = set()
-  for file, of_tfds in zip(ours, table['files'], strict=True):
+  for file, of_tfds in zip(ours, declared['files'], strict=True):
     url, _, member = of_tfds.partition('#')
     assert member == file.member
     fetched = file.archive or file
     used.add(url)
-    if url in table['unregistered']:
-      assert table['unregistered'][url] == fetched.md5
+    if url in declared['unregistered']:
+      assert declared['unregistered'][url] == fetched.md5
       continue
     size, sha256, name = registered[url]
     assert name == fetched.path
     assert fetched.size in (None, int(size))
     assert fetched.sha256 in (None, sha256)
-  assert used == registered.keys() | table['unregistered'].keys()
+  assert used == registered.keys() | declared['unregistered'].keys()
 
 
 def test_this_package_can_be_imported_after_the_builder_of_tfds(checkout):
   code = (
-    'import sys; import tensorflow_datasets as tfds\n'
+    'import tensorflow_datasets as tfds\n'
     "tfds.builder_cls('cmnist')\n"
     'import cmnist_tfds\n'
     "print(tfds.builder('cmnist/2-fkd-r-7', data_dir=sys.argv[1]).info.name)"
   )
-  assert _python(checkout, code, checkout / 'data') == 'cmnist\n'
+  both = f'{checkout}{os.pathsep}{running.REPOSITORY}'
+  said = _run(checkout, code, checkout / 'data', PYTHONPATH=both)
+  assert said == 'cmnist\n'
 
 
 def test_adds_one_folder_to_a_checkout_and_replaces_none(tmp_path, capsys):

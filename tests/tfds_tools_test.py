@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """TFDS's own tools work with this package as with a dataset of TFDS."""
 
-from __future__ import annotations
-
 import collections
 
 import numpy as np
@@ -19,29 +17,24 @@ _Pair = collections.namedtuple('_Pair', ['first', 'second'])
 
 # Splits ----------------------------------------------------------------------
 
-_READ = tfds.core.ReadInstruction
+_READ, _EVEN = tfds.core.ReadInstruction, tfds.even_splits
+_DROPPING = _READ('train', to=7, unit='%', rounding='pct1_dropremainder')
 
 _SPLITS = {
   'numpy string': np.str_('test'),
   'instruction with bounds': _READ('train', from_=3, to=9, unit='abs'),
   'instruction in percent': _READ('train', from_=10, to=25, unit='%'),
-  'instruction to drop a remainder': _READ(
-    'train', to=7, unit='%', rounding='pct1_dropremainder'
-  ),
+  'instruction to drop a remainder': _DROPPING,
   'sum of instructions': _READ('test', to=3, unit='abs') + _READ('train', to=2),
   'instruction and string': _READ('test', to=3, unit='abs') + 'train[:2]',
-  'one of even splits of even splits': tfds.even_splits(
-    tfds.even_splits('train', n=3)[1], n=2
-  )[1],
-  'even splits without remainder': tfds.even_splits(
-    'train', n=7, drop_remainder=True
-  )[6],
+  'one of even splits of even splits': _EVEN(_EVEN('train', 3)[1], 2)[1],
+  'even splits without remainder': _EVEN('train', 7, drop_remainder=True)[6],
   'split of a process of JAX': tfds.split_for_jax_process(
     'train', process_index=1, process_count=4
   ),
   'empty list': [],
   'list with instructions': ['train[:3]', _READ('test', to=2, unit='abs')],
-  'all even splits': tfds.even_splits('test', n=3),
+  'all even splits': _EVEN('test', 3),
   'named tuple': _Pair('train[:3]', 'test'),
   'nested': {'a': ['train[:4]', ('test', 'test[:1]')], 'b': {'c': 'test'}},
 }
@@ -72,10 +65,6 @@ def _assert_same(found, expected, leaf):
       np.testing.assert_array_equal(ours, np.reshape(theirs, np.shape(ours)))
 
 
-def _is_single(split):
-  return not isinstance(split, (list, tuple, dict))
-
-
 @pytest.mark.parametrize('case', _SPLITS)
 def test_splits_are_those_of_tfds(sample_dir, case):
   split = _SPLITS[case]
@@ -97,12 +86,9 @@ def test_splits_are_those_of_tfds(sample_dir, case):
 _WRONG = {
   'instruction beyond the end': _READ('train', to=10**6, unit='abs'),
   'instruction with fractions': _READ('train', from_=0.5, unit='abs'),
-  'too few to drop a remainder': _READ(
-    'train', to=7, unit='%', rounding='pct1_dropremainder'
-  )
-  + _READ('nothing'),
-  'even splits of an unknown split': tfds.even_splits('dev', n=2)[0],
-  'even splits of nonsense': tfds.even_splits('train[', n=2)[0],
+  'too few to drop a remainder': _DROPPING + _READ('nothing'),
+  'even splits of an unknown split': _EVEN('dev', 2)[0],
+  'even splits of nonsense': _EVEN('train[', 2)[0],
   'number': 5,
   'bytes': b'train',
   'set': {'train'},

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What returns nothing of TensorFlow works without it; the rest names it."""
 
-from __future__ import annotations
-
 import ast
 import pathlib
-import subprocess
-import sys
 
 import pytest
+import running
 
 from cmnist_tfds.system.errors import CmnistError
 from cmnist_tfds.system.extras import missing_extra
@@ -21,19 +18,11 @@ _NEED_IT = {
 }
 
 
-@pytest.fixture(scope='module')
-def results(tmp_path_factory):
+@pytest.fixture
+def results(tmp_path):
   """What came of each use: 'done', or the error."""
-  done = subprocess.run(
-    [
-      sys.executable,
-      pathlib.Path(__file__).parent / 'programs/without_tensorflow.py',
-      tmp_path_factory.mktemp('without_tensorflow'),
-    ],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+  program = pathlib.Path(__file__).parent / 'programs/without_tensorflow.py'
+  done = running.python(program, tmp_path / 'without_tensorflow')
   assert done.returncode == 0, done.stderr
   return {
     use: ast.literal_eval(result)
@@ -43,20 +32,17 @@ def results(tmp_path_factory):
   }
 
 
-def test_all_else_works(results):
+def test_all_else_works_and_what_needs_it_names_the_extra(results):
   failed = {use: result for use, result in results.items() if result != 'done'}
   assert {*failed} == _NEED_IT, failed
   assert len(results) > 15
-
-
-def test_what_needs_it_names_the_extra_in_one_line(results):
-  for use in _NEED_IT:
-    assert results[use].startswith('MissingExtraError: ')
-    assert results[use].endswith(
+  for error in failed.values():
+    assert error.startswith('MissingExtraError: ')
+    assert error.endswith(
       ' needs tensorflow, which is not installed. Run: pip install'
       " 'cmnist_tfds[tensorflow]'"
     )
-    assert '\n' not in results[use]
+    assert '\n' not in error
 
 
 def test_a_library_that_is_there_but_broken_is_not_called_missing():

@@ -29,6 +29,9 @@ from cmnist_tfds.system import streams
 # How many images are encoded together.
 _CHUNK = 1024
 
+# Begins the keys of what is read from unverified files, as those of the sample.
+_UNVERIFIED = 'unverified '
+
 # Work that takes less seconds shows no progress.
 _QUICK = 2
 
@@ -42,12 +45,16 @@ class SplitSource:
     entry: The arrays of the whole split of the source.
     key: Identifies the arrays: equal keys mean equal arrays.
     limit: The subset takes so many examples of each class; None for all.
+    writer_block: So many examples of a class, in the order of the source's
+      files, are by one writer; 1 where writers are not known, 0 where the order
+      is not, but that of shards.
   """
 
   classes: tuple[SubsetClass, ...]
   entry: store.Entry
   key: str
   limit: int | None = None
+  writer_block: int = 0
 
   def __len__(self) -> int:
     return len(self.take('labels'))
@@ -102,7 +109,8 @@ class SplitSource:
     # is pickled with all that it declares.
     source = msgspec.structs.replace(self.classes[0].source)
     classes = tuple(dataclasses.replace(c, source=source) for c in self.classes)
-    return SplitSource, (classes, self.entry, self.key, self.limit)
+    facts = self.entry, self.key, self.limit, self.writer_block
+    return SplitSource, (classes, *facts)
 
 
 def open_split(
@@ -202,7 +210,7 @@ def _unverified_key(source: Source, split: str, read: _Read) -> str | None:
     return None
   # What an extension declares may change while its pixels stay the same.
   text = ' '.join([source.digest or '', *prints])
-  return f'unverified {source.key} {split}: {_sha256(text.encode())}'
+  return f'{_UNVERIFIED}{source.key} {split}: {_sha256(text.encode())}'
 
 
 def _title(key: str) -> str:
@@ -282,6 +290,10 @@ def _split_sources(
       entry,
       key,
       limit,
+      subset.sources[number].writer_block
+      # Writers of test sets are not known, and nobody wrote the sample.
+      if split == 'train' and not key.startswith(_UNVERIFIED)
+      else 1,
     )
     for number, (key, entry) in enumerate(opened)
   ]

@@ -22,6 +22,7 @@ import functools
 import json
 import os
 import pathlib
+import platform
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -29,6 +30,7 @@ from typing import Any
 import numpy as np
 from zlib_ng import zlib_ng
 
+from cmnist_tfds.system.errors import PreparationError
 from cmnist_tfds.system.streams import warn_once
 
 CACHE_DIR_VARIABLE = 'CMNIST_CACHE_DIR'
@@ -73,7 +75,7 @@ class Entry:
   def __reduce__(self) -> tuple[Any, ...]:
     if self.folder is None:
       return Entry, (self.arrays, self.note)
-    return _open, (self.folder,)  # Other processes map the files too.
+    return _reopen, (self.folder,)  # Other processes map the files too.
 
   def chunks(self, name: str, length: int) -> Iterator[np.ndarray]:
     """Reads an array of any size in little memory.
@@ -265,6 +267,18 @@ def _deleted(listed: list[ListedEntry]) -> list[ListedEntry]:
     with _lock(entry.path):
       _delete(entry.path)
   return listed
+
+
+def _reopen(folder: pathlib.Path) -> Entry:
+  """Returns an entry that another process has opened."""
+  try:
+    return _open(folder)
+  except (_DamagedError, OSError) as error:
+    raise PreparationError(
+      f'{platform.node()} cannot use {folder} of the cache: {error}. Every'
+      ' process that takes part needs the cache folder of the one that started'
+      f' the work under the same path; {CACHE_DIR_VARIABLE} names another.'
+    ) from error
 
 
 def _open(folder: pathlib.Path, *, thorough: bool = False) -> Entry:

@@ -1,34 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The script and the code point of a class name."""
+"""The script of a character."""
 
 from __future__ import annotations
 
 import unicodedata
 
 
-def code_point(name: str) -> str:
-  """Returns the code point of a one-character name; '' for other names."""
-  return f'U+{ord(name):04X}' if len(name) == 1 else ''
-
-
-def unicode_name(name: str) -> str:
-  """Returns the Unicode name of a one-character name; '' for other names."""
-  return unicodedata.name(name).lower() if len(name) == 1 else ''
-
-
-def script(name: str) -> str:
-  """Returns the script of a class name, such as 'Hiragana'.
+def script(character: str) -> str:
+  """Returns the script of a character, such as 'Hiragana'.
 
   The Unicode name of a character begins with its script. The digits 0 to 9
   belong to all scripts, so their script is 'Digit'.
 
   Args:
-    name: A class name.
+    character: The character.
 
   Returns:
-    The script; 'Word' for a name of more than one character.
+    The script.
   """
-  if len(name) != 1:
-    return 'Word'
-  first = unicodedata.name(name).partition(' ')[0]
+  first = unicodedata.name(character).partition(' ')[0]
   return 'Digit' if first == 'DIGIT' else first.capitalize()

@@ -25,22 +25,38 @@ from cmnist_tfds.subsets import Subset, SubsetClass
 _Counts = tuple[int | None, int | None]
 
 
+# A class of a source.
+_Key = tuple[Source, int]
+
+
+def _key(subset_class: SubsetClass) -> _Key:
+  return subset_class.source, subset_class.raw_label
+
+
 @dataclasses.dataclass(frozen=True)
 class Gallery:
   """Images and counts of the classes of sources.
 
   Attributes:
-    images: For each source that has pictures, some training images of each of
-      its classes, uint8 (28, 28).
-    counts: For each source, the numbers of examples of each of its classes.
+    images: For each class that has pictures, by source and raw label, some of
+      its training images, uint8 (28, 28).
+    counts: For each class of a prepared subset, its numbers of examples.
   """
 
-  images: dict[Source, list[list[np.ndarray]]]
-  counts: dict[Source, list[tuple[int, int]]]
+  images: dict[_Key, list[np.ndarray]]
+  counts: dict[_Key, tuple[int, int]]
   # Of each two sources, the pairs of their classes.
   _pairs: dict[tuple[Source, ...], list[Pair]] = dataclasses.field(
     default_factory=dict
   )
+
+  def images_of(self, subset_class: SubsetClass) -> list[np.ndarray]:
+    """Returns the images of a class of a subset; none if it has no pictures."""
+    return self.images.get(_key(subset_class), [])
+
+  def shown(self, subset: Subset) -> list[SubsetClass]:
+    """Returns the classes of a subset that have pictures."""
+    return [*filter(self.images_of, subset.classes)]
 
   def counts_of(self, subset_class: SubsetClass) -> _Counts:
     """Returns the numbers of examples of a class of a subset.
@@ -48,11 +64,10 @@ class Gallery:
     Args:
       subset_class: The class, of a subset with all training examples.
     """
-    source = subset_class.source
     recorded = subset_class.train, subset_class.test
-    if None not in recorded or source not in self.counts:
+    if None not in recorded:
       return recorded
-    return self.counts[source][source.class_numbers[subset_class.raw_label]]
+    return self.counts.get(_key(subset_class), recorded)
 
   def has_counts_of(self, classes: Sequence[SubsetClass]) -> bool:
     """Returns whether the numbers of examples of all classes are known."""
@@ -62,25 +77,24 @@ class Gallery:
     """Returns the pairs of classes of a subset that look alike, the most first.
 
     Args:
-      subset: The subset. There are no pairs if a source of it has no pictures.
+      subset: The subset. There are no pairs if a class of it has no pictures.
     """
-    if not self.images.keys() >= set(subset.sources):
+    if not all(map(self.images_of, subset.classes)):
       return []
-    keys = {(c.source, c.raw_label) for c in subset.classes}
+    keys = {*map(_key, subset.classes)}
     pairs = [
       pair
       for both in itertools.combinations(subset.sources, 2)
       for pair in self._between(both)
-      if {(c.source, c.raw_label) for c in pair.classes} <= keys
+      if {*map(_key, pair.classes)} <= keys
     ]
     return sorted(pairs, key=lambda pair: -pair.similarity)
 
   def _between(self, both: tuple[Source, ...]) -> list[Pair]:
     if both not in self._pairs:
-      images = [each for source in both for each in self.images[source]]
-      self._pairs[both] = similarity.find_pairs(
-        subsets.combine(*both).classes, images
-      )
+      classes = subsets.combine(*both).classes
+      images = [*map(self.images_of, classes)]
+      self._pairs[both] = similarity.find_pairs(classes, images)
     return self._pairs[both]
 
 
@@ -93,31 +107,29 @@ def collect(
     data_dir: The folder of prepared datasets; TFDS's default if None.
     sample: Whether to take the images from `cmnist_sample`. Its counts are not
       those of CMNIST, so they are left out.
-    further: Subsets to look at besides combinations of the paper's sources.
+    further: Subsets to look at besides those of the paper.
 
   Returns:
-    The images and counts of every source that some prepared subset has whole.
+    The images and counts of every class that some prepared subset has.
 
   Raises:
     PreparationError: If the data of a prepared subset is damaged.
   """
   gallery = Gallery({}, {})
-  combined = [*(s.sources for s in (*subsets.combinations(), *further))]
-  single = dict.fromkeys((source,) for each in combined for source in each)
-  for subset in map(subsets.combine, (*single, *combined)):
-    if gallery.images.keys() >= set(subset.sources):
+  whole = [s.full for s in (*subsets.published(), *further)]
+  single = [subsets.combine(source) for s in whole for source in s.sources]
+  for subset in dict.fromkeys((*single, *whole)):
+    if all(map(gallery.images_of, subset.classes)):
       continue
     opened = open_subset(subset, data_dir=data_dir, sample=sample)
     if opened is None:
       continue
-    images = iter(first_of_each_class(opened, similarity.EXAMPLES))
-    counts = iter(opened.class_counts)
-    for source in subset.sources:
-      number = len(source.raw_labels)
-      of_source = list(itertools.islice(images, number))
+    images = first_of_each_class(opened, similarity.EXAMPLES)
+    for c, few in zip(subset.classes, images, strict=True):
       # Sources that are a further test set have no training images.
-      if all(of_source):
-        gallery.images.setdefault(source, of_source)
-      if not sample:
-        gallery.counts[source] = list(itertools.islice(counts, number))
+      if few:
+        gallery.images.setdefault(_key(c), few)
+    if not sample:
+      keys = map(_key, subset.classes)
+      gallery.counts.update(zip(keys, opened.class_counts, strict=True))
   return gallery

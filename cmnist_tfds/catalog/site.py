@@ -6,12 +6,14 @@ from __future__ import annotations
 import base64
 import pathlib
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cmnist_tfds import subsets
+from cmnist_tfds.cache import prepared
 from cmnist_tfds.catalog import characters
 from cmnist_tfds.catalog.gallery import Gallery, collect
 from cmnist_tfds.figures import montage, similarity
@@ -19,7 +21,7 @@ from cmnist_tfds.figures.pictures import CLASS_NAMES_FONT
 from cmnist_tfds.formats import png
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system import atomic, streams
+from cmnist_tfds.system import atomic, paths, streams
 from cmnist_tfds.system.extras import missing_extra
 
 if TYPE_CHECKING:
@@ -67,7 +69,8 @@ def write_site(
       `atomic.write_folder` says which other files it may hold.
     data_dir: The folder of prepared datasets, which the pictures are taken
       from; TFDS's default if None.
-    sample: Whether to take the pictures from the synthetic sample.
+    sample: Whether to take the pictures from the synthetic sample. They are
+      taken from it, with a warning, if only the sample is prepared.
     further: Subsets that get a page besides those of the paper, such as
       combinations with extensions. Extensions in them get a page, too.
     results: Returns the table of results on a subset, which its page shows.
@@ -87,6 +90,10 @@ def write_site(
   names = ['index.html', 'compose.html', *(f'{name}/' for name in _FOLDERS)]
   with atomic.write_folder(folder, 'cmnist catalog', names) as unfinished:
     gallery = collect(data_dir, sample=sample, further=further)
+    root = paths.data_root(data_dir)
+    if not gallery.images and (root / prepared.SAMPLE).is_dir():
+      streams.warn_once(f'{root} has the sample alone: pictures are synthetic.')
+      sample, gallery = True, collect(data_dir, sample=True, further=further)
     for name in _FOLDERS:
       (unfinished / name).mkdir()
     for asset in (*(_HERE / 'static').iterdir(), CLASS_NAMES_FONT):
@@ -104,7 +111,7 @@ def write_site(
         **{'sources': listed, **facts},
       )
       (unfinished / path).write_text(text, encoding='utf-8')
-  return [s for s in listed if s not in gallery.images]
+  return [s for s in listed if not gallery.shown(subsets.combine(s))]
 
 
 def _templates() -> jinja2.Environment:
@@ -122,11 +129,15 @@ def _templates() -> jinja2.Environment:
   environment.filters['number'] = lambda n: '?' if n is None else f'{n:,}'
   environment.filters['data_url'] = _data_url
   environment.globals.update(
-    characters=characters,
+    script=characters.script,
+    name_of=unicodedata.name,
+    ord=ord,
     advice=ADVICE,
     splits=SPLITS,
     scale=IMAGE_SIZE * _SCALE,
     compared=similarity.EXAMPLES,
+    combine=subsets.combine,
+    subset_of=subsets.subset,
     citation=subsets.CITATION,
     homepage=subsets.HOMEPAGE,
     zip=zip,
@@ -181,11 +192,12 @@ def _write_pictures(folder: pathlib.Path, gallery: Gallery) -> None:
   """
   rules = []
   width = montage.EXAMPLES * IMAGE_SIZE
-  for source, images in gallery.images.items():
-    sheet = np.zeros((len(images) * IMAGE_SIZE, width), np.uint8)
-    for row, few in zip(np.split(sheet, len(images)), images, strict=True):
-      shown = np.hstack(few[: montage.EXAMPLES])
-      row[:, : shown.shape[1]] = shown
+  for source in dict.fromkeys(source for source, _ in gallery.images):
+    single = subsets.combine(source)
+    sheet = np.zeros((single.num_classes * IMAGE_SIZE, width), np.uint8)
+    for c in gallery.shown(single):
+      few = np.hstack(gallery.images_of(c)[: montage.EXAMPLES])
+      sheet[c.label * IMAGE_SIZE :][:IMAGE_SIZE, : few.shape[1]] = few
     (encoded,) = png.encode(sheet[None])
     (folder / f'{source.key}.png').write_bytes(encoded)
     rules.append(

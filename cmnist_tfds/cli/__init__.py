@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
+import logging
 import os
 import sys
 from collections.abc import Sequence
 
 import cmnist_tfds
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.cli.command_parser import CommandParser, add_command
+from cmnist_tfds.cli.command_parser import CommandParser, add_command, declare
 from cmnist_tfds.sources import registry
 from cmnist_tfds.system import interrupts, streams
 from cmnist_tfds.system.errors import CmnistError, SubsetNameError
@@ -64,14 +67,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
   """Runs a command; returns its exit status when all its output is written."""
+  argv = sys.argv[1:] if argv is None else argv
+  if argv[:1] == ['help']:
+    argv = [*argv[1:], '--help']
+  parser = _parser()
+  if '_ARGCOMPLETE' in os.environ:  # A shell asks what may be typed.
+    import argcomplete
+
+    argcomplete.autocomplete(parser)
   try:
-    args = _parser().parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.quiet or args.verbose:
+      streams.LOG.setLevel(logging.ERROR if args.quiet else logging.DEBUG)
     with (
       interrupts.terminations_interrupt(),
       registry.with_files(args.sources),
     ):
       arguments.resolve(args)
-      return args.run(args) or 0
+      silent = args.quiet and (args.makes_files or getattr(args, 'output', ''))
+      with contextlib.redirect_stdout(io.StringIO() if silent else sys.stdout):
+        return args.run(args) or 0
   finally:
     sys.stdout.flush()
 
@@ -83,7 +98,10 @@ def _parser() -> CommandParser:
       'CMNIST for TensorFlow Datasets: 134 benchmarks for image classification,'
       ' each a concatenation of MNIST-like datasets of 28x28 gray images.'
     ),
+    epilog='`cmnist help COMMAND` is the same as `cmnist COMMAND --help`.',
   )
+  declare(parser, arguments.COMMON)
+  parser.set_defaults(quiet=False, verbose=False)
   parser.add_argument(
     '--version', action='version', version=f'cmnist {cmnist_tfds.__version__}'
   )

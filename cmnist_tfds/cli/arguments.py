@@ -23,10 +23,10 @@ from cmnist_tfds.system.errors import PreparationError
 # The arguments of a command, parsed; `resolve` says what is added to them.
 Namespace: TypeAlias = argparse.Namespace
 
-# Each argument is written as in the usage: `--jobs N`, `names NAME*` for any
-# number of names, `names NAME+` for at least one. A text is its help, and without
-# a metavar that of a flag; other arguments give what `argparse` is to know of
-# them. `one of` has options of which a user may give one.
+# Each argument is written as in the usage: `-o|--output DIR`, `names NAME*` for
+# any number of names, `NAME+` for at least one, `NAME?` for one or none. A text is
+# its help, and without a metavar that of a flag; other arguments give what
+# `argparse` is to know of them. `one of` has options of which a user may give one.
 Arguments: TypeAlias = Mapping[str, str | Mapping[str, Any]]
 
 
@@ -67,9 +67,21 @@ def at_least_one(text: str) -> int:
   return int(text)
 
 
+def printed(*forms: str) -> Arguments:
+  """Returns the argument for the form of what is printed, the first if none."""
+  told = f'{forms[0]} for people (the default); json, tsv for programs'
+  return {'--format': {'choices': forms, 'default': forms[0], 'help': told}}
+
+
 NAME = 'name of a subset, such as 3-EElKm, X-24, 2-FKd-r-10 or 1-Km'
 KEPT = 'files that this command wrote there are replaced, others are kept'
 
+# What every command takes, also before its name.
+_EARLY = {'action': 'store_true', 'default': argparse.SUPPRESS}
+COMMON: Arguments = {
+  '-q|--quiet': {**_EARLY, 'help': 'print errors and what is asked for, alone'},
+  '-v|--verbose': {**_EARLY, 'help': 'print also which files are read'},
+}
 SOURCES: Arguments = {
   '--sources FILE+': {
     'action': 'extend',
@@ -91,11 +103,7 @@ SUBSET: Arguments = {'name NAME': NAME, **DATASET}
 # What the reports of predictions take.
 PREDICTIONS: Arguments = {
   **SUBSET,
-  '--format': {
-    'choices': ('text', 'json', 'markdown'),
-    'default': 'text',
-    'help': 'text for people (the default), json for programs, or markdown',
-  },
+  **printed('text', 'json', 'markdown'),
   '--trust_labels': 'use the labels in the files, and compare only the sizes of'
   ' the classes with what is published: for a subset that is not prepared here',
 }
@@ -115,9 +123,19 @@ TIMEOUT: Arguments = {
     f' {origin.Locations.timeout:g})'
   )
 }
+# What commands that draw pictures take.
+DARK: Arguments = {'--dark': 'draw light on a dark background'}
 OUTPUT: Arguments = {
-  '--output DIR': path(f'folder to write; {KEPT}', required=True)
+  '-o|--output DIR': path(f'folder to write; {KEPT}', required=True)
 }
+
+
+def folder(summary: str) -> Arguments:
+  """Returns the arguments for a folder to write that may also come first."""
+  return {
+    'folder DIR?': {'help': argparse.SUPPRESS},
+    '-o|--output DIR': path(summary),
+  }
 
 
 def resolve(args: Namespace) -> None:
@@ -132,6 +150,13 @@ def resolve(args: Namespace) -> None:
     SubsetNameError: If a name is not that of a subset.
     ArgumentError: If subsets are neither named nor all meant, or both.
   """
+  if 'folder' in args:
+    named = [each for each in (args.output, args.folder) if each]
+    if 'names' in args and len(named) > 1:
+      args.names.insert(0, named.pop())
+    if len(named) != 1:
+      raise argparse.ArgumentError(None, 'name one folder to write: -o DIR')
+    args.output = pathlib.Path(named[0])
   if 'name' in args:
     args.subset = subsets.subset(args.name)
   if 'names' in args:

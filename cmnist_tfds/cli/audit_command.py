@@ -48,7 +48,7 @@ ARGUMENTS = {
     f' {duplicates.THRESHOLD}, at most {_LARGEST}); pairs up to twice as much'
     ' are listed',
   },
-  '--pairs FILE': arguments.path(
+  '-o|--pairs FILE': arguments.path(
     'write the listed pairs as tab-separated values, with their rows in the'
     " sources' files",
     arguments.writable_file,
@@ -56,6 +56,8 @@ ARGUMENTS = {
   '--picture FILE': arguments.path(
     'draw the nearest pairs to a .png or .svg file', arguments.picture
   ),
+  **arguments.DARK,
+  **arguments.printed('text', 'json'),
 }
 
 
@@ -73,8 +75,14 @@ def run(args: arguments.Namespace) -> None:
     atomic.write_file(args.pairs, terminal.tsv(_rows(found)).encode())
   if args.picture:
     title = f'{args.dataset}/{subset.name}'
-    pictures.save(args.picture, lambda: _draw(found, title))
-  _print(found, args.threshold)
+    pictures.save(args.picture, lambda: _draw(found, title), dark=args.dark)
+  if args.format == 'json':
+    header, *rows = _rows(found)
+    pairs = [dict(zip(header, row, strict=True)) for row in rows]
+    copied = int(found.with_copy(args.threshold).sum())
+    terminal.print_json({'test_images_in_train': copied, 'pairs': pairs})
+  else:
+    _print(found, args.threshold)
 
 
 def _pairs(
@@ -91,10 +99,10 @@ def _rows(found: Duplicates) -> Iterator[list[Any]]:
   yield ['ratio', *(f'{f}_{n}' for n in (1, 2) for f in fields)]
   for ratio, pair in _pairs(found):
     ends = (
-      (part.source.key, part.split, part.rows[n], part.class_name(n))
+      (part.source.key, part.split, int(part.rows[n]), part.class_name(n))
       for part, n in pair
     )
-    yield [f'{ratio:.6f}', *itertools.chain(*ends)]
+    yield [round(ratio, 6), *itertools.chain(*ends)]
 
 
 def _draw(found: Duplicates, title: str) -> Figure:
@@ -124,21 +132,21 @@ def _print(found: Duplicates, threshold: float) -> None:
   different = [len(np.unique(each)) for each in firsts]
   images: list[tuple[Any, ...]] = [('images', 'number', 'different')]
   images += zip(titles, sizes, different, strict=True)
-  terminal.print_table(images, right_from=1)
+  terminal.print_table(images)
   parts = np.searchsorted(ends, found.pairs, side='right')
   rows = [('pairs', '', 'equal', f'<= {threshold:g}', f'<= {limit:g}')]
   # A pair beyond the limit is the only one.
   for one, other in np.unique(parts[found.ratios <= limit], axis=0).tolist():
     ratios = found.ratios[(parts == (one, other)).all(axis=1)]
-    counts = [str((ratios <= most).sum()) for most in (0, threshold, limit)]
+    counts = [int((ratios <= most).sum()) for most in (0, threshold, limit)]
     rows.append((titles[one], titles[other], *counts))
   print()
-  terminal.print_table(rows, right_from=2)
+  terminal.print_table(rows)
   copied, listed = (found.with_copy(most).sum() for most in (threshold, limit))
   print()
   terminal.print_wrapped(
-    f'{copied:,} test images have a copy or a near-copy in train (ratio at most'
-    f' {threshold:g}), {listed:,} within {limit:g}.'
+    'Test images that have a copy or a near-copy in train:'
+    f' {copied:,} (ratio at most {threshold:g}), {listed:,} within {limit:g}.'
   )
   for ratio, pair in _pairs(found, 1):
     one, other = (f'{part.title} row {part.rows[n]}' for part, n in pair)

@@ -12,6 +12,7 @@ from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.sample import NOTICE
 from cmnist_tfds.scoring import protocols, report, results
 from cmnist_tfds.scoring.results import Result, Wanted
+from cmnist_tfds.system.errors import counted
 
 # The neighbors of every test image are held in memory.
 _MOST_NEIGHBORS = 100
@@ -53,7 +54,7 @@ _COMMON: arguments.Arguments = {
     0,
   ),
   **arguments.DATASET,
-  '--output DIR': arguments.path(
+  '-o|--output DIR': arguments.path(
     'folder of results (default: results, or results_sample with --sample); a'
     ' result that is there is not computed again'
   ),
@@ -124,6 +125,6 @@ def _print(wanted: Wanted, found: Iterator[Result]) -> None:
       columns = zip(*rows, strict=True)
       filled = [column for column in columns if any(column[1:])]
       terminal.print_table([*zip(*filled, strict=True)])
-      print(f'{count} result{"s" * (count > 1)} in {wanted.folder}')
+      print(f'{counted(count, "result")} in {wanted.folder}')
       if wanted.dataset == SAMPLE:
         print(NOTICE)

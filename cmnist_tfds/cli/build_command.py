@@ -21,6 +21,7 @@ ARGUMENTS = {
   ),
   '--overwrite': 'rebuild subsets that are already prepared; the old data is kept'
   ' until the new data is complete',
+  **arguments.printed('text', 'json'),
 }
 # The options that go to the builder as they are.
 _OPTIONS = (
@@ -32,16 +33,18 @@ _OPTIONS = (
 def run(args: arguments.Namespace) -> int:
   """Runs the command; returns its exit status."""
   options = {name: getattr(args, name) for name in _OPTIONS}
-  rows, status = [], 0
+  outcomes, status = [], 0
   try:
     for outcome in build.build(args.subsets, **options):
+      outcomes.append(outcome)
       if outcome.error:
         status = terminal.fail(f'{outcome.name}: {outcome.error}')
-      else:
-        rows.append(dataclasses.astuple(outcome)[:-1])
   finally:
     # Subsets that were finished before Ctrl-C are kept, so they are listed.
-    if rows:
+    rows = [dataclasses.astuple(o)[:-1] for o in outcomes if not o.error]
+    if args.format == 'json':
+      terminal.print_json(outcomes)
+    elif rows:
       header = ('subset', 'examples', 'bytes', 'seconds', 'where')
-      terminal.print_table([header, *rows], right_from=1)
+      terminal.print_table([header, *rows])
   return status

@@ -7,6 +7,7 @@ import collections
 
 from cmnist_tfds.cache import store
 from cmnist_tfds.cli import arguments, terminal
+from cmnist_tfds.system.errors import counted
 
 # What each action does, and what it says of the entries it has found.
 _ACTIONS = {
@@ -22,14 +23,14 @@ ARGUMENTS = {
     'choices': tuple(_ACTIONS),
     'default': 'list',
     'help': 'list the entries (the default), print the bytes of each kind, delete'
-    ' the entries that are damaged, or delete all; what is deleted is made again'
-    ' when it is needed',
+    ' those that are damaged, or all; they are made again when needed',
   },
   '--kind KIND': {
     'choices': tuple(store.KINDS),
     'help': 'only entries of this kind: '
     + '; '.join(f'{kind} ({what})' for kind, what in store.KINDS.items()),
   },
+  **arguments.printed('text', 'json'),
 }
 
 
@@ -40,10 +41,14 @@ def run(args: arguments.Namespace) -> int:
   num_bytes = collections.Counter[str]()
   for entry in entries:
     num_bytes[entry.kind] += entry.num_bytes
-  # What an entry holds can be long, so it comes last.
-  rows = [(e.kind, f'{e.num_bytes:>14,}', e.description) for e in entries]
-  terminal.print_table([*num_bytes.items()] if args.action == 'size' else rows)
-  noun = 'entry' if len(entries) == 1 else 'entries'
-  total = f'{num_bytes.total():,}'
-  print(f'{len(entries)} {noun}, {total} bytes {done} {store.cache_dir()}')
+  sizes = args.action == 'size'
+  if args.format == 'json':
+    terminal.print_json(num_bytes if sizes else entries)
+  else:
+    # What an entry holds can be long, so it comes last.
+    rows = [(e.kind, e.num_bytes, e.description) for e in entries]
+    terminal.print_table([*num_bytes.items()] if sizes else rows)
+    found = counted(len(entries), 'entry')
+    total = counted(num_bytes.total(), 'byte')
+    print(f'{found}, {total} {done} {store.cache_dir()}')
   return int(args.action == 'check' and bool(entries))

@@ -4,28 +4,54 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
-from cmnist_tfds.cli.arguments import SOURCES
+from cmnist_tfds import subsets
+from cmnist_tfds.cli.arguments import COMMON, SOURCES
+
+# The commands that make files without being told where.
+_MAKING_FILES = {'build', 'knn', 'net', 'new'}
 
 
 class CommandParser(argparse.ArgumentParser):
-  """Takes options between names too, and `--data-dir` for `--data_dir`."""
+  """Takes options between names too, and `--data-dir` for `--data_dir`.
 
-  _is_mixing = False
+  An error says which command or option was likely meant.
+  """
+
+  # The options that are parsed. Only those of an action of a command are known.
+  _given: Sequence[str] | None = None
 
   def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
     """Parses arguments; see `argparse.ArgumentParser`."""
     # Up to Python 3.11, the parser of intermixed arguments calls this again. It
     # cannot parse actions of a command, which have parsers of their own.
-    if self._is_mixing or self._subparsers:
+    if self._given is not None or self._subparsers:
       return super().parse_known_args(args, namespace)
-    self._is_mixing = True
     end = args.index('--') if '--' in args else len(args)
-    args = [*map(_with_underscores, args[:end]), *args[end:]]
-    return self.parse_known_intermixed_args(args, namespace)
+    self._given = [*map(_with_underscores, args[:end])]
+    found, unknown = self.parse_known_intermixed_args(
+      [*self._given, *args[end:]], namespace
+    )
+    if unknown:
+      self.error(f'unrecognized arguments: {" ".join(unknown)}')
+    return found, unknown
+
+  def error(self, message: str) -> NoReturn:
+    """Prints a fault of usage, and what was likely meant, and exits."""
+    options = [o for o in self._option_string_actions if o[:2] == '--']
+    tried = {name: options for name in self._given or () if name[:2] == '--'}
+    if choice := re.search("choice: '(.*)' .choose from (.*).$", message):
+      tried[choice[1]] = re.findall(r'[\w-]+', choice[2])
+    for name, known in tried.items():
+      given = name.partition('=')[0]
+      close = difflib.get_close_matches(given, known, 1, cutoff=0.7)
+      if close and not close[0].startswith(given):
+        message += f'. Did you mean {close[0]} instead of {given}?'
+    super().error(message)
 
 
 def _with_underscores(arg: str) -> str:
@@ -62,23 +88,25 @@ def add_command(
     for action, declared in table.items():
       add_command(actions, action, *declared)
     return
-  parser.set_defaults(run=run)
-  _declare(parser, {**SOURCES, **table})
+  parser.set_defaults(run=run, makes_files=name in _MAKING_FILES)
+  declare(parser, {**SOURCES, **table, **COMMON})
 
 
-def _declare(holder: Any, arguments: Any) -> None:
+def declare(holder: Any, arguments: Any) -> None:
   """Adds arguments, an `Arguments`, to a parser or to a group of it."""
   for usage, declared in arguments.items():
     if usage == 'one of':
-      _declare(holder.add_mutually_exclusive_group(), declared)
+      declare(holder.add_mutually_exclusive_group(), declared)
       continue
     name, _, metavar = usage.partition(' ')
     known = {'help': declared} if isinstance(declared, str) else {**declared}
-    if metavar.endswith(('*', '+')):
+    if metavar.endswith(('*', '+', '?')):
       known['nargs'] = metavar[-1]
     if metavar:
-      known['metavar'] = metavar.rstrip('*+')
+      known['metavar'] = metavar.rstrip('*+?')
     elif isinstance(declared, str):
       known['action'] = 'store_true'
-    names = ['-o', name] if name == '--output' else [name]
-    holder.add_argument(*names, **known)
+    action = holder.add_argument(*name.split('|'), **known)
+    if name in {'name', 'names', 'audited'}:
+      # What argcomplete calls when a shell asks it.
+      action.completer = lambda **_: [s.name for s in subsets.declared()]

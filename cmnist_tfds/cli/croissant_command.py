@@ -7,7 +7,7 @@ from cmnist_tfds.cli import arguments
 
 ARGUMENTS = {
   **arguments.SUBSET,
-  '--output DIR': arguments.path(
+  '-o|--output DIR': arguments.path(
     'folder to write the description to, with its examples as Parquet; without'
     f' it, the description is printed; {arguments.KEPT}'
   ),

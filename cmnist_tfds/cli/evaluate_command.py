@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.scoring import evaluation, report
 
@@ -10,16 +12,20 @@ ARGUMENTS = {
   **arguments.PREDICTIONS,
   'files FILE+': 'file of predictions, as cmnist_tfds.save_predictions writes;'
   ' several are the runs of one method',
-  '--confusion FILE': arguments.path(
+  '-o|--confusion FILE': arguments.path(
     'draw the confusion of the classes to a .png or .svg file',
     arguments.picture,
   ),
+  **arguments.DARK,
   '--assume_order': 'score .npy or .csv files that hold predictions alone, on'
   ' trust that they are in the order of the prepared test set',
+  '--without_near_duplicates': 'leave out test images of which the full training'
+  ' set has a copy or a near-copy, as cmnist audit finds them',
+  # The former spelling.
   '--without': {
     'choices': ('near-duplicates',),
-    'help': 'leave out test images of which the full training set has a copy or a'
-    ' near-copy, as cmnist audit finds them',
+    'dest': 'without_near_duplicates',
+    'help': argparse.SUPPRESS,
   },
 }
 
@@ -33,7 +39,7 @@ def run(args: arguments.Namespace) -> None:
     args.files,
     assume_order=args.assume_order,
     trust_labels=args.trust_labels,
-    without_near_duplicates=args.without is not None,
+    without_near_duplicates=bool(args.without_near_duplicates),
     open_=args.open,
   )
   if args.confusion:
@@ -44,5 +50,6 @@ def run(args: arguments.Namespace) -> None:
       lambda: confusion_matrix.draw_confusion(
         scored.subset, scored.confusion, title, '; '.join(filter(None, said))
       ),
+      dark=args.dark,
     )
   terminal.print_report(scored, report.evaluation_sections(scored), args.format)

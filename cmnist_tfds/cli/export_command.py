@@ -11,9 +11,10 @@ ARGUMENTS = {
   '--format': {
     'choices': tuple(files.FORMATS),
     'required': True,
-    'help': 'png: a folder of images for each class, as ImageNet; idx: the four'
-    ' files of MNIST; npz: one file with the arrays of keras.datasets; csv: the'
-    ' layout of the published generator',
+    'help': 'png: a folder of images for each class, as ImageNet, and lists of'
+    ' them; idx: the four files of MNIST, plain and packed; npz: one file with'
+    ' the arrays of keras.datasets; csv: the layout of the published generator;'
+    ' csv-pixels: label and pixels in a row, as on Kaggle',
   },
   **arguments.OUTPUT,
 }

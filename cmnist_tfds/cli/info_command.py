@@ -11,6 +11,7 @@ from cmnist_tfds.scoring import difficulty
 
 ARGUMENTS = {
   **arguments.SUBSET,
+  **arguments.printed('text', 'json'),
   '--bibtex': 'print instead what to cite: CMNIST and each source, as BibTeX',
 }
 
@@ -31,6 +32,26 @@ def run(args: arguments.Namespace) -> None:
     counts = [*found.class_counts]
     train, test = zip(*found.class_counts, strict=True)
     balanced, sizes = len({*train}) == 1, (sum(train), sum(test))
+  classes = [
+    {'label': c.label, 'source': c.source.key, 'raw': c.raw_label}
+    | {'train': train, 'test': test, 'class': c.name}
+    for c, (train, test) in zip(subset.classes, counts, strict=True)
+  ]
+  if args.format == 'json':
+    record = {
+      'dataset': args.dataset,
+      'name': subset.name,
+      'train': sizes[0],
+      'test': sizes[1],
+      'balanced': balanced,
+      'prepared': found and found.folder,
+      'verified': found and found.metadata.get('sources'),
+      'classes': classes,
+      'sources': described.sources,
+      'citation': subset.citation,
+    }
+    terminal.print_json(record)
+    return
   print(f'{args.dataset}/{subset.name} ({subset.title})')
   if args.sample:
     print(NOTICE)
@@ -57,13 +78,8 @@ def run(args: arguments.Namespace) -> None:
       print(f'  verification of {row["key"]}: {proofs}')
   else:
     print(f'prepared  no: {arguments.how_to_build(args, subset)}')
-  print('\nlabel  source  raw     train      test  class')
-  for c, numbers in zip(subset.classes, counts, strict=True):
-    of_train, of_test = map(_count, numbers)
-    print(
-      f'{c.label:>5}  {c.source.key:<6}  {c.raw_label:>3}'
-      f'  {of_train:>8}  {of_test:>8}  {c.name}'
-    )
+  print()
+  terminal.print_table([[*classes[0]], *(list(c.values()) for c in classes)])
   for source in described.sources:
     print(f'\n{source.key}: {source.title}, {source.homepage}')
     terminal.print_wrapped(f'license: {source.license}', indent=2)

@@ -4,41 +4,42 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.scoring import difficulty
-from cmnist_tfds.sources import Source
+from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
 
 
 def _sources(text: str) -> set[Source]:
   """Returns the sources of some keys, as 'F,Kd'."""
-  known = {s.key.casefold(): s for s in sources_lib.SOURCES}
-  keys = [key.strip() for key in text.split(',')]
+  sources = (*sources_lib.SOURCES, *registry.registry().extensions)
+  known = {s.key.casefold(): s for s in sources}
+  keys = [key.strip() for key in text.split(',') if text]
   for key in keys:
     if key.casefold() not in known:
-      raise argparse.ArgumentTypeError(
-        f'there is no source {key!r}; the keys are'
-        f' {", ".join(s.key for s in known.values())}'
-      )
+      told = ', '.join(s.key for s in sources)
+      told = f'there is no source {key!r}; the keys are {told}'
+      raise argparse.ArgumentError(None, told)
   return {known[key.casefold()] for key in keys}
 
 
 ARGUMENTS = {
   '--all': 'list the reduced subsets of the paper too: 804 in all',
-  '--balanced': 'list only subsets whose classes have equally many training'
-  ' examples',
+  '--extensions': 'list the sources beyond those of the paper too, each as a'
+  ' subset of its own; --sources lists those of its files',
+  '--balanced': 'list only subsets whose training classes are of one size',
   '--imbalance': 'print how many times as many training examples the largest'
   ' class has as the smallest',
   '--difficulty': 'print the accuracy of the nearest neighbor with 10 training'
   ' examples of each class and with all, where it was measured',
   **{
     f'--{condition} KEY,...': {
-      'type': _sources,
-      'default': set(),
+      'default': '',
       'dest': f'{condition}_sources',
       'help': f'list only subsets with {number} of these sources',
     }
@@ -49,47 +50,55 @@ ARGUMENTS = {
   ),
   '--sort': {
     'choices': ('classes', 'train', 'test', 'imbalance', 'difficulty'),
-    'help': 'sort by the number of classes, training or test examples, by the'
-    ' imbalance, or by the errors of the nearest neighbor, the smallest first;'
-    ' what is not known comes last',
+    'help': 'sort by this number, the smallest first; difficulty is the errors of'
+    ' the nearest neighbor, and what is not known comes last',
   },
-  '--format': {
-    'choices': ('table', 'tsv', 'json'),
-    'default': 'table',
-    'help': 'table for people (the default), tsv or json for programs',
-  },
+  **arguments.printed('table', 'tsv', 'json'),
 }
 
 
 def run(args: arguments.Namespace) -> int | None:
   """Runs the command; returns its exit status."""
-  wanted, unwanted = args.with_sources, args.without_sources
+  wanted, unwanted = map(_sources, (args.with_sources, args.without_sources))
   for source in wanted & unwanted:
-    return terminal.fail(
-      f'{source.key} is in --with and in --without; take it out of one',
-      terminal.USAGE,
-    )
+    told = f'{source.key} is in --with and in --without; take it out of one'
+    raise argparse.ArgumentError(None, told)
+  listed = list(subsets.declared() if args.all else subsets.published())
+  listed += [
+    subsets.combine(source)
+    for source in registry.registry().extensions
+    if args.extensions or source.owner in map(os.path.realpath, args.sources)
+  ]
   rows = [
-    _row(subset)
-    for subset in (subsets.declared() if args.all else subsets.published())
-    if wanted <= {*subset.sources}
-    and unwanted.isdisjoint(subset.sources)
-    and (args.max_classes or subset.num_classes) >= subset.num_classes
-    and (subset.balanced or not args.balanced)
+    _row(s)
+    for s in listed
+    if wanted <= {*s.sources}
+    and unwanted.isdisjoint(s.sources)
+    and (args.max_classes or s.num_classes) >= s.num_classes
+    and (s.balanced or not args.balanced)
   ]
   if not rows:
     return terminal.fail('no subset is like that; drop a condition')
   if args.sort:
     rows.sort(key=lambda row: (row[args.sort] is None, row[args.sort] or 0))
-  header = ['name', 'sources', 'classes', 'balanced', 'train', 'test']
-  header += ['imbalance'] * args.imbalance
-  header += ['nearest_r-10', 'nearest_full'] * args.difficulty
-  shown = [{name: row[name] for name in header} for row in rows]
+  columns = ['name', 'sources', 'classes', 'balanced', 'train', 'test']
+  columns += ['imbalance'] * args.imbalance
+  columns += ['nearest_r_10', 'nearest_full'] * args.difficulty
   if args.format == 'json':
-    for row in shown:
+    for row in rows:
       subset = subsets.subset(row['name'])
       row.update(mean=subset.mean, std=subset.std)
-  terminal.print_records(shown, args.format, right_from=2)
+    terminal.print_json(rows)
+    return 0
+  words = ('false', 'true') if args.format == 'tsv' else ('No', 'Yes')
+  for row in rows:
+    row['sources'] = ','.join(row['sources'])
+    row['balanced'] = words[row['balanced']]
+  shown = [columns, *([row[name] for name in columns] for row in rows)]
+  if args.format == 'tsv':
+    print(terminal.tsv(shown), end='')
+  else:
+    terminal.print_table(shown)
   return 0
 
 
@@ -104,13 +113,13 @@ def _row(subset: Subset) -> dict[str, Any]:
   )
   return {
     'name': subset.name,
-    'sources': ','.join(s.key for s in subset.sources),
+    'sources': [s.key for s in subset.sources],
     'classes': subset.num_classes,
-    'balanced': 'Yes' if subset.balanced else 'No',
+    'balanced': subset.balanced,
     'train': subset.num_train,
     'test': subset.num_test,
     'imbalance': subset.imbalance,
-    'nearest_r-10': reduced,
+    'nearest_r_10': reduced,
     'nearest_full': full,
     'difficulty': None if right is None else 1 - right,
   }

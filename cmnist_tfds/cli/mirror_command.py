@@ -7,7 +7,7 @@ from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.origin import audit
 
 ARGUMENTS = {
-  'folder DIR': arguments.path(
+  **arguments.folder(
     'folder to fill; no file that it already holds is changed'
   ),
   'names NAME*': 'get only the files of the sources of these subsets',
@@ -21,7 +21,7 @@ def run(args: arguments.Namespace) -> int:
   """Runs the command; returns its exit status."""
   status, sources = 0, arguments.named_sources(args)
   where = arguments.origin_locations(args)
-  for file, came_from, fault in audit.fill(args.folder, sources, where):
+  for file, came_from, fault in audit.fill(args.output, sources, where):
     if fault:
       status = terminal.fail(f'{file.path}: {fault}')
     else:

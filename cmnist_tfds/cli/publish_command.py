@@ -7,6 +7,7 @@ Others can read it without this package.
 from __future__ import annotations
 
 from cmnist_tfds.cli import arguments
+from cmnist_tfds.system.errors import counted
 
 ARGUMENTS = {
   'names NAME+': arguments.NAME,
@@ -27,8 +28,7 @@ def run(args: arguments.Namespace) -> None:
   if not args.sample:
     print(hub.licenses(args.subsets), flush=True)
   hub.publish(published, args.output)
-  noun = 'subset' if len(published) == 1 else 'subsets'
-  print(f'{args.output}: {len(published)} {noun}')
+  print(f'{args.output}: {counted(len(published), "subset")}')
   if not args.sample:
     print(
       'Before you share this, check the license of each source; the dataset card'

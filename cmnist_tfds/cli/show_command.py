@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING
 
 from cmnist_tfds.cli import arguments
 from cmnist_tfds.load.numpy_arrays import first_of_each_class
 from cmnist_tfds.load.open_subset import Opened
+from cmnist_tfds.system.errors import counted
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
 
 ARGUMENTS = {
   **arguments.SUBSET,
-  '--output FILE': arguments.path(
+  '-o|--output FILE': arguments.path(
     'picture to write, a .png or .svg file', arguments.picture, required=True
   ),
   'one of': {
@@ -26,7 +28,7 @@ ARGUMENTS = {
     'number of examples of each class to draw (default: 3) or, with'
     ' --confusable, to compare (default: 60)'
   ),
-  '--dark': 'draw light on a dark background',
+  **arguments.DARK,
 }
 
 
@@ -34,9 +36,13 @@ def run(args: arguments.Namespace) -> None:
   """Runs the command."""
   from cmnist_tfds.figures import pictures
 
+  if args.histogram and args.examples:
+    raise argparse.ArgumentError(None, '--examples is not for --histogram')
   opened, name = args.open(args.subset), f'{args.dataset}/{args.subset.name}'
   pictures.save(args.output, lambda: _draw(opened, name, args), dark=args.dark)
-  print(f'{name}: {args.subset.num_classes} classes drawn to {args.output}')
+  print(
+    f'{name}: {counted(args.subset.num_classes, "class")} drawn to {args.output}'
+  )
 
 
 def _draw(opened: Opened, title: str, args: arguments.Namespace) -> Figure:

@@ -8,11 +8,12 @@ import os
 import pathlib
 import re
 import shlex
+from typing import Any
 
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.sources import declaration, records, registry
-from cmnist_tfds.system.errors import DeclarationError
+from cmnist_tfds.system.errors import DeclarationError, counted
 
 
 def _new(args: arguments.Namespace) -> int:
@@ -37,8 +38,7 @@ def _new(args: arguments.Namespace) -> int:
     raise DeclarationError(
       f'the key {key!r} is already that of {used[key]}; choose another'
     )
-  options = {n: getattr(args, n) for n in draft.Options._fields}
-  given = {n: value for n, value in options.items() if value}
+  given = {n: v for n in draft.Options._fields if (v := getattr(args, n))}
   text = draft.draft(path, key=key, title=args.title or name, **given)
   # A draft that is wrong is not written.
   (source,) = declaration.parse(
@@ -66,27 +66,27 @@ def _check(args: arguments.Namespace) -> int:
 
 
 def _describe(source: records.Source) -> str:
-  counts = [f'{s.num_examples:,} {name}' for name, s in source.splits.items()]
-  classes = f'{len(source.class_names)} classes'
-  return ', '.join([f'{source.key} ({source.title})', classes, *counts])
+  sizes = [f'{s.num_examples:,} {name}' for name, s in source.splits.items()]
+  classes = counted(len(source.class_names), 'class')
+  return ', '.join([f'{source.key} ({source.title})', classes, *sizes])
 
 
 def _list(args: arguments.Namespace) -> int:
-  del args
   known = registry.registry()
   sources = (*sources_lib.SOURCES, *known.extensions)
-  rows = [('key', 'classes', 'train', 'test', 'owner', 'title')]
+  rows: list[tuple[Any, ...]] = [
+    ('key', 'classes', 'train', 'test', 'owner', 'title')
+  ]
   for source in sources:
     owner = source.owner if source.digest else 'the paper'
-    train, test = (
-      f'{source.splits[split].num_examples:,}'
-      if split in source.splits
-      else '-'
-      for split in sources_lib.SPLITS
-    )
-    classes = str(len(source.class_names))
-    rows.append((source.key, classes, train, test, owner, source.title))
-  terminal.print_table(rows)
+    found = [source.splits.get(split) for split in sources_lib.SPLITS]
+    sizes = [split.num_examples if split else '-' for split in found]
+    classes = len(source.class_names)
+    rows.append((source.key, classes, *sizes, owner, source.title))
+  if args.format == 'json':
+    terminal.print_json(sources)
+  else:
+    terminal.print_table(rows)
   for fault in known.faults:
     terminal.fail(fault)
   return terminal.FAILED if known.faults else 0
@@ -120,7 +120,7 @@ _NEW: arguments.Arguments = {
   '--scale N': arguments.number(
     'pixels of N are white; 255 takes pixels as they are'
   ),
-  '--output FILE': arguments.path(
+  '-o|--output FILE': arguments.path(
     'declaration to write, in the folder of the files; must not exist (default:'
     ' <name of the files>.toml)'
   ),
@@ -139,7 +139,7 @@ ACTIONS = {
   ),
   'list': (
     'List the sources that are known, and who owns them.',
-    {},
+    arguments.printed('text', 'json'),
     _list,
   ),
 }

@@ -11,8 +11,10 @@ import logging
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+import msgspec
 
 from cmnist_tfds.scoring import report
 from cmnist_tfds.scoring.comparison import Comparison
@@ -26,27 +28,35 @@ USAGE = 2
 def fail(error: object, status: int = FAILED) -> int:
   """Prints an error on stderr; returns the exit status."""
   print(f'cmnist: {error}', file=sys.stderr)
+  if sys.exc_info()[0]:
+    streams.LOG.debug('it was raised here', exc_info=True)
   return status
 
 
 @contextlib.contextmanager
 def warnings_as_lines() -> Iterator[None]:
-  """Prints the warnings of this package on stderr, each as a line like errors.
+  """Prints what this package logs on stderr, in lines like errors.
 
   Yields:
     Nothing.
   """
-  log = logging.getLogger('cmnist_tfds')
   handler = logging.StreamHandler(sys.stderr)
-  handler.setFormatter(logging.Formatter('cmnist: warning: %(message)s'))
-  propagates = log.propagate
-  log.addHandler(handler)
-  log.propagate = False
+  handler.setFormatter(logging.Formatter('cmnist: %(levelname)s: %(message)s'))
+  handler.addFilter(_with_small_letters)
+  level, propagates = streams.LOG.level, streams.LOG.propagate
+  streams.LOG.addHandler(handler)
+  streams.LOG.propagate = False
   try:
     yield
   finally:
-    log.removeHandler(handler)
-    log.propagate = propagates
+    streams.LOG.removeHandler(handler)
+    streams.LOG.setLevel(level)
+    streams.LOG.propagate = propagates
+
+
+def _with_small_letters(record: logging.LogRecord) -> bool:
+  record.levelname = record.levelname.lower()
+  return True
 
 
 def print_report(
@@ -89,27 +99,10 @@ def print_wrapped(text: str, indent: int = 0) -> None:
   print(textwrap.indent(wrapped, ' ' * indent))
 
 
-def print_records(
-  records: Sequence[Mapping[str, Any]], format_: str, right_from: int
-) -> None:
-  """Prints records.
-
-  Args:
-    records: At least one record; all have the same fields. A value that nobody
-      knows is None.
-    format_: 'table', 'tsv' or 'json'.
-    right_from: As in `print_table`.
-  """
-  header, rows = [*records[0]], [[*record.values()] for record in records]
-  if format_ == 'json':
-    print(json.dumps(records, indent=2))
-  elif format_ == 'tsv':
-    print(tsv([header, *rows]), end='')
-  else:
-    # Programs that count lines or cut columns do not want a header.
-    shown = [header] if streams.is_terminal(sys.stdout) else []
-    shown += [['?' if cell is None else cell for cell in row] for row in rows]
-    print_table(shown, right_from)
+def print_json(record: Any) -> None:
+  """Prints a record, or several, as JSON that any terminal can show."""
+  plain = msgspec.to_builtins(record, str_keys=True, enc_hook=str)
+  print(json.dumps(plain, indent=2))
 
 
 def tsv(rows: Iterable[Iterable[Any]]) -> str:
@@ -119,20 +112,18 @@ def tsv(rows: Iterable[Iterable[Any]]) -> str:
   return out.getvalue()
 
 
-def print_table(
-  rows: Sequence[Sequence[Any]], right_from: int = sys.maxsize
-) -> None:
-  """Prints rows in aligned columns.
+def print_table(rows: Sequence[Sequence[Any]]) -> None:
+  """Prints rows in aligned columns, numbers to the right.
 
   Args:
-    rows: At least one row; all have the same number of cells. Integers are
-      printed with thousands separators.
-    right_from: Index of the first column that is aligned to the right.
+    rows: Rows with the same number of cells, perhaps below a header. Integers are
+      printed with thousands separators, None as a question mark.
   """
   columns = []
-  for number, column in enumerate(zip(*rows, strict=True)):
-    cells = [f'{c:,}' if isinstance(c, int) else str(c) for c in column]
-    align = '>' if number >= right_from else '<'
+  for column in zip(*rows, strict=True):
+    shown = ('?' if cell is None else cell for cell in column)
+    cells = [f'{c:,}' if isinstance(c, int) else str(c) for c in shown]
+    align = '>' if isinstance(column[-1], int | float | None) else '<'
     width = max(map(len, cells))
     columns.append([f'{cell:{align}{width}}' for cell in cells])
   for row in zip(*columns, strict=True):

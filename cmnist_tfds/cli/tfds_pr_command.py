@@ -10,7 +10,7 @@ from __future__ import annotations
 from cmnist_tfds.cli import arguments
 
 ARGUMENTS = {
-  'folder DIR': arguments.path(
+  **arguments.folder(
     'folder to write, laid out as a checkout of TFDS, with the text of the pull'
     ' request; must be new, empty or written by this command'
   ),
@@ -24,13 +24,13 @@ def run(args: arguments.Namespace) -> None:
   from cmnist_tfds import tfds_pr
 
   if args.into:
-    dataset = tfds_pr.write_into(args.folder)
+    dataset = tfds_pr.write_into(args.output)
     print(f'{dataset}: written. The text of the pull request:\n')
     print(tfds_pr.text(), end='')
   else:
-    dataset = tfds_pr.write(args.folder)
+    dataset = tfds_pr.write(args.output)
     print(
       f'{dataset}: copy it into a checkout of TFDS.'
-      f' {args.folder / tfds_pr.TEXT} is the text of the pull request, and says'
+      f' {args.output / tfds_pr.TEXT} is the text of the pull request, and says'
       ' how to test.'
     )

@@ -13,6 +13,7 @@ ARGUMENTS = {
   **arguments.LOCATIONS,
   '--hashes': 'print the SHA-256 of each file and the fingerprint of the array in'
   ' it, to report a file for which none is recorded',
+  **arguments.printed('text', 'json'),
 }
 
 
@@ -24,6 +25,10 @@ def run(args: arguments.Namespace) -> int:
   total = sum(len(source.origin_files) for source in sources)
   bar = {'desc': 'Checking', 'total': total, 'leave': False}
   findings = list(streams.progress_bar(found, **bar))
+  num_wrong = sum(bool(finding.fault) for finding in findings)
+  if args.format == 'json':
+    terminal.print_json(findings)
+    return terminal.FAILED if num_wrong else 0
   place = None
   for finding in findings:
     file, copy = finding.file, finding.copy
@@ -48,7 +53,7 @@ def run(args: arguments.Namespace) -> int:
   for remedy in audit.remedies(missing, where.manual_dir):
     terminal.print_wrapped(remedy)
   if missing:
-    print('`cmnist mirror DIR` fetches missing files from all their homes.')
-  num_wrong = sum(bool(finding.fault) for finding in findings)
-  print(f'{len(findings) - num_wrong} of {len(findings)} files are right')
+    print('`cmnist mirror -o DIR` fetches missing files from all their homes.')
+  noun = 'file is' if len(findings) == 1 else 'files are'
+  print(f'{len(findings) - num_wrong} of {len(findings)} {noun} right')
   return terminal.FAILED if num_wrong else 0

@@ -29,6 +29,7 @@ from cmnist_tfds.system.errors import (
   disk_errors,
 )
 from cmnist_tfds.system.extras import require_tensorflow
+from cmnist_tfds.system.streams import warn_once
 
 
 class CmnistBuilder(  # type: ignore[call-arg]
@@ -48,6 +49,17 @@ class CmnistBuilder(  # type: ignore[call-arg]
   BUILDER_CONFIGS = tuple(builder_configs.values())
   DEFAULT_BUILDER_CONFIG_NAME = subsets.DEFAULT
   is_sample = False
+
+  def __init_subclass__(cls, **kwargs: Any):
+    """Registers a dataset, in place of another package's of the same name."""
+    name = cls.__module__.split('.')[-2]
+    # TFDS refuses a second builder of a name.
+    if other := tfds_internals.DATASETS.pop(name, None):
+      warn_once(
+        f'{other.__module__} has registered the dataset {name!r} too. From now'
+        f' on tfds.load finds that of {cls.__module__}.'
+      )
+    super().__init_subclass__(**kwargs)
 
   def __init__(
     self,

@@ -10,6 +10,7 @@ from tensorflow_datasets.core import (
   dataset_builder,
   dataset_collection_builder,
   naming,
+  registered,
 )
 from tensorflow_datasets.core.data_sources import base
 from tensorflow_datasets.core.download import checksums
@@ -20,6 +21,7 @@ BaseDataSource = base.BaseDataSource
 DatasetCollection = dataset_collection_builder.DatasetCollection
 DatasetCollectionInfo = dataset_collection_builder.DatasetCollectionInfo
 FileReaderBuilder = dataset_builder.FileReaderBuilder
+DATASETS = registered._DATASET_REGISTRY
 UrlInfo = checksums.UrlInfo
 references_for = naming.references_for
 get_shard_boundaries = shard_utils.get_shard_boundaries

@@ -6,17 +6,19 @@ from __future__ import annotations
 import csv
 import pathlib
 import re
+import shutil
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from isal import igzip
 
 from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.open_subset import Opened
-from cmnist_tfds.load.split_view import SplitView
-from cmnist_tfds.schema import IMAGE, LABEL, SOURCE
+from cmnist_tfds.load.split_view import FEATURE_NAMES, SplitView
+from cmnist_tfds.schema import IMAGE, LABEL, ROW, SOURCE, WRITER
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
 from cmnist_tfds.system import atomic, streams
 
@@ -26,6 +28,9 @@ _IDX_PARTS = _IDX_IMAGES, _IDX_LABELS = 'images-idx3-ubyte', 'labels-idx1-ubyte'
 # An export reads so many examples at once, so that it needs little memory.
 _BATCH_SIZE = 4096
 _NPZ = '{}.npz'
+_NPZ_FEATURES = [f.name for f in (IMAGE, LABEL, SOURCE, ROW, WRITER)]
+_KERAS = {IMAGE.name: 'x', LABEL.name: 'y'}
+_CLASSES = 'classes.txt'
 _NOT_IN_FILE_NAMES = re.compile(r'[^\w-]')
 
 
@@ -38,14 +43,19 @@ def export_files(
     opened: The subset.
     file_format: One of `FORMATS`.
       'png': `<split>/<label>-<class name>/<number>.png`, the layout of
-      ImageNet; the folders sort by label. `classes.txt` lists the class names.
-      'idx': the four files of MNIST with their usual names, not compressed.
+      ImageNet; the folders sort by label. `<split>.txt` lists the files (an
+      imglist): path, space, label.
+      'idx': the four files of MNIST with their usual names, and compressed, as
+      `.gz`.
       'npz': `CMNIST-<name>.npz`, of the sample `cmnist_sample-<name>.npz`, with
-      x_train, y_train, x_test and y_test, as in `keras.datasets`, and
-      class_names.
+      x_train, y_train, x_test and y_test, as in `keras.datasets`, class_names,
+      and for each split source (numbers in source_keys), row and writer.
       'csv': the layout of the published generator: the images, and for each
       split `<split>.csv` with the columns file, label, decoded_label (the class
       name) and source.
+      'csv-pixels': `<split>.csv` as on Kaggle, with the columns label and
+      pixel0 to pixel783, row by row.
+      Each also has `classes.txt`, the class names by label, one on a line.
     folder: The folder to write. The files appear when all are written. They
       replace those of an earlier export of the same subset in the same format;
       `atomic.write_folder` says which other files the folder may hold.
@@ -62,25 +72,25 @@ def export_files(
   with atomic.write_folder(
     folder,
     f'cmnist export of {title} as {file_format}',
-    [name.format(_file_title(opened)) for name in names],
+    [_CLASSES, *(name.format(_file_title(opened)) for name in names)],
   ) as unfinished:
+    text = '\n'.join([*opened.class_names, ''])
+    (unfinished / _CLASSES).write_text(text, 'utf-8')
     write(opened, unfinished)
   return folder
 
 
 def _write_png(opened: Opened, folder: pathlib.Path) -> None:
-  names = opened.class_names
   class_folders = [
-    f'{label:03d}-{_NOT_IN_FILE_NAMES.sub("_", name)}'
-    for label, name in enumerate(names)
+    f'{label:03d}-{_NOT_IN_FILE_NAMES.sub("_", name)}/'
+    for label, name in enumerate(opened.class_names)
   ]
-  (folder / 'classes.txt').write_text('\n'.join([*names, '']), 'utf-8')
   for split in SPLITS:
     for name in class_folders:
       (folder / split / name).mkdir(parents=True)
-    for number, (data, label, _) in enumerate(_encoded(opened, split)):
-      name = class_folders[label]
-      (folder / split / name / f'{number:07d}.png').write_bytes(data)
+    images = _write_images(opened, folder, split, class_folders)
+    lines = [f'{image} {label}\n' for image, label, _ in images]
+    (folder / f'{split}.txt').write_text(''.join(lines), 'utf-8')
 
 
 def _write_csv(opened: Opened, folder: pathlib.Path) -> None:
@@ -91,10 +101,19 @@ def _write_csv(opened: Opened, folder: pathlib.Path) -> None:
     with path.open('w', encoding='utf-8', newline='') as file:
       rows = csv.writer(file, lineterminator='\n')
       rows.writerow(['file', 'label', 'decoded_label', 'source'])
-      for number, (data, label, source) in enumerate(_encoded(opened, split)):
-        image = f'{split}/{number:07d}.png'
-        (folder / image).write_bytes(data)
+      for image, label, source in _write_images(opened, folder, split):
         rows.writerow([image, label, opened.class_names[label], keys[source]])
+
+
+def _write_pixels(opened: Opened, folder: pathlib.Path) -> None:
+  count = IMAGE_SIZE**2
+  for split in SPLITS:
+    with (folder / f'{split}.csv').open('w', newline='') as file:
+      rows = csv.writer(file, lineterminator='\n')
+      rows.writerow(['label', *(f'pixel{number}' for number in range(count))])
+      for batch in in_batches(opened.split(split)):
+        pixels = batch[IMAGE.name].reshape(-1, count)
+        rows.writerows(np.c_[batch[LABEL.name], pixels].tolist())
 
 
 def _write_idx(opened: Opened, folder: pathlib.Path) -> None:
@@ -108,6 +127,13 @@ def _write_idx(opened: Opened, folder: pathlib.Path) -> None:
       file.write(_idx_header(8, len(view), IMAGE_SIZE, IMAGE_SIZE))
       for batch in in_batches(view):
         file.write(batch[IMAGE.name].tobytes())
+  # Some programs read only plain files, others only packed ones.
+  for path in list(folder.glob('*-ubyte')):
+    with (
+      path.open('rb') as plain,
+      igzip.IGzipFile(f'{path}.gz', 'wb', mtime=0) as packed,
+    ):
+      shutil.copyfileobj(plain, packed)
 
 
 def _idx_header(code: int, *shape: int) -> bytes:
@@ -117,12 +143,12 @@ def _idx_header(code: int, *shape: int) -> bytes:
 def _write_npz(opened: Opened, folder: pathlib.Path) -> None:
   arrays: dict[str, Any] = {}
   for split in SPLITS:
-    examples = opened.split(split).read()
-    arrays[f'x_{split}'] = examples[IMAGE.name]
-    arrays[f'y_{split}'] = examples[LABEL.name]
+    for name, values in opened.split(split).read(_NPZ_FEATURES).items():
+      arrays[f'{_KERAS.get(name, name)}_{split}'] = values
   np.savez_compressed(
     folder / _NPZ.format(_file_title(opened)),
     class_names=opened.class_names,
+    source_keys=[source.key for source in opened.subset.sources],
     **arrays,
   )
 
@@ -133,30 +159,40 @@ def _file_title(opened: Opened) -> str:
   return f'{dataset}-{opened.subset.name}'
 
 
-# For each format, what writes it, and the names of its files; 'a/' is a folder.
+# For each format, what writes it, and the names of its files, beside that of the
+# class names; 'a/' is a folder.
 FORMATS: dict[
   str, tuple[Callable[[Opened, pathlib.Path], None], Sequence[str]]
 ] = {
-  'png': (_write_png, ('classes.txt', 'train/', 'test/')),
+  'png': (_write_png, ('train.txt', 'test.txt', 'train/', 'test/')),
   'idx': (
     _write_idx,
-    [f'{n}-{p}' for n in _IDX_SPLITS.values() for p in _IDX_PARTS],
+    [
+      f'{name}-{part}{ending}'
+      for name in _IDX_SPLITS.values()
+      for part in _IDX_PARTS
+      for ending in ('', '.gz')
+    ],
   ),
   'npz': (_write_npz, (_NPZ,)),
   'csv': (_write_csv, ('train.csv', 'test.csv', 'train/', 'test/')),
+  'csv-pixels': (_write_pixels, ('train.csv', 'test.csv')),
 }
 
 
-def in_batches(view: SplitView) -> Iterator[dict[str, np.ndarray]]:
+def in_batches(
+  view: SplitView, features: Sequence[str] = FEATURE_NAMES
+) -> Iterator[dict[str, np.ndarray]]:
   """Yields the examples of a split in order, some thousands at a time.
 
   A progress bar shows on terminals how many of them are done.
 
   Args:
     view: The split.
+    features: Names of the features.
 
   Yields:
-    An array of values for each feature of the schema, by its name.
+    An array of values for each feature, by its name.
 
   Raises:
     PreparationError: If the data of the subset is damaged.
@@ -168,15 +204,24 @@ def in_batches(view: SplitView) -> Iterator[dict[str, np.ndarray]]:
     unit_scale=_BATCH_SIZE,
     leave=False,
   ):
-    yield view.take(np.arange(start, min(start + _BATCH_SIZE, len(view))))
+    yield view.take(slice(start, start + _BATCH_SIZE), features)
 
 
-def _encoded(opened: Opened, split: str) -> Iterator[tuple[bytes, int, int]]:
-  """Yields the PNG, the label and the source of each example of a split."""
+def _write_images(
+  opened: Opened, folder: pathlib.Path, split: str, places: Sequence[str] = ()
+) -> Iterator[tuple[str, int, int]]:
+  """Writes the images of a split as PNG, each to the place of its label, if given.
+
+  Yields:
+    The path, the label and the source of each.
+  """
+  number = 0
   for batch in in_batches(opened.split(split)):
-    yield from zip(
-      png.encode(batch[IMAGE.name]),
-      batch[LABEL.name].tolist(),
-      batch[SOURCE.name].tolist(),
-      strict=True,
-    )
+    labels, sources = batch[LABEL.name].tolist(), batch[SOURCE.name].tolist()
+    for image, label, source in zip(
+      png.encode(batch[IMAGE.name]), labels, sources, strict=True
+    ):
+      path = f'{split}/{places[label] if places else ""}{number:07d}.png'
+      (folder / path).write_bytes(image)
+      yield path, label, source
+      number += 1

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import shutil
 import string
+import urllib.parse
 from collections.abc import Iterable, Sequence
 
 from cmnist_tfds import schema, subsets
@@ -100,9 +102,8 @@ def _dataset_card(published: Sequence[Opened]) -> str:
       for o in published
     ],
   }
-  issues = [
-    f'- {s.title}: {issue}\n' for s in sources for issue in s.known_issues
-  ]
+  facts = (f'{s.title}: {issue}' for s in sources for issue in s.known_issues)
+  issues = ''.join(f'- {_plain(fact)}\n' for fact in facts)
   return string.Template(_TEMPLATE.read_text('utf-8')).substitute(
     # YAML includes JSON.
     metadata='\n'.join(
@@ -112,7 +113,7 @@ def _dataset_card(published: Sequence[Opened]) -> str:
     title=title,
     notice=f'{NOTICE}\n\n' * is_sample,
     homepage=subsets.HOMEPAGE,
-    subsets='\n'.join(f'- {subset.description}' for subset in described),
+    subsets='\n'.join(f'- {_plain(s.description)}' for s in described),
     dataset=dataset,
     name=described[0].name,
     version=subsets.VERSION,
@@ -120,9 +121,15 @@ def _dataset_card(published: Sequence[Opened]) -> str:
       f'- `{f.name}` ({f.dtype}): {f.description}' for f in schema.FEATURES
     ),
     licenses=licenses(described),
-    issues=f'## Known issues\n\n{"".join(issues)}\n' if issues else '',
-    citation=subsets.citations(sources),
+    issues=f'## Known issues\n\n{issues}\n' if issues else '',
+    # Nothing in it ends its block.
+    citation=subsets.citations(sources).replace('```', "'''"),
   )
+
+
+def _plain(text: str) -> str:
+  """Returns Markdown that shows a text as it is, in one line."""
+  return re.sub(r'[]\\[`*_<>&|~#$]|^[-+]', r'\\\g<0>', ' '.join(text.split()))
 
 
 def _data_files(opened: Opened) -> list[dict[str, str]]:
@@ -142,8 +149,11 @@ def licenses(selected: Iterable[Subset]) -> str:
   """
   lines = ['Each source has its own license, as stated by the source:\n']
   for s in _sources_of(selected):
-    title = f'[{s.title}]({s.homepage})' if s.has_page else s.title
-    lines.append(f'- {title}: {s.license}')
+    title = _plain(s.title)
+    if s.has_page:
+      page = urllib.parse.quote(s.homepage, safe="%/:?#=&;,+@!$'*~")
+      title = f'[{title}]({page})'
+    lines.append(f'- {title}: {_plain(s.license)}')
     if s.license.startswith('None stated'):
       lines[-1] += (
         '. To share its images, you need the permission of its authors'

@@ -36,6 +36,8 @@ def draw_histogram(
   """
   rows: list[SubsetClass | str] = []
   for source, classes in itertools.groupby(subset.classes, lambda c: c.source):
+    # A blank line parts sources.
+    rows += ['' for _ in rows[:1]]
     rows += [f'{source.key}  {source.title}', *classes]
   num_columns = -(-len(rows) // _MAX_ROWS)
   num_rows = -(-len(rows) // num_columns)
@@ -54,11 +56,12 @@ def draw_histogram(
     left, right = MARGIN + column * _COLUMN_WIDTH, (column + 1) * _COLUMN_WIDTH
     y = MARGIN + TITLE_HEIGHT + (line + 0.5) * _ROW_HEIGHT
     if isinstance(row, str):
-      pictures.write(axes, left, y, row, HEADING)
-      axes.hlines(y + _ROW_HEIGHT / 2 - 1, left, right)
+      pictures.write(axes, left, y, row, HEADING, room=right - left)
+      axes.hlines(y + _ROW_HEIGHT / 2 - 1, left, right if row else left)
       continue
     start = left + _NAME_WIDTH
-    pictures.write(axes, start - 8, y, row.name, HEADING, ha='right')
+    name = {'room': _NAME_WIDTH - 8, 'ha': 'right'}
+    pictures.write(axes, start - 8, y, row.name, HEADING, **name)
     train, test = counts[row.label]
     axes.barh(y - 2, train * scale, 9, start, color='C0')
     axes.barh(y + 5, test * scale, 5, start, color='C1')

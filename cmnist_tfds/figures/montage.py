@@ -117,7 +117,8 @@ def draw_groups(
       if number == start:
         if column == 0:
           axes.hlines(y, MARGIN, width - MARGIN)
-        pictures.write(axes, x, y + _HEADING_HEIGHT // 2, heading, HEADING)
+        middle, room = y + _HEADING_HEIGHT // 2, width - MARGIN - x
+        pictures.write(axes, x, middle, heading, HEADING, room=room)
       x += (_CELL_WIDTH - _TILE) // 2
       y += _HEADING_HEIGHT
       for image in cell.images:
@@ -128,8 +129,9 @@ def draw_groups(
       x += _TILE // 2
       # Kana have fine strokes, so characters are larger than words.
       size = 13 if len(cell.name) == 1 else 10.5
-      pictures.write(axes, x, y + 10, cell.name, size, ha='center')
-      pictures.write_faint(axes, x, y + 28, cell.note, ha='center')
+      style = {'room': _CELL_WIDTH - 4, 'ha': 'center'}
+      pictures.write(axes, x, y + 10, cell.name, size, **style)
+      pictures.write_faint(axes, x, y + 28, cell.note, **style)
   extent = (0, width, height, 0)
   axes.imshow(sheet, extent=extent, aspect='auto', interpolation='none')
   return figure

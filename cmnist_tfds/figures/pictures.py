@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cmnist_tfds.cache import prepared
 from cmnist_tfds.system import atomic
 from cmnist_tfds.system.errors import PreparationError
 from cmnist_tfds.system.extras import missing_extra
@@ -39,6 +41,8 @@ _DPI = 96
 _STYLE: dict[Any, Any] = {
   'svg.hashsalt': 'cmnist',
   'text.parse_math': False,
+  # Text that is made smaller is as much narrower.
+  'text.hinting': 'none',
   'lines.linewidth': 72 / _DPI,
 }
 _LIGHT = {
@@ -67,27 +71,43 @@ def blank(
   """Returns a new figure, and axes in pixels that fill it."""
   from matplotlib.figure import Figure
 
+  # A picture travels without the page that explains it.
+  if title.startswith(prepared.SAMPLE):
+    title += ' (synthetic)'
   figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, label=title)
   axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
   axes.set_axis_off()
-  write(axes, MARGIN, MARGIN + 15, title, 16.5)
-  write_faint(axes, MARGIN, MARGIN + 44, subtitle, HEADING)
+  room = width - 2 * MARGIN
+  write(axes, MARGIN, MARGIN + 15, title, 16.5, room=room)
+  write_faint(axes, MARGIN, MARGIN + 44, subtitle, HEADING, room=room)
   return figure, axes
 
 
 def write(
-  axes: Axes, x: float, y: float, text: str, size: float, **style: Any
+  axes: Axes, x: float, y: float, text: str, size: float = 9, **style: Any
 ) -> None:
-  """Writes text the middle of which is at y, from x unless `ha` is given."""
+  """Writes text the middle of which is at y, from x unless `ha` is given.
+
+  Args:
+    axes: Where it is written.
+    x: Where it begins.
+    y: Where its middle is.
+    text: The text.
+    size: Its size in points.
+    **style: Properties of a `matplotlib.text.Text`, and `room`, the greatest
+      length in pixels: a longer text is written smaller.
+  """
+  # Labels of texts are free, and `_choose_fonts` needs the room.
+  style['label'] = style.pop('room', math.inf)
   # Fonts disagree about where the middle is above the baseline.
   axes.text(x, y + 0.47 * size, text, fontsize=size, **style)
 
 
 def write_faint(
-  axes: Axes, x: float, y: float, text: str, size: float = 9, **style: Any
+  axes: Axes, x: float, y: float, *args: Any, **style: Any
 ) -> None:
   """Writes secondary text, as `write` does."""
-  write(axes, x, y, text, size, alpha=0.7, **style)
+  write(axes, x, y, *args, alpha=0.7, **style)
 
 
 def check_picture(path: pathlib.Path) -> None:
@@ -143,7 +163,7 @@ def save(
 
 
 def _choose_fonts(texts: Sequence[Text]) -> None:
-  """Gives each text the fonts that have its characters.
+  """Gives each text the fonts that have its characters, and makes it fit.
 
   Characters that no font has are replaced by their code points.
   """
@@ -165,6 +185,9 @@ def _choose_fonts(texts: Sequence[Text]) -> None:
     text.set_fontfamily(families)
     if not missing.isdisjoint(text.get_text()):
       text.set_text(' '.join(f'U+{ord(c):04X}' for c in text.get_text()))
+    length = max(text.get_window_extent().size)
+    if length > (room := float(str(text.get_label() or math.inf))):
+      text.set_fontsize(room / length * float(text.get_fontsize()))
   if missing:
     _log.warning(
       'No font has the characters of some class names; the picture shows their'

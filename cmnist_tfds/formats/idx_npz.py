@@ -58,6 +58,8 @@ def read_array(
     stream = igzip.open(stream)
   elif data.startswith(ZIP_MAGIC):
     archive = zipfile.ZipFile(stream)
+    if archive.namelist().count(f'{name}.npy') > 1:
+      raise OriginFileError(f'the member {name}.npy appears twice in it')
     stream = archive.open(f'{name}.npy')
   found, in_columns, dtype = _read_header(stream)
   if dtype != np.uint8 and not (integers and dtype.kind in 'iu'):

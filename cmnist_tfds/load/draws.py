@@ -14,7 +14,7 @@ import numbers
 import numpy as np
 
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system.errors import SplitError
+from cmnist_tfds.system.errors import SplitError, counted
 
 
 def class_ranks(labels: np.ndarray) -> np.ndarray:
@@ -92,8 +92,9 @@ def draw_rows(reduced: Subset, labels: np.ndarray, draw: int) -> np.ndarray:
   fewest = int(counts.argmin())
   if counts[fewest] < draw * per_class:
     raise SplitError(
-      f'{reduced.title} has {counts[fewest] // per_class} draws, not {draw}:'
-      f' {reduced.classes[fewest].name!r} has {counts[fewest]:,} training'
-      f' examples, and {draw} draws take {draw * per_class:,}. Ask for fewer.'
+      f'{reduced.title} has {counted(counts[fewest] // per_class, "draw")}, not'
+      f' {draw}: {reduced.classes[fewest].name!r} has'
+      f' {counted(counts[fewest], "training example")}, and {draw} draws take'
+      f' {draw * per_class:,}. Ask for fewer.'
     )
   return np.flatnonzero(class_ranks(labels) // per_class == draw - 1)

@@ -14,10 +14,9 @@ from cmnist_tfds.load.draws import class_ranks
 from cmnist_tfds.load.open_subset import Opened, Where, open_or_prepare
 from cmnist_tfds.load.split_spec import Split, Splits, map_splits
 from cmnist_tfds.load.split_view import (
-  CLASS_NAME,
-  FEATURE_NAMES,
+  COLUMN_NAMES,
   SplitView,
-  check_features,
+  check_known,
 )
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.system.errors import SplitError
@@ -34,17 +33,22 @@ class Options(Where, total=False):
   features: Sequence[str]
 
 
+class _Options(Options, total=False):
+  sources: Sequence[str] | None
+  classes: Sequence[int | str] | None
+
+
 @overload
 def load_data(
-  name: str, *, split: None = None, **options: Unpack[Options]
+  name: str, *, split: None = None, **options: Unpack[_Options]
 ) -> tuple[Arrays, Arrays]: ...
 @overload
 def load_data(
-  name: str, *, split: Split, **options: Unpack[Options]
+  name: str, *, split: Split, **options: Unpack[_Options]
 ) -> Arrays: ...
 @overload
 def load_data(
-  name: str, *, split: Splits, **options: Unpack[Options]
+  name: str, *, split: Splits, **options: Unpack[_Options]
 ) -> Any: ...
 def load_data(
   name: str,
@@ -54,6 +58,8 @@ def load_data(
   data_dir: str | os.PathLike[str] | None = None,
   sample: bool = False,
   draw: int = 0,
+  sources: Sequence[str] | None = None,
+  classes: Sequence[int | str] | None = None,
 ) -> Any:
   """Returns a subset as arrays, in the form that `keras.datasets` uses.
 
@@ -77,13 +83,21 @@ def load_data(
       'label', int64 (n,);
       'class_name', str (n,), the names of the labels;
       'source', int64 (n,), the number of the source in the subset;
-      'source_label', int64 (n,), the raw label in the files of the source.
+      'source_label', int64 (n,), the raw label in the files of the source;
+      'row', int64 (n,), the row of the image in the source's files of its split,
+      from 0; -1 where only the shards of a prepared dataset are known;
+      'writer', int64 (n,), the number of its writer in the source, as in the
+      training set of Kannada-MNIST; -1 where writers are not known.
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether to load the synthetic sample instead of CMNIST.
     draw: For a reduced subset, the number of its training set: 0 for the
       published one, the first N examples of each class in the files; j, from 1,
       for the j-th N examples of each class in the order of the prepared
       training set of the full subset. Draws from 1 on have no example in common.
+    sources: Returns only the examples of sources with these keys, such as
+      ['F']; of all if None. Labels stay those of the subset.
+    classes: Returns only the examples of these classes, which are labels or
+      class names; of all if None.
 
   Returns:
     A tuple of the features, in the requested order. Examples are in the order
@@ -97,20 +111,35 @@ def load_data(
     OriginFileError: If an origin file is needed and is missing or wrong.
     PreparationError: If a shard is needed and is missing or damaged.
     MemoryError: If the arrays do not fit into memory.
-    ValueError: If there is no such feature.
+    ValueError: If there is no such feature, source or class.
   """
-  check_features(features, (*FEATURE_NAMES, CLASS_NAME))
+  check_known('features', features, COLUMN_NAMES)
   opened = open_or_prepare(
     subsets.subset(name), data_dir=data_dir, sample=sample, draw=draw
   )
+  of = opened.subset.classes
+  is_taken = _are_taken('sources', sources, [(c.source.key,) for c in of])
+  is_taken &= _are_taken('classes', classes, [(c.label, c.name) for c in of])
 
   def read(view: SplitView) -> Arrays:
+    if not is_taken.all():
+      view = view.select(is_taken[view.labels])
     examples = view.read(features)
     return tuple(examples[feature] for feature in features)
 
   # All splits are checked before any is read.
   views = map_splits(opened.split, SPLITS if split is None else split)
   return map_splits(read, views)
+
+
+def _are_taken(
+  what: str, given: Sequence[Any] | None, known: Sequence[tuple[Any, ...]]
+) -> np.ndarray:
+  """Returns whether a name of each class is given, bool (n,); None gives all."""
+  if given is None:
+    return np.ones(len(known), bool)
+  check_known(what, given, dict.fromkeys(sum(known, ())))
+  return np.array([not {*given}.isdisjoint(names) for names in known])
 
 
 def training_rows(

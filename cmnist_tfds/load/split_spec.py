@@ -13,7 +13,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from cmnist_tfds.system.errors import SplitError
+from cmnist_tfds.system.errors import SplitError, counted
 
 # A boundary counts examples, percent of the split, or shards.
 _BOUNDARY = r'(?:(-?\d[\d_]*(?:\.\d+)?)(%|shard)?)?'
@@ -177,8 +177,8 @@ def _range(
     raise unreadable from error
   if max(start, stop) > total or min(start, stop) < 0:
     raise SplitError(
-      f'{expression!r} goes beyond {split}, which has {total:,} examples'
-      f' in {len(lengths)} shards.'
+      f'{expression!r} goes beyond {split}, which has {counted(total, "example")}'
+      f' in {counted(len(lengths), "shard")}.'
     )
   return SplitRange(split, start, max(start, stop))
 

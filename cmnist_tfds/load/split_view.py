@@ -7,19 +7,19 @@ import bisect
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent import futures
+from typing import Any
 
 import numpy as np
 
 from cmnist_tfds import schema
 from cmnist_tfds.cache.split_sources import SplitSource
+from cmnist_tfds.load.draws import class_ranks
 from cmnist_tfds.subsets import Subset
 
 FEATURE_NAMES = tuple(feature.name for feature in schema.FEATURES)
-
-# Examples do not have this feature: it follows from the label.
-CLASS_NAME = 'class_name'
+COLUMN_NAMES = tuple(feature.name for feature in schema.COLUMNS)
 
 _PIXELS = math.prod(schema.IMAGE.shape)
 
@@ -93,12 +93,15 @@ class SplitView:
       'class_name', str (m,); other features int64 (m,).
     """
     keys = self._keys[numbers]
-    labels = self._labels(
-      keys if {*features} - {schema.IMAGE.name} else keys[:0]
-    )
+    of_keys = {
+      schema.IMAGE.name: self._images,
+      schema.ROW.name: self._rows,
+      schema.WRITER.name: self._writers,
+    }
+    labels = self._labels(keys if {*features} - of_keys.keys() else keys[:0])
     return {
-      name: self._images(keys)
-      if name == schema.IMAGE.name
+      name: of_keys[name](keys)
+      if name in of_keys
       else self._values[name][labels]
       for name in features
     }
@@ -115,7 +118,8 @@ class SplitView:
       f.name: np.array([f.value(c) for c in self._subset.classes], np.int64)
       for f in schema.INTEGERS
     }
-    return {**values, CLASS_NAME: np.array(self._subset.class_names)}
+    names = np.array(self._subset.class_names)
+    return {**values, schema.CLASS_NAME.name: names}
 
   def located(self) -> Iterator[tuple[SplitSource, np.ndarray, np.ndarray]]:
     """Yields where the examples are.
@@ -150,6 +154,21 @@ class SplitView:
     for source, places, rows in self._located(keys):
       labels[places] = source.label_of[source.arrays['labels'][rows]]
     return labels
+
+  def _rows(self, keys: np.ndarray) -> np.ndarray:
+    numbers = np.full(len(keys), -1, np.int64)
+    for source, places, rows in self._located(keys):
+      if source.writer_block:
+        numbers[places] = rows
+    return numbers
+
+  def _writers(self, keys: np.ndarray) -> np.ndarray:
+    writers = np.full(len(keys), -1, np.int64)
+    for source, places, rows in self._located(keys):
+      if source.writer_block > 1:
+        ranks = class_ranks(source.arrays['labels'])
+        writers[places] = ranks[rows] // source.writer_block
+    return writers
 
   def _images(self, keys: np.ndarray) -> np.ndarray:
     """Returns images, in any order and number."""
@@ -187,10 +206,18 @@ def _records(images: np.ndarray) -> np.ndarray:
   return images.reshape(-1, _PIXELS).view(f'V{_PIXELS}')[:, 0]
 
 
-def check_features(names: Sequence[str], known: Sequence[str]) -> None:
-  """Raises a `ValueError` if a name is not among the known names."""
-  unknown = [name for name in names if name not in known]
-  if unknown:
-    raise ValueError(
-      f'There are no features {unknown}. The features are {", ".join(known)}.'
-    )
+def check_known(
+  what: str, given: Sequence[Any], known: Collection[Any]
+) -> None:
+  """Raises a `ValueError` if something is not among what is known.
+
+  Args:
+    what: What is given: 'features'.
+    given: The list of them.
+    known: All that there are.
+  """
+  if isinstance(given, str):
+    raise ValueError(f'{what} takes a list, such as [{given!r}].')
+  if unknown := [each for each in given if each not in known]:
+    listed = ', '.join(map(str, known))
+    raise ValueError(f'There are no {what} {unknown}. The {what} are {listed}.')

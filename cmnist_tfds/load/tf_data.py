@@ -16,9 +16,9 @@ from cmnist_tfds.load import numpy_arrays
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.load.split_spec import Split, Splits, map_splits
 from cmnist_tfds.load.split_view import (
-  FEATURE_NAMES,
+  COLUMN_NAMES,
   SplitView,
-  check_features,
+  check_known,
 )
 from cmnist_tfds.system.errors import SplitError
 from cmnist_tfds.system.extras import require_tensorflow
@@ -89,8 +89,8 @@ def as_batches(
     features: The features in a batch, any of
       'image', uint8 (batch, 28, 28, 1);
       'label', int64 (batch,);
-      'source', int64 (batch,), the number of the source in the subset;
-      'source_label', int64 (batch,), the raw label in the files of the source.
+      'class_name', string (batch,), and the integers that `load_data` has too,
+      int64 (batch,): 'source', 'source_label', 'row', 'writer'.
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether to load the synthetic sample instead of CMNIST.
     draw: The number of the training set of a reduced subset, as in `load_data`.
@@ -110,7 +110,7 @@ def as_batches(
       several workers shuffle without a seed.
   """
   require_tensorflow('as_batches')  # Without it, nothing must be fetched.
-  check_features(features, FEATURE_NAMES)
+  check_known('features', features, COLUMN_NAMES)
   if batch_size < 1:
     raise ValueError(f'batch_size must be at least 1, not {batch_size}.')
   if shuffle and seed is None and (workers := _num_workers()) > 1:

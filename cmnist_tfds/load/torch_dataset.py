@@ -25,6 +25,13 @@ except ImportError as error:
   raise missing_extra('The PyTorch dataset', error, 'torch') from error
 
 
+def _column(feature: schema.Feature) -> functools.cached_property[torch.Tensor]:
+  """Returns the attribute that is a feature of all samples."""
+  return functools.cached_property(
+    lambda self: torch.from_numpy(self._view.read([feature.name])[feature.name])
+  )
+
+
 class CMNIST(torch.utils.data.Dataset):
   """A split of a subset, with the attributes of torchvision's datasets.
 
@@ -51,11 +58,16 @@ class CMNIST(torch.utils.data.Dataset):
     targets: The labels, int64 tensor (n,).
     sources: The number of the source of each sample in the subset, int64 tensor
       (n,).
+    rows, writers: The features 'row' and 'writer' of `load_data`, int64 tensors
+      (n,).
     train: Whether all samples are of the training set.
     root: The folder of prepared datasets, an absolute path.
     transform: The transform of each image; None for none.
     target_transform: The transform of each label; None for none.
   """
+
+  rows = _column(schema.ROW)
+  writers = _column(schema.WRITER)
 
   def __init__(
     self,

@@ -31,7 +31,7 @@ from cmnist_tfds.origin import picture_files, tables
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE, registry
 from cmnist_tfds.system import atomic, streams
-from cmnist_tfds.system.errors import OriginFileError, read_errors
+from cmnist_tfds.system.errors import OriginFileError, counted, read_errors
 
 _log = logging.getLogger('cmnist_tfds')
 
@@ -54,6 +54,14 @@ _TEST_PART = 7
 
 # If no pixel is brighter, pixels may have been scaled.
 _DARK = 16
+
+# The layouts in which an option decides something.
+_LAYOUTS = {
+  'min_examples': 'folder npy',
+  'images': 'idx npz parquet',
+  'labels': 'idx npz',
+  'label_column': 'idx npz csv parquet',
+}
 
 _TABLES = ('.csv', '.csv.gz', '.parquet')
 _ARCHIVES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')
@@ -222,6 +230,10 @@ def draft(
   """
   found = _Found(path.absolute(), Options(**options), {}, [], {})
   _find(found)
+  for option, layouts in _LAYOUTS.items():
+    given = getattr(found.asked, option) != Options._field_defaults[option]
+    if given and found.fields['layout'] not in layouts:
+      raise found.fault(f'--{option} is for {layouts}, not for these files')
   chosen = _choose(found)
   counts, images = _read(found, chosen)
   names = sorted({*range(len(classes))}.union(*counts.values()), key=_order)
@@ -244,7 +256,8 @@ def draft(
     numbers = [count[name] for name in names]
     fields = {'num_examples': sum(numbers), 'class_counts': numbers}
     written[f'[source.{split}]'] = fields | chosen[split].files
-    notes.append(f'{split}: {sum(numbers):,} images, {chosen[split].what}')
+    size = counted(sum(numbers), 'image')
+    notes.append(f'{split}: {size}, {chosen[split].what}')
     if missing := [name for name in names if not count[name]]:
       notes.append(f'not in {split}: {_few(missing)}')
   if 'examples' in counts:
@@ -289,7 +302,8 @@ def _choose(found: _Found) -> dict[str, _Part]:
     size = 0
     with contextlib.suppress(OriginFileError):  # It may be no such table.
       size = sum(len(labels) for labels, _ in _examples(found, part))
-    found.left.append(f'{size:,} images, {part.what}' if size else part.what)
+    images = f'{counted(size, "image")}, ' if size else ''
+    found.left.append(images + part.what)
   if not chosen:
     raise found.fault(
       'expected images of each class, or images and labels, as names or --images'
@@ -314,7 +328,7 @@ def _read(
       if len(images) != len(labels) or images.ndim < 2 or not images.size:
         raise found.fault(
           f'{part.what}: expected images (n, height, width), as many as labels,'
-          f' found {images.shape} and {len(labels):,} labels'
+          f' found {images.shape} and {counted(len(labels), "label")}'
         )
       counts[split].update(labels)
       shapes.add(images.shape[1:])
@@ -338,7 +352,7 @@ def _read(
   steps = {
     'grey': color,
     # The images of MNIST are light on dark.
-    'invert': total > size * (white // 2),
+    'invert': 2 * total > size * white,
     'resize': math.prod(shape[:2]) != IMAGE_SIZE**2,
   }
   convert: list[Any] = [{'scale': white}] if white < 255 else []
@@ -490,7 +504,7 @@ def _find_arrays(found: _Found, arrays: _Files) -> None:
   if suffixes == {'.npy'} and silent and not (asked.images or asked.labels):
     found.fields['layout'] = 'npy'
     files = {'files': list(arrays.values())}
-    found.parts[''] = _Part(f'{len(arrays):,} files', files)
+    found.parts[''] = _Part(counted(len(arrays), 'file'), files)
     return
   for kind, names in _group(arrays, _says).items():
     pair = {r: n for r in sorted(_ROLES) for n in _pick(found, names, r, r)}

@@ -83,6 +83,7 @@ def fetch(file: OriginFile, folder: pathlib.Path, locations: Locations) -> str:
         elif not (fault := _download(form, url, member, part, locations)):
           part.replace(target)
     if not fault:
+      _log.info('Fetched %s from %s.', file.path, shown)
       if faults:
         why = '; '.join(faults)
         _log.warning('%s was fetched from %s: %s', file.path, shown, why)

@@ -18,7 +18,7 @@ from typing import Any
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import tables
 from cmnist_tfds.sources import OriginFile
-from cmnist_tfds.system import paths
+from cmnist_tfds.system import paths, streams
 from cmnist_tfds.system.errors import OriginFileError, read_errors
 
 # Environment variable that holds the user's mirror.
@@ -28,7 +28,7 @@ MIRROR_VARIABLE = 'CMNIST_MIRROR'
 FETCHED = 'cmnist'
 
 # A folder that the user named may be a home directory.
-_MOST_FILES = 20_000
+_MOST = 20_000
 _DEEPEST = 6
 # Values may have eight bytes, and small files have long headers.
 _MOST_BYTES = 16
@@ -58,6 +58,7 @@ class Locations:
     offline: Whether nothing is fetched.
     allow_unverified: Whether well-formed files that nothing proves are read,
       even if they have fewer examples than the source has.
+    any_packing: Whether files elsewhere in these folders are looked into.
     dead_hosts: What was wrong with hosts that could not be reached. They are
       not asked again.
   """
@@ -69,6 +70,7 @@ class Locations:
   verify_ssl: bool = True
   offline: bool = False
   allow_unverified: bool = False
+  any_packing: bool = True
   dead_hosts: dict[str, str] = field(default_factory=dict, compare=False)
 
   def folders(self, file: OriginFile) -> list[pathlib.Path]:
@@ -226,7 +228,14 @@ def packed_copies(
 def _files_below(root: pathlib.Path) -> Iterator[pathlib.Path]:
   """Yields the files below a folder, those of upper folders first."""
   paths = (p for n in range(_DEEPEST) for p in root.glob('*/' * n + '*'))
-  return itertools.islice(filter(os.path.isfile, paths), _MOST_FILES)
+  first = itertools.islice(paths, _MOST)
+  said = {'desc': f'Searching {root}', 'leave': False, 'delay': 1}
+  yield from filter(os.path.isfile, streams.progress_bar(first, **said))
+  if next(paths, None):
+    streams.warn_once(
+      f'Searched the first {_MOST:,} files and folders in {root}, not the others:'
+      ' name the folder that has the files of the sources'
+    )
 
 
 def _in_file(path: pathlib.Path, file: OriginFile, most: int) -> Iterator[Copy]:

@@ -55,8 +55,8 @@ class Reader:
           faults[f'{copy}: {wrong}'] = None
           self.copies.setdefault(file.path, copy)
         continue
-      if copy.packed:
-        _log.warning('Read %s from %s (%s).', file.path, copy, proof.value)
+      level = logging.WARNING if copy.packed else logging.INFO
+      _log.log(level, 'Read %s from %s (%s).', file.path, copy, proof.value)
       self.proofs[file.path], self.copies[file.path] = proof, copy
       return found
     raise self._error(file, faults)
@@ -103,7 +103,9 @@ class Reader:
     """
     where = self._locations
     on_disk = list(locations_lib.copies_on_disk(file, where))
-    packed = locations_lib.packed_copies(file, shape, where) if shape else ()
+    packed: Iterable[Copy] = ()
+    if shape and where.any_packing:
+      packed = locations_lib.packed_copies(file, shape, where)
     yield from ((copy, False) for copy in itertools.chain(on_disk, packed))
     yield from ((copy, True) for copy in on_disk if where.allow_unverified)
     if where.download_dir and not where.offline:

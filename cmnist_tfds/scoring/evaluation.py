@@ -18,7 +18,7 @@ from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.intervals import Estimate
 from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system.errors import PredictionsError
+from cmnist_tfds.system.errors import PredictionsError, counted
 
 _log = logging.getLogger('cmnist_tfds')
 
@@ -248,8 +248,8 @@ def evaluate(
       )
     copied = duplicates.copies_in_train(subset, open_)
     note = (
-      f'{copied.sum():,} test images with a copy or a near-copy in the full'
-      f' training set (ratio at most {duplicates.THRESHOLD}) are left out.'
+      f'{counted(int(copied.sum()), "test image")} with a copy or a near-copy in'
+      f' the full training set (ratio at most {duplicates.THRESHOLD}) left out.'
     )
     joined = dataclasses.replace(
       joined,

@@ -103,8 +103,8 @@ def comparison_sections(compared: Comparison) -> list[Section]:
     # Smaller numbers than floats have are 0.
     p = f'= {compared.p:.4g}' if compared.p else '< 1e-300'
     lines.append(
-      f'A alone recognizes {compared.only_first:,} examples and B alone'
-      f" {compared.only_second:,}. McNemar's exact test: p {p}."
+      f'Examples that A alone recognizes: {compared.only_first:,}; that B alone'
+      f" does: {compared.only_second:,}. McNemar's exact test: p {p}."
     )
   methods = [
     (title, m.trained_on, m.runs, m.accuracy, m.about.get('method'))

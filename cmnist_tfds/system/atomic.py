@@ -34,8 +34,6 @@ from cmnist_tfds.system.errors import PreparationError, disk_errors
 MANIFEST = '.cmnist_tfds.json'
 
 _PREFIX = '.cmnist_tfds.'
-# Holds the new files of a folder until they are complete.
-_STAGE = '.cmnist_tfds.unfinished'
 
 # A folder without a manifest may hold these, as a new clone of a repository of a
 # dataset hub or of a site does.
@@ -118,9 +116,12 @@ def write_folder(
 
   The folder must be new, empty, a new clone of a repository, or one that the
   same writer has written. The files it wrote there are replaced, and removed if
-  they are not written again. All others stay as they are.
+  they are not written again. All others stay as they are. Parents that it lacks
+  are made.
 
-  Other processes that write the same folder are waited for.
+  Until they are complete, the files are beside the folder, in a hidden one that
+  a killed run leaves and the next run clears: not in the folder, which may be
+  pushed as it is. Other processes that write the same folder are waited for.
 
   Args:
     path: The folder.
@@ -139,16 +140,17 @@ def write_folder(
       In all these cases no file of the folder has been changed.
   """
   with disk_errors(path):
-    is_new = not os.path.lexists(path)
-    if path.is_symlink() or not (is_new or path.is_dir()):
+    new = [p for p in (path, *path.parents) if not os.path.lexists(p)]
+    if path.is_symlink() or not (new or path.is_dir()):
       raise PreparationError(
         f'{path} is not a folder, and links are not followed. Choose another'
         ' folder.'
       )
-    path.mkdir(exist_ok=True)
+    path.mkdir(parents=True, exist_ok=True)
     import filelock  # It takes a while.
 
-    stage, lock = path / _STAGE, path / f'{_PREFIX}lock'
+    home, name = _home(path), f'{_PREFIX}{path.absolute().name}'
+    stage, lock = home / f'{name}.unfinished', home / f'{name}.lock'
     with filelock.FileLock(lock):
       try:
         _find_own(path, writer, names)
@@ -160,9 +162,19 @@ def write_folder(
       finally:
         shutil.rmtree(stage, ignore_errors=True)
         lock.unlink(missing_ok=True)
-        if is_new:
-          with contextlib.suppress(OSError):  # It holds something.
-            path.rmdir()
+        with contextlib.suppress(OSError):  # It holds something.
+          for made in new:
+            made.rmdir()
+
+
+def _home(path: pathlib.Path) -> pathlib.Path:
+  """Returns where a folder's unfinished files are: beside it, if they can be.
+
+  Files cannot be renamed into a mounted folder from outside.
+  """
+  beside = path.absolute().parent
+  is_mounted = beside.stat().st_dev != path.stat().st_dev
+  return path if is_mounted or not os.access(beside, os.W_OK) else beside
 
 
 def _read_manifest(place: pathlib.Path, writer: str) -> _Manifest:
@@ -254,7 +266,7 @@ def _put_in_place(
   # Much time may have passed since the first look.
   old = _find_own(place, writer, new)
   both = new | {n: {was} | new.get(n, set()) for n, was in old.items()}
-  _write_manifest(place, _Manifest(writer, both))
+  _write_manifest(stage, place, _Manifest(writer, both))
   for name in new:
     (place / name).parent.mkdir(parents=True, exist_ok=True)
     (stage / name).replace(place / name)
@@ -262,14 +274,16 @@ def _put_in_place(
     (place / name).unlink()
     with contextlib.suppress(OSError):  # It holds something.
       os.removedirs((place / name).parent)
-  _write_manifest(place, _Manifest(writer, new))
+  _write_manifest(stage, place, _Manifest(writer, new))
 
 
-def _write_manifest(place: pathlib.Path, manifest: _Manifest) -> None:
+def _write_manifest(
+  stage: pathlib.Path, place: pathlib.Path, manifest: _Manifest
+) -> None:
   """Writes the manifest, by way of the stage, which a later run clears."""
   text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-  write_file(place / _STAGE / MANIFEST, text + b'\n')
-  (place / _STAGE / MANIFEST).replace(place / MANIFEST)
+  write_file(stage / MANIFEST, text + b'\n')
+  (stage / MANIFEST).replace(place / MANIFEST)
 
 
 def _listed(paths: Collection[str]) -> str:

@@ -3,13 +3,27 @@
 
 Each message names the thing, what was expected, what was found and the remedy.
 The command line prints them as they are; every other exception is a defect.
+`counted` is for the numbers in messages.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
+
+
+def counted(number: int, noun: str) -> str:
+  """Returns a number of things, as '1 class', '1,200 classes', '2 entries'.
+
+  Args:
+    number: The number.
+    noun: What there is one of: 'class'. The plural is of its last word.
+  """
+  if number != 1:
+    noun = re.sub('y$', 'ie', re.sub('(ss|sh)$', r'\1e', noun)) + 's'
+  return f'{number:,} {noun}'
 
 
 class CmnistError(Exception):

@@ -19,6 +19,9 @@ from typing import Any
 
 from cmnist_tfds.system.errors import OutputError
 
+# Whoever wants no warnings wants no progress bars.
+LOG = logging.getLogger('cmnist_tfds')
+
 
 def is_terminal(stream: Any) -> bool:
   """Returns whether a stream is known to be a terminal.
@@ -35,7 +38,7 @@ def is_terminal(stream: Any) -> bool:
 @functools.cache
 def warn_once(message: str) -> None:
   """Logs a warning, unless this process has logged the same before."""
-  logging.getLogger('cmnist_tfds').warning('%s', message)
+  LOG.warning('%s', message)
 
 
 def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
@@ -48,7 +51,8 @@ def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
   import tqdm
 
   # A notebook shows it, too.
-  shown = 'ipykernel' in sys.modules or is_terminal(sys.stderr)
+  seen = 'ipykernel' in sys.modules or is_terminal(sys.stderr)
+  shown = seen and LOG.isEnabledFor(logging.WARNING)
   return tqdm.tqdm(iterable, disable=not shown, **options)
 
 

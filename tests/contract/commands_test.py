@@ -76,6 +76,19 @@ def run(cmnist, place, sample):
     ('compare 2-FKd p.npz p.npz SAMPLE', ''),
     ('baseline knn 2-FKd-r-5 SAMPLE -k 1 -o results', ''),
     ('audit F SAMPLE --pairs pairs.tsv', ''),
+    ('audit F SAMPLE -o more_pairs.tsv', ''),
+    ('help', 'baseline'),
+    ('help source new', 'usage: cmnist source new'),
+    ('-q list', '2-FKd'),
+    ('list -v --max-classes 20 --format table', '2-FKd'),
+    ('list --extensions', '1-Mn'),
+    ('info 3-EElKm --format json', '"balanced": false'),
+    ('build 2-FKd-r-5 SAMPLE --format json', '"name": "2-FKd-r-5"'),
+    ('source list --format json', '"key": "F"'),
+    ('cache --format json', ''),
+    ('tfds-pr -o more_pr', ''),
+    ('evaluate 2-FKd p.npz SAMPLE --without near-duplicates', '1.0000'),
+    ('evaluate 2-FKd p.npz SAMPLE --without_near_duplicates', '1.0000'),
   ],
 )
 def test_what_works_exits_with_0(run, line, printed):
@@ -95,6 +108,7 @@ def test_what_works_exits_with_0(run, line, printed):
     ('croissant 2-FKd SAMPLE -o croissant', ''),
     ('publish 2-FKd SAMPLE -o hub', ''),
     ('evaluate 2-FKd p.npz SAMPLE --confusion c.svg', '1.0000'),
+    ('evaluate 2-FKd p.npz SAMPLE -o more.svg', '1.0000'),
   ],
 )
 def test_what_may_warn_or_needs_an_extra_exits_with_0(run, line, printed):
@@ -158,6 +172,8 @@ def test_a_fault_of_the_world_is_one_line_and_exits_with_1(run, line, named):
     'build 9-Zz',
     'build 2-FKd --jobs 0',
     'show 2-FKd --histogram --confusable -o x.png',
+    'show 2-FKd --histogram --examples 3 -o x.png',
+    'tfds-pr -o a b',
     'cache nonsense',
     'cache clear --kind nonsense',
     'export 2-FKd --format gif -o x',
