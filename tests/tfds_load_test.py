@@ -18,17 +18,13 @@ from hypothesis import strategies as st
 
 import cmnist_tfds  # noqa: F401
 
-_FORMATS = tfds.core.FileFormat
-
 
 class Pair:
   """A builder of the package, and one of TFDS for the same shards."""
 
-  def __init__(self, folder):
-    self.ours = tfds.builder(
-      '/'.join(folder.parts[-3:-1]), data_dir=folder.parents[2]
-    )
-    self.stock = tfds.builder_from_directory(folder)
+  def __init__(self, builder):
+    self.ours = builder
+    self.stock = tfds.builder_from_directory(builder.data_path)
 
   def check(self, split, **options):
     """Checks that both return equal datasets, or raise equal errors."""
@@ -72,20 +68,13 @@ def _elements(dataset):
   return [*(dataset if is_batched else dataset.batch(4096)).as_numpy_iterator()]
 
 
-def _is_from_shards(dataset):
-  """Returns whether TensorFlow opens shards to read a dataset."""
-  graph = dataset._as_serialized_graph(allow_stateful=True)
-  return b'TFRecordDataset' in graph.numpy()
-
-
 @pytest.fixture(scope='module')
 def pairs(tmp_path_factory):
   """Pairs by the number of shards of the training set."""
   made = {}
   for num_shards in (1, 3, 20):
     data_dir = tmp_path_factory.mktemp('data')
-    folder = preparing.prepare(data_dir, num_shards=num_shards)
-    made[num_shards] = Pair(folder)
+    made[num_shards] = Pair(preparing.prepare(data_dir, num_shards=num_shards))
   return made
 
 
@@ -196,12 +185,13 @@ def test_other_datasets_equal_those_of_tfds(
       manual_dir=origin_files, num_shards=options.get('num_shards')
     ),
   )
-  pair = Pair(builder.data_path)
+  pair = Pair(builder)
   pair.check(None)
   pair.check('train[5:90]+test', batch_size=-1, as_supervised=True)
 
 
 def _graph(dataset):
+  """Returns what TensorFlow runs, which names the kind of the files it reads."""
   return dataset._as_serialized_graph(allow_stateful=True).numpy()
 
 
@@ -221,8 +211,7 @@ def _graph(dataset):
 def test_what_tfds_must_read(pairs, num_shards, options, reads_shards):
   pair = pairs[num_shards]
   dataset = pair.ours.as_dataset(split='train', **options)
-  graph = dataset._as_serialized_graph(allow_stateful=True).numpy()
-  assert (b'TFRecord' in graph) == reads_shards
+  assert (b'TFRecord' in _graph(dataset)) == reads_shards
   if not options.get('shuffle_files'):
     pair.check('train', **options)
 
@@ -230,9 +219,8 @@ def test_what_tfds_must_read(pairs, num_shards, options, reads_shards):
 @pytest.mark.usefixtures('empty_cache')
 def test_shards_enter_the_cache_where_it_can_be_written(tmp_path, monkeypatch):
   """Other packages do not say of which origin files the examples are."""
-  folder = preparing.prepare(tmp_path)
-  (folder / 'metadata.json').unlink()
-  pair = Pair(folder)
+  (preparing.prepare(tmp_path).data_path / 'metadata.json').unlink()
+  pair = Pair(tfds.builder('cmnist_sample/X-12', data_dir=tmp_path))
   monkeypatch.setenv('CMNIST_CACHE_DIR', '/dev/null/cache')
   for is_mapped in (False, True):
     graph = _graph(pair.ours.as_dataset(split='test'))
@@ -325,10 +313,9 @@ def sources(tmp_path_factory):
   """Data sources of TFRecord files, and TFDS's of array_record files."""
   folder = tmp_path_factory.mktemp('array_record')
   made = preparing.prepare(folder, file_format='array_record', num_shards=3)
-  stock = tfds.builder_from_directory(made)
+  stock = tfds.builder_from_directory(made.data_path)
   folder = tmp_path_factory.mktemp('tfrecord')
-  preparing.prepare(folder, num_shards=3)
-  ours = tfds.builder('cmnist_sample/X-12', data_dir=folder)
+  ours = preparing.prepare(folder, num_shards=3)
   assert ours.info.file_format == tfds.core.FileFormat.TFRECORD
   return ours.as_data_source, stock.as_data_source
 
