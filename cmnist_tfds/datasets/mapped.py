@@ -24,9 +24,6 @@ from cmnist_tfds.system.errors import PreparationError
 if TYPE_CHECKING:
   from cmnist_tfds.datasets.dataset_builder import CmnistBuilder
 
-# How many examples are taken together, where single ones are wanted.
-_BLOCK = 512
-
 # The fields of `tfds.ReadConfig` that are followed. With others, TFDS reads.
 _FOLLOWED = {
   *('options', 'skip_prefetch', 'try_autocache'),
@@ -81,7 +78,8 @@ def as_dataset(builder: CmnistBuilder, split: Any, **options: Any) -> Any:
 
   if batch_size == -1:
     return structured(*(tf_data.tensor(view, name) for name in names))
-  dataset = tf_data.batches(view, batch_size or _BLOCK, names).map(structured)
+  size = batch_size or tf_data.BLOCK
+  dataset = tf_data.batches(view, size, names).map(structured)
   if not batch_size:
     count = tf.data.experimental.assert_cardinality(len(view))
     dataset = dataset.unbatch().apply(count)

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 _SPARSE = 8
 
 
+# How many examples are taken together, at least.
+BLOCK = 1024
+
+
 class _Options(numpy_arrays.Options, total=False):
   shuffle: bool
   seed: int | None
@@ -190,11 +194,16 @@ def batches(
     return tuple(taker(numbers) for taker in takers)
 
   count = len(view)
-  numbers = _numbers(count, batch_size, seed, shuffle=shuffle)
+  # Small batches are taken together.
+  together = batch_size * -(-BLOCK // batch_size)
+  numbers = _numbers(count, together, seed, shuffle=shuffle)
   cardinality = tf.data.experimental.assert_cardinality(-(-count // batch_size))
-  return numbers.map(
+  taken = numbers.map(
     take, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-  ).apply(cardinality)
+  )
+  if together > batch_size:
+    taken = taken.rebatch(batch_size)
+  return taken.apply(cardinality)
 
 
 def _image_taker(view: SplitView) -> Callable[[tf.Tensor], tf.Tensor]:
