@@ -16,6 +16,7 @@ setuptools.setup(
   package_data={
     'cmnist_tfds': ['py.typed'],
     'cmnist_tfds.sources': ['*.toml', 'extensions/*.toml'],
+    'cmnist_tfds.cache': ['*.json'],
     'cmnist_tfds.scoring': ['*.tsv'],
     'cmnist_tfds.export': ['*.md'],
     'cmnist_tfds.catalog': ['static/*', 'templates/*'],

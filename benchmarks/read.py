@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures the ways to read a subset, against `tfds.load` and `numpy.load`.
+"""Measures the ways to read a subset, against TFDS alone and `numpy.load`.
 
     CMNIST_ORIGIN_FILES=files python benchmarks/read.py --data_dir data
     python benchmarks/read.py --name 4-EcFKdK49 --stand_ins scratch
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
+import functools
 import gzip
 import importlib
 import os
@@ -35,7 +36,10 @@ _USUAL_BATCH = 128
 _NUM_WORKERS = 2
 # How many single images are read: it takes long.
 _SINGLE = 10_000
-_BASE = 'tfds.load(...).batch(1024)'
+_OURS = 'cmnist_tfds'
+# Whose ways stand beside ours, in rows with the same title.
+_OTHERS = ('TFDS', 'torchvision')
+_BASE = 'tfds.load(...).batch(1024) of TFDS'
 _REFERENCE = 'numpy.load, both splits'
 _ORIGIN_FILES = 'CMNIST_ORIGIN_FILES'
 _FASHION = 'Fashion-MNIST'
@@ -86,8 +90,6 @@ class Subject:
 
 def _ways(subject: Subject, scratch: pathlib.Path) -> Iterator[Way]:
   """Yields the ways to read a subset with TFDS, NumPy and this package."""
-  import tensorflow_datasets as tfds
-
   import cmnist_tfds
 
   name, where = subject.name, subject.where
@@ -96,11 +98,6 @@ def _ways(subject: Subject, scratch: pathlib.Path) -> Iterator[Way]:
   same_bytes = scratch / 'images.npy'
   np.save(same_bytes, np.concatenate([x_train, x_test]))
   del x_train, x_test
-
-  def load(**kwargs: Any) -> Any:
-    return tfds.load(
-      subject.dataset, split='train', data_dir=subject.data_dir, **kwargs
-    )
 
   def load_data() -> Any:
     return cmnist_tfds.load_data(name, **where)
@@ -116,10 +113,6 @@ def _ways(subject: Subject, scratch: pathlib.Path) -> Iterator[Way]:
   def batches(size: int) -> Iterable[Any]:
     return cmnist_tfds.as_batches(name, 'train', size, shuffle=True, **where)
 
-  yield Way(
-    _BASE, train, lambda: _drain(load(as_supervised=True).batch(_BATCH))
-  )
-  yield Way('tfds.load(batch_size=-1)', train, lambda: load(batch_size=-1))
   yield Way(_REFERENCE, both, lambda: np.load(same_bytes))
   yield Way('load_data, both splits', both, load_data)
   yield Way(
@@ -144,6 +137,89 @@ def _ways(subject: Subject, scratch: pathlib.Path) -> Iterator[Way]:
       train,
       lambda later=later: _drain(later),
     )
+
+
+def _tfds_ways(
+  subject: Subject, files: str | None, scratch: pathlib.Path
+) -> Iterator[Way]:
+  """Yields what builders of TFDS alone and of this package do."""
+  import keras
+  import tensorflow_datasets as tfds
+
+  ours = tfds.builder(subject.dataset, data_dir=subject.data_dir)
+  # TFDS has data sources of this format only.
+  random_access = dataclasses.replace(subject, data_dir=str(scratch / 'data'))
+  made = _prepare(random_access, files, file_format='array_record')
+  stock = tfds.builder_from_directory(ours.data_path)
+  stock_source = tfds.builder_from_directory(made.data_path).as_data_source
+  train = ours.info.splits['train'].num_examples
+  single = min(_SINGLE, train)
+  chosen = np.random.default_rng(0).permutation(train)[:single].tolist()
+  model = keras.Sequential(
+    [
+      keras.layers.Flatten(),
+      keras.layers.Dense(ours.info.features['label'].num_classes),
+    ]
+  )
+  loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+  model.compile('sgd', loss)
+
+  def labeled(builder: Any) -> Any:
+    return builder.as_dataset(split='train', as_supervised=True)
+
+  def read(builder: Any, batch_size: int) -> Any:
+    return builder.as_dataset(split='train', batch_size=batch_size)
+
+  def read_single(builder: Any) -> None:
+    _drain(tfds.as_numpy(builder.as_dataset(split=f'train[:{single}]')))
+
+  def fit(builder: Any) -> None:
+    batches = labeled(builder).shuffle(10_000).batch(_USUAL_BATCH)
+    model.fit(batches, verbose=0)
+
+  for library, builder in (('TFDS', stock), (_OURS, ours)):
+    source = (stock_source if builder is stock else ours.as_data_source)(
+      'train'
+    )
+    runs: dict[str, tuple[int, Callable[..., Any]]] = {
+      'tfds.load(...).batch(1024)': (
+        train,
+        lambda builder, _: _drain(labeled(builder).batch(_BATCH)),
+      ),
+      'tfds.load(...).batch(128).prefetch()': (
+        train,
+        lambda builder, _: _drain(
+          labeled(builder).batch(_USUAL_BATCH).prefetch(-1)
+        ),
+      ),
+      'tfds.load(batch_size=128)': (
+        train,
+        lambda builder, _: _drain(read(builder, _USUAL_BATCH)),
+      ),
+      'tfds.load(batch_size=-1)': (train, lambda builder, _: read(builder, -1)),
+      'tfds.as_numpy, single examples': (
+        single,
+        lambda builder, _: read_single(builder),
+      ),
+      'Keras, shuffle(10_000).batch(128)': (
+        train,
+        lambda builder, _: fit(builder),
+      ),
+      'data source[i]': (
+        single,
+        lambda _, source: _drain(source[i] for i in chosen),
+      ),
+      'data source.__getitems__': (
+        single,
+        lambda _, source: source.__getitems__(chosen),
+      ),
+    }
+    for title, (count, run) in runs.items():
+      yield Way(
+        f'{title} of {library}',
+        count,
+        functools.partial(run, builder, source),
+      )
 
 
 def _torch_ways(subject: Subject) -> Iterator[Way]:
@@ -312,16 +388,17 @@ def _unusable(library: str) -> str | None:
   return None
 
 
-def _prepare(subject: Subject, files: str | None) -> None:
+def _prepare(subject: Subject, files: str | None, **options: Any) -> Any:
   """Builds the subset from origin files, unless it is there."""
   import tensorflow_datasets as tfds
 
   import cmnist_tfds  # noqa: F401  # Registers the datasets.
 
-  builder = tfds.builder(subject.dataset, data_dir=subject.data_dir)
+  builder = tfds.builder(subject.dataset, data_dir=subject.data_dir, **options)
   builder.download_and_prepare(
     download_config=tfds.download.DownloadConfig(manual_dir=files)
   )
+  return builder
 
 
 def _measure(
@@ -349,13 +426,14 @@ def _print_rows(best: dict[Way, float]) -> None:
   """Prints what was measured, and how many times faster each way is."""
   rates = {way.name: way.num_examples / s for way, s in best.items()}
   print(
-    '| way | ms | examples/s | x tfds.load | x numpy.load | x torchvision |'
+    '| way | ms | examples/s | x TFDS | x numpy.load | x the same of others |'
   )
   print('|---|--:|--:|--:|--:|--:|')
   for way, seconds in best.items():
     rate = rates[way.name]
-    theirs = way.name.replace('cmnist_tfds', 'torchvision')
-    times = f'{rate / rates[theirs]:.2f}' if theirs != way.name else ''
+    theirs = [way.name.replace(_OURS, other) for other in _OTHERS]
+    found = [rates[n] for n in theirs if n in rates and n != way.name]
+    times = ', '.join(f'{rate / each:.2f}' for each in found)
     print(
       f'| {way.name} | {seconds * 1e3:,.0f} | {rate:,.0f}'
       f' | {rate / rates[_BASE]:.1f} | {rate / rates[_REFERENCE]:.2f}'
@@ -402,7 +480,8 @@ def main() -> None:
     scratch = pathlib.Path(folder)
     # Keras reads the variable when it is imported.
     os.environ['KERAS_HOME'] = str(scratch / 'keras')
-    ways = list(_ways(subject, scratch))
+    where = str(made) if made else files
+    ways = [*_tfds_ways(subject, where, scratch), *_ways(subject, scratch)]
     left_out = []
     if no_torch:
       left_out.append(f'PyTorch: {no_torch}')

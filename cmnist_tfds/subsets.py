@@ -19,6 +19,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import importlib
 import itertools
 import math
 import re
@@ -177,6 +178,27 @@ class Subset:
   def num_test(self) -> int | None:
     """Number of test examples; None if only the files tell."""
     return self._num_examples('test')
+
+  @property
+  def mean(self) -> float | None:
+    """Mean of the training pixels divided by 255, to normalize images with.
+
+    It is exact, and of all training examples for reduced subsets too. It is
+    None if only the files tell, and the cache does not have them.
+    """
+    return self._normalization[0]
+
+  @property
+  def std(self) -> float | None:
+    """Standard deviation of the same pixels; None where the mean is."""
+    return self._normalization[1]
+
+  @property
+  def _normalization(self) -> tuple[float | None, float | None]:
+    # The cache is above this module, and only this asks it for anything.
+    module = importlib.import_module('cmnist_tfds.cache.pixel_sums')
+    both: tuple[float | None, float | None] = module.normalization(self)
+    return both
 
   @property
   def description(self) -> str:

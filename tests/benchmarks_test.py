@@ -36,7 +36,7 @@ def test_every_way_to_read_is_measured(sample_dir):
   where = ('--sample', '--data_dir', sample_dir)
   rows = _run('read.py', '--name', 'X-12', *where, '--rounds', '1')
   assert {row[0] for row in rows} >= {
-    *('tfds.load(...).batch(1024)', 'numpy.load, both splits'),
+    *('tfds.load(...).batch(1024) of TFDS', 'numpy.load, both splits'),
     *('load_data, both splits', 'as_batches(1024), first epoch'),
     'process, to first batch',
   }

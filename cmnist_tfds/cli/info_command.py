@@ -38,6 +38,8 @@ def run(args: arguments.Namespace) -> None:
   print(f'examples  {", ".join(sizes)}')
   state = 'balanced' if told['balanced'] else 'not balanced'
   print(f'classes   {subset.num_classes}, {state}')
+  if not args.sample and (mean := subset.mean) is not None:
+    print(f'pixels    mean {mean:.4f}, standard deviation {subset.std:.4f}')
   forms = {
     '10 training examples of each class': subsets.reduce(subset.full, 10),
     'all': subset.full,

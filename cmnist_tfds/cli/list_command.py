@@ -76,6 +76,9 @@ def run(args: arguments.Namespace) -> int | None:
   columns += ['imbalance'] * args.imbalance
   columns += ['nearest_r_10', 'nearest_full'] * args.difficulty
   if args.format == 'json':
+    for row in rows:
+      subset = subsets.subset(row['name'])
+      row.update(mean=subset.mean, std=subset.std)
     terminal.print_json(rows)
     return 0
   words = ('false', 'true') if args.format == 'tsv' else ('No', 'Yes')

@@ -78,6 +78,18 @@ class CheckedInfo(tfds.core.DatasetInfo):
   def initialize_from_bucket(self) -> None:
     """Does nothing. TFDS would ask its bucket for a description."""
 
+  def set_file_format(self, file_format: Any, **options: Any) -> None:
+    """Sets the format of the shards, unless they are prepared.
+
+    Args:
+      file_format: The format. `tfds.data_source` gives the one below, though
+        prepared shards may have any.
+      **options: As in TFDS.
+    """
+    if self.found and file_format is tfds.core.FileFormat.ARRAY_RECORD:
+      file_format = None
+    super().set_file_format(file_format, **options)
+
   @property
   def splits(self) -> tfds.core.splits.SplitDict:
     """The splits that are prepared.

@@ -16,8 +16,9 @@ from cmnist_tfds import origin, sample, subsets
 from cmnist_tfds.cache import prepared, split_sources
 from cmnist_tfds.cache.prepared import INFO, Prepared
 from cmnist_tfds.cache.split_sources import SplitSource
-from cmnist_tfds.datasets import atomic_replace, config, tfds_internals
+from cmnist_tfds.datasets import atomic_replace, config, mapped, tfds_internals
 from cmnist_tfds.datasets.fast_path import write
+from cmnist_tfds.load import split_spec
 from cmnist_tfds.origin import audit
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
@@ -193,8 +194,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       **kwargs,
     }
     overwrites = download_config.download_mode.overwrite_dataset
-    stock = tfds.core.DatasetBuilder
-    is_mocked = stock.download_and_prepare.__module__ != stock.__module__
+    is_mocked = _is_mocked('download_and_prepare')
     if is_mocked or (self.is_prepared() and not overwrites):
       super().download_and_prepare(**arguments)
       return
@@ -305,3 +305,41 @@ class CmnistBuilder(  # type: ignore[call-arg]
     """
     require_tensorflow(f'Reading {self.info.full_name} as tf.data.Dataset')
     return super().as_dataset(*args, **kwargs)
+
+  def _build_single_dataset(self, split: Any, **options: Any) -> Any:
+    """Returns one split from the cache if it can be, else as TFDS does."""
+    made = None
+    if not _is_mocked('_as_dataset'):
+      made = mapped.as_dataset(self, split, **options)
+    stock = super()._build_single_dataset
+    return stock(split, **options) if made is None else made
+
+  def as_data_source(self, split: Any = None, **options: Any) -> Any:
+    """Returns sequences of examples like TFDS, but of shards in any format.
+
+    Args:
+      split: See `tfds.core.DatasetBuilder.as_data_source`.
+      **options: See `tfds.core.DatasetBuilder.as_data_source`. With any, TFDS
+        reads the shards, which then must be array_record.
+
+    Returns:
+      A sequence of dictionaries; a structure of sequences if `split` is one.
+    """
+    stock = functools.partial(super().as_data_source, **options)
+    plain = (None, tfds.decode.DeserializeMethod.DESERIALIZE_AND_DECODE)
+    is_plain = all(value in plain for value in options.values())
+    if not is_plain or _is_mocked('as_data_source'):
+      return stock(split)
+
+    def source(each: Any) -> Any:
+      view = mapped.find_view(self, each)
+      return mapped.DataSource(self, each, view) if view else stock(each)
+
+    splits = {name: name for name in self.info.splits}
+    return split_spec.map_splits(source, splits if split is None else split)
+
+
+def _is_mocked(name: str) -> bool:
+  """Returns whether `tfds.testing.mock_data` has replaced a method of TFDS."""
+  stock = tfds_internals.FileReaderBuilder
+  return bool(getattr(stock, name).__module__ != stock.__module__)

@@ -12,10 +12,12 @@ from tensorflow_datasets.core import (
   naming,
   registered,
 )
+from tensorflow_datasets.core.data_sources import base
 from tensorflow_datasets.core.download import checksums
 from tensorflow_datasets.core.utils import shard_utils
 
 INCOMPLETE_PREFIX = constants.INCOMPLETE_PREFIX
+BaseDataSource = base.BaseDataSource
 DatasetCollection = dataset_collection_builder.DatasetCollection
 DatasetCollectionInfo = dataset_collection_builder.DatasetCollectionInfo
 FileReaderBuilder = dataset_builder.FileReaderBuilder

@@ -23,6 +23,9 @@ COLUMN_NAMES = tuple(feature.name for feature in schema.COLUMNS)
 
 _PIXELS = math.prod(schema.IMAGE.shape)
 
+# TensorFlow takes over memory at multiples of this address.
+_ALIGNMENT = 64
+
 # How many images are copied together: few enough to stay in the processor's
 # cache.
 _CHUNK = 4096
@@ -169,7 +172,10 @@ class SplitView:
 
   def _images(self, keys: np.ndarray) -> np.ndarray:
     """Returns images, in any order and number."""
-    images = np.empty((len(keys), *schema.IMAGE.shape[:2]), np.uint8)
+    size = len(keys) * _PIXELS
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    images = memory[start : start + size].reshape(-1, *schema.IMAGE.shape[:2])
     into = _records(images)
 
     def copy(at: np.ndarray) -> None:

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 _SPARSE = 8
 
 
+# How many examples are taken together, at least.
+BLOCK = 1024
+
+
 class _Options(numpy_arrays.Options, total=False):
   shuffle: bool
   seed: int | None
@@ -120,9 +124,18 @@ def as_batches(
     )
   opened = open_named(name, data_dir=data_dir, sample=sample, draw=draw)
 
+  import tensorflow as tf
+
+  options = tf.data.Options()
+  # TensorFlow cannot distribute files here, so it distributes batches.
+  options.experimental_distribute.auto_shard_policy = (
+    tf.data.experimental.AutoShardPolicy.DATA
+  )
   return map_splits(
-    lambda view: _batches(
-      view, batch_size, features, shuffle=shuffle, seed=seed
+    lambda view: (
+      batches(view, batch_size, features, shuffle=shuffle, seed=seed)
+      .prefetch(tf.data.AUTOTUNE)
+      .with_options(options)
     ),
     # All splits are checked before any is used.
     map_splits(opened.part, split),
@@ -140,41 +153,48 @@ def _num_workers() -> int:
   return sum(len(tasks.get(job, ())) for job in ('chief', 'worker'))
 
 
-def _batches(
+def batches(
   view: SplitView,
   batch_size: int,
   features: Sequence[str],
   *,
-  shuffle: bool,
-  seed: int | None,
+  shuffle: bool = False,
+  seed: int | None = None,
 ) -> tf.data.Dataset:
-  """Returns the batches of the examples of a view."""
+  """Returns a dataset of batches of the examples of a view.
+
+  Args:
+    view: The examples.
+    batch_size: How many examples a batch has.
+    features: Names of the features in a batch.
+    shuffle: Whether each epoch has a new order.
+    seed: Seed of the orders.
+  """
   import tensorflow as tf
 
-  integers = view.read([f for f in features if f != schema.IMAGE.name])
-  takers: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
-    name: functools.partial(tf.gather, tf.constant(values))
-    for name, values in integers.items()
-  }
-  if schema.IMAGE.name in features:
-    takers[schema.IMAGE.name] = _image_taker(view)
+  takers = [
+    _image_taker(view)
+    if feature == schema.IMAGE.name
+    else functools.partial(tf.gather, tensor(view, feature))
+    for feature in features
+  ]
 
   def take(numbers: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    return tuple(takers[feature](numbers) for feature in features)
+    # Else batches would have a static size if none is smaller than the others.
+    numbers = tf.raw_ops.PlaceholderWithDefault(input=numbers, shape=[None])
+    return tuple(taker(numbers) for taker in takers)
 
   count = len(view)
-  numbers = _numbers(count, batch_size, seed, shuffle=shuffle)
-  options = tf.data.Options()
-  # TensorFlow cannot distribute files here, so it distributes batches.
-  options.experimental_distribute.auto_shard_policy = (
-    tf.data.experimental.AutoShardPolicy.DATA
+  # Small batches are taken together.
+  together = batch_size * -(-BLOCK // batch_size)
+  numbers = _numbers(count, together, seed, shuffle=shuffle)
+  cardinality = tf.data.experimental.assert_cardinality(-(-count // batch_size))
+  taken = numbers.map(
+    take, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
   )
-  return (
-    numbers.map(take, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    .apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
-    .prefetch(tf.data.AUTOTUNE)
-    .with_options(options)
-  )
+  if together > batch_size:
+    taken = taken.rebatch(batch_size)
+  return taken.apply(cardinality)
 
 
 def _image_taker(view: SplitView) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -191,7 +211,7 @@ def _image_taker(view: SplitView) -> Callable[[tf.Tensor], tf.Tensor]:
     which[numbers], rows[numbers] = len(tensors), found
     tensors.append(_mapped(source.entry))
   if len(view) * _SPARSE < sum(map(len, tensors)):
-    tensors = [tf.constant(view.read([schema.IMAGE.name])[schema.IMAGE.name])]
+    tensors = [tensor(view, schema.IMAGE.name)]
     which, rows = np.zeros_like(rows), np.arange(len(view), dtype=np.int32)
   located = tf.constant(which), tf.constant(rows)
 
@@ -206,6 +226,22 @@ def _image_taker(view: SplitView) -> Callable[[tf.Tensor], tf.Tensor]:
     return tf.reshape(images, [-1, *schema.IMAGE.shape])
 
   return take
+
+
+def tensor(view: SplitView, feature: str) -> tf.Tensor:
+  """Returns a feature of all examples of a view.
+
+  Args:
+    view: The examples.
+    feature: The name of the feature.
+  """
+  import tensorflow as tf
+
+  values = view.read([feature])[feature]
+  if feature != schema.IMAGE.name:
+    return tf.constant(values)
+  # TensorFlow takes over the memory, where a copy would need it twice more.
+  return tf.experimental.dlpack.from_dlpack(values[..., None].__dlpack__())
 
 
 def _mapped(entry: Entry) -> tf.Tensor:

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads prepared datasets from the mapped arrays of the cache.
+
+TFDS parses and decodes every example anew in each epoch. The cache has the same
+examples as arrays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+import numpy as np
+import tensorflow_datasets.public_api as tfds
+
+from cmnist_tfds import schema
+from cmnist_tfds.datasets import tfds_internals
+from cmnist_tfds.load import tf_data
+from cmnist_tfds.load.open_subset import open_subset
+from cmnist_tfds.load.split_view import FEATURE_NAMES, SplitView
+from cmnist_tfds.system.errors import PreparationError
+
+if TYPE_CHECKING:
+  from cmnist_tfds.datasets.dataset_builder import CmnistBuilder
+
+# The fields of `tfds.ReadConfig` that are followed. With others, TFDS reads.
+_FOLLOWED = {
+  *('options', 'skip_prefetch', 'try_autocache'),
+  *('interleave_cycle_length', 'interleave_block_length'),
+  *('shuffle_seed', 'shuffle_reshuffle_each_iteration'),
+}
+
+
+def as_dataset(builder: CmnistBuilder, split: Any, **options: Any) -> Any:
+  """Returns one split like `tfds.core.DatasetBuilder.as_dataset`.
+
+  Args:
+    builder: The builder of the dataset, which is prepared.
+    split: A split as TFDS accepts it.
+    **options: The other arguments of `as_dataset`, all of them.
+
+  Returns:
+    A `tf.data.Dataset`; tensors if the batch size is -1. None if TFDS must read
+    the shards: the cache cannot have them, or the examples are wanted in
+    another form or a random order.
+  """
+  import tensorflow as tf
+
+  wanted: tfds.ReadConfig = options['read_config']
+  batch_size, as_supervised = options['batch_size'], options['as_supervised']
+  plain = vars(tfds.ReadConfig())
+  changed = {k for k, value in plain.items() if vars(wanted)[k] != value}
+  cycle, block = wanted.interleave_cycle_length, wanted.interleave_block_length
+  if 'interleave_cycle_length' not in changed:
+    cycle = 16  # TFDS's default.
+  takes = [i.take for i in builder.info.splits[split].file_instructions]
+  if (
+    changed - _FOLLOWED
+    or options['decoders'] is not None
+    or min(takes, default=0) < 1  # TFDS fails at an end before the start.
+    or (options['shuffle_files'] and len(takes) > 1)
+    or min(cycle or 0, block or 0, (batch_size or 0) + 2) < 1
+    or not tf.executing_eagerly()
+    or (view := find_view(builder, split)) is None
+  ):
+    return None
+  if len(takes) > 1:
+    ends = np.cumsum(takes)
+    shards = tf.data.Dataset.from_tensor_slices((ends - takes, ends))
+    numbers = shards.interleave(tf.data.Dataset.range, cycle, block)
+    order = [*numbers.batch(len(view)).as_numpy_iterator()]
+    view = view.select(order[0])
+  names = [*builder.info.supervised_keys] if as_supervised else FEATURE_NAMES
+
+  def structured(*values: Any) -> Any:
+    return values if as_supervised else dict(zip(names, values, strict=True))
+
+  if batch_size == -1:
+    return structured(*(tf_data.tensor(view, name) for name in names))
+  size = batch_size or tf_data.BLOCK
+  dataset = tf_data.batches(view, size, names).map(structured)
+  if not batch_size:
+    count = tf.data.experimental.assert_cardinality(len(view))
+    dataset = dataset.unbatch().apply(count)
+  dataset = dataset.with_options(wanted.options)
+  return dataset if wanted.skip_prefetch else dataset.prefetch(-1)
+
+
+class DataSource(tfds_internals.BaseDataSource):
+  """The examples of a split, as `tfds.data_source` has those of array_record.
+
+  An example is a dictionary of an image, uint8 (28, 28, 1), and integers. Other
+  processes that unpickle a source map the same files.
+  """
+
+  def __init__(self, builder: CmnistBuilder, split: Any, view: SplitView):
+    """Constructs the source.
+
+    Args:
+      builder: The builder of the dataset.
+      split: A split as TFDS accepts it.
+      view: Its examples.
+    """
+    super().__init__(builder.info, split)
+    self.data_source = view
+    self._labels = view.labels
+    self._integers = [*map(schema.integers_of, builder.subset.classes)]
+
+  def __getitem__(self, key: SupportsIndex) -> dict[str, Any]:
+    number = range(len(self))[key.__index__()]
+    image = self.data_source.image(number)[..., None].copy()
+    return {schema.IMAGE.name: image, **self._integers[self._labels[number]]}
+
+  def __getitems__(self, keys: Sequence[int]) -> list[dict[str, Any]]:
+    numbers = np.asarray(keys, np.int64)
+    images = self.data_source.take(numbers, [schema.IMAGE.name])
+    rows = zip(images[schema.IMAGE.name], self._labels[numbers], strict=True)
+    return [
+      {schema.IMAGE.name: image[..., None], **self._integers[label]}
+      for image, label in rows
+    ]
+
+
+def find_view(builder: CmnistBuilder, split: Any) -> SplitView | None:
+  """Returns the examples of a split, in the order of the shards.
+
+  Args:
+    builder: The builder of the dataset, which is prepared.
+    split: A split as TFDS accepts it.
+
+  Returns:
+    The examples; None if there are none, or if the cache cannot have them.
+  """
+  count = builder.info.splits[split].num_examples  # It knows no other splits.
+  with contextlib.suppress(PreparationError):
+    opened = open_subset(
+      builder.subset, data_dir=builder.data_dir_root, sample=builder.is_sample
+    )
+    view = opened.split(split) if opened and count else None
+    # Without a cache, they would take memory.
+    if view and all(source.entry.folder for source, *_ in view.located()):
+      return view
+  return None
