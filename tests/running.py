@@ -16,7 +16,17 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
 _PROGRAM = pathlib.Path(__file__).parent / 'programs/run_snippets.py'
 _OPTIONAL = {
-  *('PIL', 'datasets', 'fastai', 'flax', 'grain', 'jax', 'jinja2', 'keras'),
+  *(
+    'PIL',
+    'datasets',
+    'duckdb',
+    'fastai',
+    'flax',
+    'grain',
+    'jax',
+    'jinja2',
+    'keras',
+  ),
   *('lightning', 'matplotlib', 'mlcroissant', 'optax', 'pandas', 'tensorflow'),
   *('timm', 'torch', 'torchvision'),
 }
