@@ -28,7 +28,7 @@ from cmnist_tfds.schema import ClassFeature, Feature
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic
-from cmnist_tfds.system.extras import missing_extra
+from cmnist_tfds.system.extras import needs_extra
 
 # Name of the file with the description in the folder of an export.
 FILE = 'croissant.json'
@@ -186,11 +186,9 @@ def write_croissant(opened: Opened, folder: pathlib.Path) -> int:
 
 
 def _import_mlcroissant() -> Any:
-  try:
+  with needs_extra('Croissant', 'croissant'):
     import mlcroissant
     import pyarrow  # noqa: F401
-  except ImportError as error:
-    raise missing_extra('Croissant', error, 'croissant') from error
   return mlcroissant
 
 

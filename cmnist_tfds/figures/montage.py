@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cmnist_tfds.figures import pictures
-from cmnist_tfds.figures.pictures import HEADING, MARGIN, TITLE_HEIGHT
+from cmnist_tfds.figures.pictures import FAINT, HEADING, MARGIN, TITLE_HEIGHT
 from cmnist_tfds.figures.similarity import Pair
 from cmnist_tfds.subsets import Subset
 
@@ -131,7 +131,7 @@ def draw_groups(
       size = 13 if len(cell.name) == 1 else 10.5
       style = {'room': _CELL_WIDTH - 4, 'ha': 'center'}
       pictures.write(axes, x, y + 10, cell.name, size, **style)
-      pictures.write_faint(axes, x, y + 28, cell.note, **style)
+      pictures.write(axes, x, y + 28, cell.note, **style, **FAINT)
   extent = (0, width, height, 0)
   axes.imshow(sheet, extent=extent, aspect='auto', interpolation='none')
   return figure

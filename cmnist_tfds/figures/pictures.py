@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cmnist_tfds.cache import prepared
 from cmnist_tfds.system import atomic
 from cmnist_tfds.system.errors import PreparationError
-from cmnist_tfds.system.extras import missing_extra
+from cmnist_tfds.system.extras import needs_extra
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
@@ -33,6 +33,8 @@ TITLE_HEIGHT = 74
 
 # The size of headings, in points.
 HEADING = 12
+# The style of secondary text.
+FAINT: dict[str, Any] = {'alpha': 0.7}
 
 # The pixels of CSS, so that a PNG and an SVG file have the same size.
 _DPI = 96
@@ -79,7 +81,7 @@ def blank(
   axes.set_axis_off()
   room = width - 2 * MARGIN
   write(axes, MARGIN, MARGIN + 15, title, 16.5, room=room)
-  write_faint(axes, MARGIN, MARGIN + 44, subtitle, HEADING, room=room)
+  write(axes, MARGIN, MARGIN + 44, subtitle, HEADING, room=room, **FAINT)
   return figure, axes
 
 
@@ -103,13 +105,6 @@ def write(
   axes.text(x, y + 0.47 * size, text, fontsize=size, **style)
 
 
-def write_faint(
-  axes: Axes, x: float, y: float, *args: Any, **style: Any
-) -> None:
-  """Writes secondary text, as `write` does."""
-  write(axes, x, y, *args, alpha=0.7, **style)
-
-
 def check_picture(path: pathlib.Path) -> None:
   """Checks, before any work, that `save` may write a file.
 
@@ -131,10 +126,8 @@ def check_picture(path: pathlib.Path) -> None:
 
 
 def _require_matplotlib() -> None:
-  try:
+  with needs_extra('A picture', 'figures'):
     import matplotlib  # noqa: F401
-  except ImportError as error:
-    raise missing_extra('A picture', error, 'figures') from error
 
 
 def styled(draw: Callable[[], Figure], *, dark: bool = False) -> Figure:

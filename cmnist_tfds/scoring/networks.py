@@ -22,14 +22,12 @@ from cmnist_tfds.scoring.predictions import reading
 from cmnist_tfds.scoring.protocols import Protocol
 from cmnist_tfds.system import streams
 from cmnist_tfds.system.errors import PreparationError
-from cmnist_tfds.system.extras import missing_extra
+from cmnist_tfds.system.extras import missing_extra, needs_extra
 
-try:
+with needs_extra('A baseline of networks', 'torch'):
   import torch
   from torch import nn
   from torch.optim import AdamW, Optimizer
-except ImportError as error:
-  raise missing_extra('A baseline of networks', error, 'torch') from error
 
 # Names and values of the parameters and the running means of a network.
 Weights = dict[str, Any]

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import pathlib
+from collections.abc import Iterator
 
 from cmnist_tfds.system.errors import MissingExtraError
 
@@ -48,6 +50,15 @@ def missing_extra(
   )
 
 
+@contextlib.contextmanager
+def needs_extra(what: str, extra: str) -> Iterator[None]:
+  """Imports an optional library, or raises the error of `missing_extra`."""
+  try:
+    yield
+  except ImportError as error:
+    raise missing_extra(what, error, extra) from error
+
+
 def require_tensorflow(what: str) -> None:
   """Imports TensorFlow.
 
@@ -57,7 +68,5 @@ def require_tensorflow(what: str) -> None:
   Raises:
     MissingExtraError: If TensorFlow cannot be imported.
   """
-  try:
+  with needs_extra(what, 'tensorflow'):
     import tensorflow  # noqa: F401
-  except ImportError as error:
-    raise missing_extra(what, error, 'tensorflow') from error
