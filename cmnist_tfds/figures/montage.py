@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -129,7 +129,7 @@ def draw_groups(
       x += _TILE // 2
       # Kana have fine strokes, so characters are larger than words.
       size = 13 if len(cell.name) == 1 else 10.5
-      style = {'room': _CELL_WIDTH - 4, 'ha': 'center'}
+      style: dict[str, Any] = {'room': _CELL_WIDTH - 4, 'ha': 'center'}
       pictures.write(axes, x, y + 10, cell.name, size, **style)
       pictures.write(axes, x, y + 28, cell.note, **style, **FAINT)
   extent = (0, width, height, 0)
