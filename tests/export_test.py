@@ -60,15 +60,6 @@ def test_png_is_laid_out_as_imagenet(export, splits):
         np.testing.assert_array_equal(Image.open(path), images[int(path.stem)])
 
 
-def test_idx_is_read_as_mnist(export, splits):
-  mnist = pytest.importorskip('mnist', reason='python-mnist is not installed')
-  reader = mnist.MNIST(str(export('idx')), return_type='numpy')
-  read = {'train': reader.load_training(), 'test': reader.load_testing()}
-  for split, (images, labels) in read.items():
-    np.testing.assert_array_equal(images.reshape(-1, 28, 28), splits[split][0])
-    np.testing.assert_array_equal(labels, splits[split][1])
-
-
 @pytest.mark.parametrize('reader', ['MNIST', 'FashionMNIST'])
 def test_torchvision_reads_idx_as_mnist(export, splits, tmp_path, reader):
   datasets = pytest.importorskip('torchvision.datasets')

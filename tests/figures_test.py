@@ -69,12 +69,9 @@ def _long_names() -> subsets.Subset:
 
 
 def _figures(name: str, examples) -> dict:
-  if name == 'long names':
-    subset = _long_names()
-    images = examples('2-FKd', 10)
-  else:
-    subset = subsets.subset(name)
-    images = examples(name, 10)
+  is_long = name == 'long names'
+  subset = _long_names() if is_long else subsets.subset(name)
+  images = examples('2-FKd' if is_long else name, 10)
   pairs = similarity.find_pairs(subset.classes, images)[: montage.PAIRS]
   counts = [(6000 - c.label, 1000) for c in subset.classes]
   confusion = 9 * np.eye(subset.num_classes, dtype=int)

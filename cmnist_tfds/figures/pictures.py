@@ -7,14 +7,13 @@ Positions are in pixels, from the top left corner.
 from __future__ import annotations
 
 import io
-import logging
 import math
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cmnist_tfds.cache import prepared
-from cmnist_tfds.system import atomic
+from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.errors import PreparationError
 from cmnist_tfds.system.extras import needs_extra
 
@@ -63,8 +62,6 @@ _DARK = {
 # The supported formats, by file name suffix, and what their files must not
 # tell, so that the same picture gives the same file.
 _FORMATS = {'.png': {'Software': None}, '.svg': {'Date': None}}
-
-_log = logging.getLogger('cmnist_tfds')
 
 
 def blank(
@@ -122,10 +119,6 @@ def check_picture(path: pathlib.Path) -> None:
       f' {path.suffix!r}. Choose another file name.'
     )
   atomic.check_file(path)
-  _require_matplotlib()
-
-
-def _require_matplotlib() -> None:
   with needs_extra('A picture', 'figures'):
     import matplotlib  # noqa: F401
 
@@ -140,9 +133,9 @@ def styled(draw: Callable[[], Figure], *, dark: bool = False) -> Figure:
   Raises:
     MissingExtraError: If matplotlib is not installed.
   """
-  _require_matplotlib()
-  from matplotlib import style
-  from matplotlib.text import Text
+  with needs_extra('A picture', 'figures'):
+    from matplotlib import style
+    from matplotlib.text import Text
 
   # Not the user's own style.
   with style.context(_STYLE | (_DARK if dark else _LIGHT), after_reset=True):
@@ -210,7 +203,7 @@ def _choose_fonts(texts: Sequence[Text]) -> None:
     if length > (room := float(str(text.get_label() or math.inf))):
       text.set_fontsize(room / length * float(text.get_fontsize()))
   if missing:
-    _log.warning(
+    streams.LOG.warning(
       'No font has the characters of some class names; the picture shows their'
       ' code points instead. Install a font of their script, for example one of'
       ' the Noto Sans family.'
