@@ -45,25 +45,23 @@ if TYPE_CHECKING:
 
 # Where the public names are, which are imported when they are first used.
 _MODULES = {
-  'CmnistError': 'system.errors',
-  'OriginFileError': 'system.errors',
-  'PredictionsError': 'system.errors',
-  'PreparationError': 'system.errors',
-  'SplitError': 'system.errors',
-  'Subset': 'subsets',
-  'SubsetClass': 'subsets',
-  'SubsetNameError': 'system.errors',
-  'add_source': 'origin.draft',
-  'as_batches': 'load.tf_data',
-  'compare': 'scoring.comparison',
-  'evaluate': 'scoring.evaluation',
-  'find_subsets': 'subsets',
-  'info': 'cli.info_command',
-  'load_data': 'load.numpy_arrays',
-  'save_predictions': 'scoring.predictions',
-  'show': 'cli.show_command',
-  'subset': 'subsets',
-  'training_rows': 'load.numpy_arrays',
+  name: module
+  for module, names in {
+    'cli.info_command': ['info'],
+    'cli.show_command': ['show'],
+    'load.numpy_arrays': ['load_data', 'training_rows'],
+    'load.tf_data': ['as_batches'],
+    'origin.draft': ['add_source'],
+    'scoring.comparison': ['compare'],
+    'scoring.evaluation': ['evaluate'],
+    'scoring.predictions': ['save_predictions'],
+    'subsets': ['Subset', 'SubsetClass', 'find_subsets', 'subset'],
+    'system.errors': [
+      *('CmnistError', 'OriginFileError', 'PredictionsError'),
+      *('PreparationError', 'SplitError', 'SubsetNameError'),
+    ],
+  }.items()
+  for name in names
 }
 __all__ = list(_MODULES)
 # It needs PyTorch, which `from cmnist_tfds import *` must do without.

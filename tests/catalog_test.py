@@ -17,19 +17,13 @@ import pytest
 import running
 
 from cmnist_tfds import cli, subsets
-from cmnist_tfds.catalog import characters, site
+from cmnist_tfds.catalog import site
 from cmnist_tfds.catalog.gallery import Gallery
 from cmnist_tfds.figures import similarity
 from cmnist_tfds.sources import SOURCES
 from cmnist_tfds.system.errors import PreparationError
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture
-def folder(catalog_site) -> pathlib.Path:
-  """The catalog with pictures of the sample."""
-  return catalog_site
 
 
 @pytest.fixture(scope='module')
@@ -47,7 +41,7 @@ def bare(tmp_path_factory) -> pathlib.Path:
 
 
 def _write(place: pathlib.Path, *argv: object) -> int:
-  """Writes a catalog to the folder `site`; returns the exit status."""
+  """Writes a catalog to the catalog_site `site`; returns the exit status."""
   where = ('--data_dir', place, '-o', place / 'site')
   return cli.main(['catalog', *map(str, (*argv, *where))])
 
@@ -66,28 +60,30 @@ def _files(page: pathlib.Path):
       yield (page.parent / path if path else page).resolve(), anchor
 
 
-def test_pages_and_their_sizes(folder):
-  pages = {str(p.relative_to(folder)) for p in folder.rglob('*.html')}
+def test_pages_and_their_sizes(catalog_site):
+  pages = {
+    str(p.relative_to(catalog_site)) for p in catalog_site.rglob('*.html')
+  }
   assert pages == {
     *('index.html', 'compose.html'),
     *(f'subsets/{s.name}.html' for s in subsets.published()),
     *(f'sources/{s.key}.html' for s in SOURCES),
   }
-  assert (folder / 'index.html').stat().st_size < 300_000
+  assert (catalog_site / 'index.html').stat().st_size < 300_000
   for subset in subsets.published():
     used = [
-      folder / f'subsets/{subset.name}.html',
-      folder / 'pictures/pictures.css',
-      *(folder / 'static').iterdir(),
-      *(folder / f'pictures/{s.key}.png' for s in subset.sources),
+      catalog_site / f'subsets/{subset.name}.html',
+      catalog_site / 'pictures/pictures.css',
+      *(catalog_site / 'static').iterdir(),
+      *(catalog_site / f'pictures/{s.key}.png' for s in subset.sources),
     ]
     assert sum(p.stat().st_size for p in used if p.exists()) < 500_000
 
 
 def test_every_link_leads_somewhere_and_nothing_is_loaded_from_elsewhere(
-  folder,
+  catalog_site,
 ):
-  pages = [*folder.rglob('*.html')]
+  pages = [*catalog_site.rglob('*.html')]
   ids = {p.resolve(): re.findall('id="(.*?)"', p.read_text()) for p in pages}
   for page in pages:
     loaded = _addresses(page, 'img|link|script')
@@ -99,9 +95,9 @@ def test_every_link_leads_somewhere_and_nothing_is_loaded_from_elsewhere(
       assert not anchor or anchor in ids[target], (page, anchor)
 
 
-def test_a_page_says_what_the_records_say(folder):
+def test_a_page_says_what_the_records_say(catalog_site):
   subset = subsets.subset('4-EcFKdK49')
-  page = folder / f'subsets/{subset.name}.html'
+  page = catalog_site / f'subsets/{subset.name}.html'
   text = html.unescape(page.read_text('utf-8'))
   for said in (
     *(f'<span class="name">{name}</span>' for name in subset.class_names),
@@ -115,8 +111,8 @@ def test_a_page_says_what_the_records_say(folder):
     assert said in text
 
 
-def test_a_page_shows_look_alikes(folder):
-  text = (folder / 'subsets/3-EElKd.html').read_text(encoding='utf-8')
+def test_a_page_shows_look_alikes(catalog_site):
+  text = (catalog_site / 'subsets/3-EElKd.html').read_text(encoding='utf-8')
   shown = re.findall('<figcaption><span>(.*?)</span>', text)
   pairs = [*zip(shown[::2], shown[1::2], strict=True)]
   assert len(pairs) == site.PAIRS
@@ -131,19 +127,14 @@ def test_look_alikes_are_those_of_each_subset_alone():
   images = {(s, n): few() for s in sources for n in s.raw_labels}
   gallery = Gallery(images, {})
 
-  def told(pairs):
-    return [
-      (
-        [(c.source, c.name) for c in pair.classes],
-        np.array(pair.images).tolist(),
-      )
-      for pair in pairs
-    ]
+  def told(pair):
+    return [c.name for c in pair.classes], np.array(pair.images).tolist()
 
   for subset in chosen:
     own = [images[c.source, c.raw_label] for c in subset.classes]
     expected = similarity.find_pairs(subset.classes, own)
-    assert told(gallery.look_alikes(subset)) == told(expected)
+    found = gallery.look_alikes(subset)
+    assert [*map(told, found)] == [*map(told, expected)]
   # There are no pictures of K49.
   assert gallery.look_alikes(subsets.subset('2-FK49')) == []
 
@@ -189,11 +180,11 @@ def test_with_x_12_alone_its_own_images_are_shown(
   assert ('id="look-alikes"' in shown['subsets/2-FKd']) == is_sample
 
 
-def test_the_advice_is_that_of_the_documentation(folder):
+def test_the_advice_is_that_of_the_documentation(catalog_site):
   choosing = (_ROOT / 'docs/choosing.md').read_text(encoding='utf-8')
   core = re.findall(r'^\| `(\S+)` \|', choosing, re.M)
   assert [name for name, _ in site.ADVICE] == core
-  text = (folder / 'index.html').read_text(encoding='utf-8')
+  text = (catalog_site / 'index.html').read_text(encoding='utf-8')
   for name, why in site.ADVICE:
     assert f'<a href="subsets/{name}.html">{name}</a>: {why}' in text
 
@@ -228,21 +219,22 @@ def test_counts_of_prepared_data_fill_in_what_the_records_lack():
 
 def test_without_jinja_the_extra_is_named(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, 'jinja2', None)
-  with pytest.raises(PreparationError, match=r'cmnist_tfds\[catalog\]'):
+  with pytest.raises(PreparationError, match=r'\[catalog\]'):
     site.write_site(tmp_path / 'site', str(tmp_path), sample=True)
   assert not list(tmp_path.iterdir())
 
 
-def test_scripts(folder):
-  assert [*map(characters.script, 'あ೦O0')] == [
-    *('Hiragana', 'Kannada', 'Latin', 'Digit')
-  ]
-  clothes = (folder / 'sources/F.html').read_text('utf-8')
+def test_scripts(catalog_site):
+  text = (catalog_site / 'subsets/3-EElKd.html').read_text('utf-8')
+  text += (catalog_site / 'sources/Km.html').read_text('utf-8')
+  scripts = {*re.findall('class="about">(.*?) <abbr', text)}
+  assert scripts == {'Hiragana', 'Kannada', 'Latin', 'Digit'}
+  clothes = (catalog_site / 'sources/F.html').read_text('utf-8')
   assert 'U+' not in clothes and 'Word' not in clothes
 
 
-def test_the_index_has_pictures(folder):
-  text = (folder / 'index.html').read_text('utf-8')
+def test_the_index_has_pictures(catalog_site):
+  text = (catalog_site / 'index.html').read_text('utf-8')
   assert text.count('<span class="strip">') == len(site.ADVICE) + len(SOURCES)
   advice = re.findall('<li>.*?</li>', text, re.S)
   for (name, _), item in zip(site.ADVICE, advice, strict=True):
@@ -268,25 +260,18 @@ def _on_the_sample(code: str) -> str:
   return re.sub('cmnist (build|show)', r'\g<0> --sample', code)
 
 
-def _snippets(folder: pathlib.Path, name: str) -> dict[str, str]:
-  """Returns the code that the page of a subset shows, by framework."""
-  text = (folder / f'subsets/{name}.html').read_text('utf-8')
-  load = text.partition('<h2 id="load">')[2].partition('<h2')[0]
-  found = re.findall('<h3>(.*?)</h3>.*?<code>(.*?)</code>', load, re.S)
-  return {framework: html.unescape(code) for framework, code in found}
-
-
-@pytest.mark.parametrize(
-  'frameworks',
-  ['TensorFlow Datasets, NumPy, Keras', 'PyTorch', 'JAX', 'Command line'],
-)
-def test_snippets_run(frameworks, folder, tmp_path):
+def test_snippets_run(catalog_site, tmp_path):
   """The code on the page runs, here with the sample in place of CMNIST."""
-  shown = _snippets(folder, 'X-12')
-  assert shown.keys() == _AFTERWARDS.keys()
-  code = ''.join(
-    f'{_on_the_sample(shown[framework])}\n{_AFTERWARDS[framework]}\n'
-    for framework in frameworks.split(', ')
-  )
-  language = 'sh' if frameworks == 'Command line' else 'python'
-  running.run(language, code, tmp_path)
+  text = (catalog_site / 'subsets/X-12.html').read_text('utf-8')
+  load = text.partition('<h2 id="load">')[2].partition('<h2')[0]
+  shown = re.findall('<h3>(.*?)</h3>.*?<code>(.*?)</code>', load, re.S)
+  code = {
+    name: f'{_on_the_sample(html.unescape(lines))}\n{_AFTERWARDS[name]}\n'
+    for name, lines in shown
+  }
+  assert code.keys() == _AFTERWARDS.keys()
+  command = code.pop('Command line')
+  # It goes on with the arrays.
+  code['Keras'] = code['NumPy'] + code['Keras']
+  page = [('sh', command), *(('python', each) for each in code.values())]
+  running.run_page(page, tmp_path)

@@ -60,12 +60,3 @@ def test_public_names_are_listed_and_complete():
     _ = cmnist_tfds.evaluated
   completer = rlcompleter.Completer({'cmnist_tfds': cmnist_tfds})
   assert completer.complete('cmnist_tfds.load_d', 0) == 'cmnist_tfds.load_data('
-
-
-def test_no_module_is_hidden_behind_a_function():
-  _works(
-    'import cmnist_tfds, cmnist_tfds.scoring.predictions\n'
-    'from cmnist_tfds.scoring import evaluation, predictions\n'
-    'assert cmnist_tfds.evaluate is evaluation.evaluate\n'
-    'assert cmnist_tfds.save_predictions is predictions.save_predictions'
-  )

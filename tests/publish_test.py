@@ -32,15 +32,14 @@ def data_dir(tmp_path_factory) -> pathlib.Path:
   folder = tmp_path_factory.mktemp('data')
   where = ['--sample', '--data_dir', str(folder)]
   assert cli.main(['build', *_NAMES, *where]) == 0
+  where += ['-o', str(folder / 'published')]
+  assert cli.main(['publish', *_NAMES, *where]) == 0
   return folder
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture
 def folder(data_dir) -> pathlib.Path:
-  published = data_dir / 'published'
-  where = ['--sample', '--data_dir', str(data_dir)]
-  assert cli.main(['publish', *_NAMES, *where, '-o', str(published)]) == 0
-  return published
+  return data_dir / 'published'
 
 
 @pytest.fixture
@@ -119,18 +118,15 @@ def test_the_metadata_of_the_card_tell_what_is_there(folder, card):
 
 def test_tables_say_what_their_columns_are(folder):
   parquet = pytest.importorskip('pyarrow.parquet')
+  names = subsets.subset('X-12').class_names
   for split, count in (('train', 1440), ('test', 288)):
     table = parquet.read_table(folder / f'croissant/X-12/{split}.parquet')
-    described = json.loads(table.schema.metadata[b'huggingface'])['info']
-    features = described['features']
+    described = json.loads(table.schema.metadata[b'huggingface'])
+    features = described['info']['features']
     assert list(features) == table.column_names
     assert features['image'] == {'_type': 'Image'}
-    assert features['label'] == {
-      'names': list(subsets.subset('X-12').class_names),
-      '_type': 'ClassLabel',
-    }
+    assert features['label'] == {'names': [*names], '_type': 'ClassLabel'}
     assert features['class_name'] == {'dtype': 'string', '_type': 'Value'}
-    names = subsets.subset('X-12').class_names
     labels = table['label'].to_pylist()
     assert table['class_name'].to_pylist() == [names[n] for n in labels]
     assert table.num_rows == count
@@ -208,10 +204,9 @@ def test_what_sources_state_is_shown_by_the_card(publish, tmp_path):
 
 
 @pytest.mark.usefixtures('empty_cache')
-@pytest.mark.parametrize('sample', [(), ('--sample',)])
-def test_what_is_not_prepared_cannot_be_published(tmp_path, capsys, sample):
+def test_what_is_not_prepared_cannot_be_published(tmp_path, capsys):
   # The files of the sample are here, but no dataset is built of them.
-  argv = ('publish', '2-FKd', *sample, '--data_dir', tmp_path)
+  argv = ('publish', '2-FKd', '--sample', '--data_dir', tmp_path)
   status, _, err = command_line.run(capsys, *argv, '-o', tmp_path / 'p')
   assert status == 1
   assert 'cmnist build 2-FKd' in err

@@ -43,16 +43,11 @@ def checkout(tmp_path_factory) -> pathlib.Path:
   return tree
 
 
-def _run(checkout: pathlib.Path, code: str, *args: object, **env: str) -> str:
-  """Runs code in the tree; returns what it printed.
-
-  This package cannot be imported there, unless `PYTHONPATH` says otherwise.
-  """
-  hidden = '' if env else "sys.modules['cmnist_tfds'] = None"
-  env.setdefault('PYTHONPATH', str(checkout))
-  return running.works(
-    '-c', f'import sys; {hidden}\n{code}', *args, cwd=checkout, **env
-  )
+def _run(checkout: pathlib.Path, code: str, *args: object) -> str:
+  """Runs code in the tree without this package; returns what it printed."""
+  code = f"import sys; sys.modules['cmnist_tfds'] = None\n{code}"
+  path = str(checkout)
+  return running.works('-c', code, *args, cwd=checkout, PYTHONPATH=path)
 
 
 @pytest.mark.slow
@@ -213,13 +208,14 @@ def test_checksums_are_those_of_this_package_and_all_are_used(
 
 def test_this_package_can_be_imported_after_the_builder_of_tfds(checkout):
   code = (
-    'import tensorflow_datasets as tfds\n'
+    'import sys, tensorflow_datasets as tfds\n'
     "tfds.builder_cls('cmnist')\n"
     'import cmnist_tfds\n'
     "print(tfds.builder('cmnist/2-fkd-r-7', data_dir=sys.argv[1]).info.name)"
   )
   both = f'{checkout}{os.pathsep}{running.REPOSITORY}'
-  said = _run(checkout, code, checkout / 'data', PYTHONPATH=both)
+  argv = ('-c', code, checkout / 'data')
+  said = running.works(*argv, cwd=checkout, PYTHONPATH=both)
   assert said == 'cmnist\n'
 
 

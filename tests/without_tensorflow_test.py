@@ -10,8 +10,8 @@ import pytest
 import running
 
 from cmnist_tfds.system import extras
-from cmnist_tfds.system.errors import CmnistError
-from cmnist_tfds.system.extras import missing_extra
+from cmnist_tfds.system.errors import CmnistError, MissingExtraError
+from cmnist_tfds.system.extras import needs_extra
 
 _NEED_IT = {
   'as_batches',
@@ -48,9 +48,15 @@ def test_all_else_works_and_what_needs_it_names_the_extra(results):
     assert '\n' not in error
 
 
+def _told(error: Exception) -> MissingExtraError:
+  with pytest.raises(MissingExtraError) as told, needs_extra('A picture', 'x'):
+    raise error
+  return told.value
+
+
 def test_a_library_that_is_there_but_broken_is_not_called_missing():
   broken = ImportError('libfoo.so: no such file\nmore', name='tensorflow')
-  error = missing_extra('A picture', broken, 'tensorflow')
+  error = _told(broken)
   assert str(error).startswith(
     'A picture needs tensorflow, which cannot be imported (libfoo.so: no such'
     ' file). Run: pip install '
@@ -59,8 +65,8 @@ def test_a_library_that_is_there_but_broken_is_not_called_missing():
 
 
 def test_a_library_has_the_name_that_pip_knows():
-  told = missing_extra('A picture', ModuleNotFoundError(name='PIL'), 'pictures')
-  assert 'needs Pillow, which is not installed' in str(told)
+  told = str(_told(ModuleNotFoundError(name='PIL')))
+  assert 'needs Pillow, which is not installed' in told
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ of a class hold for every other subset too, prepared or not.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Sequence
 
@@ -33,7 +34,7 @@ def _key(subset_class: SubsetClass) -> _Key:
   return subset_class.source, subset_class.raw_label
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Gallery:
   """Images and counts of the classes of sources.
 
@@ -45,10 +46,6 @@ class Gallery:
 
   images: dict[_Key, list[np.ndarray]]
   counts: dict[_Key, tuple[int, int]]
-  # Of each two sources, the pairs of their classes.
-  _pairs: dict[tuple[Source, ...], list[Pair]] = dataclasses.field(
-    default_factory=dict
-  )
 
   def images_of(self, subset_class: SubsetClass) -> list[np.ndarray]:
     """Returns the images of a class of a subset; none if it has no pictures."""
@@ -85,17 +82,15 @@ class Gallery:
     pairs = [
       pair
       for both in itertools.combinations(subset.sources, 2)
-      for pair in self._between(both)
+      for pair in self._between(*both)
       if {*map(_key, pair.classes)} <= keys
     ]
     return sorted(pairs, key=lambda pair: -pair.similarity)
 
-  def _between(self, both: tuple[Source, ...]) -> list[Pair]:
-    if both not in self._pairs:
-      classes = subsets.combine(*both).classes
-      images = [*map(self.images_of, classes)]
-      self._pairs[both] = similarity.find_pairs(classes, images)
-    return self._pairs[both]
+  @functools.cache  # noqa: B019  # A process makes one or two galleries.
+  def _between(self, *both: Source) -> list[Pair]:
+    classes = subsets.combine(*both).classes
+    return similarity.find_pairs(classes, [*map(self.images_of, classes)])
 
 
 def collect(

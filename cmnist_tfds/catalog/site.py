@@ -14,7 +14,6 @@ import numpy as np
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cache import prepared
-from cmnist_tfds.catalog import characters
 from cmnist_tfds.catalog.gallery import Gallery, collect
 from cmnist_tfds.figures import montage, similarity
 from cmnist_tfds.figures.pictures import CLASS_NAMES_FONT
@@ -22,7 +21,7 @@ from cmnist_tfds.formats import png
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic, paths, streams
-from cmnist_tfds.system.extras import missing_extra
+from cmnist_tfds.system.extras import needs_extra
 
 if TYPE_CHECKING:
   import jinja2
@@ -115,10 +114,8 @@ def write_site(
 
 
 def _templates() -> jinja2.Environment:
-  try:
+  with needs_extra('The catalog', 'catalog'):
     import jinja2
-  except ImportError as error:
-    raise missing_extra('The catalog', error, 'catalog') from error
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_HERE / 'templates'),
     autoescape=True,
@@ -129,7 +126,7 @@ def _templates() -> jinja2.Environment:
   environment.filters['number'] = lambda n: '?' if n is None else f'{n:,}'
   environment.filters['data_url'] = _data_url
   environment.globals.update(
-    script=characters.script,
+    script=_script,
     name_of=unicodedata.name,
     ord=ord,
     advice=ADVICE,
@@ -143,6 +140,16 @@ def _templates() -> jinja2.Environment:
     zip=zip,
   )
   return environment
+
+
+def _script(character: str) -> str:
+  """Returns the script of a character, such as 'Hiragana'.
+
+  The Unicode name of a character begins with its script. The digits 0 to 9
+  belong to all scripts, so their script is 'Digit'.
+  """
+  first = unicodedata.name(character).partition(' ')[0]
+  return 'Digit' if first == 'DIGIT' else first.capitalize()
 
 
 def _data_url(image: np.ndarray) -> str:

@@ -28,7 +28,7 @@ from cmnist_tfds.schema import ClassFeature, Feature
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic
-from cmnist_tfds.system.extras import missing_extra
+from cmnist_tfds.system.extras import needs_extra
 
 # Name of the file with the description in the folder of an export.
 FILE = 'croissant.json'
@@ -85,7 +85,8 @@ def describe(
   Raises:
     PreparationError: If mlcroissant is not installed.
   """
-  mlc = _import_mlcroissant()
+  with needs_extra('Croissant', 'croissant'):
+    import mlcroissant as mlc
   described = sample_of(subset) if sample else subset
   # Nothing is known of the sources of users.
   facts = {} if any(source.digest for source in subset.sources) else _FACTS
@@ -177,21 +178,14 @@ def write_croissant(opened: Opened, folder: pathlib.Path) -> int:
     OSError: If a file cannot be written.
   """
   # Without the library, fail before the examples are written.
-  _import_mlcroissant()
+  with needs_extra('Croissant', 'croissant'):
+    import mlcroissant  # noqa: F401
+    import pyarrow  # noqa: F401
   for split in SPLITS:
     _write_table(opened, split, folder / f'{split}.parquet')
   text = describe(opened.subset, sample=opened.dataset == SAMPLE, folder=folder)
   (folder / FILE).write_text(text, encoding='utf-8')
   return sum(len(opened.split(split)) for split in SPLITS)
-
-
-def _import_mlcroissant() -> Any:
-  try:
-    import mlcroissant
-    import pyarrow  # noqa: F401
-  except ImportError as error:
-    raise missing_extra('Croissant', error, 'croissant') from error
-  return mlcroissant
 
 
 def _write_table(opened: Opened, split: str, path: pathlib.Path) -> None:

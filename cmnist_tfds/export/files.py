@@ -36,7 +36,7 @@ _NOT_IN_FILE_NAMES = re.compile(r'[^\w-]')
 
 def export_files(
   opened: Opened, file_format: str, folder: pathlib.Path
-) -> pathlib.Path:
+) -> None:
   """Writes both splits of a subset in a common format.
 
   Args:
@@ -60,9 +60,6 @@ def export_files(
       replace those of an earlier export of the same subset in the same format;
       `atomic.write_folder` says which other files the folder may hold.
 
-  Returns:
-    The folder.
-
   Raises:
     PreparationError: If the folder may not or cannot be written, or the data of
       the subset is damaged.
@@ -77,7 +74,6 @@ def export_files(
     text = '\n'.join([*opened.class_names, ''])
     (unfinished / _CLASSES).write_text(text, 'utf-8')
     write(opened, unfinished)
-  return folder
 
 
 def _write_png(opened: Opened, folder: pathlib.Path) -> None:

@@ -56,6 +56,9 @@ def publish(published: Sequence[Opened], folder: pathlib.Path) -> None:
       subset is damaged, or an optional library is not installed.
   """
   dataset = published[0].dataset
+  described = [o.subset for o in published]
+  if dataset == SAMPLE:
+    described = list(map(sample_of, described))
   names = [opened.subset.name for opened in published]
   default = subsets.DEFAULT if subsets.DEFAULT in names else names[0]
   with atomic.write_folder(
@@ -76,16 +79,17 @@ def publish(published: Sequence[Opened], folder: pathlib.Path) -> None:
     config.parent.mkdir()
     # It tells TFDS which config a name without one means.
     config.write_text(json.dumps({'default_config_name': default}), 'utf-8')
-    (unfinished / _CARD).write_text(_dataset_card(published), 'utf-8')
-    text = licenses(map(_described, published))
-    (unfinished / _LICENSES).write_text(text, 'utf-8')
+    card = _dataset_card(published, described)
+    (unfinished / _CARD).write_text(card, 'utf-8')
+    (unfinished / _LICENSES).write_text(licenses(described), 'utf-8')
 
 
-def _dataset_card(published: Sequence[Opened]) -> str:
+def _dataset_card(
+  published: Sequence[Opened], described: Sequence[Subset]
+) -> str:
   """Returns Markdown that begins with the metadata that dataset hubs read."""
   dataset = published[0].dataset
   is_sample = dataset == SAMPLE
-  described = list(map(_described, published))
   sources = _sources_of(described)
   title = 'CMNIST, synthetic sample' if is_sample else 'CMNIST'
   total = sum(sum(map(sum, o.shard_lengths.values())) for o in published)
@@ -163,9 +167,3 @@ def licenses(selected: Iterable[Subset]) -> str:
 
 def _sources_of(selected: Iterable[Subset]) -> list[Source]:
   return list(dict.fromkeys(s for subset in selected for s in subset.sources))
-
-
-def _described(opened: Opened) -> Subset:
-  """Returns the subset, or what the sample has of it."""
-  is_sample = opened.dataset == SAMPLE
-  return sample_of(opened.subset) if is_sample else opened.subset

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cmnist_tfds.figures import pictures
-from cmnist_tfds.figures.pictures import HEADING, MARGIN, TITLE_HEIGHT
+from cmnist_tfds.figures.pictures import FAINT, HEADING, MARGIN, TITLE_HEIGHT
 from cmnist_tfds.subsets import Subset
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ def draw_confusion(
   for c in subset.classes:
     x, y = left + (c.label + 0.5) * size, top + (c.label + 0.5) * size
     pictures.write(axes, left - 26, y, c.name, 10.5, room=room, ha='right')
-    pictures.write_faint(axes, left - 6, y, str(c.label), 7, ha='right')
+    pictures.write(axes, left - 6, y, str(c.label), 7, ha='right', **FAINT)
     up['rotation'] = 0 if len(c.name) == 1 else 90
     pictures.write(axes, x, top - 25, c.name, 10.5, room=room, **up)
-    pictures.write_faint(axes, x, top - 10, str(c.label), 7, ha='center')
+    pictures.write(axes, x, top - 10, str(c.label), 7, ha='center', **FAINT)
   shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
   cells = [
     ((row, column), size, shares[row, column], f'C{int(row != column)}')

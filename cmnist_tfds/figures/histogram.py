@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cmnist_tfds.figures import pictures
-from cmnist_tfds.figures.pictures import HEADING, MARGIN, TITLE_HEIGHT
+from cmnist_tfds.figures.pictures import FAINT, HEADING, MARGIN, TITLE_HEIGHT
 from cmnist_tfds.subsets import Subset, SubsetClass
 
 if TYPE_CHECKING:
@@ -66,5 +66,5 @@ def draw_histogram(
     axes.barh(y - 2, train * scale, 9, start, color='C0')
     axes.barh(y + 5, test * scale, 5, start, color='C1')
     numbers = f'{train:,} / {test:,}'
-    pictures.write_faint(axes, right, y, numbers, ha='right')
+    pictures.write(axes, right, y, numbers, ha='right', **FAINT)
   return figure

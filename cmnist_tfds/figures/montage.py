@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from cmnist_tfds.figures import pictures
-from cmnist_tfds.figures.pictures import HEADING, MARGIN, TITLE_HEIGHT
+from cmnist_tfds.figures.pictures import FAINT, HEADING, MARGIN, TITLE_HEIGHT
 from cmnist_tfds.figures.similarity import Pair
 from cmnist_tfds.subsets import Subset
 
@@ -129,9 +129,9 @@ def draw_groups(
       x += _TILE // 2
       # Kana have fine strokes, so characters are larger than words.
       size = 13 if len(cell.name) == 1 else 10.5
-      style = {'room': _CELL_WIDTH - 4, 'ha': 'center'}
+      style: dict[str, Any] = {'room': _CELL_WIDTH - 4, 'ha': 'center'}
       pictures.write(axes, x, y + 10, cell.name, size, **style)
-      pictures.write_faint(axes, x, y + 28, cell.note, **style)
+      pictures.write(axes, x, y + 28, cell.note, **style, **FAINT)
   extent = (0, width, height, 0)
   axes.imshow(sheet, extent=extent, aspect='auto', interpolation='none')
   return figure

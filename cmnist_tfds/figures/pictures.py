@@ -7,16 +7,15 @@ Positions are in pixels, from the top left corner.
 from __future__ import annotations
 
 import io
-import logging
 import math
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cmnist_tfds.cache import prepared
-from cmnist_tfds.system import atomic
+from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.errors import PreparationError
-from cmnist_tfds.system.extras import missing_extra
+from cmnist_tfds.system.extras import needs_extra
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
@@ -33,6 +32,8 @@ TITLE_HEIGHT = 74
 
 # The size of headings, in points.
 HEADING = 12
+# The style of secondary text.
+FAINT: dict[str, Any] = {'alpha': 0.7}
 
 # The pixels of CSS, so that a PNG and an SVG file have the same size.
 _DPI = 96
@@ -62,8 +63,6 @@ _DARK = {
 # tell, so that the same picture gives the same file.
 _FORMATS = {'.png': {'Software': None}, '.svg': {'Date': None}}
 
-_log = logging.getLogger('cmnist_tfds')
-
 
 def blank(
   width: int, height: int, title: str, subtitle: str = ''
@@ -79,7 +78,7 @@ def blank(
   axes.set_axis_off()
   room = width - 2 * MARGIN
   write(axes, MARGIN, MARGIN + 15, title, 16.5, room=room)
-  write_faint(axes, MARGIN, MARGIN + 44, subtitle, HEADING, room=room)
+  write(axes, MARGIN, MARGIN + 44, subtitle, HEADING, room=room, **FAINT)
   return figure, axes
 
 
@@ -103,13 +102,6 @@ def write(
   axes.text(x, y + 0.47 * size, text, fontsize=size, **style)
 
 
-def write_faint(
-  axes: Axes, x: float, y: float, *args: Any, **style: Any
-) -> None:
-  """Writes secondary text, as `write` does."""
-  write(axes, x, y, *args, alpha=0.7, **style)
-
-
 def check_picture(path: pathlib.Path) -> None:
   """Checks, before any work, that `save` may write a file.
 
@@ -127,14 +119,8 @@ def check_picture(path: pathlib.Path) -> None:
       f' {path.suffix!r}. Choose another file name.'
     )
   atomic.check_file(path)
-  _require_matplotlib()
-
-
-def _require_matplotlib() -> None:
-  try:
+  with needs_extra('A picture', 'figures'):
     import matplotlib  # noqa: F401
-  except ImportError as error:
-    raise missing_extra('A picture', error, 'figures') from error
 
 
 def styled(draw: Callable[[], Figure], *, dark: bool = False) -> Figure:
@@ -147,9 +133,9 @@ def styled(draw: Callable[[], Figure], *, dark: bool = False) -> Figure:
   Raises:
     MissingExtraError: If matplotlib is not installed.
   """
-  _require_matplotlib()
-  from matplotlib import style
-  from matplotlib.text import Text
+  with needs_extra('A picture', 'figures'):
+    from matplotlib import style
+    from matplotlib.text import Text
 
   # Not the user's own style.
   with style.context(_STYLE | (_DARK if dark else _LIGHT), after_reset=True):
@@ -217,7 +203,7 @@ def _choose_fonts(texts: Sequence[Text]) -> None:
     if length > (room := float(str(text.get_label() or math.inf))):
       text.set_fontsize(room / length * float(text.get_fontsize()))
   if missing:
-    _log.warning(
+    streams.LOG.warning(
       'No font has the characters of some class names; the picture shows their'
       ' code points instead. Install a font of their script, for example one of'
       ' the Noto Sans family.'

@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 
 from cmnist_tfds.system.errors import OriginFileError
-from cmnist_tfds.system.extras import missing_extra
+from cmnist_tfds.system.extras import needs_extra
 
 # Names of pictures end in one of these. Others are other files.
 ENDINGS = (
@@ -39,10 +39,8 @@ def decode(data: bytes, name: str) -> np.ndarray:
       larger than Pillow's limit.
     MissingExtraError: If Pillow is not installed.
   """
-  try:
+  with needs_extra('Reading pictures', 'pictures'):
     from PIL import Image, ImageOps, UnidentifiedImageError
-  except ImportError as error:
-    raise missing_extra('Reading pictures', error, 'pictures') from error
   try:
     with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
       if opened.mode.startswith(('I', 'F')):

@@ -15,14 +15,12 @@ from cmnist_tfds.cache.prepared import dataset_dir, sample_hint
 from cmnist_tfds.load import split_spec
 from cmnist_tfds.load.open_subset import open_or_prepare, open_subset
 from cmnist_tfds.system.errors import PreparationError
-from cmnist_tfds.system.extras import missing_extra
+from cmnist_tfds.system.extras import needs_extra
 from cmnist_tfds.system.paths import data_root
 
-try:
+with needs_extra('The PyTorch dataset', 'torch'):
   import torch
   from torch.utils.data import default_collate
-except ImportError as error:
-  raise missing_extra('The PyTorch dataset', error, 'torch') from error
 
 
 def _column(feature: schema.Feature) -> functools.cached_property[torch.Tensor]:

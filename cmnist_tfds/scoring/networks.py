@@ -22,14 +22,12 @@ from cmnist_tfds.scoring.predictions import reading
 from cmnist_tfds.scoring.protocols import Protocol
 from cmnist_tfds.system import streams
 from cmnist_tfds.system.errors import PreparationError
-from cmnist_tfds.system.extras import missing_extra
+from cmnist_tfds.system.extras import needs_extra
 
-try:
+with needs_extra('A baseline of networks', 'torch'):
   import torch
   from torch import nn
   from torch.optim import AdamW, Optimizer
-except ImportError as error:
-  raise missing_extra('A baseline of networks', error, 'torch') from error
 
 # Names and values of the parameters and the running means of a network.
 Weights = dict[str, Any]
@@ -84,15 +82,8 @@ def make_network(
   if name == 'lenet':
     made: nn.Module = LeNet(classes)
   else:
-    try:
+    with needs_extra(f'The network {name}', 'torchvision'):
       from torchvision import models
-    # The second where it was built for another PyTorch.
-    except (ImportError, RuntimeError) as error:
-      raise missing_extra(
-        f'The network {name}',
-        ImportError(*error.args, name='torchvision'),
-        'torchvision',
-      ) from error
     model = 'squeezenet1_1' if name == 'squeezenet' else name
     made = models.get_model(model, num_classes=classes)
     made.register_forward_pre_hook(

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import pathlib
+from collections.abc import Iterator
 
 from cmnist_tfds.system.errors import MissingExtraError
 
@@ -24,28 +26,31 @@ def install_command(extra: str) -> str:
   return f"pip install 'cmnist_tfds[{extra}]{at}'"
 
 
-def missing_extra(
-  what: str, error: ImportError, extra: str
-) -> MissingExtraError:
-  """Returns the error for an optional library that cannot be imported.
+@contextlib.contextmanager
+def needs_extra(what: str, extra: str) -> Iterator[None]:
+  """Imports an optional library in its block.
 
   Args:
     what: What needs the library, as 'The catalog'.
-    error: The error that importing the library raised.
     extra: The extra of this package that installs the library.
 
-  Returns:
-    An error of one line. It names the library, the extra and the command that
-    installs the extra.
+  Raises:
+    MissingExtraError: If the library cannot be imported. Its one line names the
+      library, the extra and the command that installs the extra.
   """
-  found = f'cannot be imported ({str(error).strip().partition(chr(10))[0]})'
-  if isinstance(error, ModuleNotFoundError):
-    found = 'is not installed'
-  library = 'Pillow' if error.name == 'PIL' else error.name or extra
-  return MissingExtraError(
-    f'{what} needs {library}, which {found}. Run: {install_command(extra)}',
-    name=error.name,
-  )
+  try:
+    yield
+  # torchvision raises the second where it was built for another PyTorch.
+  except (ImportError, RuntimeError) as error:
+    found = f'cannot be imported ({str(error).strip().partition(chr(10))[0]})'
+    if isinstance(error, ModuleNotFoundError):
+      found = 'is not installed'
+    name = getattr(error, 'name', None) or extra
+    library = 'Pillow' if name == 'PIL' else name
+    raise MissingExtraError(
+      f'{what} needs {library}, which {found}. Run: {install_command(extra)}',
+      name=name,
+    ) from error
 
 
 def require_tensorflow(what: str) -> None:
@@ -57,7 +62,5 @@ def require_tensorflow(what: str) -> None:
   Raises:
     MissingExtraError: If TensorFlow cannot be imported.
   """
-  try:
+  with needs_extra(what, 'tensorflow'):
     import tensorflow  # noqa: F401
-  except ImportError as error:
-    raise missing_extra(what, error, 'tensorflow') from error

@@ -19,48 +19,33 @@ from etils import epath  # noqa: E402
 from tensorflow_datasets.core import read_only_builder  # noqa: E402
 from tensorflow_datasets.core.community import config  # noqa: E402
 
-
-def read_directory():
-  builder = tfds.builder_from_directory('cmnist_sample/X-12/1.0.0')
-  return builder.as_dataset(split='train'), builder.info
-
-
-def read_default():
-  builder = read_only_builder.builder_from_files('cmnist_sample', data_dir='.')
-  return builder.as_dataset(split='train'), builder.info
-
-
-def read_namespace():
-  config.get_community_config().add_namespace(
-    'lab', config.NamespaceConfig(paths=[epath.Path('.')])
-  )
-  return tfds.load('lab:cmnist_sample/X-12', split='train', with_info=True)
-
-
-def read_listed_namespace():
-  """Reads it as if the list of namespaces in TFDS had the folder."""
-  with tempfile.TemporaryDirectory() as elsewhere:
-    path = pathlib.Path(elsewhere, 'community-datasets.toml')
-    path.write_text(f"[lab]\npaths = ['{os.getcwd()}']\n")
-    config.COMMUNITY_CONFIG_PATH = str(path)
-    return tfds.load('lab:cmnist_sample/X-12', split='train', with_info=True)
-
-
-def read_as_the_card_says():
+way = sys.argv[1]
+if way == 'card':
   card = pathlib.Path('README.md').read_text('utf-8')
   code, _ = re.findall('^```python\n(.*?)^```$', card, re.M | re.S)
   names = {}
   exec(code, names)
-  return names['train'], names['info']
-
-
-train, info = {
-  'directory': read_directory,
-  'default': read_default,
-  'namespace': read_namespace,
-  'listed namespace': read_listed_namespace,
-  'card': read_as_the_card_says,
-}[sys.argv[1]]()
+  train, info = names['train'], names['info']
+elif 'namespace' in way:
+  with tempfile.TemporaryDirectory() as elsewhere:
+    if way == 'namespace':
+      config.get_community_config().add_namespace(
+        'lab', config.NamespaceConfig(paths=[epath.Path('.')])
+      )
+    else:
+      # As if the list of namespaces in TFDS had the folder.
+      path = pathlib.Path(elsewhere, 'community-datasets.toml')
+      path.write_text(f"[lab]\npaths = ['{os.getcwd()}']\n")
+      config.COMMUNITY_CONFIG_PATH = str(path)
+    name = 'lab:cmnist_sample/X-12'
+    train, info = tfds.load(name, split='train', with_info=True)
+else:
+  builder = (
+    tfds.builder_from_directory('cmnist_sample/X-12/1.0.0')
+    if way == 'directory'
+    else read_only_builder.builder_from_files('cmnist_sample', data_dir='.')
+  )
+  train, info = builder.as_dataset(split='train'), builder.info
 print(
   json.dumps(
     {

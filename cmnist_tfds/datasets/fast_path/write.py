@@ -32,7 +32,7 @@ from cmnist_tfds.cache.store import CACHE_DIR_VARIABLE
 from cmnist_tfds.datasets import tfds_internals
 from cmnist_tfds.datasets.fast_path.joiner import SplitRecords
 from cmnist_tfds.system.errors import PreparationError
-from cmnist_tfds.system.extras import missing_extra
+from cmnist_tfds.system.extras import needs_extra
 
 # How many records are joined and written together: few enough for their bytes
 # to stay in the processor's cache.
@@ -172,10 +172,8 @@ def _write_with_beam(
     MissingExtraError: If Apache Beam is not installed.
     PreparationError: If the pipeline fails, or a shard is missing after it.
   """
-  try:
+  with needs_extra('Building with Beam', 'beam'):
     import apache_beam as beam
-  except ImportError as error:
-    raise missing_extra('Building with Beam', error, 'beam') from error
   # A worker opens a split once, which it recognizes by equal bytes.
   pickled = functools.cache(pickle.dumps)
   work = [
