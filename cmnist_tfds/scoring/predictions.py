@@ -73,7 +73,11 @@ LABELS_TRUSTED = (
   'The labels are those in the files. Only the sizes of the classes were compared'
   ' with those of the data.'
 )
-SAMPLE_SCORED = 'These are scores on the synthetic sample. They say nothing about CMNIST.'  # What makes predictions look wrong, although their labels are right.
+SAMPLE_SCORED = (
+  'These are scores on the synthetic sample. They say nothing about CMNIST.'
+)
+
+# What makes predictions look wrong, although their labels are right.
 RENAMED = 'Some classes seem to be numbered in another order: give class_names.'
 GUESSED = (
   'The accuracy is no better than chance. If the method is better, the rows are'
