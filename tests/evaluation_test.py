@@ -202,36 +202,6 @@ def test_the_draw_that_is_one_writer_is_not_mixed_in_silence():
 # Two methods ------------------------------------------------------------------
 
 
-def _pair(only_first, only_second, count=20_000):
-  """Two methods of which one alone is right on so many test images."""
-  subset = subsets.subset('2-FKd')
-  labels = np.arange(count) % 20
-  wrong = (labels + 1) % 20
-  first, second = labels.copy(), labels.copy()
-  first[:only_second] = wrong[:only_second]
-  second[-only_first:] = wrong[-only_first:]
-  return [
-    predictions.make_predictions(subset, predicted, labels)
-    for predicted in (first, second)
-  ]
-
-
-def _compare(first, second, name='2-FKd'):
-  return cmnist_tfds.compare(name, first, second, trust_labels=True)
-
-
-def test_runs_are_compared_by_their_means():
-  first, second = _pair(626, 512)
-  several = dataclasses.replace(first, predicted=first.predicted[[0, 0, 0]])
-  compared = _compare(several, second)
-  assert compared.p is None
-  single = _compare(first, second)
-  assert single.first.accuracy == evaluation.score(first).accuracy
-  assert vars(compared.difference) == pytest.approx(vars(single.difference))
-  same = _compare(several, several)
-  assert same.difference.low < 0 < same.difference.high
-
-
 def _runs(rights, name='1-Kd-r-10', **kwargs):
   """Runs that recognize so many of the first test images."""
   labels = np.arange(10_000) % 10
@@ -239,6 +209,21 @@ def _runs(rights, name='1-Kd-r-10', **kwargs):
   return predictions.make_predictions(
     subsets.subset(name), (labels + wrong) % 10, labels, **kwargs
   )
+
+
+def _compare(first, second, name='1-Kd-r-10'):
+  return cmnist_tfds.compare(name, first, second, trust_labels=True)
+
+
+def test_runs_are_compared_by_their_means():
+  first, second = _runs([6200]), _runs([6100])
+  compared = _compare(_runs([6200] * 3), second)
+  assert compared.p is None
+  single = _compare(first, second)
+  assert single.first.accuracy == evaluation.score(first).accuracy
+  assert vars(compared.difference) == pytest.approx(vars(single.difference))
+  same = _compare(_runs([6200] * 3), _runs([6200] * 3))
+  assert same.difference.low < 0 < same.difference.high
 
 
 @pytest.mark.parametrize(
@@ -262,7 +247,7 @@ def test_methods_are_compared_over_runs(first, second, over):
   # The second method has the runs of the first, in another order, and 100 more.
   a = _runs(rights, **first)
   b = _runs(rights[[2, 0, 1]] + 100, **second)
-  compared = cmnist_tfds.compare('1-Kd-r-10', a, b, trust_labels=True)
+  compared = _compare(a, b)
   assert compared.interval_over.startswith(over)
   assert compared.difference.value == pytest.approx(-0.01)
   # What differs from run to run is the same for both where they are paired.
@@ -276,8 +261,7 @@ def test_methods_are_compared_over_runs(first, second, over):
 
 @pytest.mark.parametrize('count', [1, 3])
 def test_a_single_run_compares_trained_models(count):
-  a, b = _runs([6000]), _runs(range(6100, 6100 + count))
-  compared = cmnist_tfds.compare('1-Kd-r-10', a, b, trust_labels=True)
+  compared = _compare(_runs([6000]), _runs(range(6100, 6100 + count)))
   assert (compared.interval_over, compared.p is None) == ('images', count > 1)
   text = report.to_markdown(report.comparison_sections(compared))
   assert 'over images alone, as runs are missing' in text
@@ -286,13 +270,12 @@ def test_a_single_run_compares_trained_models(count):
 
 
 def test_only_the_same_test_images_are_compared():
-  first, second = _pair(5, 1)
-  reduced = dataclasses.replace(second, subset=subsets.subset('2-FKd-r-10'))
-  compared = _compare(first, reduced)
-  assert compared.second.trained_on == '2-FKd-r-10'
-  assert any('2-FKd-r-10' in note for note in compared.notes)
+  first, second = _runs([5], '1-Kd'), _runs([1])
+  compared = _compare(first, second)
+  assert compared.second.trained_on == '1-Kd-r-10'
+  assert any('1-Kd-r-10' in note for note in compared.notes)
   with pytest.raises(PredictionsError, match='expected predictions for'):
-    cmnist_tfds.evaluate('2-FKd', reduced, trust_labels=True)
+    cmnist_tfds.evaluate('1-Kd', second, trust_labels=True)
   backwards = dataclasses.replace(second, labels=second.labels[::-1])
   with pytest.raises(PredictionsError, match='not of the same test images'):
     _compare(first, backwards)
@@ -302,7 +285,7 @@ def test_only_the_same_test_images_are_compared():
 
 def test_methods_may_have_any_name():
   about = {'method': 'a|b [c](d) <i>\\'}
-  pair = [dataclasses.replace(one, about=about) for one in _pair(10_000, 0)]
+  pair = [_runs([right], about=about) for right in (10_000, 0)]
   text = report.to_markdown(report.comparison_sections(_compare(*pair)))
   assert r'| a\|b \[c](d) \<i>\\ |' in text
   assert r'p \< 1e-300' in text
