@@ -101,15 +101,11 @@ def _check(made, size, ks, **kwargs):
     np.testing.assert_array_equal(vote(nearest[:, :k]), expected, f'{size} {k}')
 
 
-def _extreme(rng, count):
-  """The largest distances and products there are, and many ties."""
-  return 255 * rng.integers(0, 2, (count, 1)) * np.ones((1, 784), int)
-
-
 _IMAGES = {
   'noise': _noise,
   'black': lambda rng, n: 255 * rng.integers(0, 2, (n, 784)),
-  'extreme': _extreme,
+  # The largest distances and products there are, and many ties.
+  'extreme': lambda rng, n: np.repeat(255 * rng.integers(0, 2, (n, 1)), 784, 1),
   'copies': lambda rng, n: rng.integers(0, 256, (9, 784))[
     rng.integers(0, 9, n)
   ],
@@ -198,13 +194,14 @@ def test_the_command_writes_results_that_evaluate_agrees_with(
   assert status == 0
   assert '6 results' in out
   assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob('*.*')} == {
-    f'{name}/knn-{k}{rest}.{suffix}'
-    for k in (1, 3)
-    for name, rest in (
-      ('2-FKd', ''),
-      ('2-FKd-r-5', ''),
-      ('2-FKd-r-5', '-draws'),
+    f'{name}{rest}.{suffix}'
+    for name in (
+      '2-FKd/knn-1',
+      '2-FKd/knn-3',
+      '2-FKd-r-5/knn-1',
+      '2-FKd-r-5/knn-3',
     )
+    for rest in ('', '-draws' * ('-r-' in name))
     for suffix in ('json', 'npz')
   }
   place = tmp_path / '2-FKd/knn-3'
