@@ -407,12 +407,11 @@ def read_table(
     PredictionsError: If the file cannot be read or does not fit the split.
   """
   path = pathlib.Path(path)
-  with (
-    reading(
-      path, 'predictions as CSV or .npy', 'Use save_predictions instead.'
-    ),
-    path.open('rb') as file,
-  ):
+  expected, remedy = (
+    'predictions as CSV or .npy',
+    'Use save_predictions instead.',
+  )
+  with reading(path, expected, remedy), path.open('rb') as file:
     if is_csv(path):
       arrays = _parse_csv(file.read().decode('utf-8-sig'), subset)
     else:

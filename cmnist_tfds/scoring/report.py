@@ -131,18 +131,13 @@ def to_markdown(sections: Iterable[Section]) -> str:
   parts = []
   for section in sections:
     head, *rows = section.rows
-    parts += [
-      f'### {section.title}',
-      '\n'.join(
-        f'| {" | ".join(cell.translate(_ESCAPES) for cell in cells)} |'
-        for cells in (head, ['---'] * len(head), *rows)
-      ),
-    ]
-    if section.lines:
-      parts.append(
-        '\n'.join(f'- {line.translate(_ESCAPES)}' for line in section.lines)
-      )
-  return '\n\n'.join(parts) + '\n'
+    lines = (f'- {line.translate(_ESCAPES)}' for line in section.lines)
+    table = (
+      f'| {" | ".join(cell.translate(_ESCAPES) for cell in cells)} |'
+      for cells in (head, ['---'] * len(head), *rows)
+    )
+    parts += [f'### {section.title}', '\n'.join(table), '\n'.join(lines)]
+  return '\n\n'.join(filter(None, parts)) + '\n'
 
 
 def _values(record: Any) -> tuple[Any, ...]:
@@ -174,7 +169,7 @@ def figure(share: float) -> str:
   return f'{round(share, 9):.4f}'
 
 
-def deviations(spread: Mapping[str, float | None]) -> dict[str, str]:
+def deviations(spread: Mapping[Any, float | None]) -> dict[str, str]:
   """Returns the standard deviations that are known, by what they are between."""
   return {
     f'between {what.replace("_", " ")}': f'± {figure(found)}'
