@@ -64,9 +64,8 @@ def test_all_pairs_are_found(limit):
   found = duplicates.find_duplicates(_parts(images[:90], images[90:]), limit)
   expected = _brute_force(images, limit)
   assert expected
-  pairs = dict(
-    zip(map(tuple, found.pairs.tolist()), found.ratios.tolist(), strict=True)
-  )
+  found_pairs = map(tuple, found.pairs.tolist())
+  pairs = dict(zip(found_pairs, found.ratios.tolist(), strict=True))
   assert pairs == pytest.approx(expected)
   assert list(pairs.values()) == sorted(pairs.values())
 
@@ -193,9 +192,8 @@ def test_evaluation_leaves_out_near_copies(capsys, monkeypatch, tmp_path):
   # The sample has few near-copies at the threshold of real data.
   monkeypatch.setattr(duplicates, 'THRESHOLD', 0.1)
   (x_train, _), (x_test, labels) = cmnist_tfds.load_data('2-FKd', sample=True)
-  copied = duplicates.copies_in_train(
-    subsets.subset('2-FKd'), lambda subset: open_subset(subset, sample=True)
-  )
+  open_ = functools.partial(open_subset, sample=True)
+  copied = duplicates.copies_in_train(subsets.subset('2-FKd'), open_)
   assert 0 < copied.sum() < len(copied)
   # The images are those with a near one in the training set.
   x_train, x_test = (

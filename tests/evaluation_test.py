@@ -111,13 +111,11 @@ def test_spreads_of_seeds_and_of_draws_are_apart():
   predicted = [np.arange(1000) >= n for draw in rights for n in draw]
 
   def score(runs, **kwargs):
-    made = predictions.make_predictions(
-      subsets.subset(f'{_SUBSET.name}-r-10'),
-      np.array(predicted[:runs], int),
-      np.zeros(1000, int),
-      **kwargs,
+    reduced = subsets.subset(f'{_SUBSET.name}-r-10')
+    right, labels = np.array(predicted[:runs], int), np.zeros(1000, int)
+    return evaluation.score(
+      predictions.make_predictions(reduced, right, labels, **kwargs)
     )
-    return evaluation.score(made)
 
   scored = score(6, seed=[0, 1, 2, 0, 1, 2], draw=[1, 1, 1, 2, 2, 2])
   assert scored.accuracy.value == pytest.approx(0.61)
@@ -137,9 +135,8 @@ def test_spreads_of_seeds_and_of_draws_are_apart():
 
 
 def test_reports_have_every_figure():
-  scored = evaluation.score(
-    _made(runs=2, seed=[3, 4], about={'method': 'x|<b>'})
-  )
+  made = _made(runs=2, seed=[3, 4], about={'method': 'x|<b>'})
+  scored = evaluation.score(made)
   printed = scored.to_dict()
   assert json.loads(json.dumps(printed)) == printed
   assert printed.keys() == vars(scored).keys()
@@ -165,18 +162,14 @@ def test_reports_have_every_figure():
 def _kannada(rights, name='1-Kd', **kwargs):
   """Predictions of which each of 8 writers has a share that is right."""
   in_files = np.arange(10_000) % 10
-  wrong = (
-    np.random.default_rng(0).random(10_000) >= np.repeat(rights, 1280)[:10_000]
-  )
+  drawn = np.random.default_rng(0).random(10_000)
+  wrong = drawn >= np.repeat(rights, 1280)[:10_000]
   order = shuffle_order('test', 10_000)
   labels = in_files[order]
   predicted = (labels + wrong[order]) % 10
-  return predictions.make_predictions(
-    subsets.subset(name),
-    [predicted] * len(kwargs.get('draw', 'x')),
-    labels,
-    **kwargs,
-  )
+  runs = [predicted] * len(kwargs.get('draw', 'x'))
+  subset = subsets.subset(name)
+  return predictions.make_predictions(subset, runs, labels, **kwargs)
 
 
 def test_writers_are_scored():

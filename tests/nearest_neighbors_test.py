@@ -253,9 +253,8 @@ def test_other_files_among_the_results_stay(
   place.write_text('mine', 'utf-8')
   if dataset:
     labels = np.tile(np.arange(20), 1000)
-    made = predictions.make_predictions(
-      subsets.subset('2-FKd-r-1'), labels, labels, dataset=dataset
-    )
+    given = subsets.subset('2-FKd-r-1'), labels, labels
+    made = predictions.make_predictions(*given, dataset=dataset)
     predictions.write_predictions(place, made)
   before = place.read_bytes()
   status, _, err = baseline('2-FKd-r-1')

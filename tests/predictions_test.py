@@ -81,10 +81,8 @@ def test_equal_predictions_give_equal_bytes(save, labels, tmp_path, caplog):
   assert predictions.GUESSED in caplog.text
   with zipfile.ZipFile(paths[1], 'a') as file:
     file.writestr('extra.npy', b'no magic')
-  assert (
-    predictions.GUESSED
-    in cmnist_tfds.evaluate(_NAME, paths[1], sample=True).notes
-  )
+  scored = cmnist_tfds.evaluate(_NAME, paths[1], sample=True)
+  assert predictions.GUESSED in scored.notes
 
 
 @pytest.mark.parametrize('shift', [1, 5, 11])
@@ -133,10 +131,7 @@ def _with(value, labels):
     (lambda y: {'scores': _with(np.nan, y)}, 'example 5 in run 0 have NaN'),
     (lambda y: {'scores': _with(np.inf, y)}, 'example 5 in run 0 have NaN'),
     (lambda y: {'scores': np.full((288, 12), -np.inf)}, 'example 0 in run 0'),
-    (
-      lambda y: dict.fromkeys(_PAIR, np.r_[y, y[:8]]),
-      'each example once: a dis',
-    ),
+    (lambda y: dict.fromkeys(_PAIR, np.r_[y, y[:8]]), 'once: a dis'),
     (lambda y: {'prediction': np.eye(12)[y]}, r'prediction\.argmax\(axis=1\)'),
     (lambda y: {'prediction': np.eye(12, dtype=int)[y]}, r'\.argmax\(axis=1\)'),
     (lambda y: {'label': np.eye(12)[y]}, r'label\.argmax\(axis=1\)'),
@@ -276,15 +271,17 @@ def _rewrite(path, **changes):
     ({'subset': '3-EEbF'}, 'class names may not occur twice'),
     ({'subset': '2-FKd'}, 'each of the 20 classes of CMNIST-2-FKd once'),
     ({'format': 'other 9'}, "cmnist predictions 1 of.* found 'other 9"),
-    (
-      {'dataset': 'mnist'},
-      "of cmnist or .* of cmnist_sample, found .* of mnist'",
+    ({'dataset': 'mnist'}, "cmnist or .* cmnist_sample, found .* of mnist'"),
+    *(
+      ({'about': about}, 'expected texts .* for method')
+      for about in (
+        '{',
+        '[' * 100_000,
+        '{"author": "me"}',
+        '{"method": 1}',
+        '[]',
+      )
     ),
-    ({'about': '{'}, 'expected texts'),
-    ({'about': '[' * 100_000}, 'expected texts'),
-    ({'about': '{"author": "me"}'}, 'expected texts .* for method'),
-    ({'about': '{"method": 1}'}, 'expected texts .* for method'),
-    ({'about': '[]'}, 'expected texts .* for method'),
     ({'class_names': np.arange(12)}, 'each of the 12 classes'),
     ({'prediction': np.array([None] * 288)}, 'not a file of predictions'),
     ({'scores': np.zeros((3, 288, 12))}, r'\(1, 288, 12\) or \(288, 12\)'),

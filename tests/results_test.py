@@ -64,13 +64,9 @@ _LABELS = np.tile(np.arange(20), 1000)
 
 
 def _write(folder, predicted=_LABELS, **kwargs):
-  made = predictions.make_predictions(
-    subsets.subset('2-FKd'),
-    predicted,
-    _LABELS,
-    about={'method': 'perfect'},
-    **kwargs,
-  )
+  given = subsets.subset('2-FKd'), predicted, _LABELS
+  about = {'method': 'perfect'}
+  made = predictions.make_predictions(*given, about=about, **kwargs)
   place = folder / '2-FKd/perfect.npz'
   place.parent.mkdir()
   predictions.write_predictions(place, made)
