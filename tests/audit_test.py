@@ -11,12 +11,6 @@ import synthetic
 from cmnist_tfds.origin import Locations, Proof, audit, fingerprint, load_split
 
 
-def _audit(made, folder, **kwargs):
-  where = Locations(manual_dir=made.write(folder))
-  findings = audit.audit([made.source], where, **kwargs)
-  return {finding.file.path: finding for finding in findings}
-
-
 @pytest.mark.parametrize('hashes', [False, True])
 def test_missing_and_wrong_files_are_reported(hashes, tmp_path):
   made = synthetic.make()
@@ -27,9 +21,9 @@ def test_missing_and_wrong_files_are_reported(hashes, tmp_path):
     'toy/test-labels.gz': synthetic.idx(labels ^ 1),
   }
   made = dataclasses.replace(made, files=files)
-  missing, html, packed_anew, wrong = _audit(
-    made, tmp_path, hashes=hashes
-  ).values()
+  where = Locations(manual_dir=made.write(tmp_path))
+  findings = list(audit.audit([made.source], where, hashes=hashes))
+  missing, html, packed_anew, wrong = findings
   assert missing.copy is None and missing.proof is None
   assert missing.fault == (
     f'toy/train-images.gz: not found in {tmp_path}. Download it from'
@@ -41,10 +35,10 @@ def test_missing_and_wrong_files_are_reported(hashes, tmp_path):
   assert packed_anew.proof is Proof.FINGERPRINT and not packed_anew.fault
   assert 'its content is not the published one' in wrong.fault
   if hashes:
-    found = [f.fingerprint for f in (missing, html, packed_anew, wrong)]
+    found = [f.fingerprint for f in findings]
     assert found == ['', '', fingerprint(images), fingerprint(labels ^ 1)]
-    for path, finding in zip(files, (html, packed_anew, wrong), strict=True):
-      assert finding.sha256 == hashlib.sha256(files[path]).hexdigest()
+    sums = [hashlib.sha256(data).hexdigest() for data in files.values()]
+    assert [f.sha256 for f in findings[1:]] == sums
 
 
 def test_what_is_missing_is_listed_with_sizes_and_one_remedy(tmp_path):
@@ -139,14 +133,11 @@ def test_another_file_in_the_place_is_told_and_left(
 @pytest.mark.parametrize('by_declaration', [False, True])
 def test_files_at_hand_are_taken_from_there(server, by_declaration, tmp_path):
   made = _serving(server)
-  own, where = made.write(tmp_path / 'own'), {}
-  if by_declaration:
-    source = made.source
-    for path in made.files:
-      source = synthetic.replace_file(source, path, beside=own)
-    made = synthetic.Made(source, made.files, made.arrays)
-  else:
-    where = {'manual_dir': own}
+  own = made.write(tmp_path / 'own')
+  where = {} if by_declaration else {'manual_dir': own}
+  for path in made.files if by_declaration else ():
+    source = synthetic.replace_file(made.source, path, beside=own)
+    made = dataclasses.replace(made, source=source)
   came, _ = _fill(tmp_path / 'mirror', made, **where)
   assert came == {path: f'{own}/{path}' for path in made.files}
   assert not server.requests

@@ -47,8 +47,7 @@ def _brute_force(images, limit):
 
 
 def _random(seed, count):
-  rng = np.random.default_rng(seed)
-  return rng.integers(0, 256, (count, 784)).astype(np.uint8)
+  return np.random.default_rng(seed).integers(0, 256, (count, 784), np.uint8)
 
 
 def _families(rng, count):
@@ -65,9 +64,8 @@ def test_all_pairs_are_found(limit):
   found = duplicates.find_duplicates(_parts(images[:90], images[90:]), limit)
   expected = _brute_force(images, limit)
   assert expected
-  pairs = dict(
-    zip(map(tuple, found.pairs.tolist()), found.ratios.tolist(), strict=True)
-  )
+  found_pairs = map(tuple, found.pairs.tolist())
+  pairs = dict(zip(found_pairs, found.ratios.tolist(), strict=True))
   assert pairs == pytest.approx(expected)
   assert list(pairs.values()) == sorted(pairs.values())
 
@@ -86,20 +84,14 @@ def test_equal_images_form_a_group_with_the_first():
   images[[4, 7, 9]] = images[1]
   near = images[3].copy()
   near[5] ^= 1
-  found = duplicates.find_duplicates(_parts(images[:6], [*images[6:], near]))
+  test = [*images[6:], near, near]
+  found = duplicates.find_duplicates(_parts(images[:6], test))
   assert found.firsts[[1, 4, 7, 9]].tolist() == [1] * 4
-  assert found.pairs.tolist() == [[1, 4], [1, 7], [1, 9], [3, 10]]
-  assert found.ratios[:3].tolist() == [0, 0, 0] and found.ratios[3] > 0
+  assert found.pairs.tolist() == [[1, 4], [1, 7], [1, 9], [10, 11], [3, 10]]
+  assert not found.ratios[:4].any() and found.ratios[4] > 0
   assert np.flatnonzero(found.with_copy(0)).tolist() == [7, 9]
-  assert np.flatnonzero(found.with_copy(0.01)).tolist() == [7, 9, 10]
-
-
-def test_copies_of_a_near_copy_count_too():
-  images = _random(3, 4)
-  near = images[2].copy()
-  near[0] ^= 1
-  found = duplicates.find_duplicates(_parts(images, [near, near]))
-  assert np.flatnonzero(found.with_copy(0.005)).tolist() == [4, 5]
+  # Copies of a near-copy count too.
+  assert np.flatnonzero(found.with_copy(0.01)).tolist() == [7, 9, 10, 11]
 
 
 def test_a_pair_at_the_threshold_is_a_near_copy():
@@ -200,9 +192,8 @@ def test_evaluation_leaves_out_near_copies(capsys, monkeypatch, tmp_path):
   # The sample has few near-copies at the threshold of real data.
   monkeypatch.setattr(duplicates, 'THRESHOLD', 0.1)
   (x_train, _), (x_test, labels) = cmnist_tfds.load_data('2-FKd', sample=True)
-  copied = duplicates.copies_in_train(
-    subsets.subset('2-FKd'), lambda subset: open_subset(subset, sample=True)
-  )
+  open_ = functools.partial(open_subset, sample=True)
+  copied = duplicates.copies_in_train(subsets.subset('2-FKd'), open_)
   assert 0 < copied.sum() < len(copied)
   # The images are those with a near one in the training set.
   x_train, x_test = (
@@ -218,20 +209,15 @@ def test_evaluation_leaves_out_near_copies(capsys, monkeypatch, tmp_path):
   made = cmnist_tfds.save_predictions(
     path, '2-FKd', wrong, labels, method='wrong', sample=True
   )
-  scored = cmnist_tfds.evaluate('2-FKd', made, sample=True)
-  assert scored.accuracy.value == pytest.approx(copied.mean())
-  without = cmnist_tfds.evaluate(
-    '2-FKd', made, sample=True, without_near_duplicates=True
-  )
+  evaluate = functools.partial(cmnist_tfds.evaluate, '2-FKd')
+  assert evaluate(made, sample=True).accuracy.value == copied.mean()
+  without = evaluate(made, sample=True, without_near_duplicates=True)
   assert without.accuracy.value == 0
   assert without.examples == (~copied).sum()
-  assert f'{copied.sum():,} test images' in without.notes[-1]
+  assert f'{copied.sum():,} test images' in without.notes[1]
   arguments = ('2-FKd', path, '--without_near_duplicates', '--sample')
-  assert without.notes[-1] in _run(capsys, 'evaluate', *arguments)[1]
-  made = dataclasses.replace(
-    made, dataset='cmnist', labels=np.tile(np.arange(20), 1000)
-  )
+  assert without.notes[1] in _run(capsys, 'evaluate', *arguments)[1]
+  labels = np.tile(np.arange(20), 1000)
+  made = dataclasses.replace(made, dataset='cmnist', labels=labels)
   with pytest.raises(PredictionsError, match='do not trust labels'):
-    cmnist_tfds.evaluate(
-      '2-FKd', made, trust_labels=True, without_near_duplicates=True
-    )
+    evaluate(made, trust_labels=True, without_near_duplicates=True)

@@ -2,7 +2,6 @@
 """Neighbors are exact, and their votes are those that are documented."""
 
 import collections
-import copy
 import functools
 import json
 import pathlib
@@ -15,7 +14,9 @@ from command_line import run as _run
 from cmnist_tfds import subsets
 from cmnist_tfds.cache import split_sources, store
 from cmnist_tfds.cache.shuffle_order import shuffle_order
+from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.load.open_subset import open_or_prepare
+from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.origin import Locations
 from cmnist_tfds.scoring import predictions
 from cmnist_tfds.scoring.nearest_neighbors import Neighbors, vote
@@ -33,18 +34,11 @@ class _Opened:
     self.digests = digests or {}
 
   def split(self, split):
-    self._images, self._labels = self._made.arrays[split]
-    self._order = shuffle_order(split, len(self._labels))
-    return copy.copy(self)
-
-  def __len__(self):
-    return len(self._order)
-
-  def take(self, numbers, features):
-    rows = self._order[numbers]
-    labels = self._labels[rows].astype(np.int64)
-    found = {'image': self._images[rows], 'source_label': labels}
-    return {feature: found[feature] for feature in features}
+    images, labels = self._made.arrays[split]
+    subset = subsets.combine(self._made.source)
+    entry = store.Entry({'images': images, 'labels': labels}, {})
+    keys = shuffle_order(split, len(labels))
+    return SplitView(subset, [SplitSource(subset.classes, entry, '')], keys)
 
 
 def _make(images, **kwargs):
@@ -70,24 +64,24 @@ def _neighbors(made, count, **kwargs):
   return Neighbors(lambda subset: opened[subset.sources[0]], count)
 
 
-def _nearest(made, size, k):
-  """The labels of the neighbors, by brute force in integers."""
-  images, labels, tests = [], [], []
-  for number, one in enumerate(made):
-    train, raw_labels = one.arrays['train']
-    ranks = [(raw_labels[:i] == c).sum() for i, c in enumerate(raw_labels)]
-    rows = np.array(ranks) < size
-    images.append(train[rows])
-    labels.append(raw_labels[rows].astype(int) + 2 * number)
-    tests.append(one.arrays['test'][0])
+def _labels(made):
+  """The labels of all training images in the union, in the order of the files."""
+  raw = [one.arrays['train'][1].astype(int) for one in made]
+  return np.concatenate([labels + 2 * n for n, labels in enumerate(raw)])
+
+
+def _nearest(made, rows, k):
+  """The labels of the neighbors among some rows, by brute force in integers."""
   # Doubles are exact here as well.
-  a, b = (
-    np.concatenate(parts).reshape(-1, 784).astype(float)
-    for parts in (tests, images)
+  train, test = (
+    np.concatenate([one.arrays[split][0] for one in made])
+    .reshape(-1, 784)
+    .astype(float)
+    for split in SPLITS
   )
-  distances = (b**2).sum(1) - 2 * (a @ b.T)
+  distances = (train[rows] ** 2).sum(1) - 2 * (test @ train[rows].T)
   nearest = np.argsort(distances, axis=1, kind='stable')[:, :k]
-  return np.concatenate(labels)[nearest][shuffle_order('test', len(a))]
+  return _labels(made)[rows][nearest][shuffle_order('test', len(test))]
 
 
 def _check(made, size, ks, **kwargs):
@@ -95,24 +89,23 @@ def _check(made, size, ks, **kwargs):
   subset = subsets.combine(*[one.source for one in made])
   subset = subsets.reduce(subset, size) if size else subset
   nearest = _neighbors(made, max(ks), **kwargs).nearest_labels(subset)
+  labels = _labels(made)
+  ranks = [(labels[:i] == c).sum() for i, c in enumerate(labels)]
+  rows = np.flatnonzero(np.array(ranks) < (size or len(labels)))
   for k in ks:
     # The first of the most common is the nearest one.
     expected = [
       collections.Counter(row).most_common(1)[0][0]
-      for row in _nearest(made, size or 10_000, k).tolist()
+      for row in _nearest(made, rows, k).tolist()
     ]
     np.testing.assert_array_equal(vote(nearest[:, :k]), expected, f'{size} {k}')
-
-
-def _extreme(rng, count):
-  """The largest distances and products there are, and many ties."""
-  return 255 * rng.integers(0, 2, (count, 1)) * np.ones((1, 784), int)
 
 
 _IMAGES = {
   'noise': _noise,
   'black': lambda rng, n: 255 * rng.integers(0, 2, (n, 784)),
-  'extreme': _extreme,
+  # The largest distances and products there are, and many ties.
+  'extreme': lambda rng, n: np.repeat(255 * rng.integers(0, 2, (n, 1)), 784, 1),
   'copies': lambda rng, n: rng.integers(0, 256, (9, 784))[
     rng.integers(0, 9, n)
   ],
@@ -168,23 +161,14 @@ def test_draws_have_no_example_in_common_and_vote_alike():
   full = subsets.combine(*[one.source for one in made])
   reduced = subsets.reduce(full, 10)
   search = _neighbors(made, 1)
-  x, test = (
-    np.concatenate([one.arrays[split][0] for one in made])
-    .reshape(-1, 784)[shuffle_order(split, 2 * len(made[0].arrays[split][0]))]
-    .astype(int)
-    for split in ('train', 'test')
-  )
-  raw = [one.arrays['train'][1] + 2 * n for n, one in enumerate(made)]
-  y = np.concatenate(raw)[shuffle_order('train', len(x))]
+  labels = _labels(made)
+  order = shuffle_order('train', len(labels))
   for draw in (1, 2, 3):
     # The draws take the examples of a class ten at a time.
-    taken = [
-      np.flatnonzero(y == c)[10 * draw - 10 : 10 * draw] for c in range(4)
-    ]
-    rows = np.sort(np.concatenate(taken))
-    distances = ((test[:, None] - x[rows]) ** 2).sum(axis=2)
-    expected = y[rows][distances.argmin(axis=1)]
-    found = search.nearest_labels(reduced, draw)[:, 0]
+    of_class = (order[labels[order] == c] for c in range(4))
+    taken = [rows[10 * draw - 10 : 10 * draw] for rows in of_class]
+    expected = _nearest(made, np.sort(np.concatenate(taken)), 1)
+    found = search.nearest_labels(reduced, draw)
     np.testing.assert_array_equal(found, expected)
   with pytest.raises(SplitError, match=r'3 draws, not 4: .* has 30'):
     search.nearest_labels(reduced, 4)
@@ -210,13 +194,14 @@ def test_the_command_writes_results_that_evaluate_agrees_with(
   assert status == 0
   assert '6 results' in out
   assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob('*.*')} == {
-    f'{name}/knn-{k}{rest}.{suffix}'
-    for k in (1, 3)
-    for name, rest in (
-      ('2-FKd', ''),
-      ('2-FKd-r-5', ''),
-      ('2-FKd-r-5', '-draws'),
+    f'{name}{rest}.{suffix}'
+    for name in (
+      '2-FKd/knn-1',
+      '2-FKd/knn-3',
+      '2-FKd-r-5/knn-1',
+      '2-FKd-r-5/knn-3',
     )
+    for rest in ('', '-draws' * ('-r-' in name))
     for suffix in ('json', 'npz')
   }
   place = tmp_path / '2-FKd/knn-3'
@@ -268,9 +253,8 @@ def test_other_files_among_the_results_stay(
   place.write_text('mine', 'utf-8')
   if dataset:
     labels = np.tile(np.arange(20), 1000)
-    made = predictions.make_predictions(
-      subsets.subset('2-FKd-r-1'), labels, labels, dataset=dataset
-    )
+    given = subsets.subset('2-FKd-r-1'), labels, labels
+    made = predictions.make_predictions(*given, dataset=dataset)
     predictions.write_predictions(place, made)
   before = place.read_bytes()
   status, _, err = baseline('2-FKd-r-1')

@@ -81,10 +81,8 @@ def test_equal_predictions_give_equal_bytes(save, labels, tmp_path, caplog):
   assert predictions.GUESSED in caplog.text
   with zipfile.ZipFile(paths[1], 'a') as file:
     file.writestr('extra.npy', b'no magic')
-  assert (
-    predictions.GUESSED
-    in cmnist_tfds.evaluate(_NAME, paths[1], sample=True).notes
-  )
+  scored = cmnist_tfds.evaluate(_NAME, paths[1], sample=True)
+  assert predictions.GUESSED in scored.notes
 
 
 @pytest.mark.parametrize('shift', [1, 5, 11])
@@ -133,10 +131,7 @@ def _with(value, labels):
     (lambda y: {'scores': _with(np.nan, y)}, 'example 5 in run 0 have NaN'),
     (lambda y: {'scores': _with(np.inf, y)}, 'example 5 in run 0 have NaN'),
     (lambda y: {'scores': np.full((288, 12), -np.inf)}, 'example 0 in run 0'),
-    (
-      lambda y: dict.fromkeys(_PAIR, np.r_[y, y[:8]]),
-      'each example once: a dis',
-    ),
+    (lambda y: dict.fromkeys(_PAIR, np.r_[y, y[:8]]), 'once: a dis'),
     (lambda y: {'prediction': np.eye(12)[y]}, r'prediction\.argmax\(axis=1\)'),
     (lambda y: {'prediction': np.eye(12, dtype=int)[y]}, r'\.argmax\(axis=1\)'),
     (lambda y: {'label': np.eye(12)[y]}, r'label\.argmax\(axis=1\)'),
@@ -156,6 +151,13 @@ def _with(value, labels):
     (lambda y: {'seed': [1, 2]}, r'seed: expected integers of shape \(1,\)'),
     (lambda y: {'draw': [0.5]}, r'draw: expected integers of shape \(1,\)'),
     (lambda y: {'split': 'train'}, 'expected 1,440 examples'),
+    (
+      lambda y: {
+        'name': '2-FKd',
+        **dict.fromkeys(_PAIR, np.arange(20_000) % 20),
+      },
+      'found 20,000 .*Give sample=True',
+    ),
   ],
 )
 def test_what_does_not_fit_is_one_clear_error(
@@ -211,15 +213,6 @@ def test_what_looks_wrong_is_told(labels, seed):
   assert _doubted(labels, same) == [predictions.IDENTICAL]
 
 
-def test_rows_of_cmnist_are_no_sample(save, tmp_path):
-  labels = np.tile(np.arange(20), 1000)
-  with pytest.raises(
-    PredictionsError, match=r'found 20,000 .*Give sample=True'
-  ):
-    save(name='2-FKd-r-10', prediction=labels, label=labels)
-  assert not (tmp_path / 'p.npz').exists()
-
-
 def test_the_order_of_many_shards_is_explained(save, labels, monkeypatch):
   several = dataclasses.replace(
     open_subset(_SUBSET, sample=True),
@@ -260,6 +253,10 @@ def test_without_the_data_the_sizes_of_classes_are_compared(save, tmp_path):
   assert not (tmp_path / 'p.npz').exists()
 
 
+def _table_reader(opened):
+  return lambda path: predictions.read_table(path, opened.subset, opened, True)
+
+
 def _rewrite(path, **changes):
   with np.load(path) as file:
     arrays = {**file, **changes}
@@ -274,15 +271,17 @@ def _rewrite(path, **changes):
     ({'subset': '3-EEbF'}, 'class names may not occur twice'),
     ({'subset': '2-FKd'}, 'each of the 20 classes of CMNIST-2-FKd once'),
     ({'format': 'other 9'}, "cmnist predictions 1 of.* found 'other 9"),
-    (
-      {'dataset': 'mnist'},
-      "of cmnist or .* of cmnist_sample, found .* of mnist'",
+    ({'dataset': 'mnist'}, "cmnist or .* cmnist_sample, found .* of mnist'"),
+    *(
+      ({'about': about}, 'expected texts .* for method')
+      for about in (
+        '{',
+        '[' * 100_000,
+        '{"author": "me"}',
+        '{"method": 1}',
+        '[]',
+      )
     ),
-    ({'about': '{'}, 'expected texts'),
-    ({'about': '[' * 100_000}, 'expected texts'),
-    ({'about': '{"author": "me"}'}, 'expected texts .* for method'),
-    ({'about': '{"method": 1}'}, 'expected texts .* for method'),
-    ({'about': '[]'}, 'expected texts .* for method'),
     ({'class_names': np.arange(12)}, 'each of the 12 classes'),
     ({'prediction': np.array([None] * 288)}, 'not a file of predictions'),
     ({'scores': np.zeros((3, 288, 12))}, r'\(1, 288, 12\) or \(288, 12\)'),
@@ -318,14 +317,22 @@ def test_a_damaged_or_missing_file_is_one_clear_error(
   path.unlink()
   if damage:
     path.write_bytes(damage(data))
-  for read in (
-    predictions.read_predictions,
-    lambda path: predictions.read_table(path, _SUBSET, opened, True),
-  ):
+  for read in (predictions.read_predictions, _table_reader(opened)):
     with pytest.raises(PredictionsError, match=r'p\.npz') as caught:
       read(path)
     # Nobody is advised to load what may hold code.
     assert 'pickle' not in str(caught.value)
+
+
+def _pack(path, method=zipfile.ZIP_STORED, **changes):
+  """Packs a file anew, with the bytes of some of its arrays changed."""
+  with zipfile.ZipFile(path) as good:
+    members = {name: good.read(name) for name in good.namelist()}
+  members |= {f'{name}.npy': data for name, data in changes.items()}
+  with zipfile.ZipFile(path, 'w', method) as packed:
+    for name, data in members.items():
+      packed.writestr(name, data)
+  return packed
 
 
 @pytest.mark.parametrize(
@@ -350,22 +357,15 @@ def test_odd_headers_are_one_clear_error(
   head = b'\x93NUMPY\x01\0' + len(text).to_bytes(2, 'little') + text.encode()
   array = head + labels.astype(np.uint8).tobytes()
   (tmp_path / 'p.npy').write_bytes(array)
-  with zipfile.ZipFile(tmp_path / 'p.npz') as good:
-    members = {name: good.read(name) for name in good.namelist()}
-  with zipfile.ZipFile(tmp_path / 'p.npz', 'w') as odd:
-    for name, data in {**members, 'prediction.npy': array}.items():
-      odd.writestr(name, data)
-  for read, path in (
-    (predictions.read_predictions, tmp_path / 'p.npz'),
-    (
-      lambda path: predictions.read_table(path, _SUBSET, opened, True),
-      tmp_path / 'p.npy',
-    ),
+  _pack(tmp_path / 'p.npz', prediction=array)
+  for read, name in (
+    (predictions.read_predictions, 'p.npz'),
+    (_table_reader(opened), 'p.npy'),
   ):
     with pytest.raises(PredictionsError) as caught:
-      read(path)
+      read(tmp_path / name)
     message = str(caught.value)
-    assert message.count(path.name) == 1
+    assert message.count(name) == 1
     assert message.isprintable()
     assert 'trust' not in message
   assert not recwarn.list
@@ -375,12 +375,7 @@ def test_odd_headers_are_one_clear_error(
 def test_a_flipped_bit_is_damage(save, tmp_path, method):
   save()
   path = tmp_path / 'p.npz'
-  with zipfile.ZipFile(path) as good:
-    members = {name: good.read(name) for name in good.namelist()}
-  with zipfile.ZipFile(path, 'w', method) as packed:
-    for name, data in members.items():
-      packed.writestr(name, data)
-    start = packed.getinfo('label.npy').header_offset
+  start = _pack(path, method).getinfo('label.npy').header_offset
   data = bytearray(path.read_bytes())
   data[start + 80] ^= 4
   path.write_bytes(data)
@@ -394,10 +389,6 @@ def test_a_flipped_bit_is_damage(save, tmp_path, method):
 @pytest.fixture(scope='module')
 def two_sources():
   return open_subset(subsets.subset('2-FKd'), sample=True)
-
-
-def _read_table(path, opened, assume_order=True):
-  return predictions.read_table(path, opened.subset, opened, assume_order)
 
 
 @pytest.mark.parametrize(
@@ -418,7 +409,7 @@ def test_bare_predictions_are_read(two_sources, tmp_path, form):
     lines = ['', 'prediction '] if form == 'header' else []
     lines += [f'{quote}{names[label]}{quote}' for label in labels]
     path.write_text('\n'.join(lines) + '\n  \n', 'utf-8')
-  read = _read_table(path, two_sources)
+  read = _table_reader(two_sources)(path)
   np.testing.assert_array_equal(read.predicted[0], labels)
   assert predictions.ORDER_ASSUMED in read.notes
 
@@ -475,6 +466,6 @@ def test_wrong_bare_predictions_are_errors(
   path = tmp_path / 'p.csv'
   path.write_bytes(text if isinstance(text, bytes) else text.encode())
   with pytest.raises(PredictionsError, match=message) as caught:
-    _read_table(path, two_sources)
+    _table_reader(two_sources)(path)
   assert str(path) in str(caught.value)
   assert str(caught.value).isprintable()

@@ -38,6 +38,7 @@ def test_two_of_them_compare_as_known(capsys):
   assert cli.main([*arguments, '--format', 'json']) == 0
   printed = json.loads(capsys.readouterr().out)
   assert (printed['only_first'], printed['only_second']) == (626, 512)
+  assert printed['first']['about']['code'] == 'cmnist baseline knn'
   assert printed['p'] == pytest.approx(0.0008, abs=5e-5)
   assert printed['difference'] == pytest.approx(
     {'value': 0.0057, 'low': 0.0024, 'high': 0.0090}, abs=5e-5
@@ -63,19 +64,22 @@ _LABELS = np.tile(np.arange(20), 1000)
 
 
 def _write(folder, predicted=_LABELS, **kwargs):
-  made = predictions.make_predictions(
-    subsets.subset('2-FKd'),
-    predicted,
-    _LABELS,
-    about={'method': 'perfect'},
-    **kwargs,
-  )
+  given = subsets.subset('2-FKd'), predicted, _LABELS
+  about = {'method': 'perfect'}
+  made = predictions.make_predictions(*given, about=about, **kwargs)
   place = folder / '2-FKd/perfect.npz'
   place.parent.mkdir()
   predictions.write_predictions(place, made)
   scores = evaluation.score(made)
   place.with_suffix('.json').write_text(results.scores_json(scores), 'utf-8')
   return scores
+
+
+def _change(folder, change):
+  """Writes a result of which others have changed the scores."""
+  _write(folder)
+  path = folder / '2-FKd/perfect.json'
+  path.write_text(json.dumps(json.loads(path.read_text('utf-8')) | change))
 
 
 def test_results_without_predictions_are_reported(tmp_path):
@@ -121,20 +125,15 @@ def test_results_without_predictions_are_reported(tmp_path):
   ],
 )
 def test_other_scores_are_refused(tmp_path, change):
-  _write(tmp_path)
-  path = tmp_path / '2-FKd/perfect.json'
-  path.write_text(json.dumps(json.loads(path.read_text('utf-8')) | change))
+  _change(tmp_path, change)
   with pytest.raises(PredictionsError, match=r'perfect\.json') as caught:
     results.read_results(tmp_path)
   assert str(caught.value).isprintable()
 
 
 def test_what_others_write_stays_in_its_cell(tmp_path):
-  _write(tmp_path)
-  path = tmp_path / '2-FKd/perfect.json'
   method = '<script>x</script> a\n\n# b | c [d](e) `f`'
-  change = {'about': {'method': method}}
-  path.write_text(json.dumps(json.loads(path.read_text('utf-8')) | change))
+  _change(tmp_path, {'about': {'method': method}})
   rows = results.to_table(results.read_results(tmp_path))
   text = report.to_markdown([report.Section('2-FKd', rows)])
   assert len(text.splitlines()) == 5

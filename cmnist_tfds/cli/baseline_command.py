@@ -110,16 +110,16 @@ def _wanted(args: arguments.Namespace) -> Wanted:
 
 def _print(wanted: Wanted, found: Iterator[Result]) -> None:
   """Prints results as soon as all are computed, or computing them ends."""
-  header = 'subset,method,accuracy,95 % interval,balanced,runs,between seeds'
-  spreads = ['between draws', 'between draws and seeds']
+  header = 'subset,method,accuracy,95 % interval,balanced,runs'
+  spreads = ['between seeds', 'between draws', 'between draws and seeds']
   rows = [[*header.split(','), *spreads, '']]
   try:
-    for result in found:
-      scores, spread = result.scores, result.scores.accuracy_spread
-      cells = report.row(scores.subset.name, result.method, scores.accuracy)
+    for method, scores, existed in found:
+      cells = report.row(scores.subset.name, method, scores.accuracy)
       cells += report.row(scores.balanced_accuracy.value, len(scores.runs))
-      cells += map(report.deviation, vars(spread).values())
-      rows.append([*cells, 'was there' * result.existed])
+      known = report.deviations(vars(scores.accuracy_spread))
+      cells += (known.get(what, '') for what in spreads)
+      rows.append([*cells, 'was there' * existed])
   finally:
     # Results that were finished before Ctrl-C stay, so they are listed.
     if count := len(rows) - 1:

@@ -116,11 +116,13 @@ def compare(
       missing or wrong.
     PreparationError: If the subset must be prepared first and cannot be.
   """
-  open_ = open_ or functools.partial(
-    open_or_prepare, data_dir=data_dir, sample=sample
-  )
   subset = subsets.subset(name)
-  checking = None if trust_labels else open_
+  checking = (
+    None
+    if trust_labels
+    else open_
+    or functools.partial(open_or_prepare, data_dir=data_dir, sample=sample)
+  )
   a, b = (
     evaluation.read_checked(subset, file, checking, reduced_too=True)
     for file in (first, second)
@@ -133,6 +135,15 @@ def compare(
       ' methods.'
     )
   right = [(p.predicted == p.labels).mean(axis=0) for p in (a, b)]
+  methods = [
+    Compared(
+      found.subset.name,
+      len(found.predicted),
+      intervals.wilson(float(recognized.sum()), len(recognized)),
+      dict(found.about),
+    )
+    for found, recognized in zip((a, b), right, strict=True)
+  ]
   single = len(a.predicted) == len(b.predicted) == 1
   only_first = int((right[0] > right[1]).sum())
   only_second = int((right[0] < right[1]).sum())
@@ -162,8 +173,8 @@ def compare(
     subset=subset.name,
     split=a.split,
     examples=len(a.labels),
-    first=_compared(a, right[0]),
-    second=_compared(b, right[1]),
+    first=methods[0],
+    second=methods[1],
     difference=difference,
     interval_over=over,
     only_first=only_first if single else None,
@@ -204,12 +215,3 @@ def _examples(found: Predictions) -> str:
   draw = predictions_lib.draw_of_examples(found)
   name = f'{found.dataset}/{found.subset.full.name} {found.split}'
   return f'{len(found.labels):,} of {name}' + f' of draw {draw}' * bool(draw)
-
-
-def _compared(found: Predictions, right: np.ndarray) -> Compared:
-  return Compared(
-    trained_on=found.subset.name,
-    runs=len(found.predicted),
-    accuracy=intervals.wilson(float(right.sum()), len(right)),
-    about=dict(found.about),
-  )

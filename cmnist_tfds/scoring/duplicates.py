@@ -144,11 +144,8 @@ def audited_images(
     for split in source.splits:
       in_files = FileOrderSplit(opened, split)
       rows = subsets.rows(in_files.raw_labels, taken, subset.train_limit(split))
-      parts.append(
-        AuditedImages(
-          source, split, rows, in_files.raw_labels[rows], in_files.images(rows)
-        )
-      )
+      labels, images = in_files.raw_labels[rows], in_files.images(rows)
+      parts.append(AuditedImages(source, split, rows, labels, images))
   return parts
 
 
@@ -182,13 +179,9 @@ def find_duplicates(
     # Only the nearest of these will be kept: the others are far.
     limit, kept = limit * 4, 1
   order = np.lexsort((near[:, 1], near[:, 0], ratios))[:kept]
-  return Duplicates(
-    parts,
-    firsts,
-    np.concatenate([exact, near[order]]),
-    np.concatenate([np.zeros(len(exact)), ratios[order]]),
-    limit,
-  )
+  pairs = np.concatenate([exact, near[order]])
+  ratios = np.concatenate([np.zeros(len(exact)), ratios[order]])
+  return Duplicates(parts, firsts, pairs, ratios, limit)
 
 
 def copies_in_train(

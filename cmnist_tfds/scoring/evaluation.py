@@ -372,9 +372,7 @@ def score(scored: Predictions, cluster: np.ndarray | None = None) -> Evaluation:
   right = np.diagonal(confusions, axis1=1, axis2=2)
   accuracies = right.sum(axis=1) / len(labels)
   balanced = (right / np.maximum(total, 1))[:, total > 0].mean(axis=1)
-  each = map(
-    RunScore, scored.seeds, scored.draws, accuracies.tolist(), balanced.tolist()
-  )
+  shares = accuracies.tolist(), balanced.tolist()
   # A mean over runs, which may be a fraction.
   mean = confusions.mean(axis=0)
   accuracy, balanced_accuracy = _accuracies(np.diagonal(mean), total)
@@ -390,7 +388,7 @@ def score(scored: Predictions, cluster: np.ndarray | None = None) -> Evaluation:
     examples=len(labels),
     accuracy=accuracy,
     balanced_accuracy=balanced_accuracy,
-    runs=tuple(each),
+    runs=tuple(map(RunScore, scored.seeds, scored.draws, *shares)),
     accuracy_spread=_spread(accuracies, scored),
     balanced_accuracy_spread=_spread(balanced, scored),
     sources=tuple(_score_sources(subset, mean, total)),
@@ -455,9 +453,8 @@ def _score_writers(
   if len(examples) > 1:
     examples['all'] = stratum >= 0
   for key, own in examples.items():
-    _, cluster_, sizes = np.unique(
-      cluster[own], return_inverse=True, return_counts=True
-    )
+    _, cluster_ = np.unique(cluster[own], return_inverse=True)
+    sizes = np.bincount(cluster_)
     shares = np.bincount(cluster_, right[own]) / sizes
     by_writer = shares[sizes > 1]
     if len(by_writer) > 1:

@@ -63,15 +63,11 @@ def wilson(right: float, total: int) -> Estimate:
   """
   share = right / total
   center = (share + _Z**2 / (2 * total)) / (1 + _Z**2 / total)
-  half = (_Z / (1 + _Z**2 / total)) * math.sqrt(
-    share * (1 - share) / total + _Z**2 / (4 * total**2)
-  )
+  variance = share * (1 - share) / total + _Z**2 / (4 * total**2)
+  half = (_Z / (1 + _Z**2 / total)) * math.sqrt(variance)
   # Rounding must not put the limits on the wrong side of 0, 1 and the share.
-  return Estimate(
-    share,
-    min(max(center - half, 0.0), share),
-    max(min(center + half, 1.0), share),
-  )
+  low, high = max(center - half, 0.0), min(center + half, 1.0)
+  return Estimate(share, min(low, share), max(high, share))
 
 
 def mean_of_shares(
@@ -155,9 +151,8 @@ def paired_difference(differences: np.ndarray) -> Estimate:
   added = np.append(differences, [1, -1])
   mean = float(added.mean())
   half = _Z * float(added.std()) / math.sqrt(len(added))
-  return Estimate(
-    float(differences.mean()), max(mean - half, -1.0), min(mean + half, 1.0)
-  )
+  low, high = max(mean - half, -1.0), min(mean + half, 1.0)
+  return Estimate(float(differences.mean()), low, high)
 
 
 def of_parts(
@@ -243,8 +238,6 @@ def over_runs(
   runs = [s.mean(axis=1).var(ddof=1) / len(s) for s in samples]
   # As by Bonett and Price, each method alone recognizes one more example.
   images += 2 / len(mean) ** 2 / len(images)
-  return of_parts(
-    float(mean.mean()),
-    np.array([*runs, *images]),
-    np.array([*(len(s) - 1 for s in samples), *degrees]),
-  )
+  variances = np.array([*runs, *images])
+  degrees = np.array([*(len(s) - 1 for s in samples), *degrees])
+  return of_parts(float(mean.mean()), variances, degrees)

@@ -86,9 +86,8 @@ class Neighbors:
     in_files = [self._split(s, 'train').raw_labels for s in subset.sources]
     begins = np.cumsum([0, *map(len, in_files)])[:-1]
     # The label of each row of the files; -1 if the subset lacks its class.
-    label_of = np.full(
-      (len(in_files), 1 + max(max(s.raw_labels) for s in subset.sources)), -1
-    )
+    largest = max(max(s.raw_labels) for s in subset.sources)
+    label_of = np.full((len(in_files), largest + 1), -1)
     for c in subset.classes:
       label_of[c.source_number, c.raw_label] = c.label
     labels = np.concatenate([*map(np.take, label_of, in_files)])
@@ -98,22 +97,20 @@ class Neighbors:
       order = taken[shuffle_order('train', len(taken))]
       drawn = np.sort(order[draw_rows(subset, labels[order], draw)])
     parts = np.split(drawn, np.searchsorted(drawn, begins[1:]))
+    trained = [*zip(subset.members, begins, parts, strict=True)]
     nearest = []
     for test in subset.members:
       found = [
         self._search(test, train, rows - begin) + begin
         if draw
         else self._published(test, train, subset.per_class) + begin
-        for train, begin, rows in zip(
-          subset.members, begins, parts, strict=True
-        )
+        for train, begin, rows in trained
       ]
       keys = _smallest(found, self._count)
       row = (keys % _ROWS).astype(np.int64)
       nearest.append(np.where(keys < _NONE, labels[row], -1))
-    return np.concatenate(nearest)[
-      shuffle_order('test', sum(map(len, nearest)))
-    ]
+    in_order = np.concatenate(nearest)
+    return in_order[shuffle_order('test', len(in_order))]
 
   def _find_published(
     self, test: _Member, train: _Member, per_class: int | None
@@ -134,14 +131,12 @@ class Neighbors:
       return search()['neighbors']
     key = repr((_VERSION, digests, test[1], train[1], per_class, self._count))
     name = hashlib.sha256(key.encode()).hexdigest()[:16]
-    keys = test[0].key, train[0].key
-    what = '{2} nearest of {1} to the test images of {0}'
-    return store.get_or_create(
-      'neighbors',
-      f'{"-".join(keys)}-{name}',
-      search,
-      {'what': what.format(*keys, self._count)},
-    ).arrays['neighbors']
+    tested, among = test[0].key, train[0].key
+    what = f'{self._count} nearest of {among} to the test images of {tested}'
+    entry = store.get_or_create(
+      'neighbors', f'{tested}-{among}-{name}', search, {'what': what}
+    )
+    return entry.arrays['neighbors']
 
   def _search(
     self, test: _Member, train: _Member, rows: np.ndarray

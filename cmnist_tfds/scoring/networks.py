@@ -86,9 +86,7 @@ def make_network(
       from torchvision import models
     model = 'squeezenet1_1' if name == 'squeezenet' else name
     made = models.get_model(model, num_classes=classes)
-    made.register_forward_pre_hook(
-      lambda network, args: args[0].expand(-1, 3, -1, -1)
-    )
+    made.register_forward_pre_hook(lambda _, x: x[0].expand(-1, 3, -1, -1))
   if weights is not None:
     made.load_state_dict(weights, strict=False)
   return made
@@ -117,9 +115,8 @@ def read_weights(path: pathlib.Path, name: str) -> tuple[Weights, str]:
     weights = torch.load(path, map_location='cpu', weights_only=True)
     make_network(name, 1000).load_state_dict(weights)
   last = f'{_last_layer(weights)}.'
-  return {
-    key: value for key, value in weights.items() if not key.startswith(last)
-  }, f'{path.name}, SHA-256 {digest}'
+  kept = {key: w for key, w in weights.items() if not key.startswith(last)}
+  return kept, f'{path.name}, SHA-256 {digest}'
 
 
 def _last_layer(weights: Weights) -> str:

@@ -73,7 +73,11 @@ LABELS_TRUSTED = (
   'The labels are those in the files. Only the sizes of the classes were compared'
   ' with those of the data.'
 )
-SAMPLE_SCORED = 'These are scores on the synthetic sample. They say nothing about CMNIST.'  # What makes predictions look wrong, although their labels are right.
+SAMPLE_SCORED = (
+  'These are scores on the synthetic sample. They say nothing about CMNIST.'
+)
+
+# What makes predictions look wrong, although their labels are right.
 RENAMED = 'Some classes seem to be numbered in another order: give class_names.'
 GUESSED = (
   'The accuracy is no better than chance. If the method is better, the rows are'
@@ -403,12 +407,11 @@ def read_table(
     PredictionsError: If the file cannot be read or does not fit the split.
   """
   path = pathlib.Path(path)
-  with (
-    reading(
-      path, 'predictions as CSV or .npy', 'Use save_predictions instead.'
-    ),
-    path.open('rb') as file,
-  ):
+  expected, remedy = (
+    'predictions as CSV or .npy',
+    'Use save_predictions instead.',
+  )
+  with reading(path, expected, remedy), path.open('rb') as file:
     if is_csv(path):
       arrays = _parse_csv(file.read().decode('utf-8-sig'), subset)
     else:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cmnist_tfds.scoring.comparison import Comparison
@@ -39,23 +39,19 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
   names = scored.subset.class_names
   several = len(scored.runs) > 1
   keys = ', '.join(source.key for source in scored.subset.sources)
-  figures = []
-  spreads = [
-    w for w, d in vars(scored.accuracy_spread).items() if d is not None
+  spread = deviations(vars(scored.accuracy_spread))
+  balanced = deviations(vars(scored.balanced_accuracy_spread))
+  figures = [
+    ('accuracy', scored.accuracy, *spread.values()),
+    ('balanced accuracy', scored.balanced_accuracy, *balanced.values()),
   ]
-  for figure_ in ('accuracy', 'balanced_accuracy'):
-    spread = vars(getattr(scored, f'{figure_}_spread'))
-    title = figure_.replace('_', ' ')
-    deviations = [deviation(spread[what]) for what in spreads]
-    figures.append((title, getattr(scored, figure_), *deviations))
-  header = f', {"mean" if several else "score"}, 95 % interval'
-  header += ''.join(f', between {what.replace("_", " ")}' for what in spreads)
+  mean = 'mean' if several else 'score'
   sections = [
     _section(
       f'{scored.dataset}/{scored.subset.name} {scored.split}:'
       f' {scored.examples:,} examples, {len(names)} classes,'
       f' {len(scored.runs)} run{"s" * several}',
-      header,
+      ', '.join(['', mean, '95 % interval', *spread]),
       figures,
       [*scored.notes, *(f'{f}: {text}' for f, text in scored.about.items())],
     ),
@@ -135,18 +131,13 @@ def to_markdown(sections: Iterable[Section]) -> str:
   parts = []
   for section in sections:
     head, *rows = section.rows
-    parts += [
-      f'### {section.title}',
-      '\n'.join(
-        f'| {" | ".join(cell.translate(_ESCAPES) for cell in cells)} |'
-        for cells in (head, ['---'] * len(head), *rows)
-      ),
-    ]
-    if section.lines:
-      parts.append(
-        '\n'.join(f'- {line.translate(_ESCAPES)}' for line in section.lines)
-      )
-  return '\n\n'.join(parts) + '\n'
+    lines = (f'- {line.translate(_ESCAPES)}' for line in section.lines)
+    table = (
+      f'| {" | ".join(cell.translate(_ESCAPES) for cell in cells)} |'
+      for cells in (head, ['---'] * len(head), *rows)
+    )
+    parts += [f'### {section.title}', '\n'.join(table), '\n'.join(lines)]
+  return '\n\n'.join(filter(None, parts)) + '\n'
 
 
 def _values(record: Any) -> tuple[Any, ...]:
@@ -178,9 +169,13 @@ def figure(share: float) -> str:
   return f'{round(share, 9):.4f}'
 
 
-def deviation(spread: float | None) -> str:
-  """Returns a standard deviation; an empty text if it is not known."""
-  return '' if spread is None else f'± {figure(spread)}'
+def deviations(spread: Mapping[Any, float | None]) -> dict[str, str]:
+  """Returns the standard deviations that are known, by what they are between."""
+  return {
+    f'between {what.replace("_", " ")}': f'± {figure(found)}'
+    for what, found in spread.items()
+    if found is not None
+  }
 
 
 def estimate(found: Estimate) -> tuple[str, str]:

@@ -54,19 +54,9 @@ class Wanted:
   open_: Open
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Result:
-  """A result in a folder.
-
-  Attributes:
-    method: Name of its files, such as 'knn-1'.
-    scores: Its scores.
-    existed: Whether it was there already.
-  """
-
-  method: str
-  scores: Evaluation
-  existed: bool
+# A result in a folder: the name of its files, such as 'knn-1', its scores, and
+# whether it was there already.
+Result = tuple[str, Evaluation, bool]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -198,13 +188,9 @@ def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
   table = [(*header.split(', '), 'figures')]
   for row in rows:
     scores, accuracy = row.scores, row.scores.accuracy
-    spread = scores.accuracy_spread.items()
-    spreads = ((w.replace('_', ' '), d) for w, d in spread if d)
+    spread = report.deviations(scores.accuracy_spread).items()
+    runs = [str(len(scores.runs)), *(f'{d} {what}' for what, d in spread)]
     limits = (accuracy.low, accuracy.high)
-    runs = [
-      str(len(scores.runs)),
-      *(f'{report.deviation(d)} between {what}' for what, d in spreads),
-    ]
     table.append(
       (
         row.subset.name,
@@ -324,26 +310,22 @@ def complete(wanted: Wanted, methods: Sequence[Method]) -> Iterator[Result]:
       training images.
     PreparationError: If a result cannot be written.
   """
-  plans = [
-    (
-      wanted.folder / subset.name / f'{method.name}{suffix}.npz',
-      subset,
-      method.about(subset),
-      [*itertools.product(draws, method.seeds)],
-      method,
-    )
-    for subset, suffix, draws in _draws(wanted)
-    for method in methods
-  ]
+  plans = []
   # A file that is in the way is found before anything is computed.
-  found = [_find_predictions(wanted.dataset, *plan[:3]) for plan in plans]
-  for (path, subset, about, runs, method), before in streams.progress_bar(
-    [*zip(plans, found, strict=True)], desc='Scoring'
+  for subset, suffix, draws in _draws(wanted):
+    for method in methods:
+      path = wanted.folder / subset.name / f'{method.name}{suffix}.npz'
+      about = method.about(subset)
+      before = _find_predictions(wanted.dataset, path, subset, about)
+      plans.append((path, subset, about, draws, method, before))
+  for path, subset, about, draws, method, before in streams.progress_bar(
+    plans, desc='Scoring'
   ):
     saved, predicted = before, {}
     if before and None not in before.draws:
       there = zip(before.draws, before.seeds, strict=True)
       predicted = dict(zip(there, before.predicted, strict=True))
+    runs = itertools.product(draws, method.seeds)
     for run in [run for run in runs if run not in predicted]:
       predicted[run] = method.predict(subset, *run)
       ordered = sorted(predicted, key=lambda run: (run[0], run[1] or 0))
@@ -363,7 +345,7 @@ def complete(wanted: Wanted, methods: Sequence[Method]) -> Iterator[Result]:
     text, place = scores_json(scores).encode(), path.with_suffix('.json')
     if not place.exists() or place.read_bytes() != text:
       atomic.write_file(place, text)
-    yield Result(path.stem, scores, saved is before)
+    yield path.stem, scores, saved is before
 
 
 def _draws(wanted: Wanted) -> Iterator[tuple[Subset, str, range]]:
