@@ -19,13 +19,13 @@ from cmnist_tfds.system.errors import PreparationError
 _SAMPLE = paths.package_folder('dummy_data')
 
 
-class _CmnistTestCase(tfds.testing.DatasetBuilderTestCase):
+class CombinationTest(tfds.testing.DatasetBuilderTestCase):
   """Builds `cmnist` from the sample's files, as TFDS tests a dataset."""
-
-  __test__ = False
 
   DATASET_CLASS = cmnist_dataset_builder.Builder
   EXAMPLE_DIR = str(_SAMPLE)
+  BUILDER_CONFIG_NAMES_TO_TEST = ['3-EElKm-r-5']
+  SPLITS = {'train': 46 * 5, 'test': 46 * 24}
 
   def _make_builder(self, config=None):
     return self.dataset_class(
@@ -36,14 +36,7 @@ class _CmnistTestCase(tfds.testing.DatasetBuilderTestCase):
     )
 
 
-class CombinationTest(_CmnistTestCase):
-  __test__ = True
-  BUILDER_CONFIG_NAMES_TO_TEST = ['3-EElKm-r-5']
-  SPLITS = {'train': 46 * 5, 'test': 46 * 24}
-
-
-class ReducedMixTest(_CmnistTestCase):
-  __test__ = True
+class ReducedMixTest(CombinationTest):
   BUILDER_CONFIG_NAMES_TO_TEST = ['X-24-r-5']
   SPLITS = {'train': 24 * 5, 'test': 24 * 24}
 

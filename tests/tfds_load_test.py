@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import operator
 import pickle
-import subprocess
-import sys
 
 import hypothesis
 import numpy as np
 import preparing
 import pytest
+import running
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from hypothesis import strategies as st
@@ -168,23 +167,17 @@ def test_many_datasets_equal_those_of_tfds(pairs, **case):
 
 
 @pytest.mark.parametrize(
-  ('name', 'options'),
-  [
-    ('cmnist_sample/X-12-r-10', {'num_shards': 3}),
-    ('cmnist/2-DvTe', {}),
-  ],
+  ('name', 'num_shards'),
+  [('cmnist_sample/X-12-r-10', 3), ('cmnist/2-DvTe', None)],
   ids=['reduced', 'extension'],
 )
 def test_other_datasets_equal_those_of_tfds(
-  name, options, tmp_path, origin_files
+  name, num_shards, tmp_path, origin_files
 ):
-  dataset, _, config = name.partition('/')
-  builder = tfds.builder_cls(dataset)(config=config, data_dir=tmp_path)
-  builder.download_and_prepare(
-    download_config=tfds.download.DownloadConfig(
-      manual_dir=origin_files, num_shards=options.get('num_shards')
-    ),
-  )
+  builder = tfds.builder(name, data_dir=tmp_path)
+  how = {'manual_dir': origin_files, 'num_shards': num_shards}
+  config = tfds.download.DownloadConfig(**how)
+  builder.download_and_prepare(download_config=config)
   pair = Pair(builder)
   pair.check(None)
   pair.check('train[5:90]+test', batch_size=-1, as_supervised=True)
@@ -302,7 +295,7 @@ grown = (max(seen) - before) / (120_000 * 784)
 assert grown < 1.3, grown
 print(grown)
 """
-  subprocess.run([sys.executable, '-c', code], check=True)
+  running.works('-c', code)
 
 
 # Data sources ----------------------------------------------------------------

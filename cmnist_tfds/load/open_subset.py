@@ -227,10 +227,8 @@ def _open(
     full = _open(subset.full, find, data_dir, sample)
     return full and _take_draw(full, subset, draw)
   if sample:  # Its files are in the package.
-    find = functools.partial(
-      split_sources.open_split,
-      locations=sample_lib.locations(subset),
-    )
+    where = sample_lib.locations(subset)
+    find = functools.partial(split_sources.open_split, locations=where)
   folder = prepared.dataset_dir(subset, data_dir=data_dir, sample=sample)
   found = prepared.find_prepared(subset, folder)
   sources = {split: find(subset, split) for split in SPLITS}

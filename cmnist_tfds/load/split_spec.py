@@ -77,8 +77,8 @@ def map_splits(function: Callable[[Any], Any], splits: Any) -> Any:
   if isinstance(splits, Mapping):
     return {key: map_splits(function, each) for key, each in splits.items()}
   if isinstance(splits, (list, tuple)):
-    results = [map_splits(function, each) for each in splits]
-    return results if isinstance(splits, list) else tuple(results)
+    make = getattr(splits, '_make', type(splits))  # Of a named tuple.
+    return make([map_splits(function, each) for each in splits])
   return function(splits)
 
 
