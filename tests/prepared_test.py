@@ -10,6 +10,7 @@ import shutil
 import numpy as np
 import preparing
 import pytest
+import synthetic
 import tensorflow as tf
 
 import cmnist_tfds
@@ -122,22 +123,15 @@ def replace(path, record):
 
 
 def encode(png, label):
-  example = tf.train.Example()
-  feature = example.features.feature
-  feature['image'].bytes_list.value.append(png)
-  for name, value in zip(FEATURES[1:], (label, 0, 4), strict=True):
-    feature[name].int64_list.value.append(value)
-  return example.SerializeToString()
+  return preparing.example(png, label, 0, 4).SerializeToString()
 
 
 def flip(path, number):
   """Damages the record of a number."""
-  data = bytearray(path.read_bytes())
   at = -1
   for _ in range(number + 1):
-    at = data.index(b'source_label', at + 1)
-  data[at + 12] ^= 1
-  path.write_bytes(data)
+    at = path.read_bytes().index(b'source_label', at + 1)
+  synthetic.flip(path, at + 12)
 
 
 def check_named(data_dir, *parts):

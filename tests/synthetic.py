@@ -134,6 +134,13 @@ def write(path: pathlib.Path | str, content: Any) -> pathlib.Path:
   return path
 
 
+def flip(path: pathlib.Path, at: int = -1) -> None:
+  """Changes one bit of a file."""
+  data = bytearray(path.read_bytes())
+  data[at] ^= 1
+  path.write_bytes(data)
+
+
 def origin_file(path: str, data: bytes, **kwargs) -> OriginFile:
   """Returns the record of a file with these bytes."""
   return OriginFile(

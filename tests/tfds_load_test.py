@@ -70,11 +70,10 @@ def _elements(dataset):
 @pytest.fixture(scope='module')
 def pairs(tmp_path_factory):
   """Pairs by the number of shards of the training set."""
-  made = {}
-  for num_shards in (1, 3, 20):
-    data_dir = tmp_path_factory.mktemp('data')
-    made[num_shards] = Pair(preparing.prepare(data_dir, num_shards=num_shards))
-  return made
+  return {
+    n: Pair(preparing.prepare(tmp_path_factory.mktemp('data'), num_shards=n))
+    for n in (1, 3, 20)
+  }
 
 
 # Equal to TFDS ---------------------------------------------------------------
@@ -135,35 +134,25 @@ def _structures(draw):
   )
 
 
-_CASES = hypothesis.given(
-  num_shards=st.sampled_from([1, 3, 20]),
-  split=_structures(),
-  batch_size=st.sampled_from([None, -1, 1, 7, 128, 5000]),
-  as_supervised=st.booleans(),
-  shuffle_files=st.booleans(),
-  config=_CONFIGS,
+@pytest.mark.parametrize(
+  'max_examples', [10, pytest.param(300, marks=pytest.mark.slow)]
 )
-
-
-def _check_case(pairs, num_shards, split, shuffle_files, config, **options):
-  config = tfds.ReadConfig(shuffle_seed=1, **config)
-  config.options.deterministic = True
-  pairs[num_shards].check(
-    split, shuffle_files=shuffle_files, read_config=config, **options
+def test_datasets_equal_those_of_tfds(pairs, max_examples):
+  @hypothesis.settings(max_examples=max_examples)
+  @hypothesis.given(
+    num_shards=st.sampled_from([1, 3, 20]),
+    split=_structures(),
+    batch_size=st.sampled_from([None, -1, 1, 7, 128, 5000]),
+    as_supervised=st.booleans(),
+    shuffle_files=st.booleans(),
+    config=_CONFIGS,
   )
+  def check(num_shards, split, config, **options):
+    config = tfds.ReadConfig(shuffle_seed=1, **config)
+    config.options.deterministic = True
+    pairs[num_shards].check(split, read_config=config, **options)
 
-
-@hypothesis.settings(max_examples=10)
-@_CASES
-def test_datasets_equal_those_of_tfds(pairs, **case):
-  _check_case(pairs, **case)
-
-
-@pytest.mark.slow
-@hypothesis.settings(max_examples=300)
-@_CASES
-def test_many_datasets_equal_those_of_tfds(pairs, **case):
-  _check_case(pairs, **case)
+  check()
 
 
 @pytest.mark.parametrize(

@@ -99,12 +99,13 @@ class Opened:
       parts = hold_out.part_rows(
         self.subset, labels, dataset=self.dataset, draw=self.draw
       )
-    lengths = {part: [len(rows)] for part, rows in parts.items()}
+    lengths = {**self.shard_lengths}
+    lengths.update((part, [len(rows)]) for part, rows in parts.items())
     return [
-      ('train', parts[each.split][each.start : each.stop])
-      if each.split in parts
-      else (each.split, np.arange(each.start, each.stop))
-      for each in split_spec.ranges(spec, {**self.shard_lengths, **lengths})
+      ('train', parts[split][start:stop])
+      if split in parts
+      else (split, np.arange(start, stop))
+      for split, start, stop in split_spec.ranges(spec, lengths)
     ]
 
   def split(self, spec: split_spec.Split) -> SplitView:
