@@ -10,7 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 from preparing import prepare
 
-from cmnist_tfds import build, origin, subsets
+from cmnist_tfds import subsets
 from cmnist_tfds.datasets.cmnist import cmnist_dataset_builder
 from cmnist_tfds.datasets.cmnist_sample import cmnist_sample_dataset_builder
 from cmnist_tfds.system import paths
@@ -19,13 +19,13 @@ from cmnist_tfds.system.errors import PreparationError
 _SAMPLE = paths.package_folder('dummy_data')
 
 
-class _CmnistTestCase(tfds.testing.DatasetBuilderTestCase):
+class CombinationTest(tfds.testing.DatasetBuilderTestCase):
   """Builds `cmnist` from the sample's files, as TFDS tests a dataset."""
-
-  __test__ = False
 
   DATASET_CLASS = cmnist_dataset_builder.Builder
   EXAMPLE_DIR = str(_SAMPLE)
+  BUILDER_CONFIG_NAMES_TO_TEST = ['3-EElKm-r-5']
+  SPLITS = {'train': 46 * 5, 'test': 46 * 24}
 
   def _make_builder(self, config=None):
     return self.dataset_class(
@@ -36,14 +36,7 @@ class _CmnistTestCase(tfds.testing.DatasetBuilderTestCase):
     )
 
 
-class CombinationTest(_CmnistTestCase):
-  __test__ = True
-  BUILDER_CONFIG_NAMES_TO_TEST = ['3-EElKm-r-5']
-  SPLITS = {'train': 46 * 5, 'test': 46 * 24}
-
-
-class ReducedMixTest(_CmnistTestCase):
-  __test__ = True
+class ReducedMixTest(CombinationTest):
   BUILDER_CONFIG_NAMES_TO_TEST = ['X-24-r-5']
   SPLITS = {'train': 24 * 5, 'test': 24 * 24}
 
@@ -131,15 +124,13 @@ def test_download_only_fetches_one_home_of_what_a_subset_needs(tmp_path):
   assert not _builder('2-FKd', tmp_path).url_infos
 
 
-@pytest.fixture
-def no_network(monkeypatch):
+@pytest.mark.usefixtures('empty_cache')
+def test_what_tfds_downloaded_is_not_fetched_again(
+  tmp_path, origin_files, monkeypatch
+):
   for scheme in ('http', 'https'):
     monkeypatch.setenv(f'{scheme}_proxy', 'http://127.0.0.1:9')
   monkeypatch.delenv('no_proxy', raising=False)
-
-
-@pytest.mark.usefixtures('no_network', 'empty_cache')
-def test_what_tfds_downloaded_is_not_fetched_again(tmp_path, origin_files):
   folder = tmp_path / 'downloads/cmnist'
   folder.mkdir(parents=True)
   for path in (origin_files / 'fashion_mnist').iterdir():
@@ -153,13 +144,10 @@ def test_what_tfds_downloaded_is_not_fetched_again(tmp_path, origin_files):
 
 def test_unverified_files_are_told_of(tmp_path, caplog):
   config = tfds.download.DownloadConfig(manual_dir=_SAMPLE)
-  name = 'cmnist/2-FKd-r-1'
-  tfds.load(
-    name,
-    data_dir=tmp_path,
-    builder_kwargs={'allow_unverified': True},
-    download_and_prepare_kwargs={'download_config': config},
-  )
+  name, allowed = 'cmnist/2-FKd-r-1', {'allow_unverified': True}
+  builder = tfds.builder(name, data_dir=tmp_path, **allowed)
+  builder.download_and_prepare(download_config=config)
+  assert tfds.builder(name, data_dir=tmp_path, **allowed).is_prepared()
   assert 'built from unverified' not in caplog.text
   assert len(tfds.load(name, data_dir=tmp_path, split='train')) == 20
   assert 'built from unverified origin files: fashion_mnist/' in caplog.text
@@ -215,17 +203,13 @@ def test_tfds_finds_the_collection():
   assert 'wenkel2019cmnist' in loader.collection.info.citation
 
 
-def test_a_subset_is_loaded_through_it(tmp_path, monkeypatch):
-  monkeypatch.setenv(origin.MIRROR_VARIABLE, str(_SAMPLE))
-  (outcome,) = build.build(
-    [subsets.subset('2-FKd')], data_dir=tmp_path, allow_unverified=True
-  )
-  assert not outcome.error
+def test_a_subset_is_loaded_through_it(tmp_path):
+  how = {'mirror': str(_SAMPLE), 'allow_unverified': True}
+  _builder('2-FKd', tmp_path, 'cmnist', **how).download_and_prepare()
   where = {'data_dir': str(tmp_path), 'download': False}
   loader = tfds.dataset_collection('cmnist_all', loader_kwargs=where)
   splits = loader.load_dataset('2-FKd')
-  assert len(splits['train']) == 2400
-  assert len(splits['test']) == 480
+  assert [*map(len, splits.values())] == [2400, 480]
 
 
 # What is refused -------------------------------------------------------------

@@ -39,17 +39,6 @@ def test_a_limit_takes_the_first_examples_in_tfds_order(tmp_path):
     np.testing.assert_array_equal(found['image'][..., 0], first[order])
 
 
-def test_array_record_gives_random_access(tmp_path):
-  builder = prepare(tmp_path, file_format='array_record')
-  source = builder.as_data_source(split='test')
-  plain = prepare(tmp_path / 'plain')
-  for mine, theirs in zip(
-    source, plain.as_dataset(split='test').as_numpy_iterator(), strict=True
-  ):
-    for feature, value in theirs.items():
-      np.testing.assert_array_equal(mine[feature], value)
-
-
 # Shards of the full subset ---------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 
 import google_crc32c
 import numpy as np
+import preparing
 import synthetic
 import tensorflow as tf
 from hypothesis import Phase, given, settings
@@ -61,13 +62,8 @@ def _examples(source):
   found = []
   for row in range(len(pngs)) if source.rows is None else source.rows:
     c = described[int(source.arrays['labels'][row])]
-    example = tf.train.Example()
-    feature = example.features.feature
-    feature['image'].bytes_list.value.append(pngs[row].tobytes())
-    feature['label'].int64_list.value.append(c.label)
-    feature['source'].int64_list.value.append(c.source_number)
-    feature['source_label'].int64_list.value.append(c.raw_label)
-    found.append(example)
+    integers = c.label, c.source_number, c.raw_label
+    found.append(preparing.example(pngs[row].tobytes(), *integers))
   return found
 
 

@@ -10,6 +10,7 @@ import shutil
 import numpy as np
 import preparing
 import pytest
+import synthetic
 import tensorflow as tf
 
 import cmnist_tfds
@@ -79,8 +80,6 @@ def test_shards_enter_the_cache_once(how, sample_dir, tmp_path):
 
 
 def test_a_dataset_of_the_same_sources_is_read_from_these(sample_dir):
-  for path in (sample_dir / PLACE).glob('*tfrecord*'):
-    assert path.exists()
   load(sample_dir)
   assert not entries_of_shards()
   found = open_subset(X_12, data_dir=sample_dir, sample=True)
@@ -124,22 +123,15 @@ def replace(path, record):
 
 
 def encode(png, label):
-  example = tf.train.Example()
-  feature = example.features.feature
-  feature['image'].bytes_list.value.append(png)
-  for name, value in zip(FEATURES[1:], (label, 0, 4), strict=True):
-    feature[name].int64_list.value.append(value)
-  return example.SerializeToString()
+  return preparing.example(png, label, 0, 4).SerializeToString()
 
 
 def flip(path, number):
   """Damages the record of a number."""
-  data = bytearray(path.read_bytes())
   at = -1
   for _ in range(number + 1):
-    at = data.index(b'source_label', at + 1)
-  data[at + 12] ^= 1
-  path.write_bytes(data)
+    at = path.read_bytes().index(b'source_label', at + 1)
+  synthetic.flip(path, at + 12)
 
 
 def check_named(data_dir, *parts):
@@ -249,25 +241,20 @@ def test_a_folder_without_a_description_is_no_dataset(data_dir, sample_dir):
 # Warnings ---------------------------------------------------------------------
 
 
-@pytest.fixture
-def as_real(sample_dir, tmp_path):
-  """The sample in the place of the real dataset."""
-  copy = shutil.copytree(sample_dir, tmp_path / 'data')
-  (copy / 'cmnist_sample').rename(copy / 'cmnist')
-  for path in (copy / 'cmnist/X-12/1.0.0').glob('cmnist_sample-*'):
-    path.rename(path.with_name(path.name.replace('_sample', '')))
-  return copy
-
-
 @pytest.mark.parametrize('metadata', [True, False])
 def test_data_that_nothing_proves_are_warned_of_once(
-  metadata, as_real, sample_dir, caplog
+  metadata, sample_dir, tmp_path, caplog
 ):
+  # The sample, in the place of the real dataset.
+  place = tmp_path / 'cmnist/X-12/1.0.0'
+  shutil.copytree(sample_dir / PLACE, place)
+  for path in place.glob('cmnist_sample-*'):
+    path.rename(path.with_name(path.name.replace('_sample', '')))
   if not metadata:
-    (as_real / 'cmnist/X-12/1.0.0/metadata.json').unlink()
+    (place / 'metadata.json').unlink()
   with caplog.at_level(logging.WARNING):
     for _ in range(2):
-      found = load(as_real, sample=False)
+      found = load(tmp_path, sample=False)
   (record,) = caplog.records
   assert (
     'unverified origin files: emnist/' if metadata else 'how its origin files'

@@ -16,6 +16,20 @@ def prepare(data_dir, name='X-12', *, file_format=None, **options):
   return builder
 
 
+def example(png, *integers):
+  """Returns an example of these values of the features, in their order."""
+  import tensorflow as tf
+
+  made = tf.train.Example()
+  feature = made.features.feature
+  feature['image'].bytes_list.value.append(png)
+  for name, value in zip(
+    ('label', 'source', 'source_label'), integers, strict=True
+  ):
+    feature[name].int64_list.value.append(value)
+  return made
+
+
 def shards(builder, pattern='*-of-*'):
   """Returns the bytes of each shard, or other file, that is prepared, by name."""
   paths = sorted(pathlib.Path(builder.data_path).glob(pattern))

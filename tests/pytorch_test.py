@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import os
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+import running
 
 import cmnist_tfds
 from cmnist_tfds.cache import store
@@ -186,8 +185,7 @@ def test_parts_of_it_load_too(train):
 
 
 def test_arguments_of_torchvision(sample_dir):
-  for split in ('train', 'test'):
-    is_train = split == 'train'
+  for split, is_train in (('train', True), ('test', False)):
     named = CMNIST('X-12', root=sample_dir, train=is_train, sample=True)
     found = CMNIST('X-12', split, data_dir=sample_dir, sample=True)
     assert torch.equal(named.data, found.data)
@@ -265,7 +263,7 @@ if __name__ == '__main__':
   assert [label for _, label in rows] == train.targets[[3, 8]].tolist()
 """)
   pytest.importorskip('joblib')
-  subprocess.run([sys.executable, program, tmp_path], check=True)
+  running.works(program, tmp_path)
 
 
 def test_it_is_printed_like_datasets_of_torchvision(sample_dir):

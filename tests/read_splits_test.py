@@ -81,6 +81,7 @@ def test_expressions_mean_what_they_mean_in_tfds(expression):
     ('train[:121]', 'train, which has 120 examples in 3 shards'),
     ('all[:5]', "no split 'all'"),
     ('train[:101%]', 'Write splits as in TFDS'),
+    (7, '7 is not a split'),
   ],
 )
 def test_says_what_is_wrong(expression, why):

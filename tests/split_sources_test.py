@@ -51,11 +51,6 @@ open_raw = split_sources.open_split
 open_encoded = functools.partial(open_raw, encoded=True)
 
 
-def images_of(made, split):
-  images, _ = made.arrays[split]
-  return images.transpose(0, 2, 1) if made.source.steps else images
-
-
 def pngs_of(source):
   """Returns the PNG of each example that a split takes."""
   arrays = source.arrays
@@ -79,7 +74,7 @@ def images_in(source):
 def assert_whole(source, made, split):
   """Asserts that a source gives all examples of the split."""
   assert source.rows is None
-  np.testing.assert_array_equal(images_in(source), images_of(made, split))
+  np.testing.assert_array_equal(images_in(source), made.upright(split))
   np.testing.assert_array_equal(source.take('labels'), made.arrays[split][1])
   paths = [file.path for file in made.source.splits[split].files]
   assert source.entry.note['proofs'] == dict.fromkeys(paths, 'sha256')
@@ -144,7 +139,7 @@ def test_a_subset_may_take_some_examples(
       assert source.labels().dtype == np.int64
   np.testing.assert_array_equal(
     images_in(source),
-    images_of(UPRIGHT, split)[slice(None) if found is None else found],
+    UPRIGHT.upright(split)[slice(None) if found is None else found],
   )
 
 

@@ -10,6 +10,7 @@ import command_line
 import numpy as np
 import pytest
 import running
+from synthetic import flip
 
 from cmnist_tfds.cache import store
 from cmnist_tfds.system.errors import PreparationError
@@ -41,12 +42,6 @@ def assert_right(entry):
     assert entry.arrays[name].dtype == expected.dtype
     np.testing.assert_array_equal(entry.arrays[name], expected)
   assert entry.note == {'what': 'the entry'}
-
-
-def flip(path, at=-1):
-  data = bytearray(path.read_bytes())
-  data[at] ^= 1
-  path.write_bytes(data)
 
 
 def manifest(folder):

@@ -42,13 +42,15 @@ class Made:
       write(folder / path, data)
     return folder
 
+  def upright(self, split: str) -> np.ndarray:
+    """Returns the images of a split, upright."""
+    images, _ = self.arrays[split]
+    return images.transpose(0, 2, 1) if self.source.steps else images
+
   def assert_read(self, arrays: SplitArrays, split: str = 'train') -> None:
     """Asserts that arrays are those in the files, images upright."""
-    images, labels = self.arrays[split]
-    if self.source.steps:
-      images = images.transpose(0, 2, 1)
-    np.testing.assert_array_equal(arrays.images, images)
-    np.testing.assert_array_equal(arrays.labels, labels)
+    np.testing.assert_array_equal(arrays.images, self.upright(split))
+    np.testing.assert_array_equal(arrays.labels, self.arrays[split][1])
 
 
 def idx(array: np.ndarray, *, packed: bool = True) -> bytes:
@@ -130,6 +132,13 @@ def write(path: pathlib.Path | str, content: Any) -> pathlib.Path:
     for name, each in content.items():
       write(path / os.fsdecode(name), each)
   return path
+
+
+def flip(path: pathlib.Path, at: int = -1) -> None:
+  """Changes one bit of a file."""
+  data = bytearray(path.read_bytes())
+  data[at] ^= 1
+  path.write_bytes(data)
 
 
 def origin_file(path: str, data: bytes, **kwargs) -> OriginFile:

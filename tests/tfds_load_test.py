@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import operator
 import pickle
-import subprocess
-import sys
 
 import hypothesis
 import numpy as np
 import preparing
 import pytest
+import running
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from hypothesis import strategies as st
@@ -71,11 +70,10 @@ def _elements(dataset):
 @pytest.fixture(scope='module')
 def pairs(tmp_path_factory):
   """Pairs by the number of shards of the training set."""
-  made = {}
-  for num_shards in (1, 3, 20):
-    data_dir = tmp_path_factory.mktemp('data')
-    made[num_shards] = Pair(preparing.prepare(data_dir, num_shards=num_shards))
-  return made
+  return {
+    n: Pair(preparing.prepare(tmp_path_factory.mktemp('data'), num_shards=n))
+    for n in (1, 3, 20)
+  }
 
 
 # Equal to TFDS ---------------------------------------------------------------
@@ -136,55 +134,39 @@ def _structures(draw):
   )
 
 
-_CASES = hypothesis.given(
-  num_shards=st.sampled_from([1, 3, 20]),
-  split=_structures(),
-  batch_size=st.sampled_from([None, -1, 1, 7, 128, 5000]),
-  as_supervised=st.booleans(),
-  shuffle_files=st.booleans(),
-  config=_CONFIGS,
+@pytest.mark.parametrize(
+  'max_examples', [10, pytest.param(300, marks=pytest.mark.slow)]
 )
-
-
-def _check_case(pairs, num_shards, split, shuffle_files, config, **options):
-  config = tfds.ReadConfig(shuffle_seed=1, **config)
-  config.options.deterministic = True
-  pairs[num_shards].check(
-    split, shuffle_files=shuffle_files, read_config=config, **options
+def test_datasets_equal_those_of_tfds(pairs, max_examples):
+  @hypothesis.settings(max_examples=max_examples)
+  @hypothesis.given(
+    num_shards=st.sampled_from([1, 3, 20]),
+    split=_structures(),
+    batch_size=st.sampled_from([None, -1, 1, 7, 128, 5000]),
+    as_supervised=st.booleans(),
+    shuffle_files=st.booleans(),
+    config=_CONFIGS,
   )
+  def check(num_shards, split, config, **options):
+    config = tfds.ReadConfig(shuffle_seed=1, **config)
+    config.options.deterministic = True
+    pairs[num_shards].check(split, read_config=config, **options)
 
-
-@hypothesis.settings(max_examples=10)
-@_CASES
-def test_datasets_equal_those_of_tfds(pairs, **case):
-  _check_case(pairs, **case)
-
-
-@pytest.mark.slow
-@hypothesis.settings(max_examples=300)
-@_CASES
-def test_many_datasets_equal_those_of_tfds(pairs, **case):
-  _check_case(pairs, **case)
+  check()
 
 
 @pytest.mark.parametrize(
-  ('name', 'options'),
-  [
-    ('cmnist_sample/X-12-r-10', {'num_shards': 3}),
-    ('cmnist/2-DvTe', {}),
-  ],
+  ('name', 'num_shards'),
+  [('cmnist_sample/X-12-r-10', 3), ('cmnist/2-DvTe', None)],
   ids=['reduced', 'extension'],
 )
 def test_other_datasets_equal_those_of_tfds(
-  name, options, tmp_path, origin_files
+  name, num_shards, tmp_path, origin_files
 ):
-  dataset, _, config = name.partition('/')
-  builder = tfds.builder_cls(dataset)(config=config, data_dir=tmp_path)
-  builder.download_and_prepare(
-    download_config=tfds.download.DownloadConfig(
-      manual_dir=origin_files, num_shards=options.get('num_shards')
-    ),
-  )
+  builder = tfds.builder(name, data_dir=tmp_path)
+  how = {'manual_dir': origin_files, 'num_shards': num_shards}
+  config = tfds.download.DownloadConfig(**how)
+  builder.download_and_prepare(download_config=config)
   pair = Pair(builder)
   pair.check(None)
   pair.check('train[5:90]+test', batch_size=-1, as_supervised=True)
@@ -302,7 +284,7 @@ grown = (max(seen) - before) / (120_000 * 784)
 assert grown < 1.3, grown
 print(grown)
 """
-  subprocess.run([sys.executable, '-c', code], check=True)
+  running.works('-c', code)
 
 
 # Data sources ----------------------------------------------------------------

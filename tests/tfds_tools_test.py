@@ -5,6 +5,7 @@ import collections
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import cmnist_tfds
@@ -44,43 +45,29 @@ _SPLITS = {
 _IN_ORDER = tfds.ReadConfig(interleave_cycle_length=1)
 
 
-def _by_tfds(dataset):
-  examples = list(tfds.as_numpy(dataset))
-  return [e['image'][..., 0] for e in examples], [e['label'] for e in examples]
+def _arrays(batches):
+  """Returns the images and labels of batches."""
+  images, labels = zip(*tfds.as_numpy(batches), strict=True)
+  return np.concatenate(images)[..., 0], np.concatenate(labels)
 
 
-def _assert_same(found, expected, leaf):
-  """Compares two structures, whose leaves `leaf` makes images and labels."""
-  if isinstance(expected, dict):
-    assert found.keys() == expected.keys()
-    for key in expected:
-      _assert_same(found[key], expected[key], leaf)
-  elif isinstance(expected, (list, tuple)):
-    assert type(found) is type(expected)
-    assert len(found) == len(expected)
-    for pair in zip(found, expected, strict=True):
-      _assert_same(*pair, leaf)
-  else:
-    for ours, theirs in zip(leaf(found), _by_tfds(expected), strict=True):
-      np.testing.assert_array_equal(ours, np.reshape(theirs, np.shape(ours)))
+def _assert_same(found, expected):
+  tf.nest.assert_same_structure(found, expected)
+  flat = map(tf.nest.flatten, (found, expected))
+  for ours, theirs in zip(*flat, strict=True):
+    np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize('case', _SPLITS)
 def test_splits_are_those_of_tfds(sample_dir, case):
   split = _SPLITS[case]
   options = {'data_dir': sample_dir, 'sample': True}
-  expected = tfds.load(
-    _NAME, split=split, data_dir=sample_dir, read_config=_IN_ORDER
-  )
-  found = cmnist_tfds.load_data('X-12', split=split, **options)
-  _assert_same(found, expected, lambda arrays: arrays)
+  how = {'as_supervised': True, 'batch_size': 64, 'read_config': _IN_ORDER}
+  loaded = tfds.load(_NAME, split=split, data_dir=sample_dir, **how)
+  expected = tf.nest.map_structure(_arrays, loaded)
+  _assert_same(cmnist_tfds.load_data('X-12', split=split, **options), expected)
   found = cmnist_tfds.as_batches('X-12', split, 64, **options)
-
-  def leaf(batches):
-    images, labels = zip(*tfds.as_numpy(batches), strict=True)
-    return np.concatenate(images)[..., 0], np.concatenate(labels)
-
-  _assert_same(found, expected, leaf)
+  _assert_same(tf.nest.map_structure(_arrays, found), expected)
 
 
 _WRONG = {

@@ -21,21 +21,17 @@ _NEED_IT = {
 }
 
 
-@pytest.fixture
-def results(tmp_path):
-  """What came of each use: 'done', or the error."""
+def test_all_else_works_and_what_needs_it_names_the_extra(tmp_path):
   program = pathlib.Path(__file__).parent / 'programs/without_tensorflow.py'
   done = running.python(program, tmp_path / 'without_tensorflow')
   assert done.returncode == 0, done.stderr
-  return {
+  # What came of each use: 'done', or the error.
+  results = {
     use: ast.literal_eval(result)
     for line in done.stderr.splitlines()
     for use, tab, result in [line.partition('\t')]
     if tab
   }
-
-
-def test_all_else_works_and_what_needs_it_names_the_extra(results):
   failed = {use: result for use, result in results.items() if result != 'done'}
   assert {*failed} == _NEED_IT, failed
   assert len(results) > 15

@@ -68,9 +68,8 @@ class SplitSource:
     labels, known = self.arrays['labels'], self.classes[0].source.class_names
     if self.limit is None and len(self.classes) >= len(known):
       return None
-    taken = subsets.rows(
-      labels, [c.raw_label for c in self.classes], self.limit
-    )
+    raw_labels = [c.raw_label for c in self.classes]
+    taken = subsets.rows(labels, raw_labels, self.limit)
     # All rows are None, so that equal examples have equal digests.
     return None if len(taken) == len(labels) else taken
 
@@ -94,10 +93,9 @@ class SplitSource:
   @functools.cached_property
   def label_of(self) -> np.ndarray:
     """The label in the subset of each raw label, int64; -1 for none."""
-    label_of = np.full(max(c.raw_label for c in self.classes) + 1, -1, np.int64)
-    label_of[[c.raw_label for c in self.classes]] = [
-      c.label for c in self.classes
-    ]
+    raw_labels = [c.raw_label for c in self.classes]
+    label_of = np.full(max(raw_labels) + 1, -1, np.int64)
+    label_of[raw_labels] = [c.label for c in self.classes]
     return label_of
 
   def labels(self) -> np.ndarray:

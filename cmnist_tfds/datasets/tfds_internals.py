@@ -5,23 +5,14 @@ No other module imports private names. A new minor version of TFDS may change
 them, so the package depends on one minor version.
 """
 
-from tensorflow_datasets.core import (
-  constants,
-  dataset_builder,
-  dataset_collection_builder,
-  naming,
-  registered,
+from tensorflow_datasets.core.constants import INCOMPLETE_PREFIX
+from tensorflow_datasets.core.data_sources.base import BaseDataSource
+from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
+from tensorflow_datasets.core.dataset_collection_builder import (
+  DatasetCollection,
+  DatasetCollectionInfo,
 )
-from tensorflow_datasets.core.data_sources import base
-from tensorflow_datasets.core.download import checksums
-from tensorflow_datasets.core.utils import shard_utils
-
-INCOMPLETE_PREFIX = constants.INCOMPLETE_PREFIX
-BaseDataSource = base.BaseDataSource
-DatasetCollection = dataset_collection_builder.DatasetCollection
-DatasetCollectionInfo = dataset_collection_builder.DatasetCollectionInfo
-FileReaderBuilder = dataset_builder.FileReaderBuilder
-DATASETS = registered._DATASET_REGISTRY
-UrlInfo = checksums.UrlInfo
-references_for = naming.references_for
-get_shard_boundaries = shard_utils.get_shard_boundaries
+from tensorflow_datasets.core.download.checksums import UrlInfo
+from tensorflow_datasets.core.naming import references_for
+from tensorflow_datasets.core.registered import _DATASET_REGISTRY as DATASETS
+from tensorflow_datasets.core.utils.shard_utils import get_shard_boundaries

@@ -13,11 +13,7 @@ from cmnist_tfds import schema
 from cmnist_tfds.load.draws import class_ranks
 from cmnist_tfds.load.open_subset import Opened, Where, open_named
 from cmnist_tfds.load.split_spec import Split, Splits, map_splits
-from cmnist_tfds.load.split_view import (
-  COLUMN_NAMES,
-  SplitView,
-  check_known,
-)
+from cmnist_tfds.load.split_view import COLUMN_NAMES, SplitView, check_known
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.system.errors import SplitError
 
@@ -171,15 +167,13 @@ def training_rows(
   """
   opened = open_named(name, data_dir=data_dir, sample=sample)
   opened.part(split)
-  found = []
-  for of, rows in opened.rows(split):
-    if of == 'test':
-      raise SplitError(
-        f'{split!r} has test examples. Name a split of training examples, such'
-        ' as validation or fit.'
-      )
-    found.append(rows)
-  return np.concatenate(found)
+  splits, rows = zip(*opened.rows(split), strict=True)
+  if 'test' in splits:
+    raise SplitError(
+      f'{split!r} has test examples. Name a split of training examples, such as'
+      ' validation or fit.'
+    )
+  return np.concatenate(rows)
 
 
 def first_of_each_class(opened: Opened, count: int) -> list[list[np.ndarray]]:
@@ -193,10 +187,7 @@ def first_of_each_class(opened: Opened, count: int) -> list[list[np.ndarray]]:
     For each label, its images, uint8 (28, 28).
   """
   view = opened.split('train')
-  ranks = class_ranks(labels := view.labels)
-  first: list[list[np.ndarray]] = [[] for _ in opened.class_names]
-  rows = np.flatnonzero(ranks < count)
-  images = view.take(rows, [schema.IMAGE.name])[schema.IMAGE.name]
-  for image, label in zip(images, labels[rows], strict=True):
-    first[label].append(image)
-  return first
+  view = view.select(class_ranks(view.labels) < count)
+  first = view.read()
+  images, labels = first[schema.IMAGE.name], first[schema.LABEL.name]
+  return [[*images[labels == c.label]] for c in opened.subset.classes]

@@ -99,12 +99,13 @@ class Opened:
       parts = hold_out.part_rows(
         self.subset, labels, dataset=self.dataset, draw=self.draw
       )
-    lengths = {part: [len(rows)] for part, rows in parts.items()}
+    lengths = {**self.shard_lengths}
+    lengths.update((part, [len(rows)]) for part, rows in parts.items())
     return [
-      ('train', parts[each.split][each.start : each.stop])
-      if each.split in parts
-      else (each.split, np.arange(each.start, each.stop))
-      for each in split_spec.ranges(spec, {**self.shard_lengths, **lengths})
+      ('train', parts[split][start:stop])
+      if split in parts
+      else (split, np.arange(start, stop))
+      for split, start, stop in split_spec.ranges(spec, lengths)
     ]
 
   def split(self, spec: split_spec.Split) -> SplitView:
@@ -227,10 +228,8 @@ def _open(
     full = _open(subset.full, find, data_dir, sample)
     return full and _take_draw(full, subset, draw)
   if sample:  # Its files are in the package.
-    find = functools.partial(
-      split_sources.open_split,
-      locations=sample_lib.locations(subset),
-    )
+    where = sample_lib.locations(subset)
+    find = functools.partial(split_sources.open_split, locations=where)
   folder = prepared.dataset_dir(subset, data_dir=data_dir, sample=sample)
   found = prepared.find_prepared(subset, folder)
   sources = {split: find(subset, split) for split in SPLITS}

@@ -11,7 +11,7 @@ import operator
 import re
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from cmnist_tfds.system.errors import SplitError, counted
 from cmnist_tfds.system.streams import warn_once
@@ -50,18 +50,9 @@ Splits: TypeAlias = 'Split | Sequence[Splits] | Mapping[Any, Splits]'
 _EXAMPLES = 'train, train[:10%], train[5000:]+test, validation'
 
 
-class SplitRange(NamedTuple):
-  """Consecutive examples of a split.
-
-  Attributes:
-    split: Name of the split.
-    start: Number of the first example.
-    stop: Number of the first example after them.
-  """
-
-  split: str
-  start: int
-  stop: int
+# Consecutive examples of a split: its name, the number of the first example, and
+# that of the first one after them.
+SplitRange: TypeAlias = tuple[str, int, int]
 
 
 def map_splits(function: Callable[[Any], Any], splits: Any) -> Any:
@@ -77,8 +68,8 @@ def map_splits(function: Callable[[Any], Any], splits: Any) -> Any:
   if isinstance(splits, Mapping):
     return {key: map_splits(function, each) for key, each in splits.items()}
   if isinstance(splits, (list, tuple)):
-    results = [map_splits(function, each) for each in splits]
-    return results if isinstance(splits, list) else tuple(results)
+    make = getattr(splits, '_make', type(splits))  # Of a named tuple.
+    return make([map_splits(function, each) for each in splits])
   return function(splits)
 
 
@@ -118,7 +109,7 @@ def ranges(
       ' tfds.even_splits. load_data and as_batches also take lists, tuples and'
       ' dictionaries of splits.'
     )
-  return [each for each in found if each.start < each.stop]
+  return [each for each in found if each[1] < each[2]]
 
 
 def _ranges_of_instruction(
@@ -136,7 +127,7 @@ def _ranges_of_instruction(
       # An end of 0 is before all examples; no end is behind all.
       total = sizes[each.splitname].num_examples
       stop = total if each.to is None else operator.index(each.to)
-      found.append(SplitRange(each.splitname, start, max(start, stop)))
+      found.append((each.splitname, start, stop))
   except (ValueError, TypeError, AssertionError) as error:
     splits = ', '.join(f'{s} ({n.num_examples:,})' for s, n in sizes.items())
     raise SplitError(
@@ -181,7 +172,7 @@ def _range(
       f'{expression!r} goes beyond {split}, which has {counted(total, "example")}'
       f' in {counted(len(lengths), "shard")}.'
     )
-  return SplitRange(split, start, max(start, stop))
+  return split, start, stop
 
 
 def _example(

@@ -15,11 +15,7 @@ from cmnist_tfds.cache.store import Entry
 from cmnist_tfds.load import numpy_arrays
 from cmnist_tfds.load.open_subset import open_named
 from cmnist_tfds.load.split_spec import Split, Splits, map_splits
-from cmnist_tfds.load.split_view import (
-  COLUMN_NAMES,
-  SplitView,
-  check_known,
-)
+from cmnist_tfds.load.split_view import COLUMN_NAMES, SplitView, check_known
 from cmnist_tfds.system.extras import require_tensorflow
 
 if TYPE_CHECKING:
@@ -185,11 +181,18 @@ def batches(
     return tuple(taker(numbers) for taker in takers)
 
   count = len(view)
-  # Small batches are taken together.
+  in_order = tf.range(count, dtype=tf.int64)
+  if shuffle:
+    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
+    shuffled = tf.random.experimental.stateless_shuffle
+    epoch = seeds.batch(2).take(1).map(lambda pair: shuffled(in_order, pair))
+  else:
+    epoch = tf.data.Dataset.from_tensors(in_order)
+  # Elements of one example would cost more than the batches, and small batches
+  # are taken together.
   together = batch_size * -(-BLOCK // batch_size)
-  numbers = _numbers(count, together, seed, shuffle=shuffle)
   cardinality = tf.data.experimental.assert_cardinality(-(-count // batch_size))
-  taken = numbers.map(
+  taken = epoch.rebatch(together).map(
     take, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
   )
   if together > batch_size:
@@ -258,23 +261,3 @@ def _mapped(entry: Entry) -> tf.Tensor:
       dtype=tf.uint8, shape=[size], memory_region_name=str(path)
     )
     return tf.reshape(whole[size - images.nbytes :], images.shape)
-
-
-def _numbers(
-  count: int, batch_size: int, seed: int | None, *, shuffle: bool
-) -> tf.data.Dataset:
-  """Returns the numbers of the examples in each batch, int64 (batch,).
-
-  With `shuffle`, each epoch has the numbers in a new order.
-  """
-  import tensorflow as tf
-
-  in_order = tf.range(count, dtype=tf.int64)
-  if shuffle:
-    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-    shuffled = tf.random.experimental.stateless_shuffle
-    epoch = seeds.batch(2).take(1).map(lambda pair: shuffled(in_order, pair))
-  else:
-    epoch = tf.data.Dataset.from_tensors(in_order)
-  # Elements of one example would cost more than the batches.
-  return epoch.rebatch(batch_size)

@@ -124,7 +124,10 @@ def write_splits(
       is_same = full and full.digests.get(split) == digest
       if full and is_same and len(full.shard_lengths[split]) == num_shards:
         for old, new in zip(full.shards(split), paths, strict=True):
-          _link(old, new)
+          try:
+            new.hardlink_to(old)
+          except OSError:  # The system cannot link.
+            shutil.copyfile(old, new)
       else:
         for path, start, stop in zip(paths, [0, *ends[:-1]], ends, strict=True):
           yield records, path, start, stop
@@ -144,14 +147,6 @@ def write_splits(
     for shard in shards():
       WRITERS[file_format](*shard)
   return infos
-
-
-def _link(old: pathlib.Path, new: pathlib.Path) -> None:
-  """Links to a finished file, or copies it if the system cannot link."""
-  try:
-    new.hardlink_to(old)
-  except OSError:
-    shutil.copyfile(old, new)
 
 
 def _write_with_beam(
