@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import running
 from command_line import status as _run
 
 import cmnist_tfds
@@ -98,7 +99,7 @@ def test_the_root_logger_is_left_alone(tmp_path):
     'log = logging.getLogger("cmnist_tfds")\n'
     'assert not log.handlers and log.propagate and log.level == 0'
   )
-  subprocess.run([sys.executable, '-c', code, str(tmp_path)], check=True)
+  running.works('-c', code, tmp_path)
 
 
 # Commands --------------------------------------------------------------------
@@ -144,11 +145,8 @@ def test_redirections(command, status, told):
     pytest.skip('this system has no /dev/full')
   done = _shell(f'set -o pipefail; {_COMMAND} {command}')
   assert done.returncode == status
-  if told:
-    assert told in done.stderr
-    assert _is_one_line(done.stderr)
-  else:
-    assert done.stderr == ''
+  assert told in done.stderr
+  assert _is_one_line(done.stderr) if told else not done.stderr
 
 
 def test_files_never_get_the_number_of_a_closed_stream(tmp_path):
