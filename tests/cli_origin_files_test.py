@@ -16,7 +16,6 @@ from cmnist_tfds import sources, subsets
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
   """Runs a command on a synthetic source; returns status, output, errors."""
-  monkeypatch.delenv('CMNIST_MIRROR', raising=False)
   # Subsets are composed once, of the real sources.
   subsets.subset(subsets.DEFAULT)
 
@@ -70,7 +69,6 @@ def test_verify_fits_the_terminal_and_says_each_remedy_once(
   columns, monkeypatch, capsys, tmp_path
 ):
   monkeypatch.setenv('COLUMNS', str(columns))
-  monkeypatch.delenv('CMNIST_MIRROR', raising=False)
   argv = ('verify', '1-Ec', '--data_dir', tmp_path)
   status, out, _ = command_line.run(capsys, *argv)
   assert status == 1
@@ -83,12 +81,12 @@ def test_verify_fits_the_terminal_and_says_each_remedy_once(
   assert out.endswith('0 of 4 files are right\n')
 
 
-def test_build_names_all_missing_files_at_once(tmp_path, monkeypatch, capsys):
+def test_build_names_all_missing_files_at_once(
+  tmp_path, monkeypatch, capsys, empty_cache
+):
   # No home is reached: every address is looked up at a proxy that refuses.
   for name in ('http_proxy', 'https_proxy'):
     monkeypatch.setenv(name, 'http://127.0.0.1:9')
-  monkeypatch.delenv('CMNIST_MIRROR', raising=False)
-  monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
   argv = ('build', '2-FKd', '--data_dir', tmp_path)
   status, _, err = command_line.run(capsys, *argv)
   assert status == 1
@@ -98,9 +96,7 @@ def test_build_names_all_missing_files_at_once(tmp_path, monkeypatch, capsys):
   assert f'{remedy}X_kannada_MNIST_train.npz;' in err
 
 
-def test_verify_knows_the_mirror_and_the_default_folders(
-  run, tmp_path, monkeypatch
-):
+def test_verify_knows_the_mirror_and_the_default_folders(run, tmp_path):
   made = synthetic.make()
   made.write(tmp_path / 'data/downloads/manual')
   assert run(made, 'verify')[0] == 0
@@ -108,8 +104,6 @@ def test_verify_knows_the_mirror_and_the_default_folders(
   other = ['--download_dir', tmp_path / 'other']
   assert run(made, 'verify', *other)[0] == 1
   assert run(made, 'verify', *other, '--mirror', tmp_path / 'mirror')[0] == 0
-  monkeypatch.setenv('CMNIST_MIRROR', str(tmp_path / 'mirror'))
-  assert run(made, 'verify', *other)[0] == 0
 
 
 def test_a_huge_folder_is_searched_to_a_bound(run, tmp_path, monkeypatch):

@@ -213,7 +213,6 @@ def test_five_commands_lead_to_a_dataset(origin_files, tmp_path, monkeypatch):
   synthetic.write(tmp_path / 'shapes', synthetic.pictures(shapes))
   assert len(_CODE['sh'].splitlines()) == 5
   monkeypatch.setenv('CMNIST_MIRROR', os.fspath(origin_files))
-  monkeypatch.delenv('CMNIST_SOURCES', raising=False)
   running.run('sh', _CODE['sh'], tmp_path)
   text = (tmp_path / 'shapes.toml').read_text('utf-8')
   assert 'convert = ["grey", "invert", "resize"]' in text

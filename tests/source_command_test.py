@@ -28,9 +28,8 @@ _Y = np.arange(30) % 3
 
 @pytest.fixture(autouse=True)
 def _folder(tmp_path, monkeypatch):
-  """Runs in a folder of its own, without declarations."""
+  """Runs in a folder of its own."""
   monkeypatch.chdir(tmp_path)
-  monkeypatch.delenv('CMNIST_SOURCES', raising=False)
 
 
 def _new(capsys, path, *options):

@@ -43,17 +43,12 @@ class _Tee:
     self.text += text
 
 
-class _Notebook(_Tee):
+class _Notebook(io.StringIO):
   encoding = None
-
-  def flush(self):
-    pass
+  text = property(io.StringIO.getvalue)
 
   def isatty(self):
     raise RuntimeError('there is no console')
-
-  def fileno(self):
-    raise io.UnsupportedOperation('fileno')
 
 
 class _RaisingWrite:

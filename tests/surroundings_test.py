@@ -26,13 +26,10 @@ def homeless(tmp_path, monkeypatch):
     raise KeyError('no such user')
 
   monkeypatch.delenv('HOME', raising=False)
-  monkeypatch.delenv('TFDS_DATA_DIR', raising=False)
   monkeypatch.setattr(pwd, 'getpwuid', fail)
   monkeypatch.setattr(pwd, 'getpwnam', fail)
-  folder = tmp_path / 'here'
-  folder.mkdir()
-  monkeypatch.chdir(folder)
-  return folder
+  monkeypatch.chdir(tmp_path)
+  return tmp_path
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,6 @@ def test_a_limit_is_a_line(error, said, monkeypatch, capsys):
 def test_a_home_that_is_no_folder_is_named(home, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   monkeypatch.setenv('HOME', home)
-  monkeypatch.delenv('TFDS_DATA_DIR', raising=False)
   with pytest.raises(PreparationError, match=f'{home}/.*is not a local path'):
     paths.data_root(None)
   with pytest.raises(PreparationError, match='is not a local path'):
