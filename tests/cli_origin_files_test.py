@@ -138,4 +138,3 @@ def test_mirror_tells_of_each_file_and_of_those_that_fail(run, tmp_path):
     status, lines, errors = run(made, 'mirror', folder)
     assert (status, errors) == (0, '')
     assert [x.split()[1] for x in lines] == ['was', 'was', 'was', 'from']
-  assert run(made, 'verify', '--manual_dir', folder)[0] == 0

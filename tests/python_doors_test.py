@@ -36,13 +36,11 @@ def test_show_draws_what_the_command_draws(
   status, out, _ = _run(capsys, 'show', 'X-12', *flags, *place)
   assert status == 0 and f'12 classes drawn to {path}' in out
   assert [*tmp_path.iterdir()] == [path]
-  pytest.importorskip('PIL')
-  from PIL import Image
-
-  def pixels(file):
-    return Image.open(file).convert('RGB').tobytes()
-
-  assert pixels(io.BytesIO(png)) == pixels(path)
+  image = pytest.importorskip('PIL.Image')
+  drawn, saved = (
+    image.open(f).convert('RGB').tobytes() for f in (io.BytesIO(png), path)
+  )
+  assert drawn == saved
 
 
 def test_scores_are_drawn(sample_dir, tmp_path):

@@ -11,9 +11,8 @@ import re
 import numpy as np
 import pytest
 import running
-import synthetic
 from command_line import run as _run
-from synthetic import png, write
+from synthetic import pictures, png, write, zipped
 
 import cmnist_tfds
 from cmnist_tfds import subsets
@@ -70,9 +69,7 @@ def _csv(labels=_Y, names=(), images=_X, *, last=False, **options):
 
 def _pictures(folders, inside=''):
   """Pictures of each class, in folders of these names."""
-  return synthetic.pictures(
-    {f: _X[n::3] for n, f in enumerate(folders)}, inside
-  )
+  return pictures({f: _X[n::3] for n, f in enumerate(folders)}, inside)
 
 
 _PIXELS = [f'pixel{n}' for n in range(784)]
@@ -83,12 +80,8 @@ _VAL = {'x_val': _X[:9], 'y_val': _Y[:9]}
 _ROWS = _X.reshape(30, -1)
 _ABC = _pictures('abc')
 # A name in a zip file says its code page only if it is UTF-8.
-_SHIFT_JIS = synthetic.zipped(_pictures(['a', 'zz'])).replace(
-  b'zz/', b'\x82\xa0/'
-)
-_TWICE = synthetic.zipped({'x.npy': b'', 'y.npy': b'', 'z.npy': b''}).replace(
-  b'z.npy', b'y.npy'
-)
+_SHIFT_JIS = zipped(_pictures(['a', 'zz'])).replace(b'zz/', b'\x82\xa0/')
+_TWICE = zipped({f'{n}.npy': b'' for n in 'xyz'}).replace(b'z.npy', b'y.npy')
 _TABLE = _csv(names=['label', *_PIXELS])
 _TRAIN, _TESTS = (
   f'{split}: 30 images, x_{split} and y_{split}' for split in ('train', 'test')
@@ -354,9 +347,8 @@ def test_arrays_become_a_source(tmp_path, monkeypatch, caplog):
   assert lines[1] == '# not in train: 3'
   said = [record.getMessage() for record in caplog.records]
   assert ['"invert"' in line for line in said] == [True, False]
-  assert all(
-    line.startswith(f'Wrote {tmp_path / "xy"}: train:') for line in said
-  )
+  told = f'Wrote {tmp_path / "xy"}: train:'
+  assert all(line.startswith(told) for line in said)
   assert [c.name for c in subsets.subset('1-Xy').classes] == classes
   for split, (images, labels) in {'train': (_X, _Y), 'test': tests}.items():
     x, y = cmnist_tfds.load_data('1-Xy', split=split, data_dir='data')

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Standard streams, encodings and logging as people have them."""
 
-import contextlib
 import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 import running
@@ -15,12 +15,6 @@ import cmnist_tfds
 from cmnist_tfds.system import streams
 
 _COMMAND = f'{sys.executable} -m cmnist_tfds'
-
-
-@contextlib.contextmanager
-def _streams(out, err):
-  with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-    yield
 
 
 def _shell(command, **env):
@@ -74,7 +68,7 @@ _ALL = [_Tee, _Notebook, *_UNWRITABLE]
 @pytest.mark.parametrize('make', _ALL)
 def test_data_is_prepared_whatever_the_streams(make, tmp_path):
   assert streams.is_terminal(make()) is False
-  with _streams(make(), make()):
+  with redirect_stdout(make()), redirect_stderr(make()):
     data = cmnist_tfds.load_data('2-FKd-r-1', data_dir=tmp_path, sample=True)
   assert len(data) == 2
 
@@ -103,7 +97,7 @@ def test_the_root_logger_is_left_alone(tmp_path):
 @pytest.mark.parametrize('make', [_Tee, _Notebook])
 def test_commands_write_to_every_object(make):
   out, err = make(), make()
-  with _streams(out, err):
+  with redirect_stdout(out), redirect_stderr(err):
     assert _run('list') == 0
     assert _run('info', 'Ω') == 2
   assert len(out.text.splitlines()) == 135
@@ -113,11 +107,11 @@ def test_commands_write_to_every_object(make):
 @pytest.mark.parametrize('make', _UNWRITABLE)
 def test_a_stream_that_cannot_be_written(make):
   for argument in ('list', '--help'):
-    with _streams(make(), err := io.StringIO()):
+    with redirect_stdout(make()), redirect_stderr(err := io.StringIO()):
       assert _run(argument) == 1
     assert 'Cannot write to standard output: ' in err.getvalue()
     assert _is_one_line(err.getvalue())
-  with contextlib.redirect_stderr(make()):
+  with redirect_stderr(make()):
     assert _run('info', '2-ElN') == 2
     assert _run('build', '--jobs', 'two') == 2
 
@@ -181,7 +175,7 @@ def test_progress_is_shown_on_terminals_alone(is_terminal, monkeypatch):
 )
 def test_text_degrades(argv, status, encoding):
   out, err = (io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2))
-  with _streams(out, err):
+  with redirect_stdout(out), redirect_stderr(err):
     assert _run(*argv) == status
     err.flush()
   assert (out.buffer.getvalue() + err.buffer.getvalue()).decode(encoding)
