@@ -236,15 +236,13 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s', _ABC, '--key xy', 's, source xy: key'),
     ('s', _ABC, '--key Mn', "the key 'Mn' is already that of MNIST"),
     ('s.txt', b'x', '', 'found s.txt'),
-    ('other', b'x', '', 's.none: No such file'),
   ],
 )  # fmt: skip
 def test_new_refuses_what_is_not_clear(capsys, name, files, options, fault):
   write(name, files)
   os.makedirs('s', exist_ok=True)
   before = sorted(os.listdir())
-  named = 's.none' if name == 'other' else name
-  status, out, err = _new(capsys, named, *options.split())
+  status, out, err = _new(capsys, name, *options.split())
   assert (status, out) == (1, '')
   assert re.search(fault, err)
   assert len(err.splitlines()) == 1

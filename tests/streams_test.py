@@ -30,8 +30,7 @@ def _is_one_line(err):
 class _Tee:
   """What loggers and test runners put in place of a stream."""
 
-  def __init__(self):
-    self.text = ''
+  text = ''
 
   def write(self, text):
     self.text += text

@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import errno
-import functools
 import os
 import pathlib
 import re
 import shutil
-import zipfile
 
 import pytest
 import running
@@ -88,31 +86,8 @@ def test_a_home_that_is_no_folder_is_named(home, tmp_path, monkeypatch):
 # The package ------------------------------------------------------------------
 
 
-def _copied(folder):
-  ignored = shutil.ignore_patterns('__pycache__')
-  return shutil.copytree(_PACKAGE, folder / 'cmnist_tfds', ignore=ignored)
-
-
-def _zipped(folder):
-  with zipfile.ZipFile(folder / 'z.zip', 'w') as archive:
-    for path in _copied(folder / 'plain').rglob('*'):
-      archive.write(path, path.relative_to(folder / 'plain'))
-  return folder / 'z.zip'
-
-
-def _without(files, folder):
-  for path in _copied(folder).glob(files):
-    path.unlink()
-  return folder
-
-
 @pytest.mark.parametrize(
-  'make',
-  [
-    _zipped,
-    functools.partial(_without, 'sources/*.toml'),
-    functools.partial(_without, 'sources/kuzushiji.toml'),
-  ],
+  'missing', ['sources/*.toml', 'sources/kuzushiji.toml', 'all in a zip file']
 )
 @pytest.mark.parametrize(
   'code',
@@ -122,8 +97,15 @@ def _without(files, folder):
   ],
   ids=['command', 'Python'],
 )
-def test_a_package_without_its_tables_says_so(code, make, tmp_path):
-  done = running.python(*code, cwd=tmp_path, PYTHONPATH=str(make(tmp_path)))
+def test_a_package_without_its_tables_says_so(code, missing, tmp_path):
+  place = tmp_path / 'place'
+  ignored = shutil.ignore_patterns('__pycache__')
+  shutil.copytree(_PACKAGE, place / 'cmnist_tfds', ignore=ignored)
+  for path in (place / 'cmnist_tfds').glob(missing):
+    path.unlink()
+  if 'zip' in missing:
+    place = shutil.make_archive(place, 'zip', place)
+  done = running.python(*code, cwd=tmp_path, PYTHONPATH=str(place))
   *before, error = done.stderr.splitlines()
   assert done.returncode == 1 and 'the tables of sources are missing' in error
   assert str(tmp_path) in error
