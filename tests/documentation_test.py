@@ -208,8 +208,9 @@ def test_arrays_become_a_dataset(tmp_path, monkeypatch):
 @pytest.mark.usefixtures('empty_cache')
 def test_five_commands_lead_to_a_dataset(origin_files, tmp_path, monkeypatch):
   pytest.importorskip('PIL')
-  drawn = np.random.default_rng(0).integers(0, 256, (21, 40, 32, 3), np.uint8)
-  shapes = {'circle': drawn, 'square': 255 - drawn}
+  # Bright, as drawings on paper are, so that they are inverted.
+  drawn = np.random.default_rng(0).integers(99, 256, (42, 40, 32, 3), np.uint8)
+  shapes = {'circle': drawn[:21], 'square': drawn[21:]}
   synthetic.write(tmp_path / 'shapes', synthetic.pictures(shapes))
   assert len(_CODE['sh'].splitlines()) == 5
   monkeypatch.setenv('CMNIST_MIRROR', os.fspath(origin_files))
