@@ -7,12 +7,12 @@ import json
 import os
 import pathlib
 import re
-import subprocess
-import sys
 
 import pytest
+import running
 from command_line import run
 
+import cmnist_tfds
 from cmnist_tfds import subsets
 
 _PROGRAMS = pathlib.Path(__file__).with_name('programs')
@@ -49,28 +49,47 @@ def test_list_is_a_line_a_subset(capsys):
   assert _works(capsys, 'list', '--format', 'table').splitlines()[1:] == lines
   out = _works(capsys, 'list', '--format', 'tsv')
   table = _TABLE.read_text(encoding='utf-8')
-  booleans = {'\tYes\t': '\ttrue\t', '\tNo\t': '\tfalse\t'}
-  for word, boolean in booleans.items():
-    table = table.replace(word, boolean)
-  assert out == table
+  table = table.replace('\tYes\t', '\ttrue\t')
+  assert out == table.replace('\tNo\t', '\tfalse\t')
   rows = _listed(capsys, '--all')
-  assert [row['name'] for row in rows] == [s.name for s in subsets.declared()]
   assert {row['train'] for row in rows if row['name'] == 'X-12-r-5'} == {60}
 
 
 @pytest.mark.parametrize(
-  ('argv', 'fits'),
+  ('argv', 'options', 'fits'),
   [
-    ('--with F --without ec', lambda s, keys: 'F' in keys and 'Ec' not in keys),
-    ('--with F,Kd', lambda s, keys: keys >= {'F', 'Kd'}),
-    ('--max-classes 20', lambda s, keys: s.num_classes <= 20),
-    ('--balanced', lambda s, keys: s.balanced),
+    ('', {}, lambda s, keys: True),
+    (
+      '--with F --without ec --balanced',
+      {'containing': ['F'], 'without': ['ec'], 'balanced': True},
+      lambda s, keys: 'F' in keys and 'Ec' not in keys and s.balanced,
+    ),
+    (
+      '--with F,Kd',
+      {'containing': ['F', 'Kd']},
+      lambda s, k: k >= {'F', 'Kd'},
+    ),
+    ('--max-classes 20', {'max_classes': 20}, lambda s, _: s.num_classes < 21),
   ],
 )
-def test_list_of_subsets_that_meet_a_condition(capsys, argv, fits):
-  keys = {s: {source.key for source in s.sources} for s in subsets.published()}
-  fitting = [s.name for s in keys if fits(s, keys[s])]
-  assert [row['name'] for row in _listed(capsys, *argv.split())] == fitting
+def test_subsets_that_meet_a_condition(capsys, argv, options, fits):
+  every = {'reduced': True, 'extensions': True}
+  found = cmnist_tfds.find_subsets(**options, **every)
+  assert found == [
+    s
+    for s in cmnist_tfds.find_subsets(**every)
+    if fits(s, {source.key for source in s.sources})
+  ]
+  listed = _listed(capsys, '--all', '--extensions', *argv.split())
+  assert [row['name'] for row in listed] == [s.name for s in found]
+
+
+def test_reduced_subsets_and_extensions_are_found_if_asked_for():
+  assert cmnist_tfds.find_subsets() == [*subsets.published()]
+  assert cmnist_tfds.find_subsets(reduced=True) == [*subsets.declared()]
+  more = cmnist_tfds.find_subsets(extensions=True)
+  assert more[:134] == [*subsets.published()]
+  assert subsets.subset('1-Mn') in more[134:]
 
 
 @pytest.mark.parametrize('by', ['classes', 'train', 'test', 'imbalance'])
@@ -86,26 +105,13 @@ def test_list_of_imbalance_and_difficulty(capsys):
   ratio = {r['name']: r['imbalance'] for r in _listed(capsys, '--imbalance')}
   assert (ratio['2-FKd'], ratio['2-EEl'], ratio['2-EcF']) == (1, 1.25, None)
   first, *others = _listed(capsys, '--difficulty', '--sort', 'difficulty')
-  assert first['name'] == '2-FKd'
+  assert (first['name'], first['sources']) == ('2-FKd', ['F', 'Kd'])
+  assert first['balanced'] is True
   assert (first['nearest_r_10'], first['nearest_full']) == (0.5905, 0.8756)
   assert all(row['nearest_full'] is None for row in others)
   rows = _listed(capsys, '--all', '--with', 'F,Kd', '--sort', 'difficulty')
   names = [row['name'] for row in rows]
   assert names[:3] == ['2-FKd', '2-FKd-r-100', '2-FKd-r-50']
-
-
-@pytest.mark.parametrize(
-  ('argv', 'status', 'error'),
-  [
-    ('--max-classes 3', 1, 'no subset is like that; drop a condition'),
-    ('--with Q', 2, "There is no source 'Q'. The keys are E, Ed"),
-    ('--with Kd,f --without F', 2, 'F is in --with and in --without'),
-  ],
-)
-def test_list_of_nothing(capsys, argv, status, error):
-  found, out, err = run(capsys, 'list', *argv.split())
-  assert (found, out) == (status, '')
-  assert error in err
 
 
 @pytest.mark.parametrize('command', ['list', 'source list', 'cache'])
@@ -138,24 +144,15 @@ def test_json_is_the_record(capsys, built, tmp_path):
   def read(*argv):
     return json.loads(_works(capsys, *argv, '--format', 'json'))
 
-  (row,) = [row for row in read('list') if row['name'] == '2-FKd']
-  assert (row['sources'], row['balanced']) == (['F', 'Kd'], True)
-  assert (row['imbalance'], row['nearest_r_10']) == (1, 0.5905)
   info = read('info', 'X-12', *built)
   assert (info['train'], info['test'], info['balanced']) == (1440, 288, True)
   assert info['prepared'].endswith('cmnist_sample/X-12/1.0.0')
-  assert info['classes'][3] == (
-    {'label': 3, 'source': 'El', 'raw': 21, 'train': 120, 'test': 24}
-    | {'class': 'U'}
-  )
-  assert [s['key'] for s in info['sources']] == [
-    'E',
-    'El',
-    'F',
-    'Kd',
-    'Km',
-    'N',
-  ]
+  row = {'label': 3, 'source': 'El', 'raw': 21, 'train': 120, 'test': 24}
+  assert info['classes'][3] == {**row, 'class': 'U'}
+  keys = [s['key'] for s in info.pop('sources')]
+  assert keys == ['E', 'El', 'F', 'Kd', 'Km', 'N']
+  told = cmnist_tfds.info('cmnist_sample/X-12', data_dir=built[-1])
+  assert info.items() <= told.items()
   assert read('info', '3-EElKm')['prepared'] is None
   (outcome,) = read('build', '2-FKd-r-5', *built)
   assert (outcome['name'], outcome['num_examples']) == ('2-FKd-r-5', 580)
@@ -171,23 +168,10 @@ def test_json_is_the_record(capsys, built, tmp_path):
   assert {'ratio', 'source_1', 'row_2'} <= {*audit['pairs'][0]}
 
 
-def test_json_of_what_failed(capsys, tmp_path):
-  argv = ('build', '2-FMn', '--sample', '--data_dir', tmp_path)
-  status, out, err = run(capsys, *argv, '--format', 'json')
-  (outcome,) = json.loads(out)
-  assert status == 1 and outcome['error'] in err
-
-
 def test_no_key_of_json_has_a_hyphen(capsys, built):
-  def keys(record):
-    for each in record.values() if isinstance(record, dict) else record:
-      if isinstance(each, dict | list):
-        yield from keys(each)
-    yield from record if isinstance(record, dict) else ()
-
   for command in ('list', 'info X-12', 'source list', 'cache', 'verify 1-F'):
     _, out, _ = run(capsys, *command.split(), '--format', 'json')
-    assert not [key for key in keys(json.loads(out)) if '-' in key]
+    assert not re.search('^ *"[^"]*-[^"]*": ', out, re.M)
 
 
 # info ------------------------------------------------------------------------
@@ -261,22 +245,6 @@ def test_overwrite_builds_anew(capsys, built, tmp_path):
   assert path.stat().st_ino != before
 
 
-# show ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-  ('options', 'name'),
-  [([], 'a.png'), (['--dark'], 'a.svg'), (['--examples', '1'], 'a.png')],
-)
-def test_show_draws_a_picture(capsys, built, tmp_path, options, name):
-  pytest.importorskip('matplotlib')
-  picture = tmp_path / 'pictures' / name
-  picture.parent.mkdir()
-  out = _works(capsys, 'show', 'X-12', *built, '-o', picture, *options)
-  assert '12 classes' in out and str(picture) in out
-  assert [p.name for p in picture.parent.iterdir()] == [name]
-
-
 # The program -----------------------------------------------------------------
 
 
@@ -288,36 +256,34 @@ def test_help_lists_every_command(capsys):
   )
 
 
-@pytest.mark.parametrize('command', ['build', 'baseline knn', ''])
-def test_help_is_a_command(capsys, command):
-  out = _works(capsys, 'help', *command.split())
-  assert out == _works(capsys, *command.split(), '--help')
-
-
 @pytest.mark.parametrize(
-  ('line', 'hint'),
+  ('line', 'status', 'error'),
   [
-    ('buld', 'build instead of buld'),
-    ('source lst', 'list instead of lst'),
-    ('export X-12 -o x --format ng', 'png instead of ng'),
-    ('build X-12 --smaple', '--sample instead of --smaple'),
-    ('build X-12 --data-dri=x', '--data_dir instead of --data_dri'),
-    ('show X-12 --ouput x.png', '--output instead of --ouput'),
-    ('list --formt json', '--format instead of --formt'),
-    ('verify --sample', ''),
-    ('frobnicate', ''),
+    ('list --max-classes 3', 1, 'no subset is like that; drop a condition'),
+    ('list --without F,q', 2, "There is no source 'Q'. The keys are E, Ed"),
+    ('list --with Kd,f --without F', 2, 'F is in --with and in --without'),
+    ('buld', 2, 'Did you mean build instead of buld'),
+    ('source lst', 2, 'Did you mean list instead of lst'),
+    ('export X-12 -o x --format ng', 2, 'Did you mean png instead of ng'),
+    ('build X-12 --smaple', 2, 'mean --sample instead of --smaple'),
+    ('build X-12 --data-dri=x', 2, 'mean --data_dir instead of --data_dri'),
+    ('show X-12 --ouput x.png', 2, 'mean --output instead of --ouput'),
+    ('verify --sample', 2, ''),
+    ('frobnicate', 2, ''),
+    ('mirror', 2, 'name one folder'),
+    ('tfds-pr', 2, 'name one folder'),
+    ('tfds-pr -o a b', 2, 'name one folder'),
+    ('build X-12 --jobs=two', 2, "whole number of at least 1, found 'two'\n"),
+    ('build X-12 --jobs=0', 2, "whole number of at least 1, found '0'\n"),
+    ('build X-12 --jobs=-1', 2, "whole number of at least 1, found '-1'\n"),
+    ('build X-12 --jobs=1.5', 2, "whole number of at least 1, found '1.5'\n"),
+    ('build X-12 --jobs=', 2, "whole number of at least 1, found ''\n"),
   ],
 )
-def test_a_mistyped_word_gets_what_was_meant(capsys, line, hint):
-  status, out, err = run(capsys, *line.split())
-  assert (status, out) == (2, '')
-  assert ('Did you mean' in err) == bool(hint) and hint in err
-
-
-@pytest.mark.parametrize('line', ['mirror', 'tfds-pr -o a b', 'tfds-pr'])
-def test_a_folder_to_write_is_named_once(capsys, line):
-  status, _, err = run(capsys, *line.split())
-  assert (status, 'name one folder' in err) == (2, True)
+def test_a_fault_says_what_is_meant(capsys, line, status, error):
+  found, out, err = run(capsys, *line.split())
+  assert (found, out) == (status, '')
+  assert error in err and ('Did you mean' in err) == ('mean' in error)
 
 
 def test_quiet_and_verbose(capsys, tmp_path):
@@ -328,11 +294,11 @@ def test_quiet_and_verbose(capsys, tmp_path):
   assert 'X-12' in _works(capsys, 'info', 'X-12', *where, '--quiet')
   status, out, err = run(capsys, '-q', 'build', '2-FMn', *where)
   assert (status, out) == (1, '') and err.startswith('cmnist: 2-FMn')
-  argv = ('build', '2-FKd', *where, '--overwrite', '--verbose')
-  status, _, err = run(capsys, *argv)
+  _, out, err = run(capsys, 'build', '2-FMn', *where, '--format', 'json')
+  assert json.loads(out)[0]['error'] in err
+  status, _, err = run(capsys, 'build', '2-FKd', *where, '--overwrite', '-v')
   assert status == 0 and 'cmnist: info: Read fashion_mnist/train-images' in err
-  command = [sys.executable, '-m', 'cmnist_tfds', '-v', 'info', '2-FF']
-  done = subprocess.run(command, check=False, capture_output=True, text=True)
+  done = running.python('-m', 'cmnist_tfds', '--verbose', 'info', '2-FF')
   assert done.returncode == 2 and 'Traceback' in done.stderr
 
 
@@ -343,8 +309,7 @@ def test_completion(tmp_path):
     env = {'_ARGCOMPLETE': '1', '_ARGCOMPLETE_IFS': '\n', 'COMP_LINE': line}
     env |= {'COMP_POINT': str(len(line)), '_ARGCOMPLETE_SHELL': 'bash'}
     env['_ARGCOMPLETE_STDOUT_FILENAME'] = str(tmp_path / 'out')
-    command = [sys.executable, '-m', 'cmnist_tfds']
-    subprocess.run(command, env={**os.environ, **env}, check=True)
+    running.works('-m', 'cmnist_tfds', **env)
     return (tmp_path / 'out').read_text().split()
 
   assert completed('cmnist bu') == ['build']
@@ -357,7 +322,7 @@ def test_completion(tmp_path):
   'argv', ['list', 'info X-12 --data_dir none', 'cache', 'build --help']
 )
 def test_commands_that_need_no_slow_package_import_none(argv):
-  command = [sys.executable, _PROGRAMS / 'imports_of_command.py', *argv.split()]
-  done = subprocess.run(command, check=True, stderr=subprocess.PIPE, text=True)
+  done = running.python(_PROGRAMS / 'imports_of_command.py', *argv.split())
+  assert done.returncode == 0
   slow = {'tensorflow', 'tensorflow_datasets', 'requests', 'PIL', 'jinja2'}
   assert not (slow | {'matplotlib'}) & set(done.stderr.split())

@@ -1,25 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Standard streams, encodings and logging as people have them."""
 
-import contextlib
 import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
+import running
 from command_line import status as _run
 
 import cmnist_tfds
 from cmnist_tfds.system import streams
 
 _COMMAND = f'{sys.executable} -m cmnist_tfds'
-
-
-@contextlib.contextmanager
-def _streams(out, err):
-  with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-    yield
 
 
 def _shell(command, **env):
@@ -35,24 +30,18 @@ def _is_one_line(err):
 class _Tee:
   """What loggers and test runners put in place of a stream."""
 
-  def __init__(self):
-    self.text = ''
+  text = ''
 
   def write(self, text):
     self.text += text
 
 
-class _Notebook(_Tee):
+class _Notebook(io.StringIO):
   encoding = None
-
-  def flush(self):
-    pass
+  text = property(io.StringIO.getvalue)
 
   def isatty(self):
     raise RuntimeError('there is no console')
-
-  def fileno(self):
-    raise io.UnsupportedOperation('fileno')
 
 
 class _RaisingWrite:
@@ -78,7 +67,7 @@ _ALL = [_Tee, _Notebook, *_UNWRITABLE]
 @pytest.mark.parametrize('make', _ALL)
 def test_data_is_prepared_whatever_the_streams(make, tmp_path):
   assert streams.is_terminal(make()) is False
-  with _streams(make(), make()):
+  with redirect_stdout(make()), redirect_stderr(make()):
     data = cmnist_tfds.load_data('2-FKd-r-1', data_dir=tmp_path, sample=True)
   assert len(data) == 2
 
@@ -98,7 +87,7 @@ def test_the_root_logger_is_left_alone(tmp_path):
     'log = logging.getLogger("cmnist_tfds")\n'
     'assert not log.handlers and log.propagate and log.level == 0'
   )
-  subprocess.run([sys.executable, '-c', code, str(tmp_path)], check=True)
+  running.works('-c', code, tmp_path)
 
 
 # Commands --------------------------------------------------------------------
@@ -107,7 +96,7 @@ def test_the_root_logger_is_left_alone(tmp_path):
 @pytest.mark.parametrize('make', [_Tee, _Notebook])
 def test_commands_write_to_every_object(make):
   out, err = make(), make()
-  with _streams(out, err):
+  with redirect_stdout(out), redirect_stderr(err):
     assert _run('list') == 0
     assert _run('info', 'Ω') == 2
   assert len(out.text.splitlines()) == 135
@@ -117,11 +106,11 @@ def test_commands_write_to_every_object(make):
 @pytest.mark.parametrize('make', _UNWRITABLE)
 def test_a_stream_that_cannot_be_written(make):
   for argument in ('list', '--help'):
-    with _streams(make(), err := io.StringIO()):
+    with redirect_stdout(make()), redirect_stderr(err := io.StringIO()):
       assert _run(argument) == 1
     assert 'Cannot write to standard output: ' in err.getvalue()
     assert _is_one_line(err.getvalue())
-  with contextlib.redirect_stderr(make()):
+  with redirect_stderr(make()):
     assert _run('info', '2-ElN') == 2
     assert _run('build', '--jobs', 'two') == 2
 
@@ -144,11 +133,8 @@ def test_redirections(command, status, told):
     pytest.skip('this system has no /dev/full')
   done = _shell(f'set -o pipefail; {_COMMAND} {command}')
   assert done.returncode == status
-  if told:
-    assert told in done.stderr
-    assert _is_one_line(done.stderr)
-  else:
-    assert done.stderr == ''
+  assert told in done.stderr
+  assert _is_one_line(done.stderr) if told else not done.stderr
 
 
 def test_files_never_get_the_number_of_a_closed_stream(tmp_path):
@@ -188,7 +174,7 @@ def test_progress_is_shown_on_terminals_alone(is_terminal, monkeypatch):
 )
 def test_text_degrades(argv, status, encoding):
   out, err = (io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2))
-  with _streams(out, err):
+  with redirect_stdout(out), redirect_stderr(err):
     assert _run(*argv) == status
     err.flush()
   assert (out.buffer.getvalue() + err.buffer.getvalue()).decode(encoding)

@@ -26,7 +26,8 @@ from cmnist_tfds.cli.command_parser import CommandParser, add_command, declare
 
 # In the order of `cmnist --help`. Each has a module, <name>_command, of which the
 # docstring is its help. `ARGUMENTS` are those that its function `run` takes; or
-# there are `ACTIONS`, each with its help, its arguments and its function.
+# there are `ACTIONS`, each with its arguments and its function, of which the
+# docstring is its help.
 _COMMANDS = (
   *('list', 'info', 'build', 'show', 'verify', 'mirror', 'cache', 'export'),
   *('evaluate', 'compare', 'baseline', 'audit', 'catalog'),
@@ -64,9 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
       remedy = 'Close other programs, or use a smaller subset.'
       return terminal.fail(f'out of memory. {said}{remedy}')
     except KeyboardInterrupt as error:
-      return terminal.fail(
-        'interrupted; finished work is kept', interrupts.exit_status(error)
-      )
+      status = interrupts.exit_status(error)
+      return terminal.fail('interrupted; finished work is kept', status)
 
 
 def _refused(error: OSError | RuntimeError) -> str:
@@ -92,10 +92,7 @@ def _run(argv: Sequence[str] | None) -> int:
     args = parser.parse_args(argv)
     if args.quiet or args.verbose:
       streams.LOG.setLevel(logging.ERROR if args.quiet else logging.DEBUG)
-    with (
-      interrupts.terminations_interrupt(),
-      registry.with_files(args.sources),
-    ):
+    with interrupts.terminations_interrupt(), registry.with_files(args.sources):
       arguments.resolve(args)
       silent = args.quiet and (args.makes_files or getattr(args, 'output', ''))
       with contextlib.redirect_stdout(io.StringIO() if silent else sys.stdout):

@@ -49,8 +49,12 @@ def writable_file(text: str) -> pathlib.Path:
   return pathlib.Path(text)
 
 
-def picture(text: str) -> pathlib.Path:
-  """Returns the path of a picture that can be written."""
+def picture(summary: str, **more: Any) -> dict[str, Any]:
+  """Returns an argument that takes the path of a picture to write."""
+  return path(f'{summary} a .png or .svg file', _picture, **more)
+
+
+def _picture(text: str) -> pathlib.Path:
   from cmnist_tfds.figures import pictures
 
   pictures.check_picture(pathlib.Path(text))
@@ -123,6 +127,8 @@ TIMEOUT: Arguments = {
     f' {origin.Locations.timeout:g})'
   )
 }
+# How and where origin files are searched for, in the arguments of a command.
+SEARCHED = ('download_dir', 'manual_dir', 'mirror', 'timeout')
 # What commands that draw pictures take.
 DARK: Arguments = {'--dark': 'draw light on a dark background'}
 OUTPUT: Arguments = {
@@ -160,12 +166,10 @@ def resolve(args: Namespace) -> None:
     args.output = pathlib.Path(named[0])
   fields = [getattr(args, f) for f in ('name', 'audited') if f in args]
   named = [*map(subsets.names_sample, [*getattr(args, 'names', ()), *fields])]
+  if any(named) and not ('sample' in args and all(named)):
+    why = 'cmnist_sample/ begins all names, of a command with --sample, or none'
+    raise argparse.ArgumentError(None, why)
   if any(named):
-    if 'sample' not in args or not all(named):
-      told = (
-        'cmnist_sample/ begins all names, of a command with --sample, or none'
-      )
-      raise argparse.ArgumentError(None, told)
     args.sample = True
   if 'name' in args:
     args.subset = subsets.subset(args.name)
@@ -175,8 +179,7 @@ def resolve(args: Namespace) -> None:
       meant = args.all or getattr(args, 'reduced', False)
       if bool(args.names) == meant:
         given = '--reduced or --all' if 'reduced' in args else '--all'
-        told = f'name the subsets, or give {given}'
-        raise argparse.ArgumentError(None, told)
+        raise argparse.ArgumentError(None, f'name the subsets, or give {given}')
       if meant:
         known = subsets.declared()
         args.subsets = [s for s in known if args.all or s.per_class]
@@ -199,8 +202,7 @@ def named_sources(args: Namespace) -> list[Source]:
 
 def origin_locations(args: Namespace) -> origin.Locations:
   """Returns the locations that a build with these arguments would search."""
-  known = ('download_dir', 'manual_dir', 'mirror', 'timeout')
-  given = {name: getattr(args, name, None) for name in known}
+  given = {name: getattr(args, name, None) for name in SEARCHED}
   return origin.default_locations(args.data_dir, **given)
 
 

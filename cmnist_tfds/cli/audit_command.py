@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +52,7 @@ ARGUMENTS = {
     " sources' files",
     arguments.writable_file,
   ),
-  '--picture FILE': arguments.path(
-    'draw the nearest pairs to a .png or .svg file', arguments.picture
-  ),
+  '--picture FILE': arguments.picture('draw the nearest pairs to'),
   **arguments.DARK,
   **arguments.printed('text', 'json'),
 }
@@ -98,11 +95,10 @@ def _rows(found: Duplicates) -> Iterator[list[Any]]:
   fields = ('source', 'split', 'row', 'class')
   yield ['ratio', *(f'{f}_{n}' for n in (1, 2) for f in fields)]
   for ratio, pair in _pairs(found):
-    ends = (
-      (part.source.key, part.split, int(part.rows[n]), part.class_name(n))
-      for part, n in pair
-    )
-    yield [round(ratio, 6), *itertools.chain(*ends)]
+    row: list[Any] = [round(ratio, 6)]
+    for part, n in pair:
+      row += part.source.key, part.split, int(part.rows[n]), part.class_name(n)
+    yield row
 
 
 def _draw(found: Duplicates, title: str) -> Figure:
@@ -130,9 +126,8 @@ def _print(found: Duplicates, threshold: float) -> None:
   ends = np.cumsum(sizes)
   firsts = np.split(found.firsts, ends[:-1])
   different = [len(np.unique(each)) for each in firsts]
-  images: list[tuple[Any, ...]] = [('images', 'number', 'different')]
-  images += zip(titles, sizes, different, strict=True)
-  terminal.print_table(images)
+  images = zip(titles, sizes, different, strict=True)
+  terminal.print_table([('images', 'number', 'different'), *images])
   parts = np.searchsorted(ends, found.pairs, side='right')
   rows = [('pairs', '', 'equal', f'<= {threshold:g}', f'<= {limit:g}')]
   # A pair beyond the limit is the only one.

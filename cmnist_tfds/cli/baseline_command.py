@@ -29,11 +29,16 @@ def _numbers(text: str) -> list[int]:
 
 
 def _neighbors(args: arguments.Namespace) -> None:
+  """K nearest neighbors of raw pixels by squared Euclidean distance.
+
+  Ties of votes go to the nearest class.
+  """
   wanted = _wanted(args)
   _print(wanted, results.neighbor_results(wanted, args.k))
 
 
 def _network(args: arguments.Namespace) -> None:
+  """A network, trained by PyTorch; on a GPU if there is one."""
   wanted, protocol = _wanted(args), protocols.PROTOCOLS[args.protocol]
   found = results.network_results(
     wanted, args.net, protocol, args.seeds, args.weights
@@ -60,47 +65,33 @@ _COMMON: arguments.Arguments = {
   ),
 }
 
-ACTIONS = {
-  'knn': (
-    'K nearest neighbors of raw pixels by squared Euclidean distance; ties of'
-    ' votes go to the nearest class.',
-    {
-      **_COMMON,
-      '-k K,...': {
-        'type': _numbers,
-        'default': [1, 3, 5],
-        'help': 'numbers of neighbors that vote (default: 1,3,5; at most'
-        f' {_MOST_NEIGHBORS})',
-      },
-    },
-    _neighbors,
+_NEIGHBORS: arguments.Arguments = {
+  **_COMMON,
+  '-k K,...': {
+    'type': _numbers,
+    'default': [1, 3, 5],
+    'help': 'numbers of neighbors that vote (default: 1,3,5; at most'
+    f' {_MOST_NEIGHBORS})',
+  },
+}
+_NETWORK: arguments.Arguments = {
+  **_COMMON,
+  '--net': {'required': True, 'choices': protocols.NETWORKS, 'help': 'network'},
+  '--protocol': {
+    'choices': protocols.PROTOCOLS,
+    'default': protocols.STEPS.name,
+    'help': 'steps: a fixed number of steps on all training images; paper: the'
+    ' settings of the paper, which need many images, with every deviation named'
+    ' in the result (default: steps)',
+  },
+  '--seeds S': arguments.number(
+    'train S networks on each training set, with the seeds 1 to S', 1
   ),
-  'net': (
-    'A network, trained by PyTorch; on a GPU if there is one.',
-    {
-      **_COMMON,
-      '--net': {
-        'required': True,
-        'choices': protocols.NETWORKS,
-        'help': 'the network',
-      },
-      '--protocol': {
-        'choices': protocols.PROTOCOLS,
-        'default': protocols.STEPS.name,
-        'help': 'steps: a fixed number of steps on all training images; paper:'
-        ' the settings of the paper, which need many images, with every'
-        ' deviation named in the result (default: steps)',
-      },
-      '--seeds S': arguments.number(
-        'train S networks on each training set, with the seeds 1 to S', 1
-      ),
-      '--weights FILE': arguments.path(
-        "begin with these ImageNet weights, a file of torchvision's"
-      ),
-    },
-    _network,
+  '--weights FILE': arguments.path(
+    "begin with these ImageNet weights, a file of torchvision's"
   ),
 }
+ACTIONS = {'knn': (_NEIGHBORS, _neighbors), 'net': (_NETWORK, _network)}
 
 
 def _wanted(args: arguments.Namespace) -> Wanted:

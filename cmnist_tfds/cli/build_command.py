@@ -16,23 +16,17 @@ ARGUMENTS = {
   **arguments.TIMEOUT,
   '--allow_unverified': 'accept origin files that cannot be verified; the'
   ' metadata of the dataset will say so',
-  '--jobs N': arguments.number(
-    'number of subsets to build at the same time', 1
-  ),
+  '--jobs N': arguments.number('how many subsets to build at the same time', 1),
   '--overwrite': 'rebuild subsets that are already prepared; the old data is kept'
   ' until the new data is complete',
   **arguments.printed('text', 'json'),
 }
-# The options that go to the builder as they are.
-_OPTIONS = (
-  *('jobs', 'overwrite', 'download_dir', 'manual_dir', 'sample', 'data_dir'),
-  *('mirror', 'timeout', 'allow_unverified'),
-)
 
 
 def run(args: arguments.Namespace) -> int:
   """Runs the command; returns its exit status."""
-  options = {name: getattr(args, name) for name in _OPTIONS}
+  names = ('jobs', 'overwrite', 'allow_unverified', *arguments.SEARCHED)
+  options = {name: getattr(args, name) for name in names} | args.where
   outcomes, status = [], 0
   try:
     for outcome in build.build(args.subsets, **options):

@@ -73,7 +73,7 @@ def add_command(
     name: What a user types.
     text: What the command does. The list of commands shows its first paragraph.
     table: The arguments, an `Arguments`. If there is no `run`, the actions: the
-      text, the arguments and the function of each, by name.
+      arguments and the function of each, whose docstring is its text, by name.
     run: Runs the command with the parsed arguments; returns its exit status, or
       None for 0.
   """
@@ -85,8 +85,8 @@ def add_command(
   )
   if run is None:
     actions = parser.add_subparsers(metavar='ACTION', required=True)
-    for action, declared in table.items():
-      add_command(actions, action, *declared)
+    for action, (declared, act) in table.items():
+      add_command(actions, action, act.__doc__ or '', declared, act)
     return
   parser.set_defaults(run=run, makes_files=name in _MAKING_FILES)
   declare(parser, {**SOURCES, **table, **COMMON})

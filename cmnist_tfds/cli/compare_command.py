@@ -15,13 +15,11 @@ ARGUMENTS = {
 
 def run(args: arguments.Namespace) -> None:
   """Runs the command."""
-  compared = comparison.compare(
+  found = comparison.compare(
     args.name,
     args.first,
     args.second,
     trust_labels=args.trust_labels,
     open_=args.open,
   )
-  terminal.print_report(
-    compared, report.comparison_sections(compared), args.format
-  )
+  terminal.print_report(found, report.comparison_sections(found), args.format)

@@ -12,10 +12,7 @@ ARGUMENTS = {
   **arguments.PREDICTIONS,
   'files FILE+': 'file of predictions, as cmnist_tfds.save_predictions writes, or'
   ' .csv with the columns label and prediction; several are runs of one method',
-  '-o|--confusion FILE': arguments.path(
-    'draw the confusion of the classes to a .png or .svg file',
-    arguments.picture,
-  ),
+  '-o|--confusion FILE': arguments.picture('draw the confusion of classes to'),
   **arguments.DARK,
   '--assume_order': 'score .npy or .csv files that hold predictions alone, on'
   ' trust that they are in the order of the prepared test set',

@@ -34,8 +34,9 @@ def run(args: arguments.Namespace) -> None:
   print(f'{args.dataset}/{subset.name} ({subset.title})')
   if args.sample:
     print(NOTICE)
-  sizes = (f'{_count(told[split])} {split}' for split in SPLITS)
-  print(f'examples  {", ".join(sizes)}')
+  sizes = ((told[split], split) for split in SPLITS)
+  shown = (f'{"?" if n is None else f"{n:,}"} {split}' for n, split in sizes)
+  print(f'examples  {", ".join(shown)}')
   state = 'balanced' if told['balanced'] else 'not balanced'
   print(f'classes   {subset.num_classes}, {state}')
   if not args.sample and (mean := subset.mean) is not None:
@@ -112,7 +113,3 @@ def info(
     'sources': described.sources,
     'citation': subset.citation,
   }
-
-
-def _count(number: int | None) -> str:
-  return '?' if number is None else f'{number:,}'

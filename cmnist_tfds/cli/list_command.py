@@ -11,6 +11,7 @@ from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.scoring import difficulty
 from cmnist_tfds.subsets import Subset
+from cmnist_tfds.system.errors import CmnistError
 
 
 def _keys(text: str) -> list[str]:
@@ -33,11 +34,9 @@ ARGUMENTS = {
       'dest': f'{condition}_sources',
       'help': f'list only subsets with {number} of these sources',
     }
-    for condition, number in (('with', 'all'), ('without', 'none'))
+    for condition, number in {'with': 'all', 'without': 'none'}.items()
   },
-  '--max_classes N': arguments.number(
-    'list only subsets with at most N classes'
-  ),
+  '--max_classes N': arguments.number('list only subsets of at most N classes'),
   '--sort': {
     'choices': ('classes', 'train', 'test', 'imbalance', 'difficulty'),
     'help': 'sort by this number, the smallest first; difficulty is the errors of'
@@ -47,8 +46,8 @@ ARGUMENTS = {
 }
 
 
-def run(args: arguments.Namespace) -> int | None:
-  """Runs the command; returns its exit status."""
+def run(args: arguments.Namespace) -> None:
+  """Runs the command."""
   for key in {*args.with_sources} & {*args.without_sources}:
     told = f'{key.capitalize()} is in --with and in --without'
     raise argparse.ArgumentError(None, f'{told}; take it out of one')
@@ -69,7 +68,7 @@ def run(args: arguments.Namespace) -> int | None:
     or subset.sources[0].owner in own
   ]
   if not rows:
-    return terminal.fail('no subset is like that; drop a condition')
+    raise CmnistError('no subset is like that; drop a condition')
   if args.sort:
     rows.sort(key=lambda row: (row[args.sort] is None, row[args.sort] or 0))
   columns = ['name', 'sources', 'classes', 'balanced', 'train', 'test']
@@ -80,7 +79,7 @@ def run(args: arguments.Namespace) -> int | None:
       subset = subsets.subset(row['name'])
       row.update(mean=subset.mean, std=subset.std)
     terminal.print_json(rows)
-    return 0
+    return
   words = ('false', 'true') if args.format == 'tsv' else ('No', 'Yes')
   for row in rows:
     row['sources'] = ','.join(row['sources'])
@@ -90,7 +89,6 @@ def run(args: arguments.Namespace) -> int | None:
     print(terminal.tsv(shown), end='')
   else:
     terminal.print_table(shown)
-  return 0
 
 
 def _row(subset: Subset) -> dict[str, Any]:
@@ -98,10 +96,8 @@ def _row(subset: Subset) -> dict[str, Any]:
 
   The difficulty is the ratio of the errors of the nearest neighbor.
   """
-  right, reduced, full = map(
-    difficulty.nearest_neighbor,
-    (subset, subsets.reduce(subset.full, 10), subset.full),
-  )
+  forms = (subset, subsets.reduce(subset.full, 10), subset.full)
+  right, reduced, full = map(difficulty.nearest_neighbor, forms)
   return {
     'name': subset.name,
     'sources': [s.key for s in subset.sources],

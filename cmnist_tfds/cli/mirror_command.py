@@ -7,9 +7,7 @@ from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.origin import audit
 
 ARGUMENTS = {
-  **arguments.folder(
-    'folder to fill; no file that it already holds is changed'
-  ),
+  **arguments.folder('folder to fill; no file that it holds is changed'),
   'names NAME*': 'get only the files of the sources of these subsets',
   **arguments.DATA_DIR,
   **arguments.LOCATIONS,

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 ARGUMENTS = {
   **arguments.SUBSET,
-  '-o|--output FILE': arguments.path(
-    'picture to write, a .png or .svg file', arguments.picture, required=True
-  ),
+  '-o|--output FILE': arguments.picture('picture to write,', required=True),
   'one of': {
     '--histogram': 'draw the number of examples of every class instead',
     '--confusable': 'draw the pairs of classes of different sources that look'
@@ -45,9 +43,8 @@ def run(args: arguments.Namespace) -> None:
     _draw, opened, args.histogram, args.confusable, args.examples
   )
   pictures.save(args.output, drawn, dark=args.dark)
-  print(
-    f'{name}: {counted(args.subset.num_classes, "class")} drawn to {args.output}'
-  )
+  classes = counted(args.subset.num_classes, 'class')
+  print(f'{name}: {classes} drawn to {args.output}')
 
 
 def show(

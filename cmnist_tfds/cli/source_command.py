@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import os
 import pathlib
@@ -16,7 +17,8 @@ from cmnist_tfds.sources import declaration, records, registry
 from cmnist_tfds.system.errors import DeclarationError, counted
 
 
-def _new(args: arguments.Namespace) -> int:
+def _new(args: arguments.Namespace) -> None:
+  """Draft a declaration from what is found in your files."""
   from cmnist_tfds.origin import draft
 
   # Without the `..` of a path, so that it has a name.
@@ -24,10 +26,10 @@ def _new(args: arguments.Namespace) -> int:
   name = path.name.partition('.')[0] or 'source'
   output = args.output or path.parent / f'{name}.toml'
   if output.parent.resolve() != path.parent.resolve():
-    return terminal.fail(
+    raise argparse.ArgumentError(
+      None,
       f'{output}: expected a file in {path.parent}, because paths in a'
       ' declaration start in its folder',
-      terminal.USAGE,
     )
   sources = (*sources_lib.SOURCES, *registry.registry().extensions)
   used = {source.key: source.title for source in sources}
@@ -53,16 +55,15 @@ def _new(args: arguments.Namespace) -> int:
     f'Now set {registry.SOURCES_VARIABLE}={shlex.quote(str(output.absolute()))}'
     f' and run: cmnist build 1-{source.key}'
   )
-  return 0
 
 
-def _check(args: arguments.Namespace) -> int:
+def _check(args: arguments.Namespace) -> None:
+  """Say what is wrong with a declaration."""
   found = declaration.read(args.path)
   # A key may be taken: of another declaration than this one.
   with registry.with_files([str(args.path)]):
     for source in found:
       print(f'{args.path}: {_describe(source)}')
-  return 0
 
 
 def _describe(source: records.Source) -> str:
@@ -72,11 +73,11 @@ def _describe(source: records.Source) -> str:
 
 
 def _list(args: arguments.Namespace) -> int:
+  """List the sources that are known, and who owns them."""
   known = registry.registry()
   sources = (*sources_lib.SOURCES, *known.extensions)
-  rows: list[tuple[Any, ...]] = [
-    ('key', 'classes', 'train', 'test', 'owner', 'title')
-  ]
+  header = ('key', 'classes', 'train', 'test', 'owner', 'title')
+  rows: list[tuple[Any, ...]] = [header]
   for source in sources:
     owner = source.owner if source.digest else 'the paper'
     found = [source.splits.get(split) for split in sources_lib.SPLITS]
@@ -103,10 +104,7 @@ _NEW: arguments.Arguments = {
     'action': 'append',
     'help': 'array, or column of a Parquet file, of images; repeatable',
   },
-  '--labels NAME': {
-    'action': 'append',
-    'help': 'array of labels; repeatable',
-  },
+  '--labels NAME': {'action': 'append', 'help': 'array of labels; repeatable'},
   '--label_column NAME|NUMBER': 'column of labels; a number, from 0, if columns'
   ' have no names',
   '--test': {'choices': ('test', 'val'), 'help': 'what is for test'},
@@ -114,9 +112,7 @@ _NEW: arguments.Arguments = {
     'how many examples of each class are for test, if no files are (default: a'
     ' seventh of the smallest class)'
   ),
-  '--min_examples N': arguments.number(
-    'leave out classes with fewer pictures or images'
-  ),
+  '--min_examples N': arguments.number('leave out classes with fewer images'),
   '--scale N': arguments.number(
     'pixels of N are white; 255 takes pixels as they are'
   ),
@@ -127,19 +123,7 @@ _NEW: arguments.Arguments = {
 }
 
 ACTIONS = {
-  'new': (
-    'Draft a declaration from what is found in your files.',
-    _NEW,
-    _new,
-  ),
-  'check': (
-    'Say what is wrong with a declaration.',
-    {'path FILE': {'type': pathlib.Path}},
-    _check,
-  ),
-  'list': (
-    'List the sources that are known, and who owns them.',
-    arguments.printed('text', 'json'),
-    _list,
-  ),
+  'new': (_NEW, _new),
+  'check': ({'path FILE': {'type': pathlib.Path}}, _check),
+  'list': (arguments.printed('text', 'json'), _list),
 }
