@@ -5,7 +5,6 @@ import os
 import pathlib
 import pickle
 import re
-import zipfile
 
 import pytest
 import running
@@ -262,20 +261,3 @@ def test_a_wrong_declaration_fails_the_command(
   error = capsys.readouterr().err
   assert str(path) in error
   assert len(error.splitlines()) == 1
-
-
-def test_the_package_works_from_a_zip_file(tmp_path):
-  archive = tmp_path / 'package.zip'
-  with zipfile.ZipFile(archive, 'w') as out:
-    for path in (running.REPOSITORY / 'cmnist_tfds').rglob('*'):
-      if path.suffix in {'.py', '.toml'}:
-        out.write(path, path.relative_to(running.REPOSITORY))
-  said = running.works(
-    *(
-      '-c',
-      'import cmnist_tfds; print(cmnist_tfds.subset("2-FMn"), cmnist_tfds)',
-    ),
-    PYTHONPATH=str(archive),
-    cwd=tmp_path,
-  )
-  assert '<Subset 2-FMn: 20 classes' in said and 'package.zip' in said
