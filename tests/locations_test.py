@@ -17,10 +17,8 @@ def _file(form='idx'):
 
 
 def _urls(file, mirror=None):
-  return [
-    (form.path, url, member)
-    for form, url, member in locations.addresses(file, mirror)
-  ]
+  found = locations.addresses(file, mirror)
+  return [(form.path, url, member) for form, url, member in found]
 
 
 _PATH, _ARCHIVE = 'toy/train-images.gz', 'toy/gzip.zip'
@@ -112,20 +110,15 @@ def test_the_default_locations_are_those_of_the_user(tmp_path, monkeypatch):
   monkeypatch.setenv('HOME', str(tmp_path))
   monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'data'))
   monkeypatch.delenv('CMNIST_MIRROR', raising=False)
-  found = default_locations()
-  assert found.download_dir == tmp_path / 'data/downloads'
-  assert found.manual_dir == tmp_path / 'data/downloads/manual'
-  assert found.mirror is None
-  assert not found.offline
+  downloads = tmp_path / 'data/downloads'
+  expected = Locations(download_dir=downloads, manual_dir=downloads / 'manual')
+  assert default_locations() == expected
   monkeypatch.setenv('CMNIST_MIRROR', 'http://lab')
   assert default_locations('~/other').mirror == 'http://lab'
-  found = default_locations(
-    download_dir='~/d', manual_dir='~', mirror='~', timeout=7
-  )
-  assert found.download_dir == tmp_path / 'd'
-  assert found.manual_dir == tmp_path
-  assert found.mirror == '~'
-  assert found.timeout == 7
+  given = {'mirror': '~', 'timeout': 7}
+  assert default_locations(
+    download_dir='~/d', manual_dir='~', **given
+  ) == Locations(download_dir=tmp_path / 'd', manual_dir=tmp_path, **given)
 
 
 @pytest.mark.parametrize('kind', ['manual_dir', 'mirror'])
