@@ -224,9 +224,8 @@ def _read_table(
   path = file.member if file.archive else file.name
   data = content if isinstance(content, bytes) else content.read(path)
   columns = source.label_column, source.image_column
-  for where, labels, cells in tables.rows(
-    io.BytesIO(data), file.path, *columns, split.shape
-  ):
+  found = tables.rows(io.BytesIO(data), file.path, *columns, split.shape)
+  for where, labels, cells in found:
     # A whole number is a raw label, even if a class has it for a name.
     raw = [raw_of.get(_nfc(n), n) if isinstance(n, str) else n for n in labels]
     for row, label in zip(where, raw, strict=True):

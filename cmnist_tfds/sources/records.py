@@ -58,9 +58,7 @@ _NO_SECRET = (
 )
 _TEXT = rf'(?!{_SECRET})(?=\s*\S)([^{_CONTROL}]|[\n\t])*'
 _URL = rf'(?!{_SECRET})https?://((?!\s)[^#{_CONTROL}])+'
-_A_KEY = _like(
-  '[A-Z][a-z0-9]*', 'a capital letter, then small letters or digits'
-)
+_KEY = _like('[A-Z][a-z0-9]*', 'a capital letter, then small letters or digits')
 # The name of a class is a line in a file of TFDS.
 _ONE_LINE = _like(
   rf'(?!\s)[^{_CONTROL}]+(?<!\s)',
@@ -80,8 +78,9 @@ _Label = Annotated[int, Meta(ge=0, le=LARGEST_LABEL)]
 _Hex32 = Annotated[str, _hex(32)]
 _Hex40 = Annotated[str, _hex(40)]
 _Hex64 = Annotated[str, _hex(64)]
-_Key = Annotated[str, _A_KEY]
+_Key = Annotated[str, _KEY]
 _Name = Annotated[str, _ONE_LINE]
+_Names = Annotated[tuple[_Name, ...], Meta(min_length=1)]
 _Text = Annotated[str, _like(_TEXT, f'text {_NO_SECRET}')]
 _Url = Annotated[str, _ADDRESS]
 _Path = Annotated[str, _RELATIVE]
@@ -281,9 +280,7 @@ class Source(_Table, frozen=True, kw_only=True, eq=False):
 
   key: _Key
   title: _Name
-  class_names: Annotated[tuple[_Name, ...], Meta(min_length=1)] = field(
-    name='classes'
-  )
+  class_names: _Names = field(name='classes')
   first_label: _Label = 0
   listed_labels: tuple[_Label, ...] = field(name='labels', default=())
   train: Split | None = None

@@ -158,7 +158,7 @@ def write_folder(
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
         yield stage
-        _put_in_place(stage, path, writer)
+        _move_in(stage, path, writer)
       finally:
         shutil.rmtree(stage, ignore_errors=True)
         lock.unlink(missing_ok=True)
@@ -253,9 +253,7 @@ def _find_in_way(place: pathlib.Path, names: Iterable[str]) -> Iterator[str]:
       yield path.as_posix()
 
 
-def _put_in_place(
-  stage: pathlib.Path, place: pathlib.Path, writer: str
-) -> None:
+def _move_in(stage: pathlib.Path, place: pathlib.Path, writer: str) -> None:
   """Moves new files into place, and removes our old ones."""
   new: dict[str, set[str]] = {}
   for file in filter(pathlib.Path.is_file, sorted(stage.rglob('*'))):
