@@ -57,9 +57,8 @@ def test_kuzushiji_kanji_is_read_from_its_archive(tmp_path):
   assert len(record.class_names) == 1_080
   assert min(whole.class_counts) == 20
   assert record.splits['test'].class_counts == (5,) * 1_080
-  folders = {
-    f'U+{ord(name):04X}': n for n, name in enumerate(record.class_names)
-  }
+  names = enumerate(record.class_names)
+  folders = {f'U+{ord(name):04X}': number for number, name in names}
   # 突 has a second code point, which the origin uses for most of its pictures.
   folders['U+FA55'] = folders.pop('U+7A81')
   images = {

@@ -195,9 +195,8 @@ def _install(folder, package, target, files):
   info = folder / f'{package}-1.0.dist-info'
   info.mkdir()
   (info / 'METADATA').write_text(f'Name: {package}\nVersion: 1.0\n')
-  (info / 'entry_points.txt').write_text(
-    f'[cmnist_tfds.sources]\n{package} = {target}\n'
-  )
+  points = f'[cmnist_tfds.sources]\n{package} = {target}\n'
+  (info / 'entry_points.txt').write_text(points)
 
 
 _PATH = 'os.path.join(os.path.dirname(__file__), "a.toml")'
