@@ -216,7 +216,7 @@ def test_tfds_finds_the_collection():
 
 
 def test_a_subset_is_loaded_through_it(tmp_path, monkeypatch):
-  monkeypatch.setenv(origin.MIRROR_VARIABLE, str(_SAMPLE))
+  monkeypatch.setenv(origin.locations.MIRROR_VARIABLE, str(_SAMPLE))
   (outcome,) = build.build(
     [subsets.subset('2-FKd')], data_dir=tmp_path, allow_unverified=True
   )

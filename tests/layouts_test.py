@@ -14,14 +14,9 @@ from hypothesis import strategies as st
 from synthetic import png
 
 import cmnist_tfds
-from cmnist_tfds.origin import (
-  Locations,
-  Proof,
-  draft,
-  load_split,
-  picture_files,
-)
+from cmnist_tfds.origin import Locations, draft, load_split, picture_files
 from cmnist_tfds.origin.conversion import convert
+from cmnist_tfds.origin.verification import Proof
 from cmnist_tfds.sources import declaration, records, source
 from cmnist_tfds.system.errors import OriginFileError
 

@@ -12,15 +12,9 @@ import numpy as np
 import pytest
 import synthetic
 
-from cmnist_tfds.origin import (
-  Locations,
-  Proof,
-  fingerprint,
-  load_split,
-  locations,
-  verification,
-)
+from cmnist_tfds.origin import Locations, load_split, locations, verification
 from cmnist_tfds.origin.reader import Reader, read_copy
+from cmnist_tfds.origin.verification import Proof, fingerprint
 from cmnist_tfds.sources import SOURCES
 from cmnist_tfds.system.errors import OriginFileError
 

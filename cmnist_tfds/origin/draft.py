@@ -408,10 +408,8 @@ def _pick(
 def _group(
   each: Iterable[_Each], key: Callable[[_Each], str]
 ) -> dict[str, list[_Each]]:
-  groups: dict[str, list[_Each]] = {}
-  for one in each:
-    groups.setdefault(key(one), []).append(one)
-  return groups
+  in_order = sorted(each, key=key)
+  return {k: list(g) for k, g in itertools.groupby(in_order, key)}
 
 
 # What there is ----------------------------------------------------------------

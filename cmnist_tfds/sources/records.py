@@ -17,8 +17,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, field
 
-SPLITS = ('train', 'test')
-
 # Height and width, in pixels, of every image of every source.
 IMAGE_SIZE = 28
 
@@ -152,6 +150,9 @@ class OriginFile(_Table, frozen=True, kw_only=True):
     return self.path.rpartition('/')[2]
 
 
+_Files = Annotated[tuple[OriginFile, ...], Meta(min_length=1)]
+
+
 class Split(_Table, frozen=True, kw_only=True):
   """The train or the test split of a source.
 
@@ -177,9 +178,7 @@ class Split(_Table, frozen=True, kw_only=True):
   images: OriginFile | None = None
   labels: OriginFile | None = None
   pictures: OriginFile | None = None
-  tables: Annotated[tuple[OriginFile, ...], Meta(min_length=1)] = field(
-    name='files', default=()
-  )
+  tables: _Files = field(name='files', default=())
   per_class: bool = False
   num_examples: _Positive
   class_counts: tuple[_Natural, ...] | None = None
