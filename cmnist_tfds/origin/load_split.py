@@ -57,10 +57,9 @@ _Chunk = tuple[str, np.ndarray, np.ndarray, Sequence[str]]
 
 def load_split(source: Source, split: str, locations: Locations) -> SplitArrays:
   """Loads a split as `load_pieces` does, in one chunk."""
-  chunks = list(load_pieces(source, split, locations))
-  images = np.concatenate([chunk.images for chunk in chunks])
-  labels = np.concatenate([chunk.labels for chunk in chunks])
-  return SplitArrays(images, labels, chunks[-1].proofs)
+  pieces = load_pieces(source, split, locations)
+  images, labels, proofs = zip(*pieces, strict=True)
+  return SplitArrays(np.concatenate(images), np.concatenate(labels), proofs[-1])
 
 
 def load_pieces(
@@ -250,11 +249,8 @@ def _decode(
   source: Source, split: Split, encoded: Iterable[tuple[str, bytes]]
 ) -> np.ndarray:
   """Decodes pictures; converts each by itself if they may have any size."""
-  gray = 'grey' in source.steps
-  decoded = [
-    picture_files.decode(data, name, shape=split.shape, gray=gray)
-    for name, data in encoded
-  ]
+  wanted: Any = {'shape': split.shape, 'gray': 'grey' in source.steps}
+  decoded = [picture_files.decode(data, n, **wanted) for n, data in encoded]
   if split.shape is None:
     decoded = [conversion.convert(i[None], source.steps)[0] for i in decoded]
   return np.stack(decoded)

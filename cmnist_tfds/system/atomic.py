@@ -245,11 +245,9 @@ def _find_in_way(place: pathlib.Path, names: Iterable[str]) -> Iterator[str]:
   taken = files.union(folders, *(path.parents for path in paths.values()))
   for found in place.rglob('*'):
     path = pathlib.PurePosixPath(found.relative_to(place))
-    if found.is_dir() and not found.is_symlink():
-      in_way = path in files
-    else:
-      in_way = path in taken or not folders.isdisjoint(path.parents)
-    if in_way:
+    is_folder = found.is_dir() and not found.is_symlink()
+    inside = not folders.isdisjoint(path.parents)
+    if path in files or (not is_folder and (inside or path in taken)):
       yield path.as_posix()
 
 
