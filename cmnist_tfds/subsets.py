@@ -308,10 +308,8 @@ def collisions(combined: Iterable[Source]) -> str:
 
 @functools.cache
 def _collision(a: Source, b: Source) -> str:
-  first, second = (
-    [unicodedata.normalize('NFC', name) for name in source.class_names]
-    for source in (a, b)
-  )
+  nfc = functools.partial(unicodedata.normalize, 'NFC')
+  first, second = map(nfc, a.class_names), {*map(nfc, b.class_names)}
   names = ' '.join(name for name in first if name in second)
   shown = textwrap.shorten(names, 400, placeholder=' ...')
   return names and f'{a.key} ({a.title}) and {b.key} ({b.title}) share {shown}'

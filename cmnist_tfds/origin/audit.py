@@ -97,10 +97,8 @@ def missing(sources: Iterable[Source], locations: Locations) -> list[str]:
     locations: The locations to look in. Nothing is fetched.
   """
   files = [f.file for f in audit(sources, locations) if not f.copy]
-  lines = [
-    f'- {file.path}' + (f', {file.size:,} bytes' if file.size else '')
-    for file in files
-  ]
+  sizes = (f', {file.size:,} bytes' if file.size else '' for file in files)
+  lines = (f'- {f.path}{size}' for f, size in zip(files, sizes, strict=True))
   return [*lines, *remedies(files, locations.manual_dir)]
 
 

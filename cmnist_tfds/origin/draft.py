@@ -244,9 +244,8 @@ def draft(
   raw = [name for name in names if isinstance(name, int)]
   while len(raw) < len(names):
     raw.append(raw[-1] + 1 if raw else 0)
-  source: dict[str, Any] = {'key': key, 'title': title}
-  source['classes'] = list(map(str, classes or names))
-  source['labels'] = raw
+  known = {'classes': list(map(str, classes or names)), 'labels': raw}
+  source: dict[str, Any] = {'key': key, 'title': title, **known}
   head = {'homepage': 'not published', 'license': 'None stated'}
   head |= {'citation': f'@misc{{{key}}}', **found.fields, **images}
   written: dict[str, dict[str, Any]] = {'': head, '[[source]]': source}
@@ -516,8 +515,7 @@ def _find_tables(found: _Found, files: _Files) -> None:
     fields['layout'] = 'parquet'
     (fields['image_column'],) = _pick(found, names, 'images', 'images', 1)
   for kind, each in _group(files, _says).items():
-    declared = {'files': [files[name] for name in each]}
-    found.parts[kind] = _Part(_few(each), declared)
+    found.parts[kind] = _Part(_few(each), {'files': [files[n] for n in each]})
 
 
 # What it holds ----------------------------------------------------------------
