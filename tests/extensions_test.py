@@ -16,7 +16,6 @@ from cmnist_tfds.system.errors import OriginFileError
 
 _KEYS = ['Bn', 'Dv', 'Te', 'Dg', 'Hy', 'Kk', 'Mn', 'Qm', 'Qd']
 _REAL = ['Bn', 'Dg', 'Dv', 'Mn', 'Te']
-_SHOWPIECE = '6-BnDvFKdMnTe'
 
 
 def test_the_package_has_these():
@@ -138,7 +137,7 @@ def test_origin_files_pixel_for_pixel(origin_files, key):
 
 @pytest.mark.slow
 def test_the_showpiece_is_built(build):
-  subset = subsets.subset(f'{_SHOWPIECE}-r-5')
+  subset = subsets.subset('6-BnDvFKdMnTe-r-5')
   info = build(subset)
   assert info.features['label'].names == [c.name for c in subset.classes]
   assert info.splits['train'].num_examples == 60 * 5

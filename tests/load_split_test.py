@@ -79,9 +79,8 @@ def test_loose_members_and_the_archive_stand_in_for_each_other(
     data = made.files['toy/gzip.zip']
     files['toy/gzip.zip'] = data if zip_file == 'right' else data[:-99]
   if member != 'absent':
-    for path, array in zip(
-      (TRAIN_IMAGES, TRAIN_LABELS), made.arrays['train'], strict=True
-    ):
+    paths = (TRAIN_IMAGES, TRAIN_LABELS)
+    for path, array in zip(paths, made.arrays['train'], strict=True):
       data = synthetic.idx(array)
       files[path] = data if member == 'right' else data[:-9]
   made = dataclasses.replace(made, files=files)

@@ -150,9 +150,8 @@ def test_an_equivalent_of_another_name_is_proved_by_its_hash(tmp_path):
     (other,) = file.equivalents
     (tmp_path / f'{number}').write_bytes(made.files[other.path])
     other = msgspec.structs.replace(other, fingerprint=None)
-    source = synthetic.replace_file(
-      source, file.path, fingerprint=None, equivalents=(other,)
-    )
+    facts = {'fingerprint': None, 'equivalents': (other,)}
+    source = synthetic.replace_file(source, file.path, **facts)
   found = _load(source, 'train', tmp_path)
   made.assert_read(found)
   assert set(found.proofs.values()) == {Proof.SHA256}

@@ -200,7 +200,7 @@ def test_any_text_resolves_or_is_refused_with_its_name(text):
 
 
 @pytest.mark.parametrize(
-  ('raw_labels', 'limit', 'taken'),
+  ('raw', 'limit', 'taken'),
   [
     ((1, 3), None, [0, 1, 2, 3, 5, 7]),
     ((1, 3), 2, [0, 1, 2, 5]),
@@ -211,10 +211,8 @@ def test_any_text_resolves_or_is_refused_with_its_name(text):
     ((4,), 1, []),
   ],
 )
-def test_rows_keep_the_first_of_each_class_in_file_order(
-  raw_labels, limit, taken
-):
+def test_rows_keep_the_first_of_each_class_in_file_order(raw, limit, taken):
   labels = np.array([3, 1, 3, 3, 2, 1, 2, 1], np.uint8)
-  found = subsets.rows(labels, raw_labels, limit)
+  found = subsets.rows(labels, raw, limit)
   assert found.dtype == np.int64
   assert found.tolist() == taken
