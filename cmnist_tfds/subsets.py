@@ -330,10 +330,8 @@ def collisions(combined: Iterable[Source]) -> str:
 
 @functools.cache
 def _collision(a: Source, b: Source) -> str:
-  first, second = (
-    [unicodedata.normalize('NFC', name) for name in source.class_names]
-    for source in (a, b)
-  )
+  nfc = functools.partial(unicodedata.normalize, 'NFC')
+  first, second = map(nfc, a.class_names), {*map(nfc, b.class_names)}
   names = ' '.join(name for name in first if name in second)
   shown = textwrap.shorten(names, 400, placeholder=' ...')
   return names and f'{a.key} ({a.title}) and {b.key} ({b.title}) share {shown}'
@@ -519,30 +517,29 @@ def _folded(key: str) -> str:
 
 def _fault(combined: Sequence[Source], count: int) -> tuple[str, str]:
   """Returns why sources are not combined so, and what was likely meant."""
-  ordered = sorted(
-    set(combined), key=lambda s: [(c.isdigit(), c) for c in s.key]
-  )
-  if collided := collisions(ordered):
+  order = sorted(set(combined), key=lambda s: [(c.isdigit(), c) for c in s.key])
+  if collided := collisions(order):
     return f'class names may not occur twice, and {collided}', ''
-  keys = ' '.join(source.key for source in ordered)
+  keys = ' '.join(source.key for source in order)
   faults = {
-    'a source is named twice': len(ordered) < len(combined),
-    f'keys are out of order, which is {keys}': ordered != list(combined),
+    'a source is named twice': len(order) < len(combined),
+    f'keys are out of order, which is {keys}': order != list(combined),
     f'it says {count} source{"s" * (count != 1)} and names'
-    f' {len(combined)}': count != len(ordered),
+    f' {len(combined)}': count != len(order),
   }
   why = next((why for why, found in faults.items() if found), '')
-  return why, combine(*ordered).name
+  return why, combine(*order).name
 
 
 def _no_subset(name: str, why: str, meant: str = '') -> SubsetNameError:
   """Returns the error that says why, and suggests names."""
+  extensions, wrong = registry.registry()
   suggested = [meant + ''.join(name.strip().partition('-r-')[1:])]
   if not meant:
     is_reduced = re.search(r'r[\W\d]*\Z', name, re.IGNORECASE)
     paper = declared() if is_reduced else published()
     names = {_letters(s.name): s.name for s in paper}
-    for source in (*sources_lib.SOURCES, *registry.registry().extensions):
+    for source in (*sources_lib.SOURCES, *extensions):
       single = combine(source).name
       names |= dict.fromkeys(map(_letters, (single, source.title)), single)
     letters = _letters(name.rpartition('/')[2])
@@ -551,9 +548,7 @@ def _no_subset(name: str, why: str, meant: str = '') -> SubsetNameError:
     suggested = list(dict.fromkeys(names[found] for found in close))
   hint = f' Did you mean {", ".join(suggested)}?' if suggested else ''
   # The key may be that of a declaration that cannot be used.
-  faults = ''.join(
-    f' A declaration is wrong: {fault}' for fault in registry.registry().faults
-  )
+  faults = ''.join(f' A declaration is wrong: {fault}' for fault in wrong)
   return SubsetNameError(
     f'{name!r} is not a CMNIST subset: {why}.{hint} `cmnist list` shows the'
     f' subsets of the paper, `cmnist source list` all keys.{faults}'

@@ -17,11 +17,24 @@ from cmnist_tfds.system.errors import PreparationError
 _MINE = 'years of work'
 
 
+def _put(folder: pathlib.Path, files: dict[str, str]):
+  for name, text in files.items():
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+
+
 def _fill(path: pathlib.Path, files: dict[str, str], writer='w', names=None):
   with atomic.write_folder(path, writer, names or files) as unfinished:
-    for name, text in files.items():
-      (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
-      (unfinished / name).write_text(text)
+    _put(unfinished, files)
+
+
+def _assert_in_way(place: pathlib.Path, names, what):
+  """Asserts that the writing ends before the work."""
+  with (
+    pytest.raises(PreparationError, match=f'{what} is in the way'),
+    atomic.write_folder(place, 'w', names),
+  ):
+    pytest.fail('the work began')
 
 
 def _tree(folder: pathlib.Path) -> dict[str, str]:
@@ -51,9 +64,7 @@ _FILES = st.dictionaries(
 def test_after_any_writes_the_folder_holds_the_last(tmp_path, written, by_name):
   place = tmp_path / str(len(os.listdir(tmp_path)))
   mine = {'README.md': _MINE, '.git/HEAD': _MINE}
-  for path in mine:
-    (place / path).parent.mkdir(parents=True, exist_ok=True)
-    (place / path).write_text(_MINE)
+  _put(place, mine)
   for files in written:
     names = files if by_name else ['a', 'b', 'c/', '.config/']
     _fill(place, files, names=names)
@@ -62,7 +73,7 @@ def test_after_any_writes_the_folder_holds_the_last(tmp_path, written, by_name):
       (place / name).unlink()
       if by_name:
         mine[f'{name}.mine'] = _MINE
-        (place / f'{name}.mine').write_text(_MINE)
+        _put(place, mine)
       _fill(place, files, names=names)
   assert _tree(place) == {**mine, **(written[-1] if written else {})}
   # Folders of ours that became empty are gone, and what serves the writing.
@@ -77,8 +88,7 @@ def _link(path):
 
 
 def _folder(path):
-  path.mkdir()
-  (path / 'mine').write_text(_MINE)
+  _put(path, {'mine': _MINE})
 
 
 @pytest.mark.parametrize(
@@ -101,9 +111,7 @@ def test_what_took_the_place_of_our_file_stays(tmp_path, put, again, during):
     atomic.write_folder(place, 'w', again) as unfinished,
   ):
     assert during, 'the work began'
-    for name in again:
-      (unfinished / name).parent.mkdir(exist_ok=True)
-      (unfinished / name).write_text('2')
+    _put(unfinished, again)
     before = change()
   assert (place / 'a').lstat().st_mtime_ns == before
   assert (place / 'b/c').read_text() == '1'
@@ -113,13 +121,8 @@ def test_what_took_the_place_of_our_file_stays(tmp_path, put, again, during):
 def test_a_file_in_the_way_is_named_before_the_work(tmp_path, names):
   place = tmp_path / 'site'
   _fill(place, {'a': '1'})
-  (place / 'b').mkdir()
-  (place / 'b/c').write_text(_MINE)
-  with (
-    pytest.raises(PreparationError, match=r'b(/c)? is in the way'),
-    atomic.write_folder(place, 'w', names),
-  ):
-    pytest.fail('the work began')
+  _put(place, {'b/c': _MINE})
+  _assert_in_way(place, names, 'b(/c)?')
   assert _tree(place) == {'a': '1', 'b/c': _MINE}
 
 
@@ -129,11 +132,7 @@ def test_links_inside_are_not_followed(tmp_path):
   other.mkdir()
   (place / 'b').symlink_to(other)
   for names in (['b/c'], ['b/']):
-    with (
-      pytest.raises(PreparationError, match='b is in the way'),
-      atomic.write_folder(place, 'w', names),
-    ):
-      pytest.fail('the work began')
+    _assert_in_way(place, names, 'b')
   (place / 'b').unlink()
   _fill(place, {'a': '2', 'b/c': '2'})
   other.rmdir()

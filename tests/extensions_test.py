@@ -16,17 +16,12 @@ from cmnist_tfds.system.errors import OriginFileError
 
 _KEYS = ['Bn', 'Dv', 'Te', 'Dg', 'Hy', 'Kk', 'Mn', 'Qm', 'Qd']
 _REAL = ['Bn', 'Dg', 'Dv', 'Mn', 'Te']
-_SHOWPIECE = '6-BnDvFKdMnTe'
 
 
 def test_the_package_has_these():
-  shipped = [
-    source.key
-    for source in registry.registry().extensions
-    if source.owner.startswith('cmnist_tfds ')
-  ]
-  assert shipped == _KEYS
-  assert not registry.registry().faults
+  found, faults = registry.registry()
+  assert [s.key for s in found if s.owner.startswith('cmnist_tfds ')] == _KEYS
+  assert not faults
 
 
 @pytest.mark.parametrize('key', _KEYS)
@@ -61,19 +56,16 @@ def test_kuzushiji_kanji_is_read_from_its_archive(tmp_path):
   assert len(record.class_names) == 1_080
   assert min(whole.class_counts) == 20
   assert record.splits['test'].class_counts == (5,) * 1_080
-  folders = {
-    f'U+{ord(name):04X}': n for n, name in enumerate(record.class_names)
-  }
+  names = enumerate(record.class_names)
+  folders = {f'U+{ord(name):04X}': number for number, name in names}
   # 突 has a second code point, which the origin uses for most of its pictures.
   folders['U+FA55'] = folders.pop('U+7A81')
-  files = {}
-  for folder, number in {**folders, 'U+3007': 0}.items():
-    picture = synthetic.png(np.full((64, 64), number % 256, np.uint8))
-    for name in range(6):
-      files[f'kkanji2/{folder}/{name:016x}.png'] = picture
-  path = tmp_path / 'kuzushiji_kanji/kkanji.tar'
-  path.parent.mkdir()
-  path.write_bytes(synthetic.tarred(files))
+  images = {
+    folder: np.full((6, 64, 64), number % 256, np.uint8)
+    for folder, number in {**folders, 'U+3007': 0}.items()
+  }
+  files = synthetic.pictures(images, 'kkanji2/')
+  synthetic.write(tmp_path / 'kuzushiji_kanji/kkanji.tar', files)
   locations = Locations(manual_dir=tmp_path)
   unverified = dataclasses.replace(locations, allow_unverified=True)
   with pytest.raises(OriginFileError, match='no hash'):
@@ -116,39 +108,28 @@ def _arrays(folder, key, split):
       np.frombuffer(labels, np.uint8, offset=8),
     )
   if key == 'Dg':
-    x, y = (
-      np.load(folder / f'kannada_mnist/{part}_dig_MNIST.npz')['arr_0']
-      for part in 'Xy'
-    )
-    return x, y
+    files = (folder / f'kannada_mnist/{part}_dig_MNIST.npz' for part in 'Xy')
+    return [np.load(file)['arr_0'] for file in files]
   script = {'Bn': 'bangla', 'Dv': 'devanagari', 'Te': 'telugu'}[key]
   name = {'train': 'training', 'test': 'testing'}[split]
-  with np.load(
-    folder / f'cmaterdb/{script}-numerals-{name}-images.npz'
-  ) as file:
-    images, labels = file['images'], file['labels']
+  file = np.load(folder / f'cmaterdb/{script}-numerals-{name}-images.npz')
+  images, labels = file['images'], file['labels']
   assert (images == images[..., :1]).all()
-  resized = []
-  for image in 255 - images[..., 0]:
-    # 32 x 32 pixels become 224 x 224 small squares, and these 28 x 28 pixels.
-    fine = image.repeat(7, 0).repeat(7, 1)
-    sums = fine.reshape(28, 8, 28, 8).sum((1, 3), np.int64)
-    resized.append((sums + 32) // 64)
-  return np.stack(resized), labels
+  # 32 x 32 pixels become 224 x 224 small squares, and these 28 x 28 pixels.
+  fine = (255 - images[..., 0]).repeat(7, 1).repeat(7, 2)
+  sums = fine.reshape(-1, 28, 8, 28, 8).sum((2, 4), np.int64)
+  return (sums + 32) // 64, labels
 
 
 @pytest.mark.parametrize('key', _REAL)
 def test_origin_files_pixel_for_pixel(origin_files, key):
-  record = source(key)
+  record, where = source(key), Locations(manual_dir=origin_files)
   for split in record.splits:
-    read = load_split.load_split(
-      record, split, Locations(manual_dir=origin_files)
-    )
+    read = load_split.load_split(record, split, where)
     images, labels = _arrays(origin_files, key, split)
     np.testing.assert_array_equal(read.images, images)
     np.testing.assert_array_equal(read.labels, labels)
     assert set(read.proofs.values()) == {Proof.SHA256}
-  where = Locations(manual_dir=origin_files)
   for finding in audit.audit([record], where, hashes=True):
     assert finding.fault == ''
     assert finding.fingerprint == finding.file.fingerprint
@@ -156,7 +137,7 @@ def test_origin_files_pixel_for_pixel(origin_files, key):
 
 @pytest.mark.slow
 def test_the_showpiece_is_built(build):
-  subset = subsets.subset(f'{_SHOWPIECE}-r-5')
+  subset = subsets.subset('6-BnDvFKdMnTe-r-5')
   info = build(subset)
   assert info.features['label'].names == [c.name for c in subset.classes]
   assert info.splits['train'].num_examples == 60 * 5

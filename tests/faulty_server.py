@@ -8,6 +8,7 @@ The first part of a path says what happens: `/404/toy/train-images.gz`. It is
 
 import contextlib
 import dataclasses
+import functools
 import http.server
 import pathlib
 import ssl
@@ -100,17 +101,6 @@ def serve(
     The server.
   """
   stopping = threading.Event()
-  server = http.server.ThreadingHTTPServer(
-    ('127.0.0.1', 0), http.server.BaseHTTPRequestHandler
-  )
-  if certificate:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-  scheme = 'https' if certificate else 'http'
-  served = Served(
-    f'{scheme}://127.0.0.1:{server.server_port}', dict(files), [], []
-  )
 
   class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
@@ -159,21 +149,24 @@ def serve(
       body = data[start:end]
       self.send_response(206 if wanted else 200)
       if wanted:
-        self.send_header(
-          'Content-Range', f'bytes {start}-{start + len(body) - 1}/{len(data)}'
-        )
+        sent = f'bytes {start}-{start + len(body) - 1}/{len(data)}'
+        self.send_header('Content-Range', sent)
       self.send_header('Content-Length', str(len(body)))
       self.end_headers()
       # One breaks off at the start every time, one in the middle and once.
       most = {'close': 1, 'unsteady': None if wanted else len(data) // 2}
       self.wfile.write(body[: most.get(behavior)])
 
-  server.RequestHandlerClass = Handler
-  server.daemon_threads = True
-  thread = threading.Thread(
-    target=server.serve_forever, args=(0.01,), daemon=True
-  )
-  thread.start()
+  server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+  scheme = 'http'
+  if certificate:
+    scheme, context = 'https', ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+  base = f'{scheme}://127.0.0.1:{server.server_port}'
+  served = Served(base, dict(files), [], [])
+  serving = functools.partial(server.serve_forever, 0.01)
+  threading.Thread(target=serving, daemon=True).start()
   try:
     yield served
   finally:

@@ -2,6 +2,7 @@
 """Arrays are read from IDX, NPZ and NPY files; other bytes give one error."""
 
 import contextlib
+import functools
 import gzip
 import io
 import struct
@@ -36,11 +37,8 @@ def _npz(array: np.ndarray) -> bytes:
   return out.getvalue()
 
 
-def _plain_idx(array: np.ndarray) -> bytes:
-  return synthetic.idx(array, packed=False)
-
-
-_WRITERS = [synthetic.idx, _plain_idx, synthetic.npz, _npz, _npy]
+_PLAIN = functools.partial(synthetic.idx, packed=False)
+_WRITERS = [synthetic.idx, _PLAIN, synthetic.npz, _npz, _npy]
 
 
 @given(
@@ -71,8 +69,7 @@ def test_integers_of_any_form_are_read_where_wanted(dtype, order, version):
     _read(data)
 
 
-def _gz(data: bytes) -> bytes:
-  return gzip.compress(data, mtime=0)
+_gz = functools.partial(gzip.compress, mtime=0)
 
 
 def _as_idx(data: bytes) -> bytes:

@@ -14,14 +14,9 @@ from hypothesis import strategies as st
 from synthetic import png
 
 import cmnist_tfds
-from cmnist_tfds.origin import (
-  Locations,
-  Proof,
-  draft,
-  load_split,
-  picture_files,
-)
+from cmnist_tfds.origin import Locations, draft, load_split, picture_files
 from cmnist_tfds.origin.conversion import convert
+from cmnist_tfds.origin.verification import Proof
 from cmnist_tfds.sources import declaration, records, source
 from cmnist_tfds.system.errors import OriginFileError
 
@@ -160,8 +155,8 @@ def test_a_folder_of_pictures(shapes):
   source = _draft(folder, first=2)
   assert source.layout == 'folder'
   assert source.class_names == ('circle', 'square')
-  train = np.concatenate([images[2:] for images in pixels.values()])
-  test = np.concatenate([images[:2] for images in pixels.values()])
+  circles, squares = pixels.values()
+  train, test = [*circles[2:], *squares[2:]], [*circles[:2], *squares[:2]]
   _assert_read(source, train, np.repeat([0, 1], [7, 5]))
   _assert_read(source, test, [0, 0, 1, 1], 'test')
   (folder / 'circle/00.png').write_bytes(png(pixels['circle'][0] ^ 1))
@@ -255,12 +250,10 @@ def test_a_file_lists_the_examples_for_test(tmp_path):
   with pytest.raises(OriginFileError, match='no hash of it is declared'):
     _load(source)
   chosen = [1, 4, 10, 19]
-  for split, expected in (
-    ('train', np.delete(images, chosen, 0)),
-    ('test', images[chosen]),
-  ):
+  expected = {'train': np.delete(images, chosen, 0), 'test': images[chosen]}
+  for split, pixels in expected.items():
     read = _load(source, split, allow_unverified=True)
-    np.testing.assert_array_equal(read.images, expected)
+    np.testing.assert_array_equal(read.images, pixels)
   (tmp_path / 'test.txt').write_text('1\n4\n19\n10\n20\n')
   with pytest.raises(OriginFileError, match=r'paths of pictures, found 20$'):
     _load(source, allow_unverified=True)
@@ -359,10 +352,9 @@ def test_resizing_takes_the_mean_of_an_area(height, width):
 
 def test_steps_are_taken_in_order():
   images = _RNG.integers(0, 256, (3, 40, 30), np.uint8)
-  found = convert(images.copy(), [(5, 1, 28, 28), 'transpose', 'invert'])
-  np.testing.assert_array_equal(
-    found, 255 - images[:, 5:33, 1:29].swapaxes(1, 2)
-  )
+  expected = 255 - images[:, 5:33, 1:29].swapaxes(1, 2)
+  found = convert(images, [(5, 1, 28, 28), 'transpose', 'invert'])
+  np.testing.assert_array_equal(found, expected)
 
 
 # Large sources -------------------------------------------------------------------
@@ -388,21 +380,12 @@ def declared(tmp_path, monkeypatch, empty_cache):
 
 @pytest.fixture
 def pixels(declared):
-  rng = np.random.default_rng(0)
-  return declared(
-    {
-      name: rng.integers(0, 100, (count, 28, 28), np.uint8)
-      for name, count in _COUNTS.items()
-    }
-  )
+  return declared({name: _images(count) for name, count in _COUNTS.items()})
 
 
 def test_chunks_are_files_in_order(pixels):
-  for images, chunk in zip(
-    pixels.values(),
-    load_split.load_pieces(source('Xy'), 'train', Locations()),
-    strict=True,
-  ):
+  chunks = load_split.load_pieces(source('Xy'), 'train', Locations())
+  for images, chunk in zip(pixels.values(), chunks, strict=True):
     np.testing.assert_array_equal(chunk.images, images[_FIRST:])
 
 
@@ -413,9 +396,8 @@ def test_a_changed_file_is_refused_before_any_of_it_is_used(pixels, tmp_path):
   np.save(tmp_path / 'animals/dog.npy', pixels['dog'])
   (x, _), _ = cmnist_tfds.load_data('1-Xy', data_dir=tmp_path)
   expected = np.concatenate([images[_FIRST:] for images in pixels.values()])
-  found = np.sort(x.reshape(len(x), -1).sum(1, np.int64))
-  sums = np.sort(expected.reshape(len(x), -1).sum(1, np.int64))
-  np.testing.assert_array_equal(found, sums)
+  sums = (np.sort(i.sum((1, 2), np.int64)) for i in (x, expected))
+  np.testing.assert_array_equal(*sums)
 
 
 _READ_IN_LITTLE_MEMORY = """

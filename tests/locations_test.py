@@ -17,10 +17,8 @@ def _file(form='idx'):
 
 
 def _urls(file, mirror=None):
-  return [
-    (form.path, url, member)
-    for form, url, member in locations.addresses(file, mirror)
-  ]
+  found = locations.addresses(file, mirror)
+  return [(form.path, url, member) for form, url, member in found]
 
 
 _PATH, _ARCHIVE = 'toy/train-images.gz', 'toy/gzip.zip'
@@ -28,14 +26,11 @@ _MEMBER = 'gzip/train-images.gz'
 _ORIGINS = ('http://origin/', 'http://second/')
 
 
-@pytest.mark.parametrize(
-  'mirror', ['https://lab/mnist/', None, '/srv/mirror', 'mirror']
-)
+@pytest.mark.parametrize('mirror', ['http://lab/a/', None, '/srv/m', 'mirror'])
 def test_the_mirror_comes_before_the_origins(mirror):
   homes = [mirror] if mirror and mirror.startswith('http') else []
-  assert _urls(_file(), mirror) == [
-    (_PATH, f'{home}{_PATH}', '') for home in (*homes, *_ORIGINS)
-  ]
+  expected = [(_PATH, f'{home}{_PATH}', '') for home in (*homes, *_ORIGINS)]
+  assert _urls(_file(), mirror) == expected
 
 
 def test_members_come_before_their_archive():
@@ -112,20 +107,15 @@ def test_the_default_locations_are_those_of_the_user(tmp_path, monkeypatch):
   monkeypatch.setenv('HOME', str(tmp_path))
   monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'data'))
   monkeypatch.delenv('CMNIST_MIRROR', raising=False)
-  found = default_locations()
-  assert found.download_dir == tmp_path / 'data/downloads'
-  assert found.manual_dir == tmp_path / 'data/downloads/manual'
-  assert found.mirror is None
-  assert not found.offline
+  downloads = tmp_path / 'data/downloads'
+  expected = Locations(download_dir=downloads, manual_dir=downloads / 'manual')
+  assert default_locations() == expected
   monkeypatch.setenv('CMNIST_MIRROR', 'http://lab')
   assert default_locations('~/other').mirror == 'http://lab'
-  found = default_locations(
-    download_dir='~/d', manual_dir='~', mirror='~', timeout=7
-  )
-  assert found.download_dir == tmp_path / 'd'
-  assert found.manual_dir == tmp_path
-  assert found.mirror == '~'
-  assert found.timeout == 7
+  given = {'mirror': '~', 'timeout': 7}
+  assert default_locations(
+    download_dir='~/d', manual_dir='~', **given
+  ) == Locations(download_dir=tmp_path / 'd', manual_dir=tmp_path, **given)
 
 
 @pytest.mark.parametrize('kind', ['manual_dir', 'mirror'])

@@ -14,10 +14,6 @@ from cmnist_tfds.origin import Locations, Proof, load_split, locations
 from cmnist_tfds.system.errors import OriginFileError
 
 
-def _stem(file):
-  return file.name.partition('.')[0]
-
-
 def _idx(array):
   return synthetic.idx(array, packed=False)
 
@@ -33,7 +29,8 @@ def _int64(array):
 def _each(path, pack):
   """A file for each array."""
   return lambda arrays: {
-    path.format(stem=_stem(file)): pack(array) for file, array in arrays.items()
+    path.format(stem=file.name.partition('.')[0]): pack(array)
+    for file, array in arrays.items()
   }
 
 
@@ -76,10 +73,10 @@ def _pack(folder, arrays, packing):
   synthetic.write(folder, _PACKINGS[packing](arrays))
 
 
-def _arrays(made):
-  files = made.source.splits['train'].files
-  arrays = [array.copy() for array in made.arrays['train']]
-  return dict(zip(files, arrays, strict=True))
+def _arrays(made, arrays=()):
+  """Arrays, those of the training examples by default, by their files."""
+  arrays = arrays or [array.copy() for array in made.arrays['train']]
+  return dict(zip(made.source.splits['train'].files, arrays, strict=True))
 
 
 def _load(source, split, folder, **kwargs):
@@ -107,22 +104,16 @@ def test_a_packing_is_found_and_proved(packing, form, tmp_path, caplog):
 
 def test_a_table_of_train_and_test_has_both(tmp_path):
   made = synthetic.make()
-  files = made.source.splits['train'].files
-  both = [
-    np.concatenate(parts)
-    for parts in zip(made.arrays['train'], made.arrays['test'], strict=True)
-  ]
-  _pack(tmp_path, dict(zip(files, both, strict=True)), 'CSV')
+  parts = zip(*made.arrays.values(), strict=True)
+  _pack(tmp_path, _arrays(made, [*map(np.concatenate, parts)]), 'CSV')
   for split in ('train', 'test'):
     made.assert_read(_load(made.source, split, tmp_path), split)
 
 
 def test_a_table_of_upright_images_gives_those_of_the_file(tmp_path):
   made = synthetic.make(form='zip')
-  files = made.source.splits['train'].files
   images, labels = made.arrays['train']
-  arrays = (images.transpose(0, 2, 1), labels)
-  _pack(tmp_path, dict(zip(files, arrays, strict=True)), 'CSV')
+  _pack(tmp_path, _arrays(made, [images.transpose(0, 2, 1), labels]), 'CSV')
   made.assert_read(_load(made.source, 'train', tmp_path))
 
 
@@ -146,10 +137,8 @@ def test_places_of_other_programs_are_searched_before_the_network(
   for path, data in made.files.items():
     stem = path.rpartition('/')[2][:-3]
     synthetic.write(tmp_path / place.format(stem=stem), data)
-  where = Locations(
-    download_dir=tmp_path / 'downloads', manual_dir=tmp_path / 'none'
-  )
-  found = load_split.load_split(made.source, 'train', where)
+  where = {'download_dir': tmp_path / 'downloads'}
+  found = _load(made.source, 'train', tmp_path / 'none', **where)
   made.assert_read(found)
   assert set(found.proofs.values()) == {Proof.SHA256}
 
@@ -161,9 +150,8 @@ def test_an_equivalent_of_another_name_is_proved_by_its_hash(tmp_path):
     (other,) = file.equivalents
     (tmp_path / f'{number}').write_bytes(made.files[other.path])
     other = msgspec.structs.replace(other, fingerprint=None)
-    source = synthetic.replace_file(
-      source, file.path, fingerprint=None, equivalents=(other,)
-    )
+    facts = {'fingerprint': None, 'equivalents': (other,)}
+    source = synthetic.replace_file(source, file.path, **facts)
   found = _load(source, 'train', tmp_path)
   made.assert_read(found)
   assert set(found.proofs.values()) == {Proof.SHA256}

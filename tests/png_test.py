@@ -16,14 +16,10 @@ from PIL import Image
 from cmnist_tfds.formats import png
 
 _IMAGES = hnp.arrays(np.uint8, st.tuples(*[st.integers(1, 30)] * 3))
-_PATTERNS = np.stack(
-  [
-    np.zeros((28, 28), np.uint8),
-    np.full((28, 28), 255, np.uint8),
-    np.eye(28, dtype=np.uint8) * 200,
-    np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8),
-  ]
-)
+_PATTERNS = np.zeros((4, 28, 28), np.uint8)
+_PATTERNS[1] = 255
+_PATTERNS[2] = np.eye(28) * 200
+_PATTERNS[3] = np.random.default_rng(0).integers(0, 256, (28, 28))
 # Encoders choose all kinds of filters for these.
 _SMOOTH = np.random.default_rng(1).integers(-9, 10, (20, 28, 28))
 _SMOOTH = np.cumsum(np.cumsum(_SMOOTH, 1), 2).astype(np.uint8)

@@ -5,7 +5,6 @@ import os
 import pathlib
 import pickle
 import re
-import zipfile
 
 import pytest
 import running
@@ -196,9 +195,8 @@ def _install(folder, package, target, files):
   info = folder / f'{package}-1.0.dist-info'
   info.mkdir()
   (info / 'METADATA').write_text(f'Name: {package}\nVersion: 1.0\n')
-  (info / 'entry_points.txt').write_text(
-    f'[cmnist_tfds.sources]\n{package} = {target}\n'
-  )
+  points = f'[cmnist_tfds.sources]\n{package} = {target}\n'
+  (info / 'entry_points.txt').write_text(points)
 
 
 _PATH = 'os.path.join(os.path.dirname(__file__), "a.toml")'
@@ -262,20 +260,3 @@ def test_a_wrong_declaration_fails_the_command(
   error = capsys.readouterr().err
   assert str(path) in error
   assert len(error.splitlines()) == 1
-
-
-def test_the_package_works_from_a_zip_file(tmp_path):
-  archive = tmp_path / 'package.zip'
-  with zipfile.ZipFile(archive, 'w') as out:
-    for path in (running.REPOSITORY / 'cmnist_tfds').rglob('*'):
-      if path.suffix in {'.py', '.toml'}:
-        out.write(path, path.relative_to(running.REPOSITORY))
-  said = running.works(
-    *(
-      '-c',
-      'import cmnist_tfds; print(cmnist_tfds.subset("2-FMn"), cmnist_tfds)',
-    ),
-    PYTHONPATH=str(archive),
-    cwd=tmp_path,
-  )
-  assert '<Subset 2-FMn: 20 classes' in said and 'package.zip' in said

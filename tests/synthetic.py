@@ -96,9 +96,7 @@ def png(image: np.ndarray) -> bytes:
   return out.getvalue()
 
 
-def pictures(
-  images: Mapping[str, np.ndarray], inside: str = ''
-) -> dict[str, bytes]:
+def pictures(images: Mapping[str, Any], inside: str = '') -> dict[str, bytes]:
   """Returns picture files in a folder for each class, by path."""
   return {
     f'{inside}{folder}/{number:02d}.png': png(image)
@@ -156,7 +154,6 @@ def make(
   homes: tuple[str, ...] = ('http://127.0.0.1:9/',),
   *,
   form: str = 'idx',
-  other_bytes: int = 400_000,
   seed: int = 0,
   key: str = 'T',
   folder: str = 'toy',
@@ -168,7 +165,6 @@ def make(
     homes: Bases of the URLs of its files, without the folder.
     form: 'idx'; 'npz', with the IDX files as equivalents; or 'zip', with IDX
       files as members.
-    other_bytes: Size of a member of the zip file that is not of this source.
     seed: Of the images.
     key: Key of the source.
     folder: Folder of its files.
@@ -198,16 +194,14 @@ def make(
   files, where = idx_files, {}
   if form == 'zip':
     members = {f'gzip/{p.rpartition("/")[2]}': d for p, d in idx_files.items()}
-    # With the default, our members are less than half of the archive.
-    members['gzip/other.gz'] = rng.bytes(other_bytes)
+    # Our members are less than half of the archive.
+    members['gzip/other.gz'] = rng.bytes(400_000)
     path = f'{folder}/gzip.zip'
     files = {path: zipped(members)}
     where = {'archive': origin_file(path, files[path], urls=urls(path))}
 
   def record(path: str) -> OriginFile:
-    facts: dict[str, Any] = {
-      'fingerprint': verification.fingerprint(named[path])
-    }
+    facts: Any = {'fingerprint': verification.fingerprint(named[path])}
     if form == 'zip':
       facts |= {**where, 'member': f'gzip/{path.rpartition("/")[2]}.gz'}
     else:
@@ -246,15 +240,11 @@ def make(
 def replace_file(source: Source, path: str, **changes) -> Source:
   """Returns the source with other facts in the record of one file."""
 
-  def changed(file: OriginFile) -> OriginFile:
-    return (
-      msgspec.structs.replace(file, **changes) if file.path == path else file
-    )
-
-  splits = {
-    name: msgspec.structs.replace(
-      split, images=changed(split.images), labels=changed(split.labels)
-    )
-    for name, split in source.splits.items()
-  }
+  splits = {}
+  for name, split in source.splits.items():
+    files = {'images': split.images, 'labels': split.labels}
+    for role, file in files.items():
+      if file.path == path:
+        files[role] = msgspec.structs.replace(file, **changes)
+    splits[name] = msgspec.structs.replace(split, **files)
   return msgspec.structs.replace(source, **splits)

@@ -119,7 +119,7 @@ LOCATIONS: Arguments = {
   ' fashion_mnist/train-images-idx3-ubyte.gz (default: <download_dir>/manual)',
   '--mirror DIR': 'folder or HTTP address with the same layout as manual_dir,'
   ' tried before the original hosts (default:'
-  f' ${origin.MIRROR_VARIABLE})',
+  f' ${origin.locations.MIRROR_VARIABLE})',
 }
 TIMEOUT: Arguments = {
   '--timeout SECONDS': number(

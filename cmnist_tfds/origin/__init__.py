@@ -5,15 +5,10 @@ from __future__ import annotations
 
 from cmnist_tfds.origin import load_split
 from cmnist_tfds.origin.load_split import SplitArrays
-from cmnist_tfds.origin.locations import (
-  MIRROR_VARIABLE,
-  Locations,
-  default_locations,
-)
+from cmnist_tfds.origin.locations import Locations, default_locations
 from cmnist_tfds.origin.verification import Proof, fingerprint
 
 __all__ = [
-  'MIRROR_VARIABLE',
   'Locations',
   'Proof',
   'SplitArrays',

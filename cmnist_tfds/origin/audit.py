@@ -15,12 +15,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from cmnist_tfds.origin import load_split, verification
-from cmnist_tfds.origin.locations import (
-  Copy,
-  Locations,
-  copies_on_disk,
-  how_to_get,
-)
+from cmnist_tfds.origin import locations as locations_lib
+from cmnist_tfds.origin.locations import Copy, Locations
 from cmnist_tfds.origin.reader import Reader, read_copy
 from cmnist_tfds.origin.verification import Proof
 from cmnist_tfds.sources import OriginFile, Source
@@ -101,10 +97,8 @@ def missing(sources: Iterable[Source], locations: Locations) -> list[str]:
     locations: The locations to look in. Nothing is fetched.
   """
   files = [f.file for f in audit(sources, locations) if not f.copy]
-  lines = [
-    f'- {file.path}' + (f', {file.size:,} bytes' if file.size else '')
-    for file in files
-  ]
+  sizes = (f', {file.size:,} bytes' if file.size else '' for file in files)
+  lines = (f'- {f.path}{size}' for f, size in zip(files, sizes, strict=True))
   return [*lines, *remedies(files, locations.manual_dir)]
 
 
@@ -113,7 +107,7 @@ def remedies(
 ) -> Iterator[str]:
   """Yields how to get files: a sentence for those of each folder."""
   for _, group in itertools.groupby(files, lambda f: f.path.rpartition('/')[0]):
-    ways = dict.fromkeys(how_to_get(f, manual_dir) for f in group)
+    ways = dict.fromkeys(locations_lib.how_to_get(f, manual_dir) for f in group)
     more = f'; {len(ways) - 1} more likewise' if len(ways) > 1 else ''
     yield f'{next(iter(ways))}{more}.'
 
@@ -151,7 +145,7 @@ def fill(
     try:
       yield file, _take(file, folder, locations), ''
     except OriginFileError as error:
-      remedy = how_to_get(file, folder)
+      remedy = locations_lib.how_to_get(file, folder)
       yield file, '', f'{error}. {remedy}'
 
 
@@ -160,9 +154,9 @@ def _take(file: OriginFile, folder: pathlib.Path, locations: Locations) -> str:
   # The folder of a declaration is another one.
   own = msgspec.structs.replace(file, beside=None)
   here = Locations(manual_dir=folder)
-  if any(_proved(copies_on_disk(own, here))):
+  if any(_proved(locations_lib.copies_on_disk(own, here))):
     return ''
-  for copy, data in _proved(copies_on_disk(file, locations)):
+  for copy, data in _proved(locations_lib.copies_on_disk(file, locations)):
     target = folder / copy.file.path
     if not os.path.lexists(target):
       with disk_errors(folder, error=OriginFileError):

@@ -238,16 +238,14 @@ def draft(
   counts, images = _read(found, chosen)
   names = sorted({*range(len(classes))}.union(*counts.values()), key=_order)
   if classes and len(names) > len(classes):
-    raise found.fault(
-      f'expected labels from 0 to {len(classes) - 1}, found {names[-1]}'
-    )
+    expected = f'expected labels from 0 to {len(classes) - 1}'
+    raise found.fault(f'{expected}, found {names[-1]}')
   # Numbers are raw labels. Names in the same column get those that follow.
   raw = [name for name in names if isinstance(name, int)]
   while len(raw) < len(names):
     raw.append(raw[-1] + 1 if raw else 0)
-  source: dict[str, Any] = {'key': key, 'title': title}
-  source['classes'] = list(map(str, classes or names))
-  source['labels'] = raw
+  known = {'classes': list(map(str, classes or names)), 'labels': raw}
+  source: dict[str, Any] = {'key': key, 'title': title, **known}
   head = {'homepage': 'not published', 'license': 'None stated'}
   head |= {'citation': f'@misc{{{key}}}', **found.fields, **images}
   written: dict[str, dict[str, Any]] = {'': head, '[[source]]': source}
@@ -262,9 +260,8 @@ def draft(
       notes.append(f'not in {split}: {_few(missing)}')
   if 'examples' in counts:
     count = counts['examples']
-    first = found.asked.first or max(
-      1, min(count.values(), default=0) // _TEST_PART
-    )
+    smallest = min(count.values(), default=0)
+    first = found.asked.first or max(1, smallest // _TEST_PART)
     if few := [name for name in names if count[name] <= first]:
       raise found.fault(
         f'too few images for train and test: of {_few(few)}; leave out such'
@@ -345,9 +342,8 @@ def _read(
   if len(shapes) > 1:  # Only some pictures may have colors.
     shapes = {shape[:2] for shape in shapes}
   if len(shapes) > 1 and found.fields['layout'] != 'folder':
-    raise found.fault(
-      f'expected images of one shape, found {sorted(shapes)[:5]}'
-    )
+    some = sorted(shapes)[:5]
+    raise found.fault(f'expected images of one shape, found {some}')
   shape = next(iter(shapes)) if len(shapes) == 1 else ()
   steps = {
     'grey': color,
@@ -384,13 +380,9 @@ def _toml(value: Any) -> str:
   return json.dumps(value, ensure_ascii=False).replace('\x7f', '\\u007f')
 
 
-def _says(
-  name: str,
-  words: Mapping[str, re.Pattern[str]] = _SPLITS,
-  match: Callable[..., object] = re.search,
-) -> str:
+def _says(name: str, words: Mapping[str, re.Pattern[str]] = _SPLITS) -> str:
   """Returns the split, or the role, that a name speaks of; '' if of none."""
-  return next((said for said, w in words.items() if match(w, name.lower())), '')
+  return next((said for said, w in words.items() if w.search(name.lower())), '')
 
 
 def _pick(
@@ -415,10 +407,8 @@ def _pick(
 def _group(
   each: Iterable[_Each], key: Callable[[_Each], str]
 ) -> dict[str, list[_Each]]:
-  groups: dict[str, list[_Each]] = {}
-  for one in each:
-    groups.setdefault(key(one), []).append(one)
-  return groups
+  in_order = sorted(each, key=key)
+  return {k: list(g) for k, g in itertools.groupby(in_order, key)}
 
 
 # What there is ----------------------------------------------------------------
@@ -463,9 +453,8 @@ def _find_pictures(found: _Found) -> None:
     )
   left = {*root.names, *root.others}
   tops = sorted({name.partition('/')[0] for name in root.below(inside).names})
-  kinds = {
-    top: kind for top in tops if (kind := _says(top, match=re.fullmatch))
-  }
+  pairs = itertools.product(tops, _SPLITS)
+  kinds = {t: kind for t, kind in pairs if _SPLITS[kind].fullmatch(t.lower())}
   for top, kind in kinds.items() if len(kinds) > 1 else [('', '')]:
     member = posixpath.join(inside, top).rstrip('/')
     files = root.below(member)
@@ -508,12 +497,11 @@ def _find_arrays(found: _Found, arrays: _Files) -> None:
     return
   for kind, names in _group(arrays, _says).items():
     pair = {r: n for r in sorted(_ROLES) for n in _pick(found, names, r, r)}
-    if len(pair) < len(_ROLES):
-      pair = {}
-    else:
+    taken = [*pair.values()] if len(pair) == len(_ROLES) else []
+    if taken:
       fields = {role: arrays[name] for role, name in pair.items()}
-      found.parts[kind] = _Part(' and '.join(pair.values()), fields)
-    found.left.extend(name for name in names if name not in pair.values())
+      found.parts[kind] = _Part(' and '.join(taken), fields)
+    found.left.extend(name for name in names if name not in taken)
 
 
 def _find_tables(found: _Found, files: _Files) -> None:
@@ -527,8 +515,7 @@ def _find_tables(found: _Found, files: _Files) -> None:
     fields['layout'] = 'parquet'
     (fields['image_column'],) = _pick(found, names, 'images', 'images', 1)
   for kind, each in _group(files, _says).items():
-    declared = {'files': [files[name] for name in each]}
-    found.parts[kind] = _Part(_few(each), declared)
+    found.parts[kind] = _Part(_few(each), {'files': [files[n] for n in each]})
 
 
 # What it holds ----------------------------------------------------------------
@@ -590,9 +577,8 @@ def _read_table(found: _Found, file: _File) -> Iterator[_Chunk]:
 
 
 def _read_pictures(files: PictureFiles, fields: _File) -> Iterator[_Chunk]:
-  for name in streams.progress_bar(
-    files.names, desc='Reading', unit=' pictures', leave=False
-  ):
+  shown = {'desc': 'Reading', 'unit': ' pictures', 'leave': False}
+  for name in streams.progress_bar(files.names, **shown):
     where = f'{files.where}/{name}'
     read = functools.partial(_decode, files.read, name, where)
     yield [name.partition('/')[0]], read

@@ -162,10 +162,8 @@ def _receive(
       mode = 'ab' if status == 206 else 'wb'
     out = stack.enter_context(part.open(mode))
     begin, size = time.monotonic(), out.tell()
-    bar = streams.progress_bar(
-      desc=file.name, total=file.size, initial=size, **_BYTES
-    )
-    progress = stack.enter_context(bar)
+    shown = {'desc': file.name, 'total': file.size, 'initial': size, **_BYTES}
+    progress = stack.enter_context(streams.progress_bar(**shown))
     while block := read(_BLOCK):
       out.write(block)
       progress.update(len(block))

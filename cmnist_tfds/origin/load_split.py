@@ -57,10 +57,9 @@ _Chunk = tuple[str, np.ndarray, np.ndarray, Sequence[str]]
 
 def load_split(source: Source, split: str, locations: Locations) -> SplitArrays:
   """Loads a split as `load_pieces` does, in one chunk."""
-  chunks = list(load_pieces(source, split, locations))
-  images = np.concatenate([chunk.images for chunk in chunks])
-  labels = np.concatenate([chunk.labels for chunk in chunks])
-  return SplitArrays(images, labels, chunks[-1].proofs)
+  pieces = load_pieces(source, split, locations)
+  images, labels, proofs = zip(*pieces, strict=True)
+  return SplitArrays(np.concatenate(images), np.concatenate(labels), proofs[-1])
 
 
 def load_pieces(
@@ -224,9 +223,8 @@ def _read_table(
   path = file.member if file.archive else file.name
   data = content if isinstance(content, bytes) else content.read(path)
   columns = source.label_column, source.image_column
-  for where, labels, cells in tables.rows(
-    io.BytesIO(data), file.path, *columns, split.shape
-  ):
+  found = tables.rows(io.BytesIO(data), file.path, *columns, split.shape)
+  for where, labels, cells in found:
     # A whole number is a raw label, even if a class has it for a name.
     raw = [raw_of.get(_nfc(n), n) if isinstance(n, str) else n for n in labels]
     for row, label in zip(where, raw, strict=True):
@@ -251,11 +249,8 @@ def _decode(
   source: Source, split: Split, encoded: Iterable[tuple[str, bytes]]
 ) -> np.ndarray:
   """Decodes pictures; converts each by itself if they may have any size."""
-  gray = 'grey' in source.steps
-  decoded = [
-    picture_files.decode(data, name, shape=split.shape, gray=gray)
-    for name, data in encoded
-  ]
+  wanted: Any = {'shape': split.shape, 'gray': 'grey' in source.steps}
+  decoded = [picture_files.decode(data, n, **wanted) for n, data in encoded]
   if split.shape is None:
     decoded = [conversion.convert(i[None], source.steps)[0] for i in decoded]
   return np.stack(decoded)

@@ -307,9 +307,8 @@ def how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
     folder: The manual folder, or None if it is not known.
   """
   published = file.archive or file
-  places = [f'{folder or "<manual_dir>"}/{published.path}']
-  if file.beside:
-    places.append(f'{file.beside}/{published.path}')
+  folders = filter(None, (folder or '<manual_dir>', file.beside))
+  places = (f'{place}/{published.path}' for place in folders)
   get = 'Save it'
   if published.urls:
     get = f'Download it from {published.urls[0]} and save it'

@@ -101,15 +101,11 @@ def rows(
       pixels = pyarrow.string() if image_column else pyarrow.uint8()
       types = {str(n): pixels for n in range(len(cells))}
       types[str(label)] = pyarrow.string()
-      batches = pyarrow.csv.open_csv(
-        unpacked,
-        pyarrow.csv.ReadOptions(
-          skip_rows=first - 1, column_names=list(types), block_size=_BLOCK
-        ),
-        convert_options=pyarrow.csv.ConvertOptions(
-          column_types=types, null_values=[]
-        ),
+      reading = pyarrow.csv.ReadOptions(
+        skip_rows=first - 1, column_names=list(types), block_size=_BLOCK
       )
+      options = pyarrow.csv.ConvertOptions(column_types=types, null_values=[])
+      batches = pyarrow.csv.open_csv(unpacked, reading, convert_options=options)
     for batch in batches:
       labels = [_label(cell) for cell in batch.column(label).to_pylist()]
       if image == label:

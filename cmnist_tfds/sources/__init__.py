@@ -17,13 +17,7 @@ hashes are those of the files as their origins publish them.
 from __future__ import annotations
 
 from cmnist_tfds.sources import registry
-from cmnist_tfds.sources.records import (
-  IMAGE_SIZE,
-  SPLITS,
-  OriginFile,
-  Source,
-  Split,
-)
+from cmnist_tfds.sources.records import IMAGE_SIZE, OriginFile, Source, Split
 from cmnist_tfds.sources.registry import SOURCES
 
 __all__ = [
@@ -35,6 +29,8 @@ __all__ = [
   'Split',
   'source',
 ]
+
+SPLITS = ('train', 'test')
 
 
 def source(key: str) -> Source:

@@ -99,9 +99,8 @@ def read(path: pathlib.Path, owner: str = '') -> tuple[Source, ...]:
   try:
     content = path.read_bytes()
   except OSError as error:
-    raise DeclarationError(
-      f'{owner}: cannot be read: {error.strerror}'
-    ) from error
+    fault = f'{owner}: cannot be read: {error.strerror}'
+    raise DeclarationError(fault) from error
   # Some editors of Windows begin a file with a byte order mark.
   text = content.removeprefix(codecs.BOM_UTF8)
   return parse(text, owner, extension=True, beside=path.absolute().parent)
@@ -275,16 +274,14 @@ def _faults_of_classes(source: Source) -> Iterator[str]:
 
 def _faults_of_counts(source: Source) -> Iterator[str]:
   """Checks that there are as many examples as all fields say."""
-  names, rule = source.class_names, source.split
-  counts = {
-    f'{n}.class_counts': s.class_counts for n, s in source.pools.items()
-  }
+  names, rule, pools = source.class_names, source.split, source.pools.items()
+  counts = {f'{name}.class_counts': pool.class_counts for name, pool in pools}
   if rule:
     counts['split.test_counts'] = rule.test_counts
   for field, numbers in counts.items():
     if numbers is not None and len(numbers) != len(names):
       yield f'{field}: expected {len(names)} counts, one for each class'
-  for name, split in source.pools.items():
+  for name, split in pools:
     total = sum(split.class_counts or [split.num_examples])
     if total != split.num_examples:
       yield f'{name}.class_counts: add up to {total}, not {split.num_examples}'

@@ -17,8 +17,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, field
 
-SPLITS = ('train', 'test')
-
 # Height and width, in pixels, of every image of every source.
 IMAGE_SIZE = 28
 
@@ -58,9 +56,7 @@ _NO_SECRET = (
 )
 _TEXT = rf'(?!{_SECRET})(?=\s*\S)([^{_CONTROL}]|[\n\t])*'
 _URL = rf'(?!{_SECRET})https?://((?!\s)[^#{_CONTROL}])+'
-_A_KEY = _like(
-  '[A-Z][a-z0-9]*', 'a capital letter, then small letters or digits'
-)
+_KEY = _like('[A-Z][a-z0-9]*', 'a capital letter, then small letters or digits')
 # The name of a class is a line in a file of TFDS.
 _ONE_LINE = _like(
   rf'(?!\s)[^{_CONTROL}]+(?<!\s)',
@@ -80,8 +76,9 @@ _Label = Annotated[int, Meta(ge=0, le=LARGEST_LABEL)]
 _Hex32 = Annotated[str, _hex(32)]
 _Hex40 = Annotated[str, _hex(40)]
 _Hex64 = Annotated[str, _hex(64)]
-_Key = Annotated[str, _A_KEY]
+_Key = Annotated[str, _KEY]
 _Name = Annotated[str, _ONE_LINE]
+_Names = Annotated[tuple[_Name, ...], Meta(min_length=1)]
 _Text = Annotated[str, _like(_TEXT, f'text {_NO_SECRET}')]
 _Url = Annotated[str, _ADDRESS]
 _Path = Annotated[str, _RELATIVE]
@@ -153,6 +150,9 @@ class OriginFile(_Table, frozen=True, kw_only=True):
     return self.path.rpartition('/')[2]
 
 
+_Files = Annotated[tuple[OriginFile, ...], Meta(min_length=1)]
+
+
 class Split(_Table, frozen=True, kw_only=True):
   """The train or the test split of a source.
 
@@ -178,9 +178,7 @@ class Split(_Table, frozen=True, kw_only=True):
   images: OriginFile | None = None
   labels: OriginFile | None = None
   pictures: OriginFile | None = None
-  tables: Annotated[tuple[OriginFile, ...], Meta(min_length=1)] = field(
-    name='files', default=()
-  )
+  tables: _Files = field(name='files', default=())
   per_class: bool = False
   num_examples: _Positive
   class_counts: tuple[_Natural, ...] | None = None
@@ -281,9 +279,7 @@ class Source(_Table, frozen=True, kw_only=True, eq=False):
 
   key: _Key
   title: _Name
-  class_names: Annotated[tuple[_Name, ...], Meta(min_length=1)] = field(
-    name='classes'
-  )
+  class_names: _Names = field(name='classes')
   first_label: _Label = 0
   listed_labels: tuple[_Label, ...] = field(name='labels', default=())
   train: Split | None = None

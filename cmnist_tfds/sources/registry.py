@@ -72,11 +72,10 @@ SOURCES: tuple[Source, ...] = tuple(
 
 
 # A package in a zip file, or one that has lost files, would know other subsets.
-if len(SOURCES) != 11 or not os.path.isdir(os.path.dirname(__file__)):
-  told = (
-    'the tables of sources are missing. Install the package again, unpacked'
-  )
-  raise DeclarationError(f'{os.path.dirname(__file__)}: {told}.')
+_HERE = os.path.dirname(__file__)
+if len(SOURCES) != 11 or not os.path.isdir(_HERE):
+  told = f'{_HERE}: the tables of sources are missing'
+  raise DeclarationError(f'{told}. Install the package again, unpacked.')
 
 
 def warn_of_faults() -> None:

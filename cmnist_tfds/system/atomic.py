@@ -158,7 +158,7 @@ def write_folder(
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
         yield stage
-        _put_in_place(stage, path, writer)
+        _move_in(stage, path, writer)
       finally:
         shutil.rmtree(stage, ignore_errors=True)
         lock.unlink(missing_ok=True)
@@ -245,17 +245,13 @@ def _find_in_way(place: pathlib.Path, names: Iterable[str]) -> Iterator[str]:
   taken = files.union(folders, *(path.parents for path in paths.values()))
   for found in place.rglob('*'):
     path = pathlib.PurePosixPath(found.relative_to(place))
-    if found.is_dir() and not found.is_symlink():
-      in_way = path in files
-    else:
-      in_way = path in taken or not folders.isdisjoint(path.parents)
-    if in_way:
+    is_folder = found.is_dir() and not found.is_symlink()
+    inside = not folders.isdisjoint(path.parents)
+    if path in files or (not is_folder and (inside or path in taken)):
       yield path.as_posix()
 
 
-def _put_in_place(
-  stage: pathlib.Path, place: pathlib.Path, writer: str
-) -> None:
+def _move_in(stage: pathlib.Path, place: pathlib.Path, writer: str) -> None:
   """Moves new files into place, and removes our old ones."""
   new: dict[str, set[str]] = {}
   for file in filter(pathlib.Path.is_file, sorted(stage.rglob('*'))):
