@@ -13,7 +13,6 @@ import functools
 import io
 import itertools
 import json
-import logging
 import math
 import os
 import pathlib
@@ -32,8 +31,6 @@ from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE, registry
 from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.errors import OriginFileError, counted, read_errors
-
-_log = logging.getLogger('cmnist_tfds')
 
 # What names of folders, of files and of arrays say.
 _SPLITS = {
@@ -194,7 +191,7 @@ def add_source(
     with registry.with_files([str(declared)]):  # Checks it.
       pass
   notes = [line[2:] for line in text.splitlines() if line.startswith('# ')]
-  _log.warning('Wrote %s: %s.', place, '; '.join(notes))
+  streams.LOG.warning('Wrote %s: %s.', place, '; '.join(notes))
   added = [str(place / names[1]), os.environ.get(registry.SOURCES_VARIABLE, '')]
   os.environ[registry.SOURCES_VARIABLE] = os.pathsep.join(added)
   return place / names[1]

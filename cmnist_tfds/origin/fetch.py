@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.client
-import logging
 import os
 import pathlib
 import re
@@ -28,8 +27,6 @@ from cmnist_tfds.origin.locations import Locations, addresses, without_password
 from cmnist_tfds.sources import OriginFile
 from cmnist_tfds.system import streams
 from cmnist_tfds.system.errors import OriginFileError, disk_errors
-
-_log = logging.getLogger('cmnist_tfds')
 
 _BLOCK = 1 << 16
 
@@ -83,10 +80,10 @@ def fetch(file: OriginFile, folder: pathlib.Path, locations: Locations) -> str:
         elif not (fault := _download(form, url, member, part, locations)):
           part.replace(target)
     if not fault:
-      _log.info('Fetched %s from %s.', file.path, shown)
+      streams.LOG.info('Fetched %s from %s.', file.path, shown)
       if faults:
         why = '; '.join(faults)
-        _log.warning('%s was fetched from %s: %s', file.path, shown, why)
+        streams.LOG.warning('%s was fetched from %s: %s', file.path, shown, why)
       return shown
     faults[fault] = None
   raise OriginFileError('; '.join(faults) or 'it is published nowhere')

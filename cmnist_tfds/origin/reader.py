@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -20,8 +19,7 @@ from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.origin.verification import Proof
 from cmnist_tfds.sources import OriginFile
 from cmnist_tfds.system.errors import MissingExtraError, OriginFileError
-
-_log = logging.getLogger('cmnist_tfds')
+from cmnist_tfds.system.streams import LOG
 
 _ALLOW = 'To use it anyway, allow unverified files (--allow_unverified)'
 
@@ -55,8 +53,8 @@ class Reader:
           faults[f'{copy}: {wrong}'] = None
           self.copies.setdefault(file.path, copy)
         continue
-      level = logging.WARNING if copy.packed else logging.INFO
-      _log.log(level, 'Read %s from %s (%s).', file.path, copy, proof.value)
+      log = LOG.warning if copy.packed else LOG.info
+      log('Read %s from %s (%s).', file.path, copy, proof.value)
       self.proofs[file.path], self.copies[file.path] = proof, copy
       return found
     raise self._error(file, faults)

@@ -117,12 +117,8 @@ def compare(
     PreparationError: If the subset must be prepared first and cannot be.
   """
   subset = subsets.subset(name)
-  checking = (
-    None
-    if trust_labels
-    else open_
-    or functools.partial(open_or_prepare, data_dir=data_dir, sample=sample)
-  )
+  opening = functools.partial(open_or_prepare, data_dir=data_dir, sample=sample)
+  checking = None if trust_labels else open_ or opening
   a, b = (
     evaluation.read_checked(subset, file, checking, reduced_too=True)
     for file in (first, second)

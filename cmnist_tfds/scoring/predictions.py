@@ -32,7 +32,6 @@ import csv
 import dataclasses
 import io
 import json
-import logging
 import os
 import pathlib
 import re
@@ -58,9 +57,7 @@ from cmnist_tfds.system.errors import (
   disk_errors,
 )
 from cmnist_tfds.system.paths import PathLike
-
-_log = logging.getLogger('cmnist_tfds')
-
+from cmnist_tfds.system.streams import LOG
 
 FORMAT = 'cmnist predictions 1'
 
@@ -216,7 +213,7 @@ def save_predictions(
   if opened or (split == 'test' and not sample):
     check_examples(saved, opened)
   for doubt in doubts(saved, confusions(saved)):
-    _log.warning('%s', doubt)
+    LOG.warning('%s', doubt)
   write_predictions(pathlib.Path(path), saved)
   return saved
 
@@ -407,11 +404,8 @@ def read_table(
     PredictionsError: If the file cannot be read or does not fit the split.
   """
   path = pathlib.Path(path)
-  expected, remedy = (
-    'predictions as CSV or .npy',
-    'Use save_predictions instead.',
-  )
-  with reading(path, expected, remedy), path.open('rb') as file:
+  told = 'predictions as CSV or .npy', 'Use save_predictions instead.'
+  with reading(path, *told), path.open('rb') as file:
     if is_csv(path):
       arrays = _parse_csv(file.read().decode('utf-8-sig'), subset)
     else:
@@ -421,7 +415,7 @@ def read_table(
     if notes:
       if not assume_order or not opened:
         raise ValueError('there is no column label')
-      _log.warning('%s', *notes)
+      LOG.warning('%s', *notes)
       arrays['label'] = opened.split('test').labels
     dataset = opened.dataset if opened else DATASET
     made = make_predictions(subset, dataset=dataset, **arrays)
