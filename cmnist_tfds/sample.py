@@ -66,17 +66,13 @@ def sample_of(subset: Subset) -> Subset:
 def _sample(source: Source) -> Source:
   if source.digest:
     return source
-  counts = {}
-  for name in source.splits:
+  splits = {}
+  for name, split in source.splits.items():
     labels = load_split.load_split(source, name, locations()).labels
-    counted = np.bincount(labels)[list(source.raw_labels)]
-    counts[name] = tuple(counted.tolist())
-  splits = {
-    name: msgspec.structs.replace(
-      source.splits[name], num_examples=sum(each), class_counts=each
+    counts = np.bincount(labels)[list(source.raw_labels)].tolist()
+    splits[name] = msgspec.structs.replace(
+      split, num_examples=len(labels), class_counts=tuple(counts)
     )
-    for name, each in counts.items()
-  }
   return msgspec.structs.replace(
     source,
     title=f'synthetic {source.title}',

@@ -15,11 +15,6 @@ ARGUMENTS = {
 
 def run(args: arguments.Namespace) -> None:
   """Runs the command."""
-  found = comparison.compare(
-    args.name,
-    args.first,
-    args.second,
-    trust_labels=args.trust_labels,
-    open_=args.open,
-  )
+  how = {'trust_labels': args.trust_labels, 'open_': args.open}
+  found = comparison.compare(args.name, args.first, args.second, **how)
   terminal.print_report(found, report.comparison_sections(found), args.format)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.scoring import evaluation, report
@@ -31,14 +32,9 @@ def run(args: arguments.Namespace) -> None:
   """Runs the command."""
   from cmnist_tfds.figures import pictures
 
-  scored = evaluation.evaluate(
-    args.name,
-    args.files,
-    assume_order=args.assume_order,
-    trust_labels=args.trust_labels,
-    without_near_duplicates=bool(args.without_near_duplicates),
-    open_=args.open,
-  )
+  flags = ('assume_order', 'trust_labels', 'without_near_duplicates')
+  how: dict[str, Any] = {flag: bool(getattr(args, flag)) for flag in flags}
+  scored = evaluation.evaluate(args.name, args.files, open_=args.open, **how)
   if args.confusion:
     pictures.save(args.confusion, scored.draw, dark=args.dark)
   terminal.print_report(scored, report.evaluation_sections(scored), args.format)

@@ -60,13 +60,9 @@ def run(args: arguments.Namespace) -> None:
     reduced=args.all,
     extensions=args.extensions or bool(own),
   )
-  rows = [
-    _row(subset)
-    for subset in found
-    if args.extensions
-    or not subset.declarations
-    or subset.sources[0].owner in own
-  ]
+  further = {s for s in found if s.declarations and not args.extensions}
+  unwanted = {s for s in further if s.sources[0].owner not in own}
+  rows = [_row(subset) for subset in found if subset not in unwanted]
   if not rows:
     raise CmnistError('no subset is like that; drop a condition')
   if args.sort:

@@ -86,14 +86,13 @@ def draw_rows(reduced: Subset, labels: np.ndarray, draw: int) -> np.ndarray:
     SplitError: If a class has too few examples, or the subset is not reduced.
   """
   check_draw(reduced, draw)
-  per_class = reduced.per_class
-  assert per_class is not None, 'only reduced subsets have draws'
-  counts = np.bincount(labels, minlength=reduced.num_classes)
-  fewest = int(counts.argmin())
-  if counts[fewest] < draw * per_class:
+  possible, per_class = count_draws(reduced, labels), reduced.per_class or 0
+  if draw > possible:
+    counts = np.bincount(labels, minlength=reduced.num_classes)
+    fewest = int(counts.argmin())
     raise SplitError(
-      f'{reduced.title} has {counted(counts[fewest] // per_class, "draw")}, not'
-      f' {draw}: {reduced.classes[fewest].name!r} has'
+      f'{reduced.title} has {counted(possible, "draw")}, not {draw}:'
+      f' {reduced.classes[fewest].name!r} has'
       f' {counted(counts[fewest], "training example")}, and {draw} draws take'
       f' {draw * per_class:,}. Ask for fewer.'
     )

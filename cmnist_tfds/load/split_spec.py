@@ -161,7 +161,7 @@ def _range(
   # As in TFDS, a unit on one side of the colon applies to both.
   unit = first_unit or last_unit
   try:
-    start = _example(first or '0', unit, lengths)
+    start = _example(first or '0', unit, lengths, is_stop=False)
     stop = (
       total if last is None else _example(last, unit, lengths, is_stop=True)
     )
@@ -176,11 +176,7 @@ def _range(
 
 
 def _example(
-  boundary: str,
-  unit: str | None,
-  lengths: Sequence[int],
-  *,
-  is_stop: bool = False,
+  boundary: str, unit: str | None, lengths: Sequence[int], *, is_stop: bool
 ) -> int:
   """Returns the number of the example at a boundary.
 

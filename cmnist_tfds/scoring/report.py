@@ -114,10 +114,8 @@ def comparison_sections(compared: Comparison) -> list[Section]:
     (title, m.trained_on, m.runs, m.accuracy, m.about.get('method'))
     for title, m in (('A', compared.first), ('B', compared.second))
   ]
-  title = (
-    f'{compared.dataset}/{compared.subset} {compared.split}:'
-    f' {compared.examples:,} examples'
-  )
+  split = f'{compared.dataset}/{compared.subset} {compared.split}'
+  title = f'{split}: {compared.examples:,} examples'
   header = ', trained on, runs, accuracy, 95 % interval, method'
   return [_section(title, header, methods, [*lines, *compared.notes])]
 

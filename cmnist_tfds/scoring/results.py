@@ -273,9 +273,8 @@ def network_results(
   # Only networks need PyTorch.
   from cmnist_tfds.scoring import networks
 
-  start, origin = (
-    networks.read_weights(weights, network) if weights else (None, None)
-  )
+  read = networks.read_weights(weights, network) if weights else (None, None)
+  start, origin = read
 
   def about(subset: Subset) -> dict[str, str]:
     # It raises where there are too few examples.
