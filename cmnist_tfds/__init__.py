@@ -64,8 +64,10 @@ _MODULES = {
   for name in names
 }
 __all__ = list(_MODULES)
-# It needs PyTorch, which `from cmnist_tfds import *` must do without.
+# The first needs PyTorch, which `from cmnist_tfds import *` must do without. The
+# second is `Subset.mean` and `Subset.std`.
 _MODULES['CMNIST'] = 'load.torch_dataset'
+_MODULES['normalization'] = 'cache.pixel_sums'
 __version__ = '1.0.0'
 
 

@@ -17,8 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from typing import Any
 
-from cmnist_tfds.cache.prepared import DATASET, SAMPLE
-from cmnist_tfds.subsets import Subset
+from cmnist_tfds.subsets import DATASET, SAMPLE, Subset
 from cmnist_tfds.system import paths, streams
 from cmnist_tfds.system.errors import CmnistError, PreparationError
 

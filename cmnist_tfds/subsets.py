@@ -19,10 +19,10 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-import importlib
 import itertools
 import math
 import re
+import sys
 import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -40,6 +40,10 @@ REDUCED_SIZES = (1, 5, 10, 50, 100)
 
 # The paper's reference dataset.
 DEFAULT = 'X-12'
+
+# The names of the datasets.
+DATASET = 'cmnist'
+SAMPLE = 'cmnist_sample'
 
 # Version of the prepared datasets. Raise it when examples or their order
 # change.
@@ -195,9 +199,9 @@ class Subset:
 
   @property
   def _normalization(self) -> tuple[float | None, float | None]:
-    # The cache is above this module, and only this asks it for anything.
-    module = importlib.import_module('cmnist_tfds.cache.pixel_sums')
-    both: tuple[float | None, float | None] = module.normalization(self)
+    # The cache, which knows pixels, is above this module.
+    package: Any = sys.modules['cmnist_tfds']
+    both: tuple[float | None, float | None] = package.normalization(self)
     return both
 
   @property
@@ -386,8 +390,9 @@ def subset(name: str) -> Subset:
 
   A name may have the prefix `CMNIST-`, `cmnist/` or `cmnist_sample/`, and any
   letter case. It may have `EI` for `El`, because scanned copies of the paper
-  print it so. Every spelling gives the same record. Single sources (`1-Km`), reduced forms of any
-  size (`2-FKd-r-7`) and combinations with extensions (`2-FMn`) are subsets too.
+  print it so. Every spelling gives the same record. Single sources (`1-Km`),
+  reduced forms of any size (`2-FKd-r-7`) and combinations with extensions
+  (`2-FMn`) are subsets too.
 
   Args:
     name: A name such as '3-EElKm', 'X-24' or '2-FKd-r-10'.
@@ -417,7 +422,7 @@ def subset(name: str) -> Subset:
 
 def names_sample(name: str) -> bool:
   """Returns whether a name says that its sample is meant."""
-  return str(name).strip().casefold().startswith('cmnist_sample/')
+  return str(name).strip().casefold().startswith(f'{SAMPLE}/')
 
 
 def find_subsets(

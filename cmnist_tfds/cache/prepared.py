@@ -28,13 +28,10 @@ from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.formats import png, tfrecord
 from cmnist_tfds.origin import Proof
 from cmnist_tfds.sources import SPLITS
-from cmnist_tfds.subsets import Subset
+from cmnist_tfds.subsets import DATASET, SAMPLE, Subset
 from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import PreparationError, what_helps
 from cmnist_tfds.system.streams import warn_once
-
-DATASET = 'cmnist'
-SAMPLE = 'cmnist_sample'
 
 # TFDS writes it last.
 INFO = 'dataset_info.json'

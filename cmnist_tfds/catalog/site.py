@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cache import prepared
 from cmnist_tfds.catalog.gallery import Gallery, collect
 from cmnist_tfds.figures import montage, similarity
 from cmnist_tfds.figures.pictures import CLASS_NAMES_FONT
@@ -90,7 +89,7 @@ def write_site(
   with atomic.write_folder(folder, 'cmnist catalog', names) as unfinished:
     gallery = collect(data_dir, sample=sample, further=further)
     root = paths.data_root(data_dir)
-    if not gallery.images and (root / prepared.SAMPLE).is_dir():
+    if not gallery.images and (root / subsets.SAMPLE).is_dir():
       streams.warn_once(f'{root} has the sample alone: pictures are synthetic.')
       sample, gallery = True, collect(data_dir, sample=True, further=further)
     for name in _FOLDERS:

@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-import cmnist_tfds
 from cmnist_tfds.system import interrupts, streams
 from cmnist_tfds.system.errors import CmnistError, SubsetNameError, what_helps
 
@@ -112,9 +111,8 @@ def _parser() -> CommandParser:
   )
   declare(parser, arguments.COMMON)
   parser.set_defaults(quiet=False, verbose=False)
-  parser.add_argument(
-    '--version', action='version', version=f'cmnist {cmnist_tfds.__version__}'
-  )
+  version = f'cmnist {sys.modules["cmnist_tfds"].__version__}'
+  parser.add_argument('--version', action='version', version=version)
   commands = parser.add_subparsers(
     title='commands', metavar='COMMAND', required=True
   )

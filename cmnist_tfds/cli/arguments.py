@@ -184,7 +184,7 @@ def resolve(args: Namespace) -> None:
         known = subsets.declared()
         args.subsets = [s for s in known if args.all or s.per_class]
   if 'sample' in args:
-    args.dataset = prepared.SAMPLE if args.sample else prepared.DATASET
+    args.dataset = subsets.SAMPLE if args.sample else subsets.DATASET
     args.where = {'data_dir': args.data_dir, 'sample': args.sample}
     args.open = functools.partial(_open, args)
 

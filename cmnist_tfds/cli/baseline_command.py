@@ -7,11 +7,11 @@ import argparse
 import pathlib
 from collections.abc import Iterator
 
-from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.sample import NOTICE
 from cmnist_tfds.scoring import protocols, report, results
 from cmnist_tfds.scoring.results import Result, Wanted
+from cmnist_tfds.subsets import SAMPLE
 from cmnist_tfds.system.errors import counted
 
 # The neighbors of every test image are held in memory.

@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cache import prepared
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.sample import NOTICE, sample_of
@@ -98,7 +97,7 @@ def info(
     *opened.class_counts if opened and found else counts, strict=True
   )
   return {
-    'dataset': prepared.SAMPLE if sample else prepared.DATASET,
+    'dataset': subsets.SAMPLE if sample else subsets.DATASET,
     'name': subset.name,
     'train': described.num_train if None in train else sum(train),
     'test': described.num_test if None in test else sum(test),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
@@ -21,9 +21,6 @@ from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.load.split_view import FEATURE_NAMES, SplitView
 from cmnist_tfds.system.errors import PreparationError
 
-if TYPE_CHECKING:
-  from cmnist_tfds.datasets.dataset_builder import CmnistBuilder
-
 # The fields of `tfds.ReadConfig` that are followed. With others, TFDS reads.
 _FOLLOWED = {
   *('options', 'skip_prefetch', 'try_autocache'),
@@ -32,7 +29,7 @@ _FOLLOWED = {
 }
 
 
-def as_dataset(builder: CmnistBuilder, split: Any, **options: Any) -> Any:
+def as_dataset(builder: Any, split: Any, **options: Any) -> Any:
   """Returns one split like `tfds.core.DatasetBuilder.as_dataset`.
 
   Args:
@@ -94,7 +91,7 @@ class DataSource(tfds_internals.BaseDataSource):
   processes that unpickle a source map the same files.
   """
 
-  def __init__(self, builder: CmnistBuilder, split: Any, view: SplitView):
+  def __init__(self, builder: Any, split: Any, view: SplitView):
     """Constructs the source.
 
     Args:
@@ -122,7 +119,7 @@ class DataSource(tfds_internals.BaseDataSource):
     ]
 
 
-def find_view(builder: CmnistBuilder, split: Any) -> SplitView | None:
+def find_view(builder: Any, split: Any) -> SplitView | None:
   """Returns the examples of a split, in the order of the shards.
 
   Args:

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.cache.prepared import DATASET, SAMPLE
 from cmnist_tfds.export.files import in_batches
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.open_subset import Opened
@@ -26,7 +25,7 @@ from cmnist_tfds.load.split_view import COLUMN_NAMES
 from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
 from cmnist_tfds.schema import ClassFeature, Feature
 from cmnist_tfds.sources import SPLITS
-from cmnist_tfds.subsets import Subset
+from cmnist_tfds.subsets import DATASET, SAMPLE, Subset
 from cmnist_tfds.system import atomic
 from cmnist_tfds.system.extras import needs_extra
 

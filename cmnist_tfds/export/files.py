@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from isal import igzip
 
-from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.formats import png
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.load.split_view import FEATURE_NAMES, SplitView
 from cmnist_tfds.schema import IMAGE, LABEL, ROW, SOURCE, WRITER
 from cmnist_tfds.sources import IMAGE_SIZE, SPLITS
+from cmnist_tfds.subsets import SAMPLE
 from cmnist_tfds.system import atomic, streams
 
 # The names of the splits in the files of MNIST.

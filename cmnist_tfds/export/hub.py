@@ -23,12 +23,11 @@ import urllib.parse
 from collections.abc import Iterable, Sequence
 
 from cmnist_tfds import schema, subsets
-from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.export import croissant
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
 from cmnist_tfds.sources import Source
-from cmnist_tfds.subsets import Subset
+from cmnist_tfds.subsets import SAMPLE, Subset
 from cmnist_tfds.system import atomic
 
 _CARD = 'README.md'

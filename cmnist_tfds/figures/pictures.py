@@ -12,7 +12,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cmnist_tfds.cache import prepared
+from cmnist_tfds import subsets
 from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.errors import PreparationError
 from cmnist_tfds.system.extras import needs_extra
@@ -71,7 +71,7 @@ def blank(
   from matplotlib.figure import Figure
 
   # A picture travels without the page that explains it.
-  if title.startswith(prepared.SAMPLE):
+  if title.startswith(subsets.SAMPLE):
     title += ' (synthetic)'
   figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, label=title)
   axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))

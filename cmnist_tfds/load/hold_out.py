@@ -26,11 +26,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cmnist_tfds.cache.prepared import SAMPLE
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.load.draws import class_ranks
 from cmnist_tfds.load.split_spec import FIT, VALIDATION
-from cmnist_tfds.subsets import Subset
+from cmnist_tfds.subsets import SAMPLE, Subset
 from cmnist_tfds.system.errors import SplitError
 
 _SEED = 0

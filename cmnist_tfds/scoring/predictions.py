@@ -44,10 +44,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cmnist_tfds import subsets
-from cmnist_tfds.cache.prepared import DATASET, SAMPLE
 from cmnist_tfds.load.draws import check_draw
 from cmnist_tfds.load.open_subset import Opened, open_subset
-from cmnist_tfds.subsets import Subset
+from cmnist_tfds.subsets import DATASET, SAMPLE, Subset
 from cmnist_tfds.system import atomic
 from cmnist_tfds.system.errors import (
   CmnistError,

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from cmnist_tfds.cache.prepared import DATASET
 from cmnist_tfds.cache.shuffle_order import shuffle_order
 from cmnist_tfds.load.draws import class_ranks
 from cmnist_tfds.scoring.predictions import Predictions
-from cmnist_tfds.subsets import Subset
+from cmnist_tfds.subsets import DATASET, Subset
 
 
 def source_numbers(subset: Subset, labels: np.ndarray) -> np.ndarray:
