@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import itertools
-import multiprocessing
+import multiprocessing.resource_tracker
 import os
 import signal
 import sys
@@ -87,6 +87,8 @@ def _build_in_processes(
 ) -> Iterator[Outcome]:
   # Forked processes would inherit locks of threads that they do not have.
   spawn = multiprocessing.get_context('spawn')
+  with _ignored_by_new_processes():
+    multiprocessing.resource_tracker.ensure_running()
   with futures.ProcessPoolExecutor(
     jobs, spawn, _start_worker, (streams.LOG.level,)
   ) as pool:
