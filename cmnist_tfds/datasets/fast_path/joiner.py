@@ -58,7 +58,7 @@ class SplitRecords:
     self._tail = np.concatenate([source.labels() for source in sources])
 
     integers = [schema.integers_of(c) for s in sources for c in s.classes]
-    tails = [_around(1000, each)[1] for each in integers]
+    tails = [_wrap(1000, each)[1] for each in integers]
     self._tails, self._tail_length = _pad(tails)
     self._tail_crc = np.array([*map(google_crc32c.value, tails)], np.uint32)
     step = max(map(len, tails)) + 1
@@ -71,7 +71,7 @@ class SplitRecords:
     heads, head_crcs = [], []
     for pair in pairs.tolist():
       rest = sum(divmod(pair, step))
-      head, _ = _around(pair // step, by_length[pair % step])
+      head, _ = _wrap(pair // step, by_length[pair % step])
       heads.append(tfrecord.header(len(head) + rest) + head)
       head_crcs.append(_shift(google_crc32c.value(head), rest))
     self._heads, self._head_length = _pad(heads)
@@ -153,9 +153,7 @@ def _starts(source: SplitSource) -> np.ndarray:
   return starts if source.rows is None else starts[source.rows]
 
 
-def _around(
-  png_length: int, integers: Mapping[str, int]
-) -> tuple[bytes, bytes]:
+def _wrap(png_length: int, integers: Mapping[str, int]) -> tuple[bytes, bytes]:
   """Returns the parts of an example before and after its PNG."""
   stand_in = b'\xff' * png_length
   features = {
