@@ -187,6 +187,15 @@ def test_nothing_is_left_of_an_entry_that_cannot_be_made(root):
   assert_right(create())
 
 
+def test_entries_that_are_deleted_while_they_are_listed_are_left_out():
+  with concurrent.futures.ThreadPoolExecutor(1) as pool:
+    listing = pool.submit(lambda: [store.entries() for _ in range(200)])
+    while not listing.done():
+      create()
+      store.clear()
+  listing.result()
+
+
 # Folders that cannot be used ----------------------------------------------------
 
 

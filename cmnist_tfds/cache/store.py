@@ -232,10 +232,12 @@ def entries(
       description = 'unfinished, or of another version of this package'
     except _DamagedError as error:
       is_damaged, description = True, str(error)
-    num_bytes = sum(file.stat().st_size for file in path.iterdir())
-    found.append(
-      ListedEntry(path, path.parent.name, num_bytes, description, is_damaged)
-    )
+    # Another process may delete it in the meantime.
+    with contextlib.suppress(FileNotFoundError):
+      num_bytes = sum(file.stat().st_size for file in path.iterdir())
+      found.append(
+        ListedEntry(path, path.parent.name, num_bytes, description, is_damaged)
+      )
   return found
 
 
