@@ -17,8 +17,7 @@ from typing import Any
 import msgspec
 
 from cmnist_tfds.scoring import report
-from cmnist_tfds.scoring.comparison import Comparison
-from cmnist_tfds.scoring.evaluation import Evaluation
+from cmnist_tfds.scoring.intervals import Record
 from cmnist_tfds.system import streams
 
 FAILED = 1
@@ -60,7 +59,7 @@ def _with_small_letters(record: logging.LogRecord) -> bool:
 
 
 def print_report(
-  reported: Evaluation | Comparison,
+  reported: Record,
   sections: Iterable[report.Section],
   format_: str,
 ) -> None:
