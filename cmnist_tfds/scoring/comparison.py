@@ -178,11 +178,8 @@ def of_pair(subset: Subset, a: Predictions, b: Predictions) -> Comparison:
       'One method has several draws of the training set and the other has one:'
       ' the interval leaves out how the other varies with the training set.'
     )
-  if single and len(np.unique(cluster)) < len(cluster):
-    notes.append(
-      "McNemar's test takes the images of a writer as independent, the interval"
-      ' does not.'
-    )
+  if len(np.unique(cluster)) < len(cluster):
+    over = over.replace('images', 'images or writers')
   if a.subset != b.subset:
     notes.append(
       f'The methods were trained on {a.subset.name} and on {b.subset.name}, which'

@@ -10,6 +10,7 @@ from cmnist_tfds.scoring.comparison import Comparison
 from cmnist_tfds.scoring.evaluation import Evaluation
 from cmnist_tfds.scoring.family import Family
 from cmnist_tfds.scoring.intervals import Estimate
+from cmnist_tfds.system.errors import counted
 
 
 class Section(NamedTuple):
@@ -50,8 +51,8 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
   sections = [
     _section(
       f'{scored.dataset}/{scored.subset.name} {scored.split}:'
-      f' {scored.examples:,} examples, {len(names)} classes,'
-      f' {len(scored.runs)} run{"s" * several}',
+      f' {counted(scored.examples, "example")}, {counted(len(names), "class")},'
+      f' {counted(len(scored.runs), "run")}',
       ', '.join(['', mean, '95 % interval', *spread]),
       figures,
       [*scored.notes, *(f'{f}: {text}' for f, text in scored.about.items())],
@@ -98,7 +99,7 @@ def comparison_sections(compared: Comparison) -> list[Section]:
   """Returns the report of a comparison."""
   difference = compared.difference
   over = compared.interval_over
-  over += ' alone, as runs are missing,' * (over == 'images')
+  over += ' alone, as runs are missing,' * over.startswith('images')
   lines = [
     f'Accuracy of A minus that of B: {difference.value:+.4f}, 95 % interval over'
     f' {over} [{difference.low:+.4f}, {difference.high:+.4f}].'
