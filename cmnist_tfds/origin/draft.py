@@ -30,13 +30,20 @@ from cmnist_tfds.origin import picture_files, tables
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE, registry
 from cmnist_tfds.system import atomic, streams
-from cmnist_tfds.system.errors import OriginFileError, counted, read_errors
+from cmnist_tfds.system.errors import (
+  CmnistError,
+  OriginFileError,
+  counted,
+  read_errors,
+)
 
 # What names of folders, of files and of arrays say.
 _SPLITS = {
   'train': re.compile('train(ing)?'),
   'test': re.compile('test(ing)?|t10k'),
-  'val': re.compile('(?<![a-z])val(?![a-z])|valid(ation)?'),
+  'val': re.compile(
+    '(?<![a-z])(val|dev|eval)(?![a-z])|valid(ation)?|evaluation|hold_?out'
+  ),
 }
 # A name that speaks of both speaks of labels.
 _ROLES = {
@@ -49,8 +56,8 @@ _ROLES = {
 # The part of the examples that is for test, where nothing says which are.
 _TEST_PART = 7
 
-# If no pixel is brighter, pixels may have been scaled.
-_DARK = 16
+# If no pixel is brighter, pixels may have been scaled: probably, or perhaps.
+_DARK, _DIM = 16, 127
 
 # The layouts in which an option decides something.
 _LAYOUTS = {
@@ -160,8 +167,9 @@ def add_source(
   Args:
     key: The key of the source, such as 'Xy'.
     classes: The names of the classes, by label.
-    train: Images, uint8 (n, height, width), (n, height, width, 3) or (n, pixels)
-      of square images; and labels, integers (n,) from 0.
+    train: Images, (n, height, width), (n, height, width, 3) or (n, pixels) of
+      square images, of any type, with whole numbers from 0 to 255; and labels,
+      whole numbers (n,) from 0.
     test: As `train`. Without one of them, each class is divided.
     title: The title of the source; its key if empty.
     folder: The folder to write: a new one, or one that this function has
@@ -178,18 +186,30 @@ def add_source(
     DeclarationError: If the key or the name of a class is wrong, or taken.
     PreparationError: If the folder cannot be written.
   """
-  place, arrays = pathlib.Path(folder or key.lower()).absolute(), {}
+  place = pathlib.Path(folder or key.lower()).absolute()
+  arrays: dict[str, Any] = {}
   for split, pair in (('train', train), ('test', test)):
     if pair is not None:
-      arrays[f'x_{split}'], arrays[f'y_{split}'] = pair
+      images, labels = pair
+      arrays[f'x_{split}'] = tables.whole_numbers(images, np.uint8)
+      arrays[f'y_{split}'] = tables.whole_numbers(labels, np.int64)
   names = ('arrays.npz', 'source.toml')
+  title = title or key
   with atomic.write_folder(place, 'add_source', names) as written:
     path, declared = (written / name for name in names)
     np.savez(path, **arrays)
-    text = draft(path, key=key, title=title or key, classes=classes, **options)
-    declared.write_text(text, 'utf-8')
-    with registry.with_files([str(declared)]):  # Checks it.
-      pass
+    try:
+      text = draft(path, key=key, title=title, classes=classes, **options)
+      declared.write_text(text, 'utf-8')
+      with registry.with_files([str(declared)]):  # Checks it.
+        pass
+    except CmnistError as error:  # Of a file and options that nobody has seen.
+      fault = re.sub(
+        r'.*?(arrays\.npz|source\.toml)[:,] ', f'{key}: ', str(error)
+      )
+      raise type(error)(
+        re.sub(r'--(\w+) (N|val|[0-9]+)', r'\1=\2', fault)
+      ) from error
   notes = [line[2:] for line in text.splitlines() if line.startswith('# ')]
   streams.LOG.warning('Wrote %s: %s.', place, '; '.join(notes))
   added = [str(place / names[1]), os.environ.get(registry.SOURCES_VARIABLE, '')]
@@ -232,11 +252,15 @@ def draft(
     if given and found.fields['layout'] not in layouts:
       raise found.fault(f'--{option} is for {layouts}, not for these files')
   chosen = _choose(found)
-  counts, images = _read(found, chosen)
+  counts, images, brightest = _read(found, chosen)
   names = sorted({*range(len(classes))}.union(*counts.values()), key=_order)
   if classes and len(names) > len(classes):
     expected = f'expected labels from 0 to {len(classes) - 1}'
     raise found.fault(f'{expected}, found {names[-1]}')
+  if len(names) < 2 and not classes:
+    raise found.fault(
+      f'expected several classes, found {_few(names) or "none"}'
+    )
   # Numbers are raw labels. Names in the same column get those that follow.
   raw = [name for name in names if isinstance(name, int)]
   while len(raw) < len(names):
@@ -266,6 +290,8 @@ def draft(
       )
     source['split'] = {'first': first}
     notes.append(f'for test: the first {first:,} of each class')
+  if brightest <= _DIM and not found.asked.scale:
+    notes.append(f'brightest pixel: {brightest} of 255; see --scale')
   if 'convert' in head:
     notes.append(f'converted: {_toml(head["convert"])}')
   notes += [f'left out: {what}' for what in found.left]
@@ -311,17 +337,23 @@ def _choose(found: _Found) -> dict[str, _Part]:
 
 def _read(
   found: _Found, chosen: dict[str, _Part]
-) -> tuple[dict[str, collections.Counter[Any]], dict[str, Any]]:
-  """Returns the counts of classes by split, and what images have in common."""
+) -> tuple[dict[str, collections.Counter[Any]], dict[str, Any], int]:
+  """Returns the counts of classes by split, facts of images, the brightest pixel."""
   counts = {split: collections.Counter[Any]() for split in chosen}
   shapes: set[tuple[int, ...]] = set()
   brightest = total = size = 0
   for split, part in chosen.items():
     for labels, read in _examples(found, part):
       images = read()
-      if len(images) != len(labels) or images.ndim < 2 or not images.size:
+      side = math.isqrt(math.prod(images.shape[1:]))
+      square = images.ndim > 2 or side**2 == math.prod(images.shape[1:])
+      known = (
+        images.shape[3:] in ((), (1,), (3,)) and images.ndim > 1 and square
+      )
+      if len(images) != len(labels) or not known or not images.size:
         raise found.fault(
-          f'{part.what}: expected images (n, height, width), as many as labels,'
+          f'{part.what}: expected images (n, height, width), with colors last'
+          ' (n, height, width, 3) or of squares (n, pixels), as many as labels,'
           f' found {images.shape} and {counted(len(labels), "label")}'
         )
       counts[split].update(labels)
@@ -351,7 +383,7 @@ def _read(
   convert: list[Any] = [{'scale': white}] if white < 255 else []
   convert += [step for step, needed in steps.items() if needed]
   fields = {'shape': list(shape), 'convert': convert}
-  return counts, {name: value for name, value in fields.items() if value}
+  return counts, {n: value for n, value in fields.items() if value}, brightest
 
 
 def _few(names: Sequence[Any]) -> str:
@@ -415,16 +447,19 @@ def _find(found: _Found) -> None:
   path, names, folder = found.path, [found.path.name], ''
   path.stat()  # Raises an error if there is nothing.
   if path.is_dir():
-    names, folder = os.listdir(path), f'{path.name}/'
-    names = sorted(name for name in names if not name.startswith('.'))
+    names, folder = sorted(os.listdir(path)), f'{path.name}/'
     names.sort(key=lambda name: _order(posixpath.splitext(name)[0]))
-  files: _Files = {name: {'path': folder + name} for name in names}
-  listed = {n: files[n] for n in names if n.lower().endswith(_TABLES)}
-  packed = not folder and path.name.lower().endswith(_ARCHIVES)
-  if packed or any((path / name).is_dir() for name in names):
+  places = {n: path / n if folder else path for n in names}
+  shown = {n: p for n, p in places.items() if not (folder and n[:1] == '.')}
+  # Opening a pipe would wait for a writer.
+  files: _Files = {n: {'path': folder + n} for n in shown if shown[n].is_file()}
+  listed = {n: files[n] for n in files if n.lower().endswith(_TABLES)}
+  packed = files and not folder and path.name.lower().endswith(_ARCHIVES)
+  if packed or any(place.is_dir() for place in shown.values()):
     _find_pictures(found)
-  elif listed:
-    found.left.extend(name for name in names if name not in listed)
+    return
+  found.left.extend(n for n in names if n not in (listed or files))
+  if listed:
     _find_tables(found, listed)
   else:
     _find_arrays(found, files)
@@ -455,9 +490,13 @@ def _find_pictures(found: _Found) -> None:
   for top, kind in kinds.items() if len(kinds) > 1 else [('', '')]:
     member = posixpath.join(inside, top).rstrip('/')
     files = root.below(member)
-    grouped = _group(files.names, lambda n: posixpath.dirname(n).split('/')[0])
-    least = found.asked.min_examples
-    classes = {c: n for c, n in grouped.items() if c and len(n) >= least}
+    grouped, least = (
+      _group(files.names, posixpath.dirname),
+      found.asked.min_examples,
+    )
+    # Nobody can tell whether folders in those of classes are classes.
+    grouped = {c: n for c, n in grouped.items() if c and '/' not in c}
+    classes = {c: n for c, n in grouped.items() if len(n) >= least}
     files.names = list(itertools.chain(*classes.values()))
     left.difference_update(posixpath.join(member, name) for name in files.names)
     fields = {'path': posixpath.join(path.name, top).rstrip('/')}
@@ -486,11 +525,15 @@ def _find_arrays(found: _Found, arrays: _Files) -> None:
     with read_errors(str(path)), zipfile.ZipFile(path) as opened:
       names = [name.removesuffix('.npy') for name in opened.namelist()]
     arrays = {name: {'path': path.name, 'array': name} for name in names}
-  silent = [name for name in arrays if not _says(name, _ROLES)]
-  if suffixes == {'.npy'} and silent and not (asked.images or asked.labels):
+  npy = [n for n in arrays if n.lower().endswith('.npy')]
+  # Names of classes say neither a split nor that all are images.
+  speak = all(map(_says, npy)) or {_says(n, _ROLES) for n in npy} == {'images'}
+  pairs = speak or asked.images or asked.labels
+  if not pairs and not any(_is_of_labels(found, arrays[n]) for n in npy):
     found.fields['layout'] = 'npy'
-    files = {'files': list(arrays.values())}
-    found.parts[''] = _Part(counted(len(arrays), 'file'), files)
+    found.left.extend(name for name in arrays if name not in npy)
+    files = {'files': [arrays[name] for name in npy]}
+    found.parts[''] = _Part(counted(len(npy), 'file'), files)
     return
   for kind, names in _group(arrays, _says).items():
     pair = {r: n for r in sorted(_ROLES) for n in _pick(found, names, r, r)}
@@ -501,18 +544,42 @@ def _find_arrays(found: _Found, arrays: _Files) -> None:
     found.left.extend(name for name in names if name not in taken)
 
 
+def _is_of_labels(found: _Found, file: _File) -> bool:
+  with read_errors(file['path']):
+    place = found.path.parent / file['path']
+    return np.load(place, mmap_mode='r', allow_pickle=False).ndim < 2
+
+
 def _find_tables(found: _Found, files: _Files) -> None:
   """Finds tables, whose names may say which split they are of."""
-  name, fields = next(filter(_says, files), next(iter(files))), found.fields
-  with found.open(files[name]) as stream:
-    names = tables.columns(stream, name)
-  fields['layout'] = 'csv'
-  (fields['label_column'],) = _pick(found, names, 'labels', 'label_column', 1)
-  if name.lower().endswith('.parquet'):
+  fields, heads = found.fields, dict[str, list[Any]]()
+  for name, file in files.items():
+    with found.open(file) as stream:
+      heads[name] = tables.columns(stream, name)
+  parquet = {name.lower().endswith('.parquet') for name in files}
+  names = heads[min(files, key=lambda name: _says(name) != 'train')]
+  if len(parquet) > 1 or len(names) < 2:
+    raise found.fault(
+      'expected tables of one kind, CSV with commas or Parquet, found'
+      f' {_few([*files])} with {counted(len(names), "column")}'
+    )
+  (label,) = _pick(found, names, 'labels', 'label_column', 1)
+  fields |= {'layout': 'csv', 'label_column': label}
+  if parquet.pop():
     fields['layout'] = 'parquet'
-    (fields['image_column'],) = _pick(found, names, 'images', 'images', 1)
+    # Else there is a column for each pixel.
+    square = math.isqrt(len(names) - 1) ** 2 == len(names) - 1 > 1
+    least = not square or bool(found.asked.images)
+    for image in _pick(found, names, 'images', 'images', least):
+      fields['image_column'] = image
+      others = [name for name in names if name not in (label, image)]
+      found.left.extend([f'columns: {_few(others)}'] * bool(others))
+  for name in [name for name in files if label not in heads[name]]:
+    found.left.append(f'{name}, without column {label}')
+    del files[name]
   for kind, each in _group(files, _says).items():
-    found.parts[kind] = _Part(_few(each), {'files': [files[n] for n in each]})
+    what = f'{_few(each)}, labels in column {label}'
+    found.parts[kind] = _Part(what, {'files': [files[n] for n in each]})
 
 
 # What it holds ----------------------------------------------------------------
@@ -524,7 +591,7 @@ def _examples(found: _Found, part: _Part) -> Iterator[_Chunk]:
     yield from _read_pictures(part.pictures, part.files['pictures'])
   elif 'labels' in part.files:
     labels = _read_array(found, part.files['labels'], integers=True)
-    one = labels.shape[1:] == (1,) or found.asked.label_column == '0'
+    one = labels.shape[1:] == (1,) or str(found.asked.label_column) == '0'
     if labels.ndim == 2 and one:
       part.files['labels']['columns'] = labels.shape[1]
       labels = labels[:, 0]
@@ -552,13 +619,14 @@ def _examples(found: _Found, part: _Part) -> Iterator[_Chunk]:
 def _read_array(
   found: _Found, file: _File, *, integers: bool = False
 ) -> np.ndarray:
-  array = file.get('array', 'arr_0')
+  array, where = file.get('array', 'arr_0'), file['path']
   found.prove(file)
   try:
     with found.open(file) as stream:
       return idx_npz.read_array(stream.read(), name=array, integers=integers)
   except OriginFileError as error:
-    raise OriginFileError(f'{file["path"]}: {error}') from error
+    where += f', {array}' if 'array' in file else ''
+    raise OriginFileError(f'{where}: {error}') from error
 
 
 def _read_table(found: _Found, file: _File) -> Iterator[_Chunk]:
