@@ -133,17 +133,20 @@ def _with(value, labels):
     (lambda y: {'prediction': y - 1}, r'found -1 to 10\.$'),
     (lambda y: {'prediction': y / 1}, r'float64 .*prediction\.astype\(int\)'),
     (lambda y: {'prediction': [y[:200], y[200:]]}, r'np\.concatenate\(pred'),
-    (lambda y: {'scores': _with(np.nan, y)}, 'example 5, run 0: NaN or inf'),
-    (lambda y: {'scores': _with(np.inf, y)}, 'example 5, run 0: NaN or inf'),
+    (lambda y: {'scores': _with(np.nan, y)}, 'example 5 in run 0 have NaN'),
+    (lambda y: {'scores': _with(np.inf, y)}, 'example 5 in run 0 have NaN'),
     (
       lambda y: {'scores': np.full((288, 12), -np.inf)},
-      'example 0, run 0: NaN',
+      'example 0 in run 0 have',
     ),
     (
       lambda y: {'scores': np.eye(12, dtype=int)[y]},
       r'scores\.astype\(float\)',
     ),
-    (lambda y: dict.fromkeys(_PAIR, y[:144]), 'join what all batches and'),
+    (
+      lambda y: dict.fromkeys(_PAIR, y[:144]),
+      'Join what is predicted for all b',
+    ),
     (lambda y: dict.fromkeys(_PAIR, np.tile(y, 5)), 'may be those of train'),
     # The ranks of 64, one after the other, cut to the length.
     (
@@ -166,7 +169,7 @@ def _with(value, labels):
     (lambda y: {'prediction': y.astype(str)}, 'found <U.* not their names'),
     (lambda y: {'scores': np.ones(288)}, 'examples and classes'),
     (lambda y: {'split': 'test\x1b[31m'}, r"one line, found 'test\\x1b"),
-    (lambda y: {'scores': np.eye(12)[(y + 1) % 12]}, 'distances give -scores'),
+    (lambda y: {'scores': np.eye(12)[(y + 1) % 12]}, 'as -distances'),
     (lambda y: {'scores': np.eye(13)[y]}, r'\(1, 288, 12\) or \(288, 12\)'),
     (lambda y: {'class_names': [*_CLASS_NAMES[:-1], 'cat']}, "'cat'"),
     (lambda y: {'class_names': _CLASS_NAMES[:-1]}, 'found 11 names'),

@@ -64,10 +64,7 @@ def read_array(
   found, in_columns, dtype = _read_header(stream)
   if dtype != np.uint8 and not (integers and dtype.kind in 'iu'):
     expected = 'whole numbers' if integers else 'uint8 values from 0 to 255'
-    remedy = 'save the number of each class'
-    if not integers:
-      remedy = "scale and round them to 0 to 255, then save .astype('uint8')"
-    kind = f'values of type {dtype}; {remedy}'
+    kind = f'values of type {dtype}; scale pixels, and save whole numbers'
     if dtype.hasobject:
       kind = 'Python objects (pickles), which can run code and are never loaded'
     raise OriginFileError(f'expected {expected}, found {kind}')

@@ -29,21 +29,14 @@ from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import picture_files, tables
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE, registry
-from cmnist_tfds.system import atomic, streams
-from cmnist_tfds.system.errors import (
-  CmnistError,
-  OriginFileError,
-  counted,
-  read_errors,
-)
+from cmnist_tfds.system import atomic, errors, streams
+from cmnist_tfds.system.errors import OriginFileError, counted, read_errors
 
 # What names of folders, of files and of arrays say.
 _SPLITS = {
   'train': re.compile('train(ing)?'),
   'test': re.compile('test(ing)?|t10k'),
-  'val': re.compile(
-    '(?<![a-z])(val|dev|eval)(?![a-z])|valid(ation)?|evaluation|hold_?out'
-  ),
+  'val': re.compile('(?<![a-z])(val|dev|eval)(?![a-z])|valid(ation)?|holdout'),
 }
 # A name that speaks of both speaks of labels.
 _ROLES = {
@@ -190,9 +183,10 @@ def add_source(
   arrays: dict[str, Any] = {}
   for split, pair in (('train', train), ('test', test)):
     if pair is not None:
-      images, labels = pair
-      arrays[f'x_{split}'] = tables.whole_numbers(images, np.uint8)
-      arrays[f'y_{split}'] = tables.whole_numbers(labels, np.int64)
+      for name, values, kind in zip(
+        'xy', pair, (np.uint8, np.int64), strict=True
+      ):
+        arrays[f'{name}_{split}'] = tables.whole_numbers(values, kind)
   names = ('arrays.npz', 'source.toml')
   title = title or key
   with atomic.write_folder(place, 'add_source', names) as written:
@@ -203,13 +197,10 @@ def add_source(
       declared.write_text(text, 'utf-8')
       with registry.with_files([str(declared)]):  # Checks it.
         pass
-    except CmnistError as error:  # Of a file and options that nobody has seen.
-      fault = re.sub(
-        r'.*?(arrays\.npz|source\.toml)[:,] ', f'{key}: ', str(error)
-      )
-      raise type(error)(
-        re.sub(r'--(\w+) (N|val|[0-9]+)', r'\1=\2', fault)
-      ) from error
+    except errors.CmnistError as error:  # Of a file that nobody has seen.
+      file = r'.*(arrays\.npz|source\.toml)[:, ]*'
+      fault = re.sub(file, f'{key}: ', str(error)).replace('--scale ', 'scale=')
+      raise type(error)(fault) from error
   notes = [line[2:] for line in text.splitlines() if line.startswith('# ')]
   streams.LOG.warning('Wrote %s: %s.', place, '; '.join(notes))
   added = [str(place / names[1]), os.environ.get(registry.SOURCES_VARIABLE, '')]
@@ -258,9 +249,7 @@ def draft(
     expected = f'expected labels from 0 to {len(classes) - 1}'
     raise found.fault(f'{expected}, found {names[-1]}')
   if len(names) < 2 and not classes:
-    raise found.fault(
-      f'expected several classes, found {_few(names) or "none"}'
-    )
+    raise found.fault(f'expected classes, found {_few(names) or "none"}')
   # Numbers are raw labels. Names in the same column get those that follow.
   raw = [name for name in names if isinstance(name, int)]
   while len(raw) < len(names):
@@ -345,15 +334,9 @@ def _read(
   for split, part in chosen.items():
     for labels, read in _examples(found, part):
       images = read()
-      side = math.isqrt(math.prod(images.shape[1:]))
-      square = images.ndim > 2 or side**2 == math.prod(images.shape[1:])
-      known = (
-        images.shape[3:] in ((), (1,), (3,)) and images.ndim > 1 and square
-      )
-      if len(images) != len(labels) or not known or not images.size:
+      if len(images) != len(labels) or images.ndim < 2 or not images.size:
         raise found.fault(
-          f'{part.what}: expected images (n, height, width), with colors last'
-          ' (n, height, width, 3) or of squares (n, pixels), as many as labels,'
+          f'{part.what}: expected images (n, height, width), as many as labels,'
           f' found {images.shape} and {counted(len(labels), "label")}'
         )
       counts[split].update(labels)
@@ -490,13 +473,10 @@ def _find_pictures(found: _Found) -> None:
   for top, kind in kinds.items() if len(kinds) > 1 else [('', '')]:
     member = posixpath.join(inside, top).rstrip('/')
     files = root.below(member)
-    grouped, least = (
-      _group(files.names, posixpath.dirname),
-      found.asked.min_examples,
-    )
     # Nobody can tell whether folders in those of classes are classes.
-    grouped = {c: n for c, n in grouped.items() if c and '/' not in c}
-    classes = {c: n for c, n in grouped.items() if len(n) >= least}
+    flat = (name for name in files.names if name.count('/') == 1)
+    grouped, least = _group(flat, posixpath.dirname), found.asked.min_examples
+    classes = {c: names for c, names in grouped.items() if len(names) >= least}
     files.names = list(itertools.chain(*classes.values()))
     left.difference_update(posixpath.join(member, name) for name in files.names)
     fields = {'path': posixpath.join(path.name, top).rstrip('/')}
@@ -591,7 +571,7 @@ def _examples(found: _Found, part: _Part) -> Iterator[_Chunk]:
     yield from _read_pictures(part.pictures, part.files['pictures'])
   elif 'labels' in part.files:
     labels = _read_array(found, part.files['labels'], integers=True)
-    one = labels.shape[1:] == (1,) or str(found.asked.label_column) == '0'
+    one = labels.shape[1:] == (1,) or found.asked.label_column == '0'
     if labels.ndim == 2 and one:
       part.files['labels']['columns'] = labels.shape[1]
       labels = labels[:, 0]
@@ -619,13 +599,13 @@ def _examples(found: _Found, part: _Part) -> Iterator[_Chunk]:
 def _read_array(
   found: _Found, file: _File, *, integers: bool = False
 ) -> np.ndarray:
-  array, where = file.get('array', 'arr_0'), file['path']
+  array = file.get('array', 'arr_0')
   found.prove(file)
   try:
     with found.open(file) as stream:
       return idx_npz.read_array(stream.read(), name=array, integers=integers)
   except OriginFileError as error:
-    where += f', {array}' if 'array' in file else ''
+    where = f'{file["path"]} {file.get("array", "")}'.strip()
     raise OriginFileError(f'{where}: {error}') from error
 
 

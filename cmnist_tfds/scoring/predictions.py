@@ -533,9 +533,7 @@ def _numbering(subset: Subset, given: npt.ArrayLike | None) -> np.ndarray:
 def _size_advice(expected: int, found: int) -> str:
   """Returns what to do about a number of examples that is not the expected."""
   if 2 * found <= expected + 1:
-    return (
-      'Predict the whole split, and join what all batches and processes give.'
-    )
+    return 'Join what is predicted for all batches, and by all processes.'
   if found < expected:
     return 'Predict the whole split, without dropping the last batch.'
   if found > expected:
@@ -596,23 +594,21 @@ def _remedy(
   what: str, array: np.ndarray, shape: tuple[int, ...], count: int
 ) -> str:
   """Returns what to do about an array of a wrong type or shape."""
-  sizes, kind = array.shape, array.dtype.kind
-  fits, whole = sizes in (shape, shape[1:]), array.size == np.prod(shape)
-  is_score = kind not in 'iu' or array.max(initial=0) <= 1
+  sizes, kind, many = array.shape, array.dtype.kind, array.ndim > 1
+  fits, batched = sizes in (shape, shape[1:]), array.size == np.prod(shape)
+  by_class = many and sizes[-1] == count
+  by_class &= kind not in 'iu' or array.max(initial=0) <= 1
+  is_same = many and what == 'label' and (array[:1] == array).all()
   remedies = {
     'Give one number for each run.': what in ('seed', 'draw'),
     'Give the numbers of classes, not their names.': fits and kind in 'US',
     f'Give {what}.astype({"float" if what == "scores" else "int"}).': fits,
     'Axes are runs, if several, examples and classes.': what == 'scores',
     f'It is a column: give {what}[:, 0].': sizes[1:] == (1,),
-    f'It has a column for each class: give {what}.argmax(axis=-1).': (
-      sizes[1:] and sizes[-1] == count and is_score
-    ),
-    'It is the same for all runs: give label[0].': (
-      what == 'label' and sizes[1:] and (array[:1] == array).all()
-    ),
+    f'There is a column for each class: give {what}.argmax(axis=-1).': by_class,
+    'They are the same for all runs: give label[0].': is_same,
     f'Runs come first: give {what}.T.': sizes[:-1] == shape[-1:],
-    f'It has batches: give {what}.reshape(-1).': sizes[1:] and whole,
+    f'It has batches: give {what}.reshape(-1).': many and batched,
     'Predict the whole split, each example once, as class numbers.': True,
   }
   return next(text for text, holds in remedies.items() if holds)
@@ -624,13 +620,12 @@ def _check_scores(scores: np.ndarray, predicted: np.ndarray) -> None:
   right = np.isfinite(highest) & (chosen == highest)
   if not right.all():
     run, example = np.argwhere(~right)[0]
-    fault = 'NaN or infinity for the highest'
-    if np.isfinite(highest[run, example]):
-      fault = (
-        'another class for the highest than the one that is predicted. Order the'
-        ' columns as class_names, predict the argmax, and of distances give -scores'
-      )
-    raise PredictionsError(f'scores of example {example}, run {run}: {fault}.')
+    raise PredictionsError(
+      f'scores: those of example {example} in run {run} have NaN or infinity for'
+      ' the highest, or the class that is predicted does not have the highest.'
+      ' Order the columns as class_names, predict the argmax, and give distances'
+      ' as -distances.'
+    )
 
 
 def check_about(given: Any) -> dict[str, str]:
@@ -652,26 +647,21 @@ def _parse_csv(text: str, subset: Subset) -> dict[str, Any]:
   rows = [[cell.strip() for cell in row] for row in csv.reader(lines)]
   header = [cell.casefold() for cell in rows[0]] if rows else []
   header = rows.pop(0) and header if 'prediction' in header else ['prediction']
-  taken = [n for n in ('label', 'prediction') if header.count(n) == 1]
-  # Those that count from 1 are told so.
+  places = {n: header.index(n) for n in ('label', 'prediction') if n in header}
+  chosen = [[r[at] for at in places.values() if at < len(r)] for r in rows]
+  cells = {cell for row in chosen for cell in row}
+  # Who counts from 1 is told so.
   numbers = {str(label): label for label in range(subset.num_classes + 1)}
   names = {name: label for label, name in enumerate(subset.class_names)}
-  places = [header.index(name) for name in taken]
-  picked = [
-    [row[place] for place in places] if len(row) == len(header) else ['']
-    for row in rows
-  ]
-  cells = {cell for row in picked for cell in row}
   known = min(numbers, names, key=lambda each: len(cells - each.keys()))
-  for row, chosen in zip(rows, picked, strict=True):
-    if not {*chosen} <= known.keys():
+  for row, found in zip(rows, chosen, strict=True):
+    if len(row) != len(header) or not {*found} <= known.keys():
       raise ValueError(
-        f'expected the numbers 0 to {subset.num_classes - 1} or the names of'
-        f' classes of {subset.title} below `label,prediction`, found'
-        f' {",".join(row)[:80]!r}'
+        f'expected the numbers 0 to {len(numbers) - 2} or the names of classes of'
+        f' {subset.title} below `label,prediction`, found {",".join(row)[:80]!r}'
       )
-  table = np.array([[known[cell] for cell in row] for row in picked], int)
-  return dict(zip(taken, table.reshape(-1, len(taken)).T, strict=True))
+  table = np.array([[known[cell] for cell in row] for row in chosen], int)
+  return dict(zip(places, table.reshape(-1, len(places)).T, strict=True))
 
 
 @contextlib.contextmanager

@@ -304,7 +304,8 @@ def _faults_of_images(source: Source) -> Iterator[str]:
   rows = (math.isqrt(shape[0]),) * 2
   height, width, *channels = shape if len(shape) > 1 else rows
   if height * width != math.prod(shape[:2]) or channels not in ([], [1], [3]):
-    yield 'shape: expected [height, width(, 3)] or a square number of pixels'
+    expected = '[height, width(, 3)] or a square number of pixels'
+    yield f'shape: expected {expected}, found {list(shape)}'
   if channels == [3] and 'grey' not in source.steps:
     yield "convert: the images have colors. Add 'grey'"
   for step in source.steps:
