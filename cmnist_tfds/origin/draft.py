@@ -248,7 +248,8 @@ def draft(
   if classes and len(names) > len(classes):
     expected = f'expected labels from 0 to {len(classes) - 1}'
     raise found.fault(f'{expected}, found {names[-1]}')
-  if len(names) < 2 and not classes:
+  # One folder, or file, may hold all.
+  if len(names) < 2 and found.fields['layout'] in ('folder', 'npy'):
     raise found.fault(f'expected classes, found {_few(names) or "none"}')
   # Numbers are raw labels. Names in the same column get those that follow.
   raw = [name for name in names if isinstance(name, int)]
@@ -273,9 +274,9 @@ def draft(
     smallest = min(count.values(), default=0)
     first = found.asked.first or max(1, smallest // _TEST_PART)
     if few := [name for name in names if count[name] <= first]:
+      left = f'--min_examples {first + 1} leaves out classes'
       raise found.fault(
-        f'too few images for train and test: of {_few(few)}; leave out such'
-        f' classes of pictures or NPY files with --min_examples {first + 1}'
+        f'too few images of {_few(few)} for train and test; {left}'
       )
     source['split'] = {'first': first}
     notes.append(f'for test: the first {first:,} of each class')
@@ -284,7 +285,7 @@ def draft(
   if 'convert' in head:
     notes.append(f'converted: {_toml(head["convert"])}')
   notes += [f'left out: {what}' for what in found.left]
-  lines = [f'# {"".join(c for c in n if c.isprintable())}' for n in notes]
+  lines = [f'# {errors.printable(note)}' for note in notes]
   for name, table in written.items():
     lines += ['', name] * bool(name)
     lines += [f'{field} = {_toml(value)}' for field, value in table.items()]
@@ -300,10 +301,9 @@ def _choose(found: _Found) -> dict[str, _Part]:
     raise found.fault(f'--first is not for files that have a split for {test}')
   if 'test' not in chosen:
     if test == 'val' or ('val' in parts and not first):
+      parts_found = _few([part.what for part in found.parts.values()])
       raise found.fault(
-        f'found {_few([part.what for part in found.parts.values()])}, but no'
-        f' split for {test}; --test val uses the validation split as the test'
-        ' split, --first N the first N examples of each class'
+        f'found {parts_found}, but no split for {test}; give --test val or --first N'
       )
     if whole := chosen.pop('train', None) or parts.pop('', None):
       chosen = {'examples': whole}
@@ -315,9 +315,9 @@ def _choose(found: _Found) -> dict[str, _Part]:
     found.left.append(images + part.what)
   if not chosen:
     raise found.fault(
-      'expected images of each class, or images and labels, as names or --images'
-      f' and --labels say; found {_few(found.left) or "nothing"}. Of other files,'
-      " give the arrays: a = scipy.io.loadmat('x.mat'), h5py.File('x.h5') or"
+      'expected images in a folder of each class, or images and labels, as names or'
+      f' --images and --labels say; found {_few(found.left) or "nothing"}. Of other'
+      " files, give the arrays: a = scipy.io.loadmat('x.mat'), h5py.File('x.h5') or"
       " pandas.read_pickle('x.pkl'), then cmnist_tfds.add_source('Xy', classes,"
       " train=(a['x'], a['y']))"
     )
@@ -462,10 +462,8 @@ def _find_pictures(found: _Found) -> None:
   above = {posixpath.dirname(posixpath.dirname(name)) for name in root.names}
   inside = posixpath.commonpath(above) if above else ''
   if inside and not packed:
-    raise found.fault(
-      'the folders of classes lie deeper; run: cmnist source new'
-      f' {shlex.quote(f"{path}/{inside}/")}'
-    )
+    command = f'cmnist source new {shlex.quote(f"{path}/{inside}/")}'
+    raise found.fault(f'the folders of classes lie deeper; run: {command}')
   left = {*root.names, *root.others}
   tops = sorted({name.partition('/')[0] for name in root.below(inside).names})
   pairs = itertools.product(tops, _SPLITS)
@@ -578,8 +576,7 @@ def _examples(found: _Found, part: _Part) -> Iterator[_Chunk]:
     if labels.ndim != 1:
       raise found.fault(
         f'expected one label for each image, found rows of {labels.shape[1:]};'
-        ' --label_column 0 takes the first. Save other labels by themselves, and'
-        ' one-hot rows as labels.argmax(1)'
+        ' --label_column 0 takes the first, labels.argmax(1) is that of one-hot rows'
       )
     read = functools.partial(_read_array, found, part.files['images'])
     yield labels.tolist(), read

@@ -69,7 +69,7 @@ from msgspec.structs import force_setattr, replace
 
 from cmnist_tfds.sources import records
 from cmnist_tfds.sources.records import OriginFile, Source, Split
-from cmnist_tfds.system.errors import DeclarationError
+from cmnist_tfds.system.errors import DeclarationError, printable
 
 # The fields of the splits of each layout, and what a source of it may have.
 _COLUMNS = {'folders', 'image_column', 'label_column'}
@@ -154,9 +154,7 @@ def parse(
       found[source.key] = source
   except (msgspec.DecodeError, ValueError, RecursionError) as error:
     message = f'{place}: {_explain(error)}'
-    raise DeclarationError(
-      ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
-    ) from None
+    raise DeclarationError(printable(message)) from None
   return tuple(found.values())
 
 
