@@ -239,8 +239,7 @@ def draft(
   found = _Found(path.absolute(), Options(**options), {}, [], {})
   _find(found)
   for option, layouts in _LAYOUTS.items():
-    given = getattr(found.asked, option) != Options._field_defaults[option]
-    if given and found.fields['layout'] not in layouts:
+    if option in options and found.fields['layout'] not in layouts:
       raise found.fault(f'--{option} is for {layouts}, not for these files')
   chosen = _choose(found)
   counts, images, brightest = _read(found, chosen)
