@@ -132,6 +132,11 @@ def _with(value, labels):
     ),
     (lambda y: {'prediction': y - 1}, r'found -1 to 10\.$'),
     (lambda y: {'prediction': y / 1}, r'float64 .*prediction\.astype\(int\)'),
+    (lambda y: {'prediction': y / 2}, 'float64 .* as class numbers'),
+    (
+      lambda y: {'prediction': [y, y], 'scores': np.eye(12)[y]},
+      'Axes are runs, if several',
+    ),
     (lambda y: {'prediction': [y[:200], y[200:]]}, r'np\.concatenate\(pred'),
     (lambda y: {'scores': _with(np.nan, y)}, 'example 5 in run 0 have NaN'),
     (lambda y: {'scores': _with(np.inf, y)}, 'example 5 in run 0 have NaN'),
