@@ -171,7 +171,6 @@ def test_rows_are_those_of_the_files(name, draw, tmp_path):
       {'sources': ('E', 'F'), 'classes': range(1, 5)},
       lambda c: c.label in (1, 4),
     ),
-    ({'sources': []}, lambda c: False),
   ],
 )
 def test_some_sources_and_classes_are_taken(sample_dir, chosen, keep):
@@ -187,12 +186,16 @@ def test_some_sources_and_classes_are_taken(sample_dir, chosen, keep):
   [
     (
       {'sources': ['Km', 'Xy']},
-      r"no sources \['Xy'\]. The sources are E, El, F",
+      r"no sources \['Xy'\]. The sources are 'E', 'El'",
     ),
     ({'sources': 'F'}, r"sources takes a list, such as \['F'\]"),
     ({'classes': [12, 'zero']}, r"no classes \[12, 'zero'\]"),
     ({'features': 'image'}, r"features takes a list, such as \['image'\]"),
     ({'features': ['pixels']}, r"no features \['pixels'\]"),
+    ({'classes': 5}, r'classes takes a list, such as \[5\]'),
+    ({'sources': []}, "no examples of these .* in 'train'"),
+    ({'sources': ['F'], 'classes': ['O']}, 'no examples of these'),
+    ({'split': ['test', 'fit[:1]'], 'classes': range(1)}, r"in 'fit\[:1\]'"),
   ],
 )
 def test_what_is_not_there_cannot_be_taken(sample_dir, given, fault):

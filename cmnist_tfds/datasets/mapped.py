@@ -132,7 +132,10 @@ def find_view(builder: Any, split: Any) -> SplitView | None:
   count = builder.info.splits[split].num_examples  # It knows no other splits.
   with contextlib.suppress(PreparationError):
     opened = open_subset(
-      builder.subset, data_dir=builder.data_dir_root, sample=builder.is_sample
+      builder.subset,
+      trusted=True,  # The builder has warned, unless told not to.
+      data_dir=builder.data_dir_root,
+      sample=builder.is_sample,
     )
     view = opened.split(split) if opened and count else None
     # Without a cache, they would take memory.
