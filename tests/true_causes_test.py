@@ -15,7 +15,12 @@ from command_line import run as _run
 
 import cmnist_tfds
 from cmnist_tfds.system import paths
-from cmnist_tfds.system.errors import PreparationError, disk_errors, read_errors
+from cmnist_tfds.system.errors import (
+  OriginFileError,
+  PreparationError,
+  disk_errors,
+  read_errors,
+)
 from cmnist_tfds.system.streams import warn_once
 
 _PACKAGE = pathlib.Path(cmnist_tfds.__file__).parent
@@ -37,6 +42,9 @@ def test_a_limit_of_the_system_is_no_fault_of_an_origin_file():
   [
     (errno.EMFILE, 'Raise the limit of open files'),
     (errno.ENODEV, 'file system that can map files'),
+    (errno.ENOMEM, 'raise the limit of memory'),
+    (errno.EIO, 'Check its disk'),
+    (errno.ESTALE, 'the connection to it'),
     (errno.ENOSPC, 'free space of its disk, or choose another folder.'),
   ],
 )
@@ -45,6 +53,32 @@ def test_the_remedy_is_that_of_the_fault(number, remedy, tmp_path):
     raise OSError(number, os.strerror(number))
   assert f'{tmp_path}: {os.strerror(number)}. ' in str(caught.value)
   assert str(caught.value).count('.') == 2 and remedy in str(caught.value)
+
+
+def test_a_file_that_is_read_is_no_fault_of_what_is_written(tmp_path):
+  for cause, said in (
+    (OSError(errno.EIO, 'Not so', '/dev/x'), r'Cannot use /dev/x: Not so. Che'),
+    (OSError('a template'), '^a template'),
+  ):
+    caught = pytest.raises((PreparationError, OSError), match=said)
+    with caught, disk_errors(tmp_path / 'pub'):
+      raise cause
+
+
+def test_a_file_that_its_owner_keeps_is_to_be_made_readable():
+  with (
+    pytest.raises(OriginFileError, match=r'ied\. Ask its owner'),
+    read_errors(),
+  ):
+    raise PermissionError(errno.EACCES, 'Permission denied', 'x.gz')
+
+
+def test_a_sample_without_its_files_is_to_be_installed_again(
+  tmp_path, monkeypatch, empty_cache
+):
+  monkeypatch.setattr(paths, 'package_folder', lambda name: tmp_path)
+  with pytest.raises(OriginFileError, match='not whole: install cmnist_tfds'):
+    cmnist_tfds.load_data('X-12', sample=True, data_dir=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +121,8 @@ def test_a_home_that_is_no_folder_is_named(home, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-  'missing', ['sources/*.toml', 'sources/kuzushiji.toml', 'all in a zip file']
+  'missing',
+  ['sources/*.toml', 'sources/extensions/mnist.toml', 'all in a zip file'],
 )
 @pytest.mark.parametrize(
   'code',
@@ -107,7 +142,7 @@ def test_a_package_without_its_tables_says_so(code, missing, tmp_path):
     place = shutil.make_archive(place, 'zip', place)
   done = running.python(*code, cwd=tmp_path, PYTHONPATH=str(place))
   *before, error = done.stderr.splitlines()
-  assert done.returncode == 1 and 'the tables of sources are missing' in error
+  assert done.returncode == 1 and 'tables of sources are missing' in error
   assert str(tmp_path) in error
   assert not before or code[0] == '-c'
 

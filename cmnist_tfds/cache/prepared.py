@@ -30,7 +30,7 @@ from cmnist_tfds.origin import Proof
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import DATASET, SAMPLE, Subset
 from cmnist_tfds.system import paths
-from cmnist_tfds.system.errors import PreparationError, what_helps
+from cmnist_tfds.system.errors import READABLE, PreparationError, what_helps
 from cmnist_tfds.system.streams import warn_once
 
 # TFDS writes it last.
@@ -288,9 +288,7 @@ def parsing(path: pathlib.Path) -> Iterator[None]:
     yield
   except OSError as error:
     # The store would take it for a fault of the cache folder.
-    ask = 'Ask its owner to make it readable' * isinstance(
-      error, PermissionError
-    )
+    ask = READABLE * isinstance(error, PermissionError)
     raise PreparationError(f'{path}: {what_helps(error, ask)}') from error
   except (ImportError, MemoryError):
     raise

@@ -228,7 +228,7 @@ def fetched(args: Namespace) -> Opened:
     PreparationError: If its sample is here, and was perhaps meant.
     OriginFileError: If a file cannot be fetched.
   """
-  if not args.sample and prepared.sample_hint(args.subset, args.data_dir):
+  if args.sample or prepared.sample_hint(args.subset, args.data_dir):
     return _open(args, args.subset)
   try:
     return open_or_prepare(args.subset, **args.where)

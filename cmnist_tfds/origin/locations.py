@@ -307,6 +307,8 @@ def how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
     folder: The manual folder, or None if it is not known.
   """
   published = file.archive or file
+  if folder == paths.package_folder('dummy_data'):
+    return 'The sample is not whole: install cmnist_tfds again'
   folders = filter(None, (folder or '<manual_dir>', file.beside))
   places = (f'{place}/{published.path}' for place in folders)
   get = 'Save it'
