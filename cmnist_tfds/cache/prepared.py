@@ -96,7 +96,9 @@ class Prepared:
       for number in range(count)
     ]
     for path in found:
-      if not path.exists():
+      with parsing(path):
+        is_there = path.exists()
+      if not is_there:
         raise PreparationError(f'{path} is missing. {remedy(self.folder)}')
     return found
 
