@@ -171,11 +171,10 @@ def test_what_is_no_text_is_no_name(use, name):
 def test_who_forgets_the_sample_is_told(
   sample_dir, capsys, monkeypatch, caplog, empty_cache
 ):
-  status, _, err = _run(
-    capsys, 'show', 'X-12', '-o', 'x.png', '--data_dir', sample_dir
-  )
-  assert status == 1 and f'sample is in {sample_dir}' in err
-  assert '--sample takes it. Run: cmnist build X-12 --data_dir' in err
+  for command in ('show X-12 -o x.png', 'audit X-12', 'baseline knn X-12 -k 1'):
+    status, _, err = _run(capsys, *command.split(), '--data_dir', sample_dir)
+    assert status == 1 and f'sample is in {sample_dir}' in err
+    assert '--sample takes it. Run: cmnist build X-12 --data_dir' in err
 
   def fetch(*args, **kwargs):
     raise PreparationError('no network')

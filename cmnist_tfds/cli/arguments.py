@@ -175,6 +175,7 @@ def resolve(args: Namespace) -> None:
     args.sample = True
   if 'name' in args:
     args.subset = subsets.subset(args.name)
+    args.subsets = [args.subset]
   if 'names' in args:
     args.subsets = list(dict.fromkeys(map(subsets.subset, args.names)))
     if 'all' in args:
@@ -217,6 +218,12 @@ def _open(args: Namespace, subset: Subset, draw: int = 0) -> Opened:
   """
   opened = open_subset(subset, **args.where, draw=draw)
   if opened is None:
+    # What was named, of which single sources are read.
+    for named in args.subsets:
+      is_part = {*subset.sources} <= {*named.sources}
+      if is_part and not open_subset(named, **args.where):
+        subset = named
+        break
     raise not_prepared(args, subset.full if draw else subset)
   return opened
 

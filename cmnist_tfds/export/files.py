@@ -193,14 +193,11 @@ def in_batches(
   Raises:
     PreparationError: If the data of the subset is damaged.
   """
-  for start in streams.progress_bar(
-    range(0, len(view), _BATCH_SIZE),
-    desc='Writing',
-    unit=' examples',
-    unit_scale=_BATCH_SIZE,
-    leave=False,
-  ):
-    yield view.take(slice(start, start + _BATCH_SIZE), features)
+  shown = {'unit': ' examples', 'unit_scale': True, 'leave': False}
+  with streams.progress_bar(desc='Writing', total=len(view), **shown) as bar:
+    for start in range(0, len(view), _BATCH_SIZE):
+      yield view.take(slice(start, start + _BATCH_SIZE), features)
+      bar.update(min(_BATCH_SIZE, len(view) - start))
 
 
 def _write_images(
