@@ -127,7 +127,8 @@ def disk_errors(
   path: str | os.PathLike[str],
   doing: str = 'write to',
   error: type[CmnistError] = PreparationError,
-  alternative: str = 'choose another folder',
+  remedy: str = 'Check its permissions and the free space of its disk, or choose'
+  ' another folder',
 ) -> Iterator[None]:
   """Turns an `OSError` raised in the block into one clear error.
 
@@ -135,7 +136,7 @@ def disk_errors(
     path: The folder or file the block works on.
     doing: What the block does, as a verb that takes `path` as its object.
     error: The class of the error.
-    alternative: How the user chooses another place, as an imperative.
+    remedy: What helps where nothing better is known.
 
   Yields:
     Nothing.
@@ -154,8 +155,5 @@ def disk_errors(
     is_near = around in (name, *name.parents) or name in around.parents
     if name.is_absolute() and not is_near:
       raise error(f'Cannot use {name}: {what_helps(cause)}') from cause
-    remedy = 'Check its permissions and the free space of its disk, or'
-    raise error(
-      f'Cannot {doing} {os.fspath(path)}:'
-      f' {what_helps(cause, f"{remedy} {alternative}")}'
-    ) from cause
+    told = f'Cannot {doing} {os.fspath(path)}: {what_helps(cause, remedy)}'
+    raise error(told) from cause
