@@ -84,6 +84,12 @@ def test_parts_that_are_empty_are_an_error_in_every_reader(split, sample_dir):
       read()
 
 
+@pytest.mark.parametrize('split', ['train[7:7]', 'test[5:2]'])
+def test_data_sources_that_are_empty_are_an_error(split, sample_dir):
+  with pytest.raises(cmnist_tfds.SplitError, match='no examples in'):
+    tfds.data_source('cmnist_sample/X-12', split=split, data_dir=sample_dir)
+
+
 @pytest.mark.parametrize(
   ('split', 'warns'),
   [('train[-1%:]', True), ('train[-10%:]', False), ('train[-100%:]', False)],

@@ -193,7 +193,11 @@ def in_batches(
   Raises:
     PreparationError: If the data of the subset is damaged.
   """
-  shown = {'unit': ' examples', 'unit_scale': True, 'leave': False}
+  shown: dict[str, Any] = {
+    'unit': ' examples',
+    'unit_scale': True,
+    'leave': False,
+  }
   with streams.progress_bar(desc='Writing', total=len(view), **shown) as bar:
     for start in range(0, len(view), _BATCH_SIZE):
       yield view.take(slice(start, start + _BATCH_SIZE), features)
