@@ -229,7 +229,7 @@ def _files_below(root: pathlib.Path) -> Iterator[pathlib.Path]:
   """Yields the files below a folder, those of upper folders first."""
   paths = (p for n in range(_DEEPEST) for p in root.glob('*/' * n + '*'))
   first = itertools.islice(paths, _MOST)
-  said = {'desc': f'Searching {root}', 'leave': False, 'delay': 1}
+  said = {'desc': f'Searching {root}', 'leave': False}
   yield from filter(os.path.isfile, streams.progress_bar(first, **said))
   if next(paths, None):
     streams.warn_once(
