@@ -192,8 +192,8 @@ def test_who_forgets_the_sample_is_told(
     (('info', 'cmnist_sample/X-12'), 0, 'A synthetic sample'),
     (('info', 'CMNIST_SAMPLE/x-12', '--sample'), 0, 'A synthetic sample'),
     (('show', 'cmnist_sample/X-12', '-o', 'x.png'), 0, 'cmnist_sample/X-12: '),
-    (('build', 'cmnist_sample/X-12', 'X-24'), 2, 'not of both'),
-    (('verify', 'cmnist_sample/X-12'), 2, 'takes no cmnist_sample/'),
+    (('build', 'cmnist_sample/X-12', 'X-24'), 2, 'or of CMNIST alone'),
+    (('verify', 'cmnist_sample/X-12'), 2, 'command with --sample'),
   ],
 )
 def test_commands_know_the_names_of_the_sample(

@@ -266,11 +266,7 @@ def _encoded(source: Source, split: str, key: str, read: _Read) -> store.Entry:
 def _progress(key: str, doing: str, total: int) -> Any:
   """Returns a progress bar."""
   return streams.progress_bar(
-    desc=f'{_title(key)}: {doing}',
-    total=total,
-    unit=' images',
-    unit_scale=True,
-    leave=False,
+    desc=f'{_title(key)}: {doing}', total=total, unit=' images', unit_scale=True
   )
 
 

@@ -168,10 +168,8 @@ def resolve(args: Namespace) -> None:
   named = [*map(subsets.names_sample, [*getattr(args, 'names', ()), *fields])]
   if any(named) and not getattr(args, 'sample', False):
     if 'sample' not in args or not all(named):
-      why = 'this command takes no cmnist_sample/, but subsets of CMNIST'
-      if 'sample' in args:
-        why = 'name subsets of cmnist_sample or of CMNIST, not of both'
-      raise argparse.ArgumentError(None, why)
+      why = 'name subsets of cmnist_sample alone, in a command with --sample'
+      raise argparse.ArgumentError(None, f'{why}, or of CMNIST alone')
     args.sample = True
   if 'name' in args:
     args.subset = subsets.subset(args.name)
@@ -219,12 +217,10 @@ def _open(args: Namespace, subset: Subset, draw: int = 0) -> Opened:
   opened = open_subset(subset, **args.where, draw=draw)
   if opened is None:
     # What was named, of which single sources are read.
-    for named in args.subsets:
-      is_part = {*subset.sources} <= {*named.sources}
-      if is_part and not open_subset(named, **args.where):
-        subset = named
-        break
-    raise not_prepared(args, subset.full if draw else subset)
+    whole = (s for s in args.subsets if {*subset.sources} <= {*s.sources})
+    lacking = (s for s in whole if not open_subset(s, **args.where))
+    named = next(lacking, subset)
+    raise not_prepared(args, named.full if draw else named)
   return opened
 
 

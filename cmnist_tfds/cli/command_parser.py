@@ -45,9 +45,7 @@ class CommandParser(argparse.ArgumentParser):
     options = [o for o in self._option_string_actions if o[:2] == '--']
     found = {}
     if choice := re.search("choice: '(.*)' .choose from (.*).$", message):
-      known = re.findall(r'[\w-]+', choice[2]) + ['help'] * (
-        ' ' not in self.prog
-      )
+      known = re.findall(r'[\w-]+', f'{choice[2]} help')
       begun = [name for name in known if name.startswith(choice[1])]
       found[choice[1]] = begun or difflib.get_close_matches(choice[1], known)
     for word in self._given or message.split():

@@ -40,9 +40,7 @@ def warnings_as_lines() -> Iterator[None]:
   Yields:
     Nothing.
   """
-  handler = logging.StreamHandler(sys.stderr)
-  handler.setFormatter(logging.Formatter('cmnist: %(levelname)s: %(message)s'))
-  handler.addFilter(_with_small_letters)
+  handler = _Lines(sys.stderr)
   level, propagates = streams.LOG.level, streams.LOG.propagate
   streams.LOG.addHandler(handler)
   streams.LOG.propagate = False
@@ -54,9 +52,9 @@ def warnings_as_lines() -> Iterator[None]:
     streams.LOG.propagate = propagates
 
 
-def _with_small_letters(record: logging.LogRecord) -> bool:
-  record.levelname = record.levelname.lower()
-  return True
+class _Lines(logging.StreamHandler):  # type: ignore[type-arg]
+  def format(self, record: logging.LogRecord) -> str:
+    return f'cmnist: {record.levelname.lower()}: {super().format(record)}'
 
 
 def print_report(

@@ -58,11 +58,6 @@ class Opened:
   draw: int = 0
 
   @property
-  def class_names(self) -> tuple[str, ...]:
-    """The class name of each label."""
-    return self.subset.class_names
-
-  @property
   def class_counts(self) -> list[tuple[int, int]]:
     """For each label, the number of its examples in train and in test."""
     if self.metadata:

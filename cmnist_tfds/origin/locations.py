@@ -229,8 +229,8 @@ def _files_below(root: pathlib.Path) -> Iterator[pathlib.Path]:
   """Yields the files below a folder, those of upper folders first."""
   paths = (p for n in range(_DEEPEST) for p in root.glob('*/' * n + '*'))
   first = itertools.islice(paths, _MOST)
-  said = {'desc': f'Searching {root}', 'leave': False}
-  yield from filter(os.path.isfile, streams.progress_bar(first, **said))
+  shown = streams.progress_bar(first, desc=f'Searching {root}')
+  yield from filter(os.path.isfile, shown)
   if next(paths, None):
     streams.warn_once(
       f'Searched the first {_MOST:,} files and folders in {root}, not the others:'

@@ -56,7 +56,8 @@ def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
   # A notebook shows it, too.
   seen = 'ipykernel' in sys.modules or is_terminal(sys.stderr)
   shown = seen and LOG.isEnabledFor(logging.WARNING)
-  return tqdm.tqdm(iterable, disable=not shown, delay=QUICK, **options)
+  options = {'leave': False, 'delay': QUICK, 'disable': not shown, **options}
+  return tqdm.tqdm(iterable, **options)
 
 
 class SafeStream:
