@@ -197,16 +197,14 @@ def test_an_unknown_format_is_refused(data_dir):
 @pytest.mark.parametrize(
   ('name', 'method'),
   [
-    ('cmnist_sample-train.tfrecord-00000-of-00001', 'open'),
-    ('cmnist_sample-train.tfrecord-00000-of-00001', 'exists'),
-    ('dataset_info.json', 'exists'),
-    ('dataset_info.json', 'read_bytes'),
+    *zip(['cmnist_sample-train*'] * 2, ['open', 'exists'], strict=True),
+    *zip(['dataset_info.json'] * 2, ['exists', 'read_bytes'], strict=True),
   ],
 )
 def test_what_the_system_refuses_is_not_called_damage(
   name, method, number, remedy, data_dir, monkeypatch
 ):
-  path = data_dir / PLACE / name
+  (path,) = (data_dir / PLACE).glob(name)
   original = getattr(pathlib.Path, method)
 
   def refuse(self, *args, **kwargs):

@@ -29,12 +29,21 @@ _PACKAGE = pathlib.Path(cmnist_tfds.__file__).parent
 # The system -------------------------------------------------------------------
 
 
-def test_a_limit_of_the_system_is_no_fault_of_an_origin_file():
-  found = pytest.raises(
-    PreparationError, match=r'x.gz: cannot be read: Too .* Raise .*ulimit -n'
-  )
-  with found, read_errors('x.gz'):
-    raise OSError(errno.EMFILE, 'Too many open files')
+@pytest.mark.parametrize(
+  ('number', 'kind', 'said'),
+  [
+    (
+      errno.EMFILE,
+      PreparationError,
+      r'Too many open files\. Raise .*ulimit -n',
+    ),
+    (errno.EACCES, OriginFileError, r'Permission denied\. Ask its owner'),
+  ],
+)
+def test_what_the_system_refuses_is_told_of_a_file(number, kind, said):
+  refused = pytest.raises(kind, match=f'x.gz: cannot be read: {said}')
+  with refused, read_errors('x.gz'):
+    raise OSError(number, os.strerror(number))
 
 
 @pytest.mark.parametrize(
@@ -63,14 +72,6 @@ def test_a_file_that_is_read_is_no_fault_of_what_is_written(tmp_path):
     caught = pytest.raises((PreparationError, OSError), match=said)
     with caught, disk_errors(tmp_path / 'pub'):
       raise cause
-
-
-def test_a_file_that_its_owner_keeps_is_to_be_made_readable():
-  with (
-    pytest.raises(OriginFileError, match=r'ied\. Ask its owner'),
-    read_errors(),
-  ):
-    raise PermissionError(errno.EACCES, 'Permission denied', 'x.gz')
 
 
 def test_a_sample_without_its_files_is_to_be_installed_again(
