@@ -22,15 +22,15 @@ import functools
 import itertools
 import math
 import re
-import sys
 import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import cmnist_tfds
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.sources import Source, registry
-from cmnist_tfds.system.errors import SubsetNameError
+from cmnist_tfds.system.errors import SubsetNameError, counted
 
 if TYPE_CHECKING:
   import numpy as np
@@ -190,19 +190,12 @@ class Subset:
     It is exact, and of all training examples for reduced subsets too. It is
     None if only the files tell, and the cache does not have them.
     """
-    return self._normalization[0]
+    return cmnist_tfds.normalization(self)[0]
 
   @property
   def std(self) -> float | None:
     """Standard deviation of the same pixels; None where the mean is."""
-    return self._normalization[1]
-
-  @property
-  def _normalization(self) -> tuple[float | None, float | None]:
-    # The cache, which knows pixels, is above this module.
-    package: Any = sys.modules['cmnist_tfds']
-    both: tuple[float | None, float | None] = package.normalization(self)
-    return both
+    return cmnist_tfds.normalization(self)[1]
 
   @property
   def description(self) -> str:
@@ -529,8 +522,8 @@ def _fault(combined: Sequence[Source], count: int) -> tuple[str, str]:
   faults = {
     'a source is named twice': len(order) < len(combined),
     f'keys are out of order, which is {keys}': order != list(combined),
-    f'it says {count} source{"s" * (count != 1)} and names'
-    f' {len(combined)}': count != len(order),
+    f'it says {counted(count, "source")} and names {len(combined)}': count
+    != len(order),
   }
   why = next((why for why, found in faults.items() if found), '')
   return why, combine(*order).name

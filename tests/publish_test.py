@@ -110,7 +110,6 @@ def test_the_metadata_of_the_card_tell_what_is_there(folder, card):
   metadata, _ = card
   assert metadata['license'] == 'apache-2.0'
   assert (folder / metadata['license_link']).is_file()
-  assert metadata['size_categories'] == ['1K<n<10K']
   assert [c['config_name'] for c in metadata['configs']] == list(_NAMES)
   files = [file for c in metadata['configs'] for file in c['data_files']]
   assert all((folder / file['path']).is_file() for file in files)

@@ -149,13 +149,17 @@ def test_files_never_get_the_number_of_a_closed_stream(tmp_path):
   assert done.returncode > 2
 
 
+@pytest.mark.parametrize('quick', [0, 1])
 @pytest.mark.parametrize('is_terminal', [True, False])
-def test_progress_is_shown_on_terminals_alone(is_terminal, monkeypatch):
+def test_progress_of_long_work_is_shown_on_terminals(
+  is_terminal, quick, monkeypatch
+):
+  monkeypatch.setattr(streams, 'QUICK', quick)
   err = io.StringIO()
   err.isatty = lambda: is_terminal
   monkeypatch.setattr(sys, 'stderr', err)
   assert list(streams.progress_bar(range(3), desc='Doing')) == [0, 1, 2]
-  assert ('Doing' in err.getvalue()) == is_terminal
+  assert ('Doing' in err.getvalue()) == (is_terminal and not quick)
 
 
 # Encodings -------------------------------------------------------------------

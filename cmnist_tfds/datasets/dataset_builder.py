@@ -26,6 +26,7 @@ from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import (
   OriginFileError,
   PreparationError,
+  SplitError,
   disk_errors,
 )
 from cmnist_tfds.system.extras import require_tensorflow
@@ -333,6 +334,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
     def source(each: Any) -> Any:
       view = mapped.find_view(self, each)
+      if view is not None and not len(view):
+        raise SplitError(f'There are no examples in {each!r}.')
       return mapped.DataSource(self, each, view) if view else stock(each)
 
     splits = {name: name for name in self.info.splits}

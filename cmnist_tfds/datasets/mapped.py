@@ -59,7 +59,7 @@ def as_dataset(builder: Any, split: Any, **options: Any) -> Any:
     or (options['shuffle_files'] and len(takes) > 1)
     or min(cycle or 0, block or 0, (batch_size or 0) + 2) < 1
     or not tf.executing_eagerly()
-    or (view := find_view(builder, split)) is None
+    or not (view := find_view(builder, split))
   ):
     return None
   if len(takes) > 1:
@@ -127,15 +127,18 @@ def find_view(builder: Any, split: Any) -> SplitView | None:
     split: A split as TFDS accepts it.
 
   Returns:
-    The examples; None if there are none, or if the cache cannot have them.
+    The examples; None if the cache cannot have them.
   """
-  count = builder.info.splits[split].num_examples  # It knows no other splits.
   with contextlib.suppress(PreparationError):
     opened = open_subset(
-      builder.subset, data_dir=builder.data_dir_root, sample=builder.is_sample
+      builder.subset,
+      trusted=True,  # The builder has warned, unless told not to.
+      data_dir=builder.data_dir_root,
+      sample=builder.is_sample,
     )
-    view = opened.split(split) if opened and count else None
-    # Without a cache, they would take memory.
-    if view and all(source.entry.folder for source, *_ in view.located()):
-      return view
+    if opened and builder.info.splits[split]:  # It knows no other splits.
+      view = opened.split(split)
+      # Without a cache, they would take memory.
+      if all(source.entry.folder for source, *_ in view.located()):
+        return view
   return None

@@ -7,7 +7,7 @@ import bisect
 import functools
 import itertools
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -216,8 +216,8 @@ def check_known(
     given: The list of them.
     known: All that there are.
   """
-  if isinstance(given, str):
+  if isinstance(given, str) or not isinstance(given, Iterable):
     raise ValueError(f'{what} takes a list, such as [{given!r}].')
   if unknown := [each for each in given if each not in known]:
-    listed = ', '.join(map(str, known))
+    listed = ', '.join(map(repr, known))
     raise ValueError(f'There are no {what} {unknown}. The {what} are {listed}.')

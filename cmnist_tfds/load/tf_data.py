@@ -12,8 +12,7 @@ import numpy as np
 
 from cmnist_tfds import schema
 from cmnist_tfds.cache.store import Entry
-from cmnist_tfds.load import numpy_arrays
-from cmnist_tfds.load.open_subset import open_named
+from cmnist_tfds.load.open_subset import Where, open_named
 from cmnist_tfds.load.split_spec import Split, Splits, map_splits
 from cmnist_tfds.load.split_view import COLUMN_NAMES, SplitView, check_known
 from cmnist_tfds.system.extras import require_tensorflow
@@ -32,7 +31,8 @@ _SPARSE = 8
 BLOCK = 1024
 
 
-class _Options(numpy_arrays.Options, total=False):
+class _Options(Where, total=False):
+  features: Sequence[str]
   shuffle: bool
   seed: int | None
 

@@ -146,11 +146,9 @@ class Neighbors:
     tested = split.images(subsets.rows(split.raw_labels, test[1], None))
     trained = self._split(train[0], 'train')
     found = np.full((len(tested), self._count), _NONE)
-    for start in streams.progress_bar(
-      range(0, len(rows), _TRAINED),
-      desc=f'{test[0].key} among {train[0].key}',
-      leave=False,
-    ):
+    title = f'{test[0].key} among {train[0].key}'
+    starts = range(0, len(rows), _TRAINED)
+    for start in streams.progress_bar(starts, desc=title):
       part = rows[start : start + _TRAINED]
       images = _centered(trained.images(part))
       own = np.einsum('ij,ij->i', images, images) * _ROWS + part

@@ -685,7 +685,7 @@ def reading(
   Yields:
     Nothing.
   """
-  with disk_errors(path, 'read', error, 'name another file'):
+  with disk_errors(path, 'read', error, 'Check its name and permissions'):
     try:
       with named(path), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # NumPy's, of odd headers.

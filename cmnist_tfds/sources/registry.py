@@ -22,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.metadata
-import importlib.resources
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
@@ -52,14 +51,19 @@ class Registry(NamedTuple):
   faults: tuple[str, ...]
 
 
+# A package in a zip file, or one that has lost files, would know other subsets.
+_HERE = pathlib.Path(__file__).parent
+if len([*_HERE.rglob('*.toml')]) < 12:
+  told = f'{_HERE}: tables of sources are missing'
+  raise DeclarationError(f'{told}. Install the package again, unpacked.')
+
+
 def _shipped(folder: str) -> list[tuple[str, str]]:
   """Returns owner and text of each declaration in a folder of the package."""
-  place = importlib.resources.files(__package__).joinpath(folder)
-  return sorted(
+  return [
     (f'cmnist_tfds ({file.name})', file.read_text('utf-8'))
-    for file in place.iterdir()
-    if file.name.endswith('.toml')
-  )
+    for file in sorted((_HERE / folder).glob('*.toml'))
+  ]
 
 
 # In the order that keys have in the names of subsets, and that labels follow:
@@ -69,13 +73,6 @@ SOURCES: tuple[Source, ...] = tuple(
   for owner, text in _shipped('')
   for source in declaration.parse(text, owner)
 )
-
-
-# A package in a zip file, or one that has lost files, would know other subsets.
-_HERE = os.path.dirname(__file__)
-if len(SOURCES) != 11 or not os.path.isdir(_HERE):
-  told = f'{_HERE}: the tables of sources are missing'
-  raise DeclarationError(f'{told}. Install the package again, unpacked.')
 
 
 def warn_of_faults() -> None:
