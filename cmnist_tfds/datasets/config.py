@@ -86,7 +86,8 @@ class CheckedInfo(tfds.core.DatasetInfo):
         prepared shards may have any.
       **options: As in TFDS.
     """
-    if self.found and file_format is tfds.core.FileFormat.ARRAY_RECORD:
+    array_record = tfds.core.FileFormat.ARRAY_RECORD
+    if self.found and file_format in (array_record, array_record.value):
       file_format = None
     super().set_file_format(file_format, **options)
 

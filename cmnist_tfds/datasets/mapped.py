@@ -46,7 +46,8 @@ def as_dataset(builder: Any, split: Any, **options: Any) -> Any:
 
   wanted: tfds.ReadConfig = options['read_config']
   batch_size, as_supervised = options['batch_size'], options['as_supervised']
-  plain = vars(tfds.ReadConfig())
+  own_format = wanted.file_format and builder.info.file_format
+  plain = vars(tfds.ReadConfig(file_format=own_format))
   changed = {k for k, value in plain.items() if vars(wanted)[k] != value}
   cycle, block = wanted.interleave_cycle_length, wanted.interleave_block_length
   if 'interleave_cycle_length' not in changed:
@@ -74,14 +75,14 @@ def as_dataset(builder: Any, split: Any, **options: Any) -> Any:
     return values if as_supervised else dict(zip(names, values, strict=True))
 
   if batch_size == -1:
-    return structured(*(tf_data.tensor(view, name) for name in names))
+    return structured(*tf_data.tensors(view, names).values())
   size = batch_size or tf_data.BLOCK
-  dataset = tf_data.batches(view, size, names).map(structured)
+  dataset = tf_data.batches(view, size, names, structured)
   if not batch_size:
     count = tf.data.experimental.assert_cardinality(len(view))
-    dataset = dataset.unbatch().apply(count)
-  dataset = dataset.with_options(wanted.options)
-  return dataset if wanted.skip_prefetch else dataset.prefetch(-1)
+    dataset = tf_data.unbatched(dataset).apply(count)
+  # TFDS would prefetch single examples, which takes longer than all else.
+  return dataset.with_options(wanted.options)
 
 
 class DataSource(tfds_internals.BaseDataSource):
@@ -110,7 +111,7 @@ class DataSource(tfds_internals.BaseDataSource):
     return {schema.IMAGE.name: image, **self._integers[self._labels[number]]}
 
   def __getitems__(self, keys: Sequence[int]) -> list[dict[str, Any]]:
-    numbers = np.asarray(keys, np.int64)
+    numbers = np.array([range(len(self))[key] for key in keys], np.int64)
     images = self.data_source.take(numbers, [schema.IMAGE.name])
     rows = zip(images[schema.IMAGE.name], self._labels[numbers], strict=True)
     return [
@@ -136,6 +137,6 @@ def find_view(builder: Any, split: Any) -> SplitView | None:
     )
     view = opened.split(split) if opened and count else None
     # Without a cache, they would take memory.
-    if view and all(source.entry.folder for source, *_ in view.located()):
+    if view and all(source.entry.folder for source in view.sources):
       return view
   return None

@@ -49,7 +49,7 @@ class SplitView:
         concatenation of the sources, in the order of the view.
     """
     self._subset = subset
-    self._sources = sources
+    self.sources = sources
     self._keys = keys
     self._begins = [0, *itertools.accumulate(map(len, sources))]
 
@@ -62,7 +62,7 @@ class SplitView:
     Args:
       numbers: The numbers of the examples, from 0, each once.
     """
-    return SplitView(self._subset, self._sources, self._keys[numbers])
+    return SplitView(self._subset, self.sources, self._keys[numbers])
 
   @staticmethod
   def concatenate(subset: Subset, views: Sequence[SplitView]) -> SplitView:
@@ -71,7 +71,7 @@ class SplitView:
     keys = [np.empty(0, np.uint32)]
     for view, begin in zip(views, begins, strict=False):
       keys.append(view._keys + np.uint32(begin))
-    sources = [source for view in views for source in view._sources]
+    sources = [source for view in views for source in view.sources]
     return SplitView(subset, sources, np.concatenate(keys))
 
   @property
@@ -134,7 +134,7 @@ class SplitView:
     """Returns one image as it is mapped, uint8 (28, 28), read-only."""
     key = int(self._keys[number])
     at = bisect.bisect_right(self._begins, key) - 1
-    source = self._sources[at]
+    source = self.sources[at]
     row = key - self._begins[at]
     if source.rows is not None:
       row = source.rows[row]
@@ -144,7 +144,7 @@ class SplitView:
     self, keys: np.ndarray
   ) -> Iterator[tuple[SplitSource, np.ndarray, np.ndarray]]:
     numbers = np.searchsorted(self._begins[1:], keys, side='right')
-    for number, source in enumerate(self._sources):
+    for number, source in enumerate(self.sources):
       places = np.flatnonzero(numbers == number)
       rows = keys[places] - np.uint32(self._begins[number])
       yield source, places, rows if source.rows is None else source.rows[rows]

@@ -127,12 +127,12 @@ def as_batches(
   options.experimental_distribute.auto_shard_policy = (
     tf.data.experimental.AutoShardPolicy.DATA
   )
+  # These take longer than they save.
+  options.experimental_optimization.apply_default_optimizations = False
   return map_splits(
-    lambda view: (
-      batches(view, batch_size, features, shuffle=shuffle, seed=seed)
-      .prefetch(tf.data.AUTOTUNE)
-      .with_options(options)
-    ),
+    lambda view: batches(
+      view, batch_size, features, shuffle=shuffle, seed=seed
+    ).with_options(options),
     # All splits are checked before any is used.
     map_splits(opened.part, split),
   )
@@ -153,98 +153,194 @@ def batches(
   view: SplitView,
   batch_size: int,
   features: Sequence[str],
+  structured: Callable[..., Any] = lambda *values: values,
   *,
   shuffle: bool = False,
   seed: int | None = None,
 ) -> tf.data.Dataset:
   """Returns a dataset of batches of the examples of a view.
 
+  No Python function is called for a batch, so datasets can be saved, sent and
+  abandoned at any time. Batches are taken ahead.
+
   Args:
     view: The examples.
     batch_size: How many examples a batch has.
     features: Names of the features in a batch.
+    structured: Returns the structure of a batch for the values of the features.
     shuffle: Whether each epoch has a new order.
     seed: Seed of the orders.
   """
   import tensorflow as tf
 
-  takers = [
-    _image_taker(view)
-    if feature == schema.IMAGE.name
-    else functools.partial(tf.gather, tensor(view, feature))
-    for feature in features
-  ]
+  def spec_of(tensor: tf.Tensor) -> tf.TensorSpec:
+    return tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
 
-  def take(numbers: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    # Else batches would have a static size if none is smaller than the others.
-    numbers = tf.raw_ops.PlaceholderWithDefault(input=numbers, shape=[None])
-    return tuple(taker(numbers) for taker in takers)
-
-  count = len(view)
-  in_order = tf.range(count, dtype=tf.int64)
+  others = [name for name in features if name != schema.IMAGE.name]
+  columns = tensors(view, others)
+  located, files = _locate(view)
+  whole = located, columns
+  specs = tf.nest.map_structure(spec_of, (whole, files))
+  image = tf.TensorSpec([None, *schema.IMAGE.shape], tf.uint8)
+  specs_of_features = {**specs[0][1], schema.IMAGE.name: image}
+  spec = structured(*(specs_of_features[name] for name in features))
+  in_parallel = {
+    'num_parallel_calls': tf.data.AUTOTUNE,
+    'deterministic': 'true',
+  }
   if shuffle:
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-    shuffled = tf.random.experimental.stateless_shuffle
-    epoch = seeds.batch(2).take(1).map(lambda pair: shuffled(in_order, pair))
+    epoch = _applied(
+      'ParallelMapDatasetV2',
+      seeds.batch(2).take(1),
+      specs[0],
+      f=_trace(_shuffled)(tf.TensorSpec([None], tf.int64), specs[0]),
+      other_arguments=tf.nest.flatten(whole),
+      **in_parallel,
+    )
   else:
-    epoch = tf.data.Dataset.from_tensors(in_order)
+    epoch = tf.data.Dataset.from_tensors(whole)
   # Elements of one example would cost more than the batches, and small batches
   # are taken together.
   together = batch_size * -(-BLOCK // batch_size)
-  cardinality = tf.data.experimental.assert_cardinality(-(-count // batch_size))
-  taken = epoch.rebatch(together).map(
-    take, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+  names = tuple(tf.nest.flatten(structured(*features)))
+  taken = _applied(
+    'ParallelMapDatasetV2',
+    _rebatched(epoch, together, specs[0]),
+    spec,
+    f=_trace(_take)(names, *specs),
+    other_arguments=files,
+    **in_parallel,
   )
   if together > batch_size:
-    taken = taken.rebatch(batch_size)
-  return taken.apply(cardinality)
+    taken = _rebatched(taken, batch_size, spec)
+  count = -(-len(view) // batch_size)
+  return taken.apply(tf.data.experimental.assert_cardinality(count))
 
 
-def _image_taker(view: SplitView) -> Callable[[tf.Tensor], tf.Tensor]:
-  """Returns what takes images by their numbers, with TensorFlow alone.
+def unbatched(dataset: tf.data.Dataset) -> tf.data.Dataset:
+  """Returns the examples of batches, as `tf.data.Dataset.unbatch` does."""
+  import tensorflow as tf
 
-  No Python function is called for a batch, so datasets can be saved, sent and
-  abandoned at any time.
+  spec = tf.nest.map_structure(
+    lambda each: tf.TensorSpec(each.shape[1:], each.dtype), dataset.element_spec
+  )
+  return _applied('UnbatchDataset', dataset, spec)
+
+
+def _rebatched(
+  dataset: tf.data.Dataset, batch_size: int, spec: Any
+) -> tf.data.Dataset:
+  how = {'batch_sizes': batch_size, 'drop_remainder': False}
+  return _applied('RebatchDatasetV2', dataset, spec, **how)
+
+
+def _applied(
+  operation: str, dataset: tf.data.Dataset, spec: Any, **arguments: Any
+) -> tf.data.Dataset:
+  """Applies an operation of TensorFlow to a dataset.
+
+  The methods of datasets trace Python functions each time. Together with
+  preparing these to run, this would take longer than a third of an epoch.
+
+  Args:
+    operation: The name of the operation in `tf.raw_ops`.
+    dataset: The dataset.
+    spec: The specification of the elements after it.
+    **arguments: Its other arguments.
   """
   import tensorflow as tf
 
-  tensors: list[tf.Tensor] = []
+  flat = tf.nest.flatten(spec)
+  variant = getattr(tf.raw_ops, operation)(
+    input_dataset=tf.data.experimental.to_variant(dataset),
+    output_types=[each.dtype for each in flat],
+    output_shapes=[each.shape for each in flat],
+    **arguments,
+  )
+  return tf.data.experimental.from_variant(variant, spec)
+
+
+@functools.cache
+def _trace(function: Callable[..., list[tf.Tensor]]) -> Callable[..., Any]:
+  """Returns what traces a function, once for equal arguments."""
+  import tensorflow as tf
+
+  return tf.function(function, autograph=False).get_concrete_function
+
+
+def _shuffled(pair: tf.Tensor, whole: Any) -> list[tf.Tensor]:
+  """Returns columns in an order of which a pair of integers is the seed."""
+  import tensorflow as tf
+
+  columns = tf.nest.flatten(whole)
+  numbers = tf.range(tf.size(columns[0]))
+  order = tf.random.experimental.stateless_shuffle(numbers, pair)
+  return [tf.gather(column, order) for column in columns]
+
+
+def _take(
+  names: Sequence[str],
+  examples: tuple[tuple[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]],
+  files: Sequence[tf.Tensor],
+) -> list[tf.Tensor]:
+  """Returns the named features of examples.
+
+  Args:
+    names: Names of the features.
+    examples: Where their images are, as of `_locate`, and their other features.
+    files: Images.
+  """
+  import tensorflow as tf
+
+  (which, rows), columns = examples
+  places, rows = (
+    tf.dynamic_partition(each, which, len(files))
+    for each in (tf.range(tf.size(which)), rows)
+  )
+  images = tf.dynamic_stitch(places, [*map(tf.gather, files, rows)])
+  features = {**columns, schema.IMAGE.name: images}
+  return [features[name] for name in names]
+
+
+def _locate(
+  view: SplitView,
+) -> tuple[tuple[tf.Tensor, tf.Tensor], list[tf.Tensor]]:
+  """Returns where the images of a view are.
+
+  Returns:
+    int32 (n,) twice: the number of the file and the row of each image; and the
+    files, uint8 (m, 28, 28, 1).
+  """
+  import tensorflow as tf
+
+  files: list[tf.Tensor] = []
   which, rows = np.zeros((2, len(view)), np.int32)
   for source, numbers, found in view.located():
-    which[numbers], rows[numbers] = len(tensors), found
-    tensors.append(_mapped(source.entry))
-  if len(view) * _SPARSE < sum(map(len, tensors)):
-    tensors = [tensor(view, schema.IMAGE.name)]
+    which[numbers], rows[numbers] = len(files), found
+    files.append(_mapped(source.entry))
+  if len(view) * _SPARSE < sum(map(len, files)):
+    files = [*tensors(view, [schema.IMAGE.name]).values()]
     which, rows = np.zeros_like(rows), np.arange(len(view), dtype=np.int32)
-  located = tf.constant(which), tf.constant(rows)
-
-  def take(numbers: tf.Tensor) -> tf.Tensor:
-    which, rows = (tf.gather(each, numbers) for each in located)
-    places, rows = (
-      tf.dynamic_partition(each, which, len(tensors))
-      for each in (tf.range(tf.size(numbers)), rows)
-    )
-    taken = [*map(tf.gather, tensors, rows)]
-    images = tf.dynamic_stitch(places, taken)
-    return tf.reshape(images, [-1, *schema.IMAGE.shape])
-
-  return take
+  return (tf.constant(which), tf.constant(rows)), files
 
 
-def tensor(view: SplitView, feature: str) -> tf.Tensor:
-  """Returns a feature of all examples of a view.
+def tensors(view: SplitView, features: Sequence[str]) -> dict[str, tf.Tensor]:
+  """Returns features of all examples of a view, by their names.
 
   Args:
     view: The examples.
-    feature: The name of the feature.
+    features: The names of the features.
   """
   import tensorflow as tf
 
-  values = view.read([feature])[feature]
-  if feature != schema.IMAGE.name:
-    return tf.constant(values)
-  # TensorFlow takes over the memory, where a copy would need it twice more.
-  return tf.experimental.dlpack.from_dlpack(values[..., None].__dlpack__())
+  # TensorFlow takes over the memory of images, where a copy would need it twice.
+  return {
+    name: tf.experimental.dlpack.from_dlpack(values[..., None].__dlpack__())
+    if name == schema.IMAGE.name
+    else tf.constant(values)
+    for name, values in view.read(features).items()
+  }
 
 
 def _mapped(entry: Entry) -> tf.Tensor:
@@ -253,11 +349,12 @@ def _mapped(entry: Entry) -> tf.Tensor:
 
   images = entry.arrays['images']
   if entry.folder is None:
-    return tf.constant(images)
+    return tf.constant(images[..., None])
   path = entry.folder / 'images.npy'
   size = path.stat().st_size
   with tf.device('CPU:0'):
     whole = tf.raw_ops.ImmutableConst(
       dtype=tf.uint8, shape=[size], memory_region_name=str(path)
     )
-    return tf.reshape(whole[size - images.nbytes :], images.shape)
+    shape = [-1, *schema.IMAGE.shape]
+    return tf.reshape(whole[size - images.nbytes :], shape)
