@@ -70,17 +70,14 @@ def as_dataset(builder: Any, split: Any, **options: Any) -> Any:
     order = [*numbers.batch(len(view)).as_numpy_iterator()]
     view = view.select(order[0])
   names = [*builder.info.supervised_keys] if as_supervised else FEATURE_NAMES
-
-  def structured(*values: Any) -> Any:
-    return values if as_supervised else dict(zip(names, values, strict=True))
-
   if batch_size == -1:
-    return structured(*tf_data.tensors(view, names).values())
+    taken = tf_data.tensors(view, names)
+    return tuple(taken.values()) if as_supervised else taken
   size = batch_size or tf_data.BLOCK
-  dataset = tf_data.batches(view, size, names, structured)
+  dataset = tf_data.batches(view, size, names, as_dict=not as_supervised)
   if not batch_size:
     count = tf.data.experimental.assert_cardinality(len(view))
-    dataset = tf_data.unbatched(dataset).apply(count)
+    dataset = dataset.unbatch().apply(count)
   # TFDS would prefetch single examples, which takes longer than all else.
   return dataset.with_options(wanted.options)
 

@@ -121,15 +121,6 @@ class SplitView:
     names = np.array(self._subset.class_names)
     return {**values, schema.CLASS_NAME.name: names}
 
-  def located(self) -> Iterator[tuple[SplitSource, np.ndarray, np.ndarray]]:
-    """Yields where the examples are.
-
-    Yields:
-      Each source; the numbers of the examples it has, int64 (m,); and their
-      rows in its arrays, integers (m,).
-    """
-    return self._located(self._keys)
-
   def image(self, number: int) -> np.ndarray:
     """Returns one image as it is mapped, uint8 (28, 28), read-only."""
     key = int(self._keys[number])
@@ -140,9 +131,19 @@ class SplitView:
       row = source.rows[row]
     return source.arrays['images'][row]
 
-  def _located(
-    self, keys: np.ndarray
+  def located(
+    self, keys: np.ndarray | None = None
   ) -> Iterator[tuple[SplitSource, np.ndarray, np.ndarray]]:
+    """Yields where examples are.
+
+    Args:
+      keys: Integers (n,), the keys of the examples; all of the view if None.
+
+    Yields:
+      Each source; the places among the keys of those it has, int64 (m,); and
+      their rows in its arrays, integers (m,).
+    """
+    keys = self._keys if keys is None else keys
     numbers = np.searchsorted(self._begins[1:], keys, side='right')
     for number, source in enumerate(self.sources):
       places = np.flatnonzero(numbers == number)
@@ -151,20 +152,20 @@ class SplitView:
 
   def _labels(self, keys: np.ndarray) -> np.ndarray:
     labels = np.empty(len(keys), np.int64)
-    for source, places, rows in self._located(keys):
+    for source, places, rows in self.located(keys):
       labels[places] = source.label_of[source.arrays['labels'][rows]]
     return labels
 
   def _rows(self, keys: np.ndarray) -> np.ndarray:
     numbers = np.full(len(keys), -1, np.int64)
-    for source, places, rows in self._located(keys):
+    for source, places, rows in self.located(keys):
       if source.writer_block:
         numbers[places] = rows
     return numbers
 
   def _writers(self, keys: np.ndarray) -> np.ndarray:
     writers = np.full(len(keys), -1, np.int64)
-    for source, places, rows in self._located(keys):
+    for source, places, rows in self.located(keys):
       if source.writer_block > 1:
         ranks = class_ranks(source.arrays['labels'])
         writers[places] = ranks[rows] // source.writer_block
@@ -179,7 +180,7 @@ class SplitView:
     into = _records(images)
 
     def copy(at: np.ndarray) -> None:
-      for source, places, rows in self._located(keys[at]):
+      for source, places, rows in self.located(keys[at]):
         found = _records(source.arrays['images'])
         # A slice is not copied before it is copied to its places.
         is_slice = len(rows) > 1 and np.all(np.diff(rows) == 1)

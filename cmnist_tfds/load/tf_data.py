@@ -5,22 +5,20 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cmnist_tfds import schema
 from cmnist_tfds.cache.store import Entry
-from cmnist_tfds.load import numpy_arrays
 from cmnist_tfds.load.open_subset import open_named
-from cmnist_tfds.load.split_spec import Split, Splits, map_splits
+from cmnist_tfds.load.split_spec import Splits, map_splits
 from cmnist_tfds.load.split_view import COLUMN_NAMES, SplitView, check_known
 from cmnist_tfds.system.extras import require_tensorflow
 
 if TYPE_CHECKING:
   import tensorflow as tf
-  from typing_extensions import Unpack
 
 
 # A split with fewer than one of so many examples of its sources is copied: a
@@ -32,19 +30,6 @@ _SPARSE = 8
 BLOCK = 1024
 
 
-class _Options(numpy_arrays.Options, total=False):
-  shuffle: bool
-  seed: int | None
-
-
-@overload
-def as_batches(
-  name: str, split: Split, batch_size: int, **options: Unpack[_Options]
-) -> tf.data.Dataset: ...
-@overload
-def as_batches(
-  name: str, split: Splits, batch_size: int, **options: Unpack[_Options]
-) -> Any: ...
 def as_batches(
   name: str,
   split: Splits,
@@ -153,8 +138,8 @@ def batches(
   view: SplitView,
   batch_size: int,
   features: Sequence[str],
-  structured: Callable[..., Any] = lambda *values: values,
   *,
+  as_dict: bool = False,
   shuffle: bool = False,
   seed: int | None = None,
 ) -> tf.data.Dataset:
@@ -167,150 +152,9 @@ def batches(
     view: The examples.
     batch_size: How many examples a batch has.
     features: Names of the features in a batch.
-    structured: Returns the structure of a batch for the values of the features.
+    as_dict: Whether a batch is a dictionary of the features, not a tuple.
     shuffle: Whether each epoch has a new order.
     seed: Seed of the orders.
-  """
-  import tensorflow as tf
-
-  def spec_of(tensor: tf.Tensor) -> tf.TensorSpec:
-    return tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
-
-  others = [name for name in features if name != schema.IMAGE.name]
-  columns = tensors(view, others)
-  located, files = _locate(view)
-  whole = located, columns
-  specs = tf.nest.map_structure(spec_of, (whole, files))
-  image = tf.TensorSpec([None, *schema.IMAGE.shape], tf.uint8)
-  specs_of_features = {**specs[0][1], schema.IMAGE.name: image}
-  spec = structured(*(specs_of_features[name] for name in features))
-  in_parallel = {
-    'num_parallel_calls': tf.data.AUTOTUNE,
-    'deterministic': 'true',
-  }
-  if shuffle:
-    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-    epoch = _applied(
-      'ParallelMapDatasetV2',
-      seeds.batch(2).take(1),
-      specs[0],
-      f=_trace(_shuffled)(tf.TensorSpec([None], tf.int64), specs[0]),
-      other_arguments=tf.nest.flatten(whole),
-      **in_parallel,
-    )
-  else:
-    epoch = tf.data.Dataset.from_tensors(whole)
-  # Elements of one example would cost more than the batches, and small batches
-  # are taken together.
-  together = batch_size * -(-BLOCK // batch_size)
-  names = tuple(tf.nest.flatten(structured(*features)))
-  taken = _applied(
-    'ParallelMapDatasetV2',
-    _rebatched(epoch, together, specs[0]),
-    spec,
-    f=_trace(_take)(names, *specs),
-    other_arguments=files,
-    **in_parallel,
-  )
-  if together > batch_size:
-    taken = _rebatched(taken, batch_size, spec)
-  count = -(-len(view) // batch_size)
-  return taken.apply(tf.data.experimental.assert_cardinality(count))
-
-
-def unbatched(dataset: tf.data.Dataset) -> tf.data.Dataset:
-  """Returns the examples of batches, as `tf.data.Dataset.unbatch` does."""
-  import tensorflow as tf
-
-  spec = tf.nest.map_structure(
-    lambda each: tf.TensorSpec(each.shape[1:], each.dtype), dataset.element_spec
-  )
-  return _applied('UnbatchDataset', dataset, spec)
-
-
-def _rebatched(
-  dataset: tf.data.Dataset, batch_size: int, spec: Any
-) -> tf.data.Dataset:
-  how = {'batch_sizes': batch_size, 'drop_remainder': False}
-  return _applied('RebatchDatasetV2', dataset, spec, **how)
-
-
-def _applied(
-  operation: str, dataset: tf.data.Dataset, spec: Any, **arguments: Any
-) -> tf.data.Dataset:
-  """Applies an operation of TensorFlow to a dataset.
-
-  The methods of datasets trace Python functions each time. Together with
-  preparing these to run, this would take longer than a third of an epoch.
-
-  Args:
-    operation: The name of the operation in `tf.raw_ops`.
-    dataset: The dataset.
-    spec: The specification of the elements after it.
-    **arguments: Its other arguments.
-  """
-  import tensorflow as tf
-
-  flat = tf.nest.flatten(spec)
-  variant = getattr(tf.raw_ops, operation)(
-    input_dataset=tf.data.experimental.to_variant(dataset),
-    output_types=[each.dtype for each in flat],
-    output_shapes=[each.shape for each in flat],
-    **arguments,
-  )
-  return tf.data.experimental.from_variant(variant, spec)
-
-
-@functools.cache
-def _trace(function: Callable[..., list[tf.Tensor]]) -> Callable[..., Any]:
-  """Returns what traces a function, once for equal arguments."""
-  import tensorflow as tf
-
-  return tf.function(function, autograph=False).get_concrete_function
-
-
-def _shuffled(pair: tf.Tensor, whole: Any) -> list[tf.Tensor]:
-  """Returns columns in an order of which a pair of integers is the seed."""
-  import tensorflow as tf
-
-  columns = tf.nest.flatten(whole)
-  numbers = tf.range(tf.size(columns[0]))
-  order = tf.random.experimental.stateless_shuffle(numbers, pair)
-  return [tf.gather(column, order) for column in columns]
-
-
-def _take(
-  names: Sequence[str],
-  examples: tuple[tuple[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]],
-  files: Sequence[tf.Tensor],
-) -> list[tf.Tensor]:
-  """Returns the named features of examples.
-
-  Args:
-    names: Names of the features.
-    examples: Where their images are, as of `_locate`, and their other features.
-    files: Images.
-  """
-  import tensorflow as tf
-
-  (which, rows), columns = examples
-  places, rows = (
-    tf.dynamic_partition(each, which, len(files))
-    for each in (tf.range(tf.size(which)), rows)
-  )
-  images = tf.dynamic_stitch(places, [*map(tf.gather, files, rows)])
-  features = {**columns, schema.IMAGE.name: images}
-  return [features[name] for name in names]
-
-
-def _locate(
-  view: SplitView,
-) -> tuple[tuple[tf.Tensor, tf.Tensor], list[tf.Tensor]]:
-  """Returns where the images of a view are.
-
-  Returns:
-    int32 (n,) twice: the number of the file and the row of each image; and the
-    files, uint8 (m, 28, 28, 1).
   """
   import tensorflow as tf
 
@@ -322,7 +166,95 @@ def _locate(
   if len(view) * _SPARSE < sum(map(len, files)):
     files = [*tensors(view, [schema.IMAGE.name]).values()]
     which, rows = np.zeros_like(rows), np.arange(len(view), dtype=np.int32)
-  return (tf.constant(which), tf.constant(rows)), files
+  others = [name for name in features if name != schema.IMAGE.name]
+  places = tf.constant(which), tf.constant(rows)
+  whole = {schema.IMAGE.name: places, **tensors(view, others)}
+  shuffled, take = _functions()
+  epoch = tf.data.Dataset.from_tensors(whole)
+  if shuffle:
+    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
+    epoch = _map(seeds.batch(2).take(1), shuffled, whole)
+  # Elements of one example would cost more than the batches, and small batches
+  # are taken together.
+  together = batch_size * -(-BLOCK // batch_size)
+  taken = _map(_rebatch(epoch, together), take, files, tuple(features), as_dict)
+  if together > batch_size:
+    taken = _rebatch(taken, batch_size)
+  count = -(-len(view) // batch_size)
+  return taken.apply(tf.data.experimental.assert_cardinality(count))
+
+
+@functools.cache
+def _functions() -> list[Any]:
+  """Returns what shuffles all examples, and what takes a batch of them.
+
+  They are traced once in a process. In place of images, examples have the
+  numbers of their files and rows, int32 (n,) both.
+  """
+  import tensorflow as tf
+
+  def shuffled(pair: tf.Tensor, whole: dict[str, Any]) -> Any:
+    numbers = tf.range(tf.size(whole[schema.IMAGE.name][0]))
+    order = tf.random.experimental.stateless_shuffle(numbers, pair)
+    return tf.nest.map_structure(lambda each: tf.gather(each, order), whole)
+
+  def take(examples: Any, files: Any, names: Any, as_dict: bool) -> Any:
+    which, rows = examples[schema.IMAGE.name]
+    places, rows = (
+      tf.dynamic_partition(each, which, len(files))
+      for each in (tf.range(tf.size(which)), rows)
+    )
+    images = tf.dynamic_stitch(places, [*map(tf.gather, files, rows)])
+    taken = {**examples, schema.IMAGE.name: images}
+    return taken if as_dict else tuple(taken[name] for name in names)
+
+  return [tf.function(each, autograph=False) for each in (shuffled, take)]
+
+
+def _rebatch(dataset: tf.data.Dataset, size: int) -> tf.data.Dataset:
+  how = {'batch_sizes': size, 'drop_remainder': False}
+  return _apply('RebatchDatasetV2', dataset, dataset.element_spec, **how)
+
+
+def _map(
+  dataset: tf.data.Dataset, function: Any, tensors: Any, *options: Any
+) -> tf.data.Dataset:
+  """Maps a dataset by a function of an element, tensors and options."""
+  import tensorflow as tf
+
+  specs = tf.nest.map_structure(_spec, (dataset.element_spec, tensors))
+  traced = function.get_concrete_function(*specs, *options)
+  arguments = {'f': traced, 'other_arguments': tf.nest.flatten(tensors)}
+  how = {'num_parallel_calls': tf.data.AUTOTUNE, 'deterministic': 'true'}
+  spec = traced.structured_outputs
+  return _apply('ParallelMapDatasetV2', dataset, spec, **arguments, **how)
+
+
+def _apply(
+  operation: str, dataset: tf.data.Dataset, like: Any, **arguments: Any
+) -> tf.data.Dataset:
+  """Applies an operation that makes elements like these, of no static size.
+
+  The methods of datasets would trace functions each time. With what prepares
+  these to run, that takes longer than a third of an epoch.
+  """
+  import tensorflow as tf
+
+  flat = [*map(_spec, tf.nest.flatten(like))]
+  variant = getattr(tf.raw_ops, operation)(
+    input_dataset=tf.data.experimental.to_variant(dataset),
+    output_types=[each.dtype for each in flat],
+    output_shapes=[each.shape for each in flat],
+    **arguments,
+  )
+  spec = tf.nest.pack_sequence_as(like, flat)
+  return tf.data.experimental.from_variant(variant, spec)
+
+
+def _spec(tensor: Any) -> tf.TensorSpec:
+  import tensorflow as tf
+
+  return tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
 
 
 def tensors(view: SplitView, features: Sequence[str]) -> dict[str, tf.Tensor]:
@@ -356,5 +288,4 @@ def _mapped(entry: Entry) -> tf.Tensor:
     whole = tf.raw_ops.ImmutableConst(
       dtype=tf.uint8, shape=[size], memory_region_name=str(path)
     )
-    shape = [-1, *schema.IMAGE.shape]
-    return tf.reshape(whole[size - images.nbytes :], shape)
+    return tf.reshape(whole[size - images.nbytes :], (-1, *schema.IMAGE.shape))
