@@ -86,8 +86,8 @@ class CheckedInfo(tfds.core.DatasetInfo):
         prepared shards may have any.
       **options: As in TFDS.
     """
-    array_record = tfds.core.FileFormat.ARRAY_RECORD
-    if self.found and file_format in (array_record, array_record.value):
+    given = getattr(file_format, 'value', file_format)
+    if self.found and given == tfds.core.FileFormat.ARRAY_RECORD.value:
       file_format = None
     super().set_file_format(file_format, **options)
 

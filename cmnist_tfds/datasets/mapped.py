@@ -21,12 +21,8 @@ from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.load.split_view import FEATURE_NAMES, SplitView
 from cmnist_tfds.system.errors import PreparationError
 
-# The fields of `tfds.ReadConfig` that are followed. With others, TFDS reads.
-_FOLLOWED = {
-  *('options', 'skip_prefetch', 'try_autocache'),
-  *('interleave_cycle_length', 'interleave_block_length'),
-  *('shuffle_seed', 'shuffle_reshuffle_each_iteration'),
-}
+# Begin the fields of `tfds.ReadConfig` that are followed. With others, TFDS reads.
+_FOLLOWED = 'options', 'skip_', 'try_', 'interleave_', 'shuffle_'
 
 
 def as_dataset(builder: Any, split: Any, **options: Any) -> Any:
@@ -54,7 +50,7 @@ def as_dataset(builder: Any, split: Any, **options: Any) -> Any:
     cycle = 16  # TFDS's default.
   takes = [i.take for i in builder.info.splits[split].file_instructions]
   if (
-    changed - _FOLLOWED
+    not all(name.startswith(_FOLLOWED) for name in changed)
     or options['decoders'] is not None
     or min(takes, default=0) < 1  # TFDS fails at an end before the start.
     or (options['shuffle_files'] and len(takes) > 1)
@@ -67,8 +63,7 @@ def as_dataset(builder: Any, split: Any, **options: Any) -> Any:
     ends = np.cumsum(takes)
     shards = tf.data.Dataset.from_tensor_slices((ends - takes, ends))
     numbers = shards.interleave(tf.data.Dataset.range, cycle, block)
-    order = [*numbers.batch(len(view)).as_numpy_iterator()]
-    view = view.select(order[0])
+    view = view.select(next(numbers.batch(len(view)).as_numpy_iterator()))
   names = [*builder.info.supervised_keys] if as_supervised else FEATURE_NAMES
   if batch_size == -1:
     taken = tf_data.tensors(view, names)

@@ -109,9 +109,8 @@ def as_batches(
 
   options = tf.data.Options()
   # TensorFlow cannot distribute files here, so it distributes batches.
-  options.experimental_distribute.auto_shard_policy = (
-    tf.data.experimental.AutoShardPolicy.DATA
-  )
+  policy = tf.data.experimental.AutoShardPolicy.DATA
+  options.experimental_distribute.auto_shard_policy = policy
   # These take longer than they save.
   options.experimental_optimization.apply_default_optimizations = False
   return map_splits(
@@ -128,9 +127,10 @@ def _num_workers() -> int:
   import tensorflow as tf
 
   resolvers = tf.distribute.cluster_resolver
-  strategy = tf.distribute.get_strategy()
-  resolver = strategy.cluster_resolver or resolvers.TFConfigClusterResolver()
-  tasks = resolver.cluster_spec().as_dict()
+  found = tf.distribute.get_strategy().cluster_resolver
+  tasks = (
+    (found or resolvers.TFConfigClusterResolver()).cluster_spec().as_dict()
+  )
   return sum(len(tasks.get(job, ())) for job in ('chief', 'worker'))
 
 
@@ -178,8 +178,7 @@ def batches(
   # are taken together.
   together = batch_size * -(-BLOCK // batch_size)
   taken = _map(_rebatch(epoch, together), take, files, tuple(features), as_dict)
-  if together > batch_size:
-    taken = _rebatch(taken, batch_size)
+  taken = _rebatch(taken, batch_size)
   count = -(-len(view) // batch_size)
   return taken.apply(tf.data.experimental.assert_cardinality(count))
 
