@@ -99,7 +99,7 @@ def test_the_interval_of_mean_differences_covers_the_difference():
 
 @pytest.mark.parametrize('degrees', [1, 1.5, 4, 7, 29, 31, 300, 1e4, 1e8])
 def test_the_quantile_is_students(degrees):
-  found = intervals.of_parts(0, np.array([1e-6]), np.array([degrees])).high
+  found = intervals.from_parts(0, np.array([1e-6]), np.array([degrees])).high
   assert found * 1e3 == pytest.approx(stats.t.ppf(0.975, degrees), rel=1e-6)
 
 
@@ -107,7 +107,7 @@ def test_the_interval_of_two_means_is_welchs():
   rng = np.random.default_rng(4)
   a, b = rng.normal(0, 0.1, 5), rng.normal(0.2, 0.02, 9)
   parts = [(x.var(ddof=1) / len(x), len(x) - 1) for x in (a, b)]
-  found = intervals.of_parts(a.mean() - b.mean(), *np.array(parts).T)
+  found = intervals.from_parts(a.mean() - b.mean(), *np.array(parts).T)
   expected = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
   assert (found.low, found.high) == pytest.approx(tuple(expected), rel=1e-6)
 

@@ -170,7 +170,7 @@ def test_a_file_may_be_named_twice(declare, tmp_path, monkeypatch):
                tmp_path / 'link.toml', '', ' ')  # fmt: skip
   monkeypatch.setenv('CMNIST_SOURCES', os.pathsep.join(map(str, spellings)))
   assert not registry.registry().faults
-  assert registry.files_of_user() == [path]
+  assert registry.user_files() == [path]
 
 
 def test_a_changed_file_is_read_again(declare):

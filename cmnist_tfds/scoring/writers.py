@@ -34,10 +34,10 @@ def clusters(scored: Predictions) -> np.ndarray:
     in_files = np.empty_like(scored.labels)
     in_files[order] = scored.labels
     ranks = class_ranks(in_files)[order]
-    of_example = source_numbers(scored.subset, scored.labels)
+    numbers = source_numbers(scored.subset, scored.labels)
     for number, source in enumerate(scored.subset.sources):
       if block := source.test_writer_block:
-        own = of_example == number
+        own = numbers == number
         found[own] = (number + 1) * count + ranks[own] // block
   return found
 
