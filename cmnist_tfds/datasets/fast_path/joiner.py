@@ -11,6 +11,7 @@ parts to be copied, and this module copies them for many records at once.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -156,21 +157,26 @@ def _starts(source: SplitSource) -> np.ndarray:
 def _wrap(png_length: int, integers: Mapping[str, int]) -> tuple[bytes, bytes]:
   """Returns the parts of an example before and after its PNG."""
   stand_in = b'\xff' * png_length
-  features = {
-    schema.IMAGE.name: pb.Feature(bytes_list=pb.BytesList(value=[stand_in]))
-  }
-  for name, value in integers.items():
-    features[name] = pb.Feature(int64_list=pb.Int64List(value=[value]))
-  # Messages that are serialized one by one and joined are one message. TFDS
-  # sorts the names; protocol buffers have another order.
-  joined = b''.join(
-    pb.Features(feature={name: features[name]}).SerializeToString()
-    for name in sorted(features)
-  )
+  image = pb.Feature(bytes_list=pb.BytesList(value=[stand_in]))
+  entries = {name: _integer(name, value) for name, value in integers.items()}
+  entries[schema.IMAGE.name] = _entry(schema.IMAGE.name, image)
+  # TFDS sorts the names; protocol buffers have another order.
+  joined = b''.join(entries[name] for name in sorted(entries))
   # Like an `Example`, a `BytesList` has one field, 1, whose length comes first.
   example = pb.BytesList(value=[joined]).SerializeToString()
   head, _, tail = example.partition(stand_in)
   return head, tail
+
+
+@functools.cache
+def _integer(name: str, value: int) -> bytes:
+  return _entry(name, pb.Feature(int64_list=pb.Int64List(value=[value])))
+
+
+def _entry(name: str, feature: pb.Feature) -> bytes:
+  # Messages that are serialized one by one and joined are one message.
+  entry: bytes = pb.Features(feature={name: feature}).SerializeToString()
+  return entry
 
 
 def _pad(parts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
