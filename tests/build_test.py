@@ -56,6 +56,19 @@ def _workers(parent: int) -> list[str]:
   ]
 
 
+@pytest.fixture
+def heeded_signals():
+  """Undoes what a shell, or nohup, does to a suite that runs in the background."""
+  handlers = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGHUP: signal.SIG_DFL,
+  }
+  before = {n: signal.signal(n, handler) for n, handler in handlers.items()}
+  yield
+  for number, handler in before.items():
+    signal.signal(number, handler)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir('/proc'), reason='there is no /proc')
 @pytest.mark.parametrize(
@@ -70,6 +83,7 @@ def _workers(parent: int) -> list[str]:
     ('SIGKILL', 'parent', -9),
   ],
 )
+@pytest.mark.usefixtures('heeded_signals')
 def test_no_process_outlives_the_command(name, whom, status, tmp_path):
   number = getattr(signal, name)
   argv = ['--all', '--sample', '--jobs', '2', '--data_dir', str(tmp_path)]
