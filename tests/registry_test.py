@@ -130,7 +130,7 @@ def test_a_key_that_exists_is_refused_with_both_owners(declare, caplog):
   path = declare(key="'Km'")
   with pytest.raises(SubsetNameError) as raised:
     subsets.subset('2-FShapes')
-  # It is told once: in the error, or where there is none, as a warning.
+  # It is said once: in the error, or where there is none, as a warning.
   assert not caplog.text
   assert subsets.subset('1-Mn')
   for message in (str(raised.value), caplog.text):
