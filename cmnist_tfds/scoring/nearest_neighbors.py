@@ -204,9 +204,7 @@ def vote(labels: np.ndarray) -> np.ndarray:
     int64 (n,). Of classes with equally many votes, that of the nearest
     neighbor.
   """
-  votes = np.zeros(labels.shape, np.int64)
-  for place in range(labels.shape[1]):
-    votes += labels == labels[:, [place]]
+  votes = (labels[:, :, None] == labels[:, None]).sum(axis=2)
   # argmax returns the first of equal numbers, which is the nearest.
   winners = np.argmax(votes * (labels >= 0), axis=1)
   return labels[np.arange(len(labels)), winners]
