@@ -59,13 +59,10 @@ def _workers(parent: int) -> list[str]:
 @pytest.fixture
 def heeded_signals():
   """Undoes what a shell, or nohup, does to a suite that runs in the background."""
-  handlers = {
-    signal.SIGINT: signal.default_int_handler,
-    signal.SIGHUP: signal.SIG_DFL,
-  }
-  before = {n: signal.signal(n, handler) for n, handler in handlers.items()}
+  numbers = signal.SIGINT, signal.SIGHUP
+  before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
   yield
-  for number, handler in before.items():
+  for number, handler in zip(numbers, before, strict=True):
     signal.signal(number, handler)
 
 

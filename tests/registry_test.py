@@ -93,10 +93,11 @@ def test_wrong_combinations_say_why(name, why):
     subsets.subset(name)
 
 
-def test_sizes_are_told_as_far_as_they_are_known():
+def test_sizes_are_given_as_far_as_they_are_known():
   # The classes of HASYv2 are not counted, and none has less than one example.
   sizes = [subsets.subset(f'1-Hy{r}').num_train for r in ('', '-r-1', '-r-2')]
   assert sizes == [151_241, 369, None]
+  assert not subsets.subset('1-Hy').balanced
   assert 'an unknown number of train' in subsets.subset('1-Hy-r-2').description
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import pickle
 
@@ -70,14 +71,9 @@ def _elements(dataset):
 @pytest.fixture(scope='module')
 def pairs(tmp_path_factory):
   """Pairs by the number of shards of the training set."""
-  return {
-    n: Pair(
-      preparing.prepare(
-        tmp_path_factory.mktemp('data'), 'X-12-r-10', num_shards=n
-      )
-    )
-    for n in (1, 3, 20)
-  }
+  folder = tmp_path_factory.mktemp
+  make = functools.partial(preparing.prepare, name='X-12-r-10')
+  return {n: Pair(make(folder('data'), num_shards=n)) for n in (1, 3, 20)}
 
 
 # Equal to TFDS ---------------------------------------------------------------
