@@ -112,6 +112,22 @@ def test_the_interval_of_two_means_is_welchs():
   assert (found.low, found.high) == pytest.approx(tuple(expected), rel=1e-6)
 
 
+def test_the_variance_of_a_stratum_is_that_of_the_means_of_its_clusters():
+  means = np.random.default_rng(6).normal(size=(2, 4))
+  cluster, stratum = np.repeat([np.arange(8), [0] * 4 + [1] * 4], 5, axis=1)
+  found, degrees = intervals.mean_variance(
+    np.repeat(means, 5), cluster, stratum
+  )
+  np.testing.assert_allclose(found, means.var(axis=1, ddof=1) / 4 / 2**2)
+  assert degrees.tolist() == [3, 3]
+
+
+def test_equal_runs_on_equal_examples_are_no_certainty():
+  found = intervals.over_runs([np.ones((2, 50))], np.arange(50), np.zeros(50))
+  half = 2**0.5 / 50 * stats.t.ppf(0.975, 49)
+  assert (found.low, found.high) == (pytest.approx(1 - half), 1)
+
+
 @pytest.mark.parametrize('paired', [True, False])
 @pytest.mark.parametrize(
   ('runs', 'between_runs', 'writers'),
