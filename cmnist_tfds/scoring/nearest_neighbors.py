@@ -43,7 +43,7 @@ _ROWS = 2.0**26
 _NONE = 2.0**60
 
 # How many test images and training images are multiplied at once.
-_TESTED = 256
+_TESTED = 512
 _TRAINED = 4096
 # Of so many training images at a time, only the nearest one is looked at first.
 _GROUP = 16
