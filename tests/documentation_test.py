@@ -85,9 +85,10 @@ def test_extras_are_declared():
   table = _STARTED.partition('| extra |')[2].partition('\n\n')[0]
   assert declared == re.findall('^[|] `(.*?)`', table, re.M)
   modules = (running.REPOSITORY / 'cmnist_tfds').rglob('*.py')
+  runs = running.REPOSITORY.glob('.github/workflows/*')
   named = re.findall(
     r"""needs_extra\(.*, '(.+)'\)|[Ee]xtra[s:]* `([a-z-]+)`|['"]\.\[(.+?)\]['"]""",
-    ''.join(path.read_text('utf-8') for path in (*modules, *_PAGES)),
+    ''.join(path.read_text('utf-8') for path in (*modules, *runs, *_PAGES)),
   )
   assert {*','.join(map(''.join, named)).split(',')} <= {*declared}
 

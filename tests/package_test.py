@@ -8,6 +8,14 @@ import running
 
 import cmnist_tfds
 
+_ELSEWHERE = """
+import os, pathlib, signal, sys
+del signal.SIGHUP, os.getuid
+pathlib.Path.hardlink_to = lambda *_: (_ for _ in ()).throw(OSError('no links'))
+import cmnist_tfds.cli
+sys.exit(cmnist_tfds.cli.main(sys.argv[1:]))
+"""
+
 
 def _works(code):
   running.works('-c', code)
@@ -49,6 +57,24 @@ def test_registration_survives_an_import_that_failed(tmp_path):
     'except KeyboardInterrupt:\n  sys.path.pop(0)\n'
     'import tensorflow_datasets as tfds\n'
     'assert tfds.builder_cls("cmnist").name == "cmnist"'
+  )
+
+
+def test_it_runs_where_the_system_lacks_what_linux_has(tmp_path):
+  """Windows has neither HUP nor user numbers; some disks have no links."""
+  for names, *jobs in (('X-12 X-24', '--jobs', 2), ('X-12-r-5',)):
+    running.works(
+      *('-c', _ELSEWHERE, 'build', *names.split(), *jobs, '--sample'),
+      *('--data_dir', tmp_path),
+    )
+  copies = sorted(tmp_path.rglob('X-12*/1.0.0/*-test.tfrecord*'))
+  assert len({path.stat().st_ino for path in copies}) == len(copies) == 2
+  assert copies[0].read_bytes() == copies[1].read_bytes()
+
+
+def test_the_code_that_type_checkers_check_runs(tmp_path):
+  running.works(
+    running.REPOSITORY / 'tests/programs/typed_client.py', tmp_path / 'file.npz'
   )
 
 
