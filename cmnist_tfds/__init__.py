@@ -68,7 +68,7 @@ __all__ = list(_MODULES)
 # second is `Subset.mean` and `Subset.std`.
 _MODULES['CMNIST'] = 'load.torch_dataset'
 _MODULES['normalization'] = 'cache.pixel_sums'
-__version__ = '1.0.0'
+__version__ = '0.9.0'
 
 
 def __dir__() -> list[str]:

@@ -3,7 +3,8 @@
 
 They are the checksums and citations of the sources in the formats of TFDS, the
 scores of the predictions in results/, the page of results with its pictures, and
-the difficulty of subsets.
+the difficulty of subsets; and README.md, CITATION.cff and the notebooks, as far as
+they name the address of the repository.
 
     python scripts/write_derived_files.py
 
@@ -20,9 +21,11 @@ import itertools
 import json
 import math
 import pathlib
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from cmnist_tfds import sources, subsets
@@ -121,6 +124,24 @@ def _names(file: sources.OriginFile) -> list[str]:
   return [file.path, *(url.partition('://')[2] for url in file.urls[1:])]
 
 
+def addressed() -> Iterator[tuple[pathlib.Path, str]]:
+  """Yields the files that have the address of the repository, with their texts."""
+  project = msgspec.toml.decode((_REPOSITORY / 'pyproject.toml').read_bytes())
+  address = project['project']['urls']['Repository']
+  for pattern, before in (
+    ('README.md', 'git clone '),
+    ('CITATION.cff', 'repository-code: '),
+    ('docs/notebooks/*.ipynb', r'@ git\+'),
+  ):
+    for path in sorted(_REPOSITORY.glob(pattern)):
+      text, found = re.subn(
+        rf'({before})[\w:/.-]+', rf'\1{address}', path.read_text('utf-8')
+      )
+      if not found:
+        raise ValueError(f'{path} does not have the address of the repository')
+      yield path.relative_to(_REPOSITORY), text
+
+
 def derived_files() -> dict[pathlib.Path, str]:
   """Returns the text of each derived file by its path in the repository."""
   citations = subsets.citations(sources.SOURCES) + '\n'
@@ -128,6 +149,7 @@ def derived_files() -> dict[pathlib.Path, str]:
     pathlib.Path('checksums/checksums.tsv'): checksums(),
     pathlib.Path('cmnist_tfds/datasets/cmnist/CITATIONS.bib'): citations,
     pathlib.Path('cmnist_tfds/datasets/cmnist_sample/CITATIONS.bib'): citations,
+    **dict(addressed()),
   }
 
 

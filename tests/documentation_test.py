@@ -25,16 +25,11 @@ _SECTIONS = re.split(
 )
 # What each extra brings that the package does not, as it is imported.
 _EXTRAS = {
-  'croissant': ['mlcroissant', 'pyarrow'],
-  'flax': ['flax', 'jax', 'optax'],
-  'grain': ['grain', 'PIL'],
-  'jax': ['jax'],
-  'keras': ['keras'],
-  'matplotlib': ['matplotlib'],
-  'pandas': ['pandas', 'jinja2', 'PIL'],
-  'tensorflow': ['tensorflow'],
-  'torch': ['torch', 'PIL'],
-  'torchvision': ['torchvision', 'torch', 'PIL'],
+  'figures': ['matplotlib', 'pandas', 'jinja2', 'PIL'],
+  'hub': ['jinja2', 'mlcroissant'],
+  'jax': ['jax', 'flax', 'grain', 'optax', 'PIL'],
+  'tensorflow': ['tensorflow', 'keras'],
+  'torch': ['torch', 'torchvision', 'PIL'],
 }
 
 
@@ -85,9 +80,17 @@ def test_snippets_import_what_their_section_says(section):
 def test_extras_are_declared():
   assert {*map(_extra_of, _SECTIONS)} == {*_EXTRAS, None}
   project = (running.REPOSITORY / 'pyproject.toml').read_text('utf-8')
-  for extra in _EXTRAS:
-    assert f'\n{extra} = [\n' in project
-    assert f'\n| `{extra}` |' in _STARTED
+  _, _, project = project.partition('[project.optional-dependencies]')
+  declared = re.findall(r'^(\w+) = \[$', project.partition('\n[')[0], re.M)
+  table = _STARTED.partition('| extra |')[2].partition('\n\n')[0]
+  assert declared == re.findall('^[|] `(.*?)`', table, re.M)
+  modules = (running.REPOSITORY / 'cmnist_tfds').rglob('*.py')
+  runs = running.REPOSITORY.glob('.github/workflows/*')
+  named = re.findall(
+    r"""needs_extra\(.*, '(.+)'\)|[Ee]xtra[s:]* `([a-z-]+)`|['"]\.\[(.+?)\]['"]""",
+    ''.join(path.read_text('utf-8') for path in (*modules, *runs, *_PAGES)),
+  )
+  assert {*','.join(map(''.join, named)).split(',')} <= {*declared}
 
 
 # Links ---------------------------------------------------------------------------

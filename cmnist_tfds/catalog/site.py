@@ -113,7 +113,7 @@ def write_site(
 
 
 def _templates() -> jinja2.Environment:
-  with needs_extra('The catalog', 'catalog'):
+  with needs_extra('The catalog', 'hub'):
     import jinja2
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_HERE / 'templates'),
