@@ -35,7 +35,7 @@ _LAUNCHERS = {
 _log = logging.getLogger(__name__)
 
 project = 'cmnist_tfds'
-author = 'The cmnist_tfds Authors'
+author = copyright = 'The cmnist_tfds Authors'
 version = release = cmnist_tfds.__version__
 html_title = f'{project} {version}'
 html_theme = 'furo'
@@ -57,6 +57,7 @@ nb_execution_mode = 'force'
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_execution_timeout = 120
+nb_merge_streams = True  # what a cell prints is one block
 os.environ['TQDM_DISABLE'] = '1'  # a bar is drawn many times over in a page
 
 autoclass_content = 'both'  # of a class and of its construction
@@ -124,7 +125,8 @@ def _add_launch_badges(_app, docname, source):
     f'[Open in {name}]({address}{path}){{.badge}}\n'
     for name, address in _LAUNCHERS.items()
   ]
-  cell = {'cell_type': 'markdown', 'metadata': {}, 'source': badges}
+  cell = {'cell_type': 'markdown', 'id': 'launch', 'metadata': {}}
+  cell['source'] = badges
   notebook['cells'].insert(1, cell)
   source[0] = json.dumps(notebook)
 

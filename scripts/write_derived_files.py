@@ -57,7 +57,7 @@ their writers) and runs, where a method has several.
 The published draws of Kannada-MNIST are of a single writer, so other draws of ten or
 more images a class score much higher.
 
-## Table
+## Tables
 
 Mean accuracy by training images of each class, ± the standard deviation between ten
 draws or, of LeNet on the published draw, between five seeds. LeNet has one seed a draw,
@@ -177,11 +177,22 @@ def page_of_results() -> dict[pathlib.Path, str]:
     f'![Learning curves of {full.name}](results/{full.name}.svg)'
     for full, _ in groups
   )
+  about: dict[str, dict[str, None]] = {}
+  for row in itertools.chain.from_iterable(rows for _, rows in groups):
+    about.setdefault(_method(row), {})[row.scores.about['method']] = None
+  methods = [
+    [name, '; '.join(titles)] for name, titles in sorted(about.items())
+  ]
   sections = [
-    report.Section(full.name, _compact_table(rows)) for full, rows in groups
+    report.Section('Methods', [['method', 'is'], *methods]),
+    *(report.Section(full.name, _compact_table(rows)) for full, rows in groups),
   ]
   text = _INTRODUCTION.format(pictures=pictures) + '\n'
   return {pathlib.Path('docs/results.md'): text + report.to_markdown(sections)}
+
+
+def _method(row: results.ResultRow) -> str:
+  return row.method.removesuffix('-draws')
 
 
 def _compact_table(rows: Sequence[results.ResultRow]) -> list[list[str]]:
@@ -191,11 +202,10 @@ def _compact_table(rows: Sequence[results.ResultRow]) -> list[list[str]]:
   for row in rows:
     scores = row.scores
     draw = 'others' if row.method.endswith('-draws') else 'published'
-    title = scores.about['method'].partition(',')[0]
-    title += f' ({row.method.removesuffix("-draws")})'
-    title += ', reported' * (not row.recomputed)
+    title = _method(row) + ', reported' * (not row.recomputed)
     spread = report.deviations(scores.accuracy_spread).values()
     figure = ' '.join([report.figure(scores.accuracy.value), *spread])
+    figure = figure.replace('± ', '±\N{NO-BREAK SPACE}')
     size = row.subset.per_class or math.inf
     cells.setdefault((title, draw), {})[size] = figure
     balanced = report.figure(scores.balanced_accuracy.value)
@@ -228,7 +238,7 @@ def _points(rows: Sequence[results.ResultRow]) -> list[Point]:
       np.array([1e6, *(runs - 1 for _ in spread)]),
       least=0,
     )
-    method = row.method.removesuffix('-draws')
+    method = _method(row)
     draws = method != row.method
     points.append(Point(method, draws, images, *vars(estimate).values()))
     if row.subset.per_class is None:  # Other draws of it are the same.

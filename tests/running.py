@@ -27,8 +27,8 @@ _OPTIONAL = {
     'jinja2',
     'keras',
   ),
-  *('lightning', 'matplotlib', 'mlcroissant', 'optax', 'pandas', 'tensorflow'),
-  *('timm', 'torch', 'torchvision'),
+  *('lightning', 'matplotlib', 'mlcroissant', 'optax', 'pandas', 'sklearn'),
+  *('tensorflow', 'timm', 'torch', 'torchvision'),
 }
 # What others import for a snippet in which these words are.
 _NEEDED_FOR = {
