@@ -4,7 +4,7 @@
 import setuptools
 
 # checksums/ and dummy_data/ stand at the top level of the repository and are
-# folders of the installed package; `cmnist_tfds.system.resources` finds them in both.
+# folders of the installed package; `cmnist_tfds.system.paths` finds them in both.
 _BESIDE = ('checksums', 'dummy_data')
 
 setuptools.setup(
