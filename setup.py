@@ -13,6 +13,7 @@ setuptools.setup(
     *(f'cmnist_tfds.{folder}' for folder in _BESIDE),
   ],
   package_dir={f'cmnist_tfds.{folder}': folder for folder in _BESIDE},
+  include_package_data=False,  # what travels is listed below
   package_data={
     'cmnist_tfds': ['py.typed'],
     'cmnist_tfds.sources': ['*.toml', 'extensions/*.toml'],
