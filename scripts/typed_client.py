@@ -3,7 +3,7 @@
 
 Its annotations are what the documentation promises. It runs, too:
 
-    mypy .ci/typed_client.py && python .ci/typed_client.py predictions.npz
+    mypy scripts/typed_client.py && python scripts/typed_client.py predictions.npz
 """
 
 import pathlib
