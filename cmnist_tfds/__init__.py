@@ -29,6 +29,7 @@ if TYPE_CHECKING:
   from cmnist_tfds.origin.draft import add_source as add_source
   from cmnist_tfds.scoring.comparison import compare as compare
   from cmnist_tfds.scoring.evaluation import evaluate as evaluate
+  from cmnist_tfds.scoring.family import compare_family as compare_family
   from cmnist_tfds.scoring.predictions import (
     save_predictions as save_predictions,
   )
@@ -54,6 +55,7 @@ _MODULES = {
     'origin.draft': ['add_source'],
     'scoring.comparison': ['compare'],
     'scoring.evaluation': ['evaluate'],
+    'scoring.family': ['compare_family'],
     'scoring.predictions': ['save_predictions'],
     'subsets': ['Subset', 'SubsetClass', 'find_subsets', 'subset'],
     'system.errors': [

@@ -13,13 +13,16 @@ ARGUMENTS = {
   **arguments.PREDICTIONS,
   'files FILE+': 'file of predictions, as cmnist_tfds.save_predictions writes, or'
   ' .csv with the columns label and prediction; several are runs of one method',
-  '-o|--confusion FILE': arguments.picture('draw the confusion of classes to'),
+  '-o|--output FILE': arguments.picture(
+    'draw the confusion of classes to', dest='confusion'
+  ),
   **arguments.DARK,
   '--assume_order': 'score .npy or .csv files that hold predictions alone, on'
   ' trust that they are in the order of the prepared test set',
   '--without_near_duplicates': 'leave out test images of which the full training'
   ' set has a copy or a near-copy, as cmnist audit finds them',
-  # The former spelling.
+  # The former spellings.
+  '--confusion FILE': arguments.picture('', help=argparse.SUPPRESS),
   '--without': {
     'choices': ('near-duplicates',),
     'dest': 'without_near_duplicates',
