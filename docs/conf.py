@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How Sphinx builds the site of the documentation.
 
-Run this in the repository, with the extra `docs` installed:
+Run this in the repository, with the extras `docs` and `figures` installed:
 
     sphinx-build -W --keep-going docs build/site
 """
