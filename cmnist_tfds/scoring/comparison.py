@@ -167,19 +167,23 @@ def of_pair(subset: Subset, a: Predictions, b: Predictions) -> Comparison:
   samples, over = run_samples(a, b)
   cluster = writers.clusters(a)
   stratum = writers.source_numbers(a.subset, a.labels)
+  has_writers = len(np.unique(cluster)) < len(cluster)
   notes = []
   if over == 'images':
     notes.append(
       'Runs are missing: with one run of a method, these trained models are'
       ' compared, not the methods. Save at least two runs of each.'
+      + ' This interval takes the images of a writer as independent.'
+      * has_writers
     )
-  if over == 'runs and images':
+    cluster = np.arange(len(cluster))
+  elif has_writers:
+    over = over.replace('images', 'images or writers')
+  if over.startswith('runs'):
     notes.append(
       'One method has several draws of the training set and the other has one:'
       ' the interval leaves out how the other varies with the training set.'
     )
-  if len(np.unique(cluster)) < len(cluster):
-    over = over.replace('images', 'images or writers')
   if a.subset != b.subset:
     notes.append(
       f'The methods were trained on {a.subset.name} and on {b.subset.name}, which'

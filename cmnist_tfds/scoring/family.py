@@ -20,6 +20,7 @@ from cmnist_tfds.scoring.comparison import Comparison
 from cmnist_tfds.scoring.evaluation import File
 from cmnist_tfds.scoring.intervals import Estimate, Record
 from cmnist_tfds.sources import Source
+from cmnist_tfds.system.errors import PredictionsError
 
 # Sources of one origin, by its title. Others are origins of their own.
 _ORIGINS = {
@@ -71,6 +72,10 @@ def compare_family(
     CmnistError: In the same cases as `compare`.
   """
   read = [comparison.read_pair(*pair, **where) for pair in pairs]
+  if not read or any(a.split != 'test' for _, a, _ in read):
+    raise PredictionsError(
+      'Name subsets, and predictions for the whole test set.'
+    )
   rng = np.random.default_rng(0)
   # For each source and each subset with it: what the runs recognize, the weights
   # of the runs each time, and which test images were drawn together.
