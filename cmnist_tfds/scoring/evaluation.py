@@ -6,6 +6,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import pathlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -235,8 +237,8 @@ def evaluate(
 
   Args:
     name: Name of the subset.
-    files: A file of predictions, what `save_predictions` returned, or several
-      of them: the runs of one method. A file is what `save_predictions` writes,
+    files: A file of predictions, what `save_predictions` returned, a folder of
+      `cmnist run`, or several of them: the runs of one method. A file is what `save_predictions` writes,
       or `.csv` with the columns `label` and `prediction`.
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether the examples are those of `cmnist_sample`.
@@ -269,19 +271,7 @@ def evaluate(
   if isinstance(files, str | os.PathLike | Predictions):
     files = [files]
   checking = None if trust_labels and not assume_order else open_
-  read: list[Predictions] = []
-  for file in files:
-    found = read_checked(subset, file, checking, assume_order=assume_order)
-    if read and _common(read[0]) != _common(found):
-      raise PredictionsError(
-        f'{found.title}: expected {_common(read[0])}, found {_common(found)}.'
-        ' Score each method, split and draw alone, or compare two methods with'
-        ' cmnist compare.'
-      )
-    read.append(found)
-  if not read:
-    raise PredictionsError('Name at least one file of predictions.')
-  joined = _join(read)
+  joined = _read_runs(subset, files, checking, assume_order=assume_order)
   cluster = writers.clusters(joined)
   if without_near_duplicates:
     if trust_labels or joined.split != 'test':
@@ -304,6 +294,25 @@ def evaluate(
   return score(joined, cluster)
 
 
+def _read_runs(
+  subset: Subset, files: Iterable[File], open_: Open | None, **how: bool
+) -> Predictions:
+  """Returns the runs of one method in several files, read by `read_checked`."""
+  read: list[Predictions] = []
+  for file in files:
+    found = read_checked(subset, file, open_, **how)
+    if read and _common(read[0]) != _common(found):
+      raise PredictionsError(
+        f'{found.title}: expected {_common(read[0])}, found {_common(found)}.'
+        ' Score each method, split and draw alone, or compare two methods with'
+        ' cmnist compare.'
+      )
+    read.append(found)
+  if not read:
+    raise PredictionsError('Name at least one file of predictions.')
+  return _join(read)
+
+
 def read_checked(
   subset: Subset,
   file: File,
@@ -316,7 +325,8 @@ def read_checked(
 
   Args:
     subset: The subset.
-    file: The file, or what it holds.
+    file: The file, or what it holds; or a folder of files, which are the runs of
+      one method, as `cmnist run` writes it.
     open_: Opens the subset, for its labels; None to compare the labels in the
       file with the known sizes of the classes only.
     reduced_too: Whether predictions of the test set may be those of a method
@@ -326,6 +336,17 @@ def read_checked(
   Raises:
     PredictionsError: If it cannot be read, or does not belong to the subset.
   """
+  if not isinstance(file, Predictions) and os.path.isdir(file):
+    # In the order of their draws and seeds.
+    runs = sorted(pathlib.Path(file).glob('*.npz'), key=_numbers)
+    how = {'reduced_too': reduced_too, 'assume_order': assume_order}
+    if not runs:
+      raise PredictionsError(
+        f'{file} has no files *.npz. Name a folder that cmnist run has written.'
+      )
+    return dataclasses.replace(
+      _read_runs(subset, runs, open_, **how), file=pathlib.Path(file)
+    )
   if isinstance(file, Predictions):
     found = file
   elif assume_order or predictions_lib.is_csv(file):
@@ -344,6 +365,10 @@ def read_checked(
     predictions_lib.check_examples(found, open_ and open_(subset, draw=draw))
   notes = (*found.notes, *[predictions_lib.LABELS_TRUSTED] * (open_ is None))
   return dataclasses.replace(found, notes=notes)
+
+
+def _numbers(path: pathlib.Path) -> list[int]:
+  return [*map(int, re.findall('[0-9]+', path.stem))]
 
 
 def _common(found: Predictions) -> str:
@@ -492,6 +517,11 @@ def _join(read: Sequence[Predictions]) -> Predictions:
   """Returns the runs of all files as one record."""
   seeds = sum((p.seeds for p in read), ())
   draws = sum((p.draws for p in read), ())
+  scores = [
+    p.scores
+    for p in read
+    if p.scores is not None and p.score_kind == read[0].score_kind
+  ]
   known = [run for run in zip(seeds, draws, strict=True) if run[0] is not None]
   if len({*known}) < len(known):
     raise PredictionsError(
@@ -500,7 +530,7 @@ def _join(read: Sequence[Predictions]) -> Predictions:
   return dataclasses.replace(
     read[0],
     predicted=np.concatenate([p.predicted for p in read]),
-    scores=None,
+    scores=np.concatenate(scores) if len(scores) == len(read) else None,
     seeds=seeds,
     draws=draws,
   )

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folders of results as one report: a table of all runs, curves, comparisons."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from cmnist_tfds import subsets
+from cmnist_tfds.figures import learning_curves, pictures
+from cmnist_tfds.scoring import evaluation, fits, hierarchy, report
+from cmnist_tfds.scoring import predictions as predictions_lib
+from cmnist_tfds.scoring.evaluation import Open
+from cmnist_tfds.scoring.predictions import Predictions
+from cmnist_tfds.system import atomic
+from cmnist_tfds.system.errors import CmnistError, PredictionsError
+from cmnist_tfds.system.extras import needs_extra
+
+if TYPE_CHECKING:
+  import pandas as pd
+
+# What a report is made of.
+FILES = (
+  *('runs.csv', 'report.md', 'report.html', 'tables.tex'),
+  *('learning-curves.svg', 'learning-curves.png'),
+)
+_COLUMNS = (
+  *('method', 'subset', 'images per class', 'draw', 'seed', 'source'),
+  *('metric', 'value', 'seconds'),
+)
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.5 sans-serif; max-width: 75em; margin: 2em auto; padding: 0 1em }}
+table {{ border-collapse: collapse }}
+td, th {{ padding: .2em .7em; text-align: left; border-bottom: 1px solid #ccc }}
+img {{ max-width: 100% }}
+div {{ overflow-x: auto }}
+</style>
+<h1>{title}</h1>
+<img src="learning-curves.svg" alt="Accuracy by training images of each class">
+<p>The band covers all runs. <a href="runs.csv">runs.csv</a> has every run.</p>
+{body}</html>
+"""
+
+
+class Runs(NamedTuple):
+  """The runs of a method on a subset, on the published training set or others.
+
+  Attributes:
+    method: The name of their files, without '-draws'.
+    found: The predictions.
+    seconds: How long fitting and predicting took, by draw and seed, where it is
+      recorded.
+  """
+
+  method: str
+  found: Predictions
+  seconds: Mapping[tuple[int | None, int | None], float]
+
+
+class Table(NamedTuple):
+  """A table of a report: its headline, what it has, and how it was made."""
+
+  title: str
+  frame: pd.DataFrame
+  text: str
+
+
+def read(
+  folders: Iterable[pathlib.Path], dataset: str, open_: Open | None
+) -> tuple[list[Runs], list[str]]:
+  """Reads all predictions in folders of results.
+
+  Args:
+    folders: The folders, in which each subset has a folder. That has files of
+      predictions, and folders of such files, the runs of a method.
+    dataset: 'cmnist' or 'cmnist_sample': others are faults.
+    open_: Opens subsets, for their labels; None to trust those in the files.
+
+  Returns:
+    The runs, and what is wrong with others, a line each.
+  """
+  found: dict[tuple[str, str], Runs] = {}
+  faults = []
+  for folder in folders:
+    runs = {*folder.glob('*/*/*.json')}
+    failed = {path for path in runs if not path.with_suffix('.npz').exists()}
+    paths = {*folder.glob('*/*.npz'), *(path.parent for path in runs - failed)}
+    if not paths:
+      faults.append(
+        f'{folder} has no files <subset>/<method>.npz and no folders'
+      )
+    for path in sorted(paths | failed):
+      try:
+        if path in failed:
+          raise PredictionsError(f'{path}: {fits.read_record(path).error}')
+        if (key := (path.parent.name, path.stem)) in found:
+          raise PredictionsError(
+            f'{path} is left out: its method occurs twice.'
+          )
+        found[key] = _read(path, dataset, open_)
+      except CmnistError as error:
+        faults.append(str(error))
+  return [*found.values()], faults
+
+
+def _read(path: pathlib.Path, dataset: str, open_: Open | None) -> Runs:
+  records = [fits.read_record(p) for p in path.glob('*.npz')]
+  versions = {f'{record.code} and data {record.data}' for record in records}
+  if len(versions) > 1:
+    raise PredictionsError(
+      f'{path} has fits of several versions: {"; ".join(sorted(versions))}. Keep'
+      ' those of one.'
+    )
+  subset = subsets.subset(path.parent.name)
+  found = evaluation.read_checked(subset, path, open_)
+  if found.dataset != dataset:
+    raise PredictionsError(f'{path} is of {found.dataset}, not of {dataset}.')
+  seconds: dict[tuple[int | None, int | None], float] = {
+    (r.draw, r.seed): (r.fit_seconds or 0) + (r.predict_seconds or 0)
+    for r in records
+  }
+  return Runs(path.stem.removesuffix('-draws'), found, seconds)
+
+
+def _rows(runs: Runs) -> Iterator[tuple[Any, ...]]:
+  """Yields the rows of `_COLUMNS`; the source 'all' is all test images."""
+  found = runs.found
+  subset, confusions = found.subset, predictions_lib.confusions(found)
+  right = np.diagonal(confusions, axis1=1, axis2=2)
+  total = confusions[0].sum(axis=1)
+  number = np.array([c.source_number for c in subset.classes])
+  for run, (draw, seed) in enumerate(
+    zip(found.draws, found.seeds, strict=True)
+  ):
+    facts = runs.method, subset.full.name, subset.per_class, draw or 0, seed
+    seconds = runs.seconds.get((draw, seed))
+    for place, key in enumerate(['all', *(s.key for s in subset.sources)], -1):
+      own = (total > 0) & ((number == place) | (place < 0))
+      part, whole = right[run, own], total[own]
+      accuracies = part.sum() / whole.sum(), (part / whole).mean()
+      yield (*facts, key, 'accuracy', accuracies[0], seconds)
+      yield (*facts, key, 'balanced accuracy', accuracies[1], seconds)
+
+
+def write(
+  folder: pathlib.Path,
+  own: Sequence[Runs],
+  others: Sequence[Runs],
+  faults: Sequence[str],
+) -> None:
+  """Writes the report.
+
+  Args:
+    folder: The folder; `atomic.write_folder` says which it may be.
+    own: The runs that the report is of.
+    others: Runs on the same subsets that stand beside them.
+    faults: What was left out, a line each.
+
+  Raises:
+    MissingExtraError: If a library of the extra `scoring` is not installed.
+    PreparationError: If the folder cannot be written.
+  """
+  with needs_extra('A report', 'scoring'):
+    import jinja2  # noqa: F401  # pandas writes LaTeX with it.
+    import pandas as pd
+  runs = [*own, *others]
+  rows = (row for each in runs for row in _rows(each))
+  frame = pd.DataFrame(rows, columns=list(_COLUMNS))
+  whole = frame[(frame['source'] == 'all') & (frame['metric'] == 'accuracy')]
+  names = {name: subsets.subset(name) for name in whole['subset'].unique()}
+  full = {n: (s.num_train or np.nan) / s.num_classes for n, s in names.items()}
+  whole = whole.assign(
+    size=whole['images per class']
+    .fillna(whole['subset'].map(full))
+    .astype(float),
+    training=whole['draw'].map(lambda draw: _kind(draw > 0)),
+  )
+  found = [_accuracies(whole), *_comparisons(own, others)]
+  # Other draws stand for a training set where there are some.
+  point = whole.groupby(['subset', 'method', 'size'])['draw']
+  curves = whole[(whole['draw'] > 0) | (point.transform('max') == 0)]
+  title = f'{whole["method"].nunique()} methods on CMNIST'
+  notes = [
+    *dict.fromkeys(note for r in runs for note in r.found.notes),
+    *faults,
+  ]
+  body = ''.join(
+    f'<h2>{html.escape(t.title)}</h2>\n<div>{t.frame.to_html(index=False)}</div>\n'
+    f'<p>{html.escape(t.text)}</p>\n'
+    for t in found
+  ) + ''.join(f'<p>{html.escape(note)}</p>\n' for note in notes)
+  sections = [
+    report.Section(
+      t.title, [[*t.frame], *t.frame.to_numpy().tolist()], [t.text]
+    )
+    for t in found
+  ]
+  texts = {
+    'report.md': f'# {title}\n\n![Accuracy by training images of each class]'
+    f'(learning-curves.svg)\n\n{report.to_markdown(sections)}\n'
+    + ''.join(f'- {note}\n' for note in notes),
+    'report.html': _PAGE.format(title=title, body=body),
+    'tables.tex': '\n'.join(
+      t.frame.to_latex(index=False, escape=True, caption=t.title) for t in found
+    ),
+    'runs.csv': frame.to_csv(index=False, float_format='%.6g'),
+  }
+  with atomic.write_folder(folder, 'cmnist report', FILES) as unfinished:
+    for name, text in texts.items():
+      (unfinished / name).write_text(text, encoding='utf-8')
+    for name in FILES[-2:]:
+      pictures.save(
+        unfinished / name,
+        lambda: learning_curves.draw_learning_curves(curves, title),
+      )
+
+
+def _kind(drawn: bool) -> str:
+  return 'other draws' if drawn else 'published'
+
+
+def _accuracies(whole: pd.DataFrame) -> Table:
+  """Returns the accuracy of each method, by subset and training set."""
+  index = ['subset', 'size', 'training', 'method']
+  cells = whole.groupby(index)['value'].apply(_spread)
+  wide = cells.unstack('method', fill_value='').reset_index()
+  wide['size'] = wide['size'].map('{:,.0f}'.format)
+  wide = wide.rename(columns={'size': 'images per class'})
+  return Table('Accuracy', wide, 'Mean ± standard deviation over runs (runs).')
+
+
+def _spread(values: pd.Series) -> str:
+  spread = f' ± {values.std():.4f} ({len(values)})' * (len(values) > 1)
+  return f'{values.mean():.4f}{spread}'
+
+
+def _comparisons(
+  own: Sequence[Runs], others: Sequence[Runs]
+) -> Iterator[Table]:
+  """Yields the tables by origin and of pairs.
+
+  They compare methods on the same subsets: those that all methods of `own` have,
+  with one size of the training set, published or other draws.
+  """
+  import pandas as pd
+
+  groups: dict[tuple[float, bool], dict[str, dict[str, Predictions]]] = {}
+  for runs in (*own, *others):
+    subset = runs.found.subset
+    key = subset.per_class or np.inf, any(map(bool, runs.found.draws))
+    of_method = groups.setdefault(key, {}).setdefault(runs.method, {})
+    of_method[subset.name] = runs.found
+  known = {runs.method for runs in own}
+  origins, pairs, said = [], [], []
+  for (size, is_drawn), of_group in sorted(groups.items()):
+    names = [
+      set(found) for method, found in of_group.items() if method in known
+    ]
+    if not (names and (common := set.intersection(*names))):
+      continue
+    facts = {
+      'images per class': 'all' if size == np.inf else f'{size:,}',
+      'training': _kind(is_drawn),
+    }
+    means = {}
+    for method, found in of_group.items():
+      if common <= {*found}:
+        values = hierarchy.drawn([found[name] for name in sorted(common)])
+        means[method] = values['mean'] = np.mean([*values.values()], axis=0)
+        cells = {title: _cell(each) for title, each in values.items()}
+        origins.append({**facts, 'method': method, **cells})
+    pairs += [{**facts, **pair} for pair in _pairs(means)]
+    left = ', '.join(sorted({*of_group} - {*means})) or 'none'
+    said.append(
+      f'{" ".join(facts.values())}: {", ".join(sorted(common))}; left out, as they'
+      f' lack one of these: {left}.'
+    )
+  if origins:
+    frame = pd.DataFrame(origins).fillna('')
+    frame['mean'] = frame.pop('mean')
+    text = (
+      f'95 % intervals over runs and test images, or their writers, by a'
+      f' hierarchical bootstrap; they say nothing of other origins. Subsets:'
+      f' {" ".join(said)}'
+    )
+    yield Table('Accuracy by origin of the test images', frame, text)
+  if pairs:
+    text = (
+      'The mean over origins of A minus that of B. p is two-sided and of the same'
+      f' bootstrap, at least {2 / (hierarchy.TIMES + 1):.1g}. The last column is'
+      " adjusted for the pairs of the same training sets by Holm's method."
+    )
+    yield Table('Pairs of methods', pd.DataFrame(pairs), text)
+
+
+def _cell(values: np.ndarray, sign: str = '') -> str:
+  low, high = np.quantile(values[1:], [0.025, 0.975])
+  return f'{values[0]:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]'
+
+
+def _pairs(means: Mapping[str, np.ndarray]) -> Iterator[dict[str, str]]:
+  """Yields the rows of all pairs, the most certain first."""
+  found = []
+  for a, b in itertools.combinations(means, 2):
+    values = means[a] - means[b]
+    fewer = min((values[1:] <= 0).sum(), (values[1:] >= 0).sum())
+    p = min(2 * (1 + fewer) / len(values), 1.0)
+    found.append((p, {'A': a, 'B': b, 'A minus B': _cell(values, '+')}))
+  adjusted = 0.0
+  for rank, (p, row) in enumerate(sorted(found, key=lambda pair: pair[0])):
+    adjusted = max(adjusted, min((len(found) - rank) * p, 1.0))
+    yield {**row, 'p': f'{p:.4f}', 'p, Holm': f'{adjusted:.4f}'}
