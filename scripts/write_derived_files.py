@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import itertools
 import pathlib
+import sys
 from collections.abc import Iterator
 
 from cmnist_tfds import sources, subsets
 from cmnist_tfds.scoring import difficulty, report, results
+from cmnist_tfds.system.errors import CmnistError
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _RESULTS = _REPOSITORY / 'results'
@@ -85,11 +87,12 @@ def derived_files() -> dict[pathlib.Path, str]:
 
 def scores() -> dict[pathlib.Path, str]:
   """Returns the text of each file of scores whose predictions are there."""
+  folders = {path.parent for path in _RESULTS.glob('*/*/*.npz')}
   return {
     path.with_suffix('.json').relative_to(_REPOSITORY): (
       results.recompute_scores(path)
     )
-    for path in sorted(_RESULTS.glob('*/*.npz'))
+    for path in sorted({*_RESULTS.glob('*/*.npz'), *folders})
   }
 
 
@@ -113,7 +116,8 @@ def difficulties() -> dict[pathlib.Path, str]:
     for row in results.read_results(_RESULTS)
     if row.method == 'knn-1'
   ]
-  path = difficulty.TABLE.relative_to(_REPOSITORY)
+  # The package that is imported may be another copy, an installed one.
+  path = pathlib.Path('cmnist_tfds/scoring', difficulty.TABLE.name)
   return {path: '\n'.join(lines) + '\n'}
 
 
@@ -133,4 +137,7 @@ def _write(files: dict[pathlib.Path, str]) -> None:
 
 
 if __name__ == '__main__':
-  main()
+  try:
+    main()
+  except CmnistError as error:
+    sys.exit(f'{sys.argv[0]}: {error}')

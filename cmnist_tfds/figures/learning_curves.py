@@ -41,7 +41,6 @@ def draw_learning_curves(runs: pd.DataFrame, title: str) -> Figure:
   height = 0.5 + rows * _PANEL[1] + -(-len(methods) // columns) * _LINE
   size = columns * _PANEL[0], height
   figure = Figure(figsize=size, dpi=96, label=title, layout='constrained')
-  figure.suptitle(title, fontsize=13)
   lines = {}
   grid = figure.subplots(rows, columns, squeeze=False, sharex=True).flat
   for axes, name in itertools.zip_longest(grid, names):
@@ -63,7 +62,8 @@ def draw_learning_curves(runs: pd.DataFrame, title: str) -> Figure:
       limits = curve['min'], curve['max']
       axes.fill_between(curve.index, *limits, alpha=0.2, lw=0, color=color)
   ordered = [lines[method] for method in methods]
+  look = {'ncols': columns, 'frameon': False, 'title_fontsize': 13}
   figure.legend(
-    ordered, methods, loc='outside upper center', ncols=columns, frameon=False
+    ordered, methods, loc='outside upper center', title=title, **look
   )
   return figure

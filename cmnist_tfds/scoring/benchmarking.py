@@ -36,7 +36,6 @@ from cmnist_tfds.system.errors import (
   PredictionsError,
   PreparationError,
   counted,
-  disk_errors,
 )
 from cmnist_tfds.system.extras import needs_extra
 from cmnist_tfds.system.paths import PathLike
@@ -191,7 +190,7 @@ def benchmark(
   start = functools.partial(_run, fits.Model(pickled, where, known), timeout)
   done = _parallel(start, todo, jobs, backend, scheduler)
   bar = {'total': len(todo), 'desc': 'Fits', 'unit': 'fit'}
-  failures += filter(None, streams.progress_bar(done, **bar))
+  failures += sorted(filter(None, streams.progress_bar(done, **bar)))
   found = []
   for subset, place, made in planned:
     if all(fit.path.exists() for fit in made):
@@ -237,14 +236,21 @@ def _parallel(
       with needs_extra('The backend dask', 'dask'):
         from distributed import Client
       local = {} if scheduler else {'n_workers': jobs, 'threads_per_worker': 1}
-      with disk_errors(scheduler or 'Dask', 'reach', alternative='start it'):
+      try:
         stack.enter_context(Client(scheduler, **local))
+      except OSError as error:
+        raise PreparationError(
+          f'the scheduler {scheduler} of Dask: {error}. Start it, or correct the'
+          ' address.'
+        ) from error
     if backend == 'ray' and todo:
       with needs_extra('The backend ray', 'ray'):
         from ray.util.joblib import register_ray
       register_ray()
-    how = {'batch_size': 1, 'return_as': 'generator_unordered'}
-    parallel = joblib.Parallel(jobs, backend=backend, **how)
+    stack.enter_context(joblib.parallel_config(backend, n_jobs=jobs))
+    parallel = joblib.Parallel(
+      batch_size=1, pre_dispatch='n_jobs', return_as='generator_unordered'
+    )
     yield from parallel(map(joblib.delayed(start), todo))
 
 

@@ -250,8 +250,8 @@ def _comparisons(
 ) -> Iterator[Table]:
   """Yields the tables by origin and of pairs.
 
-  They compare methods on the same subsets: those that all methods of `own` have,
-  with one size of the training set, published or other draws.
+  They compare methods on the same subsets: those that all methods have, with one
+  size of the training set, published or other draws.
   """
   import pandas as pd
 
@@ -261,14 +261,12 @@ def _comparisons(
     key = subset.per_class or np.inf, any(map(bool, runs.found.draws))
     of_method = groups.setdefault(key, {}).setdefault(runs.method, {})
     of_method[subset.name] = runs.found
-  known = {runs.method for runs in own}
   origins, pairs, said = [], [], []
   for (size, is_drawn), of_group in sorted(groups.items()):
-    names = [
-      set(found) for method, found in of_group.items() if method in known
-    ]
-    if not (names and (common := set.intersection(*names))):
-      continue
+    common: set[str] = set()
+    # Those of `own` come first, and others join that share a subset with them.
+    for found in of_group.values():
+      common = common & {*found} or common or {*found}
     facts = {
       'images per class': 'all' if size == np.inf else f'{size:,}',
       'training': _kind(is_drawn),
@@ -284,7 +282,7 @@ def _comparisons(
     left = ', '.join(sorted({*of_group} - {*means})) or 'none'
     said.append(
       f'{" ".join(facts.values())}: {", ".join(sorted(common))}; left out, as they'
-      f' lack one of these: {left}.'
+      f' share none: {left}.'
     )
   if origins:
     frame = pd.DataFrame(origins).fillna('')
