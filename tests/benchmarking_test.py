@@ -232,16 +232,24 @@ def _fit(tmp_path, make_model):
   model = fits.Model(
     cloudpickle.dumps(make_model), data, {'OMP_NUM_THREADS': '1'}
   )
-  about = {'method': 'm', 'code': 'c'}
-  return model, fits.Fit(tmp_path / 'm/0-1.npz', '1-F-r-1', 0, 1, about, {})
+  return model, fits.Fit(
+    tmp_path / 'm', 'm', fits.Record('1-F-r-1', 0, 1, 'c', {})
+  )
+
+
+def _run(made, timeout=None):
+  model, fit = made
+  return fits.run(model, timeout, fit)
 
 
 @pytest.mark.slow
 def test_a_fit_that_does_not_end_is_ended(tmp_path):
   pid = tmp_path / 'pid'
-  error = fits.run(*_fit(tmp_path, lambda _: _Hanging(pid)), timeout=15)
-  assert error == 'it did not end within 15 seconds'
-  assert fits.read_record(tmp_path / 'm/0-1.npz').error == error
+  error = _run(_fit(tmp_path, lambda _: _Hanging(pid)), 15)
+  assert (
+    error == 'm on 1-F-r-1, draw 0, seed 1: it did not end within 15 seconds'
+  )
+  assert fits.read_record(tmp_path / 'm/0-1.npz').error in error
   with pytest.raises(ProcessLookupError):
     os.kill(int(pid.read_text()), 0)
 
@@ -252,7 +260,7 @@ def test_a_fit_ends_with_the_process_that_waits_for_it(tmp_path):
   (tmp_path / 'fit').write_bytes(pickled)
   code = (
     'import pickle, sys; from cmnist_tfds.scoring import fits;'
-    'fits.run(*pickle.load(open(sys.argv[1], "rb")))'
+    'model, fit = pickle.load(open(sys.argv[1], "rb")); fits.run(model, None, fit)'
   )
   waiting = subprocess.Popen(
     [sys.executable, '-c', code, tmp_path / 'fit'],
@@ -285,7 +293,7 @@ def test_the_classes_of_scikit_learn_get_rows(tmp_path):
 
     return KNeighborsClassifier(1)
 
-  assert not fits.run(*_fit(tmp_path, make_model))
+  assert not _run(_fit(tmp_path, make_model))
   found = predictions.read_predictions(tmp_path / 'm/0-1.npz')
   assert found.score_kind == 'probability'
 

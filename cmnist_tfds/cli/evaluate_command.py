@@ -9,7 +9,6 @@ from typing import Any
 
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.scoring import evaluation, report, results
-from cmnist_tfds.system.errors import PredictionsError
 
 
 def _output(text: str) -> pathlib.Path:
@@ -51,11 +50,6 @@ def run(args: arguments.Namespace) -> None:
   how: dict[str, Any] = {flag: bool(getattr(args, flag)) for flag in flags}
   scored = evaluation.evaluate(args.name, args.files, open_=args.open, **how)
   if args.confusion and args.confusion.suffix.lower() == '.json':
-    if not scored.about.get('method'):
-      raise PredictionsError(
-        f'{scored.subset.title}: the predictions do not say of which method they'
-        ' are. Save them with cmnist_tfds.save_predictions.'
-      )
     results.write_scores(args.confusion, scored)
   elif args.confusion:
     pictures.save(args.confusion, scored.draw, dark=args.dark)

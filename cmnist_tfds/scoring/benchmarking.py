@@ -10,9 +10,7 @@ of other results are:
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import inspect
@@ -22,12 +20,12 @@ import pathlib
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from cmnist_tfds import subsets
 from cmnist_tfds.load.open_subset import Where, open_or_prepare
 from cmnist_tfds.scoring import evaluation, fits, results, suites
-from cmnist_tfds.scoring.fits import Fit
+from cmnist_tfds.scoring.fits import Fit, Record
 from cmnist_tfds.scoring.results import Result, Wanted
 from cmnist_tfds.subsets import DATASET, SAMPLE, Subset
 from cmnist_tfds.system import streams
@@ -35,7 +33,6 @@ from cmnist_tfds.system.errors import (
   CmnistError,
   PredictionsError,
   PreparationError,
-  counted,
 )
 from cmnist_tfds.system.extras import needs_extra
 from cmnist_tfds.system.paths import PathLike
@@ -48,8 +45,11 @@ _PASSED = ('CMNIST_', 'TFDS_', 'XDG_')
 _THREADS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
 
 
-@dataclasses.dataclass(frozen=True)
-class Benchmark:
+# A subset, the folder of a result on it, and its fits.
+_Planned = tuple[Subset, pathlib.Path, list[Fit]]
+
+
+class Benchmark(NamedTuple):
   """What running a method on many subsets gave.
 
   Attributes:
@@ -151,10 +151,8 @@ def benchmark(
     with contextlib.suppress(OSError, TypeError):  # There is no source.
       source = inspect.getsource(make_model).encode()
       code += f', SHA-256 {hashlib.sha256(source).hexdigest()[:16]}'
-  where: Where = {
-    'data_dir': data_dir and os.path.abspath(data_dir),
-    'sample': sample,
-  }
+  data_dir = data_dir and os.path.abspath(data_dir)
+  where: Where = {'data_dir': data_dir, 'sample': sample}
   folder = pathlib.Path(output or 'results' + '_sample' * sample).absolute()
   dataset = SAMPLE if sample else DATASET
   open_ = functools.partial(open_or_prepare, **where)
@@ -163,44 +161,46 @@ def benchmark(
   # With the folders of modules, of which the model may need some.
   known |= {n: os.environ.get(n, threads) for n in _THREADS}
   known['PYTHONPATH'] = os.pathsep.join(map(os.path.abspath, sys.path))
-  about, pickled = (
-    {'method': method, 'code': code},
-    cloudpickle.dumps(make_model),
-  )
-  planned: list[tuple[Subset, pathlib.Path, list[Fit]]] = []
+  model = fits.Model(cloudpickle.dumps(make_model), where, known)
+  planned: list[_Planned] = []
   failures = []
   for subset in streams.progress_bar(chosen, desc='Opening', leave=False):
+    wanted = Wanted([subset], draws, folder, dataset, open_)
     try:
-      data = dict(open_(subset.full).digests)
-      wanted = Wanted([subset], draws, folder, dataset, open_)
-      for _, suffix, numbers in results.training_sets(wanted):
-        place = folder / subset.name / f'{method}{suffix}'
-        _check_place(place, code, data)
-        made = [
-          Fit(
-            place / f'{draw}-{seed}.npz', subset.name, draw, seed, about, data
-          )
-          for draw, seed in itertools.product(numbers, range(1, seeds + 1))
-        ]
-        planned.append((subset, place, made))
+      planned += _plan(wanted, method, code, range(1, seeds + 1))
     except CmnistError as error:
       failures.append(f'{subset.name}: {error}')
   part = [fit for *_, made in planned for fit in made][shard[0] - 1 :: shard[1]]
   todo = [fit for fit in part if not fit.path.exists()]
-  start = functools.partial(_run, fits.Model(pickled, where, known), timeout)
+  start = functools.partial(fits.run, model, timeout)
   done = _parallel(start, todo, jobs, backend, scheduler)
   bar = {'total': len(todo), 'desc': 'Fits', 'unit': 'fit'}
   failures += sorted(filter(None, streams.progress_bar(done, **bar)))
-  found = []
+  found, new = [], {fit.path for fit in todo}
   for subset, place, made in planned:
     if all(fit.path.exists() for fit in made):
       try:
         scores = evaluation.score(evaluation.read_checked(subset, place, open_))
         results.write_scores(place, scores)
-        found.append((place.name, scores, {*todo}.isdisjoint(made)))
+        found.append(
+          (place.name, scores, new.isdisjoint(fit.path for fit in made))
+        )
       except CmnistError as error:
         failures.append(f'{subset.name}: {error}')
   return Benchmark(tuple(found), tuple(failures), tuple(_notes(todo)))
+
+
+def _plan(
+  wanted: Wanted, method: str, code: str, seeds: Sequence[int]
+) -> Iterator[_Planned]:
+  """Yields the results of a subset, with the fits that they are made of."""
+  for subset, suffix, draws in results.training_sets(wanted):
+    data = dict(wanted.open_(subset.full).digests)
+    place = wanted.folder / subset.name / f'{method}{suffix}'
+    _check_place(place, code, data)
+    runs = itertools.product(draws, seeds)
+    records = (Record(subset.name, *run, code, data) for run in runs)
+    yield subset, place, [Fit(place, method, record) for record in records]
 
 
 def _check_place(place: pathlib.Path, code: str, data: dict[str, str]) -> None:
@@ -254,19 +254,11 @@ def _parallel(
     yield from parallel(map(joblib.delayed(start), todo))
 
 
-def _run(model: fits.Model, timeout: float | None, fit: Fit) -> str:
-  """Returns why a fit failed, as a line; empty if it did not."""
-  error = fits.run(model, fit, timeout)
-  return error and f'{fit.title}: {error}'
-
-
 def _notes(made: Sequence[Fit]) -> Iterator[str]:
-  """Yields how many fits warned of something, with the first that did."""
-  told = collections.defaultdict[str, list[str]](list)
+  """Yields what there is to say of fits that did not fail, with the first one."""
+  titles: dict[str, str] = {}
   for fit in made:
     record = fits.read_record(fit.path)
     for note in (*record.notes, *record.warnings) if not record.error else ():
-      told[note].append(fit.title)
-  for note, (first, *others) in told.items():
-    more = f' and {counted(len(others), "other fit")}' * bool(others)
-    yield f'{first}{more}: {note}'
+      titles.setdefault(note, fit.title)
+  yield from (f'{titles[note]}, and perhaps others: {note}' for note in titles)

@@ -14,7 +14,6 @@ bytes, wherever the fit ran.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import os
 import pathlib
@@ -49,33 +48,6 @@ _WARNINGS = 5
 _SCORING = {'predict_proba': 'probability', 'decision_function': 'other'}
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Fit:
-  """A fit.
-
-  Attributes:
-    path: The file of its predictions, absolute.
-    subset: The name of the subset.
-    draw: The draw of its training set.
-    seed: Its seed.
-    about: What predictions say of the method.
-    data: For each split of the full subset, a hash of its examples.
-  """
-
-  path: pathlib.Path
-  subset: str
-  draw: int
-  seed: int
-  about: Mapping[str, str]
-  data: Mapping[str, str]
-
-  @property
-  def title(self) -> str:
-    """What messages call it."""
-    method = self.about['method']
-    return f'{method} on {self.subset}, draw {self.draw}, seed {self.seed}'
-
-
 class Model(NamedTuple):
   """What all fits have in common.
 
@@ -90,16 +62,16 @@ class Model(NamedTuple):
   environment: Mapping[str, str]
 
 
-class Record(msgspec.Struct, kw_only=True):
+class Record(msgspec.Struct):
   """What is known of a fit beside its predictions.
 
   Attributes:
-    format: 'cmnist fit 1'.
     subset: The name of the subset.
     draw: The draw of its training set.
     seed: Its seed.
     code: The code of the model, with its hash.
     data: For each split of the full subset, a hash of its examples.
+    format: 'cmnist fit 1'.
     error: Why there are no predictions; empty if there are.
     traceback: Where the code of the model raised it.
     notes: What a reader must know, such as why there are no scores.
@@ -112,12 +84,12 @@ class Record(msgspec.Struct, kw_only=True):
     versions: The version of each library that was imported.
   """
 
-  format: Literal['cmnist fit 1'] = 'cmnist fit 1'
   subset: str
   draw: int
   seed: int
   code: str
   data: dict[str, str]
+  format: Literal['cmnist fit 1'] = 'cmnist fit 1'
   error: str = ''
   traceback: str = ''
   notes: list[str] = []
@@ -127,6 +99,31 @@ class Record(msgspec.Struct, kw_only=True):
   peak_memory: int = 0
   device: str = ''
   versions: dict[str, str] = {}
+
+
+class Fit(NamedTuple):
+  """A fit.
+
+  Attributes:
+    place: The folder of the result that it is part of, absolute.
+    method: What predictions call the method.
+    record: What is known of it before it is made.
+  """
+
+  place: pathlib.Path
+  method: str
+  record: Record
+
+  @property
+  def path(self) -> pathlib.Path:
+    """The file of its predictions."""
+    return self.place / f'{self.record.draw}-{self.record.seed}.npz'
+
+  @property
+  def title(self) -> str:
+    """What messages call it."""
+    of = self.record
+    return f'{self.method} on {of.subset}, draw {of.draw}, seed {of.seed}'
 
 
 def read_record(path: pathlib.Path) -> Record:
@@ -141,16 +138,16 @@ def read_record(path: pathlib.Path) -> Record:
     return msgspec.json.decode(record.read_bytes(), type=Record)
 
 
-def run(model: Model, fit: Fit, timeout: float | None = None) -> str:
+def run(model: Model, timeout: float | None, fit: Fit) -> str:
   """Runs a fit in a process of its own, and waits for it.
 
   Args:
     model: What it has in common with others.
-    fit: The fit.
     timeout: The seconds after which it is ended; None for no limit.
+    fit: The fit.
 
   Returns:
-    Why it failed; empty if it did not.
+    Why it failed, with its title; empty if it did not.
   """
   # Ctrl-C is for its parent. What the model prints is no output of a command.
   how: dict[str, Any] = {'start_new_session': True, 'stdout': 2}
@@ -176,29 +173,23 @@ def run(model: Model, fit: Fit, timeout: float | None = None) -> str:
     with contextlib.suppress(BrokenPipeError):
       process.communicate()
   if error:
-    _write(fit, _record(fit, error=error))
-  return error or read_record(fit.path).error
+    fit.record.error = error
+    _write(fit)
+  error = read_record(fit.path).error
+  return error and f'{fit.title}: {error}'
 
 
-def _record(fit: Fit, **known: Any) -> Record:
-  run: dict[str, Any] = {
-    'subset': fit.subset,
-    'draw': fit.draw,
-    'seed': fit.seed,
-  }
-  return Record(**run, code=fit.about['code'], data=dict(fit.data), **known)
-
-
-def _write(fit: Fit, record: Record) -> None:
-  text = msgspec.json.format(msgspec.json.encode(record), indent=1)
-  fit.path.parent.mkdir(parents=True, exist_ok=True)
+def _write(fit: Fit) -> None:
+  text = msgspec.json.format(msgspec.json.encode(fit.record), indent=1)
+  fit.place.mkdir(parents=True, exist_ok=True)
   atomic.write_file(fit.path.with_suffix('.json'), text + b'\n')
 
 
 def _compute(common: Model, fit: Fit) -> None:
   """Fits, predicts, and writes the record and the predictions."""
-  subset, seed = subsets.subset(fit.subset), fit.seed
-  opened = open_or_prepare(subset, draw=fit.draw, **common.where)
+  record, made = fit.record, None
+  subset, seed, draw = subsets.subset(record.subset), record.seed, record.draw
+  opened = open_or_prepare(subset, draw=draw, **common.where)
   features = schema.IMAGE.name, schema.LABEL.name
   (x, y), (x_test, y_test) = (
     opened.split(split).read(features).values() for split in SPLITS
@@ -206,7 +197,7 @@ def _compute(common: Model, fit: Fit) -> None:
   # For models that take their numbers from here.
   random.seed(seed)
   np.random.seed(seed)
-  record, made, doing = _record(fit), None, f'make_model({seed})'
+  doing = f'make_model({seed})'
   with warnings.catch_warnings(record=True) as caught:
     try:
       model = pickle.loads(common.make_model)(seed)
@@ -225,12 +216,13 @@ def _compute(common: Model, fit: Fit) -> None:
         make_predictions,
         *(subset, predicted, y_test),
         dataset=opened.dataset,
-        about=fit.about,
+        about={'method': fit.method, 'code': record.code},
         seed=[seed],
-        draw=[fit.draw],
+        draw=[draw],
       )
       made = _with_scores(model, x_test, make, record.notes)
-    except Exception as error:  # The code of a model may raise any.
+    # The code of a model may raise any.
+    except (Exception, SystemExit) as error:
       record.error = f'{doing} raised {type(error).__name__}: {_line(error)}'
       if isinstance(error, CmnistError):
         record.error = _line(error)
@@ -240,7 +232,7 @@ def _compute(common: Model, fit: Fit) -> None:
   record.peak_memory = 1024 * int(_first(r'VmHWM:\s+(\d+)', 'self/status', '0'))
   record.device = _device()
   record.versions = dict(_versions())
-  _write(fit, record)
+  _write(fit)
   if made:
     predictions.write_predictions(fit.path, made)
 
@@ -302,7 +294,8 @@ def main() -> None:
   try:
     _compute(common, fit)
   except CmnistError as error:
-    _write(fit, _record(fit, error=str(error)))
+    fit.record.error = str(error)
+    _write(fit)
 
 
 if __name__ == '__main__':

@@ -33,24 +33,12 @@ _COLUMNS = (
   *('method', 'subset', 'images per class', 'draw', 'seed', 'source'),
   *('metric', 'value', 'seconds'),
 )
-_PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>
-body {{ font: 15px/1.5 sans-serif; max-width: 75em; margin: 2em auto; padding: 0 1em }}
-table {{ border-collapse: collapse }}
-td, th {{ padding: .2em .7em; text-align: left; border-bottom: 1px solid #ccc }}
-img {{ max-width: 100% }}
-div {{ overflow-x: auto }}
-</style>
-<h1>{title}</h1>
-<img src="learning-curves.svg" alt="Accuracy by training images of each class">
-<p>The band covers all runs. <a href="runs.csv">runs.csv</a> has every run.</p>
-{body}</html>
-"""
+_HEAD = (
+  '<!DOCTYPE html><html lang="en"><meta charset="utf-8">'
+  '<style>body {font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 75em}'
+  ' table {border-collapse: collapse} td, th {padding: .2em .7em} img, div'
+  ' {max-width: 100%; overflow-x: auto}</style>'
+)
 
 
 class Runs(NamedTuple):
@@ -195,22 +183,21 @@ def write(
     *dict.fromkeys(note for r in runs for note in r.found.notes),
     *faults,
   ]
-  body = ''.join(
-    f'<h2>{html.escape(t.title)}</h2>\n<div>{t.frame.to_html(index=False)}</div>\n'
-    f'<p>{html.escape(t.text)}</p>\n'
-    for t in found
-  ) + ''.join(f'<p>{html.escape(note)}</p>\n' for note in notes)
-  sections = [
-    report.Section(
-      t.title, [[*t.frame], *t.frame.to_numpy().tolist()], [t.text]
-    )
-    for t in found
-  ]
+  picture = 'Accuracy by training images of each class; bands cover all runs'
+  sections, parts = [], [f'<title>{title}</title><h1>{title}</h1>']
+  parts.append(f'<img src="learning-curves.svg" alt="{picture}">')
+  for name, table, text in found:
+    cells = [[*table], *table.to_numpy().tolist()]
+    sections.append(report.Section(name, cells, [text]))
+    parts.append(f'<h2>{name}</h2><div>{table.to_html(index=False)}</div>')
+    parts.append(f'<p>{html.escape(text)}</p>')
+  parts += [f'<p>{html.escape(note)}</p>' for note in notes]
+  parts.append('<p><a href="runs.csv">All runs</a></p></html>\n')
+  told = [report.Section('Notes', [['note'], *([note] for note in notes)])]
   texts = {
-    'report.md': f'# {title}\n\n![Accuracy by training images of each class]'
-    f'(learning-curves.svg)\n\n{report.to_markdown(sections)}\n'
-    + ''.join(f'- {note}\n' for note in notes),
-    'report.html': _PAGE.format(title=title, body=body),
+    'report.md': f'# {title}\n\n![{picture}](learning-curves.svg)\n\n'
+    + report.to_markdown(sections + told * bool(notes)),
+    'report.html': _HEAD + '\n'.join(parts),
     'tables.tex': '\n'.join(
       t.frame.to_latex(index=False, escape=True, caption=t.title) for t in found
     ),
