@@ -15,12 +15,17 @@ import numpy as np
 
 from cmnist_tfds import subsets
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare
-from cmnist_tfds.scoring import duplicates, intervals, writers
+from cmnist_tfds.scoring import confidence, duplicates, intervals, writers
 from cmnist_tfds.scoring import predictions as predictions_lib
+from cmnist_tfds.scoring.confidence import Confidence, Outlying
 from cmnist_tfds.scoring.intervals import Estimate, Record
 from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system.errors import PredictionsError, counted
+from cmnist_tfds.system.errors import (
+  MissingExtraError,
+  PredictionsError,
+  counted,
+)
 from cmnist_tfds.system.paths import PathLike
 
 if TYPE_CHECKING:
@@ -176,6 +181,9 @@ class Evaluation(Record):
       (row) were predicted as each class (column); summed over runs.
     about: What the method says of itself.
     notes: What a reader must know of the way the scores were made.
+    confidence: The figures of the scores of classes; None without scores.
+    ood: How well these tell the test images from those of another set; None if
+      none was given.
   """
 
   subset: Subset
@@ -194,6 +202,8 @@ class Evaluation(Record):
   confusion: np.ndarray
   about: dict[str, str]
   notes: tuple[str, ...]
+  confidence: Confidence | None = None
+  ood: Outlying | None = None
 
   def plot(self, *, dark: bool = False) -> Figure:
     """Returns a figure of the confusion of the classes.
@@ -228,6 +238,7 @@ def evaluate(
   assume_order: bool = False,
   trust_labels: bool = False,
   without_near_duplicates: bool = False,
+  ood: PathLike | None = None,
   open_: Open | None = None,
 ) -> Evaluation:
   """Scores the predictions of a method for a subset.
@@ -249,6 +260,8 @@ def evaluate(
       subset is not needed.
     without_near_duplicates: Whether to leave out test images of which the full
       training set has a copy or a near-copy, as `duplicates` finds them.
+    ood: A file with scores of the same model for another set, which the highest
+      score is to tell from this one: see `confidence.tell_apart`.
     open_: Opens the subset, and those of its sources, in place of what
       `data_dir` and `sample` say.
 
@@ -288,10 +301,12 @@ def evaluate(
       joined,
       labels=joined.labels[~copied],
       predicted=joined.predicted[:, ~copied],
+      scores=None if joined.scores is None else joined.scores[:, ~copied],
       notes=(*joined.notes, note),
     )
     cluster = cluster[~copied]
-  return score(joined, cluster)
+  outlying = confidence.tell_apart(joined, ood) if ood else None
+  return dataclasses.replace(score(joined, cluster), ood=outlying)
 
 
 def _read_runs(
@@ -402,6 +417,11 @@ def score(scored: Predictions, cluster: np.ndarray | None = None) -> Evaluation:
   mean = confusions.mean(axis=0)
   accuracy, balanced_accuracy = _accuracies(np.diagonal(mean), total)
   notes = [*scored.notes, *predictions_lib.doubts(scored, confusions)]
+  figures = None
+  try:
+    figures = confidence.measure(scored)
+  except MissingExtraError as error:
+    notes.append(str(error))
   if (fewest := total[total > 0].min()) < 10:
     notes.append(
       f'A class has {fewest} examples. Below ten, balanced intervals are too narrow.'
@@ -423,6 +443,7 @@ def score(scored: Predictions, cluster: np.ndarray | None = None) -> Evaluation:
     confusion=confusions.sum(axis=0),
     about=dict(scored.about),
     notes=(*notes, *writers.doubts(scored)),
+    confidence=figures,
   )
 
 

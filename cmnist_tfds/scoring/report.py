@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cmnist_tfds.scoring.comparison import Comparison
@@ -90,7 +90,39 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
       ),
     ),
   ]
+  sections += _confidence_sections(scored)
   return [section for section in sections if len(section.rows) > 1]
+
+
+def _confidence_sections(scored: Evaluation) -> Iterator[Section]:
+  if found := scored.confidence:
+    rows: list[tuple[str, float | None]] = [
+      ('log loss', found.log_loss),
+      ('Brier score', found.brier),
+      ('expected calibration error', found.ece),
+      ('AUROC, each class against the rest', found.auroc),
+      *(
+        (f'the class is among the {k} highest', v) for k, v in found.top.items()
+      ),
+      *((f'errors in the surest {c:.0%}', v) for c, v in found.risk.items()),
+      ('area under the risk-coverage curve', found.aurc),
+    ]
+    yield _section(
+      f'Scores of the classes ({found.kind})',
+      'figure, mean',
+      (cells for cells in rows if cells[1] is not None),
+    )
+    yield _section(
+      'Reliability: examples of all runs by their highest probability',
+      'mean probability, examples, accuracy',
+      ((p, n, right) for n, p, right in found.reliability),
+    )
+  if scored.ood:
+    yield _section(
+      'Test images told from others by the highest score',
+      'others, examples, AUROC, AUPR, AUPR of the others, FPR at 95 %',
+      [_values(scored.ood)],
+    )
 
 
 def comparison_sections(compared: Comparison) -> list[Section]:

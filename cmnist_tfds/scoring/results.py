@@ -144,6 +144,9 @@ def scores_json(scores: Evaluation) -> str:
   text = json.dumps(scores.to_dict())
   fields = json.loads(text, parse_float=lambda number: round(float(number), 8))
   del fields['confusion']  # It is large, and follows from the predictions.
+  for name in ('confidence', 'ood'):
+    if fields[name] is None:
+      del fields[name]
   return json.dumps(fields, indent=1, ensure_ascii=False) + '\n'
 
 
