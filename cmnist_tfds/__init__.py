@@ -30,6 +30,7 @@ if TYPE_CHECKING:
   from cmnist_tfds.scoring.benchmarking import benchmark as benchmark
   from cmnist_tfds.scoring.comparison import compare as compare
   from cmnist_tfds.scoring.evaluation import evaluate as evaluate
+  from cmnist_tfds.scoring.family import compare_family as compare_family
   from cmnist_tfds.scoring.predictions import (
     save_predictions as save_predictions,
   )
@@ -56,6 +57,7 @@ _MODULES = {
     'scoring.benchmarking': ['benchmark'],
     'scoring.comparison': ['compare'],
     'scoring.evaluation': ['evaluate'],
+    'scoring.family': ['compare_family'],
     'scoring.predictions': ['save_predictions'],
     'subsets': ['Subset', 'SubsetClass', 'find_subsets', 'subset'],
     'system.errors': [

@@ -255,11 +255,52 @@ def test_methods_are_compared_over_runs(first, second, over):
 @pytest.mark.parametrize('count', [1, 3])
 def test_a_single_run_compares_trained_models(count):
   compared = _compare(_runs([6000]), _runs(range(6100, 6100 + count)))
-  assert (compared.interval_over, compared.p is None) == ('images', count > 1)
+  assert compared.interval_over == 'images or writers'
+  assert (compared.p is None) == (count > 1)
   text = report.to_markdown(report.comparison_sections(compared))
-  assert 'over images alone, as runs are missing' in text
+  assert 'over images or writers alone, as runs are missing' in text
   assert 'Runs are missing' in compared.to_dict()['notes'][0]
   assert ('These two trained models: A alone' in text) == (count == 1)
+
+
+def test_single_runs_are_compared_over_writers():
+  first, second = _kannada([0.95, 0.5] * 4), _kannada([0.55] * 8)
+  compared = _compare(first, second, '1-Kd')
+  half = stats.t.ppf(0.975, 7) * np.std([0.4, -0.05] * 4, ddof=1) / 8**0.5
+  found = compared.difference
+  assert found.high - found.value == pytest.approx(half, 0.1)
+  assert compared.interval_over == 'images or writers'
+
+
+def test_methods_are_compared_over_origins():
+  # Test images that are in two subsets count once.
+  names = ['1-F-r-10', '1-F-r-5', '1-N-r-10', '1-Kd-r-10', '1-Km']
+  rng = np.random.default_rng(0)
+  pairs = []
+  for name, base in zip(names, (5400, 5400, 6000, 8000, 7000), strict=True):
+    runs = rng.normal(0, 50, (2, 8)) if 'F' not in name else np.zeros((2, 1))
+    rights = np.add(np.array([[base], [5000]]), runs)
+    pairs.append((name, *(_runs(right, name) for right in rights)))
+  found = cmnist_tfds.compare_family(pairs, trust_labels=True)
+  assert found == cmnist_tfds.compare_family(pairs, trust_labels=True)
+  alone = [_compare(first, second, name) for name, first, second in pairs]
+  assert [*found.subsets] == alone
+  titles = ['Fashion-MNIST', 'notMNIST', 'Kannada-MNIST', 'Kuzushiji']
+  assert [*found.origins] == titles
+  for each, title in zip(alone[1:], titles, strict=True):
+    origin = found.origins[title]
+    assert origin.value == pytest.approx(each.difference.value)
+    wide, expected = (x.high - x.low for x in (origin, each.difference))
+    assert wide == pytest.approx(expected, 0.25)
+  mean = np.mean([origin.value for origin in found.origins.values()])
+  assert found.difference.value == pytest.approx(mean)
+  text = report.to_markdown(report.family_sections(found))
+  assert f'| mean over origins | {mean:.4f} |' in text
+  assert found.to_dict()['origins']['notMNIST'].keys() == {
+    'value',
+    'low',
+    'high',
+  }
 
 
 def test_only_the_same_test_images_are_compared():
@@ -343,7 +384,7 @@ def test_evaluate_prints_scores_of_runs(evaluate, files):
     (['0.npz', 'copy.npz'], 'same seed'),
     (['split.npz'], r"split\.npz: There is no split 'tst'"),
     (['none.npz'], 'No such file'),
-    (['bare.npy'], '--assume-order'),
+    (['bare.npy'], '--assume_order'),
   ],
 )
 def test_files_that_are_not_runs_of_one_method_are_refused(
@@ -410,6 +451,12 @@ def test_compare_prints_both_methods(evaluate):
   status, out, err = evaluate('0.npz', '2.npz', command='compare')
   assert (status, err) == (0, '')
   assert "McNemar's exact test" in out
+  more = ('0.npz', '2.npz', 'X-12', '2.npz', '0.npz')
+  status, out, err = evaluate(*more, command='compare')
+  assert (status, err) == (0, '')
+  assert 'mean over origins  0.0000' in out
+  status, _, err = evaluate(*more[:-1], command='compare')
+  assert (status, 'two files' in err) == (2, True)
 
 
 def test_no_files_are_an_error():

@@ -17,7 +17,7 @@ from cmnist_tfds import subsets
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.scoring import (
   difficulty,
-  hierarchy,
+  family,
   predictions,
   results,
   summary,
@@ -109,7 +109,7 @@ def test_each_run_source_and_metric_has_a_row(folder, report):
 
 def test_tables_say_what_was_compared(report):
   text = (report / 'report.md').read_text('utf-8')
-  _, accuracy, origins, pairs = text.split('### ')
+  _, accuracy, origins, pairs, notes = text.split('### ')
   assert '| 2-FKd | 1 | other draws | 0.7' in accuracy
   assert '| 2-FKd | 6,000 | published | 0.9' in accuracy
   assert (
@@ -135,7 +135,7 @@ def test_tables_say_what_was_compared(report):
   *_, p, adjusted = found['good', 'poor']
   assert (p, adjusted) == ('0.0010', '0.0030')
   assert float(found['good', 'other'][-1]) > 0.05
-  assert 'synthetic sample' in pairs
+  assert 'synthetic sample' in notes
 
 
 def test_holm_adjusts_as_it_is_defined():
@@ -158,12 +158,12 @@ def test_the_bootstrap_is_as_wide_as_it_should_be():
   made = predictions.make_predictions(
     subsets.subset('1-F'), np.where(right, labels, (labels + 1) % 10), labels
   )
-  (values,) = hierarchy.drawn([made]).values()
+  ((values,),) = [drawn.values() for drawn in family.draw([[made]])]
   assert values[0] == pytest.approx(right.mean())
   runs = right.mean(axis=1).var(ddof=1) / 4
   images = right.mean(axis=0).var() / 10_000
   assert values[1:].var() == pytest.approx(runs + images, rel=0.2)
-  again = hierarchy.drawn([made])['Fashion-MNIST']
+  again = family.draw([[made]])[0]['Fashion-MNIST']
   np.testing.assert_array_equal(values, again)
 
 

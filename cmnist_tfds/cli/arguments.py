@@ -75,7 +75,8 @@ def at_least_one(text: str) -> int:
 
 def printed(*forms: str) -> Arguments:
   """Returns the argument for the form of what is printed, the first if none."""
-  told = f'{forms[0]} for people (the default); json, tsv for programs'
+  others = ' or '.join(forms[1:])
+  told = f'{forms[0]} for people (the default), or {others} for other uses'
   return {'--format': {'choices': forms, 'default': forms[0], 'help': told}}
 
 

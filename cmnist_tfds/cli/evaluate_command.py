@@ -25,10 +25,11 @@ ARGUMENTS = {
   'files FILE+': 'file of predictions, as cmnist_tfds.save_predictions writes, or'
   ' .csv with the columns label and prediction, or a folder of cmnist run; several'
   ' are runs of one method',
-  '-o|--confusion FILE': arguments.path(
+  '-o|--output FILE': arguments.path(
     'draw the confusion of classes to a .png or .svg file; or write the scores to'
     ' a .json file, such as cmnist catalog --results reads',
     _output,
+    dest='confusion',
   ),
   '--reliability FILE': arguments.picture(
     'draw the accuracy by the highest probability to'
@@ -40,7 +41,8 @@ ARGUMENTS = {
   ' trust that they are in the order of the prepared test set',
   '--without_near_duplicates': 'leave out test images of which the full training'
   ' set has a copy or a near-copy, as cmnist audit finds them',
-  # The former spelling.
+  # The former spellings.
+  '--confusion FILE': arguments.picture('', help=argparse.SUPPRESS),
   '--without': {
     'choices': ('near-duplicates',),
     'dest': 'without_near_duplicates',

@@ -17,8 +17,7 @@ from typing import Any
 import msgspec
 
 from cmnist_tfds.scoring import report
-from cmnist_tfds.scoring.comparison import Comparison
-from cmnist_tfds.scoring.evaluation import Evaluation
+from cmnist_tfds.scoring.intervals import Record
 from cmnist_tfds.system import streams
 
 FAILED = 1
@@ -60,7 +59,7 @@ def _with_small_letters(record: logging.LogRecord) -> bool:
 
 
 def print_report(
-  reported: Evaluation | Comparison,
+  reported: Record,
   sections: Iterable[report.Section],
   format_: str,
 ) -> None:
@@ -72,7 +71,7 @@ def print_report(
     format_: 'text', 'markdown' or 'json'.
   """
   if format_ == 'json':
-    print(json.dumps(reported.to_dict(), indent=1, ensure_ascii=False))
+    print_json(reported.to_dict())
   elif format_ == 'markdown':
     print(report.to_markdown(sections), end='')
   else:
@@ -102,7 +101,12 @@ def print_wrapped(text: str, indent: int = 0) -> None:
 def print_json(record: Any) -> None:
   """Prints a record, or several, as JSON that any terminal can show."""
   plain = msgspec.to_builtins(record, str_keys=True, enc_hook=str)
-  print(json.dumps(plain, indent=2))
+  # An empty text stands for nothing in some records.
+  parsed = json.loads(
+    json.dumps(plain),
+    object_hook=lambda o: {k: None if v == '' else v for k, v in o.items()},
+  )
+  print(json.dumps(parsed, indent=2))
 
 
 def tsv(rows: Iterable[Iterable[Any]]) -> str:

@@ -374,7 +374,7 @@ def read_predictions(path: PathLike) -> Predictions:
       path,
       'a file of predictions with their labels',
       'Write it with cmnist_tfds.save_predictions, or as .csv with the columns'
-      ' label and prediction. Predictions alone need --assume-order.',
+      ' label and prediction. Predictions alone need --assume_order.',
     ),
     # On anything but a ZIP file np.load would speak of pickles.
     zipfile.ZipFile(path),

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 from cmnist_tfds.scoring.comparison import Comparison
 from cmnist_tfds.scoring.evaluation import Evaluation
+from cmnist_tfds.scoring.family import Family
 from cmnist_tfds.scoring.intervals import Estimate
+from cmnist_tfds.system.errors import counted
 
 
 class Section(NamedTuple):
@@ -49,8 +51,8 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
   sections = [
     _section(
       f'{scored.dataset}/{scored.subset.name} {scored.split}:'
-      f' {scored.examples:,} examples, {len(names)} classes,'
-      f' {len(scored.runs)} run{"s" * several}',
+      f' {counted(scored.examples, "example")}, {counted(len(names), "class")},'
+      f' {counted(len(scored.runs), "run")}',
       ', '.join(['', mean, '95 % interval', *spread]),
       figures,
       [*scored.notes, *(f'{f}: {text}' for f, text in scored.about.items())],
@@ -129,7 +131,7 @@ def comparison_sections(compared: Comparison) -> list[Section]:
   """Returns the report of a comparison."""
   difference = compared.difference
   over = compared.interval_over
-  over += ' alone, as runs are missing,' * (over == 'images')
+  over += ' alone, as runs are missing,' * over.startswith('images')
   lines = [
     f'Accuracy of A minus that of B: {difference.value:+.4f}, 95 % interval over'
     f' {over} [{difference.low:+.4f}, {difference.high:+.4f}].'
@@ -150,6 +152,25 @@ def comparison_sections(compared: Comparison) -> list[Section]:
   title = f'{split}: {compared.examples:,} examples'
   header = ', trained on, runs, accuracy, 95 % interval, method'
   return [_section(title, header, methods, [*lines, *compared.notes])]
+
+
+def family_sections(found: Family) -> list[Section]:
+  """Returns the report of a comparison over several subsets."""
+  notes = dict.fromkeys(note for each in found.subsets for note in each.notes)
+  rows = [(c.subset, c.interval_over, c.difference) for c in found.subsets]
+  origins = [*found.origins.items(), ('mean over origins', found.difference)]
+  header = 'A minus B, 95 % interval'
+  return [
+    _section('Accuracies', f'subset, interval over, {header}', rows, [*notes]),
+    _section(
+      'Accuracies by the origin of test images',
+      f'origin, {header}',
+      origins,
+      [
+        'Intervals are over runs, and over images or writers, not over origins.'
+      ],
+    ),
+  ]
 
 
 # What Markdown would take for HTML, a cell, a link or emphasis.

@@ -13,7 +13,7 @@ import numpy as np
 
 from cmnist_tfds import subsets
 from cmnist_tfds.figures import learning_curves, pictures
-from cmnist_tfds.scoring import evaluation, fits, hierarchy, report
+from cmnist_tfds.scoring import evaluation, family, fits, report
 from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import Open
 from cmnist_tfds.scoring.predictions import Predictions
@@ -258,13 +258,15 @@ def _comparisons(
       'images per class': 'all' if size == np.inf else f'{size:,}',
       'training': _kind(is_drawn),
     }
+    taken = {m: found for m, found in of_group.items() if common <= {*found}}
+    drawn = family.draw(
+      [[found[n] for n in sorted(common)] for found in taken.values()]
+    )
     means = {}
-    for method, found in of_group.items():
-      if common <= {*found}:
-        values = hierarchy.drawn([found[name] for name in sorted(common)])
-        means[method] = values['mean'] = np.mean([*values.values()], axis=0)
-        cells = {title: _cell(each) for title, each in values.items()}
-        origins.append({**facts, 'method': method, **cells})
+    for method, values in zip(taken, drawn, strict=True):
+      means[method] = values['mean'] = np.mean([*values.values()], axis=0)
+      cells = {title: _cell(each) for title, each in values.items()}
+      origins.append({**facts, 'method': method, **cells})
     pairs += [{**facts, **pair} for pair in _pairs(means)]
     left = ', '.join(sorted({*of_group} - {*means})) or 'none'
     said.append(
@@ -283,15 +285,16 @@ def _comparisons(
   if pairs:
     text = (
       'The mean over origins of A minus that of B. p is two-sided and of the same'
-      f' bootstrap, at least {2 / (hierarchy.TIMES + 1):.1g}. The last column is'
+      f' bootstrap, at least {2 / (family.TIMES + 1):.1g}. The last column is'
       " adjusted for the pairs of the same training sets by Holm's method."
     )
     yield Table('Pairs of methods', pd.DataFrame(pairs), text)
 
 
 def _cell(values: np.ndarray, sign: str = '') -> str:
-  low, high = np.quantile(values[1:], [0.025, 0.975])
-  return f'{values[0]:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]'
+  found = family.estimate(values)
+  limits = f'[{found.low:{sign}.4f}, {found.high:{sign}.4f}]'
+  return f'{found.value:{sign}.4f} {limits}'
 
 
 def _pairs(means: Mapping[str, np.ndarray]) -> Iterator[dict[str, str]]:
