@@ -118,9 +118,7 @@ def test_tables_say_what_was_compared(report):
   )
   # Others stand beside, where they are on the same subsets.
   assert '| 1 | published | other | 0.9' in origins
-  assert (
-    'all published: 2-FKd; left out, as they lack one of these: none' in origins
-  )
+  assert 'all published: 2-FKd; left out, as they share none: none' in origins
   assert '| 1 | other draws | good | 0.7' in origins
   assert '1-Km' not in text
   rows = [line.strip('| ').split(' | ') for line in pairs.splitlines()]

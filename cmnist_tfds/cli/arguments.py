@@ -52,11 +52,10 @@ def writable_file(text: str) -> pathlib.Path:
 
 def picture(summary: str, **more: Any) -> dict[str, Any]:
   """Returns an argument that takes the path of a picture to write."""
-  return path(f'{summary} a .png or .svg file', picture_file, **more)
+  return path(f'{summary} a .png or .svg file', _picture, **more)
 
 
-def picture_file(text: str) -> pathlib.Path:
-  """Returns the path of a picture that can be written."""
+def _picture(text: str) -> pathlib.Path:
   from cmnist_tfds.figures import pictures
 
   pictures.check_picture(pathlib.Path(text))

@@ -5,20 +5,11 @@ from __future__ import annotations
 
 import argparse
 import functools
-import pathlib
 from typing import Any
 
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.scoring import evaluation, report, results
 from cmnist_tfds.system.errors import PredictionsError
-
-
-def _output(text: str) -> pathlib.Path:
-  is_scores = text.lower().endswith('.json')
-  return (arguments.writable_file if is_scores else arguments.picture_file)(
-    text
-  )
-
 
 ARGUMENTS = {
   **arguments.PREDICTIONS,
@@ -28,7 +19,6 @@ ARGUMENTS = {
   '-o|--output FILE': arguments.path(
     'draw the confusion of classes to a .png or .svg file; or write the scores to'
     ' a .json file, such as cmnist catalog --results reads',
-    _output,
     dest='confusion',
   ),
   '--reliability FILE': arguments.picture(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.util
 import pathlib
 import re
 import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -97,11 +97,10 @@ def run(args: arguments.Namespace) -> int:
   baseline_command.print_results(folder, args.sample, iter(found.results))
   for note in found.notes:
     streams.LOG.warning('%s', note)
-  for failure in found.failures:
+  told = counted(len(found.failures), 'failure')
+  again = f'{told}; the same command tries what failed again'
+  for failure in (*found.failures, again) if found.failures else ():
     terminal.fail(failure)
-  if found.failures:
-    told = counted(len(found.failures), 'failure')
-    terminal.fail(f'{told}; the same command tries what failed again')
   return terminal.FAILED if found.failures else 0
 
 
@@ -111,31 +110,26 @@ def _load(named: str) -> tuple[Callable[[int], Any], str, str]:
   Raises:
     PreparationError: If the file cannot be imported or lacks the function.
   """
-  file, _, function = named.rpartition(':')
-  path = pathlib.Path(file).absolute()
-  if path.suffix != '.py' or not path.is_file():
-    raise PreparationError(
-      f'{named}: expected FILE.py:FUNCTION, the function of a Python file, such as'
-      f' svm.py:make_model. There is no file {file or named!r}.'
-    )
   with needs_extra('cmnist run', 'scoring'):
     import cloudpickle
+  file, _, function = named.rpartition(':')
+  path = pathlib.Path(file).absolute()
   # The modules beside it can be imported, also in the processes of fits.
   sys.path.insert(0, str(path.parent))
-  name = f'cmnist_run_{path.stem}'
-  spec = importlib.util.spec_from_file_location(name, path)
-  assert spec and spec.loader, 'it is a file of Python'
-  sys.modules[name] = module = importlib.util.module_from_spec(spec)
+  module = types.ModuleType(f'cmnist_run_{path.stem}')
+  module.__file__ = str(path)
+  sys.modules[module.__name__] = module
   # Those processes get its code, and not its name.
   cloudpickle.register_pickle_by_value(module)
   try:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    spec.loader.exec_module(module)
+    source = path.read_bytes()
+    exec(compile(source, path, 'exec'), vars(module))
     make_model = getattr(module, function)
   except Exception as error:  # The code of a user may raise any.
-    said = ' '.join(str(error).split())
+    said = ' '.join(f'{type(error).__name__}: {error}'.split())
     raise PreparationError(
-      f'{path}: {function} cannot be imported: {type(error).__name__}: {said}'
+      f'{named}: expected FILE.py:FUNCTION, such as svm.py:make_model, and it'
+      f' cannot be imported: {said}'
     ) from error
-  method = re.sub(r'[^\w+-]', '-', path.stem)
-  return make_model, method, f'{path.name}:{function}, SHA-256 {digest[:16]}'
+  code = f'{path.name}:{function}, SHA-256 {hashlib.sha256(source).hexdigest()}'
+  return make_model, re.sub(r'[^\w+-]', '-', path.stem), code

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def draw_reliability(
-  bins: Sequence[tuple[int, float, float]], title: str
+  bins: Sequence[tuple[float, int, float]], title: str
 ) -> Figure:
   """Draws the accuracy of each bin of the highest probability.
 
   Args:
-    bins: The number of examples of each, their mean probability, and the share
-      that is recognized.
+    bins: The mean probability of the examples of each, their number, and the
+      share that is recognized.
     title: The headline.
 
   Returns:
@@ -30,7 +30,7 @@ def draw_reliability(
   axes.set(title=title, xlim=(0, 1), ylim=(0, 1), aspect='equal')
   axes.set(xlabel='highest probability', ylabel='accuracy')
   axes.axline((0, 0), slope=1, linestyle='--', color='gray')
-  counts, probabilities, right = zip(*bins, strict=True)
+  probabilities, counts, right = zip(*bins, strict=True)
   axes.plot(probabilities, right, color='C0')
   sizes = [400 * count / max(counts) for count in counts]
   axes.scatter(probabilities, right, sizes, color='C0', alpha=0.6)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import numpy as np
 
@@ -15,42 +14,43 @@ from cmnist_tfds.system.extras import needs_extra
 from cmnist_tfds.system.paths import PathLike
 
 _BINS = 15
-_TOP = (1, 3, 5)
-_COVERAGES = (0.5, 0.8, 0.9, 1.0)
+_COVERAGES = np.arange(1, 11) / 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Confidence:
   """Figures of scores; means over runs.
 
-  Those that need probabilities are None for scores of the kind 'other'.
-
   Attributes:
     kind: What the scores are: 'probability', 'logit' or 'other'.
-    log_loss: The mean of minus the natural logarithm of the probability of the
-      true class.
-    brier: The mean over examples of the squared error, summed over classes.
-    ece: The expected calibration error, over bins of equal width.
+    top_1: The share of examples whose class has the highest score.
+    top_3: The share of those whose class is among the three highest.
+    top_5: Likewise, among five.
     auroc: The area under the ROC curve of each class against the rest, a mean
       over classes.
-    top: The share of examples whose class is among the k highest, by k.
-    risk: The share of errors among the examples of the highest score, by the
-      share of examples that is taken.
-    aurc: The mean of that risk over all shares, the area under its curve.
-    reliability: For each bin of the highest probability that has examples, the
-      number of these in all runs, the mean probability, and the share that is
+    aurc: The area under the curve of risk by coverage.
+    risk: The share of errors among the examples of the highest score, for ten
+      shares of examples from a tenth to all: the curve.
+    log_loss: The mean of minus the natural logarithm of the probability of the
+      true class; None, as the others below, for scores of the kind 'other'.
+    brier: The mean over examples of the squared error, summed over classes.
+    ece: The expected calibration error, over bins of equal width.
+    reliability: For each bin of the highest probability that has examples, their
+      mean probability, their number in all runs, and the share that is
       recognized.
   """
 
   kind: str
-  log_loss: float | None
-  brier: float | None
-  ece: float | None
+  top_1: float
+  top_3: float
+  top_5: float
   auroc: float
-  top: dict[int, float]
-  risk: dict[float, float]
   aurc: float
-  reliability: tuple[tuple[int, float, float], ...]
+  risk: tuple[float, ...]
+  log_loss: float | None = None
+  brier: float | None = None
+  ece: float | None = None
+  reliability: tuple[tuple[float, int, float], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,47 +89,39 @@ def measure(scored: Predictions) -> Confidence | None:
     from sklearn import metrics
   labels, kind = scored.labels, scored.score_kind
   present = np.unique(labels)
-  rows, bins = [], np.zeros((3, _BINS))
+  rows, risks, bins = [], [], np.zeros((3, _BINS))
   for run, predicted in zip(scored.scores, scored.predicted, strict=True):
-    scores = _finite(run)
-    right = predicted == labels
-    each = (metrics.roc_auc_score(labels == c, scores[:, c]) for c in present)
-    rank = (scores > scores[np.arange(len(labels)), labels][:, None]).sum(
-      axis=1
-    )
+    scores, right = _finite(run), predicted == labels
+    true = np.arange(len(labels)), labels
+    rank = (scores > scores[true][:, None]).sum(axis=1)
+    each = [metrics.roc_auc_score(labels == c, scores[:, c]) for c in present]
     order = np.argsort(-scores.max(axis=1), kind='stable')
-    risk = np.cumsum(~right[order]) / np.arange(1, len(labels) + 1)
-    taken = [int(np.ceil(share * len(labels))) - 1 for share in _COVERAGES]
-    row = [np.mean([*each]), risk.mean(), *risk[taken]]
-    row += [(rank < k).mean() for k in _TOP]
+    wrong = np.cumsum(~right[order]) / np.arange(1, len(labels) + 1)
+    risks.append(wrong[np.ceil(_COVERAGES * len(labels)).astype(int) - 1])
+    row = [*((rank < k).mean() for k in (1, 3, 5)), np.mean(each), wrong.mean()]
     if kind != 'other':
-      p = np.exp(scores - scores.max(axis=1, keepdims=True))
-      p = p if kind == 'logit' else scores
+      p = scores
+      if kind == 'logit':
+        p = np.exp(scores - scores.max(axis=1, keepdims=True))
       p = p / p.sum(axis=1, keepdims=True)
-      highest, of_class = p.max(axis=1), p[np.arange(len(p)), labels]
+      highest = p.max(axis=1)
       number = np.minimum((highest * _BINS).astype(int), _BINS - 1)
-      count = functools.partial(np.bincount, number, minlength=_BINS)
-      own = np.stack([count(), count(highest), count(right)])
-      bins += own
+      counted = (np.bincount(number, w, _BINS) for w in (highest, None, right))
+      bins += (own := np.stack([*counted]))
       row.append(metrics.log_loss(labels, p, labels=np.arange(p.shape[1])))
-      row.append(((p**2).sum(axis=1) - 2 * of_class + 1).mean())
-      row.append(abs(own[1] - own[2]).sum() / len(labels))
+      row.append(((p**2).sum(axis=1) - 2 * p[true] + 1).mean())
+      row.append(abs(own[0] - own[2]).sum() / len(labels))
     rows.append(row)
-  auroc, aurc, *rest = np.mean(rows, axis=0).tolist()
-  # Their iterator is taken from in order, and losses may be missing.
-  left = iter(rest)
-  found = bins[:, bins[0] > 0].T.tolist()
-  return Confidence(
-    kind=kind,
-    auroc=auroc,
-    aurc=aurc,
-    risk={share: next(left) for share in _COVERAGES},
-    top={k: next(left) for k in _TOP},
-    log_loss=next(left, None),
-    brier=next(left, None),
-    ece=next(left, None),
-    reliability=tuple((int(n), p / n, r / n) for n, p, r in found),
+  found = bins[:, bins[1] > 0].T.tolist()
+  reliability = tuple((p / n, int(n), right / n) for p, n, right in found)
+  # The last are missing where there are no probabilities.
+  names = (
+    *('top_1', 'top_3', 'top_5', 'auroc'),
+    *('aurc', 'log_loss', 'brier', 'ece'),
   )
+  means = dict(zip(names, np.mean(rows, axis=0).tolist(), strict=False))
+  risk = tuple(np.mean(risks, axis=0).tolist())
+  return Confidence(kind=kind, risk=risk, reliability=reliability, **means)
 
 
 def tell_apart(scored: Predictions, path: PathLike) -> Outlying:
@@ -154,15 +146,11 @@ def tell_apart(scored: Predictions, path: PathLike) -> Outlying:
       others = loaded.astype(float).reshape(1, len(loaded), -1)
   else:
     others = predictions.read_predictions(path).scores
-  if scored.scores is None or others is None:
+  runs = [0 if each is None else len(each) for each in (scored.scores, others)]
+  if scored.scores is None or others is None or runs[0] != runs[1]:
     raise PredictionsError(
-      f'{path if scored.scores is not None else scored.title} has no scores. Save'
-      ' the predictions with those of their classes.'
-    )
-  if len(others) != len(scored.scores) or np.isnan(others).any():
-    raise PredictionsError(
-      f'{path}: expected scores of {len(scored.scores)} runs without NaN, found'
-      f' {len(others)} runs.'
+      f'{path}: expected scores of as many runs as {scored.title} has,'
+      f' {runs[0]}, found {runs[1]}. Save the scores of one model for both.'
     )
   rows = []
   for pair in zip(scored.scores, others, strict=True):

@@ -98,26 +98,21 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
 
 def _confidence_sections(scored: Evaluation) -> Iterator[Section]:
   if found := scored.confidence:
-    rows: list[tuple[str, float | None]] = [
-      ('log loss', found.log_loss),
-      ('Brier score', found.brier),
-      ('expected calibration error', found.ece),
-      ('AUROC, each class against the rest', found.auroc),
-      *(
-        (f'the class is among the {k} highest', v) for k, v in found.top.items()
-      ),
-      *((f'errors in the surest {c:.0%}', v) for c, v in found.risk.items()),
-      ('area under the risk-coverage curve', found.aurc),
-    ]
+    figures = {n: v for n, v in vars(found).items() if isinstance(v, float)}
     yield _section(
       f'Scores of the classes ({found.kind})',
       'figure, mean',
-      (cells for cells in rows if cells[1] is not None),
+      ((name.replace('_', ' '), value) for name, value in figures.items()),
+    )
+    yield _section(
+      'Errors among the examples of the highest score, by their share of all',
+      'share, errors',
+      ((f'{n / 10:.0%}', risk) for n, risk in enumerate(found.risk, 1)),
     )
     yield _section(
       'Reliability: examples of all runs by their highest probability',
       'mean probability, examples, accuracy',
-      ((p, n, right) for n, p, right in found.reliability),
+      found.reliability,
     )
   if scored.ood:
     yield _section(
