@@ -142,10 +142,11 @@ def test_holm_adjusts_as_it_is_defined():
     'b': np.r_[0.0, np.zeros(2000)],
     'c': np.r_[0.5, np.full(1970, 0.5), np.full(30, 1.5)],
   }
-  rows = [*summary._pairs(means)]
+  rows = [*summary._pairs(means, {'a'})]
   # p of the pairs: 4, 2 and 62 of 2002.
   assert [row['A'] + row['B'] for row in rows] == ['bc', 'ab', 'ac']
   assert [row['p'] for row in rows] == ['0.0010', '0.0020', '0.0310']
+  assert [row['over'] for row in rows] == ['runs, images', 'images', 'images']
   assert [row['p, Holm'] for row in rows] == ['0.0030', '0.0040', '0.0310']
 
 

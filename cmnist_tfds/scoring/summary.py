@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import itertools
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,8 +18,9 @@ from cmnist_tfds.scoring import evaluation, family, fits, report
 from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import Open
 from cmnist_tfds.scoring.predictions import Predictions
+from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic
-from cmnist_tfds.system.errors import CmnistError, PredictionsError
+from cmnist_tfds.system.errors import CmnistError, PredictionsError, counted
 from cmnist_tfds.system.extras import needs_extra
 
 if TYPE_CHECKING:
@@ -118,6 +120,7 @@ def _read(path: pathlib.Path, dataset: str, open_: Open | None) -> Runs:
     (r.draw, r.seed): (r.fit_seconds or 0) + (r.predict_seconds or 0)
     for r in records
   }
+  found = dataclasses.replace(found, scores=None)  # They may be large.
   return Runs(path.stem.removesuffix('-draws'), found, seconds)
 
 
@@ -166,19 +169,17 @@ def write(
   rows = (row for each in runs for row in _rows(each))
   frame = pd.DataFrame(rows, columns=list(_COLUMNS))
   whole = frame[(frame['source'] == 'all') & (frame['metric'] == 'accuracy')]
-  names = {name: subsets.subset(name) for name in whole['subset'].unique()}
-  full = {n: (s.num_train or np.nan) / s.num_classes for n, s in names.items()}
+  full = whole['subset'].map(lambda name: _mean_size(subsets.subset(name)))
   whole = whole.assign(
-    size=whole['images per class']
-    .fillna(whole['subset'].map(full))
-    .astype(float),
+    size=whole['images per class'].fillna(full).astype(float),
     training=whole['draw'].map(lambda draw: _kind(draw > 0)),
   )
   found = [_accuracies(whole), *_comparisons(own, others)]
   # Other draws stand for a training set where there are some.
   point = whole.groupby(['subset', 'method', 'size'])['draw']
   curves = whole[(whole['draw'] > 0) | (point.transform('max') == 0)]
-  title = f'{whole["method"].nunique()} methods on CMNIST'
+  number = counted(whole['method'].nunique(), 'method')
+  title = f'{number} on {own[0].found.dataset}'
   notes = [
     *dict.fromkeys(note for r in runs for note in r.found.notes),
     *faults,
@@ -211,6 +212,11 @@ def write(
         unfinished / name,
         lambda: learning_curves.draw_learning_curves(curves, title),
       )
+
+
+def _mean_size(full: Subset) -> float:
+  """Returns the number of training images of a class; NaN if it is not known."""
+  return (full.num_train or np.nan) / full.num_classes
 
 
 def _kind(drawn: bool) -> str:
@@ -267,7 +273,8 @@ def _comparisons(
       means[method] = values['mean'] = np.mean([*values.values()], axis=0)
       cells = {title: _cell(each) for title, each in values.items()}
       origins.append({**facts, 'method': method, **cells})
-    pairs += [{**facts, **pair} for pair in _pairs(means)]
+    single = {m for m in taken if any(map(_is_single, taken[m].values()))}
+    pairs += [{**facts, **pair} for pair in _pairs(means, single)]
     left = ', '.join(sorted({*of_group} - {*means})) or 'none'
     said.append(
       f'{" ".join(facts.values())}: {", ".join(sorted(common))}; left out, as they'
@@ -286,7 +293,8 @@ def _comparisons(
     text = (
       'The mean over origins of A minus that of B. p is two-sided and of the same'
       f' bootstrap, at least {2 / (family.TIMES + 1):.1g}. The last column is'
-      " adjusted for the pairs of the same training sets by Holm's method."
+      " adjusted for the pairs of the same training sets by Holm's method. Over"
+      ' images alone, runs of a method are missing: its trained models are compared.'
     )
     yield Table('Pairs of methods', pd.DataFrame(pairs), text)
 
@@ -297,14 +305,22 @@ def _cell(values: np.ndarray, sign: str = '') -> str:
   return f'{found.value:{sign}.4f} {limits}'
 
 
-def _pairs(means: Mapping[str, np.ndarray]) -> Iterator[dict[str, str]]:
+def _is_single(found: Predictions) -> bool:
+  return len(found.predicted) == 1
+
+
+def _pairs(
+  means: Mapping[str, np.ndarray], single: Collection[str]
+) -> Iterator[dict[str, str]]:
   """Yields the rows of all pairs, the most certain first."""
   found = []
   for a, b in itertools.combinations(means, 2):
     values = means[a] - means[b]
     fewer = min((values[1:] <= 0).sum(), (values[1:] >= 0).sum())
     p = min(2 * (1 + fewer) / len(values), 1.0)
-    found.append((p, {'A': a, 'B': b, 'A minus B': _cell(values, '+')}))
+    over = 'images' if {a, b} & {*single} else 'runs, images'
+    row = {'A': a, 'B': b, 'A minus B': _cell(values, '+'), 'over': over}
+    found.append((p, row))
   adjusted = 0.0
   for rank, (p, row) in enumerate(sorted(found, key=lambda pair: pair[0])):
     adjusted = max(adjusted, min((len(found) - rank) * p, 1.0))
