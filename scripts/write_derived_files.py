@@ -22,6 +22,7 @@ import json
 import math
 import pathlib
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ import numpy as np
 
 from cmnist_tfds import sources, subsets
 from cmnist_tfds.scoring import difficulty, intervals, report, results
+from cmnist_tfds.system.errors import CmnistError
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _RESULTS = _REPOSITORY / 'results'
@@ -155,11 +157,12 @@ def derived_files() -> dict[pathlib.Path, str]:
 
 def scores() -> dict[pathlib.Path, str]:
   """Returns the text of each file of scores whose predictions are there."""
+  folders = {path.parent for path in _RESULTS.glob('*/*/*.npz')}
   return {
     path.with_suffix('.json').relative_to(_REPOSITORY): (
       results.recompute_scores(path)
     )
-    for path in sorted(_RESULTS.glob('*/*.npz'))
+    for path in sorted({*_RESULTS.glob('*/*.npz'), *folders})
   }
 
 
@@ -318,6 +321,7 @@ def difficulties() -> dict[pathlib.Path, str]:
     for row in results.read_results(_RESULTS)
     if row.method == 'knn-1'
   ]
+  # The package that is imported may be another copy, an installed one.
   path = pathlib.Path('cmnist_tfds/scoring', difficulty.TABLE.name)
   return {path: '\n'.join(lines) + '\n'}
 
@@ -341,4 +345,7 @@ def _write(files: dict[pathlib.Path, str]) -> None:
 
 
 if __name__ == '__main__':
-  main()
+  try:
+    main()
+  except CmnistError as error:
+    sys.exit(f'{sys.argv[0]}: {error}')

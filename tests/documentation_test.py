@@ -47,7 +47,13 @@ def _trains(code):
 @pytest.mark.parametrize(
   'page',
   [
-    *('evaluating', 'hugging-face', 'names-without-import', 'pytorch'),
+    *(
+      'benchmarking',
+      'evaluating',
+      'hugging-face',
+      'names-without-import',
+      'pytorch',
+    ),
     pytest.param('getting-started', marks=pytest.mark.slow),
     pytest.param('reading', marks=pytest.mark.slow),
   ],

@@ -34,6 +34,9 @@ _OPTIONAL = {
 _NEEDED_FOR = {
   'as_dataframe': ('jinja2', 'matplotlib', 'pandas'),
   'baseline net': ('torch',),
+  'benchmark(': ('joblib',),
+  'cmnist report': ('pandas',),
+  'cmnist run': ('joblib', 'sklearn'),
   'cmnist publish': ('mlcroissant',),
   'import grain': ('PIL',),
   '.png': ('matplotlib',),
