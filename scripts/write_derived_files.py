@@ -57,12 +57,12 @@ their writers) and runs, where a method has several.
 {pictures}
 
 The published draws of Kannada-MNIST are of a single writer, so other draws of ten or
-more images a class score much higher.
+more images per class score much higher.
 
 ## Tables
 
 Mean accuracy by training images of each class, ± the standard deviation between ten
-draws or, of LeNet on the published draw, between five seeds. LeNet has one seed a draw,
+draws or, of LeNet on the published draw, between five seeds. LeNet has one seed per draw,
 so its spread between draws has that of seeds in it. Balanced accuracy has rows of its
 own where it differs.
 """
