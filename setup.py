@@ -18,7 +18,7 @@ setuptools.setup(
     'cmnist_tfds': ['py.typed'],
     'cmnist_tfds.sources': ['*.toml', 'extensions/*.toml'],
     'cmnist_tfds.cache': ['*.json'],
-    'cmnist_tfds.scoring': ['*.tsv'],
+    'cmnist_tfds.scoring': ['*.toml', '*.tsv'],
     'cmnist_tfds.export': ['*.md'],
     'cmnist_tfds.catalog': ['static/*', 'templates/*'],
     'cmnist_tfds.figures': ['*.ttf', '*.txt'],

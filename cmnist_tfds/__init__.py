@@ -27,8 +27,10 @@ if TYPE_CHECKING:
   from cmnist_tfds.load.tf_data import as_batches as as_batches
   from cmnist_tfds.load.torch_dataset import CMNIST as CMNIST
   from cmnist_tfds.origin.draft import add_source as add_source
+  from cmnist_tfds.scoring.benchmarking import benchmark as benchmark
   from cmnist_tfds.scoring.comparison import compare as compare
   from cmnist_tfds.scoring.evaluation import evaluate as evaluate
+  from cmnist_tfds.scoring.family import compare_family as compare_family
   from cmnist_tfds.scoring.predictions import (
     save_predictions as save_predictions,
   )
@@ -52,8 +54,10 @@ _MODULES = {
     'load.numpy_arrays': ['load_data', 'training_rows'],
     'load.tf_data': ['as_batches'],
     'origin.draft': ['add_source'],
+    'scoring.benchmarking': ['benchmark'],
     'scoring.comparison': ['compare'],
     'scoring.evaluation': ['evaluate'],
+    'scoring.family': ['compare_family'],
     'scoring.predictions': ['save_predictions'],
     'subsets': ['Subset', 'SubsetClass', 'find_subsets', 'subset'],
     'system.errors': [

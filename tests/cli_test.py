@@ -156,7 +156,7 @@ def test_json_is_the_record(capsys, built, tmp_path):
   assert read('info', '3-EElKm')['prepared'] is None
   (outcome,) = read('build', '2-FKd-r-5', *built)
   assert (outcome['name'], outcome['num_examples']) == ('2-FKd-r-5', 580)
-  assert outcome['error'] == '' and os.path.isdir(outcome['folder'])
+  assert outcome['error'] is None and os.path.isdir(outcome['folder'])
   entries = read('cache')
   sizes = read('cache', 'size')
   assert sum(e['num_bytes'] for e in entries) == sum(sizes.values())
@@ -196,7 +196,7 @@ def test_info_of_the_sample_says_so(capsys, built):
   assert 'examples  1,440 train, 288 test' in out
   assert out.count('license: Apache-2.0') == out.count('license: ') == 6
   assert f'prepared  {built[-1]}/cmnist_sample/X-12/1.0.0' in out
-  assert 'verification of E: unverified' in out
+  assert 'verification: E unverified' in out
 
 
 def test_info_prints_bibtex_on_request(capsys):
@@ -252,7 +252,7 @@ def test_help_lists_every_command(capsys):
   listed = re.findall('^    ([a-z-]+)', _works(capsys, '--help'), re.M)
   assert ' '.join(listed) == (
     'list info build show verify mirror cache export evaluate compare baseline'
-    ' audit catalog croissant publish tfds-pr source'
+    ' run report audit catalog croissant publish tfds-pr source'
   )
 
 

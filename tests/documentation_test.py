@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the documentation says is so: snippets, links, figures and tables."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -17,7 +18,7 @@ from cmnist_tfds.sources import SOURCES, declaration, registry
 # Snippets ----------------------------------------------------------------------
 
 _DOCS = running.REPOSITORY / 'docs'
-_PAGES = sorted([*running.REPOSITORY.glob('*.md'), *_DOCS.glob('*.md')])
+_PAGES = sorted([*running.REPOSITORY.glob('*.md'), *_DOCS.rglob('*.md')])
 # Both name the extra that each section needs.
 _STARTED = (_DOCS / 'getting-started.md').read_text('utf-8')
 _SECTIONS = re.split(
@@ -46,7 +47,13 @@ def _trains(code):
 @pytest.mark.parametrize(
   'page',
   [
-    *('evaluating', 'hugging-face', 'names-without-import', 'pytorch'),
+    *(
+      'benchmarking',
+      'evaluating',
+      'hugging-face',
+      'names-without-import',
+      'pytorch',
+    ),
     pytest.param('getting-started', marks=pytest.mark.slow),
     pytest.param('reading', marks=pytest.mark.slow),
   ],
@@ -54,6 +61,12 @@ def _trains(code):
 def test_snippets_of_a_page_run(page, tmp_path):
   quick = [each for each in _page(page) if not _trains(each[1])]
   running.run_page(quick, tmp_path)
+
+
+def test_recipes_run(tmp_path):
+  pages = sorted(_DOCS.glob('recipes/*.md'))
+  found = [_page(f'recipes/{page.stem}') for page in pages]
+  running.run_page([*itertools.chain.from_iterable(found)], tmp_path)
 
 
 @pytest.mark.slow

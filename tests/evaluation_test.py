@@ -262,6 +262,50 @@ def test_a_single_run_compares_trained_models(count):
   assert ('These two trained models: A alone' in text) == (count == 1)
 
 
+def test_several_runs_are_compared_over_writers():
+  rights = [0.95, 0.5] * 4, [0.55] * 8
+  first, second = (_kannada(each, draw=[0, 0]) for each in rights)
+  compared = _compare(first, second, '1-Kd')
+  half = stats.t.ppf(0.975, 7) * np.std([0.4, -0.05] * 4, ddof=1) / 8**0.5
+  found = compared.difference
+  assert found.high - found.value == pytest.approx(half, 0.1)
+  assert compared.interval_over == 'seeds and images or writers'
+  single = _compare(*map(_kannada, rights), '1-Kd')
+  assert single.difference.high - single.difference.value < half / 4
+  assert 'images of a writer as independent' in single.notes[0]
+
+
+def test_methods_are_compared_over_origins():
+  # Test images that are in two subsets count once.
+  names = ['1-F-r-10', '1-F-r-5', '1-N-r-10', '1-Kd-r-10', '1-Km']
+  rng = np.random.default_rng(0)
+  pairs = []
+  for name, base in zip(names, (5400, 5400, 6000, 8000, 7000), strict=True):
+    runs = rng.normal(0, 50, (2, 8)) if 'F' not in name else np.zeros((2, 1))
+    rights = np.add(np.array([[base], [5000]]), runs)
+    pairs.append((name, *(_runs(right, name) for right in rights)))
+  found = cmnist_tfds.compare_family(pairs, trust_labels=True)
+  assert found == cmnist_tfds.compare_family(pairs, trust_labels=True)
+  alone = [_compare(first, second, name) for name, first, second in pairs]
+  assert [*found.subsets] == alone
+  titles = ['Fashion-MNIST', 'notMNIST', 'Kannada-MNIST', 'Kuzushiji']
+  assert [*found.origins] == titles
+  for each, title in zip(alone[1:], titles, strict=True):
+    origin = found.origins[title]
+    assert origin.value == pytest.approx(each.difference.value)
+    wide, expected = (x.high - x.low for x in (origin, each.difference))
+    assert wide == pytest.approx(expected, 0.25)
+  mean = np.mean([origin.value for origin in found.origins.values()])
+  assert found.difference.value == pytest.approx(mean)
+  text = report.to_markdown(report.family_sections(found))
+  assert f'| mean over origins | {mean:.4f} |' in text
+  assert found.to_dict()['origins']['notMNIST'].keys() == {
+    'value',
+    'low',
+    'high',
+  }
+
+
 def test_only_the_same_test_images_are_compared():
   first, second = _runs([5], '1-Kd'), _runs([1])
   compared = _compare(first, second)
@@ -343,7 +387,7 @@ def test_evaluate_prints_scores_of_runs(evaluate, files):
     (['0.npz', 'copy.npz'], 'same seed'),
     (['split.npz'], r"split\.npz: There is no split 'tst'"),
     (['none.npz'], 'No such file'),
-    (['bare.npy'], '--assume-order'),
+    (['bare.npy'], '--assume_order'),
   ],
 )
 def test_files_that_are_not_runs_of_one_method_are_refused(
@@ -410,8 +454,16 @@ def test_compare_prints_both_methods(evaluate):
   status, out, err = evaluate('0.npz', '2.npz', command='compare')
   assert (status, err) == (0, '')
   assert "McNemar's exact test" in out
+  more = ('0.npz', '2.npz', 'X-12', '2.npz', '0.npz')
+  status, out, err = evaluate(*more, command='compare')
+  assert (status, err) == (0, '')
+  assert 'mean over origins  0.0000' in out
+  status, _, err = evaluate(*more[:-1], command='compare')
+  assert (status, 'two files' in err) == (2, True)
 
 
 def test_no_files_are_an_error():
   with pytest.raises(PredictionsError, match='at least one file'):
     cmnist_tfds.evaluate('2-FKd', [], trust_labels=True)
+  with pytest.raises(PredictionsError, match='Name subsets'):
+    cmnist_tfds.compare_family([])

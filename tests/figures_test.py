@@ -120,6 +120,8 @@ def test_no_text_overlaps_another_or_an_image_or_leaves_the_picture(
   for draw in _figures(name, examples).values():
     figure = _save(draw, tmp_path / 'x.png')
     width, height = figure.canvas.get_width_height()
+    assert height < 3 * width
+    assert all(t.get_fontsize() >= 6 for t in figure.findobj(Text))
     boxes = np.array([_box(t) for t in figure.findobj(Text) if t.get_text()])
     assert (boxes[:, :2] >= 0).all()
     assert (boxes[:, 2:] <= (width, height)).all()
@@ -138,6 +140,8 @@ def test_images_are_drawn_pixel_by_pixel(examples, tmp_path, dark):
   figure = _save(draw, tmp_path / 'x.png', dark=dark)
   (image,) = figure.findobj(AxesImage)
   pixels = np.array(Image.open(tmp_path / 'x.png').convert('RGB'))
+  # The line below the title.
+  assert tuple(pixels[58, 300]) == ((218, 220, 224), (60, 64, 67))[dark]
   sheet = np.asarray(image.get_array())
   drawn = sheet[:, :, 3] == 255
   for y, x in itertools.product((0, 1), (0, 1)):

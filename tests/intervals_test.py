@@ -70,20 +70,25 @@ def test_mcnemar_is_exact(first, second):
   assert found == pytest.approx(expected, rel=1e-8)
 
 
-def test_the_paired_interval_covers_the_difference():
+def _of_single_runs(differences):
+  each = np.arange(len(differences))
+  return intervals.over_runs([differences[None]], each, np.zeros(len(each)))
+
+
+def test_the_interval_of_single_runs_covers_the_difference():
   rng = np.random.default_rng(2)
   for first, second, total in ((0.031, 0.026, 20_000), (0.2, 0.1, 100)):
     shares = [1 - first - second, first, second]
     found = [
-      intervals.paired_difference(np.repeat([0, 1, -1], counts))
+      _of_single_runs(np.repeat([0, 1, -1], counts))
       for counts in rng.multinomial(total, shares, _TIMES)
     ]
     assert 0.93 <= _covered(found, first - second) <= 0.97
 
 
-def test_the_paired_interval_adds_an_example_for_each_model():
-  found = intervals.paired_difference(np.array([1, 0, 0, -1]))
-  half = 1.959964 * (4 / 6 / 6) ** 0.5
+def test_each_model_alone_recognizes_an_example_more():
+  found = _of_single_runs(np.repeat([1, 0, -1], [1, 38, 1]))
+  half = stats.t.ppf(0.975, 39) * (2 / 39 / 40 + 2 / 40**2) ** 0.5
   assert [*vars(found).values()] == pytest.approx([0, -half, half])
 
 
@@ -93,7 +98,7 @@ def test_the_interval_of_mean_differences_covers_the_difference():
   found = []
   for _ in range(1000):
     right = [(rng.random((2000, 3)) < s).mean(axis=1) for s in shares]
-    found.append(intervals.paired_difference(right[0] - right[1]))
+    found.append(_of_single_runs(right[0] - right[1]))
   assert 0.93 <= _covered(found, 0.05) <= 0.97
 
 

@@ -27,13 +27,16 @@ _OPTIONAL = {
     'jinja2',
     'keras',
   ),
-  *('lightning', 'matplotlib', 'mlcroissant', 'optax', 'pandas', 'tensorflow'),
-  *('timm', 'torch', 'torchvision'),
+  *('lightning', 'matplotlib', 'mlcroissant', 'optax', 'pandas', 'sklearn'),
+  *('tensorflow', 'timm', 'torch', 'torchvision'),
 }
 # What others import for a snippet in which these words are.
 _NEEDED_FOR = {
   'as_dataframe': ('jinja2', 'matplotlib', 'pandas'),
   'baseline net': ('torch',),
+  'benchmark(': ('joblib',),
+  'cmnist report': ('pandas',),
+  'cmnist run': ('joblib', 'sklearn'),
   'cmnist publish': ('mlcroissant',),
   'import grain': ('PIL',),
   '.png': ('matplotlib',),

@@ -15,6 +15,7 @@ from cmnist_tfds import origin, subsets
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.cache import prepared
 from cmnist_tfds.load.open_subset import Opened, open_subset
+from cmnist_tfds.scoring import suites
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic
@@ -73,10 +74,18 @@ def at_least_one(text: str) -> int:
 
 def printed(*forms: str) -> Arguments:
   """Returns the argument for the form of what is printed, the first if none."""
-  told = f'{forms[0]} for people (the default); json, tsv for programs'
+  others = ' or '.join(forms[1:])
+  told = f'{forms[0]} for people (the default), or {others} for other uses'
   return {'--format': {'choices': forms, 'default': forms[0], 'help': told}}
 
 
+SUITE: Arguments = {
+  '--suite SUITE': {
+    'choices': [*suites.suites()],
+    'help': 'a suite of subsets: '
+    + '; '.join(f'{n}, {suite.about}' for n, suite in suites.suites().items()),
+  }
+}
 NAME = 'name of a subset, such as 3-EElKm, X-24, 2-FKd-r-10 or 1-Km'
 KEPT = 'files that this command wrote there are replaced, others are kept'
 

@@ -47,11 +47,14 @@ ARGUMENTS = {
     f' {duplicates.THRESHOLD}, at most {_LARGEST}); pairs up to twice as much'
     ' are listed',
   },
-  '-o|--pairs FILE': arguments.path(
+  '-o|--output FILE': arguments.path(
     'write the listed pairs as tab-separated values, with their rows in the'
     " sources' files",
     arguments.writable_file,
+    dest='pairs',
   ),
+  # The former spelling.
+  '--pairs FILE': arguments.path(argparse.SUPPRESS, arguments.writable_file),
   '--picture FILE': arguments.picture('draw the nearest pairs to'),
   **arguments.DARK,
   **arguments.printed('text', 'json'),
@@ -74,10 +77,14 @@ def run(args: arguments.Namespace) -> None:
     title = f'{args.dataset}/{subset.name}'
     pictures.save(args.picture, lambda: _draw(found, title), dark=args.dark)
   if args.format == 'json':
-    header, *rows = _rows(found)
-    pairs = [dict(zip(header, row, strict=True)) for row in rows]
-    copied = int(found.with_copy(args.threshold).sum())
-    terminal.print_json({'test_images_in_train': copied, 'pairs': pairs})
+    terminal.print_json(
+      {
+        'threshold': args.threshold,
+        'images': _records(_images(found)),
+        'test_images_in_train': int(found.with_copy(args.threshold).sum()),
+        'pairs': _records(_rows(found)),
+      }
+    )
   else:
     _print(found, args.threshold)
 
@@ -101,6 +108,19 @@ def _rows(found: Duplicates) -> Iterator[list[Any]]:
     yield row
 
 
+def _images(found: Duplicates) -> Iterator[list[Any]]:
+  yield ['source', 'split', 'images', 'different']
+  sizes = [len(part.rows) for part in found.parts]
+  firsts = np.split(found.firsts, np.cumsum(sizes)[:-1])
+  for part, size, own in zip(found.parts, sizes, firsts, strict=True):
+    yield [part.source.key, part.split, size, len(np.unique(own))]
+
+
+def _records(rows: Iterator[list[Any]]) -> list[dict[str, Any]]:
+  header = next(rows)
+  return [dict(zip(header, row, strict=True)) for row in rows]
+
+
 def _draw(found: Duplicates, title: str) -> Figure:
   from cmnist_tfds.figures import montage
 
@@ -122,12 +142,8 @@ def _draw(found: Duplicates, title: str) -> Figure:
 def _print(found: Duplicates, threshold: float) -> None:
   limit = 2 * threshold
   titles = [part.title for part in found.parts]
-  sizes = [len(part.rows) for part in found.parts]
-  ends = np.cumsum(sizes)
-  firsts = np.split(found.firsts, ends[:-1])
-  different = [len(np.unique(each)) for each in firsts]
-  images = zip(titles, sizes, different, strict=True)
-  terminal.print_table([('images', 'number', 'different'), *images])
+  ends = np.cumsum([len(part.rows) for part in found.parts])
+  terminal.print_table([*_images(found)])
   parts = np.searchsorted(ends, found.pairs, side='right')
   rows = [('pairs', '', 'equal', f'<= {threshold:g}', f'<= {limit:g}')]
   # A pair beyond the limit is the only one.

@@ -15,8 +15,10 @@ from cmnist_tfds.system.paths import PathLike
 
 ARGUMENTS = {
   **arguments.SUBSET,
-  **arguments.printed('text', 'json'),
-  '--bibtex': 'print instead what to cite: CMNIST and each source, as BibTeX',
+  'one of': {
+    **arguments.printed('text', 'json'),
+    '--bibtex': 'print instead what to cite: CMNIST and each source, as BibTeX',
+  },
 }
 
 
@@ -38,8 +40,8 @@ def run(args: arguments.Namespace) -> None:
   print(f'examples  {", ".join(shown)}')
   state = 'balanced' if told['balanced'] else 'not balanced'
   print(f'classes   {subset.num_classes}, {state}')
-  if not args.sample and (mean := subset.mean) is not None:
-    print(f'pixels    mean {mean:.4f}, standard deviation {subset.std:.4f}')
+  if (mean := told['mean']) is not None:
+    print(f'pixels    mean {mean:.4f}, standard deviation {told["std"]:.4f}')
   forms = {
     '10 training examples of each class': subsets.reduce(subset.full, 10),
     'all': subset.full,
@@ -53,9 +55,8 @@ def run(args: arguments.Namespace) -> None:
     print(f'accuracy  of the nearest neighbor: {", ".join(measured)}')
   if told['prepared']:
     print(f'prepared  {told["prepared"]}')
-    for row in told['verified']:
-      proofs = ', '.join(sorted(set(row['verified'].values())))
-      print(f'  verification of {row["key"]}: {proofs}')
+    proofs = sorted({f'{f["source"]} {f["proof"]}' for f in told['verified']})
+    print(f'  verification: {", ".join(proofs)}')
   else:
     print(f'prepared  no: {arguments.how_to_build(args, subset)}')
   print()
@@ -81,8 +82,9 @@ def info(
 
   Returns:
     'dataset', 'name', the sizes 'train' and 'test', 'balanced', the folder
-    'prepared' and how its origin files were 'verified', 'classes', the records
-    'sources', and the BibTeX 'citation'. What nobody knows is None.
+    'prepared' and how its origin files were 'verified', the 'mean' and 'std' of
+    its pixels, 'classes', the records 'sources', and the BibTeX 'citation'. What
+    nobody knows is None.
 
   Raises:
     SubsetNameError: If there is no such subset.
@@ -103,7 +105,13 @@ def info(
     'test': described.num_test if None in test else sum(test),
     'balanced': len({*train}) == 1 and None not in train,
     'prepared': str(found.folder) if found else None,
-    'verified': found.metadata.get('sources', []) if found else [],
+    'verified': [
+      {'source': source['key'], 'path': path, 'proof': proof}
+      for source in (found.metadata.get('sources', []) if found else ())
+      for path, proof in source['verified'].items()
+    ],
+    'mean': None if sample else subset.mean,
+    'std': None if sample else subset.std,
     'classes': [
       {'label': c.label, 'source': c.source.key, 'raw': c.raw_label}
       | {'train': train[c.label], 'test': test[c.label], 'class': c.name}

@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 
 from cmnist_tfds.scoring import report
-from cmnist_tfds.scoring.comparison import Comparison
-from cmnist_tfds.scoring.evaluation import Evaluation
+from cmnist_tfds.scoring.intervals import Record
 from cmnist_tfds.system import streams
+from cmnist_tfds.system.errors import printable
 
 FAILED = 1
 USAGE = 2
@@ -27,7 +27,8 @@ USAGE = 2
 
 def fail(error: object, status: int = FAILED) -> int:
   """Prints an error on stderr; returns the exit status."""
-  print(f'cmnist: {error}', file=sys.stderr)
+  shown = '\n'.join(map(printable, str(error).split('\n')))
+  print(f'cmnist: {shown}', file=sys.stderr)
   if sys.exc_info()[0]:
     streams.LOG.debug('it was raised here', exc_info=True)
   return status
@@ -42,7 +43,7 @@ def warnings_as_lines() -> Iterator[None]:
   """
   handler = logging.StreamHandler(sys.stderr)
   handler.setFormatter(logging.Formatter('cmnist: %(levelname)s: %(message)s'))
-  handler.addFilter(_with_small_letters)
+  handler.addFilter(_as_lines)
   level, propagates = streams.LOG.level, streams.LOG.propagate
   streams.LOG.addHandler(handler)
   streams.LOG.propagate = False
@@ -54,13 +55,14 @@ def warnings_as_lines() -> Iterator[None]:
     streams.LOG.propagate = propagates
 
 
-def _with_small_letters(record: logging.LogRecord) -> bool:
+def _as_lines(record: logging.LogRecord) -> bool:
   record.levelname = record.levelname.lower()
+  record.msg, record.args = printable(record.getMessage()), None
   return True
 
 
 def print_report(
-  reported: Evaluation | Comparison,
+  reported: Record,
   sections: Iterable[report.Section],
   format_: str,
 ) -> None:
@@ -72,7 +74,7 @@ def print_report(
     format_: 'text', 'markdown' or 'json'.
   """
   if format_ == 'json':
-    print(json.dumps(reported.to_dict(), indent=1, ensure_ascii=False))
+    print_json(reported.to_dict())
   elif format_ == 'markdown':
     print(report.to_markdown(sections), end='')
   else:
@@ -102,7 +104,12 @@ def print_wrapped(text: str, indent: int = 0) -> None:
 def print_json(record: Any) -> None:
   """Prints a record, or several, as JSON that any terminal can show."""
   plain = msgspec.to_builtins(record, str_keys=True, enc_hook=str)
-  print(json.dumps(plain, indent=2))
+  # An empty text stands for nothing in some records.
+  parsed = json.loads(
+    json.dumps(plain),
+    object_hook=lambda o: {k: None if v == '' else v for k, v in o.items()},
+  )
+  print(json.dumps(parsed, indent=2))
 
 
 def tsv(rows: Iterable[Iterable[Any]]) -> str:

@@ -30,8 +30,8 @@ _CELL_WIDTH = 92
 _HEADING_HEIGHT = 34
 # About the width of a letter of a heading.
 _LETTER_WIDTH = 8.5
-# How many cells a row may have, the best first; the title needs the last.
-_COLUMNS = range(12, 5, -1)
+# How many cells a row may have; the title needs the first.
+_COLUMNS = range(6, 13)
 
 
 class Cell(NamedTuple):
@@ -102,8 +102,8 @@ def draw_groups(
     _HEADING_HEIGHT + most * (_TILE + _GAP) + (48 if subtitle else 28)
   )
   top = MARGIN + (TITLE_HEIGHT if subtitle else 42)
-  # The least blank space.
-  columns = min(_COLUMNS, key=lambda n: n * -(-_places(groups, n)[-1] // n))
+  # The fewest rows, and as few columns as these allow.
+  columns = min(_COLUMNS, key=lambda n: (-(-_places(groups, n)[-1] // n), n))
   *starts, end = _places(groups, columns)
   width = 2 * MARGIN + columns * _CELL_WIDTH
   height = top - (-end // columns) * row_height + 8

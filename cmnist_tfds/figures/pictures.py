@@ -32,6 +32,8 @@ TITLE_HEIGHT = 74
 
 # The size of headings, in points.
 HEADING = 12
+# Longer text is cut in the middle.
+_LEAST_SIZE = 6
 # The style of secondary text.
 FAINT: dict[str, Any] = {'alpha': 0.7}
 
@@ -94,7 +96,7 @@ def write(
     text: The text.
     size: Its size in points.
     **style: Properties of a `matplotlib.text.Text`, and `room`, the greatest
-      length in pixels: a longer text is written smaller.
+      length in pixels: a longer text is written smaller, and then cut.
   """
   # Labels of texts are free, and `_choose_fonts` needs the room.
   style['label'] = style.pop('room', math.inf)
@@ -135,11 +137,15 @@ def styled(draw: Callable[[], Figure], *, dark: bool = False) -> Figure:
   """
   with needs_extra('A picture', 'figures'):
     from matplotlib import style
+    from matplotlib.collections import LineCollection
     from matplotlib.text import Text
 
   # Not the user's own style.
   with style.context(_STYLE | (_DARK if dark else _LIGHT), after_reset=True):
     figure = draw()
+    for lines in figure.findobj(LineCollection):
+      # Else it would be that of the style in which the figure is saved.
+      lines.set_color(lines.get_color())
     _choose_fonts(figure.findobj(Text))
   # IPython asks for it, also where pyplot is not imported.
   figure._repr_png_ = lambda: _encoded(figure, 'png')  # type: ignore[attr-defined]
@@ -199,9 +205,15 @@ def _choose_fonts(texts: Sequence[Text]) -> None:
     text.set_fontfamily(families)
     if not missing.isdisjoint(text.get_text()):
       text.set_text(' '.join(f'U+{ord(c):04X}' for c in text.get_text()))
-    length = max(text.get_window_extent().size)
+    length, size = (
+      max(text.get_window_extent().size),
+      float(text.get_fontsize()),
+    )
     if length > (room := float(str(text.get_label() or math.inf))):
-      text.set_fontsize(room / length * float(text.get_fontsize()))
+      text.set_fontsize(max(room / length * size, _LEAST_SIZE))
+      if (share := room / length * size / _LEAST_SIZE) < 1:
+        kept = max(int(len(shown := text.get_text()) * share / 2) - 2, 1)
+        text.set_text(f'{shown[:kept]} ... {shown[-kept:]}')
   if missing:
     streams.LOG.warning(
       'No font has the characters of some class names; the picture shows their'

@@ -16,6 +16,7 @@ from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import File, Open
 from cmnist_tfds.scoring.intervals import Estimate, Record
 from cmnist_tfds.scoring.predictions import Predictions
+from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PredictionsError
 
 
@@ -116,7 +117,22 @@ def compare(
       missing or wrong.
     PreparationError: If the subset must be prepared first and cannot be.
   """
-  subset = subsets.subset(name)
+  return of_pair(
+    *read_pair(name, first, second, data_dir, sample, trust_labels, open_)
+  )
+
+
+def read_pair(
+  name: str,
+  first: File,
+  second: File,
+  data_dir: str | os.PathLike[str] | None = None,
+  sample: bool = False,
+  trust_labels: bool = False,
+  open_: Open | None = None,
+) -> tuple[Subset, Predictions, Predictions]:
+  """Returns the subset and what both files hold; see `compare`."""
+  subset, sample = subsets.subset(name), sample or subsets.names_sample(name)
   opening = functools.partial(open_or_prepare, data_dir=data_dir, sample=sample)
   checking = None if trust_labels else open_ or opening
   a, b = (
@@ -130,6 +146,11 @@ def compare(
       f' against {examples[1]}, in the same order. Predict one split with both'
       ' methods.'
     )
+  return subset, a, b
+
+
+def of_pair(subset: Subset, a: Predictions, b: Predictions) -> Comparison:
+  """Returns the comparison of what `read_pair` returns."""
   right = [(p.predicted == p.labels).mean(axis=0) for p in (a, b)]
   methods = [
     Compared(
@@ -143,17 +164,22 @@ def compare(
   single = len(a.predicted) == len(b.predicted) == 1
   only_first = int((right[0] > right[1]).sum())
   only_second = int((right[0] < right[1]).sum())
+  samples, over = run_samples(a, b)
+  cluster = writers.clusters(a)
+  stratum = writers.source_numbers(a.subset, a.labels)
+  has_writers = len(np.unique(cluster)) < len(cluster)
   notes = []
-  if 1 in (len(a.predicted), len(b.predicted)):
+  if over == 'images':
     notes.append(
       'Runs are missing: with one run of a method, these trained models are'
       ' compared, not the methods. Save at least two runs of each.'
+      + ' This interval takes the images of a writer as independent.'
+      * has_writers
     )
-    difference = intervals.paired_difference(right[0] - right[1])
-    over = 'images'
-  else:
-    difference, over = _over_runs(a, b)
-  if over == 'runs and images':
+    cluster = np.arange(len(cluster))
+  elif has_writers:
+    over = over.replace('images', 'images or writers')
+  if over.startswith('runs'):
     notes.append(
       'One method has several draws of the training set and the other has one:'
       ' the interval leaves out how the other varies with the training set.'
@@ -171,7 +197,7 @@ def compare(
     examples=len(a.labels),
     first=methods[0],
     second=methods[1],
-    difference=difference,
+    difference=intervals.over_runs(samples, cluster, stratum),
     interval_over=over,
     only_first=only_first if single else None,
     only_second=only_second if single else None,
@@ -180,18 +206,20 @@ def compare(
   )
 
 
-def _over_runs(a: Predictions, b: Predictions) -> tuple[Estimate, str]:
-  """Returns `difference` and `interval_over` of methods with several runs."""
-  (by, keys, rows), (other_by, other_keys, other_rows) = map(_units, (a, b))
-  samples, over = [rows, -other_rows], by if by == other_by else 'runs'
+def run_samples(a: Predictions, b: Predictions) -> tuple[list[np.ndarray], str]:
+  """Returns the `samples` of `intervals.over_runs`, and `interval_over`."""
+  (by, keys, rows), (other_by, other_keys, other_rows) = map(
+    independent_runs, (a, b)
+  )
+  if 1 in (len(a.predicted), len(b.predicted)):
+    return [(rows.mean(axis=0) - other_rows.mean(axis=0))[None]], 'images'
   if keys and (by, keys) == (other_by, other_keys):
-    samples, over = [rows - other_rows], f'paired {by}'
-  stratum = writers.source_numbers(a.subset, a.labels)
-  difference = intervals.over_runs(samples, writers.clusters(a), stratum)
-  return difference, f'{over} and images'
+    return [rows - other_rows], f'paired {by} and images'
+  over = by if by == other_by else 'runs'
+  return [rows, -other_rows], f'{over} and images'
 
 
-def _units(found: Predictions) -> tuple[str, list[int], np.ndarray]:
+def independent_runs(found: Predictions) -> tuple[str, list[int], np.ndarray]:
   """Returns the independent units of the runs of a method, in order.
 
   Returns:

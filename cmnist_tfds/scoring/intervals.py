@@ -3,7 +3,7 @@
 
 All intervals have 95 % confidence. They say how much a figure would vary with
 the choice of the test images of the same writers. Only `of_parts` says more: how
-much it would with whatever its parts are variances of, such as runs.
+much it would with whatever its parts are variances of, such as writers or runs.
 """
 
 from __future__ import annotations
@@ -136,25 +136,6 @@ def mcnemar(only_first: int, only_second: int) -> float:
   return min(2 * sum(coefficients) / 2**count, 1.0)
 
 
-def paired_difference(differences: np.ndarray) -> Estimate:
-  """Returns the difference of two accuracies on the same examples.
-
-  The interval is that of Bonett and Price (2012), Wald's after one example has
-  been added to those that either model alone recognizes. It is applied to means
-  over runs as well.
-
-  Args:
-    differences: (n,), for each example, the share of runs of the first model
-      that recognize it minus the share of runs of the second: -1, 0 or 1 for
-      single runs.
-  """
-  added = np.append(differences, [1, -1])
-  mean = float(added.mean())
-  half = _Z * float(added.std()) / math.sqrt(len(added))
-  low, high = max(mean - half, -1.0), min(mean + half, 1.0)
-  return Estimate(float(differences.mean()), low, high)
-
-
 def of_parts(
   value: float, variances: np.ndarray, degrees: np.ndarray, least: float = -1
 ) -> Estimate:
@@ -227,17 +208,18 @@ def over_runs(
   What runs do to single examples is in both: the interval is rather too wide.
 
   Args:
-    samples: Each (runs, n), at least two independent runs: the difference of
-      two methods in each run; or what one method recognizes, and minus what
-      the other does.
+    samples: Each (runs, n), independent runs: the difference of two methods in
+      each run; or what one method recognizes, and minus what the other does. A
+      single run says nothing of others, and adds nothing to the variance.
     cluster: As for `mean_variance`.
     stratum: Likewise.
   """
   mean = np.sum([sample.mean(axis=0) for sample in samples], axis=0)
   images, degrees = mean_variance(mean, cluster, stratum)
-  runs = [s.mean(axis=1).var(ddof=1) / len(s) for s in samples]
+  several = [s.mean(axis=1) for s in samples if len(s) > 1]
+  runs = [means.var(ddof=1) / len(means) for means in several]
   # As by Bonett and Price, each method alone recognizes one more example.
   images += 2 / len(mean) ** 2 / len(images)
   variances = np.array([*runs, *images])
-  degrees = np.array([*(len(s) - 1 for s in samples), *degrees])
+  degrees = np.array([*(len(means) - 1 for means in several), *degrees])
   return of_parts(float(mean.mean()), variances, degrees)

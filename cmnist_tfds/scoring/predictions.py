@@ -14,6 +14,7 @@ pickles. It holds these arrays:
 *   `prediction`: integers (n,), or (runs, n) for several runs of one method.
 *   `scores`, optional: floats (n, classes) or (runs, n, classes), higher for
     classes that are more likely; -inf for a probability of 0.
+*   `score_kind`, optional: what the scores are, one of `SCORE_KINDS`.
 *   `seed`, optional: integers (runs,), the random seed of each run.
 *   `draw`, optional: integers (runs,), which draw of a reduced training set each
     run was trained on; 0 is the published one.
@@ -86,9 +87,15 @@ IDENTICAL = (
 # What a method says of itself; `save_predictions` describes the fields.
 ABOUT = ('method', 'code', 'data', 'pretraining', 'validation', 'time')
 
-_TEXTS = ('format', 'dataset', 'subset', 'split', 'about')
+# What scores are: probabilities of the classes, which add up to 1; logits, of
+# which these are the softmax; or numbers that only rank the classes.
+SCORE_KINDS = ('probability', 'logit', 'other')
+# Scores may be rounded to the half precision of networks.
+_ADD_UP = 0.02
+
+_TEXTS = ('format', 'dataset', 'subset', 'split', 'about', 'score_kind')
 _REQUIRED = ('dataset', 'subset', 'split', 'class_names', 'label', 'prediction')
-_OPTIONAL = {'format', 'about', 'scores', 'seed', 'draw'}
+_OPTIONAL = {'format', 'about', 'scores', 'score_kind', 'seed', 'draw'}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -107,6 +114,7 @@ class Predictions:
     about: Fields of `ABOUT`.
     notes: What a reader of their scores must know.
     file: The file that they were read from; None if they were not.
+    score_kind: What the scores are, one of `SCORE_KINDS`; empty without any.
   """
 
   subset: Subset
@@ -120,6 +128,7 @@ class Predictions:
   about: Mapping[str, str] = dataclasses.field(default_factory=dict)
   notes: tuple[str, ...] = ()
   file: pathlib.Path | None = None
+  score_kind: str = ''
 
   @property
   def title(self) -> str:
@@ -136,6 +145,7 @@ def save_predictions(
   method: str,
   split: str = 'test',
   scores: npt.ArrayLike | None = None,
+  score_kind: str = 'other',
   class_names: Sequence[str] | None = None,
   seed: npt.ArrayLike | None = None,
   draw: npt.ArrayLike | None = None,
@@ -169,6 +179,8 @@ def save_predictions(
     scores: Floats (n, classes) or (runs, n, classes), higher for classes that
       are more likely, -inf for a probability of 0. The predicted class must
       have the highest score. bfloat16 is saved as float32.
+    score_kind: What they are: 'probability', 'logit', whose softmax is the
+      probability, or 'other'.
     class_names: What each number stands for, if the numbers are not those of
       the subset.
     seed: The random seed of each run: (runs,), or one number for one run.
@@ -203,6 +215,7 @@ def save_predictions(
     class_names=class_names,
     about={f: text for f, text in zip(ABOUT, about, strict=True) if text},
     scores=scores,
+    score_kind=score_kind,
     seed=seed,
     draw=draw,
   )
@@ -226,6 +239,7 @@ def make_predictions(
   split: str = 'test',
   class_names: npt.ArrayLike | None = None,
   about: Mapping[str, str] | str = '{}',
+  score_kind: str = 'other',
   **others: npt.ArrayLike | None,
 ) -> Predictions:
   """Returns the record of predictions, checked, in the numbers of the subset.
@@ -238,6 +252,7 @@ def make_predictions(
     split: The split.
     class_names: What each number stands for.
     about: Fields of `ABOUT`, or their JSON.
+    score_kind: What the scores are, one of `SCORE_KINDS`.
     **others: `scores`, `seed` and `draw`, each of which may be None.
 
   Raises:
@@ -256,9 +271,11 @@ def make_predictions(
       array = _to_array(values)
     # Other libraries raise the last two, and say what to do.
     except (ValueError, TypeError, RuntimeError) as error:
-      raise PredictionsError(f'{what}: expected numbers: {error}') from error
+      join = f'Join batches: give np.concatenate({what}).'
+      advice = f'{error}. {join}' if 'inhomogeneous' in str(error) else error
+      raise PredictionsError(f'{what}: expected numbers: {advice}') from error
     if what == 'label':
-      n = array.size
+      n = len(array) if array.shape[1:] == (count,) else array.size
     elif what == 'prediction' and array.shape[1:] == (n,):
       runs = len(array)
     axes = {'scores': (n, count), 'seed': (), 'draw': ()}.get(what, (n,))
@@ -271,20 +288,21 @@ def make_predictions(
       raise PredictionsError(
         f'{what}: expected {numbers} of shape {" or ".join(map(str, possible))},'
         f' found {array.dtype} of shape {array.shape}.'
-        f' {_remedy(what, array, n, count)}'
+        f' {_remedy(what, array, shape, count)}'
       )
     if what in ('label', 'prediction'):
       if not 0 <= array.min() <= array.max() < count:
+        begin_at_1 = f' Give {what} - 1.' if array.max() == count else ''
         raise PredictionsError(
           f'{what}: expected numbers from 0 to {count - 1}, one for each class,'
-          f' found {array.min()} to {array.max()}.'
+          f' found {array.min()} to {array.max()}.{begin_at_1}'
         )
       array = numbering[array]
     arrays[what] = array.reshape(shape)
   scores = arrays.get('scores')
   if scores is not None:
     scores = scores[..., np.argsort(numbering)]
-    _check_scores(scores, arrays['prediction'])
+    _check_scores(scores, arrays['prediction'], score_kind)
   seeds, draws = (
     tuple(arrays[what].tolist()) if what in arrays else (None,) * runs
     for what in ('seed', 'draw')
@@ -302,6 +320,7 @@ def make_predictions(
     draws=draws,
     about=check_about(about),
     notes=(SAMPLE_SCORED,) * (dataset == SAMPLE),
+    score_kind='' if scores is None else score_kind,
   )
 
 
@@ -330,6 +349,7 @@ def write_predictions(path: pathlib.Path, saved: Predictions) -> None:
     'about': json.dumps(dict(saved.about), ensure_ascii=False, sort_keys=True),
     # Those of a single run are as they were given.
     'scores': scores[0] if scores is not None and runs == 1 else scores,
+    'score_kind': saved.score_kind or None,
     'seed': None if None in saved.seeds else saved.seeds,
     'draw': None if None in saved.draws else saved.draws,
   }
@@ -357,7 +377,7 @@ def read_predictions(path: PathLike) -> Predictions:
       path,
       'a file of predictions with their labels',
       'Write it with cmnist_tfds.save_predictions, or as .csv with the columns'
-      ' label and prediction. Predictions alone need --assume-order.',
+      ' label and prediction. Predictions alone need --assume_order.',
     ),
     # On anything but a ZIP file np.load would speak of pickles.
     zipfile.ZipFile(path),
@@ -460,7 +480,10 @@ def check_examples(checked: Predictions, opened: Opened | None) -> None:
   subset = checked.subset
   title = f'{opened.dataset}/{subset.name} {checked.split}'
   if (checked.dataset, len(found)) != (opened.dataset, len(labels)):
-    advice = _size_advice(len(labels), len(found))
+    sizes = {sum(n): split for split, n in opened.shard_lengths.items()}
+    advice = f'These may be those of {sizes.get(len(found))}: give its split.'
+    if len(found) not in sizes:
+      advice = _size_advice(len(labels), len(found))
     if checked.dataset != opened.dataset or len(found) == subset.num_test:
       advice = 'Give sample=True or --sample for the sample, and only for it.'
     raise PredictionsError(
@@ -471,10 +494,13 @@ def check_examples(checked: Predictions, opened: Opened | None) -> None:
   if not len(wrong):
     return
   pairs = np.unique(np.stack([found, labels]), axis=1)
+  both = (np.bincount(x, minlength=subset.num_classes) for x in (found, labels))
+  differing = np.subtract(*both)
   if pairs.shape[1] == len(np.unique(found)) == len(np.unique(labels)):
     likely = 'The classes are numbered in another order: give class_names.'
-  elif (np.sort(found) == np.sort(labels)).all():
-    likely = 'The examples are in another order: predict them unshuffled.'
+  elif np.abs(differing).sum() <= len(labels) // 4:
+    # A distributed sampler repeats some.
+    likely = 'The examples are in another order: predict each once, unshuffled.'
     if max(map(len, opened.shard_lengths.values())) > 1:
       likely += ' For tfds.load: ReadConfig(interleave_cycle_length=1).'
   else:
@@ -504,7 +530,7 @@ def _check_label_counts(checked: Predictions) -> None:
       raise PredictionsError(
         f'expected {expected:,} test examples of {what}, found {found:,}.'
         f' {_size_advice(subset.num_test or expected, len(checked.labels))}'
-        ' If the examples are those of the sample, say so.'
+        ' If they are those of the sample, give sample=True or --sample.'
       )
 
 
@@ -523,6 +549,8 @@ def _numbering(subset: Subset, given: npt.ArrayLike | None) -> np.ndarray:
 
 def _size_advice(expected: int, found: int) -> str:
   """Returns what to do about a number of examples that is not the expected."""
+  if 2 * found <= expected + 1:
+    return 'Join what is predicted for all batches, and by all processes.'
   if found < expected:
     return 'Predict the whole split, without dropping the last batch.'
   if found > expected:
@@ -573,28 +601,41 @@ def _to_array(values: Any) -> np.ndarray:
   """Returns numbers as an array; NumPy itself has no bfloat16."""
   if hasattr(values, 'detach'):  # A tensor of PyTorch.
     values = values.detach().cpu()
-    values = values.float() if 'bfloat16' in str(values.dtype) else values
+    odd = re.search('bfloat16|float8', str(values.dtype))
+    values = values.float() if odd else values
   array = np.asarray(values)
   return array.astype('f4') if array.dtype.name == 'bfloat16' else array
 
 
-def _remedy(what: str, array: np.ndarray, n: int, count: int) -> str:
+def _remedy(
+  what: str, array: np.ndarray, shape: tuple[int, ...], count: int
+) -> str:
   """Returns what to do about an array of a wrong type or shape."""
-  if what not in ('label', 'prediction'):
-    return 'Give scores by example and class, one seed and draw for each run.'
-  if array.shape[1:] == (1,):
-    return f'It is a column: give {what}[:, 0].'
-  is_many = array.dtype.kind in 'iu' and array.max(initial=0) > 1
-  if array.shape[1:] == (count,) and not is_many:
-    return f'It has a column for each class: give {what}.argmax(axis=1).'
-  if array.ndim == 2 and len(array) == n:
-    return f'Runs come first: give {what}.T.'
-  if array.ndim > 1 and array.size == n:
-    return f'It has batches: give {what}.reshape(-1).'
-  return 'Predict the whole split, each example once, and give class numbers.'
+  sizes, kind, many = array.shape, array.dtype.kind, array.ndim > 1
+  fits, batched = sizes in (shape, shape[1:]), array.size == np.prod(shape)
+  by_class = many and sizes[-1] == count
+  by_class &= kind not in 'iu' or array.max(initial=0) <= 1
+  is_same = many and what == 'label' and (array[:1] == array).all()
+  remedies = {
+    'Give one number for each run.': what in ('seed', 'draw'),
+    'Give the numbers of classes, not their names.': fits and kind in 'US',
+    f'Give {what}.astype({"float" if what == "scores" else "int"}).': fits,
+    'Axes are runs, if several, examples and classes.': what == 'scores',
+    f'It is a column: give {what}[:, 0].': sizes[1:] == (1,),
+    f'There is a column for each class: give {what}.argmax(axis=-1).': by_class,
+    'They are the same for all runs: give label[0].': is_same,
+    f'Runs come first: give {what}.T.': sizes[:-1] == shape[-1:],
+    f'It has batches: give {what}.reshape(-1).': many and batched,
+    'Predict the whole split, each example once, as class numbers.': True,
+  }
+  return next(text for text, holds in remedies.items() if holds)
 
 
-def _check_scores(scores: np.ndarray, predicted: np.ndarray) -> None:
+def _check_scores(scores: np.ndarray, predicted: np.ndarray, kind: str) -> None:
+  if kind not in SCORE_KINDS:
+    raise PredictionsError(
+      f'score_kind: expected {", ".join(SCORE_KINDS)}, found {kind!r}.'
+    )
   chosen = np.take_along_axis(scores, predicted[..., None], axis=-1)[..., 0]
   highest = scores.max(axis=-1)  # NaN if one is.
   right = np.isfinite(highest) & (chosen == highest)
@@ -603,7 +644,17 @@ def _check_scores(scores: np.ndarray, predicted: np.ndarray) -> None:
     raise PredictionsError(
       f'scores: those of example {example} in run {run} have NaN or infinity for'
       ' the highest, or the class that is predicted does not have the highest.'
-      ' Order the columns as class_names, and predict the argmax.'
+      ' Order the columns as class_names, predict the argmax, and give distances'
+      ' as -distances.'
+    )
+  total = scores.sum(axis=-1, dtype=float)
+  if kind == 'probability' and not (
+    scores.min() >= 0 and (abs(total - 1) < _ADD_UP).all()
+  ):
+    raise PredictionsError(
+      'scores: expected probabilities, from 0 and with a sum of 1, found'
+      f' {scores.min():.4g} to {scores.max():.4g} and sums from'
+      f' {total.min():.4g} to {total.max():.4g}. Give another score_kind.'
     )
 
 
@@ -624,21 +675,23 @@ def _parse_csv(text: str, subset: Subset) -> dict[str, Any]:
   """Returns the columns of a CSV file by name."""
   lines = filter(str.strip, text.splitlines())
   rows = [[cell.strip() for cell in row] for row in csv.reader(lines)]
-  header = ['prediction']
-  if rows and sorted(rows[0]) in (header, ['label', *header]):
-    header = rows.pop(0)
-  cells = {cell for row in rows for cell in row}
-  numbers = {str(label): label for label in range(subset.num_classes)}
+  header = [cell.casefold() for cell in rows[0]] if rows else []
+  header = rows.pop(0) and header if 'prediction' in header else ['prediction']
+  places = {n: header.index(n) for n in ('label', 'prediction') if n in header}
+  chosen = [[r[at] for at in places.values() if at < len(r)] for r in rows]
+  cells = {cell for row in chosen for cell in row}
+  # Who counts from 1 is told so.
+  numbers = {str(label): label for label in range(subset.num_classes + 1)}
   names = {name: label for label, name in enumerate(subset.class_names)}
   known = min(numbers, names, key=lambda each: len(cells - each.keys()))
-  for row in rows:
-    if len(row) != len(header) or not {*row} <= known.keys():
+  for row, found in zip(rows, chosen, strict=True):
+    if len(row) != len(header) or not {*found} <= known.keys():
       raise ValueError(
-        f'expected the numbers 0 to {len(numbers) - 1} or the names of classes of'
+        f'expected the numbers 0 to {len(numbers) - 2} or the names of classes of'
         f' {subset.title} below `label,prediction`, found {",".join(row)[:80]!r}'
       )
-  table = np.array([[known[cell] for cell in row] for row in rows], int)
-  return dict(zip(header, table.reshape(-1, len(header)).T, strict=True))
+  table = np.array([[known[cell] for cell in row] for row in chosen], int)
+  return dict(zip(places, table.reshape(-1, len(places)).T, strict=True))
 
 
 @contextlib.contextmanager

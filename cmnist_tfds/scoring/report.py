@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cmnist_tfds.scoring.comparison import Comparison
 from cmnist_tfds.scoring.evaluation import Evaluation
+from cmnist_tfds.scoring.family import Family
 from cmnist_tfds.scoring.intervals import Estimate
+from cmnist_tfds.system.errors import counted
 
 
 class Section(NamedTuple):
@@ -49,8 +51,8 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
   sections = [
     _section(
       f'{scored.dataset}/{scored.subset.name} {scored.split}:'
-      f' {scored.examples:,} examples, {len(names)} classes,'
-      f' {len(scored.runs)} run{"s" * several}',
+      f' {counted(scored.examples, "example")}, {counted(len(names), "class")},'
+      f' {counted(len(scored.runs), "run")}',
       ', '.join(['', mean, '95 % interval', *spread]),
       figures,
       [*scored.notes, *(f'{f}: {text}' for f, text in scored.about.items())],
@@ -90,7 +92,34 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
       ),
     ),
   ]
+  sections += _confidence_sections(scored)
   return [section for section in sections if len(section.rows) > 1]
+
+
+def _confidence_sections(scored: Evaluation) -> Iterator[Section]:
+  if found := scored.confidence:
+    figures = {n: v for n, v in vars(found).items() if isinstance(v, float)}
+    yield _section(
+      f'Scores of the classes ({found.kind})',
+      'figure, mean',
+      ((name.replace('_', ' '), value) for name, value in figures.items()),
+    )
+    yield _section(
+      'Errors among the examples of the highest score, by their share of all',
+      'share, errors',
+      ((f'{n / 10:.0%}', risk) for n, risk in enumerate(found.risk, 1)),
+    )
+    yield _section(
+      'Reliability: examples of all runs by their highest probability',
+      'mean probability, examples, accuracy',
+      found.reliability,
+    )
+  if scored.ood:
+    yield _section(
+      'Test images told from others by the highest score',
+      'others, examples, AUROC, AUPR, AUPR of the others, FPR at 95 %',
+      [_values(scored.ood)],
+    )
 
 
 def comparison_sections(compared: Comparison) -> list[Section]:
@@ -118,6 +147,25 @@ def comparison_sections(compared: Comparison) -> list[Section]:
   title = f'{split}: {compared.examples:,} examples'
   header = ', trained on, runs, accuracy, 95 % interval, method'
   return [_section(title, header, methods, [*lines, *compared.notes])]
+
+
+def family_sections(found: Family) -> list[Section]:
+  """Returns the report of a comparison over several subsets."""
+  notes = dict.fromkeys(note for each in found.subsets for note in each.notes)
+  rows = [(c.subset, c.interval_over, c.difference) for c in found.subsets]
+  origins = [*found.origins.items(), ('mean over origins', found.difference)]
+  header = 'A minus B, 95 % interval'
+  return [
+    _section('Accuracies', f'subset, interval over, {header}', rows, [*notes]),
+    _section(
+      'Accuracies by the origin of test images',
+      f'origin, {header}',
+      origins,
+      [
+        'Intervals are over runs, and over images or writers, not over origins.'
+      ],
+    ),
+  ]
 
 
 # What Markdown would take for HTML, a cell, a link or emphasis.

@@ -16,8 +16,8 @@ def source_numbers(subset: Subset, labels: np.ndarray) -> np.ndarray:
   return np.array([c.source_number for c in subset.classes])[labels]
 
 
-def clusters(scored: Predictions) -> np.ndarray:
-  """Returns which examples were drawn together, as those of one writer.
+def units(scored: Predictions) -> np.ndarray:
+  """Returns what was drawn together with each example, as by one writer.
 
   Writers are known of a whole test split, and of sources that declare them.
 
@@ -25,21 +25,31 @@ def clusters(scored: Predictions) -> np.ndarray:
     scored: Predictions for the whole split, in the order of the examples.
 
   Returns:
-    int64 (n,), one number for all examples of a writer, ascending in the order
-    of the files, and one from 0 to n - 1 for each example of unknown writer.
+    int64 (n,), the number of the writer of each example, or else of the example,
+    below 2 ** 49. If it is the whole test split, an example has the same number
+    in every subset with its source, and one of another source may have it too.
   """
-  found = np.arange(count := len(scored.labels))
-  if (scored.dataset, scored.split) == (DATASET, 'test'):
-    order = shuffle_order('test', count)
-    in_files = np.empty_like(scored.labels)
-    in_files[order] = scored.labels
-    ranks = class_ranks(in_files)[order]
-    of_example = source_numbers(scored.subset, scored.labels)
-    for number, source in enumerate(scored.subset.sources):
-      if block := source.test_writer_block:
-        own = of_example == number
-        found[own] = (number + 1) * count + ranks[own] // block
+  count, subset = len(scored.labels), scored.subset
+  if scored.split != 'test':
+    return np.arange(count)
+  order = shuffle_order('test', count)
+  in_files = np.empty_like(scored.labels)
+  in_files[order] = scored.labels
+  ranks = class_ranks(in_files)[order]
+  found = np.array([c.raw_label for c in subset.classes])[scored.labels]
+  found = (found + 1) * 2**32 + ranks
+  of_example = source_numbers(subset, scored.labels)
+  for number, source in enumerate(subset.sources):
+    if (block := source.test_writer_block) and scored.dataset == DATASET:
+      own = of_example == number
+      found[own] = ranks[own] // block
   return found
+
+
+def clusters(scored: Predictions) -> np.ndarray:
+  """Returns `units`, and different ones for different sources; int64 (n,)."""
+  of_example = source_numbers(scored.subset, scored.labels)
+  return units(scored) + of_example * 2**49
 
 
 def doubts(scored: Predictions) -> list[str]:
