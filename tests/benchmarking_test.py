@@ -146,7 +146,7 @@ def test_shards_in_parallel_give_the_same_bytes(folder):
 
 @pytest.mark.slow
 def test_two_workers_of_dask_give_the_same_bytes(folder):
-  distributed = pytest.importorskip('distributed', reason='the extra dask')
+  distributed = pytest.importorskip('distributed', reason='the extra cluster')
   with distributed.LocalCluster(
     n_workers=2, threads_per_worker=1, dashboard_address=None
   ) as cluster:

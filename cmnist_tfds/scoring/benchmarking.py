@@ -233,7 +233,7 @@ def _parallel(
 
   with contextlib.ExitStack() as stack:
     if backend == 'dask' and todo:
-      with needs_extra('The backend dask', 'dask'):
+      with needs_extra('The backend dask', 'cluster'):
         from distributed import Client
       local = {} if scheduler else {'n_workers': jobs, 'threads_per_worker': 1}
       try:
@@ -244,7 +244,7 @@ def _parallel(
           ' address.'
         ) from error
     if backend == 'ray' and todo:
-      with needs_extra('The backend ray', 'ray'):
+      with needs_extra('The backend ray', 'cluster'):
         from ray.util.joblib import register_ray
       register_ray()
     stack.enter_context(joblib.parallel_config(backend, n_jobs=jobs))
