@@ -81,7 +81,7 @@ _NETWORK: arguments.Arguments = {
   '--protocol': {
     'choices': protocols.PROTOCOLS,
     'default': protocols.STEPS.name,
-    'help': 'steps: a fixed number of steps on all training images; paper: the'
+    'help': 'steps: a fixed number of steps, nothing held out; paper: the'
     ' settings of the paper, which need many images, with every deviation named'
     ' in the result (default: steps)',
   },

@@ -55,8 +55,9 @@ class Comparison(Record):
       if both methods have several draws of the training set, 'seeds and images'
       if both have several runs on one, 'runs and images' if the one has this
       and the other that, with 'paired' before it if both have the same draws or
-      seeds. 'images' if a method has a single run: the interval then tells
-      trained models apart, and says nothing of methods.
+      seeds, and 'or writers' behind it where some are known. 'images' if a
+      method has a single run: the interval then tells trained models apart, says
+      nothing of methods, and takes all images as independent.
     only_first: How many examples the first alone recognizes; None if a method
       has several runs.
     only_second: How many examples the second alone recognizes; None likewise.
