@@ -110,6 +110,11 @@ class _Unconvertible:
 _PAIR = ('label', 'prediction')
 
 
+def _of_ranks(y):
+  """What 64 processes give, one after the other, cut to the length."""
+  return np.resize(y, 320).reshape(5, 64).T.ravel()[: len(y)]
+
+
 def _with(value, labels):
   scores = np.eye(12, dtype=np.float32)[labels]
   scores[5, 3] = value
@@ -132,36 +137,20 @@ def _with(value, labels):
     ),
     (lambda y: {'prediction': y - 1}, r'found -1 to 10\.$'),
     (lambda y: {'prediction': y / 1}, r'float64 .*prediction\.astype\(int\)'),
+    (lambda y: {'prediction': y / 2}, 'float64 .* as class numbers'),
+    (lambda y: {'prediction': [y, y], 'scores': np.eye(12)[y]}, 'Axes are r'),
     (lambda y: {'prediction': [y[:200], y[200:]]}, r'np\.concatenate\(pred'),
     (lambda y: {'scores': _with(np.nan, y)}, 'example 5 in run 0 have NaN'),
     (lambda y: {'scores': _with(np.inf, y)}, 'example 5 in run 0 have NaN'),
-    (
-      lambda y: {'scores': np.full((288, 12), -np.inf)},
-      'example 0 in run 0 have',
-    ),
-    (
-      lambda y: {'scores': np.eye(12, dtype=int)[y]},
-      r'scores\.astype\(float\)',
-    ),
-    (
-      lambda y: dict.fromkeys(_PAIR, y[:144]),
-      'Join what is predicted for all b',
-    ),
+    (lambda y: {'scores': np.full((288, 12), -np.inf)}, 'example 0 in run 0'),
+    (lambda y: {'scores': np.eye(12, dtype=int)[y]}, r'scores\.astype\(float'),
+    (lambda y: dict.fromkeys(_PAIR, y[:144]), 'Join what is predicted'),
     (lambda y: dict.fromkeys(_PAIR, np.tile(y, 5)), 'may be those of train'),
-    # The ranks of 64, one after the other, cut to the length.
-    (
-      lambda y: dict.fromkeys(
-        _PAIR, np.resize(y, 320).reshape(5, 64).T.flat[:288]
-      ),
-      'in another order: predict each once',
-    ),
+    (lambda y: dict.fromkeys(_PAIR, _of_ranks(y)), 'order: predict each once'),
     (lambda y: {'label': np.stack([y, y])}, r'all runs: give label\[0\]'),
     (lambda y: dict.fromkeys(_PAIR, np.r_[y, y[:8]]), 'once: a dis'),
     (lambda y: {'prediction': np.eye(12)[y]}, r'prediction\.argmax\(axis=-1\)'),
-    (
-      lambda y: {'prediction': np.eye(12, dtype=int)[y]},
-      r'\.argmax\(axis=-1\)',
-    ),
+    (lambda y: {'prediction': np.eye(12, dtype=int)[y]}, r'argmax\(axis=-1\)'),
     (lambda y: {'label': np.eye(12)[y]}, r'label\.argmax\(axis=-1\)'),
     (lambda y: {'prediction': y[:, None]}, r'column: give prediction\[:, 0'),
     (lambda y: {'prediction': np.stack([y, y], 1)}, r'give prediction\.T\.'),

@@ -239,8 +239,7 @@ def draft(
   found = _Found(path.absolute(), Options(**options), {}, [], {})
   _find(found)
   for option, layouts in _LAYOUTS.items():
-    given = getattr(found.asked, option) != Options._field_defaults[option]
-    if given and found.fields['layout'] not in layouts:
+    if option in options and found.fields['layout'] not in layouts:
       raise found.fault(f'--{option} is for {layouts}, not for these files')
   chosen = _choose(found)
   counts, images, brightest = _read(found, chosen)
@@ -275,9 +274,7 @@ def draft(
     first = found.asked.first or max(1, smallest // _TEST_PART)
     if few := [name for name in names if count[name] <= first]:
       left = f'--min_examples {first + 1} leaves out classes'
-      raise found.fault(
-        f'too few images of {_few(few)} for train and test; {left}'
-      )
+      raise found.fault(f'too few images of {_few(few)}; {left}')
     source['split'] = {'first': first}
     notes.append(f'for test: the first {first:,} of each class')
   if brightest <= _DIM and not found.asked.scale:
@@ -442,10 +439,7 @@ def _find(found: _Found) -> None:
     _find_pictures(found)
     return
   found.left.extend(n for n in names if n not in (listed or files))
-  if listed:
-    _find_tables(found, listed)
-  else:
-    _find_arrays(found, files)
+  (_find_tables if listed else _find_arrays)(found, listed or files)
 
 
 def _find_pictures(found: _Found) -> None:
@@ -537,10 +531,8 @@ def _find_tables(found: _Found, files: _Files) -> None:
   parquet = {name.lower().endswith('.parquet') for name in files}
   names = heads[min(files, key=lambda name: _says(name) != 'train')]
   if len(parquet) > 1 or len(names) < 2:
-    raise found.fault(
-      'expected tables of one kind, CSV with commas or Parquet, found'
-      f' {_few([*files])} with {counted(len(names), "column")}'
-    )
+    kinds = f'CSV with commas or Parquet, found {_few([*files])}'
+    raise found.fault(f'expected columns of {kinds}: {_few(names)}')
   (label,) = _pick(found, names, 'labels', 'label_column', 1)
   fields |= {'layout': 'csv', 'label_column': label}
   if parquet.pop():

@@ -271,8 +271,8 @@ def make_predictions(
       array = _to_array(values)
     # Other libraries raise the last two, and say what to do.
     except (ValueError, TypeError, RuntimeError) as error:
-      join = f'Join batches: give np.concatenate({what}).'
-      advice = f'{error}. {join}' if 'inhomogeneous' in str(error) else error
+      join = f' Join batches: give np.concatenate({what}).'
+      advice = f'{error}{join}' if 'inhomogeneous' in str(error) else error
       raise PredictionsError(f'{what}: expected numbers: {advice}') from error
     if what == 'label':
       n = len(array) if array.shape[1:] == (count,) else array.size
@@ -612,14 +612,17 @@ def _remedy(
 ) -> str:
   """Returns what to do about an array of a wrong type or shape."""
   sizes, kind, many = array.shape, array.dtype.kind, array.ndim > 1
-  fits, batched = sizes in (shape, shape[1:]), array.size == np.prod(shape)
+  batched = array.size == np.prod(shape)
+  fits = batched and sizes in (shape, shape[1:])
+  is_whole = what == 'scores' or kind != 'f' or (array % 1 == 0).all()
   by_class = many and sizes[-1] == count
   by_class &= kind not in 'iu' or array.max(initial=0) <= 1
   is_same = many and what == 'label' and (array[:1] == array).all()
   remedies = {
     'Give one number for each run.': what in ('seed', 'draw'),
     'Give the numbers of classes, not their names.': fits and kind in 'US',
-    f'Give {what}.astype({"float" if what == "scores" else "int"}).': fits,
+    f'Give {what}.astype({"float" if what == "scores" else "int"}).': fits
+    and is_whole,
     'Axes are runs, if several, examples and classes.': what == 'scores',
     f'It is a column: give {what}[:, 0].': sizes[1:] == (1,),
     f'There is a column for each class: give {what}.argmax(axis=-1).': by_class,
