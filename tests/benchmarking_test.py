@@ -306,8 +306,8 @@ def test_the_classes_of_scikit_learn_get_rows(tmp_path):
     ('means.py:make_model 1-F --shard 3/2', 2, 'expected i/n'),
     ('means.py:make_model 1-F --scheduler tcp://x:1', 2, '--backend dask'),
     ('means.py:make_model 1-F --method a/b', 1, 'expected letters'),
-    ('means.py:nothing 1-F', 1, 'nothing cannot be imported'),
-    ('nowhere.py:make_model 1-F', 1, "There is no file 'nowhere.py'"),
+    ('means.py:nothing 1-F', 1, "no attribute 'nothing'"),
+    ('nowhere.py:make_model 1-F', 1, 'FileNotFoundError'),
     ('wrong.py:make_model 1-F', 1, 'SyntaxError'),
   ],
 )
@@ -338,12 +338,16 @@ def test_members_of_suites_are_subsets_with_reasons():
   assert subsets.subset('2-FKd-r-10') in suites.members('few-shot')
 
 
-def test_available_is_what_has_its_files(capsys, tmp_path, monkeypatch):
+def test_available_is_what_has_its_files(capsys, folder, tmp_path, monkeypatch):
   monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
   where = ('--data_dir', tmp_path, '--format', 'json')
   status, _, err = run(capsys, 'list', '--suite', 'available', *where)
-  assert status == 2
-  assert "'available' is empty" in err
+  assert status == 1
+  assert 'the files of no subset' in err
+  named = ('run', folder / 'means.py:make_model', '1-Km', *where[:2])
+  status, _, err = run(capsys, *named, '-o', tmp_path / 'out')
+  assert status == 1
+  assert '1-Km: its files are not here. Run: cmnist build 1-Km' in err
   for source in subsets.subset('2-FKd').sources:
     for file in source.origin_files:
       place = tmp_path / 'downloads/manual' / file.path

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from cmnist_tfds import subsets
-from cmnist_tfds.load.open_subset import Where, open_or_prepare
+from cmnist_tfds.load.open_subset import Where, is_here, open_or_prepare
 from cmnist_tfds.scoring import evaluation, fits, results, suites
 from cmnist_tfds.scoring.fits import Fit, Record
 from cmnist_tfds.scoring.results import Result, Wanted
@@ -102,7 +102,7 @@ def benchmark(
       scikit-learn and those derived from them; `y`, and what `predict` returns,
       are int64 (n,), labels of the subset. Scores of `predict_proba`, or else of
       `decision_function`, are kept.
-    names: Names of subsets.
+    names: Names of subsets. Their files are here, as none is fetched.
     suite: The name of a suite of subsets, which `cmnist list --suite` lists,
       taken beside the names.
     per_class: The forms with so many training images of each class are taken in
@@ -167,6 +167,10 @@ def benchmark(
   for subset in streams.progress_bar(chosen, desc='Opening', leave=False):
     wanted = Wanted([subset], draws, folder, dataset, open_)
     try:
+      if not (sample or is_here(subset.full, data_dir)):
+        raise PreparationError(
+          f'its files are not here. Run: cmnist build {subset.full.name}'
+        )
       planned += _plan(wanted, method, code, range(1, seeds + 1))
     except CmnistError as error:
       failures.append(f'{subset.name}: {error}')

@@ -19,7 +19,7 @@ from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import Open
 from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system import atomic
+from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.errors import CmnistError, PredictionsError, counted
 from cmnist_tfds.system.extras import needs_extra
 
@@ -90,6 +90,9 @@ def read(
       faults.append(
         f'{folder} has no files <subset>/<method>.npz and no folders'
       )
+    reported = {path.with_suffix('') for path in folder.glob('*/*.json')}
+    for path in sorted(reported - {path.with_suffix('') for path in paths}):
+      streams.LOG.warning('%s has no predictions, so it is left out', path)
     for path in sorted(paths | failed):
       try:
         if path in failed:
