@@ -252,8 +252,10 @@ def _parallel(
         from ray.util.joblib import register_ray
       register_ray()
     stack.enter_context(joblib.parallel_config(backend, n_jobs=jobs))
+    # Ray gives all results at once.
+    how = 'list' if backend == 'ray' else 'generator_unordered'
     parallel = joblib.Parallel(
-      batch_size=1, pre_dispatch='n_jobs', return_as='generator_unordered'
+      batch_size=1, pre_dispatch='n_jobs', return_as=how
     )
     yield from parallel(map(joblib.delayed(start), todo))
 
