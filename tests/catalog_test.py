@@ -165,7 +165,8 @@ def test_with_x_12_alone_its_own_images_are_shown(
   for path in [*(tmp_path / dataset).rglob('*')]:
     path.rename(path.with_name(path.name.replace('cmnist_sample', dataset)))
   monkeypatch.setattr(similarity, 'EXAMPLES', 3)
-  assert _write(tmp_path) == 0
+  # The sample has no extensions.
+  assert _write(tmp_path, '3-FKdMn') == 0
   is_sample = dataset == 'cmnist_sample'
   assert ('pictures are synthetic' in capsys.readouterr().err) == is_sample
   shown = {

@@ -166,11 +166,14 @@ def test_json_is_the_record(capsys, built, tmp_path):
   assert sources['F']['classes'][0] == 'T-shirt/top'
   audit = read('audit', 'X-12', *built)
   assert {'ratio', 'source_1', 'row_2'} <= {*audit['pairs'][0]}
+  images = {'source': 'E', 'split': 'train', 'images': 240, 'different': 240}
+  assert audit['images'][0] == images
 
 
 def test_no_key_of_json_has_a_hyphen(capsys, built):
   for command in ('list', 'info X-12', 'source list', 'cache', 'verify 1-F'):
-    _, out, _ = run(capsys, *command.split(), '--format', 'json')
+    where = built if 'info' in command else ()
+    _, out, _ = run(capsys, *command.split(), *where, '--format', 'json')
     assert not re.search('^ *"[^"]*-[^"]*": ', out, re.M)
 
 
@@ -326,3 +329,11 @@ def test_commands_that_need_no_slow_package_import_none(argv):
   assert done.returncode == 0
   slow = {'tensorflow', 'tensorflow_datasets', 'requests', 'PIL', 'jinja2'}
   assert not (slow | {'matplotlib'}) & set(done.stderr.split())
+
+
+def test_output_has_one_name_in_help(capsys):
+  for command in ('show', 'evaluate', 'audit', 'catalog', 'croissant'):
+    _, out, _ = run(capsys, command, '--help')
+    assert '-o' in out and '--output' in out
+    assert not re.search('--(confusion|pairs)', out)
+    assert 'tsv' not in out

@@ -255,21 +255,24 @@ def test_methods_are_compared_over_runs(first, second, over):
 @pytest.mark.parametrize('count', [1, 3])
 def test_a_single_run_compares_trained_models(count):
   compared = _compare(_runs([6000]), _runs(range(6100, 6100 + count)))
-  assert compared.interval_over == 'images or writers'
-  assert (compared.p is None) == (count > 1)
+  assert (compared.interval_over, compared.p is None) == ('images', count > 1)
   text = report.to_markdown(report.comparison_sections(compared))
-  assert 'over images or writers alone, as runs are missing' in text
+  assert 'over images alone, as runs are missing' in text
   assert 'Runs are missing' in compared.to_dict()['notes'][0]
   assert ('These two trained models: A alone' in text) == (count == 1)
 
 
-def test_single_runs_are_compared_over_writers():
-  first, second = _kannada([0.95, 0.5] * 4), _kannada([0.55] * 8)
+def test_several_runs_are_compared_over_writers():
+  rights = [0.95, 0.5] * 4, [0.55] * 8
+  first, second = (_kannada(each, draw=[0, 0]) for each in rights)
   compared = _compare(first, second, '1-Kd')
   half = stats.t.ppf(0.975, 7) * np.std([0.4, -0.05] * 4, ddof=1) / 8**0.5
   found = compared.difference
   assert found.high - found.value == pytest.approx(half, 0.1)
-  assert compared.interval_over == 'images or writers'
+  assert compared.interval_over == 'seeds and images or writers'
+  single = _compare(*map(_kannada, rights), '1-Kd')
+  assert single.difference.high - single.difference.value < half / 4
+  assert 'images of a writer as independent' in single.notes[0]
 
 
 def test_methods_are_compared_over_origins():
@@ -462,3 +465,5 @@ def test_compare_prints_both_methods(evaluate):
 def test_no_files_are_an_error():
   with pytest.raises(PredictionsError, match='at least one file'):
     cmnist_tfds.evaluate('2-FKd', [], trust_labels=True)
+  with pytest.raises(PredictionsError, match='Name subsets'):
+    cmnist_tfds.compare_family([])

@@ -92,16 +92,6 @@ def test_each_model_alone_recognizes_an_example_more():
   assert [*vars(found).values()] == pytest.approx([0, -half, half])
 
 
-def test_the_interval_of_mean_differences_covers_the_difference():
-  rng = np.random.default_rng(3)
-  shares = np.array([0.85, 0.85, 0.85]), np.array([0.8, 0.8, 0.8])
-  found = []
-  for _ in range(1000):
-    right = [(rng.random((2000, 3)) < s).mean(axis=1) for s in shares]
-    found.append(_of_single_runs(right[0] - right[1]))
-  assert 0.93 <= _covered(found, 0.05) <= 0.97
-
-
 @pytest.mark.parametrize('degrees', [1, 1.5, 4, 7, 29, 31, 300, 1e4, 1e8])
 def test_the_quantile_is_students(degrees):
   found = intervals.of_parts(0, np.array([1e-6]), np.array([degrees])).high

@@ -172,6 +172,7 @@ def test_files_are_those_of_tfds_alone(checkout):
     assert re.match(head, text)
     assert 'SPDX' not in text
     assert max(map(len, text.splitlines())) <= 80
+    assert not re.search(r'[^\n]\n\n(?=class|def|@)', text)
 
 
 def test_has_the_sources_and_the_configs_of_this_package(declared):

@@ -114,7 +114,9 @@ def collect(
   whole = [s.full for s in (*subsets.published(), *further)]
   single = [subsets.combine(source) for s in whole for source in s.sources]
   for subset in dict.fromkeys((*single, *whole)):
-    if all(map(gallery.images_of, subset.classes)):
+    # The sample has no extensions.
+    is_beyond = sample and subset.declarations
+    if is_beyond or all(map(gallery.images_of, subset.classes)):
       continue
     opened = open_subset(subset, data_dir=data_dir, sample=sample)
     if opened is None:

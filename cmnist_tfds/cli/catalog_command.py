@@ -41,5 +41,6 @@ def run(args: arguments.Namespace) -> None:
   if missing:
     terminal.print_wrapped(
       f'no pictures of {", ".join(s.key for s in missing)}: no prepared subset'
-      ' has their classes. Build one, or give --sample for synthetic pictures.'
+      ' has their classes. Build one'
+      + (', or give --sample for synthetic pictures.', '.')[args.sample]
     )

@@ -55,8 +55,9 @@ class Comparison(Record):
       if both methods have several draws of the training set, 'seeds and images'
       if both have several runs on one, 'runs and images' if the one has this
       and the other that, with 'paired' before it if both have the same draws or
-      seeds. 'images' if a method has a single run: the interval then tells
-      trained models apart, and says nothing of methods.
+      seeds, and 'or writers' behind it where some are known. 'images' if a
+      method has a single run: the interval then tells trained models apart, says
+      nothing of methods, and takes all images as independent.
     only_first: How many examples the first alone recognizes; None if a method
       has several runs.
     only_second: How many examples the second alone recognizes; None likewise.
@@ -167,19 +168,23 @@ def of_pair(subset: Subset, a: Predictions, b: Predictions) -> Comparison:
   samples, over = run_samples(a, b)
   cluster = writers.clusters(a)
   stratum = writers.source_numbers(a.subset, a.labels)
+  has_writers = len(np.unique(cluster)) < len(cluster)
   notes = []
   if over == 'images':
     notes.append(
       'Runs are missing: with one run of a method, these trained models are'
       ' compared, not the methods. Save at least two runs of each.'
+      + ' This interval takes the images of a writer as independent.'
+      * has_writers
     )
-  if over == 'runs and images':
+    cluster = np.arange(len(cluster))
+  elif has_writers:
+    over = over.replace('images', 'images or writers')
+  if over.startswith('runs'):
     notes.append(
       'One method has several draws of the training set and the other has one:'
       ' the interval leaves out how the other varies with the training set.'
     )
-  if len(np.unique(cluster)) < len(cluster):
-    over = over.replace('images', 'images or writers')
   if a.subset != b.subset:
     notes.append(
       f'The methods were trained on {a.subset.name} and on {b.subset.name}, which'

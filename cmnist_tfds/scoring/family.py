@@ -22,6 +22,7 @@ from cmnist_tfds.scoring.evaluation import File
 from cmnist_tfds.scoring.intervals import Estimate, Record
 from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.sources import Source
+from cmnist_tfds.system.errors import PredictionsError
 
 # Sources of one origin, by its title. Others are origins of their own.
 _ORIGINS = {
@@ -73,6 +74,10 @@ def compare_family(
     CmnistError: In the same cases as `compare`.
   """
   read = [comparison.read_pair(*pair, **where) for pair in pairs]
+  if not read or any(a.split != 'test' for _, a, _ in read):
+    raise PredictionsError(
+      'Name subsets, and predictions for the whole test set.'
+    )
   _, *both = zip(*read, strict=True)
   first, second = draw(both)
   drawn = {title: first[title] - second[title] for title in first}

@@ -126,7 +126,7 @@ def comparison_sections(compared: Comparison) -> list[Section]:
   """Returns the report of a comparison."""
   difference = compared.difference
   over = compared.interval_over
-  over += ' alone, as runs are missing,' * over.startswith('images')
+  over += ' alone, as runs are missing,' * (over == 'images')
   lines = [
     f'Accuracy of A minus that of B: {difference.value:+.4f}, 95 % interval over'
     f' {over} [{difference.low:+.4f}, {difference.high:+.4f}].'

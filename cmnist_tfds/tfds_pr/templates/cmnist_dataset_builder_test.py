@@ -25,6 +25,7 @@ import numpy as np
 from tensorflow_datasets import testing
 from tensorflow_datasets.datasets.cmnist import cmnist_dataset_builder
 
+
 def _file_name(url: str) -> str:
   return '-'.join(url.split('/')[-2:])
 
