@@ -165,7 +165,7 @@ def write(
   whole = frame[(frame['source'] == 'all') & (frame['metric'] == 'accuracy')]
   full = whole['subset'].map(lambda name: _mean_size(subsets.subset(name)))
   whole = whole.assign(
-    size=whole['images per class'].fillna(full).astype(float),
+    size=pd.to_numeric(whole['images per class']).fillna(full),
     training=whole['draw'].gt(0).map(_TRAINING),
   )
   found = [_accuracies(whole), *_comparisons(runs)]
