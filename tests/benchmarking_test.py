@@ -25,7 +25,7 @@ from cmnist_tfds.system.errors import CmnistError
 pytest.importorskip('joblib', reason='joblib, of the extra scoring')
 
 _MODELS = """
-import os, random, sys, time, warnings
+import os, threading, warnings
 import numpy as np
 
 class Means:
@@ -56,6 +56,11 @@ def make_bad(seed):
   if seed == 5:
     raise ValueError('no\\nmodel')
   return Bad(seed)
+
+lock = threading.Lock()
+
+def make_locked(seed):
+  return lock
 
 def make_random(seed):
   if seed == 2:
@@ -309,6 +314,7 @@ def test_the_classes_of_scikit_learn_get_rows(tmp_path):
     ('means.py:nothing 1-F', 1, "no attribute 'nothing'"),
     ('nowhere.py:make_model 1-F', 1, 'FileNotFoundError'),
     ('wrong.py:make_model 1-F', 1, 'SyntaxError'),
+    ('means.py:make_locked 1-F', 1, 'make_locked cannot be sent'),
   ],
 )
 def test_wrong_arguments(capsys, folder, monkeypatch, argv, status, told):
