@@ -25,7 +25,7 @@ from cmnist_tfds.system.errors import CmnistError
 pytest.importorskip('joblib', reason='joblib, of the extra scoring')
 
 _MODELS = """
-import os, random, sys, time, warnings
+import os, threading, warnings
 import numpy as np
 
 class Means:
@@ -56,6 +56,11 @@ def make_bad(seed):
   if seed == 5:
     raise ValueError('no\\nmodel')
   return Bad(seed)
+
+lock = threading.Lock()
+
+def make_locked(seed):
+  return lock
 
 def make_random(seed):
   if seed == 2:
@@ -306,9 +311,10 @@ def test_the_classes_of_scikit_learn_get_rows(tmp_path):
     ('means.py:make_model 1-F --shard 3/2', 2, 'expected i/n'),
     ('means.py:make_model 1-F --scheduler tcp://x:1', 2, '--backend dask'),
     ('means.py:make_model 1-F --method a/b', 1, 'expected letters'),
-    ('means.py:nothing 1-F', 1, 'nothing cannot be imported'),
-    ('nowhere.py:make_model 1-F', 1, "There is no file 'nowhere.py'"),
+    ('means.py:nothing 1-F', 1, "no attribute 'nothing'"),
+    ('nowhere.py:make_model 1-F', 1, 'FileNotFoundError'),
     ('wrong.py:make_model 1-F', 1, 'SyntaxError'),
+    ('means.py:make_locked 1-F', 1, 'make_locked cannot be sent'),
   ],
 )
 def test_wrong_arguments(capsys, folder, monkeypatch, argv, status, told):
@@ -338,12 +344,16 @@ def test_members_of_suites_are_subsets_with_reasons():
   assert subsets.subset('2-FKd-r-10') in suites.members('few-shot')
 
 
-def test_available_is_what_has_its_files(capsys, tmp_path, monkeypatch):
+def test_available_is_what_has_its_files(capsys, folder, tmp_path, monkeypatch):
   monkeypatch.setenv('CMNIST_CACHE_DIR', str(tmp_path / 'cache'))
   where = ('--data_dir', tmp_path, '--format', 'json')
   status, _, err = run(capsys, 'list', '--suite', 'available', *where)
-  assert status == 2
-  assert "'available' is empty" in err
+  assert status == 1
+  assert 'the files of no subset' in err
+  named = ('run', folder / 'means.py:make_model', '1-Km', *where[:2])
+  status, _, err = run(capsys, *named, '-o', tmp_path / 'out')
+  assert status == 1
+  assert '1-Km: its files are not here. Run: cmnist build 1-Km' in err
   for source in subsets.subset('2-FKd').sources:
     for file in source.origin_files:
       place = tmp_path / 'downloads/manual' / file.path

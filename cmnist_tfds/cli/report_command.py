@@ -42,7 +42,7 @@ def run(args: arguments.Namespace) -> int:
     for runs in beside
     if runs.found.subset in wanted and runs.method not in known
   ]
-  summary.write(args.output, own, others, faults)
+  summary.write(args.output, [*own, *others], faults)
   for fault in faults:
     terminal.fail(fault)
   count = sum(len(runs.found.predicted) for runs in (*own, *others))

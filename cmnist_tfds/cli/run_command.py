@@ -85,11 +85,8 @@ def run(args: arguments.Namespace) -> int:
   if args.scheduler and args.backend != 'dask':
     raise argparse.ArgumentError(None, '--scheduler is of --backend dask')
   make_model, method, code = _load(args.model)
-  options = (
-    *('suite', 'per_class', 'draws', 'seeds', 'jobs', 'backend', 'scheduler'),
-    *('timeout', 'shard', 'output', 'data_dir', 'sample'),
-  )
-  given = {option: getattr(args, option) for option in options}
+  options = benchmarking.benchmark.__kwdefaults__ or {}
+  given = {name: getattr(args, name) for name in options if name in args}
   given |= {'method': args.method or method, 'code': code}
   names = [subset.name for subset in args.subsets]
   found = benchmarking.benchmark(make_model, names, **given)

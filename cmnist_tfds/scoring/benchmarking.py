@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from cmnist_tfds import subsets
-from cmnist_tfds.load.open_subset import Where, open_or_prepare
+from cmnist_tfds.load.open_subset import Where, is_here, open_or_prepare
 from cmnist_tfds.scoring import evaluation, fits, results, suites
 from cmnist_tfds.scoring.fits import Fit, Record
 from cmnist_tfds.scoring.results import Result, Wanted
@@ -67,7 +67,7 @@ class Benchmark(NamedTuple):
 
 def benchmark(
   make_model: Callable[[int], Any],
-  names: Sequence[str] = (),
+  names: str | Sequence[str] = (),
   *,
   suite: str = '',
   per_class: Sequence[int] = (),
@@ -102,15 +102,16 @@ def benchmark(
       scikit-learn and those derived from them; `y`, and what `predict` returns,
       are int64 (n,), labels of the subset. Scores of `predict_proba`, or else of
       `decision_function`, are kept.
-    names: Names of subsets.
+    names: A name of a subset, or several. Their files are here, as none is fetched.
     suite: The name of a suite of subsets, which `cmnist list --suite` lists,
       taken beside the names.
     per_class: The forms with so many training images of each class are taken in
       place of the named subsets.
     method: The name of the files, and what results call the method; that of the
       function, without `make_`, if it is empty.
-    code: Where its code is, with its version. The source of the function and a
-      hash of it, if it is empty. Fits of other code are not mixed with these.
+    code: Where its code is, with its version. The module of the function and the
+      hash of its source, if it is empty. Fits of other code are not mixed with
+      these.
     draws: How many other draws of reduced training sets are used as well.
     seeds: How many fits each training set gets, with the seeds from 1.
     jobs: How many fits are made at a time; -1 for one on each processor.
@@ -133,8 +134,7 @@ def benchmark(
     MissingExtraError: If a library of the extra `scoring` is not installed.
     PreparationError: If the folder cannot be written, or Dask not be reached.
   """
-  with needs_extra('A benchmark', 'scoring'):
-    import cloudpickle
+  names = [names] if isinstance(names, str) else names
   sample = sample or any(map(subsets.names_sample, names))
   chosen = [*map(subsets.subset, names)]
   chosen += suites.members(suite, data_dir, sample) if suite else []
@@ -146,11 +146,8 @@ def benchmark(
       f'method: expected letters, digits, _, + and -, without -draws at the end,'
       f' found {method!r}. It names files.'
     )
-  if not code:
-    code = f'{make_model.__module__}:{name}'
-    with contextlib.suppress(OSError, TypeError):  # There is no source.
-      source = inspect.getsource(make_model).encode()
-      code += f', SHA-256 {hashlib.sha256(source).hexdigest()[:16]}'
+  pickled, found_code = _pack(make_model, name)
+  code = code or found_code
   data_dir = data_dir and os.path.abspath(data_dir)
   where: Where = {'data_dir': data_dir, 'sample': sample}
   folder = pathlib.Path(output or 'results' + '_sample' * sample).absolute()
@@ -161,12 +158,16 @@ def benchmark(
   # With the folders of modules, of which the model may need some.
   known |= {n: os.environ.get(n, threads) for n in _THREADS}
   known['PYTHONPATH'] = os.pathsep.join(map(os.path.abspath, sys.path))
-  model = fits.Model(cloudpickle.dumps(make_model), where, known)
+  model = fits.Model(pickled, where, known)
   planned: list[_Planned] = []
   failures = []
   for subset in streams.progress_bar(chosen, desc='Opening', leave=False):
     wanted = Wanted([subset], draws, folder, dataset, open_)
     try:
+      if not (sample or is_here(subset.full, data_dir)):
+        raise PreparationError(
+          f'its files are not here. Run: cmnist build {subset.full.name}'
+        )
       planned += _plan(wanted, method, code, range(1, seeds + 1))
     except CmnistError as error:
       failures.append(f'{subset.name}: {error}')
@@ -188,6 +189,23 @@ def benchmark(
       except CmnistError as error:
         failures.append(f'{subset.name}: {error}')
   return Benchmark(tuple(found), tuple(failures), tuple(_notes(todo)))
+
+
+def _pack(make_model: Callable[[int], Any], name: str) -> tuple[bytes, str]:
+  """Returns a function, pickled, and what there is to say of its code."""
+  with needs_extra('A benchmark', 'scoring'):
+    import cloudpickle
+  code = f'{make_model.__module__}:{name}'
+  with contextlib.suppress(OSError, TypeError):  # A notebook has no file.
+    source = inspect.getsource(inspect.getmodule(make_model) or make_model)
+    code += f', SHA-256 {hashlib.sha256(source.encode()).hexdigest()}'
+  try:
+    return cloudpickle.dumps(make_model), code
+  except Exception as error:  # The objects of users may raise any.
+    raise PreparationError(
+      f'{name} cannot be sent to the processes of fits: {error}. Make in it what'
+      ' it needs.'
+    ) from error
 
 
 def _plan(
@@ -235,10 +253,11 @@ def _parallel(
     if backend == 'dask' and todo:
       with needs_extra('The backend dask', 'cluster'):
         from distributed import Client
-      local = {} if scheduler else {'n_workers': jobs, 'threads_per_worker': 1}
+      workers = joblib.effective_n_jobs(jobs)
+      local = {'n_workers': workers, 'threads_per_worker': 1}
       try:
-        stack.enter_context(Client(scheduler, **local))
-      except OSError as error:
+        stack.enter_context(Client(scheduler, **({} if scheduler else local)))
+      except (OSError, ValueError) as error:
         raise PreparationError(
           f'the scheduler {scheduler} of Dask: {error}. Start it, or correct the'
           ' address.'
@@ -248,10 +267,20 @@ def _parallel(
         from ray.util.joblib import register_ray
       register_ray()
     stack.enter_context(joblib.parallel_config(backend, n_jobs=jobs))
+    # Ray gives all results at once.
+    how = 'list' if backend == 'ray' else 'generator_unordered'
     parallel = joblib.Parallel(
-      batch_size=1, pre_dispatch='n_jobs', return_as='generator_unordered'
+      batch_size=1, pre_dispatch='n_jobs', return_as=how
     )
-    yield from parallel(map(joblib.delayed(start), todo))
+    try:
+      yield from parallel(map(joblib.delayed(start), todo))
+    except CmnistError:
+      raise
+    except Exception as error:  # Each backend has errors of its own.
+      raise PreparationError(
+        f'{backend} failed: {type(error).__name__}: {error}. What is finished is'
+        ' kept. Run the same command again.'
+      ) from error
 
 
 def _notes(made: Sequence[Fit]) -> Iterator[str]:

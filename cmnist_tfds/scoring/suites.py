@@ -13,7 +13,7 @@ from cmnist_tfds import sources, subsets
 from cmnist_tfds.load.open_subset import is_here
 from cmnist_tfds.sources import registry
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system.errors import SubsetNameError
+from cmnist_tfds.system.errors import PreparationError, SubsetNameError
 from cmnist_tfds.system.paths import PathLike
 
 
@@ -55,7 +55,8 @@ def members(
     sample: Whether the files are those of the sample, all of which are here.
 
   Raises:
-    SubsetNameError: If there is no such suite, or it has no member.
+    SubsetNameError: If there is no such suite.
+    PreparationError: If the files of no subset are here.
   """
   if name not in suites():
     raise SubsetNameError(
@@ -71,9 +72,9 @@ def members(
     every = (*single, *subsets.published())
     found = {s: suite.rule for s in every if sample or is_here(s, data_dir)}
   if not found:
-    raise SubsetNameError(
-      f'The suite {name!r} is empty: this machine has the files of no subset.'
-      ' Name their folder with --data_dir, or fetch some with cmnist mirror.'
+    raise PreparationError(
+      'This machine has the files of no subset. Name their folder with --data_dir,'
+      ' or fetch some with cmnist mirror.'
     )
   forms = (
     (reduced([subset], suite.sizes), why) for subset, why in found.items()

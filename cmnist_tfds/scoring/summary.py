@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import html
 import itertools
 import pathlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import Open
 from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system import atomic
+from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.errors import CmnistError, PredictionsError, counted
 from cmnist_tfds.system.extras import needs_extra
 
@@ -31,16 +32,19 @@ FILES = (
   *('runs.csv', 'report.md', 'report.html', 'tables.tex'),
   *('learning-curves.svg', 'learning-curves.png'),
 )
+# The training sets of runs, by whether these are on other draws.
+_TRAINING = {False: 'published', True: 'other draws'}
 _COLUMNS = (
   *('method', 'subset', 'images per class', 'draw', 'seed', 'source'),
   *('metric', 'value', 'seconds'),
 )
 _HEAD = (
-  '<!DOCTYPE html><html lang="en"><meta charset="utf-8">'
-  '<style>body {font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 75em}'
-  ' table {border-collapse: collapse} td, th {padding: .2em .7em} img, div'
-  ' {max-width: 100%; overflow-x: auto}</style>'
+  '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><style>img, div {'
+  'max-width: 100%; overflow: auto} td, th {padding: .2em .7em}</style>'
 )
+
+# A table of a report: its headline, what it has, and how it was made.
+_Table: TypeAlias = 'tuple[str, pd.DataFrame, str]'
 
 
 class Runs(NamedTuple):
@@ -56,14 +60,6 @@ class Runs(NamedTuple):
   method: str
   found: Predictions
   seconds: Mapping[tuple[int | None, int | None], float]
-
-
-class Table(NamedTuple):
-  """A table of a report: its headline, what it has, and how it was made."""
-
-  title: str
-  frame: pd.DataFrame
-  text: str
 
 
 def read(
@@ -90,6 +86,9 @@ def read(
       faults.append(
         f'{folder} has no files <subset>/<method>.npz and no folders'
       )
+    reported = {path.with_suffix('') for path in folder.glob('*/*.json')}
+    for path in sorted(reported - {path.with_suffix('') for path in paths}):
+      streams.LOG.warning('%s has no predictions, so it is left out', path)
     for path in sorted(paths | failed):
       try:
         if path in failed:
@@ -145,17 +144,13 @@ def _rows(runs: Runs) -> Iterator[tuple[Any, ...]]:
 
 
 def write(
-  folder: pathlib.Path,
-  own: Sequence[Runs],
-  others: Sequence[Runs],
-  faults: Sequence[str],
+  folder: pathlib.Path, runs: Sequence[Runs], faults: Sequence[str]
 ) -> None:
   """Writes the report.
 
   Args:
     folder: The folder; `atomic.write_folder` says which it may be.
-    own: The runs that the report is of.
-    others: Runs on the same subsets that stand beside them.
+    runs: The runs. Methods are compared on the subsets of the first of them.
     faults: What was left out, a line each.
 
   Raises:
@@ -165,53 +160,48 @@ def write(
   with needs_extra('A report', 'scoring'):
     import jinja2  # noqa: F401  # pandas writes LaTeX with it.
     import pandas as pd
-  runs = [*own, *others]
   rows = (row for each in runs for row in _rows(each))
   frame = pd.DataFrame(rows, columns=list(_COLUMNS))
   whole = frame[(frame['source'] == 'all') & (frame['metric'] == 'accuracy')]
   full = whole['subset'].map(lambda name: _mean_size(subsets.subset(name)))
   whole = whole.assign(
-    size=whole['images per class'].fillna(full).astype(float),
-    training=whole['draw'].map(lambda draw: _kind(draw > 0)),
+    size=pd.to_numeric(whole['images per class']).fillna(full),
+    training=whole['draw'].gt(0).map(_TRAINING),
   )
-  found = [_accuracies(whole), *_comparisons(own, others)]
+  found = [_accuracies(whole), *_comparisons(runs)]
   # Other draws stand for a training set where there are some.
   point = whole.groupby(['subset', 'method', 'size'])['draw']
   curves = whole[(whole['draw'] > 0) | (point.transform('max') == 0)]
   number = counted(whole['method'].nunique(), 'method')
-  title = f'{number} on {own[0].found.dataset}'
-  notes = [
-    *dict.fromkeys(note for r in runs for note in r.found.notes),
-    *faults,
-  ]
+  title = f'{number} on {runs[0].found.dataset}'
+  notes = [*dict.fromkeys(n for r in runs for n in r.found.notes), *faults]
   picture = 'Accuracy by training images of each class; bands cover all runs'
-  sections, parts = [], [f'<title>{title}</title><h1>{title}</h1>']
+  sections, latex = [], []
+  parts = [_HEAD, f'<title>{title}</title><h1>{title}</h1>']
   parts.append(f'<img src="learning-curves.svg" alt="{picture}">')
   for name, table, text in found:
     cells = [[*table], *table.to_numpy().tolist()]
     sections.append(report.Section(name, cells, [text]))
     parts.append(f'<h2>{name}</h2><div>{table.to_html(index=False)}</div>')
     parts.append(f'<p>{html.escape(text)}</p>')
+    latex.append(table.to_latex(index=False, escape=True, caption=name))
   parts += [f'<p>{html.escape(note)}</p>' for note in notes]
   parts.append('<p><a href="runs.csv">All runs</a></p></html>\n')
-  told = [report.Section('Notes', [['note'], *([note] for note in notes)])]
+  if notes:
+    sections.append(report.Section('Notes', [['note'], *([n] for n in notes)]))
+  head = f'# {title}\n\n![{picture}](learning-curves.svg)\n\n'
   texts = {
-    'report.md': f'# {title}\n\n![{picture}](learning-curves.svg)\n\n'
-    + report.to_markdown(sections + told * bool(notes)),
-    'report.html': _HEAD + '\n'.join(parts),
-    'tables.tex': '\n'.join(
-      t.frame.to_latex(index=False, escape=True, caption=t.title) for t in found
-    ),
+    'report.md': head + report.to_markdown(sections),
+    'report.html': '\n'.join(parts),
+    'tables.tex': '\n'.join(latex),
     'runs.csv': frame.to_csv(index=False, float_format='%.6g'),
   }
+  draw = functools.partial(learning_curves.draw_learning_curves, curves, title)
   with atomic.write_folder(folder, 'cmnist report', FILES) as unfinished:
     for name, text in texts.items():
       (unfinished / name).write_text(text, encoding='utf-8')
     for name in FILES[-2:]:
-      pictures.save(
-        unfinished / name,
-        lambda: learning_curves.draw_learning_curves(curves, title),
-      )
+      pictures.save(unfinished / name, draw)
 
 
 def _mean_size(full: Subset) -> float:
@@ -219,18 +209,14 @@ def _mean_size(full: Subset) -> float:
   return (full.num_train or np.nan) / full.num_classes
 
 
-def _kind(drawn: bool) -> str:
-  return 'other draws' if drawn else 'published'
-
-
-def _accuracies(whole: pd.DataFrame) -> Table:
+def _accuracies(whole: pd.DataFrame) -> _Table:
   """Returns the accuracy of each method, by subset and training set."""
   index = ['subset', 'size', 'training', 'method']
   cells = whole.groupby(index)['value'].apply(_spread)
   wide = cells.unstack('method', fill_value='').reset_index()
   wide['size'] = wide['size'].map('{:,.0f}'.format)
   wide = wide.rename(columns={'size': 'images per class'})
-  return Table('Accuracy', wide, 'Mean ± standard deviation over runs (runs).')
+  return 'Accuracy', wide, 'Mean ± standard deviation over runs (runs).'
 
 
 def _spread(values: pd.Series) -> str:
@@ -238,9 +224,7 @@ def _spread(values: pd.Series) -> str:
   return f'{values.mean():.4f}{spread}'
 
 
-def _comparisons(
-  own: Sequence[Runs], others: Sequence[Runs]
-) -> Iterator[Table]:
+def _comparisons(every: Sequence[Runs]) -> Iterator[_Table]:
   """Yields the tables by origin and of pairs.
 
   They compare methods on the same subsets: those that all methods have, with one
@@ -249,7 +233,7 @@ def _comparisons(
   import pandas as pd
 
   groups: dict[tuple[float, bool], dict[str, dict[str, Predictions]]] = {}
-  for runs in (*own, *others):
+  for runs in every:
     subset = runs.found.subset
     key = subset.per_class or np.inf, any(map(bool, runs.found.draws))
     of_method = groups.setdefault(key, {}).setdefault(runs.method, {})
@@ -257,12 +241,12 @@ def _comparisons(
   origins, pairs, said = [], [], []
   for (size, is_drawn), of_group in sorted(groups.items()):
     common: set[str] = set()
-    # Those of `own` come first, and others join that share a subset with them.
+    # Methods join in order if they share a subset with those before.
     for found in of_group.values():
       common = common & {*found} or common or {*found}
     facts = {
       'images per class': 'all' if size == np.inf else f'{size:,}',
-      'training': _kind(is_drawn),
+      'training': _TRAINING[is_drawn],
     }
     taken = {m: found for m, found in of_group.items() if common <= {*found}}
     drawn = family.draw(
@@ -273,7 +257,10 @@ def _comparisons(
       means[method] = values['mean'] = np.mean([*values.values()], axis=0)
       cells = {title: _cell(each) for title, each in values.items()}
       origins.append({**facts, 'method': method, **cells})
-    single = {m for m in taken if any(map(_is_single, taken[m].values()))}
+    runs_of = {
+      m: [len(p.predicted) for p in f.values()] for m, f in taken.items()
+    }
+    single = {method for method, counts in runs_of.items() if 1 in counts}
     pairs += [{**facts, **pair} for pair in _pairs(means, single)]
     left = ', '.join(sorted({*of_group} - {*means})) or 'none'
     said.append(
@@ -288,7 +275,7 @@ def _comparisons(
       f' hierarchical bootstrap; they say nothing of other origins. Subsets:'
       f' {" ".join(said)}'
     )
-    yield Table('Accuracy by origin of the test images', frame, text)
+    yield 'Accuracy by origin of the test images', frame, text
   if pairs:
     text = (
       'The mean over origins of A minus that of B. p is two-sided and of the same'
@@ -296,17 +283,13 @@ def _comparisons(
       " adjusted for the pairs of the same training sets by Holm's method. Over"
       ' images alone, runs of a method are missing: its trained models are compared.'
     )
-    yield Table('Pairs of methods', pd.DataFrame(pairs), text)
+    yield 'Pairs of methods', pd.DataFrame(pairs), text
 
 
 def _cell(values: np.ndarray, sign: str = '') -> str:
   found = family.estimate(values)
   limits = f'[{found.low:{sign}.4f}, {found.high:{sign}.4f}]'
   return f'{found.value:{sign}.4f} {limits}'
-
-
-def _is_single(found: Predictions) -> bool:
-  return len(found.predicted) == 1
 
 
 def _pairs(
