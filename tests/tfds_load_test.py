@@ -185,6 +185,7 @@ def _graph(dataset):
     (1, {'shuffle_files': True}, False),
     (3, {'shuffle_files': True}, True),
     (1, {'read_config': tfds.ReadConfig(interleave_cycle_length=1)}, False),
+    (1, {'read_config': tfds.ReadConfig(file_format='tfrecord')}, False),
     (1, {'read_config': tfds.ReadConfig(add_tfds_id=True)}, True),
     (1, {'decoders': {'image': tfds.decode.SkipDecoding()}}, True),
     (1, {'decoders': tfds.decode.PartialDecoding({'label': True})}, True),
@@ -325,6 +326,9 @@ def test_sources_equal_those_of_array_record(sources):
     for one, other in zip(found, expected, strict=True):
       _check_example(one, other)
   assert [*sources[0]()] == [*sources[1]()] == ['train', 'test']
+  for keys, error in (([1.5], TypeError), ([1440], IndexError)):
+    with pytest.raises(error):
+      sources[0]('train').__getitems__(keys)
 
 
 def test_loaders_read_a_source(sources):
@@ -352,6 +356,9 @@ def test_data_source_reads_any_format(tmp_path, monkeypatch):
   preparing.prepare(tmp_path)
   assert len(tfds.data_source('cmnist_sample/X-12', split='test')) == 288
   assert [path.name for path in tmp_path.glob('*/*/*/*array*')] == []
+  for named in (tfds.core.FileFormat.ARRAY_RECORD, 'array_record'):
+    builder = tfds.builder('cmnist_sample/X-12', file_format=named)
+    assert len(builder.as_data_source('test', file_format=named)) == 288
   with pytest.raises(NotImplementedError, match='array_record'):
     tfds.data_source(
       'cmnist_sample/X-12',

@@ -23,13 +23,8 @@ if TYPE_CHECKING:
 Arrays: TypeAlias = tuple[np.ndarray, ...]
 
 
-class Options(Where, total=False):
-  """Which features of which data are loaded: see `load_data`."""
-
+class _Options(Where, total=False):
   features: Sequence[str]
-
-
-class _Options(Options, total=False):
   sources: Sequence[str] | None
   classes: Sequence[int | str] | None
 
