@@ -151,8 +151,8 @@ def test_json_is_the_record(capsys, built, tmp_path):
   assert info['classes'][3] == {**row, 'class': 'U'}
   keys = [s['key'] for s in info.pop('sources')]
   assert keys == ['E', 'El', 'F', 'Kd', 'Km', 'N']
-  told = cmnist_tfds.info('cmnist_sample/X-12', data_dir=built[-1])
-  assert info.items() <= told.items()
+  facts = cmnist_tfds.info('cmnist_sample/X-12', data_dir=built[-1])
+  assert info.items() <= facts.items()
   assert read('info', '3-EElKm')['prepared'] is None
   (outcome,) = read('build', '2-FKd-r-5', *built)
   assert (outcome['name'], outcome['num_examples']) == ('2-FKd-r-5', 580)

@@ -116,7 +116,7 @@ def test_a_stream_that_cannot_be_written(make):
 
 
 @pytest.mark.parametrize(
-  ('command', 'status', 'told'),
+  ('command', 'status', 'message'),
   [
     ('list >&-', 1, 'it is closed'),
     ('list >/dev/full', 1, 'No space left on device'),
@@ -128,13 +128,13 @@ def test_a_stream_that_cannot_be_written(make):
     ('--help | true', 0, ''),
   ],
 )
-def test_redirections(command, status, told):
+def test_redirections(command, status, message):
   if '/dev/full' in command and not os.path.exists('/dev/full'):
     pytest.skip('this system has no /dev/full')
   done = _shell(f'set -o pipefail; {_COMMAND} {command}')
   assert done.returncode == status
-  assert told in done.stderr
-  assert _is_one_line(done.stderr) if told else not done.stderr
+  assert message in done.stderr
+  assert _is_one_line(done.stderr) if message else not done.stderr
 
 
 def test_files_never_get_the_number_of_a_closed_stream(tmp_path):

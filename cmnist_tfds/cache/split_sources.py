@@ -32,9 +32,6 @@ _CHUNK = 1024
 # Begins the keys of what is read from unverified files, as those of the sample.
 _UNVERIFIED = 'unverified '
 
-# Work that takes less seconds shows no progress.
-_QUICK = 2
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SplitSource:
@@ -273,7 +270,7 @@ def _progress(key: str, doing: str, total: int) -> Any:
     total=total,
     unit=' images',
     unit_scale=True,
-    delay=_QUICK,
+    delay=2,
     leave=False,
   )
 

@@ -33,8 +33,8 @@ Arguments: TypeAlias = Mapping[str, str | Mapping[str, Any]]
 
 def number(summary: str, default: int | None = None) -> dict[str, Any]:
   """Returns an argument that takes a number; the help tells the default."""
-  told = f'{summary} (default: {default})' if default else summary
-  return {'type': at_least_one, 'default': default, 'help': told}
+  text = f'{summary} (default: {default})' if default else summary
+  return {'type': at_least_one, 'default': default, 'help': text}
 
 
 def path(
@@ -75,8 +75,8 @@ def at_least_one(text: str) -> int:
 def printed(*forms: str) -> Arguments:
   """Returns the argument for the form of what is printed, the first if none."""
   others = ' or '.join(forms[1:])
-  told = f'{forms[0]} for people (the default), or {others} for other uses'
-  return {'--format': {'choices': forms, 'default': forms[0], 'help': told}}
+  text = f'{forms[0]} for people (the default), or {others} for other uses'
+  return {'--format': {'choices': forms, 'default': forms[0], 'help': text}}
 
 
 SUITE: Arguments = {

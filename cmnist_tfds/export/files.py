@@ -155,7 +155,7 @@ def _file_title(opened: Opened) -> str:
   return f'{dataset}-{opened.subset.name}'
 
 
-# For each format, what writes it, and the names of its files, beside that of the
+# For each format, what writes it, and the names of its files, besides that of the
 # class names; 'a/' is a folder.
 FORMATS: dict[
   str, tuple[Callable[[Opened, pathlib.Path], None], Sequence[str]]

@@ -93,16 +93,14 @@ class SplitView:
       'class_name', str (m,); other features int64 (m,).
     """
     keys = self._keys[numbers]
-    of_keys = {
+    by_key = {
       schema.IMAGE.name: self._images,
       schema.ROW.name: self._rows,
       schema.WRITER.name: self._writers,
     }
-    labels = self._labels(keys if {*features} - of_keys.keys() else keys[:0])
+    labels = self._labels(keys if {*features} - by_key.keys() else keys[:0])
     return {
-      name: of_keys[name](keys)
-      if name in of_keys
-      else self._values[name][labels]
+      name: by_key[name](keys) if name in by_key else self._values[name][labels]
       for name in features
     }
 

@@ -74,8 +74,8 @@ SOURCES: tuple[Source, ...] = tuple(
 # A package in a zip file, or one that has lost files, would know other subsets.
 _HERE = os.path.dirname(__file__)
 if len(SOURCES) != 11 or not os.path.isdir(_HERE):
-  told = f'{_HERE}: the tables of sources are missing'
-  raise DeclarationError(f'{told}. Install the package again, unpacked.')
+  fault = f'{_HERE}: the tables of sources are missing'
+  raise DeclarationError(f'{fault}. Install the package again, unpacked.')
 
 
 def warn_of_faults() -> None:
@@ -97,7 +97,7 @@ def registry() -> Registry:
     for owner, text in _shipped('extensions')
   ]
   loads += _installed()
-  loads += [functools.partial(declaration.read, p) for p in files_of_user()]
+  loads += [functools.partial(declaration.read, p) for p in user_files()]
   for load in loads:
     try:
       found = load()
@@ -114,7 +114,7 @@ def registry() -> Registry:
   return Registry(tuple(known.values())[len(SOURCES) :], tuple(faults))
 
 
-def files_of_user() -> list[pathlib.Path]:
+def user_files() -> list[pathlib.Path]:
   """Returns the files that CMNIST_SOURCES names, each once."""
   named = os.environ.get(SOURCES_VARIABLE, '').split(os.pathsep)
   paths = (os.path.expanduser(name.strip()) for name in named if name.strip())
@@ -174,10 +174,10 @@ def with_files(files: Iterable[str]) -> Iterator[None]:
   before = os.environ.get(SOURCES_VARIABLE)
   added = [*map(os.path.abspath, files)]
   os.environ[SOURCES_VARIABLE] = os.pathsep.join(added)
-  of_user = tuple(map(str, files_of_user()))
+  prefixes = tuple(map(str, user_files()))
   try:
     for fault in registry().faults if added else ():
-      if fault.startswith(of_user):
+      if fault.startswith(prefixes):
         raise DeclarationError(fault)
     os.environ[SOURCES_VARIABLE] = os.pathsep.join([*added, before or ''])
     yield

@@ -108,11 +108,11 @@ def read_errors(name: str = '') -> Iterator[None]:
     raise
   # They raise errors of many kinds. Those of tar archives have several lines.
   except Exception as error:
-    of_file = getattr(error, 'errno', None) not in _REMEDIES
+    is_of_file = getattr(error, 'errno', None) not in _REMEDIES
     said = getattr(error, 'strerror', None) or ' '.join(str(error).split())
-    said = said if of_file else what_helps(error)
+    said = said if is_of_file else what_helps(error)
     fault = f'cannot be read: {said}'
-    kind = OriginFileError if of_file else PreparationError
+    kind = OriginFileError if is_of_file else PreparationError
     raise kind(f'{name}: {fault}' if name else fault) from error
 
 
