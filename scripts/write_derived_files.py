@@ -235,7 +235,7 @@ def _points(rows: Sequence[results.ResultRow]) -> list[Point]:
     variance = (width / 2 / 1.96) ** 2
     spread = [s for s in row.scores.accuracy_spread.values() if s is not None]
     runs = len(row.scores.runs)
-    estimate = intervals.of_parts(
+    estimate = intervals.from_parts(
       over['value'],
       np.array([variance, *(s**2 / runs for s in spread)]),
       np.array([1e6, *(runs - 1 for _ in spread)]),
