@@ -3,7 +3,7 @@
 
 Its annotations are what the documentation promises. It runs, too:
 
-    mypy scripts/typed_client.py && python scripts/typed_client.py predictions.npz
+    python scripts/typed_client.py predictions.npz
 """
 
 import pathlib
