@@ -4,7 +4,7 @@
 import setuptools
 
 # checksums/ and dummy_data/ stand at the top level of the repository and are
-# folders of the installed package; `cmnist_tfds.system.resources` finds them in both.
+# folders of the installed package; `cmnist_tfds.system.paths` finds them in both.
 _BESIDE = ('checksums', 'dummy_data')
 
 setuptools.setup(
@@ -13,11 +13,12 @@ setuptools.setup(
     *(f'cmnist_tfds.{folder}' for folder in _BESIDE),
   ],
   package_dir={f'cmnist_tfds.{folder}': folder for folder in _BESIDE},
+  include_package_data=False,  # what travels is listed below
   package_data={
     'cmnist_tfds': ['py.typed'],
     'cmnist_tfds.sources': ['*.toml', 'extensions/*.toml'],
     'cmnist_tfds.cache': ['*.json'],
-    'cmnist_tfds.scoring': ['*.tsv'],
+    'cmnist_tfds.scoring': ['*.toml', '*.tsv'],
     'cmnist_tfds.export': ['*.md'],
     'cmnist_tfds.catalog': ['static/*', 'templates/*'],
     'cmnist_tfds.figures': ['*.ttf', '*.txt'],

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
   from cmnist_tfds.load.tf_data import as_batches as as_batches
   from cmnist_tfds.load.torch_dataset import CMNIST as CMNIST
   from cmnist_tfds.origin.draft import add_source as add_source
+  from cmnist_tfds.scoring.benchmarking import benchmark as benchmark
   from cmnist_tfds.scoring.comparison import compare as compare
   from cmnist_tfds.scoring.evaluation import evaluate as evaluate
   from cmnist_tfds.scoring.family import compare_family as compare_family
@@ -54,6 +55,7 @@ _MODULES = {
     'load.numpy_arrays': ['load_data', 'training_rows'],
     'load.tf_data': ['as_batches'],
     'origin.draft': ['add_source'],
+    'scoring.benchmarking': ['benchmark'],
     'scoring.comparison': ['compare'],
     'scoring.evaluation': ['evaluate'],
     'scoring.family': ['compare_family'],
@@ -71,7 +73,7 @@ __all__ = list(_MODULES)
 # the second, subsets ask the cache, which is above them, for pixels.
 _MODULES['CMNIST'] = 'load.torch_dataset'
 _MODULES['normalization'] = 'cache.pixel_sums'
-__version__ = '1.0.0'
+__version__ = '0.9.0'
 
 
 def __dir__() -> list[str]:

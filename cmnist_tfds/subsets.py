@@ -432,6 +432,7 @@ def find_subsets(
   balanced: bool = False,
   reduced: bool = False,
   extensions: bool = False,
+  among: Iterable[Subset] | None = None,
 ) -> list[Subset]:
   """Returns the subsets that meet all conditions, as `cmnist list` does.
 
@@ -444,9 +445,10 @@ def find_subsets(
     balanced: Whether all their classes have equally many training examples.
     reduced: Whether to return reduced subsets too.
     extensions: Whether to return each source that is not of the paper too.
+    among: The subsets to choose from; those of the paper if None.
 
   Returns:
-    The subsets, in the order of the paper.
+    The subsets, in the order of the paper, or in that of `among`.
 
   Raises:
     SubsetNameError: If there is no such key.
@@ -461,10 +463,11 @@ def find_subsets(
     )
   wanted = {known[key.casefold()] for key in containing}
   unwanted = {known[key.casefold()] for key in without}
-  paper = declared() if reduced else published()
+  if among is None:
+    among = declared() if reduced else published()
   return [
     found
-    for found in (*paper, *map(combine, further if extensions else ()))
+    for found in (*among, *map(combine, further if extensions else ()))
     if wanted <= {*found.sources}
     and unwanted.isdisjoint(found.sources)
     and (max_classes or found.num_classes) >= found.num_classes

@@ -70,6 +70,7 @@ def test_parts_are_parts_of_the_whole(reading, name, tmp_path, monkeypatch):
   ids=str,
 )
 def test_parts_that_are_empty_are_an_error_in_every_reader(split, sample_dir):
+  pytest.importorskip('torch', reason='PyTorch is not installed')
   from cmnist_tfds.load.torch_dataset import CMNIST
 
   where = {'data_dir': sample_dir, 'sample': True}

@@ -24,7 +24,7 @@ _JOB_SERVICE = (
 @pytest.fixture(name='beam')
 def _beam():
   return pytest.importorskip(
-    'apache_beam', reason='Apache Beam, the extra `beam`, is not installed'
+    'apache_beam', reason='Apache Beam, the extra `cluster`, is not installed'
   )
 
 
@@ -141,6 +141,6 @@ def test_workers_without_the_cache_leave_nothing(
 
 def test_without_beam_the_extra_is_named(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, 'apache_beam', None)
-  with pytest.raises(MissingExtraError, match=r'\[beam\]'):
+  with pytest.raises(MissingExtraError, match=r'\[cluster\]'):
     _build('X-12', tmp_path, beam_runner='DirectRunner')
   assert _versions(tmp_path) == []

@@ -255,7 +255,7 @@ def test_help_lists_every_command(capsys):
   listed = re.findall('^    ([a-z-]+)', _works(capsys, '--help'), re.M)
   assert ' '.join(listed) == (
     'list info build show verify mirror cache export evaluate compare baseline'
-    ' audit catalog croissant publish tfds-pr source'
+    ' run report audit catalog croissant publish tfds-pr source'
   )
 
 

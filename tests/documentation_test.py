@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the documentation says is so: snippets, links, figures and tables."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -17,7 +18,7 @@ from cmnist_tfds.sources import SOURCES, declaration, registry
 # Snippets ----------------------------------------------------------------------
 
 _DOCS = running.REPOSITORY / 'docs'
-_PAGES = sorted([*running.REPOSITORY.glob('*.md'), *_DOCS.glob('*.md')])
+_PAGES = sorted([*running.REPOSITORY.glob('*.md'), *_DOCS.rglob('*.md')])
 # Both name the extra that each section needs.
 _STARTED = (_DOCS / 'getting-started.md').read_text('utf-8')
 _SECTIONS = re.split(
@@ -25,16 +26,11 @@ _SECTIONS = re.split(
 )
 # What each extra brings that the package does not, as it is imported.
 _EXTRAS = {
-  'croissant': ['mlcroissant', 'pyarrow'],
-  'flax': ['flax', 'jax', 'optax'],
-  'grain': ['grain', 'PIL'],
-  'jax': ['jax'],
-  'keras': ['keras'],
-  'matplotlib': ['matplotlib'],
-  'pandas': ['pandas', 'jinja2', 'PIL'],
-  'tensorflow': ['tensorflow'],
-  'torch': ['torch', 'PIL'],
-  'torchvision': ['torchvision', 'torch', 'PIL'],
+  'figures': ['matplotlib', 'pandas', 'jinja2', 'PIL'],
+  'hub': ['jinja2', 'mlcroissant'],
+  'jax': ['jax', 'flax', 'grain', 'optax', 'PIL'],
+  'tensorflow': ['tensorflow', 'keras'],
+  'torch': ['torch', 'torchvision', 'PIL'],
 }
 
 
@@ -51,7 +47,13 @@ def _trains(code):
 @pytest.mark.parametrize(
   'page',
   [
-    *('evaluating', 'hugging-face', 'names-without-import', 'pytorch'),
+    *(
+      'benchmarking',
+      'evaluating',
+      'hugging-face',
+      'names-without-import',
+      'pytorch',
+    ),
     pytest.param('getting-started', marks=pytest.mark.slow),
     pytest.param('reading', marks=pytest.mark.slow),
   ],
@@ -59,6 +61,12 @@ def _trains(code):
 def test_snippets_of_a_page_run(page, tmp_path):
   quick = [each for each in _page(page) if not _trains(each[1])]
   running.run_page(quick, tmp_path)
+
+
+def test_recipes_run(tmp_path):
+  pages = sorted(_DOCS.glob('recipes/*.md'))
+  found = [_page(f'recipes/{page.stem}') for page in pages]
+  running.run_page([*itertools.chain.from_iterable(found)], tmp_path)
 
 
 @pytest.mark.slow
@@ -85,9 +93,17 @@ def test_snippets_import_what_their_section_says(section):
 def test_extras_are_declared():
   assert {*map(_extra_of, _SECTIONS)} == {*_EXTRAS, None}
   project = (running.REPOSITORY / 'pyproject.toml').read_text('utf-8')
-  for extra in _EXTRAS:
-    assert f'\n{extra} = [\n' in project
-    assert f'\n| `{extra}` |' in _STARTED
+  _, _, project = project.partition('[project.optional-dependencies]')
+  declared = re.findall(r'^(\w+) = \[$', project.partition('\n[')[0], re.M)
+  table = _STARTED.partition('| extra |')[2].partition('\n\n')[0]
+  assert declared == re.findall('^[|] `(.*?)`', table, re.M)
+  modules = (running.REPOSITORY / 'cmnist_tfds').rglob('*.py')
+  runs = running.REPOSITORY.glob('.github/workflows/*')
+  named = re.findall(
+    r"""needs_extra\(.*, '(.+)'\)|[Ee]xtra[s:]* `([a-z-]+)`|['"]\.\[(.+?)\]['"]""",
+    ''.join(path.read_text('utf-8') for path in (*modules, *runs, *_PAGES)),
+  )
+  assert {*','.join(map(''.join, named)).split(',')} <= {*declared}
 
 
 # Links ---------------------------------------------------------------------------

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Registration works in any order of imports; the documentation agrees."""
 
+import os
 import rlcompleter
+import signal
 
 import pytest
 import running
 
 import cmnist_tfds
+from cmnist_tfds import cli
 
 
 def _works(code):
@@ -50,6 +53,19 @@ def test_registration_survives_an_import_that_failed(tmp_path):
     'import tensorflow_datasets as tfds\n'
     'assert tfds.builder_cls("cmnist").name == "cmnist"'
   )
+
+
+def test_it_runs_where_the_system_lacks_what_linux_has(tmp_path, monkeypatch):
+  """Windows has neither HUP nor user numbers; some disks have no links."""
+  monkeypatch.delattr(signal, 'SIGHUP')
+  monkeypatch.delattr(os, 'getuid')
+  monkeypatch.setattr(os, 'link', lambda *_: os.stat('no such file'))
+  for argv in ('X-12 X-24 --jobs 2', 'X-12-r-5'):
+    where = ('--sample', '--data_dir', str(tmp_path))
+    assert cli.main(['build', *argv.split(), *where]) == 0
+  copies = sorted(tmp_path.rglob('X-12*/1.0.0/*-test.tfrecord*'))
+  assert len({path.stat().st_ino for path in copies}) == len(copies) == 2
+  assert copies[0].read_bytes() == copies[1].read_bytes()
 
 
 def test_public_names_are_listed_and_complete():

@@ -9,6 +9,8 @@ import runpy
 import pytest
 import running
 
+import cmnist_tfds
+
 _SCRIPT = runpy.run_path(
   str(running.REPOSITORY / 'scripts' / 'write_derived_files.py')
 )
@@ -38,6 +40,25 @@ def test_no_two_modules_share_a_name():
 )
 def test_derived_file_is_up_to_date(path, text):
   assert (running.REPOSITORY / path).read_text(encoding='utf-8') == text
+
+
+def test_the_machinery_names_what_is_there():
+  root = running.REPOSITORY
+  files = [*root.glob('.*.yaml'), *root.glob('.github/workflows/*')]
+  text = ''.join(path.read_text('utf-8') for path in files)
+  paths = re.findall(r'(?<![\w/])(?:\.ci|docs|scripts|tests)/[\w./]*\w', text)
+  assert [path for path in paths if not (root / path).exists()] == []
+  project = (root / 'pyproject.toml').read_text('utf-8')
+  pythons = re.findall(r"python(?:-version)?: '(3.*?)'", text)
+  assert {*re.findall(r'Python :: (3\..*?)"', project)} == {*pythons}
+
+
+def test_the_version_is_told_once():
+  changes = (running.REPOSITORY / 'CHANGELOG.md').read_text('utf-8')
+  citation = (running.REPOSITORY / 'CITATION.cff').read_text('utf-8')
+  newest, day = re.findall(r'^## \[(\d.*)\] - (.*)', changes, re.M)[0]
+  assert newest == cmnist_tfds.__version__
+  assert f'\nversion: {newest}\ndate-released: {day}\n' in citation
 
 
 def test_names_in_the_checksums_are_unique():

@@ -25,11 +25,19 @@ _SCRIPT = runpy.run_path(
 def test_scores_are_recomputed_from_the_predictions():
   recomputed = _SCRIPT['scores']()
   assert len(recomputed) == 132
-  # The table, and the difficulty of subsets, follow from the scores.
-  table, difficulties = _SCRIPT['table_of_results'](), _SCRIPT['difficulties']()
-  for path, text in {**recomputed, **table, **difficulties}.items():
+  # The page of results, and the difficulty of subsets, follow from the scores.
+  page, difficulties = _SCRIPT['page_of_results'](), _SCRIPT['difficulties']()
+  for path, text in {**recomputed, **page, **difficulties}.items():
     assert (_REPOSITORY / path).read_text('utf-8') == text, path
-  assert ''.join(table.values()).count('recomputed |') == 132
+  assert ''.join(page.values()).count('| 0.') == 132
+
+
+def test_learning_curves_show_the_results():
+  for path, points in _SCRIPT['curves']().items():
+    assert len(points) == 4 * (6 + 6)
+    for picture in (path, path.with_stem(path.stem + '-dark')):
+      text = (_REPOSITORY / picture).read_text('utf-8')
+      assert _SCRIPT['digest'](points) in text, picture
 
 
 def test_two_of_them_compare_as_known(capsys):

@@ -18,12 +18,15 @@ _PROGRAM = pathlib.Path(__file__).parent / 'programs/run_snippets.py'
 _OPTIONAL = {
   *('PIL', 'datasets', 'duckdb', 'fastai', 'flax', 'grain', 'jax', 'jinja2'),
   *('keras', 'lightning', 'matplotlib', 'mlcroissant', 'optax', 'pandas'),
-  *('tensorflow', 'timm', 'torch', 'torchvision'),
+  *('sklearn', 'tensorflow', 'timm', 'torch', 'torchvision'),
 }
 # What others import for a snippet in which these words are.
 _NEEDED_FOR = {
   'as_dataframe': ('jinja2', 'matplotlib', 'pandas'),
   'baseline net': ('torch',),
+  'benchmark(': ('joblib',),
+  'cmnist report': ('pandas',),
+  'cmnist run': ('joblib', 'sklearn'),
   'cmnist publish': ('mlcroissant',),
   'import grain': ('PIL',),
   '.png': ('matplotlib',),

@@ -334,7 +334,8 @@ def test_sources_equal_those_of_array_record(sources):
 def test_loaders_read_a_source(sources):
   import grain.python as grain
   from absl import flags
-  from torch.utils.data import DataLoader
+
+  torch_data = pytest.importorskip('torch.utils.data')
 
   source = sources[0]('test')
   expected = [example['label'] for example in source]
@@ -342,7 +343,7 @@ def test_loaders_read_a_source(sources):
   sampler = grain.SequentialSampler(len(source), grain.NoSharding())
   loader = grain.DataLoader(data_source=source, sampler=sampler, worker_count=2)
   assert [example['label'] for example in loader] == expected
-  loader = DataLoader(
+  loader = torch_data.DataLoader(
     source, 50, num_workers=2, multiprocessing_context='spawn'
   )
   labels = [label for batch in loader for label in batch['label'].tolist()]

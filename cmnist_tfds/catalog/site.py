@@ -17,6 +17,7 @@ from cmnist_tfds.catalog.gallery import Gallery, collect
 from cmnist_tfds.figures import montage, similarity
 from cmnist_tfds.figures.pictures import CLASS_NAMES_FONT
 from cmnist_tfds.formats import png
+from cmnist_tfds.scoring import suites
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic, paths, streams
@@ -29,18 +30,8 @@ _HERE = pathlib.Path(__file__).parent
 # The folders of a catalog.
 _FOLDERS = ('static', 'pictures', 'subsets', 'sources')
 
-# A few subsets that cover all kinds of sources, and why one would take them; the
-# documentation says more about each.
-ADVICE = (
-  ('X-12', 'the reference of the paper, two classes of each of six sources'),
-  ('X-24', 'the same with four classes of each source'),
-  ('2-FKd', 'clothes and Kannada digits; small, and its files are easy to get'),
-  ('3-EElKm', 'digits, Latin letters and kana; 0 and O look alike'),
-  ('4-EFKdKm', 'four balanced sources; 0 and ೦ look alike'),
-  ('3-EbFKm', 'the hardest balanced set of EMNIST among others'),
-  ('2-K49N', 'unbalanced kana, noisy glyphs'),
-  ('4-EcFKdK49', 'the largest: most classes, most images, unbalanced'),
-)
+# A few subsets that cover all kinds of sources, and why one would take them.
+ADVICE = tuple(suites.suites()['core'].members.items())
 
 # Number of pairs of similar classes on the page of a subset.
 PAIRS = 12
@@ -113,7 +104,7 @@ def write_site(
 
 
 def _templates() -> jinja2.Environment:
-  with needs_extra('The catalog', 'catalog'):
+  with needs_extra('The catalog', 'hub'):
     import jinja2
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_HERE / 'templates'),

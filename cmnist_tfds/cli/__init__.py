@@ -29,7 +29,7 @@ from cmnist_tfds.cli.command_parser import CommandParser, add_command, declare
 # docstring is its help.
 _COMMANDS = (
   *('list', 'info', 'build', 'show', 'verify', 'mirror', 'cache', 'export'),
-  *('evaluate', 'compare', 'baseline', 'audit', 'catalog'),
+  *('evaluate', 'compare', 'baseline', 'run', 'report', 'audit', 'catalog'),
   *('croissant', 'publish', 'tfds_pr', 'source'),
 )
 

@@ -15,6 +15,7 @@ from cmnist_tfds import origin, subsets
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.cache import prepared
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare, open_subset
+from cmnist_tfds.scoring import suites
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic
@@ -78,6 +79,13 @@ def printed(*forms: str) -> Arguments:
   return {'--format': {'choices': forms, 'default': forms[0], 'help': text}}
 
 
+SUITE: Arguments = {
+  '--suite SUITE': {
+    'choices': [*suites.suites()],
+    'help': 'a suite of subsets: '
+    + '; '.join(f'{n}, {suite.about}' for n, suite in suites.suites().items()),
+  }
+}
 NAME = 'name of a subset, such as 3-EElKm, X-24, 2-FKd-r-10 or 1-Km'
 KEPT = 'files that this command wrote there are replaced, others are kept'
 

@@ -11,7 +11,6 @@ from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.sample import NOTICE
 from cmnist_tfds.scoring import protocols, report, results
 from cmnist_tfds.scoring.results import Result, Wanted
-from cmnist_tfds.subsets import SAMPLE
 from cmnist_tfds.system.errors import counted
 
 # The neighbors of every test image are held in memory.
@@ -34,7 +33,9 @@ def _neighbors(args: arguments.Namespace) -> None:
   Ties of votes go to the nearest class.
   """
   wanted = _wanted(args)
-  _print(wanted, results.neighbor_results(wanted, args.k))
+  print_results(
+    wanted.folder, args.sample, results.neighbor_results(wanted, args.k)
+  )
 
 
 def _network(args: arguments.Namespace) -> None:
@@ -43,7 +44,7 @@ def _network(args: arguments.Namespace) -> None:
   found = results.network_results(
     wanted, args.net, protocol, args.seeds, args.weights
   )
-  _print(wanted, found)
+  print_results(wanted.folder, args.sample, found)
 
 
 # Which subsets, and where. All methods are given these.
@@ -99,7 +100,9 @@ def _wanted(args: arguments.Namespace) -> Wanted:
   return Wanted(args.subsets, args.draws, folder, args.dataset, args.open)
 
 
-def _print(wanted: Wanted, found: Iterator[Result]) -> None:
+def print_results(
+  folder: pathlib.Path, sample: bool, found: Iterator[Result]
+) -> None:
   """Prints results as soon as all are computed, or computing them ends."""
   header = 'subset,method,accuracy,95 % interval,balanced,runs'
   spreads = ['between seeds', 'between draws', 'between draws and seeds']
@@ -117,6 +120,6 @@ def _print(wanted: Wanted, found: Iterator[Result]) -> None:
       columns = zip(*rows, strict=True)
       filled = [column for column in columns if any(column[1:])]
       terminal.print_table([*zip(*filled, strict=True)])
-      print(f'{counted(count, "result")} in {wanted.folder}')
-      if wanted.dataset == SAMPLE:
+      print(f'{counted(count, "result")} in {folder}')
+      if sample:
         print(NOTICE)

@@ -13,7 +13,7 @@ from cmnist_tfds import subsets
 from cmnist_tfds.cli.arguments import COMMON, SOURCES
 
 # The commands that make files without being told where.
-_MAKING_FILES = {'build', 'knn', 'net', 'new'}
+_MAKING_FILES = {'build', 'knn', 'net', 'run', 'new'}
 
 
 class CommandParser(argparse.ArgumentParser):

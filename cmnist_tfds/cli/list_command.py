@@ -9,7 +9,7 @@ from typing import Any
 
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.scoring import difficulty
+from cmnist_tfds.scoring import difficulty, suites
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import CmnistError
 
@@ -19,6 +19,8 @@ def _keys(text: str) -> list[str]:
 
 
 ARGUMENTS = {
+  **arguments.SUITE,
+  **arguments.DATA_DIR,
   '--all': 'list the reduced subsets of the paper too: 804 in all',
   '--extensions': 'list the sources beyond those of the paper too, each as a'
   ' subset of its own; --sources lists those of its files',
@@ -52,24 +54,34 @@ def run(args: arguments.Namespace) -> None:
     clash = f'{key.capitalize()} is in --with and in --without'
     raise argparse.ArgumentError(None, f'{clash}; take it out of one')
   own = {*map(os.path.realpath, args.sources)}
+  reasons, suite = {}, ''
+  if args.suite:
+    reasons = suites.members(args.suite, data_dir=args.data_dir)
+    suite = f'{args.suite} {suites.suites()[args.suite].version}'
   found = subsets.find_subsets(
     containing=args.with_sources,
     without=args.without_sources,
     max_classes=args.max_classes,
     balanced=args.balanced,
     reduced=args.all,
-    extensions=args.extensions or bool(own),
+    extensions=not suite and (args.extensions or bool(own)),
+    among=[*reasons] if suite else None,
   )
   further = {s for s in found if s.declarations and not args.extensions}
+  further -= reasons.keys()
   unwanted = {s for s in further if s.sources[0].owner not in own}
   rows = [_row(subset) for subset in found if subset not in unwanted]
   if not rows:
     raise CmnistError('no subset is like that; drop a condition')
+  if suite:
+    for row in rows:
+      row |= {'suite': suite, 'why': reasons[subsets.subset(row['name'])]}
   if args.sort:
     rows.sort(key=lambda row: (row[args.sort] is None, row[args.sort] or 0))
   columns = ['name', 'sources', 'classes', 'balanced', 'train', 'test']
   columns += ['imbalance'] * args.imbalance
   columns += ['nearest_r_10', 'nearest_full'] * args.difficulty
+  columns += ['suite', 'why'] * bool(suite)
   if args.format == 'json':
     for row in rows:
       subset = subsets.subset(row['name'])

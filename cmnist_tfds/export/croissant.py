@@ -84,7 +84,7 @@ def describe(
   Raises:
     PreparationError: If mlcroissant is not installed.
   """
-  with needs_extra('Croissant', 'croissant'):
+  with needs_extra('Croissant', 'hub'):
     import mlcroissant as mlc
   described = sample_of(subset) if sample else subset
   # Nothing is known of the sources of users.
@@ -177,7 +177,7 @@ def write_croissant(opened: Opened, folder: pathlib.Path) -> int:
     OSError: If a file cannot be written.
   """
   # Without the library, fail before the examples are written.
-  with needs_extra('Croissant', 'croissant'):
+  with needs_extra('Croissant', 'hub'):
     import mlcroissant  # noqa: F401
     import pyarrow  # noqa: F401
   for split in SPLITS:

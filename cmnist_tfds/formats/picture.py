@@ -39,7 +39,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
       larger than Pillow's limit.
     MissingExtraError: If Pillow is not installed.
   """
-  with needs_extra('Reading pictures', 'pictures'):
+  with needs_extra('Reading pictures', 'sources'):
     from PIL import Image, ImageOps, UnidentifiedImageError
   try:
     with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:

@@ -20,6 +20,7 @@ from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.load import hold_out, split_spec
 from cmnist_tfds.load.draws import check_draw, draw_rows
 from cmnist_tfds.load.split_view import SplitView
+from cmnist_tfds.origin.locations import copies_on_disk
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import SplitError
@@ -195,6 +196,25 @@ def open_or_prepare(subset: Subset, **where: Unpack[Where]) -> Opened:
     opened = _open(subset, fetch, **where)
   assert opened, 'all sources were fetched'
   return opened
+
+
+def is_here(subset: Subset, data_dir: PathLike | None = None) -> bool:
+  """Returns whether a subset can be opened with no file fetched.
+
+  Args:
+    subset: The subset.
+    data_dir: Where prepared datasets and files are; TFDS's default if None.
+
+  Returns:
+    Whether it is prepared, or the cache or the folders of origin files have each
+    of its sources. Files that are found have not been verified.
+  """
+  locations = origin.default_locations(data_dir)
+  return open_subset(subset, data_dir=data_dir) is not None or all(
+    all(any(copies_on_disk(file, locations)) for file in source.origin_files)
+    or open_subset(subsets.combine(source), data_dir=data_dir) is not None
+    for source in subset.sources
+  )
 
 
 def open_named(name: str, **where: Unpack[Where]) -> Opened:

@@ -209,7 +209,9 @@ def of_pair(subset: Subset, a: Predictions, b: Predictions) -> Comparison:
 
 def run_samples(a: Predictions, b: Predictions) -> tuple[list[np.ndarray], str]:
   """Returns the `samples` of `intervals.over_runs`, and `interval_over`."""
-  (by, keys, rows), (other_by, other_keys, other_rows) = map(_units, (a, b))
+  (by, keys, rows), (other_by, other_keys, other_rows) = map(
+    independent_runs, (a, b)
+  )
   if 1 in (len(a.predicted), len(b.predicted)):
     return [(rows.mean(axis=0) - other_rows.mean(axis=0))[None]], 'images'
   if keys and (by, keys) == (other_by, other_keys):
@@ -218,7 +220,7 @@ def run_samples(a: Predictions, b: Predictions) -> tuple[list[np.ndarray], str]:
   return [rows, -other_rows], f'{over} and images'
 
 
-def _units(found: Predictions) -> tuple[str, list[int], np.ndarray]:
+def independent_runs(found: Predictions) -> tuple[str, list[int], np.ndarray]:
   """Returns the independent units of the runs of a method, in order.
 
   Returns:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import pathlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,12 +15,17 @@ import numpy as np
 
 from cmnist_tfds import subsets
 from cmnist_tfds.load.open_subset import Opened, open_or_prepare
-from cmnist_tfds.scoring import duplicates, intervals, writers
+from cmnist_tfds.scoring import confidence, duplicates, intervals, writers
 from cmnist_tfds.scoring import predictions as predictions_lib
+from cmnist_tfds.scoring.confidence import Confidence, Outlying
 from cmnist_tfds.scoring.intervals import Estimate, Record
 from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system.errors import PredictionsError, counted
+from cmnist_tfds.system.errors import (
+  MissingExtraError,
+  PredictionsError,
+  counted,
+)
 from cmnist_tfds.system.paths import PathLike
 
 if TYPE_CHECKING:
@@ -174,6 +181,9 @@ class Evaluation(Record):
       (row) were predicted as each class (column); summed over runs.
     about: What the method says of itself.
     notes: What a reader must know of the way the scores were made.
+    confidence: The figures of the scores of classes; None without scores.
+    ood: How well these tell the test images from those of another set; None if
+      none was given.
   """
 
   subset: Subset
@@ -192,6 +202,8 @@ class Evaluation(Record):
   confusion: np.ndarray
   about: dict[str, str]
   notes: tuple[str, ...]
+  confidence: Confidence | None = None
+  ood: Outlying | None = None
 
   def plot(self, *, dark: bool = False) -> Figure:
     """Returns a figure of the confusion of the classes.
@@ -226,6 +238,7 @@ def evaluate(
   assume_order: bool = False,
   trust_labels: bool = False,
   without_near_duplicates: bool = False,
+  ood: PathLike | None = None,
   open_: Open | None = None,
 ) -> Evaluation:
   """Scores the predictions of a method for a subset.
@@ -235,8 +248,8 @@ def evaluate(
 
   Args:
     name: Name of the subset.
-    files: A file of predictions, what `save_predictions` returned, or several
-      of them: the runs of one method. A file is what `save_predictions` writes,
+    files: A file of predictions, what `save_predictions` returned, a folder of
+      `cmnist run`, or several of them: the runs of one method. A file is what `save_predictions` writes,
       or `.csv` with the columns `label` and `prediction`.
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether the examples are those of `cmnist_sample`.
@@ -247,6 +260,8 @@ def evaluate(
       subset is not needed.
     without_near_duplicates: Whether to leave out test images of which the full
       training set has a copy or a near-copy, as `duplicates` finds them.
+    ood: A file with scores of the same model for another set, which the highest
+      score is to tell from this one: see `confidence.tell_apart`.
     open_: Opens the subset, and those of its sources, in place of what
       `data_dir` and `sample` say.
 
@@ -269,19 +284,7 @@ def evaluate(
   if isinstance(files, str | os.PathLike | Predictions):
     files = [files]
   checking = None if trust_labels and not assume_order else open_
-  read: list[Predictions] = []
-  for file in files:
-    found = read_checked(subset, file, checking, assume_order=assume_order)
-    if read and _common(read[0]) != _common(found):
-      raise PredictionsError(
-        f'{found.title}: expected {_common(read[0])}, found {_common(found)}.'
-        ' Score each method, split and draw alone, or compare two methods with'
-        ' cmnist compare.'
-      )
-    read.append(found)
-  if not read:
-    raise PredictionsError('Name at least one file of predictions.')
-  joined = _join(read)
+  joined = _read_runs(subset, files, checking, assume_order=assume_order)
   cluster = writers.clusters(joined)
   if without_near_duplicates:
     if trust_labels or joined.split != 'test':
@@ -298,10 +301,31 @@ def evaluate(
       joined,
       labels=joined.labels[~copied],
       predicted=joined.predicted[:, ~copied],
+      scores=None if joined.scores is None else joined.scores[:, ~copied],
       notes=(*joined.notes, note),
     )
     cluster = cluster[~copied]
-  return score(joined, cluster)
+  outlying = confidence.tell_apart(joined, ood) if ood else None
+  return dataclasses.replace(score(joined, cluster), ood=outlying)
+
+
+def _read_runs(
+  subset: Subset, files: Iterable[File], open_: Open | None, **how: bool
+) -> Predictions:
+  """Returns the runs of one method in several files, read by `read_checked`."""
+  read: list[Predictions] = []
+  for file in files:
+    found = read_checked(subset, file, open_, **how)
+    if read and _common(read[0]) != _common(found):
+      raise PredictionsError(
+        f'{found.title}: expected {_common(read[0])}, found {_common(found)}.'
+        ' Score each method, split and draw alone, or compare two methods with'
+        ' cmnist compare.'
+      )
+    read.append(found)
+  if not read:
+    raise PredictionsError('Name at least one file of predictions.')
+  return _join(read)
 
 
 def read_checked(
@@ -316,7 +340,8 @@ def read_checked(
 
   Args:
     subset: The subset.
-    file: The file, or what it holds.
+    file: The file, or what it holds; or a folder of files, which are the runs of
+      one method, as `cmnist run` writes it.
     open_: Opens the subset, for its labels; None to compare the labels in the
       file with the known sizes of the classes only.
     reduced_too: Whether predictions of the test set may be those of a method
@@ -326,6 +351,17 @@ def read_checked(
   Raises:
     PredictionsError: If it cannot be read, or does not belong to the subset.
   """
+  if not isinstance(file, Predictions) and os.path.isdir(file):
+    # In the order of their draws and seeds.
+    runs = sorted(pathlib.Path(file).glob('*.npz'), key=_numbers)
+    how = {'reduced_too': reduced_too, 'assume_order': assume_order}
+    if not runs:
+      raise PredictionsError(
+        f'{file} has no files *.npz. Name a folder that cmnist run has written.'
+      )
+    return dataclasses.replace(
+      _read_runs(subset, runs, open_, **how), file=pathlib.Path(file)
+    )
   if isinstance(file, Predictions):
     found = file
   elif assume_order or predictions_lib.is_csv(file):
@@ -344,6 +380,10 @@ def read_checked(
     predictions_lib.check_examples(found, open_ and open_(subset, draw=draw))
   notes = (*found.notes, *[predictions_lib.LABELS_TRUSTED] * (open_ is None))
   return dataclasses.replace(found, notes=notes)
+
+
+def _numbers(path: pathlib.Path) -> list[int]:
+  return [*map(int, re.findall('[0-9]+', path.stem))]
 
 
 def _common(found: Predictions) -> str:
@@ -377,6 +417,11 @@ def score(scored: Predictions, cluster: np.ndarray | None = None) -> Evaluation:
   mean = confusions.mean(axis=0)
   accuracy, balanced_accuracy = _accuracies(np.diagonal(mean), total)
   notes = [*scored.notes, *predictions_lib.doubts(scored, confusions)]
+  figures = None
+  try:
+    figures = confidence.measure(scored)
+  except MissingExtraError as error:
+    notes.append(str(error))
   if (fewest := total[total > 0].min()) < 10:
     notes.append(
       f'A class has {fewest} examples. Below ten, balanced intervals are too narrow.'
@@ -398,6 +443,7 @@ def score(scored: Predictions, cluster: np.ndarray | None = None) -> Evaluation:
     confusion=confusions.sum(axis=0),
     about=dict(scored.about),
     notes=(*notes, *writers.doubts(scored)),
+    confidence=figures,
   )
 
 
@@ -492,6 +538,11 @@ def _join(read: Sequence[Predictions]) -> Predictions:
   """Returns the runs of all files as one record."""
   seeds = sum((p.seeds for p in read), ())
   draws = sum((p.draws for p in read), ())
+  scores = [
+    p.scores
+    for p in read
+    if p.scores is not None and p.score_kind == read[0].score_kind
+  ]
   known = [run for run in zip(seeds, draws, strict=True) if run[0] is not None]
   if len({*known}) < len(known):
     raise PredictionsError(
@@ -500,7 +551,7 @@ def _join(read: Sequence[Predictions]) -> Predictions:
   return dataclasses.replace(
     read[0],
     predicted=np.concatenate([p.predicted for p in read]),
-    scores=None,
+    scores=np.concatenate(scores) if len(scores) == len(read) else None,
     seeds=seeds,
     draws=draws,
   )

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from cmnist_tfds.scoring import comparison, writers
 from cmnist_tfds.scoring.comparison import Comparison
 from cmnist_tfds.scoring.evaluation import File
 from cmnist_tfds.scoring.intervals import Estimate, Record
+from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.sources import Source
 from cmnist_tfds.system.errors import PredictionsError
 
@@ -31,7 +33,7 @@ _ORIGINS = {
 }
 
 # How often everything is drawn.
-_TIMES = 2000
+TIMES = 2000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,54 +78,88 @@ def compare_family(
     raise PredictionsError(
       'Name subsets, and predictions for the whole test set.'
     )
-  rng = np.random.default_rng(0)
-  # For each source and each subset with it: what the runs recognize, the weights
-  # of the runs each time, and which test images were drawn together.
-  parts = collections.defaultdict[Source, list[Any]](list)
-  for subset, a, b in read:
-    samples, _ = comparison.run_samples(a, b)
-    weights = [np.stack([*_weights(rng, len(runs))]) for runs in samples]
-    units, numbers = writers.units(a), writers.source_numbers(subset, a.labels)
-    for number, source in enumerate(subset.sources):
-      own = numbers == number
-      parts[source].append(([s[:, own] for s in samples], weights, units[own]))
-  of_origin = collections.defaultdict[str, list[np.ndarray]](list)
-  for source, of_source in parts.items():
-    titles = [o for o, keys in _ORIGINS.items() if source.key in keys]
-    of_origin[(*titles, source.title)[0]] += _draw(rng, of_source)
-  means = {title: np.mean(drawn, axis=0) for title, drawn in of_origin.items()}
+  _, *both = zip(*read, strict=True)
+  first, second = draw(both)
+  drawn = {title: first[title] - second[title] for title in first}
   return Family(
     subsets=tuple(comparison.of_pair(*pair) for pair in read),
-    origins={title: _estimate(drawn) for title, drawn in means.items()},
-    difference=_estimate(np.mean([*means.values()], axis=0)),
+    origins={title: estimate(values) for title, values in drawn.items()},
+    difference=estimate(np.mean([*drawn.values()], axis=0)),
   )
 
 
-def _weights(rng: np.random.Generator, count: int) -> Iterator[np.ndarray]:
+def draw(
+  methods: Sequence[Sequence[Predictions]],
+) -> list[dict[str, np.ndarray]]:
+  """Returns the accuracy of methods on each origin, as it is and drawn again.
+
+  What is drawn is the same for all methods: the images always, and the runs where
+  two methods have the same ones. So differences between them are paired.
+
+  Args:
+    methods: The predictions of each method, for the test sets of the same subsets.
+
+  Returns:
+    For each method, by the title of the origin, float (1 + `TIMES`,), first as it
+    is: means over sources and over subsets with them.
+  """
+  # For each source: the number of a method, and what its runs on a subset
+  # recognize, the weights of these runs, and which images belong together.
+  parts = collections.defaultdict[Source, list[Any]](list)
+  for method, found in enumerate(methods):
+    for each in found:
+      by, keys, rows = comparison.independent_runs(each)
+      # Of runs that nobody can tell apart, none are the same.
+      facts = each.subset.full.name, by, keys or method
+      weights = np.stack([*_weights(len(rows), facts)])
+      units = writers.units(each)
+      numbers = writers.source_numbers(each.subset, each.labels)
+      for number, source in enumerate(each.subset.sources):
+        own = numbers == number
+        parts[source].append((method, rows[:, own], weights, units[own]))
+  origins: Any = [collections.defaultdict(list) for _ in methods]
+  for source, of_source in parts.items():
+    titles = [o for o, keys_ in _ORIGINS.items() if source.key in keys_]
+    for method, values in _draw(source.key, of_source):
+      origins[method][(*titles, source.title)[0]].append(values)
+  return [
+    {title: np.mean(values, axis=0) for title, values in each.items()}
+    for each in origins
+  ]
+
+
+def _weights(count: int, facts: object) -> Iterator[np.ndarray]:
   """Yields weights whose sum is 1: equal ones, and what is drawn each time.
 
   One less is drawn than there are, so that the variance of a mean has no bias.
+  The same facts give the same draws.
   """
+  rng = np.random.default_rng(zlib.crc32(repr(facts).encode()))
   yield np.full(count, 1 / count)
-  for _ in range(_TIMES):
+  for _ in range(TIMES):
     drawn = rng.integers(count, size=(size := max(count - 1, 1)))
     yield np.bincount(drawn, minlength=count) / size
 
 
-def _draw(rng: np.random.Generator, of_source: list[Any]) -> list[np.ndarray]:
-  """Returns the differences on a source in each subset: as it is, and drawn."""
-  known = np.unique(np.concatenate([units for _, _, units in of_source]))
-  places = [np.searchsorted(known, units) for _, _, units in of_source]
-  found = np.empty((len(of_source), _TIMES + 1))
-  for time, weight in enumerate(_weights(rng, len(known))):
-    for row, (samples, weights, _) in enumerate(of_source):
-      images = weight[places[row]]
-      runs = zip(weights, samples, strict=True)
-      right = sum(w[time] @ (sample @ images) for w, sample in runs)
-      found[row, time] = right / images.sum()
-  return [*found]
+def _draw(
+  key: str, of_source: Sequence[Any]
+) -> Iterator[tuple[int, np.ndarray]]:
+  """Yields the accuracies on a source, each with the number of its method."""
+  known = np.unique(np.concatenate([units for *_, units in of_source]))
+  sums, sizes = [], []
+  for _, rows, _, units in of_source:
+    place = np.searchsorted(known, units)
+    sums.append(np.stack([np.bincount(place, r, len(known)) for r in rows]))
+    sizes.append(np.bincount(place, minlength=len(known)))
+  drawn = np.empty((len(of_source), 1 + TIMES))
+  for time, images in enumerate(_weights(len(known), key)):
+    for number, (_, _, weights, _) in enumerate(of_source):
+      right = weights[time] @ (sums[number] @ images)
+      drawn[number, time] = right / (sizes[number] @ images)
+  yield from zip((method for method, *_ in of_source), drawn, strict=True)
 
 
-def _estimate(drawn: np.ndarray) -> Estimate:
+def estimate(drawn: np.ndarray) -> Estimate:
+  """Returns a value that `draw` returns, with the interval of what was drawn."""
   low, high = np.quantile(drawn[1:], [0.025, 0.975]).tolist()
   return Estimate(float(drawn[0]), low, high)

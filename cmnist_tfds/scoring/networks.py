@@ -82,7 +82,7 @@ def make_network(
   if name == 'lenet':
     made: nn.Module = LeNet(classes)
   else:
-    with needs_extra(f'The network {name}', 'torchvision'):
+    with needs_extra(f'The network {name}', 'torch'):
       from torchvision import models
     model = 'squeezenet1_1' if name == 'squeezenet' else name
     made = models.get_model(model, num_classes=classes)

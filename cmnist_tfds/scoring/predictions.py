@@ -14,6 +14,7 @@ pickles. It holds these arrays:
 *   `prediction`: integers (n,), or (runs, n) for several runs of one method.
 *   `scores`, optional: floats (n, classes) or (runs, n, classes), higher for
     classes that are more likely; -inf for a probability of 0.
+*   `score_kind`, optional: what the scores are, one of `SCORE_KINDS`.
 *   `seed`, optional: integers (runs,), the random seed of each run.
 *   `draw`, optional: integers (runs,), which draw of a reduced training set each
     run was trained on; 0 is the published one.
@@ -86,9 +87,15 @@ IDENTICAL = (
 # What a method says of itself; `save_predictions` describes the fields.
 ABOUT = ('method', 'code', 'data', 'pretraining', 'validation', 'time')
 
-_TEXTS = ('format', 'dataset', 'subset', 'split', 'about')
+# What scores are: probabilities of the classes, which add up to 1; logits, of
+# which these are the softmax; or numbers that only rank the classes.
+SCORE_KINDS = ('probability', 'logit', 'other')
+# Scores may be rounded to the half precision of networks.
+_ADD_UP = 0.02
+
+_TEXTS = ('format', 'dataset', 'subset', 'split', 'about', 'score_kind')
 _REQUIRED = ('dataset', 'subset', 'split', 'class_names', 'label', 'prediction')
-_OPTIONAL = {'format', 'about', 'scores', 'seed', 'draw'}
+_OPTIONAL = {'format', 'about', 'scores', 'score_kind', 'seed', 'draw'}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -107,6 +114,7 @@ class Predictions:
     about: Fields of `ABOUT`.
     notes: What a reader of their scores must know.
     file: The file that they were read from; None if they were not.
+    score_kind: What the scores are, one of `SCORE_KINDS`; empty without any.
   """
 
   subset: Subset
@@ -120,6 +128,7 @@ class Predictions:
   about: Mapping[str, str] = dataclasses.field(default_factory=dict)
   notes: tuple[str, ...] = ()
   file: pathlib.Path | None = None
+  score_kind: str = ''
 
   @property
   def title(self) -> str:
@@ -136,6 +145,7 @@ def save_predictions(
   method: str,
   split: str = 'test',
   scores: npt.ArrayLike | None = None,
+  score_kind: str = 'other',
   class_names: Sequence[str] | None = None,
   seed: npt.ArrayLike | None = None,
   draw: npt.ArrayLike | None = None,
@@ -169,6 +179,8 @@ def save_predictions(
     scores: Floats (n, classes) or (runs, n, classes), higher for classes that
       are more likely, -inf for a probability of 0. The predicted class must
       have the highest score. bfloat16 is saved as float32.
+    score_kind: What they are: 'probability', 'logit', whose softmax is the
+      probability, or 'other'.
     class_names: What each number stands for, if the numbers are not those of
       the subset.
     seed: The random seed of each run: (runs,), or one number for one run.
@@ -203,6 +215,7 @@ def save_predictions(
     class_names=class_names,
     about={f: text for f, text in zip(ABOUT, about, strict=True) if text},
     scores=scores,
+    score_kind=score_kind,
     seed=seed,
     draw=draw,
   )
@@ -226,6 +239,7 @@ def make_predictions(
   split: str = 'test',
   class_names: npt.ArrayLike | None = None,
   about: Mapping[str, str] | str = '{}',
+  score_kind: str = 'other',
   **others: npt.ArrayLike | None,
 ) -> Predictions:
   """Returns the record of predictions, checked, in the numbers of the subset.
@@ -238,6 +252,7 @@ def make_predictions(
     split: The split.
     class_names: What each number stands for.
     about: Fields of `ABOUT`, or their JSON.
+    score_kind: What the scores are, one of `SCORE_KINDS`.
     **others: `scores`, `seed` and `draw`, each of which may be None.
 
   Raises:
@@ -287,7 +302,7 @@ def make_predictions(
   scores = arrays.get('scores')
   if scores is not None:
     scores = scores[..., np.argsort(numbering)]
-    _check_scores(scores, arrays['prediction'])
+    _check_scores(scores, arrays['prediction'], score_kind)
   seeds, draws = (
     tuple(arrays[what].tolist()) if what in arrays else (None,) * runs
     for what in ('seed', 'draw')
@@ -305,6 +320,7 @@ def make_predictions(
     draws=draws,
     about=check_about(about),
     notes=(SAMPLE_SCORED,) * (dataset == SAMPLE),
+    score_kind='' if scores is None else score_kind,
   )
 
 
@@ -333,6 +349,7 @@ def write_predictions(path: pathlib.Path, saved: Predictions) -> None:
     'about': json.dumps(dict(saved.about), ensure_ascii=False, sort_keys=True),
     # Those of a single run are as they were given.
     'scores': scores[0] if scores is not None and runs == 1 else scores,
+    'score_kind': saved.score_kind or None,
     'seed': None if None in saved.seeds else saved.seeds,
     'draw': None if None in saved.draws else saved.draws,
   }
@@ -617,7 +634,11 @@ def _remedy(
   return next(text for text, holds in remedies.items() if holds)
 
 
-def _check_scores(scores: np.ndarray, predicted: np.ndarray) -> None:
+def _check_scores(scores: np.ndarray, predicted: np.ndarray, kind: str) -> None:
+  if kind not in SCORE_KINDS:
+    raise PredictionsError(
+      f'score_kind: expected {", ".join(SCORE_KINDS)}, found {kind!r}.'
+    )
   chosen = np.take_along_axis(scores, predicted[..., None], axis=-1)[..., 0]
   highest = scores.max(axis=-1)  # NaN if one is.
   right = np.isfinite(highest) & (chosen == highest)
@@ -628,6 +649,15 @@ def _check_scores(scores: np.ndarray, predicted: np.ndarray) -> None:
       ' the highest, or the class that is predicted does not have the highest.'
       ' Order the columns as class_names, predict the argmax, and give distances'
       ' as -distances.'
+    )
+  total = scores.sum(axis=-1, dtype=float)
+  if kind == 'probability' and not (
+    scores.min() >= 0 and (abs(total - 1) < _ADD_UP).all()
+  ):
+    raise PredictionsError(
+      'scores: expected probabilities, from 0 and with a sum of 1, found'
+      f' {scores.min():.4g} to {scores.max():.4g} and sums from'
+      f' {total.min():.4g} to {total.max():.4g}. Give another score_kind.'
     )
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cmnist_tfds.scoring.comparison import Comparison
@@ -92,7 +92,34 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
       ),
     ),
   ]
+  sections += _confidence_sections(scored)
   return [section for section in sections if len(section.rows) > 1]
+
+
+def _confidence_sections(scored: Evaluation) -> Iterator[Section]:
+  if found := scored.confidence:
+    figures = {n: v for n, v in vars(found).items() if isinstance(v, float)}
+    yield _section(
+      f'Scores of the classes ({found.kind})',
+      'figure, mean',
+      ((name.replace('_', ' '), value) for name, value in figures.items()),
+    )
+    yield _section(
+      'Errors among the examples of the highest score, by their share of all',
+      'share, errors',
+      ((f'{n / 10:.0%}', risk) for n, risk in enumerate(found.risk, 1)),
+    )
+    yield _section(
+      'Reliability: examples of all runs by their highest probability',
+      'mean probability, examples, accuracy',
+      found.reliability,
+    )
+  if scored.ood:
+    yield _section(
+      'Test images told from others by the highest score',
+      'others, examples, AUROC, AUPR, AUPR of the others, FPR at 95 %',
+      [_values(scored.ood)],
+    )
 
 
 def comparison_sections(compared: Comparison) -> list[Section]:

@@ -144,14 +144,25 @@ def scores_json(scores: Evaluation) -> str:
   text = json.dumps(scores.to_dict())
   fields = json.loads(text, parse_float=lambda number: round(float(number), 8))
   del fields['confusion']  # It is large, and follows from the predictions.
+  for name in ('confidence', 'ood'):
+    if fields[name] is None:
+      del fields[name]
   return json.dumps(fields, indent=1, ensure_ascii=False) + '\n'
+
+
+def write_scores(path: pathlib.Path, scores: Evaluation) -> None:
+  """Writes the scores beside predictions, a file or a folder of files."""
+  text, place = scores_json(scores).encode(), path.with_suffix('.json')
+  if not place.exists() or place.read_bytes() != text:
+    atomic.write_file(place, text)
 
 
 def recompute_scores(path: pathlib.Path) -> str:
   """Returns what the scores next to a file of predictions must be.
 
   Args:
-    path: The predictions, in a folder that is named like their subset.
+    path: The predictions, a file or a folder of files, in a folder that is named
+      like their subset.
 
   Raises:
     PredictionsError: If they are not predictions for the test set of that
@@ -212,7 +223,8 @@ def _read_row(path: pathlib.Path) -> ResultRow:
     subset = subsets.subset(path.parent.name)
     if scores.subset != subset.name or not scores.about.get('method'):
       raise ValueError(f'expected a method for {subset.name}, found {scores}')
-  return ResultRow(subset, path.stem, path.with_suffix('.npz').exists(), scores)
+  is_there = path.with_suffix('.npz').exists() or path.with_suffix('').is_dir()
+  return ResultRow(subset, path.stem, is_there, scores)
 
 
 def neighbor_results(wanted: Wanted, ks: Sequence[int]) -> Iterator[Result]:
@@ -311,7 +323,7 @@ def complete(wanted: Wanted, methods: Sequence[Method]) -> Iterator[Result]:
   """
   plans = []
   # A file that is in the way is found before anything is computed.
-  for subset, suffix, draws in _draws(wanted):
+  for subset, suffix, draws in training_sets(wanted):
     for method in methods:
       path = wanted.folder / subset.name / f'{method.name}{suffix}.npz'
       about = method.about(subset)
@@ -340,13 +352,11 @@ def complete(wanted: Wanted, methods: Sequence[Method]) -> Iterator[Result]:
       predictions.write_predictions(path, saved)
     assert saved, 'there is at least one run'
     scores = evaluation.score(saved)
-    text, place = scores_json(scores).encode(), path.with_suffix('.json')
-    if not place.exists() or place.read_bytes() != text:
-      atomic.write_file(place, text)
+    write_scores(path, scores)
     yield path.stem, scores, saved is before
 
 
-def _draws(wanted: Wanted) -> Iterator[tuple[Subset, str, range]]:
+def training_sets(wanted: Wanted) -> Iterator[tuple[Subset, str, range]]:
   """Yields subsets, ends of names of results, and the draws of their runs."""
   for subset in wanted.subsets:
     # Dig-MNIST, and sources like it, have test images alone.

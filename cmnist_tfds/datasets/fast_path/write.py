@@ -167,7 +167,7 @@ def _write_with_beam(
     MissingExtraError: If Apache Beam is not installed.
     PreparationError: If the pipeline fails, or a shard is missing after it.
   """
-  with needs_extra('Building with Beam', 'beam'):
+  with needs_extra('Building with Beam', 'cluster'):
     import apache_beam as beam
   # A worker opens a split once, which it recognizes by equal bytes.
   pickled = functools.cache(pickle.dumps)
