@@ -2,6 +2,7 @@
 """Registration works in any order of imports; the documentation agrees."""
 
 import os
+import pathlib
 import rlcompleter
 import signal
 
@@ -59,7 +60,7 @@ def test_it_runs_where_the_system_lacks_what_linux_has(tmp_path, monkeypatch):
   """Windows has neither HUP nor user numbers; some disks have no links."""
   monkeypatch.delattr(signal, 'SIGHUP')
   monkeypatch.delattr(os, 'getuid')
-  monkeypatch.setattr(os, 'link', lambda *_: os.stat('no such file'))
+  monkeypatch.setattr(pathlib.Path, 'hardlink_to', lambda *_: os.stat('none'))
   for argv in ('X-12 X-24 --jobs 2', 'X-12-r-5'):
     where = ('--sample', '--data_dir', str(tmp_path))
     assert cli.main(['build', *argv.split(), *where]) == 0
