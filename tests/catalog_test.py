@@ -220,7 +220,7 @@ def test_counts_of_prepared_data_fill_in_what_the_records_lack():
 
 def test_without_jinja_the_extra_is_named(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, 'jinja2', None)
-  with pytest.raises(PreparationError, match=r'\[catalog\]'):
+  with pytest.raises(PreparationError, match=r'\[hub\]'):
     site.write_site(tmp_path / 'site', str(tmp_path), sample=True)
   assert not list(tmp_path.iterdir())
 

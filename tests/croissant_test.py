@@ -122,5 +122,5 @@ def test_tfds_makes_two_splits_of_it(tmp_path, capsys):
 
 def test_without_the_library_the_extra_is_named(monkeypatch):
   monkeypatch.setitem(sys.modules, 'mlcroissant', None)
-  with pytest.raises(PreparationError, match=r'\[croissant\]'):
+  with pytest.raises(PreparationError, match=r'\[hub\]'):
     croissant.describe(subsets.subset('X-12'))

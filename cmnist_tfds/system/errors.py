@@ -155,8 +155,9 @@ def disk_errors(
   except OSError as cause:
     if not cause.errno:  # It is of a library, and not of the system.
       raise
-    name, place = pathlib.Path(str(cause.filename or '')), pathlib.Path(path)
-    around = place.absolute().parent
+    # The second is what a file is copied to.
+    name = pathlib.Path(str(cause.filename2 or cause.filename or ''))
+    around = pathlib.Path(path).absolute().parent
     is_near = around in (name, *name.parents) or name in around.parents
     if name.is_absolute() and not is_near:
       raise error(f'Cannot use {name}: {what_helps(cause)}') from cause
