@@ -218,21 +218,3 @@ def test_this_package_can_be_imported_after_the_builder_of_tfds(checkout):
   argv = ('-c', code, checkout / 'data')
   said = running.works(*argv, cwd=checkout, PYTHONPATH=both)
   assert said == 'cmnist\n'
-
-
-def test_adds_one_folder_to_a_checkout_and_replaces_none(tmp_path, capsys):
-  datasets = tmp_path / 'tensorflow_datasets/datasets'
-  datasets.mkdir(parents=True)
-  (tmp_path / 'CHANGELOG.md').write_text('theirs')
-  assert cli.main(['tfds-pr', str(datasets), '--into']) == 1
-  assert 'is not a checkout of TFDS' in capsys.readouterr().err
-  assert not list(datasets.iterdir())
-  assert cli.main(['tfds-pr', str(tmp_path), '--into']) == 0
-  assert '## Checklist' in capsys.readouterr().out
-  top = [p.name for p in tmp_path.iterdir()]
-  assert sorted(top) == ['CHANGELOG.md', 'tensorflow_datasets']
-  assert [p.name for p in datasets.iterdir()] == ['cmnist']
-  (datasets / 'cmnist/README.md').write_text('edited')
-  assert cli.main(['tfds-pr', str(tmp_path), '--into']) == 1
-  assert 'exists already' in capsys.readouterr().err
-  assert (datasets / 'cmnist/README.md').read_text() == 'edited'
