@@ -4,13 +4,10 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 
 import numpy as np
 
-from cmnist_tfds import subsets
-from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.scoring import evaluation, intervals, writers
 from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import File, Open
@@ -133,9 +130,8 @@ def read_pair(
   open_: Open | None = None,
 ) -> tuple[Subset, Predictions, Predictions]:
   """Returns the subset and what both files hold; see `compare`."""
-  subset, sample = subsets.subset(name), sample or subsets.names_sample(name)
-  opening = functools.partial(open_or_prepare, data_dir=data_dir, sample=sample)
-  checking = None if trust_labels else open_ or opening
+  subset, opens = evaluation.opening(name, data_dir, sample, open_)
+  checking = None if trust_labels else opens
   a, b = (
     evaluation.read_checked(subset, file, checking, reduced_too=True)
     for file in (first, second)

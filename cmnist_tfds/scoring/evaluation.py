@@ -261,11 +261,7 @@ def evaluate(
       missing or wrong.
     PreparationError: If the subset must be prepared first and cannot be.
   """
-  subset = subsets.subset(name)
-  sample = sample or subsets.names_sample(name)
-  open_ = open_ or functools.partial(
-    open_or_prepare, data_dir=data_dir, sample=sample
-  )
+  subset, open_ = opening(name, data_dir, sample, open_)
   if isinstance(files, str | os.PathLike | Predictions):
     files = [files]
   checking = None if trust_labels and not assume_order else open_
@@ -302,6 +298,16 @@ def evaluate(
     )
     cluster = cluster[~copied]
   return score(joined, cluster)
+
+
+def opening(
+  name: str, data_dir: PathLike | None, sample: bool, open_: Open | None
+) -> tuple[Subset, Open]:
+  """Returns a subset, and what opens it; see `evaluate`."""
+  sample = sample or subsets.names_sample(name)
+  where = {'data_dir': data_dir, 'sample': sample}
+  opens = open_ or functools.partial(open_or_prepare, **where)
+  return subsets.subset(name), opens
 
 
 def read_checked(

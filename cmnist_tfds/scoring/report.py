@@ -47,13 +47,12 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
     ('accuracy', scored.accuracy, *spread.values()),
     ('balanced accuracy', scored.balanced_accuracy, *balanced.values()),
   ]
-  mean = 'mean' if several else 'score'
   sections = [
     _section(
       f'{scored.dataset}/{scored.subset.name} {scored.split}:'
       f' {counted(scored.examples, "example")}, {counted(len(names), "class")},'
       f' {counted(len(scored.runs), "run")}',
-      ', '.join(['', mean, '95 % interval', *spread]),
+      ', '.join(['', ('score', 'mean')[several], '95 % interval', *spread]),
       figures,
       [*scored.notes, *(f'{f}: {text}' for f, text in scored.about.items())],
     ),
@@ -61,7 +60,8 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
       'Runs',
       'seed, draw, accuracy, balanced accuracy',
       (
-        (_text(r.seed), _text(r.draw), r.accuracy, r.balanced_accuracy)
+        # A seed is written without separators of thousands.
+        (r.seed and str(r.seed), r.draw, r.accuracy, r.balanced_accuracy)
         for r in scored.runs * several
       ),
     ),
@@ -163,16 +163,13 @@ def _values(record: Any) -> tuple[Any, ...]:
   return tuple(vars(record).values())
 
 
-def _text(number: int | None) -> str | None:
-  return None if number is None else str(number)
-
-
 def row(*values: str | float | Estimate | tuple[Any, ...] | None) -> list[str]:
   """Returns the cells of values; those of a tuple have a cell each."""
   cells: list[str] = []
   for value in values:
     if isinstance(value, Estimate):
-      cells += estimate(value)
+      limits = f'[{figure(value.low)}, {figure(value.high)}]'
+      cells += figure(value.value), limits
     elif isinstance(value, tuple):
       cells += row(*value)
     elif isinstance(value, float):
@@ -195,8 +192,3 @@ def deviations(spread: Mapping[Any, float | None]) -> dict[str, str]:
     for what, found in spread.items()
     if found is not None
   }
-
-
-def estimate(found: Estimate) -> tuple[str, str]:
-  """Returns a figure, and its interval."""
-  return figure(found.value), f'[{figure(found.low)}, {figure(found.high)}]'
