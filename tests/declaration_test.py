@@ -145,6 +145,7 @@ def test_what_is_right_parses(changes, expected):
     ('title', 'a\nb', 'title: '),
     ('title', 'a\u2028b', 'title: Expected text in one line, without'),
     ('citation', 'a\x1b[31m', 'citation: Expected text without control'),
+    ('title', 'a\u202eb', 'title: Expected text in one line'),
     ('classes', [], 'classes: Expected `array` of length >= 1'),
     ('classes', ['a', 'b '], 'classes[1]: Expected text in one line'),
     ('classes', ['é', 'e\u0301', 'b'], "classes: 'é' appears twice"),
@@ -228,6 +229,8 @@ def test_layouts_have_the_fields_that_they_need(changes, fault):
     'https://lab/x?X-Amz-Signature=secret',
     'https://lab/x;jsessionid=secret?id=3',
     'https://lab/x?id=3&code=secret',
+    'https://lab/x?session_id=secret',
+    'https://lab/x?Key-Pair-Id=secret&jwt=1',
   ],
 )
 @pytest.mark.parametrize('field', ['test.labels.urls', 'homepage'])

@@ -110,6 +110,11 @@ class _Unconvertible:
 _PAIR = ('label', 'prediction')
 
 
+def _of_ranks(y):
+  """What 64 processes give, one after the other, cut to the length."""
+  return np.resize(y, 320).reshape(5, 64).T.ravel()[: len(y)]
+
+
 def _with(value, labels):
   scores = np.eye(12, dtype=np.float32)[labels]
   scores[5, 3] = value
@@ -126,22 +131,34 @@ def _with(value, labels):
     (lambda y: {'prediction': y[:-1]}, r'integers of shape \(1, 288\) or'),
     (lambda y: {'prediction': np.empty((0, len(y)), int)}, r'found .*\(0, 288'),
     (lambda y: {'label': y[:0], 'prediction': y[:0]}, r'shape \(0,\), found'),
-    (lambda y: {'prediction': y + 1}, 'expected numbers from 0 to 11'),
-    (lambda y: {'prediction': y / 1}, 'expected integers .* found float64'),
+    (
+      lambda y: {'prediction': y + 1},
+      r'0 to 11.* 1 to 12\. Give prediction - 1',
+    ),
+    (lambda y: {'prediction': y - 1}, r'found -1 to 10\.$'),
+    (lambda y: {'prediction': y / 1}, r'float64 .*prediction\.astype\(int\)'),
+    (lambda y: {'prediction': y / 2}, 'float64 .* as class numbers'),
+    (lambda y: {'prediction': [y, y], 'scores': np.eye(12)[y]}, 'Axes are r'),
+    (lambda y: {'prediction': [y[:200], y[200:]]}, r'np\.concatenate\(pred'),
     (lambda y: {'scores': _with(np.nan, y)}, 'example 5 in run 0 have NaN'),
     (lambda y: {'scores': _with(np.inf, y)}, 'example 5 in run 0 have NaN'),
     (lambda y: {'scores': np.full((288, 12), -np.inf)}, 'example 0 in run 0'),
+    (lambda y: {'scores': np.eye(12, dtype=int)[y]}, r'scores\.astype\(float'),
+    (lambda y: dict.fromkeys(_PAIR, y[:144]), 'Join what is predicted'),
+    (lambda y: dict.fromkeys(_PAIR, np.tile(y, 5)), 'may be those of train'),
+    (lambda y: dict.fromkeys(_PAIR, _of_ranks(y)), 'order: predict each once'),
+    (lambda y: {'label': np.stack([y, y])}, r'all runs: give label\[0\]'),
     (lambda y: dict.fromkeys(_PAIR, np.r_[y, y[:8]]), 'once: a dis'),
-    (lambda y: {'prediction': np.eye(12)[y]}, r'prediction\.argmax\(axis=1\)'),
-    (lambda y: {'prediction': np.eye(12, dtype=int)[y]}, r'\.argmax\(axis=1\)'),
-    (lambda y: {'label': np.eye(12)[y]}, r'label\.argmax\(axis=1\)'),
+    (lambda y: {'prediction': np.eye(12)[y]}, r'prediction\.argmax\(axis=-1\)'),
+    (lambda y: {'prediction': np.eye(12, dtype=int)[y]}, r'argmax\(axis=-1\)'),
+    (lambda y: {'label': np.eye(12)[y]}, r'label\.argmax\(axis=-1\)'),
     (lambda y: {'prediction': y[:, None]}, r'column: give prediction\[:, 0'),
     (lambda y: {'prediction': np.stack([y, y], 1)}, r'give prediction\.T\.'),
     (lambda y: {'prediction': y.reshape(9, 32)}, r'prediction\.reshape\(-1\)'),
-    (lambda y: {'prediction': y.astype(str)}, 'found <U.* give class numbers'),
-    (lambda y: {'scores': np.ones(288)}, 'by example and class'),
+    (lambda y: {'prediction': y.astype(str)}, 'found <U.* not their names'),
+    (lambda y: {'scores': np.ones(288)}, 'examples and classes'),
     (lambda y: {'split': 'test\x1b[31m'}, r"one line, found 'test\\x1b"),
-    (lambda y: {'scores': np.eye(12)[(y + 1) % 12]}, 'have the highest'),
+    (lambda y: {'scores': np.eye(12)[(y + 1) % 12]}, 'as -distances'),
     (lambda y: {'scores': np.eye(13)[y]}, r'\(1, 288, 12\) or \(288, 12\)'),
     (lambda y: {'class_names': [*_CLASS_NAMES[:-1], 'cat']}, "'cat'"),
     (lambda y: {'class_names': _CLASS_NAMES[:-1]}, 'found 11 names'),
@@ -414,7 +431,9 @@ def test_bare_predictions_are_read(two_sources, tmp_path, form):
   assert predictions.ORDER_ASSUMED in read.notes
 
 
-@pytest.mark.parametrize('header', ['label,prediction', '"prediction","label"'])
+@pytest.mark.parametrize(
+  'header', ['label,prediction', '"Prediction","label"', ',label,prediction']
+)
 @pytest.mark.parametrize('of_classes', [False, True])
 def test_columns_of_labels_and_predictions_are_scored(
   two_sources, tmp_path, header, of_classes
@@ -423,6 +442,8 @@ def test_columns_of_labels_and_predictions_are_scored(
   predicted = np.where(np.arange(len(labels)) < 24, 0, labels)
   names = two_sources.class_names if of_classes else range(20)
   columns = [labels, predicted]
+  if header.startswith(','):  # As pandas writes an index.
+    columns.insert(0, labels * 0)
   if header.startswith('"'):
     columns.reverse()
   path = tmp_path / 'p.csv'
@@ -453,6 +474,11 @@ def test_columns_of_labels_and_predictions_are_scored(
     ('label,prediction\n1,Bag\n2,3\n2,3\n', "found '1,Bag'"),
     ('1\n' * 479 + '0.5\n', r"found '0\.5'"),
     ('1\n' * 479 + 'bag\n', "numbers 0 to 19 or the names .* found 'bag'"),
+    (
+      'label,prediction\n' + '20,20\n' * 9,
+      r'0 to 19.* 20 to 20\. Give label - 1',
+    ),
+    ('label,prediction\n1,2,3\n', "found '1,2,3'"),
     ('9' * 5000 + '\n', "found '9{80}'"),
     ('\x1b[31m\n', r"found '\\x1b\[31m'"),
     ('"' + 'a' * 200_000, 'field'),

@@ -90,6 +90,7 @@ _NO_VAL = 'left out: 9 images, x_val and y_val'
 _WHOLE = 'examples: 30 images, x and y'
 _FIRST, _FIRST_2 = (f'for test: the first {n} of each class' for n in (1, 2))
 _ABC_OF = '30 images, folders in s/{}: a, b, c'
+_TABLE_OF = '{}: 30 images, {}, labels in column label'
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,11 @@ _ABC_OF = '30 images, folders in s/{}: a, b, c'
     ('s.csv', _csv(last=True, names=range(785)), '--label_column 784', '012'),
     ('s.csv', _csv(names=[*_PIXELS, 'digit'], last=True), '--label_column digit', '012'),
     ('s.csv', _csv(np.take(_NAMES, _Y), ['Class', *_PIXELS]), '', _NAMES),
+    ('s.csv', _csv(_Y / 1, ['Class', *_PIXELS]), '', '012'),
+    ('s.parquet', {**dict(zip(_PIXELS, _ROWS.T, strict=True)), 'y': _Y / 1}, '', '012'),
+    ('s', {f'class_{n}.npy': _X[n == _Y] for n in range(3)} | {'README': b''}, '',
+     ['class_0', 'class_1', 'class_2']),
+    ('s', {'x.npy': _X, 'y.npy': _Y, 'mean.npy': _X[0]}, '', '012'),
     ('s.parquet', {'id': _Y, 'image': [*_ROWS], 'label': _Y}, '', '012'),
     ('s.parquet', {'image': [*_ROWS], 'image2': [*_ROWS], 'a': _Y},
      '--images image --label_column a', '012'),
@@ -143,7 +149,16 @@ def test_new_reads_what_others_write(
      [_TRAIN.replace('train', 'examples', 1), _FIRST_2, 'left out: x_test', _NO_VAL]),
     ('s.npz', {'x_train': _X, 'y_train': _Y % 2, **_TEST}, '',
      [_TRAIN, _TESTS, 'not in train: 2']),
-    ('s.npz', {'x': _X * 0, 'y': _Y}, '', [_WHOLE, _FIRST]),
+    *(('s.npz', {'x': _X // n, 'y': _Y}, '',
+       [_WHOLE, _FIRST, f'brightest pixel: {199 // n} of 255; see --scale'])
+      for n in (2, 11, 200)),
+    ('s.npz', {'x_train': _X, 'y_train': _Y, 'dev_x': _X, 'dev_y': _Y}, '--test val',
+     [_TRAIN, 'test: 30 images, dev_x and dev_y']),
+    ('s.parquet', {'id': _Y, 'image': [*_ROWS], 'label': _Y}, '',
+     [_TABLE_OF.format('examples', 's.parquet'), _FIRST, 'left out: columns: id']),
+    ('s', {'train.csv': _TABLE, 'test.csv': _csv(names=['id', *_PIXELS]), 'y.csv': b'id,y'},
+     '', [_TABLE_OF.format('examples', 'train.csv'), _FIRST,
+          *(f'left out: {n}.csv, without column label' for n in ('test', 'y'))]),
     ('s.npz', {'x': 255 - _X // 200, 'y': _Y}, '', [_WHOLE, _FIRST, 'converted: ["invert"]']),
     ('s.npz', {'x': _X % 17, 'y': _Y}, '--scale 16',
      [_WHOLE, _FIRST, 'converted: [{ scale = 16 }]']),
@@ -158,12 +173,17 @@ def test_new_reads_what_others_write(
       'left out: empty folders: 2, in 9/f, d', 'left out: files .svg: 1, in e']),
     ('s', {'a.npy': _X[:20], 'b.npy': _X[:0], 'c.npy': _X[:9]}, '--min_examples 9',
      ['examples: 29 images, 3 files', _FIRST, 'left out: images of b: 0']),
+    ('s.zip', {**_ABC, 'a/b/1.png': png(_X[0]), 'd/': b'', 'e/x.svg': b''}, '',
+     [f'examples: {_ABC_OF.format("")}'.replace('s/', 's.zip.examples'), _FIRST,
+      'left out: files .png: 1, in a/b', 'left out: empty folders: 1, in d',
+      'left out: files .svg: 1, in e']),
     ('s', {**_pictures('ab'), 'few/1.png': png(_X[0])}, '--min_examples 2',
      ['examples: 20 images, folders in s: a, b', _FIRST, 'left out: files .png: 1, in few']),
     ('s', {**{f'train-{n}-of-2.csv': _TABLE for n in '12'},
-           'test.csv': _TABLE, 'sample.csv': b'a,b\n', 'about': b''}, '',
-     ['train: 60 images, train-1-of-2.csv, train-2-of-2.csv', 'test: 30 images, test.csv',
-      'left out: about', 'left out: sample.csv']),
+           'test.csv': _TABLE, 'sample.csv': b'a,b\n', '.DS_Store': b''}, '',
+     [_TABLE_OF.format('train', 'train-1-of-2.csv, train-2-of-2.csv').replace('30', '60'),
+      _TABLE_OF.format('test', 'test.csv'), 'left out: .DS_Store',
+      'left out: sample.csv, without column label']),
   ],
 )  # fmt: skip
 def test_new_says_what_was_taken_and_what_was_left_out(
@@ -184,13 +204,22 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s.csv', _csv(names=range(785)), '', 'found 0, 1, 2.*--label_column'),
     ('s.csv', _csv(names=['label', 'class', *_PIXELS[1:]]), '', 'label, class'),
     ('s.csv', _csv(), '--label_column x', 'of 785 .* has the labels: found 0, 1, 2'),
-    ('s.csv', b'', '', 'of 0 .* has the labels: found nothing'),
-    ('s.csv', _csv(delimiter=';'), '', 'of 1 .* has the labels'),
+    ('s.csv', b'', '', 'found s.csv: $'),
+    ('s.csv', _csv(delimiter=';'), '', 'CSV with commas .* found s.csv: 0'),
+    ('s.csv', _csv(['', *_Y[1:]], ['label', *_PIXELS]), '', "or a name, found ''"),
+    ('s.csv', _csv(names=['label', *_PIXELS, 'id'], images=_ROWS[:, [*range(784), 0]]), '',
+     r'square number of pixels, found \[785\]'),
+    ('s', {'a.csv': _TABLE, 'b.parquet': {'image': [*_ROWS], 'label': _Y}}, '', 'found a.csv, b.parquet: '),
+    ('s', {'train.npy': _X, 'test.npy': _X}, '', 'found test.npy, train.npy'),
+    ('s', {'labels.csv': b'', **_pictures(['images'])}, '', 'classes, found images'),
+    ('s', {**_pictures('ab', 'fold1/'), **_pictures('ab', 'fold2/')}, '',
+     'found files .png: 40, in fold1/a, fold1/b, fold2/a'),
+    ('s', {**_pictures('ab', 'train/'), **_pictures('ab', 'dev/')}, '', '--test val or --first'),
     ('s.csv', _csv() + b'1,2\n', '--label_column 0', 'columns, got 2'),
     ('s.csv', _csv().replace(b',199', b',256'), '--label_column 0', "'256'"),
     ('s.csv', _csv(_Y - 1), '--label_column 0', 'labels'),
     ('s.csv', _csv(images=_X // 80), '--label_column 0', '--scale'),
-    ('s.npz', {**_PAIR, **_VAL}, '', 'no split for test; --test val .*--first N'),
+    ('s.npz', {**_PAIR, **_VAL}, '', 'no split for test; give --test val .*--first N'),
     ('s.npz', _PAIR, '--test val', 'no split for val'),
     ('s.npz', {**_PAIR, 'fine_labels_train': _Y}, '', '--labels'),
     ('s.npz', {'a': _X, 'b': _Y}, '', 'images and labels, .* found a, b'),
@@ -198,13 +227,13 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s.npz', {'x': _X, 'y': _Y[1:]}, '', r'found \(30, 28, 28\) and 29 labels'),
     ('s.npz', {'x': _X % 2, 'y': _Y}, '', 'pixel is 1; --scale N'),
     ('s.npz', {'x': _X % 17, 'y': _Y}, '--scale 15', 'pixel is 16; --scale'),
-    ('s.npz', {'x': _X / 255, 'y': _Y}, '', 'values of type float64'),
-    ('s.npz', {'x': _X[:, None], 'y': _Y}, '', 'shape: expected'),
+    ('s.npz', {'x': _X / 255, 'y': _Y}, '', 's.npz x: .*type float64; scale'),
+    ('s.npz', {'x': _X[:, None], 'y': _Y}, '', r'expected \[height.* found \[1, 28, 28\]'),
     ('s.npz', {'x': _X[:0], 'y': _Y[:0]}, '', r'found \(0, 28, 28\)'),
     ('s.npz', {'x': _X, 'y': _Y.astype(str)}, '', 'found values of type <U'),
     ('s.npz', {'x': _X, 'y': np.arange(30)}, '', 'too few images'),
     ('s', {'a.npy': _X, 'b.npy': _X[:, 1:]}, '', 'of one shape'),
-    ('s', {'a.npy': _X}, '--min_examples 31', 'classes: Expected'),
+    ('s', {'a.npy': _X}, '--min_examples 31', 'classes, found none'),
     ('s', _ABC, '--min_examples 31', 'found files .png: 30, in a, b, c'),
     ('s', {'b': {}, b'caf\xe9/1.png': png(_X[0])}, '', 'is not UTF-8; rename'),
     ('s.tar', {'a/1.png': png(_X[0]), 'caf\udce9/1.png': b''}, '', 'not UTF-8; rename'),
@@ -225,6 +254,9 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s.parquet', {'image': list(_ROWS), 'label': [None] * 30}, '', 'found None'),
     ('s.parquet', b'PAR1', '', 's.parquet: cannot be read'),
     ('s.tar', b'x', '', 's.tar: cannot be read'),
+    ('s\x1b[31m.npz', b'x', '', r's\\x1b\[31m.npz: cannot be read'),
+    *((f's.{e}', {'a/1.png': bytes(1 + (1 << 25))}, '', 'a/1.png: pictures of 33,554,433')
+      for e in ('zip', 'tar.gz')),
     ('s.npz', b'x', '', 's.npz: cannot be read'),
     ('s.npz', _TWICE, '', 'member y.npy appears twice'),
     ('s', {}, '', 'found nothing'),
@@ -302,6 +334,8 @@ def test_links_are_followed_and_hidden_files_left_alone(capsys, monkeypatch):
   assert np.bincount(y_train).tolist() == [9] * 3
   assert np.bincount(y_test).tolist() == [1] * 3
   os.mkfifo('pipe')
+  os.mkfifo('s.csv')
+  assert _new(capsys, 's.csv')[0] == 1
   for place in ('nowhere.png', '/dev/zero', '../../pipe'):
     os.symlink(place, 's/b/99.png')
     status, _, err = _new(capsys, 's', '--key', 'Xz', '-o', 'o.toml')
@@ -338,7 +372,8 @@ def test_a_mirror_takes_a_file_once_and_archives_whole(capsys, monkeypatch):
 def test_arrays_become_a_source(tmp_path, monkeypatch, caplog):
   monkeypatch.setenv('CMNIST_SOURCES', '')
   classes, tests = ['a', 'b', 'none', 'c'], (_X // 2, np.take([0, 1, 3], _Y))
-  for train in (255 - _X // 4, _X):  # What it has written, it replaces.
+  # What it has written, it replaces. SciPy and pandas give other types.
+  for train in (255 - _X // 4, _X.astype(float)):
     declared = cmnist_tfds.add_source('Xy', classes, (train, _Y), tests)
   assert declared == tmp_path / 'xy/source.toml'
   lines = declared.read_text('utf-8').splitlines()
@@ -356,7 +391,14 @@ def test_arrays_become_a_source(tmp_path, monkeypatch, caplog):
 @pytest.mark.parametrize(
   ('key', 'classes', 'train', 'options', 'fault'),
   [
-    ('Xy', 'abc', (_X / 255, _Y), {}, 'x_train.*float64|type float64'),
+    ('Xy', 'abc', (_X / 255, _Y), {}, '^Xy: x_train: .*type float64; scale'),
+    (
+      'Xy',
+      'abc',
+      (_X > 9, _Y),
+      {},
+      '^Xy: the brightest pixel is 1; scale=N makes',
+    ),
     ('Xy', 'ab', (_X, _Y), {}, 'labels from 0 to 1, found 2'),
     ('Xy', 'abb', (_X, _Y), {}, "'b' appears twice"),
     ('Mn', 'abc', (_X, _Y), {}, 'already that of'),

@@ -19,6 +19,7 @@ import msgspec
 from cmnist_tfds.scoring import report
 from cmnist_tfds.scoring.intervals import Record
 from cmnist_tfds.system import streams
+from cmnist_tfds.system.errors import printable
 
 FAILED = 1
 USAGE = 2
@@ -26,7 +27,8 @@ USAGE = 2
 
 def fail(error: object, status: int = FAILED) -> int:
   """Prints an error on stderr; returns the exit status."""
-  print(f'cmnist: {error}', file=sys.stderr)
+  shown = '\n'.join(map(printable, str(error).split('\n')))
+  print(f'cmnist: {shown}', file=sys.stderr)
   if sys.exc_info()[0]:
     streams.LOG.debug('it was raised here', exc_info=True)
   return status
@@ -41,7 +43,7 @@ def warnings_as_lines() -> Iterator[None]:
   """
   handler = logging.StreamHandler(sys.stderr)
   handler.setFormatter(logging.Formatter('cmnist: %(levelname)s: %(message)s'))
-  handler.addFilter(_with_small_letters)
+  handler.addFilter(_as_lines)
   level, propagates = streams.LOG.level, streams.LOG.propagate
   streams.LOG.addHandler(handler)
   streams.LOG.propagate = False
@@ -53,8 +55,9 @@ def warnings_as_lines() -> Iterator[None]:
     streams.LOG.propagate = propagates
 
 
-def _with_small_letters(record: logging.LogRecord) -> bool:
+def _as_lines(record: logging.LogRecord) -> bool:
   record.levelname = record.levelname.lower()
+  record.msg, record.args = printable(record.getMessage()), None
   return True
 
 

@@ -64,7 +64,7 @@ def read_array(
   found, in_columns, dtype = _read_header(stream)
   if dtype != np.uint8 and not (integers and dtype.kind in 'iu'):
     expected = 'whole numbers' if integers else 'uint8 values from 0 to 255'
-    kind = f'values of type {dtype}'
+    kind = f'values of type {dtype}; scale pixels, and save whole numbers'
     if dtype.hasobject:
       kind = 'Python objects (pickles), which can run code and are never loaded'
     raise OriginFileError(f'expected {expected}, found {kind}')

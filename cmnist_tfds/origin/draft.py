@@ -29,14 +29,14 @@ from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import picture_files, tables
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE, registry
-from cmnist_tfds.system import atomic, streams
+from cmnist_tfds.system import atomic, errors, streams
 from cmnist_tfds.system.errors import OriginFileError, counted, read_errors
 
 # What names of folders, of files and of arrays say.
 _SPLITS = {
   'train': re.compile('train(ing)?'),
   'test': re.compile('test(ing)?|t10k'),
-  'val': re.compile('(?<![a-z])val(?![a-z])|valid(ation)?'),
+  'val': re.compile('(?<![a-z])(val|dev|eval)(?![a-z])|valid(ation)?|holdout'),
 }
 # A name that speaks of both speaks of labels.
 _ROLES = {
@@ -49,8 +49,8 @@ _ROLES = {
 # The part of the examples that is for test, where nothing says which are.
 _TEST_PART = 7
 
-# If no pixel is brighter, pixels may have been scaled.
-_DARK = 16
+# If no pixel is brighter, pixels may have been scaled: probably, or perhaps.
+_DARK, _DIM = 16, 127
 
 # The layouts in which an option decides something.
 _LAYOUTS = {
@@ -160,8 +160,9 @@ def add_source(
   Args:
     key: The key of the source, such as 'Xy'.
     classes: The names of the classes, by label.
-    train: Images, uint8 (n, height, width), (n, height, width, 3) or (n, pixels)
-      of square images; and labels, integers (n,) from 0.
+    train: Images, (n, height, width), (n, height, width, 3) or (n, pixels) of
+      square images, of any type, with whole numbers from 0 to 255; and labels,
+      whole numbers (n,) from 0.
     test: As `train`. Without one of them, each class is divided.
     title: The title of the source; its key if empty.
     folder: The folder to write: a new one, or one that this function has
@@ -178,18 +179,28 @@ def add_source(
     DeclarationError: If the key or the name of a class is wrong, or taken.
     PreparationError: If the folder cannot be written.
   """
-  place, arrays = pathlib.Path(folder or key.lower()).absolute(), {}
+  place = pathlib.Path(folder or key.lower()).absolute()
+  arrays: dict[str, Any] = {}
   for split, pair in (('train', train), ('test', test)):
     if pair is not None:
-      arrays[f'x_{split}'], arrays[f'y_{split}'] = pair
+      for name, values, kind in zip(
+        'xy', pair, (np.uint8, np.int64), strict=True
+      ):
+        arrays[f'{name}_{split}'] = tables.whole_numbers(values, kind)
   names = ('arrays.npz', 'source.toml')
+  title = title or key
   with atomic.write_folder(place, 'add_source', names) as written:
     path, declared = (written / name for name in names)
     np.savez(path, **arrays)
-    text = draft(path, key=key, title=title or key, classes=classes, **options)
-    declared.write_text(text, 'utf-8')
-    with registry.with_files([str(declared)]):  # Checks it.
-      pass
+    try:
+      text = draft(path, key=key, title=title, classes=classes, **options)
+      declared.write_text(text, 'utf-8')
+      with registry.with_files([str(declared)]):  # Checks it.
+        pass
+    except errors.CmnistError as error:  # Of a file that nobody has seen.
+      file = r'.*(arrays\.npz|source\.toml)[:, ]*'
+      fault = re.sub(file, f'{key}: ', str(error)).replace('--scale ', 'scale=')
+      raise type(error)(fault) from error
   notes = [line[2:] for line in text.splitlines() if line.startswith('# ')]
   streams.LOG.warning('Wrote %s: %s.', place, '; '.join(notes))
   added = [str(place / names[1]), os.environ.get(registry.SOURCES_VARIABLE, '')]
@@ -228,15 +239,17 @@ def draft(
   found = _Found(path.absolute(), Options(**options), {}, [], {})
   _find(found)
   for option, layouts in _LAYOUTS.items():
-    given = getattr(found.asked, option) != Options._field_defaults[option]
-    if given and found.fields['layout'] not in layouts:
+    if option in options and found.fields['layout'] not in layouts:
       raise found.fault(f'--{option} is for {layouts}, not for these files')
   chosen = _choose(found)
-  counts, images = _read(found, chosen)
+  counts, images, brightest = _read(found, chosen)
   names = sorted({*range(len(classes))}.union(*counts.values()), key=_order)
   if classes and len(names) > len(classes):
     expected = f'expected labels from 0 to {len(classes) - 1}'
     raise found.fault(f'{expected}, found {names[-1]}')
+  # One folder, or file, may hold all.
+  if len(names) < 2 and found.fields['layout'] in ('folder', 'npy'):
+    raise found.fault(f'expected classes, found {_few(names) or "none"}')
   # Numbers are raw labels. Names in the same column get those that follow.
   raw = [name for name in names if isinstance(name, int)]
   while len(raw) < len(names):
@@ -260,16 +273,16 @@ def draft(
     smallest = min(count.values(), default=0)
     first = found.asked.first or max(1, smallest // _TEST_PART)
     if few := [name for name in names if count[name] <= first]:
-      raise found.fault(
-        f'too few images for train and test: of {_few(few)}; leave out such'
-        f' classes of pictures or NPY files with --min_examples {first + 1}'
-      )
+      left = f'--min_examples {first + 1} leaves out classes'
+      raise found.fault(f'too few images of {_few(few)}; {left}')
     source['split'] = {'first': first}
     notes.append(f'for test: the first {first:,} of each class')
+  if brightest <= _DIM and not found.asked.scale:
+    notes.append(f'brightest pixel: {brightest} of 255; see --scale')
   if 'convert' in head:
     notes.append(f'converted: {_toml(head["convert"])}')
   notes += [f'left out: {what}' for what in found.left]
-  lines = [f'# {"".join(c for c in n if c.isprintable())}' for n in notes]
+  lines = [f'# {errors.printable(note)}' for note in notes]
   for name, table in written.items():
     lines += ['', name] * bool(name)
     lines += [f'{field} = {_toml(value)}' for field, value in table.items()]
@@ -285,10 +298,9 @@ def _choose(found: _Found) -> dict[str, _Part]:
     raise found.fault(f'--first is not for files that have a split for {test}')
   if 'test' not in chosen:
     if test == 'val' or ('val' in parts and not first):
+      parts_found = _few([part.what for part in found.parts.values()])
       raise found.fault(
-        f'found {_few([part.what for part in found.parts.values()])}, but no'
-        f' split for {test}; --test val uses the validation split as the test'
-        ' split, --first N the first N examples of each class'
+        f'found {parts_found}, but no split for {test}; give --test val or --first N'
       )
     if whole := chosen.pop('train', None) or parts.pop('', None):
       chosen = {'examples': whole}
@@ -300,9 +312,9 @@ def _choose(found: _Found) -> dict[str, _Part]:
     found.left.append(images + part.what)
   if not chosen:
     raise found.fault(
-      'expected images of each class, or images and labels, as names or --images'
-      f' and --labels say; found {_few(found.left) or "nothing"}. Of other files,'
-      " give the arrays: a = scipy.io.loadmat('x.mat'), h5py.File('x.h5') or"
+      'expected images in a folder of each class, or images and labels, as names or'
+      f' --images and --labels say; found {_few(found.left) or "nothing"}. Of other'
+      " files, give the arrays: a = scipy.io.loadmat('x.mat'), h5py.File('x.h5') or"
       " pandas.read_pickle('x.pkl'), then cmnist_tfds.add_source('Xy', classes,"
       " train=(a['x'], a['y']))"
     )
@@ -311,8 +323,8 @@ def _choose(found: _Found) -> dict[str, _Part]:
 
 def _read(
   found: _Found, chosen: dict[str, _Part]
-) -> tuple[dict[str, collections.Counter[Any]], dict[str, Any]]:
-  """Returns the counts of classes by split, and what images have in common."""
+) -> tuple[dict[str, collections.Counter[Any]], dict[str, Any], int]:
+  """Returns the counts of classes by split, facts of images, the brightest pixel."""
   counts = {split: collections.Counter[Any]() for split in chosen}
   shapes: set[tuple[int, ...]] = set()
   brightest = total = size = 0
@@ -351,7 +363,7 @@ def _read(
   convert: list[Any] = [{'scale': white}] if white < 255 else []
   convert += [step for step, needed in steps.items() if needed]
   fields = {'shape': list(shape), 'convert': convert}
-  return counts, {name: value for name, value in fields.items() if value}
+  return counts, {n: value for n, value in fields.items() if value}, brightest
 
 
 def _few(names: Sequence[Any]) -> str:
@@ -415,19 +427,19 @@ def _find(found: _Found) -> None:
   path, names, folder = found.path, [found.path.name], ''
   path.stat()  # Raises an error if there is nothing.
   if path.is_dir():
-    names, folder = os.listdir(path), f'{path.name}/'
-    names = sorted(name for name in names if not name.startswith('.'))
+    names, folder = sorted(os.listdir(path)), f'{path.name}/'
     names.sort(key=lambda name: _order(posixpath.splitext(name)[0]))
-  files: _Files = {name: {'path': folder + name} for name in names}
-  listed = {n: files[n] for n in names if n.lower().endswith(_TABLES)}
-  packed = not folder and path.name.lower().endswith(_ARCHIVES)
-  if packed or any((path / name).is_dir() for name in names):
+  places = {n: path / n if folder else path for n in names}
+  shown = {n: p for n, p in places.items() if not (folder and n[:1] == '.')}
+  # Opening a pipe would wait for a writer.
+  files: _Files = {n: {'path': folder + n} for n in shown if shown[n].is_file()}
+  listed = {n: files[n] for n in files if n.lower().endswith(_TABLES)}
+  packed = files and not folder and path.name.lower().endswith(_ARCHIVES)
+  if packed or any(place.is_dir() for place in shown.values()):
     _find_pictures(found)
-  elif listed:
-    found.left.extend(name for name in names if name not in listed)
-    _find_tables(found, listed)
-  else:
-    _find_arrays(found, files)
+    return
+  found.left.extend(n for n in names if n not in (listed or files))
+  (_find_tables if listed else _find_arrays)(found, listed or files)
 
 
 def _find_pictures(found: _Found) -> None:
@@ -444,10 +456,8 @@ def _find_pictures(found: _Found) -> None:
   above = {posixpath.dirname(posixpath.dirname(name)) for name in root.names}
   inside = posixpath.commonpath(above) if above else ''
   if inside and not packed:
-    raise found.fault(
-      'the folders of classes lie deeper; run: cmnist source new'
-      f' {shlex.quote(f"{path}/{inside}/")}'
-    )
+    command = f'cmnist source new {shlex.quote(f"{path}/{inside}/")}'
+    raise found.fault(f'the folders of classes lie deeper; run: {command}')
   left = {*root.names, *root.others}
   tops = sorted({name.partition('/')[0] for name in root.below(inside).names})
   pairs = itertools.product(tops, _SPLITS)
@@ -455,9 +465,10 @@ def _find_pictures(found: _Found) -> None:
   for top, kind in kinds.items() if len(kinds) > 1 else [('', '')]:
     member = posixpath.join(inside, top).rstrip('/')
     files = root.below(member)
-    grouped = _group(files.names, lambda n: posixpath.dirname(n).split('/')[0])
-    least = found.asked.min_examples
-    classes = {c: n for c, n in grouped.items() if c and len(n) >= least}
+    # Nobody can tell whether folders in those of classes are classes.
+    flat = (name for name in files.names if name.count('/') == 1)
+    grouped, least = _group(flat, posixpath.dirname), found.asked.min_examples
+    classes = {c: names for c, names in grouped.items() if len(names) >= least}
     files.names = list(itertools.chain(*classes.values()))
     left.difference_update(posixpath.join(member, name) for name in files.names)
     fields = {'path': posixpath.join(path.name, top).rstrip('/')}
@@ -486,11 +497,15 @@ def _find_arrays(found: _Found, arrays: _Files) -> None:
     with read_errors(str(path)), zipfile.ZipFile(path) as opened:
       names = [name.removesuffix('.npy') for name in opened.namelist()]
     arrays = {name: {'path': path.name, 'array': name} for name in names}
-  silent = [name for name in arrays if not _says(name, _ROLES)]
-  if suffixes == {'.npy'} and silent and not (asked.images or asked.labels):
+  npy = [n for n in arrays if n.lower().endswith('.npy')]
+  # Names of classes say neither a split nor that all are images.
+  speak = all(map(_says, npy)) or {_says(n, _ROLES) for n in npy} == {'images'}
+  pairs = speak or asked.images or asked.labels
+  if not pairs and not any(_is_of_labels(found, arrays[n]) for n in npy):
     found.fields['layout'] = 'npy'
-    files = {'files': list(arrays.values())}
-    found.parts[''] = _Part(counted(len(arrays), 'file'), files)
+    found.left.extend(name for name in arrays if name not in npy)
+    files = {'files': [arrays[name] for name in npy]}
+    found.parts[''] = _Part(counted(len(npy), 'file'), files)
     return
   for kind, names in _group(arrays, _says).items():
     pair = {r: n for r in sorted(_ROLES) for n in _pick(found, names, r, r)}
@@ -501,18 +516,40 @@ def _find_arrays(found: _Found, arrays: _Files) -> None:
     found.left.extend(name for name in names if name not in taken)
 
 
+def _is_of_labels(found: _Found, file: _File) -> bool:
+  with read_errors(file['path']):
+    place = found.path.parent / file['path']
+    return np.load(place, mmap_mode='r', allow_pickle=False).ndim < 2
+
+
 def _find_tables(found: _Found, files: _Files) -> None:
   """Finds tables, whose names may say which split they are of."""
-  name, fields = next(filter(_says, files), next(iter(files))), found.fields
-  with found.open(files[name]) as stream:
-    names = tables.columns(stream, name)
-  fields['layout'] = 'csv'
-  (fields['label_column'],) = _pick(found, names, 'labels', 'label_column', 1)
-  if name.lower().endswith('.parquet'):
+  fields, heads = found.fields, dict[str, list[Any]]()
+  for name, file in files.items():
+    with found.open(file) as stream:
+      heads[name] = tables.columns(stream, name)
+  parquet = {name.lower().endswith('.parquet') for name in files}
+  names = heads[min(files, key=lambda name: _says(name) != 'train')]
+  if len(parquet) > 1 or len(names) < 2:
+    kinds = f'CSV with commas or Parquet, found {_few([*files])}'
+    raise found.fault(f'expected columns of {kinds}: {_few(names)}')
+  (label,) = _pick(found, names, 'labels', 'label_column', 1)
+  fields |= {'layout': 'csv', 'label_column': label}
+  if parquet.pop():
     fields['layout'] = 'parquet'
-    (fields['image_column'],) = _pick(found, names, 'images', 'images', 1)
+    # Else there is a column for each pixel.
+    square = math.isqrt(len(names) - 1) ** 2 == len(names) - 1 > 1
+    least = not square or bool(found.asked.images)
+    for image in _pick(found, names, 'images', 'images', least):
+      fields['image_column'] = image
+      others = [name for name in names if name not in (label, image)]
+      found.left.extend([f'columns: {_few(others)}'] * bool(others))
+  for name in [name for name in files if label not in heads[name]]:
+    found.left.append(f'{name}, without column {label}')
+    del files[name]
   for kind, each in _group(files, _says).items():
-    found.parts[kind] = _Part(_few(each), {'files': [files[n] for n in each]})
+    what = f'{_few(each)}, labels in column {label}'
+    found.parts[kind] = _Part(what, {'files': [files[n] for n in each]})
 
 
 # What it holds ----------------------------------------------------------------
@@ -531,8 +568,7 @@ def _examples(found: _Found, part: _Part) -> Iterator[_Chunk]:
     if labels.ndim != 1:
       raise found.fault(
         f'expected one label for each image, found rows of {labels.shape[1:]};'
-        ' --label_column 0 takes the first. Save other labels by themselves, and'
-        ' one-hot rows as labels.argmax(1)'
+        ' --label_column 0 takes the first, labels.argmax(1) is that of one-hot rows'
       )
     read = functools.partial(_read_array, found, part.files['images'])
     yield labels.tolist(), read
@@ -558,7 +594,8 @@ def _read_array(
     with found.open(file) as stream:
       return idx_npz.read_array(stream.read(), name=array, integers=integers)
   except OriginFileError as error:
-    raise OriginFileError(f'{file["path"]}: {error}') from error
+    where = f'{file["path"]} {file.get("array", "")}'.strip()
+    raise OriginFileError(f'{where}: {error}') from error
 
 
 def _read_table(found: _Found, file: _File) -> Iterator[_Chunk]:

@@ -196,7 +196,7 @@ def _read_folders(
   """Yields the pictures in the folder of each class."""
   by_folder = collections.defaultdict[str, list[str]](list)
   for name in files.names:
-    by_folder[_nfc(name.partition('/')[0])].append(name)
+    by_folder[_nfc(posixpath.dirname(name))].append(name)
   folders = source.folders or source.class_names
   counts = split.class_counts or [1] * len(folders)
   classes = zip(folders, source.raw_labels, counts, strict=True)

@@ -22,6 +22,9 @@ from cmnist_tfds.system.errors import OriginFileError, read_errors
 # Only these are kept in memory of a tar archive, which cannot be read twice.
 _USED = (*picture.ENDINGS, '.csv', '.csv.gz')
 
+# What an archive of a few bytes unpacks to may fill memory.
+_LARGEST = 1 << 25
+
 _Reader = Callable[[], bytes] | None
 
 
@@ -149,10 +152,13 @@ def open_archive(data: bytes, member: str, where: str) -> PictureFiles:
   readers: dict[str, _Reader] = {}
   with read_errors(where):
     for name, read in opened(io.BytesIO(data)):
-      path = posixpath.normpath(name).lstrip('/')
-      if path in readers:
+      path = posixpath.normpath(name).lstrip('/') + '/' * (name[-1:] == '/')
+      if path in readers and read:
         raise ValueError(f'{path} appears twice')
       readers[path] = read
+  # Of folders, only those that are empty.
+  full = {posixpath.dirname(name.rstrip('/')) + '/' for name in readers}
+  readers = {name: read for name, read in readers.items() if name not in full}
   return PictureFiles(where, readers).below(member)
 
 
@@ -163,16 +169,24 @@ def _zipped(stream: io.BytesIO) -> Iterator[tuple[str, _Reader]]:
     # Without this flag it is in some other code page, or in UTF-8 all the same.
     if not info.flag_bits & 0x800:
       name = name.encode('cp437').decode('utf-8', 'surrogateescape')
-    if not info.is_dir():
-      yield name, functools.partial(archive.read, info)
+    _check_size(name, info.file_size)
+    read = functools.partial(archive.read, info)
+    yield name, None if info.is_dir() else read
 
 
 def _untarred(stream: io.BytesIO) -> Iterator[tuple[str, _Reader]]:
   with tarfile.open(fileobj=stream) as archive:
-    for info in filter(tarfile.TarInfo.isreg, archive):
-      used = info.name.lower().endswith(_USED)
+    for info in archive:
+      used = info.isreg() and info.name.lower().endswith(_USED)
+      _check_size(info.name, info.size)
       file = archive.extractfile(info) if used else None
-      yield info.name, functools.partial(bytes, file.read()) if file else None
+      name = info.name + '/' * info.isdir()
+      yield name, functools.partial(bytes, file.read()) if file else None
+
+
+def _check_size(name: str, size: int) -> None:
+  if size > _LARGEST and name.lower().endswith(picture.ENDINGS):
+    raise ValueError(f'{name}: pictures of {size:,} bytes are not read')
 
 
 def decode(

@@ -170,6 +170,5 @@ def _is_published(file: OriginFile, array: np.ndarray) -> bool:
   """Returns whether an array is the one in a published file."""
   known = {form.fingerprint for form in (file, *file.equivalents)}
   # Others save labels as integers of eight bytes.
-  narrow = array.astype(np.uint8) if array.ndim == 1 else array
-  forms = (array, narrow) if (narrow == array).all() else (array,)
+  forms = (array, tables.whole_numbers(array, np.uint8))
   return any(verification.fingerprint(form) in known for form in forms)

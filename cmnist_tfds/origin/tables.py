@@ -28,8 +28,8 @@ from cmnist_tfds.system.errors import read_errors
 # What a column of labels is called.
 LABELS = re.compile('labels?|class(es)?|targets?|character', re.IGNORECASE)
 
-# No label has more digits.
-_WHOLE_NUMBER = re.compile('-?[0-9]{1,18}')
+# No label has more digits. pandas makes floats of a column that has gaps.
+_WHOLE_NUMBER = re.compile(r'(-?[0-9]{1,18})(\.0+)?')
 
 # What is read at a time: rows of Parquet, bytes of CSV.
 _CHUNK = 4096
@@ -150,23 +150,32 @@ def _position(column: str | int, cells: Sequence[str]) -> int:
 
 
 def _label(cell: object) -> int | str:
-  if type(cell) not in (int, str):
-    raise ValueError(f'expected a whole number or a name, found {cell!r}')
   text = str(cell).strip()
-  return int(text) if _WHOLE_NUMBER.fullmatch(text) else text
+  if number := _WHOLE_NUMBER.fullmatch(text):
+    return int(number[1])
+  if not text or not isinstance(cell, str):
+    raise ValueError(f'expected a whole number or a name, found {cell!r}')
+  return text
+
+
+def whole_numbers(values: Any, dtype: Any) -> np.ndarray:
+  """Returns an array of a type of integers; of another if they do not fit."""
+  found = np.array(values)
+  if found.dtype.kind in 'biuf':
+    with np.errstate(invalid='ignore'):
+      whole = found.astype(dtype)
+    if (whole == found).all():
+      return whole
+  return found
 
 
 def _as_pixels(cells: Any) -> np.ndarray:
   """Returns numbers, an array or nested lists of them, as uint8."""
-  found = np.array(cells)
-  if found.dtype.kind in 'iuf':
-    with np.errstate(invalid='ignore'):
-      whole = found.astype(np.uint8)
-    if (whole == found).all():
-      return whole
-    cells = f'{found.min()} to {found.max()}'
+  found = whole_numbers(cells, np.uint8)
+  if found.dtype == np.uint8:
+    return found
   raise ValueError(
-    f'expected pixels, whole numbers from 0 to 255, found {str(cells)[:60]}'
+    f'expected pixels, whole numbers from 0 to 255, found {found.ravel()[:5]}'
   )
 
 

@@ -256,9 +256,11 @@ def make_predictions(
       array = _to_array(values)
     # Other libraries raise the last two, and say what to do.
     except (ValueError, TypeError, RuntimeError) as error:
-      raise PredictionsError(f'{what}: expected numbers: {error}') from error
+      join = f' Join batches: give np.concatenate({what}).'
+      advice = f'{error}{join}' if 'inhomogeneous' in str(error) else error
+      raise PredictionsError(f'{what}: expected numbers: {advice}') from error
     if what == 'label':
-      n = array.size
+      n = len(array) if array.shape[1:] == (count,) else array.size
     elif what == 'prediction' and array.shape[1:] == (n,):
       runs = len(array)
     axes = {'scores': (n, count), 'seed': (), 'draw': ()}.get(what, (n,))
@@ -271,13 +273,14 @@ def make_predictions(
       raise PredictionsError(
         f'{what}: expected {numbers} of shape {" or ".join(map(str, possible))},'
         f' found {array.dtype} of shape {array.shape}.'
-        f' {_remedy(what, array, n, count)}'
+        f' {_remedy(what, array, shape, count)}'
       )
     if what in ('label', 'prediction'):
       if not 0 <= array.min() <= array.max() < count:
+        begin_at_1 = f' Give {what} - 1.' if array.max() == count else ''
         raise PredictionsError(
           f'{what}: expected numbers from 0 to {count - 1}, one for each class,'
-          f' found {array.min()} to {array.max()}.'
+          f' found {array.min()} to {array.max()}.{begin_at_1}'
         )
       array = numbering[array]
     arrays[what] = array.reshape(shape)
@@ -460,7 +463,10 @@ def check_examples(checked: Predictions, opened: Opened | None) -> None:
   subset = checked.subset
   title = f'{opened.dataset}/{subset.name} {checked.split}'
   if (checked.dataset, len(found)) != (opened.dataset, len(labels)):
-    advice = _size_advice(len(labels), len(found))
+    sizes = {sum(n): split for split, n in opened.shard_lengths.items()}
+    advice = f'These may be those of {sizes.get(len(found))}: give its split.'
+    if len(found) not in sizes:
+      advice = _size_advice(len(labels), len(found))
     if checked.dataset != opened.dataset or len(found) == subset.num_test:
       advice = 'Give sample=True or --sample for the sample, and only for it.'
     raise PredictionsError(
@@ -471,10 +477,13 @@ def check_examples(checked: Predictions, opened: Opened | None) -> None:
   if not len(wrong):
     return
   pairs = np.unique(np.stack([found, labels]), axis=1)
+  both = (np.bincount(x, minlength=subset.num_classes) for x in (found, labels))
+  differing = np.subtract(*both)
   if pairs.shape[1] == len(np.unique(found)) == len(np.unique(labels)):
     likely = 'The classes are numbered in another order: give class_names.'
-  elif (np.sort(found) == np.sort(labels)).all():
-    likely = 'The examples are in another order: predict them unshuffled.'
+  elif np.abs(differing).sum() <= len(labels) // 4:
+    # A distributed sampler repeats some.
+    likely = 'The examples are in another order: predict each once, unshuffled.'
     if max(map(len, opened.shard_lengths.values())) > 1:
       likely += ' For tfds.load: ReadConfig(interleave_cycle_length=1).'
   else:
@@ -504,7 +513,7 @@ def _check_label_counts(checked: Predictions) -> None:
       raise PredictionsError(
         f'expected {expected:,} test examples of {what}, found {found:,}.'
         f' {_size_advice(subset.num_test or expected, len(checked.labels))}'
-        ' If the examples are those of the sample, say so.'
+        ' If they are those of the sample, give sample=True or --sample.'
       )
 
 
@@ -523,6 +532,8 @@ def _numbering(subset: Subset, given: npt.ArrayLike | None) -> np.ndarray:
 
 def _size_advice(expected: int, found: int) -> str:
   """Returns what to do about a number of examples that is not the expected."""
+  if 2 * found <= expected + 1:
+    return 'Join what is predicted for all batches, and by all processes.'
   if found < expected:
     return 'Predict the whole split, without dropping the last batch.'
   if found > expected:
@@ -573,25 +584,37 @@ def _to_array(values: Any) -> np.ndarray:
   """Returns numbers as an array; NumPy itself has no bfloat16."""
   if hasattr(values, 'detach'):  # A tensor of PyTorch.
     values = values.detach().cpu()
-    values = values.float() if 'bfloat16' in str(values.dtype) else values
+    odd = re.search('bfloat16|float8', str(values.dtype))
+    values = values.float() if odd else values
   array = np.asarray(values)
   return array.astype('f4') if array.dtype.name == 'bfloat16' else array
 
 
-def _remedy(what: str, array: np.ndarray, n: int, count: int) -> str:
+def _remedy(
+  what: str, array: np.ndarray, shape: tuple[int, ...], count: int
+) -> str:
   """Returns what to do about an array of a wrong type or shape."""
-  if what not in ('label', 'prediction'):
-    return 'Give scores by example and class, one seed and draw for each run.'
-  if array.shape[1:] == (1,):
-    return f'It is a column: give {what}[:, 0].'
-  is_many = array.dtype.kind in 'iu' and array.max(initial=0) > 1
-  if array.shape[1:] == (count,) and not is_many:
-    return f'It has a column for each class: give {what}.argmax(axis=1).'
-  if array.ndim == 2 and len(array) == n:
-    return f'Runs come first: give {what}.T.'
-  if array.ndim > 1 and array.size == n:
-    return f'It has batches: give {what}.reshape(-1).'
-  return 'Predict the whole split, each example once, and give class numbers.'
+  sizes, kind, many = array.shape, array.dtype.kind, array.ndim > 1
+  batched = array.size == np.prod(shape)
+  fits = batched and sizes in (shape, shape[1:])
+  is_whole = what == 'scores' or kind != 'f' or (array % 1 == 0).all()
+  by_class = many and sizes[-1] == count
+  by_class &= kind not in 'iu' or array.max(initial=0) <= 1
+  is_same = many and what == 'label' and (array[:1] == array).all()
+  remedies = {
+    'Give one number for each run.': what in ('seed', 'draw'),
+    'Give the numbers of classes, not their names.': fits and kind in 'US',
+    f'Give {what}.astype({"float" if what == "scores" else "int"}).': fits
+    and is_whole,
+    'Axes are runs, if several, examples and classes.': what == 'scores',
+    f'It is a column: give {what}[:, 0].': sizes[1:] == (1,),
+    f'There is a column for each class: give {what}.argmax(axis=-1).': by_class,
+    'They are the same for all runs: give label[0].': is_same,
+    f'Runs come first: give {what}.T.': sizes[:-1] == shape[-1:],
+    f'It has batches: give {what}.reshape(-1).': many and batched,
+    'Predict the whole split, each example once, as class numbers.': True,
+  }
+  return next(text for text, holds in remedies.items() if holds)
 
 
 def _check_scores(scores: np.ndarray, predicted: np.ndarray) -> None:
@@ -603,7 +626,8 @@ def _check_scores(scores: np.ndarray, predicted: np.ndarray) -> None:
     raise PredictionsError(
       f'scores: those of example {example} in run {run} have NaN or infinity for'
       ' the highest, or the class that is predicted does not have the highest.'
-      ' Order the columns as class_names, and predict the argmax.'
+      ' Order the columns as class_names, predict the argmax, and give distances'
+      ' as -distances.'
     )
 
 
@@ -624,21 +648,23 @@ def _parse_csv(text: str, subset: Subset) -> dict[str, Any]:
   """Returns the columns of a CSV file by name."""
   lines = filter(str.strip, text.splitlines())
   rows = [[cell.strip() for cell in row] for row in csv.reader(lines)]
-  header = ['prediction']
-  if rows and sorted(rows[0]) in (header, ['label', *header]):
-    header = rows.pop(0)
-  cells = {cell for row in rows for cell in row}
-  numbers = {str(label): label for label in range(subset.num_classes)}
+  header = [cell.casefold() for cell in rows[0]] if rows else []
+  header = rows.pop(0) and header if 'prediction' in header else ['prediction']
+  places = {n: header.index(n) for n in ('label', 'prediction') if n in header}
+  chosen = [[r[at] for at in places.values() if at < len(r)] for r in rows]
+  cells = {cell for row in chosen for cell in row}
+  # Who counts from 1 is told so.
+  numbers = {str(label): label for label in range(subset.num_classes + 1)}
   names = {name: label for label, name in enumerate(subset.class_names)}
   known = min(numbers, names, key=lambda each: len(cells - each.keys()))
-  for row in rows:
-    if len(row) != len(header) or not {*row} <= known.keys():
+  for row, found in zip(rows, chosen, strict=True):
+    if len(row) != len(header) or not {*found} <= known.keys():
       raise ValueError(
-        f'expected the numbers 0 to {len(numbers) - 1} or the names of classes of'
+        f'expected the numbers 0 to {len(numbers) - 2} or the names of classes of'
         f' {subset.title} below `label,prediction`, found {",".join(row)[:80]!r}'
       )
-  table = np.array([[known[cell] for cell in row] for row in rows], int)
-  return dict(zip(header, table.reshape(-1, len(header)).T, strict=True))
+  table = np.array([[known[cell] for cell in row] for row in chosen], int)
+  return dict(zip(places, table.reshape(-1, len(places)).T, strict=True))
 
 
 @contextlib.contextmanager

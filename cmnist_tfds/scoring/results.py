@@ -210,7 +210,7 @@ def _read_row(path: pathlib.Path) -> ResultRow:
     scores = msgspec.json.decode(path.read_bytes(), type=Scores)
     scores.about = predictions.check_about(scores.about)
     subset = subsets.subset(path.parent.name)
-    if scores.subset != subset.name or not scores.about['method']:
+    if scores.subset != subset.name or not scores.about.get('method'):
       raise ValueError(f'expected a method for {subset.name}, found {scores}')
   return ResultRow(subset, path.stem, path.with_suffix('.npz').exists(), scores)
 

@@ -69,7 +69,7 @@ from msgspec.structs import force_setattr, replace
 
 from cmnist_tfds.sources import records
 from cmnist_tfds.sources.records import OriginFile, Source, Split
-from cmnist_tfds.system.errors import DeclarationError
+from cmnist_tfds.system.errors import DeclarationError, printable
 
 # The fields of the splits of each layout, and what a source of it may have.
 _COLUMNS = {'folders', 'image_column', 'label_column'}
@@ -154,9 +154,7 @@ def parse(
       found[source.key] = source
   except (msgspec.DecodeError, ValueError, RecursionError) as error:
     message = f'{place}: {_explain(error)}'
-    raise DeclarationError(
-      ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
-    ) from None
+    raise DeclarationError(printable(message)) from None
   return tuple(found.values())
 
 
@@ -304,7 +302,8 @@ def _faults_of_images(source: Source) -> Iterator[str]:
   rows = (math.isqrt(shape[0]),) * 2
   height, width, *channels = shape if len(shape) > 1 else rows
   if height * width != math.prod(shape[:2]) or channels not in ([], [1], [3]):
-    yield 'shape: expected [height, width(, 3)] or a square number of pixels'
+    expected = '[height, width(, 3)] or a square number of pixels'
+    yield f'shape: expected {expected}, found {list(shape)}'
   if channels == [3] and 'grey' not in source.steps:
     yield "convert: the images have colors. Add 'grey'"
   for step in source.steps:

@@ -39,15 +39,14 @@ def _hex(digits: int) -> Meta:
   return _like(f'[0-9a-f]{{{digits}}}', words)
 
 
-# Terminals obey control characters, and some end a line.
-_CONTROL = r'\x00-\x1f\x7f-\x9f\u2028\u2029'
+# Terminals obey control characters, some end a line, and some turn a text around.
+_CONTROL = r'\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069'
 # A path cannot leave the folder it is joined to, and file systems limit names.
 _FILE_NAME = rf'(?!\.{{1,2}}(/|\Z))[^/\\:{_CONTROL}]{{1,255}}'
 # A user and a password, or a field of a query that has a secret for its value.
 _SECRET = (
-  r'(?is:.*(//[^/?#:]*(:(?!\d+/)\S*)?@|[?&;#][\w.-]*(auth|authorization|'
-  r'code|credential|key|pass|password|passwd|pwd|secret|session|sessionid|sid|'
-  r'sig|signature|token)=))'
+  r'(?is:.*(//[^/?#:]*(:(?!\d+/)\S*)?@|[?&;#][\w.-]*(auth(?!or=)|bearer|code|cred|csrf|jwt|'
+  r'key|login|pass|policy|pwd|sas|secret|sess|sid|sig|ticket|token)[\w.-]*=))'
 )
 _NO_SECRET = (
   'without control characters and without a password or a token, since it is'

@@ -3,7 +3,7 @@
 
 Each message names the thing, what was expected, what was found and the remedy.
 The command line prints them as they are; every other exception is a defect.
-`counted` is for the numbers in messages.
+`counted` is for the numbers in messages, `printable` for the words of others.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ def counted(number: int, noun: str) -> str:
   if number != 1:
     noun = re.sub('y$', 'ie', re.sub('(ss|sh)$', r'\1e', noun)) + 's'
   return f'{number:,} {noun}'
+
+
+def printable(text: str) -> str:
+  """Returns a line in which a terminal finds nothing to obey."""
+  return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class CmnistError(Exception):
@@ -104,7 +109,8 @@ def read_errors(name: str = '') -> Iterator[None]:
   # They raise errors of many kinds. Those of tar archives have several lines.
   except Exception as error:
     of_file = getattr(error, 'errno', None) not in _REMEDIES
-    said = ' '.join(str(error).split()) if of_file else what_helps(error)
+    said = getattr(error, 'strerror', None) or ' '.join(str(error).split())
+    said = said if of_file else what_helps(error)
     fault = f'cannot be read: {said}'
     kind = OriginFileError if of_file else PreparationError
     raise kind(f'{name}: {fault}' if name else fault) from error
