@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.sample import NOTICE
 from cmnist_tfds.scoring import protocols, report, results
-from cmnist_tfds.scoring.results import Result, Wanted
 from cmnist_tfds.subsets import SAMPLE
 from cmnist_tfds.system.errors import counted
 
@@ -94,12 +93,14 @@ _NETWORK: arguments.Arguments = {
 ACTIONS = {'knn': (_NEIGHBORS, _neighbors), 'net': (_NETWORK, _network)}
 
 
-def _wanted(args: arguments.Namespace) -> Wanted:
+def _wanted(args: arguments.Namespace) -> results.Wanted:
   folder = args.output or pathlib.Path('results' + '_sample' * args.sample)
-  return Wanted(args.subsets, args.draws, folder, args.dataset, args.open)
+  return results.Wanted(
+    args.subsets, args.draws, folder, args.dataset, args.open
+  )
 
 
-def _print(wanted: Wanted, found: Iterator[Result]) -> None:
+def _print(wanted: results.Wanted, found: Iterator[results.Result]) -> None:
   """Prints results as soon as all are computed, or computing them ends."""
   header = 'subset,method,accuracy,95 % interval,balanced,runs'
   spreads = ['between seeds', 'between draws', 'between draws and seeds']

@@ -205,10 +205,8 @@ def _choose_fonts(texts: Sequence[Text]) -> None:
     text.set_fontfamily(families)
     if not missing.isdisjoint(text.get_text()):
       text.set_text(' '.join(f'U+{ord(c):04X}' for c in text.get_text()))
-    length, size = (
-      max(text.get_window_extent().size),
-      float(text.get_fontsize()),
-    )
+    length = max(text.get_window_extent().size)
+    size = float(text.get_fontsize())
     if length > (room := float(str(text.get_label() or math.inf))):
       text.set_fontsize(max(room / length * size, _LEAST_SIZE))
       if (share := room / length * size / _LEAST_SIZE) < 1:

@@ -9,10 +9,9 @@ import os
 import numpy as np
 
 from cmnist_tfds.scoring import evaluation, intervals, writers
-from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import File, Open
 from cmnist_tfds.scoring.intervals import Estimate, Record
-from cmnist_tfds.scoring.predictions import Predictions
+from cmnist_tfds.scoring.predictions import Predictions, draw_of_examples
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PredictionsError
 
@@ -136,7 +135,7 @@ def read_pair(
     evaluation.read_checked(subset, file, checking, reduced_too=True)
     for file in (first, second)
   )
-  examples = [_examples(p) for p in (a, b)]
+  examples = _examples(a), _examples(b)
   if examples[0] != examples[1] or (a.labels != b.labels).any():
     raise PredictionsError(
       f'{a.title} and {b.title} are not of the same test images: {examples[0]}'
@@ -231,6 +230,6 @@ def _units(found: Predictions) -> tuple[str, list[int], np.ndarray]:
 
 
 def _examples(found: Predictions) -> str:
-  draw = predictions_lib.draw_of_examples(found)
+  draw = draw_of_examples(found)
   name = f'{found.dataset}/{found.subset.full.name} {found.split}'
   return f'{len(found.labels):,} of {name}' + f' of draw {draw}' * bool(draw)

@@ -305,9 +305,8 @@ def opening(
 ) -> tuple[Subset, Open]:
   """Returns a subset, and what opens it; see `evaluate`."""
   sample = sample or subsets.names_sample(name)
-  where = {'data_dir': data_dir, 'sample': sample}
-  opens = open_ or functools.partial(open_or_prepare, **where)
-  return subsets.subset(name), opens
+  opens = functools.partial(open_or_prepare, data_dir=data_dir, sample=sample)
+  return subsets.subset(name), open_ or opens
 
 
 def read_checked(
@@ -438,13 +437,13 @@ def _score_sources(
 def _score_classes(
   subset: Subset, confusion: np.ndarray, total: np.ndarray
 ) -> Iterator[ClassScore]:
-  rows = zip(total.tolist(), confusion.sum(axis=0).tolist(), strict=True)
-  for c, (examples, predicted) in zip(subset.classes, rows, strict=True):
-    right = float(confusion[c.label, c.label])
+  predicted = confusion.sum(axis=0).tolist()
+  for label, c in enumerate(subset.classes):
+    key, examples = c.source.key, int(total[label])
+    right = float(confusion[label, label])
     accuracy = intervals.wilson(right, examples) if examples else None
-    precision = right / predicted if predicted else None
-    key = c.source.key
-    yield ClassScore(c.label, c.name, key, examples, accuracy, precision)
+    precision = right / predicted[label] if predicted[label] else None
+    yield ClassScore(label, c.name, key, examples, accuracy, precision)
 
 
 def _score_writers(
@@ -452,13 +451,10 @@ def _score_writers(
 ) -> Iterator[WritersScore]:
   right = (scored.predicted == scored.labels).mean(axis=0)
   stratum = writers.source_numbers(scored.subset, scored.labels)
-  examples = {
-    source.key: stratum == number
-    for number, source in enumerate(scored.subset.sources)
-  }
-  if len(examples) > 1:
-    examples['all'] = stratum >= 0
-  for key, own in examples.items():
+  keys = [source.key for source in scored.subset.sources]
+  everything = ['all'] if len(keys) > 1 else []
+  for number, key in enumerate(keys + everything):
+    own = (stratum == number) | (key == 'all')
     _, cluster_ = np.unique(cluster[own], return_inverse=True)
     sizes = np.bincount(cluster_)
     shares = np.bincount(cluster_, right[own]) / sizes
@@ -466,8 +462,7 @@ def _score_writers(
     if len(by_writer) > 1:
       parts = intervals.mean_variance(right[own], cluster_, stratum[own])
       accuracy = intervals.of_parts(float(right[own].mean()), *parts, least=0)
-      worst = float(by_writer.min())
-      yield WritersScore(key, len(by_writer), accuracy, worst)
+      yield WritersScore(key, len(by_writer), accuracy, float(by_writer.min()))
 
 
 def _worst_pairs(mean: np.ndarray, total: np.ndarray) -> Iterator[Confusion]:

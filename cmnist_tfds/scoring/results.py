@@ -27,8 +27,6 @@ from cmnist_tfds.load.draws import count_draws
 from cmnist_tfds.scoring import evaluation, predictions, protocols, report
 from cmnist_tfds.scoring.evaluation import Evaluation, Open
 from cmnist_tfds.scoring.nearest_neighbors import Neighbors, vote
-from cmnist_tfds.scoring.predictions import Predictions
-from cmnist_tfds.scoring.protocols import Protocol
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.errors import PredictionsError
@@ -249,7 +247,7 @@ def neighbor_results(wanted: Wanted, ks: Sequence[int]) -> Iterator[Result]:
 def network_results(
   wanted: Wanted,
   network: str,
-  protocol: Protocol,
+  protocol: protocols.Protocol,
   seeds: int,
   weights: pathlib.Path | None = None,
 ) -> Iterator[Result]:
@@ -365,7 +363,7 @@ def _draws(wanted: Wanted) -> Iterator[tuple[Subset, str, range]]:
 
 def _find_predictions(
   dataset: str, path: pathlib.Path, subset: Subset, about: Mapping[str, str]
-) -> Predictions | None:
+) -> predictions.Predictions | None:
   """Returns the predictions of a result, which may lack runs."""
   if not path.exists():
     return None
