@@ -76,13 +76,10 @@ class Gallery:
     if not all(map(self.images_of, subset.classes)):
       return []
     keys = {*map(_key, subset.classes)}
-    pairs = [
-      pair
-      for both in itertools.combinations(subset.sources, 2)
-      for pair in self._between(*both)
-      if {*map(_key, pair.classes)} <= keys
-    ]
-    return sorted(pairs, key=lambda pair: -pair.similarity)
+    sources = itertools.combinations(subset.sources, 2)
+    pairs = itertools.chain(*itertools.starmap(self._between, sources))
+    own = (pair for pair in pairs if {*map(_key, pair.classes)} <= keys)
+    return sorted(own, key=lambda pair: -pair.similarity)
 
   @functools.cache  # noqa: B019  # A process makes one or two galleries.
   def _between(self, *both: Source) -> list[similarity.Pair]:

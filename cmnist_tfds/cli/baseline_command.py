@@ -39,10 +39,8 @@ def _neighbors(args: arguments.Namespace) -> None:
 def _network(args: arguments.Namespace) -> None:
   """A network, trained by PyTorch; on a GPU if there is one."""
   wanted, protocol = _wanted(args), protocols.PROTOCOLS[args.protocol]
-  found = results.network_results(
-    wanted, args.net, protocol, args.seeds, args.weights
-  )
-  _print(wanted, found)
+  how = args.net, protocol, args.seeds, args.weights
+  _print(wanted, results.network_results(wanted, *how))
 
 
 # Which subsets, and where. All methods are given these.

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -301,7 +301,10 @@ def evaluate(
 
 
 def opening(
-  name: str, data_dir: PathLike | None, sample: bool, open_: Open | None
+  name: str,
+  data_dir: PathLike | None = None,
+  sample: bool = False,
+  open_: Open | None = None,
 ) -> tuple[Subset, Open]:
   """Returns a subset, and what opens it; see `evaluate`."""
   sample = sample or subsets.names_sample(name)
@@ -498,10 +501,10 @@ def _join(read: Sequence[Predictions]) -> Predictions:
     raise PredictionsError(
       'Two runs have the same seed and draw. Name each file once.'
     )
-  return dataclasses.replace(
-    read[0],
-    predicted=np.concatenate([p.predicted for p in read]),
-    scores=None,
-    seeds=seeds,
-    draws=draws,
-  )
+  predicted = np.concatenate([p.predicted for p in read])
+  runs: dict[str, Any] = {
+    'predicted': predicted,
+    'seeds': seeds,
+    'draws': draws,
+  }
+  return dataclasses.replace(read[0], scores=None, **runs)

@@ -28,10 +28,7 @@ class Section(NamedTuple):
 
 
 def _section(
-  title: str,
-  header: str,
-  rows: Iterable[Iterable[Any]],
-  lines: Sequence[str] = (),
+  title: str, header: str, rows: Iterable[Any], lines: Sequence[str] = ()
 ) -> Section:
   return Section(title, [header.split(', '), *(row(*r) for r in rows)], lines)
 
@@ -47,6 +44,19 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
     ('accuracy', scored.accuracy, *spread.values()),
     ('balanced accuracy', scored.balanced_accuracy, *balanced.values()),
   ]
+  runs = [
+    # A seed is written without separators of thousands.
+    (r.seed and str(r.seed), r.draw, r.accuracy, r.balanced_accuracy)
+    for r in scored.runs * several
+  ]
+  classes = [
+    (*c, accuracy or ('-', '-'), precision)
+    for *c, accuracy, precision in map(_values, scored.classes)
+  ]
+  pairs = [
+    (names[p.label], names[p.predicted], f'{p.examples:,g}', p.share)
+    for p in scored.worst_pairs
+  ]
   sections = [
     _section(
       f'{scored.dataset}/{scored.subset.name} {scored.split}:'
@@ -56,15 +66,7 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
       figures,
       [*scored.notes, *(f'{f}: {text}' for f, text in scored.about.items())],
     ),
-    _section(
-      'Runs',
-      'seed, draw, accuracy, balanced accuracy',
-      (
-        # A seed is written without separators of thousands.
-        (r.seed and str(r.seed), r.draw, r.accuracy, r.balanced_accuracy)
-        for r in scored.runs * several
-      ),
-    ),
+    _section('Runs', 'seed, draw, accuracy, balanced accuracy', runs),
     _section(
       'Sources, and the share predicted as a class of each source',
       f'source, examples, accuracy, 95 % interval, balanced, 95 % interval, {keys}',
@@ -78,18 +80,12 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
     _section(
       'Classes',
       'label, class, source, examples, accuracy, 95 % interval, precision',
-      (
-        (*c, accuracy or ('-', '-'), precision)
-        for *c, accuracy, precision in map(_values, scored.classes)
-      ),
+      classes,
     ),
     _section(
       'Classes confused most often',
       'class, predicted as, examples, share of the class',
-      (
-        (names[p.label], names[p.predicted], f'{p.examples:,g}', p.share)
-        for p in scored.worst_pairs
-      ),
+      pairs,
     ),
   ]
   return [section for section in sections if len(section.rows) > 1]
@@ -97,8 +93,7 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
 
 def comparison_sections(compared: Comparison) -> list[Section]:
   """Returns the report of a comparison."""
-  difference = compared.difference
-  over = compared.interval_over
+  difference, over = compared.difference, compared.interval_over
   over += ' alone, as runs are missing,' * (over == 'images')
   lines = [
     f'Accuracy of A minus that of B: {difference.value:+.4f}, 95 % interval over'
@@ -128,16 +123,13 @@ def family_sections(found: Family) -> list[Section]:
   rows = [(c.subset, c.interval_over, c.difference) for c in found.subsets]
   origins = [*found.origins.items(), ('mean over origins', found.difference)]
   header = 'A minus B, 95 % interval'
+  title = 'Accuracies by the origin of test images'
+  note = (
+    'Intervals are over runs, and over images or writers, not over origins.'
+  )
   return [
     _section('Accuracies', f'subset, interval over, {header}', rows, [*notes]),
-    _section(
-      'Accuracies by the origin of test images',
-      f'origin, {header}',
-      origins,
-      [
-        'Intervals are over runs, and over images or writers, not over origins.'
-      ],
-    ),
+    _section(title, f'origin, {header}', origins, [note]),
   ]
 
 

@@ -169,15 +169,12 @@ def read_results(folder: pathlib.Path) -> list[ResultRow]:
     PredictionsError: If a file of scores is damaged, or not of CMNIST.
   """
   place = {s: number for number, s in enumerate(subsets.declared())}
-  return sorted(
-    map(_read_row, folder.glob('*/*.json')),
-    key=lambda row: (
-      place.get(row.subset.full, -1),
-      row.subset.full.name,
-      -(row.subset.per_class or sys.maxsize),
-      row.method,
-    ),
-  )
+
+  def order(row: ResultRow) -> tuple[int, str, int, str]:
+    full, size = row.subset.full, row.subset.per_class or sys.maxsize
+    return place.get(full, -1), full.name, -size, row.method
+
+  return sorted(map(_read_row, folder.glob('*/*.json')), key=order)
 
 
 def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
@@ -189,17 +186,12 @@ def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
     spread = report.deviations(scores.accuracy_spread).items()
     runs = [str(len(scores.runs)), *(f'{d} {what}' for what, d in spread)]
     limits = (accuracy.low, accuracy.high)
-    table.append(
-      (
-        row.subset.name,
-        scores.about['method'],
-        report.figure(accuracy.value),
-        '–'.join(map(report.figure, limits)) * (limits != (0, 1)),
-        report.figure(scores.balanced_accuracy.value),
-        ', '.join(runs),
-        'recomputed' if row.recomputed else 'reported',
-      )
-    )
+    interval = '–'.join(map(report.figure, limits)) * (limits != (0, 1))
+    shares = accuracy.value, scores.balanced_accuracy.value
+    right, balanced = map(report.figure, shares)
+    cells = row.subset.name, scores.about['method'], right, interval, balanced
+    came = 'recomputed' if row.recomputed else 'reported'
+    table.append((*cells, ', '.join(runs), came))
   return table
 
 
@@ -228,13 +220,10 @@ def neighbor_results(wanted: Wanted, ks: Sequence[int]) -> Iterator[Result]:
   nearest = functools.lru_cache(wanted.draws + 1)(neighbors.nearest_labels)
 
   def method(k: int) -> Method:
-    about = {
-      # Results that were published have this spelling.
-      'method': f'{k} nearest neighbour{"s" if k > 1 else ""}, raw pixels',
-      'code': 'cmnist baseline knn',
-      'pretraining': 'none',
-      'validation': 'none',
-    }
+    # Results that were published have this spelling.
+    title = f'{k} nearest neighbour{"s" if k > 1 else ""}, raw pixels'
+    about = {'method': title, 'code': 'cmnist baseline knn'}
+    about |= {'pretraining': 'none', 'validation': 'none'}
     return Method(
       f'knn-{k}',
       lambda _: about,
