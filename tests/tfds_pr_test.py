@@ -114,13 +114,9 @@ from tensorflow_datasets.scripts.documentation import dataset_markdown_builder
 Builder = tfds.builder_cls('cmnist')
 module = sys.modules[Builder.__module__]
 builders = [Builder(config=c, data_dir='none') for c in Builder.BUILDER_CONFIGS]
+unused = ('namespace', 'visu_doc_util', 'df_doc_util', 'nightly_doc_util')
 page = dataset_markdown_builder.get_markdown_string(
-  builder=builders[0],
-  config_builders=builders,
-  namespace=None,
-  visu_doc_util=None,
-  df_doc_util=None,
-  nightly_doc_util=None,
+  builder=builders[0], config_builders=builders, **dict.fromkeys(unused)
 )
 print(json.dumps({
   'page': page,
