@@ -101,11 +101,9 @@ class Duplicates:
 
   def find(self, number: int) -> tuple[AuditedImages, int]:
     """Returns the part that an image is in, and its number there."""
-    for part in self.parts:
-      if number < len(part.rows):
-        return part, number
-      number -= len(part.rows)
-    raise IndexError(number)
+    ends = np.cumsum([len(part.rows) for part in self.parts])
+    part = self.parts[np.searchsorted(ends, number, 'right')]
+    return part, number - int(ends[ends <= number].max(initial=0))
 
   def with_copy(self, threshold: float) -> np.ndarray:
     """Returns which test images have a copy or a near-copy in train.
