@@ -193,12 +193,13 @@ def test_the_command_writes_results_that_evaluate_agrees_with(
   status, out, _ = baseline(*('2-FKd', '2-FKd-r-5', '-k', '1,3', '--draws', 2))
   assert status == 0
   assert '6 results' in out
-  for name, results in (
-    ('2-FKd', {'knn-1', 'knn-3'}),
-    ('2-FKd-r-5', {'knn-1', 'knn-3', 'knn-1-draws', 'knn-3-draws'}),
-  ):
-    files = {p.name for p in (tmp_path / name).iterdir()}
-    assert files == {f'{r}.{s}' for r in results for s in ('json', 'npz')}
+  assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob('*.*')} == {
+    f'{name}/knn-{k}{rest}.{suffix}'
+    for name in ('2-FKd', '2-FKd-r-5')
+    for k in (1, 3)
+    for rest in ('', '-draws' * ('-r-' in name))
+    for suffix in ('json', 'npz')
+  }
   place = tmp_path / '2-FKd/knn-3'
   scores = json.loads(place.with_suffix('.json').read_text('utf-8'))
   evaluate = ('evaluate', '2-FKd', f'{place}.npz', '--sample')

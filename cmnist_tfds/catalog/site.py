@@ -99,16 +99,11 @@ def write_site(
       shutil.copyfile(asset, unfinished / 'static' / asset.name)
     _write_pictures(unfinished / 'pictures', gallery)
     pages = _pages(gallery, shown, listed, results)
-    common: dict[str, Any] = {
-      'sample': sample,
-      'gallery': gallery,
-      'subsets': shown,
-    }
-    common['sources'] = listed
-    bar = streams.progress_bar(pages, desc='Pages', leave=False)
+    shared = {'gallery': gallery, 'subsets': shown, 'sources': listed}
+    bar = streams.progress_bar(pages, desc='Pages')
     for path, template, facts in bar:
-      of_page = {**common, **facts, 'root': '../' * path.count('/')}
-      text = templates.get_template(template).render(of_page)
+      page = {'sample': sample, 'root': '../' * path.count('/')}
+      text = templates.get_template(template).render(page | shared | facts)
       (unfinished / path).write_text(text, encoding='utf-8')
   return [s for s in listed if not gallery.shown(subsets.combine(s))]
 

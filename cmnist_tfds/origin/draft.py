@@ -611,8 +611,7 @@ def _read_table(found: _Found, file: _File) -> Iterator[_Chunk]:
 
 
 def _read_pictures(files: PictureFiles, fields: _File) -> Iterator[_Chunk]:
-  shown = {'desc': 'Reading', 'unit': ' pictures', 'leave': False}
-  for name in streams.progress_bar(files.names, **shown):
+  for name in streams.progress_bar(files.names, desc='Reading', unit=' file'):
     where = f'{files.where}/{name}'
     read = functools.partial(_decode, files.read, name, where)
     yield [name.partition('/')[0]], read

@@ -101,9 +101,11 @@ class Duplicates:
 
   def find(self, number: int) -> tuple[AuditedImages, int]:
     """Returns the part that an image is in, and its number there."""
-    ends = np.cumsum([len(part.rows) for part in self.parts])
-    part = self.parts[np.searchsorted(ends, number, 'right')]
-    return part, number - int(ends[ends <= number].max(initial=0))
+    for part in self.parts:
+      if number < len(part.rows):
+        return part, number
+      number -= len(part.rows)
+    raise IndexError(number)
 
   def with_copy(self, threshold: float) -> np.ndarray:
     """Returns which test images have a copy or a near-copy in train.
@@ -227,7 +229,7 @@ def _near_pairs(
   factor = 1 + limit / 2 + math.sqrt(limit + limit**2 / 4)
   pairs, ratios = [np.empty((0, 2), np.int64)], [np.empty(0)]
   starts = range(0, len(numbers), _ROWS)
-  for start in streams.progress_bar(starts, desc='Comparing', leave=False):
+  for start in streams.progress_bar(starts, desc='Comparing'):
     stop = min(start + _ROWS, len(numbers))
     end = int(np.searchsorted(-norms, -norms[stop - 1] / factor, 'right'))
     for begin in range(start, end, _COLUMNS):

@@ -48,7 +48,7 @@ def write(folder: pathlib.Path) -> pathlib.Path:
   with atomic.write_folder(folder, 'cmnist tfds-pr', names) as unfinished:
     dataset = unfinished / FOLDER
     dataset.mkdir(parents=True)
-    for module in _TEMPLATES.glob('*.py'):
+    for module in [p for p in _TEMPLATES.iterdir() if p.suffix == '.py']:
       code = module.read_text('utf-8').removeprefix(_OUR_HEAD)
       (dataset / module.name).write_text(code, 'utf-8')
     head = code.partition('"""')[0] + '"""CMNIST dataset."""\n'
