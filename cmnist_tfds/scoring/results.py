@@ -17,7 +17,7 @@ import json
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -32,8 +32,7 @@ from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.errors import PredictionsError
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Wanted:
+class Wanted(NamedTuple):
   """Which results of a method are wanted.
 
   Attributes:
@@ -57,8 +56,7 @@ class Wanted:
 Result = tuple[str, Evaluation, bool]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Method:
+class Method(NamedTuple):
   """A method that results are computed of.
 
   Attributes:
@@ -118,8 +116,7 @@ class Scores(msgspec.Struct):
   ] = {}
 
 
-@dataclasses.dataclass(frozen=True)
-class ResultRow:
+class ResultRow(NamedTuple):
   """What a table of results says of one.
 
   Attributes:
