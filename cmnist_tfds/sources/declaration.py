@@ -49,8 +49,6 @@ Where names differ:
 *   `files`: `Split.tables`.
 """
 
-from __future__ import annotations
-
 import codecs
 import collections
 import functools
