@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds subsets, one after the other or several at a time."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import functools

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the synthetic sample holds of a subset: its sizes and its license."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 

@@ -6,6 +6,8 @@ card all follow from `FEATURES`. An example is one image and integers that
 follow from its class. To add an integer feature, add one entry to `INTEGERS`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Sequence
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`load_data` gives the arrays that TFDS gives, wherever they come from."""
 
+from __future__ import annotations
+
 import msgspec
 import numpy as np
 import preparing

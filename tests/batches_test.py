@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches of tf.data have all examples, in random and repeatable order."""
 
+from __future__ import annotations
+
 import json
 import pathlib
 import socket

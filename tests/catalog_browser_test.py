@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The catalog in a real browser."""
 
+from __future__ import annotations
+
 import itertools
 import json
 import os

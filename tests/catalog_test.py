@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The catalog as files. `catalog_browser_test` has it in a browser."""
 
+from __future__ import annotations
+
 import contextlib
 import html
 import io

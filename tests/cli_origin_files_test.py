@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `cmnist verify` and `cmnist mirror` print, and their exit statuses."""
 
+from __future__ import annotations
+
 import json
 
 import command_line

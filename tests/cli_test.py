@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What commands print, beyond what the contract of the command line says."""
 
+from __future__ import annotations
+
 import json
 import os
 import pathlib

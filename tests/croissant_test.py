@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Croissant: mlcroissant accepts it, and its records are the examples."""
 
+from __future__ import annotations
+
 import json
 import logging
 import pathlib

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores agree with scikit-learn's, and reports tell all of them."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import re

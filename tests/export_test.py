@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Other programs read the examples from exported files."""
 
+from __future__ import annotations
+
 import csv
 import gzip
 

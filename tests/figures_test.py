@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures: nothing overlaps, similar classes are found, pixels are exact."""
 
+from __future__ import annotations
+
 import itertools
 import pathlib
 import re

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The mean and the standard deviation of subsets are those of their pixels."""
 
+from __future__ import annotations
+
 import pathlib
 import runpy
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of predictions: what is written is read, and what is wrong is said."""
 
+from __future__ import annotations
+
 import csv
 import dataclasses
 import json

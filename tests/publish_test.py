@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Published subsets can be read without this package."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import os

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Python can do what the command line can, without a shell."""
 
+from __future__ import annotations
+
 import io
 
 import pytest

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The PyTorch dataset gives the examples, alone and in batches."""
 
+from __future__ import annotations
+
 import os
 import pickle
 

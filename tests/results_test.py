@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every number among the results follows from predictions that are there."""
 
+from __future__ import annotations
+
 import json
 import pathlib
 import runpy

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The names, the rule of composition, and every fact of the paper's table."""
 
+from __future__ import annotations
+
 import csv
 import pathlib
 import pickle

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builders read from the cache what TFDS reads from the shards."""
 
+from __future__ import annotations
+
 import functools
 import operator
 import pickle

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors name the true cause: what the system refuses, what is not there."""
 
+from __future__ import annotations
+
 import errno
 import os
 import pathlib

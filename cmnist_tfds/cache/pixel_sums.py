@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The mean and the standard deviation of training pixels, from exact sums."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import json

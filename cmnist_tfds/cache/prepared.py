@@ -6,6 +6,8 @@ have other examples than the origin files in the cache, or if there are no
 origin files; they then enter the cache once.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import hashlib

@@ -6,6 +6,8 @@ example (see `tensorflow_datasets.core.hashing` and `.shuffle`). Our keys number
 the examples along the concatenation of the sources.
 """
 
+from __future__ import annotations
+
 import functools
 import hashlib
 

@@ -6,6 +6,8 @@ made from these when a dataset is built, and stay in the cache too. A source may
 be larger than memory, so it is read, encoded and written in chunks.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import hashlib

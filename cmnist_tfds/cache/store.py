@@ -13,6 +13,8 @@ The cache only saves time. An entry that is missing, damaged or of another
 format is made again, and if the folder cannot be used, arrays stay in memory.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import errno

@@ -5,6 +5,8 @@ Subsets concatenate whole classes, so the images and counts that one subset has
 of a class hold for every other subset too, prepared or not.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import itertools

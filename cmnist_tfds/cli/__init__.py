@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: `cmnist`, also `python -m cmnist_tfds`."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import importlib

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Arguments that several commands share, and what they stand for."""
 
+from __future__ import annotations
+
 import argparse
 import functools
 import pathlib

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Score a simple method, for comparison; write predictions and scores."""
 
+from __future__ import annotations
+
 import argparse
 import pathlib
 from collections.abc import Iterator

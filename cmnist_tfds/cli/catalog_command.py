@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write a static site with a page for each subset and each source."""
 
+from __future__ import annotations
+
 from cmnist_tfds import subsets
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.subsets import Subset

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare the predictions of two methods for the same test images."""
 
+from __future__ import annotations
+
 import argparse
 from typing import Any
 

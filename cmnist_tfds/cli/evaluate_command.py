@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Score predictions: accuracies with intervals, classes, confusion."""
 
+from __future__ import annotations
+
 import argparse
 from typing import Any
 

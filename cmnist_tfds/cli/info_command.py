@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Describe a subset: its size, classes, sources and licenses."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from cmnist_tfds import subsets

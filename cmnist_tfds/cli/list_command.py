@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """List the 134 subsets of the paper, or those that meet some conditions."""
 
+from __future__ import annotations
+
 import argparse
 import os
 from typing import Any

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draft, check and list declarations of sources."""
 
+from __future__ import annotations
+
 import argparse
 import itertools
 import os

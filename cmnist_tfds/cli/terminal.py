@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What commands print, and the exit statuses of those that fail."""
 
+from __future__ import annotations
+
 import contextlib
 import csv
 import io

@@ -6,6 +6,8 @@ a dataset, it would remove the old one first. Here the new one is built, the old
 one is renamed, the new one takes its place, and the old one is removed.
 """
 
+from __future__ import annotations
+
 import contextlib
 import pathlib
 import shutil

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The configs and the `DatasetInfo` of subsets."""
 
+from __future__ import annotations
+
 import functools
 import pathlib
 from collections.abc import Mapping, Sequence

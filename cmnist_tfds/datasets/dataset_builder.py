@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The TFDS builder that `cmnist` and `cmnist_sample` share."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import functools

@@ -5,6 +5,8 @@ TFDS parses and decodes every example anew in each epoch. The cache has the same
 examples as arrays.
 """
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Sequence
 from typing import Any, SupportsIndex

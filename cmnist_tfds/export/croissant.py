@@ -6,6 +6,8 @@ hashes. The export of a subset also has its examples. Tools for Croissant cannot
 read TFRecord files, so the export has Parquet files.
 """
 
+from __future__ import annotations
+
 import datetime
 import hashlib
 import json

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes subsets as files that can be read without TFDS."""
 
+from __future__ import annotations
+
 import csv
 import pathlib
 import re

@@ -12,6 +12,8 @@ the `data_dir` or the path of a community namespace. Dataset hubs read the Parqu
 files, which the card lists.
 """
 
+from __future__ import annotations
+
 import json
 import pathlib
 import re

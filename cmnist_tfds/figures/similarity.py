@@ -9,6 +9,8 @@ the other class. The similarity of the two classes is the average of these
 correlations over the images of both.
 """
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple

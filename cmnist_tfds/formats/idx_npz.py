@@ -5,6 +5,8 @@ The first bytes of a file tell its format, not its name. Nothing is unpickled,
 and no more is inflated than the checked header of the array promises.
 """
 
+from __future__ import annotations
+
 import io
 import struct
 import zipfile

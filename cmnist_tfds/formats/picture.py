@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decodes picture files, of the formats that are named here alone."""
 
+from __future__ import annotations
+
 import io
 import math
 import struct

@@ -7,6 +7,8 @@ deflates the pixels at level 1. That is five times as fast as zlib at its
 default level, for images a twentieth larger.
 """
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Sequence
 

@@ -7,6 +7,8 @@ little-endian, and checksums are masked CRC-32C
 (tensorflow/core/lib/io/record_writer.h).
 """
 
+from __future__ import annotations
+
 import functools
 import struct
 from typing import Any

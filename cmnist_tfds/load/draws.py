@@ -7,6 +7,8 @@ class in the order of the prepared training set, which is a random one. Draws
 from 1 on have no example in common.
 """
 
+from __future__ import annotations
+
 import numbers
 
 import numpy as np

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads the examples of a source in the order of its files."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from cmnist_tfds import schema

@@ -20,6 +20,8 @@ NumPy guarantees that the numbers of `RandomState` never change.
 Both parts keep the order of the prepared training set.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np

@@ -5,6 +5,8 @@ https://www.tensorflow.org/datasets/splits defines the grammar. This module does
 not use TFDS, because importing TFDS takes longer than loading most subsets.
 """
 
+from __future__ import annotations
+
 import operator
 import re
 import types

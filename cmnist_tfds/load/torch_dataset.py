@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loads subsets as map-style datasets of PyTorch."""
 
+from __future__ import annotations
+
 import functools
 import os
 from collections.abc import Callable, Sequence

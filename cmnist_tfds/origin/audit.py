@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goes over origin files: tells which are right, and fills folders with them."""
 
+from __future__ import annotations
+
 import collections
 import contextlib
 import dataclasses

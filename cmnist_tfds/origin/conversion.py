@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Converts images of origin files to 28x28 gray pixels, by declared steps."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 

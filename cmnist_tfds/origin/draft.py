@@ -5,6 +5,8 @@ What is unambiguous is taken, and the draft begins with what was taken and what
 was left out. What is ambiguous is refused with the option that decides it.
 """
 
+from __future__ import annotations
+
 import collections
 import contextlib
 import functools

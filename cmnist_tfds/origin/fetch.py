@@ -5,6 +5,8 @@ A file gets its name once it is verified. Until then it is in a hidden file in
 the same folder, which the next attempt continues, in this process or another.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import http.client

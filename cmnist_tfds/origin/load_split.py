@@ -6,6 +6,8 @@ file with the images of a class, or some rows of a table or some pictures. The
 layouts 'idx' and 'npz' have one chunk, because each has one pair of files.
 """
 
+from __future__ import annotations
+
 import collections
 import io
 import itertools

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where origin files are looked for, on disk and on the network."""
 
+from __future__ import annotations
+
 import contextlib
 import itertools
 import math

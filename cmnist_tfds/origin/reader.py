@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads origin files from the first location that has the right one."""
 
+from __future__ import annotations
+
 import contextlib
 import itertools
 import os

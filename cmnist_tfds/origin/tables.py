@@ -9,6 +9,8 @@ Others pass the arrays of origin files on in such tables: Kaggle has CSV files,
 OpenML and dataset hubs have Parquet files. A table may hold train and then test.
 """
 
+from __future__ import annotations
+
 import csv
 import pathlib
 import re

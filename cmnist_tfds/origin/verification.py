@@ -6,6 +6,8 @@ content if it holds the published array: compressing an array again changes the
 bytes of the file and not the array.
 """
 
+from __future__ import annotations
+
 import enum
 import hashlib
 import pathlib

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares two methods on the same test images."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 from typing import Any

@@ -5,6 +5,8 @@ The measure is the accuracy of the nearest neighbor (k = 1) on the test set, by
 `cmnist baseline knn`.
 """
 
+from __future__ import annotations
+
 import functools
 import pathlib
 

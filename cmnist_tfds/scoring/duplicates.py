@@ -11,6 +11,8 @@ The distance is at least that of the images averaged over squares of 4 x 4 pixel
 so these are compared first.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

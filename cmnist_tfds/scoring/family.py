@@ -6,6 +6,8 @@ examples of what two methods do. Origins are taken as they are, and what varies
 within them is drawn again: the runs, and the test images or their writers.
 """
 
+from __future__ import annotations
+
 import collections
 import dataclasses
 from collections.abc import Iterable, Iterator

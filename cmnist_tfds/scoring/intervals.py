@@ -6,6 +6,8 @@ the choice of the test images of the same writers. Only `from_parts` says more: 
 much it would with whatever its parts are variances of, such as writers or runs.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
 import json

@@ -14,6 +14,8 @@ The neighbors in a union of sources are merged from those in each source, so the
 subsets together cost what the pairs of their sources cost.
 """
 
+from __future__ import annotations
+
 import functools
 import hashlib
 from collections.abc import Callable, Sequence

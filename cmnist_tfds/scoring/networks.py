@@ -6,6 +6,8 @@ Images are float (n, 1, 28, 28); networks that were made for colors get the one
 channel three times.
 """
 
+from __future__ import annotations
+
 import copy
 import hashlib
 import math

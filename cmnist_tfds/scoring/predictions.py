@@ -25,6 +25,8 @@ order. Examples are in the order of the prepared dataset.
 A CSV file may hold the columns `label` and `prediction` of one run, too.
 """
 
+from __future__ import annotations
+
 import contextlib
 import csv
 import dataclasses

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the baselines of networks are trained, without PyTorch."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 from cmnist_tfds.subsets import Subset

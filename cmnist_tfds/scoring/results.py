@@ -8,6 +8,8 @@ The scores are written last, so a result that has them is complete. It is not
 computed again.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import itertools

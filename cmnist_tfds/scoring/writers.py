@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which test images are by one writer, and so no independent examples."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from cmnist_tfds.cache.shuffle_order import shuffle_order

@@ -14,6 +14,8 @@ Facts are those of the paper (S. Wenkel, "Concatenated MNIST (CMNIST): Making
 hashes are those of the files as their origins publish them.
 """
 
+from __future__ import annotations
+
 from cmnist_tfds.sources import registry
 from cmnist_tfds.sources.records import IMAGE_SIZE, OriginFile, Source, Split
 from cmnist_tfds.sources.registry import SOURCES

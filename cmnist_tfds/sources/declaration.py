@@ -49,6 +49,8 @@ Where names differ:
 *   `files`: `Split.tables`.
 """
 
+from __future__ import annotations
+
 import codecs
 import collections
 import functools

@@ -17,6 +17,8 @@ No extension is read before a name has a key that none of the eleven has. A
 declaration that is wrong does not keep the others from working.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import importlib.metadata

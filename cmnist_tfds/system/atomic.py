@@ -13,6 +13,8 @@ were as well; a later run thus recognizes all files of a killed one.
 All names that begin with `.cmnist_tfds.` belong to this package.
 """
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import os

@@ -6,6 +6,8 @@ The command line prints them as they are; every other exception is a defect.
 `counted` is for the numbers in messages, `printable` for the words of others.
 """
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import os

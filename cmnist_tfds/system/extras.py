@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The optional libraries, which the extras of the package install."""
 
+from __future__ import annotations
+
 import contextlib
 import importlib.metadata
 import json

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signals that end a program: Ctrl-C, TERM and HUP."""
 
+from __future__ import annotations
+
 import contextlib
 import signal
 import threading

@@ -5,6 +5,8 @@ The Python functions, the builders and the command line all call this module, so
 that a path means the same place wherever it is given.
 """
 
+from __future__ import annotations
+
 import os
 import pathlib
 import re

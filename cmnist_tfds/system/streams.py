@@ -7,6 +7,8 @@ the methods and attributes of files. A stream may be closed, its disk may be
 full, and its encoding may lack characters.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import logging

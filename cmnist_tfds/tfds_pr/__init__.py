@@ -6,6 +6,8 @@ builder, its test, checksums and description are in `templates/`, complete and i
 TFDS's style. Citations and tags are those of this package.
 """
 
+from __future__ import annotations
+
 import pathlib
 import shutil
 

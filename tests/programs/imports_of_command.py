@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a command; prints the packages that are imported by then on stderr."""
 
+from __future__ import annotations
+
 import sys
 
 from cmnist_tfds import cli

@@ -7,6 +7,8 @@ left out. Imports of TensorFlow fail as if it were not installed, so the
 program does the same in every environment.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import pathlib
 import sys

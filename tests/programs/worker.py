@@ -6,6 +6,8 @@ of the prepared datasets. Prints as JSON the places in the training set of the
 examples that this worker reads in each of two epochs.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import sys

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The collection `cmnist_all`, which has the 134 subsets."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 

@@ -9,6 +9,8 @@ A, shifted by the length of B, XOR the checksum of B. So a record only needs its
 parts to be copied, and this module copies them for many records at once.
 """
 
+from __future__ import annotations
+
 import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence

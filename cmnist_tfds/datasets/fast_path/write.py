@@ -11,6 +11,8 @@ goes to which shard. Workers map the same cache entries and write the same bytes
 as that process would. They send nothing back.
 """
 
+from __future__ import annotations
+
 import functools
 import os
 import pathlib
