@@ -26,20 +26,16 @@ def _new(args: arguments.Namespace) -> None:
   name = path.name.partition('.')[0] or 'source'
   output = args.output or path.parent / f'{name}.toml'
   if output.parent.resolve() != path.parent.resolve():
-    raise argparse.ArgumentError(
-      None,
-      f'{output}: expected a file in {path.parent}, because paths in a'
-      ' declaration start in its folder',
-    )
+    place = f'{path.parent}, because paths in a declaration start in its folder'
+    raise argparse.ArgumentError(None, f'{output}: expected a file in {place}')
   sources = (*sources_lib.SOURCES, *registry.registry().extensions)
   used = {source.key: source.title for source in sources}
   letters = re.sub('[^a-z0-9]', '', name.lower()).lstrip('0123456789')
   keys = [letters[: n + 2].capitalize() for n in range(len(letters))]
   key = args.key or next((k for k in keys if k not in used), letters)
   if key in used:
-    raise DeclarationError(
-      f'the key {key!r} is already that of {used[key]}; choose another'
-    )
+    fault = f'the key {key!r} is already that of {used[key]}'
+    raise DeclarationError(f'{fault}; choose another')
   given = {n: v for n in draft.Options._fields if (v := getattr(args, n))}
   text = draft.draft(path, key=key, title=args.title or name, **given)
   # A draft that is wrong is not written.
@@ -51,10 +47,9 @@ def _new(args: arguments.Namespace) -> None:
   print(f'{output}: {_describe(source)}')
   for line in itertools.takewhile(lambda li: li[:1] == '#', text.splitlines()):
     print(line.removeprefix('# '))
-  print(
-    f'Now set {registry.SOURCES_VARIABLE}={shlex.quote(str(output.absolute()))}'
-    f' and run: cmnist build 1-{source.key}'
-  )
+  declared = shlex.quote(str(output.absolute()))
+  setting = f'{registry.SOURCES_VARIABLE}={declared}'
+  print(f'Now set {setting} and run: cmnist build 1-{source.key}')
 
 
 def _check(args: arguments.Namespace) -> None:
@@ -88,9 +83,7 @@ def _list(args: arguments.Namespace) -> int:
     terminal.print_json(sources)
   else:
     terminal.print_table(rows)
-  for fault in known.faults:
-    terminal.fail(fault)
-  return terminal.FAILED if known.faults else 0
+  return max(map(terminal.fail, known.faults), default=0)
 
 
 _NEW: arguments.Arguments = {

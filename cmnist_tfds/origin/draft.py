@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import functools
 import io
 import itertools
 import json
@@ -87,9 +86,9 @@ class Options(NamedTuple):
   scale: int | None = None
 
 
-# The labels or names of classes of some examples, and what reads their images,
-# uint8 (n, ...).
-_Chunk = tuple[Sequence[int | str], Callable[[], np.ndarray]]
+# The labels or names of classes of some examples, and their images, uint8
+# (n, ...).
+_Chunk = tuple[Sequence[int | str], np.ndarray]
 
 _Each = TypeVar('_Each')
 
@@ -181,12 +180,11 @@ def add_source(
   """
   place = pathlib.Path(folder or key.lower()).absolute()
   arrays: dict[str, Any] = {}
-  for split, pair in (('train', train), ('test', test)):
+  for split, pair in {'train': train, 'test': test}.items():
     if pair is not None:
-      for name, values, kind in zip(
-        'xy', pair, (np.uint8, np.int64), strict=True
-      ):
-        arrays[f'{name}_{split}'] = tables.whole_numbers(values, kind)
+      images, labels = pair
+      arrays[f'x_{split}'] = tables.whole_numbers(images, np.uint8)
+      arrays[f'y_{split}'] = tables.whole_numbers(labels, np.int64)
   names = ('arrays.npz', 'source.toml')
   title = title or key
   with atomic.write_folder(place, 'add_source', names) as written:
@@ -298,10 +296,9 @@ def _choose(found: _Found) -> dict[str, _Part]:
     raise found.fault(f'--first is not for files that have a split for {test}')
   if 'test' not in chosen:
     if test == 'val' or ('val' in parts and not first):
-      parts_found = _few([part.what for part in found.parts.values()])
-      raise found.fault(
-        f'found {parts_found}, but no split for {test}; give --test val or --first N'
-      )
+      what = _few([part.what for part in found.parts.values()])
+      remedy = 'give --test val or --first N'
+      raise found.fault(f'found {what}, but no split for {test}; {remedy}')
     if whole := chosen.pop('train', None) or parts.pop('', None):
       chosen = {'examples': whole}
   for part in parts.values():
@@ -329,13 +326,11 @@ def _read(
   shapes: set[tuple[int, ...]] = set()
   brightest = total = size = 0
   for split, part in chosen.items():
-    for labels, read in _examples(found, part):
-      images = read()
+    for labels, images in _examples(found, part):
       if len(images) != len(labels) or images.ndim < 2 or not images.size:
-        raise found.fault(
-          f'{part.what}: expected images (n, height, width), as many as labels,'
-          f' found {images.shape} and {counted(len(labels), "label")}'
-        )
+        expected = 'expected images (n, height, width), as many as labels'
+        sizes = f'{images.shape} and {counted(len(labels), "label")}'
+        raise found.fault(f'{part.what}: {expected}, found {sizes}')
       counts[split].update(labels)
       shapes.add(images.shape[1:])
       brightest = max(brightest, int(images.max()))
@@ -343,10 +338,8 @@ def _read(
       size += images.size
   white = found.asked.scale or 255
   if brightest > white or (0 < brightest <= _DARK and not found.asked.scale):
-    raise found.fault(
-      f'the brightest pixel is {brightest}; --scale N makes pixels of N white,'
-      ' --scale 255 takes pixels as they are'
-    )
+    remedy = '--scale N makes pixels of N white, --scale 255 keeps all'
+    raise found.fault(f'the brightest pixel is {brightest}; {remedy}')
   color = any(len(shape) > 2 for shape in shapes)
   if len(shapes) > 1:  # Only some pictures may have colors.
     shapes = {shape[:2] for shape in shapes}
@@ -406,10 +399,9 @@ def _pick(
     if (str(name) in given if given else _says(str(name), _ROLES) == role)
   ]
   if not least <= len(named) <= 1:
-    raise found.fault(
-      f'cannot tell which of {len(names):,} arrays or columns has the {role}:'
-      f' found {_few(named or names) or "nothing"}; name it with --{option}'
-    )
+    which = f'which of {len(names):,} arrays or columns has the {role}'
+    some = f'found {_few(named or names) or "nothing"}'
+    raise found.fault(f'cannot tell {which}: {some}; name it with --{option}')
   return named
 
 
@@ -570,8 +562,7 @@ def _examples(found: _Found, part: _Part) -> Iterator[_Chunk]:
         f'expected one label for each image, found rows of {labels.shape[1:]};'
         ' --label_column 0 takes the first, labels.argmax(1) is that of one-hot rows'
       )
-    read = functools.partial(_read_array, found, part.files['images'])
-    yield labels.tolist(), read
+    yield labels.tolist(), _read_array(found, part.files['images'])
   elif found.fields['layout'] == 'npy':
     for file in list(part.files['files']):
       images, stem = _read_array(found, file), pathlib.Path(file['path']).stem
@@ -579,7 +570,7 @@ def _examples(found: _Found, part: _Part) -> Iterator[_Chunk]:
         found.left.append(f'images of {stem}: {len(images):,}')
         part.files['files'].remove(file)
       else:
-        yield [stem] * len(images), images.view
+        yield [stem] * len(images), images
   else:
     for file in part.files['files']:
       yield from _read_table(found, file)
@@ -603,23 +594,18 @@ def _read_table(found: _Found, file: _File) -> Iterator[_Chunk]:
   with found.open(file) as stream:
     for rows, labels, cells in tables.rows(stream, file['path'], *columns):
       if isinstance(cells, np.ndarray):
-        yield labels, cells.view
+        yield labels, cells
         continue
       for row, label, cell in zip(rows, labels, cells, strict=True):
-        yield [label], functools.partial(_decode, lambda of: of, cell, row)
+        yield [label], picture_files.decode(cell, row)[None]
   found.prove(file)
 
 
 def _read_pictures(files: PictureFiles, fields: _File) -> Iterator[_Chunk]:
   shown = {'desc': 'Reading', 'unit': ' pictures', 'leave': False}
   for name in streams.progress_bar(files.names, **shown):
-    where = f'{files.where}/{name}'
-    read = functools.partial(_decode, files.read, name, where)
-    yield [name.partition('/')[0]], read
+    picture = picture_files.decode(files.read(name), f'{files.where}/{name}')
+    yield [name.partition('/')[0]], picture[None]
   # The hash of its archive proves a member.
   if 'member' not in fields:
     fields['fingerprint'] = files.fingerprint()
-
-
-def _decode(read: Callable[[Any], bytes], of: Any, where: str) -> np.ndarray:
-  return picture_files.decode(read(of), where)[None]

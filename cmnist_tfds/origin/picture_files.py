@@ -80,9 +80,8 @@ class PictureFiles:
     check_name(f'{self.where}/{name}')
     reader = self._readers.get(name)
     if reader is None:
-      raise OriginFileError(
-        f'{self.where}/{name}: expected a file that is a picture or a table'
-      )
+      fault = 'expected a file that is a picture or a table'
+      raise OriginFileError(f'{self.where}/{name}: {fault}')
     with read_errors(f'{self.where}/{name}'):
       data = reader()
     self._hashes[name] = hashlib.sha256(data).hexdigest()
@@ -218,18 +217,15 @@ def decode(
   pixels = picture.decode(data, name)
   if shape is not None and pixels.shape[:2] != shape[:2]:
     found = 'x'.join(map(str, pixels.shape[:2]))
-    raise OriginFileError(
-      f'{name}: expected a picture of {shape[0]}x{shape[1]} pixels, found'
-      f" {found}. If pictures have different sizes, add 'resize' to `convert` of"
-      ' the declaration and leave out `shape`'
-    )
+    fault = f'expected a picture of {shape[0]}x{shape[1]} pixels, found {found}'
+    remedy = "If sizes differ, declare 'resize' in `convert`, and no `shape`"
+    raise OriginFileError(f'{name}: {fault}. {remedy}')
   if shape is not None and shape[2:] == (3,):
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2)
   if pixels.ndim == 2 or (pixels == pixels[..., :1]).all() or gray:
     return conversion.to_gray(pixels[None])[0]
   if gray is None:
     return pixels
-  raise OriginFileError(
-    f"{name}: expected a gray picture, found colors. Add 'grey' to `convert` of"
-    ' the declaration'
-  )
+  fault = 'expected a gray picture, found colors'
+  remedy = "Add 'grey' to `convert` of the declaration"
+  raise OriginFileError(f'{name}: {fault}. {remedy}')

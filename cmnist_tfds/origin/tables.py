@@ -174,9 +174,8 @@ def _as_pixels(cells: Any) -> np.ndarray:
   found = whole_numbers(cells, np.uint8)
   if found.dtype == np.uint8:
     return found
-  raise ValueError(
-    f'expected pixels, whole numbers from 0 to 255, found {found.ravel()[:5]}'
-  )
+  expected = 'expected pixels, whole numbers from 0 to 255'
+  raise ValueError(f'{expected}, found {found.ravel()[:5]}')
 
 
 # Tables that hold the arrays of origin files ------------------------------------

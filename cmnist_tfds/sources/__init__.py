@@ -17,18 +17,11 @@ hashes are those of the files as their origins publish them.
 from __future__ import annotations
 
 from cmnist_tfds.sources import registry
-from cmnist_tfds.sources.records import IMAGE_SIZE, OriginFile, Source, Split
-from cmnist_tfds.sources.registry import SOURCES
-
-__all__ = [
-  'IMAGE_SIZE',
-  'SOURCES',
-  'SPLITS',
-  'OriginFile',
-  'Source',
-  'Split',
-  'source',
-]
+from cmnist_tfds.sources.records import IMAGE_SIZE as IMAGE_SIZE
+from cmnist_tfds.sources.records import OriginFile as OriginFile
+from cmnist_tfds.sources.records import Source as Source
+from cmnist_tfds.sources.records import Split as Split
+from cmnist_tfds.sources.registry import SOURCES as SOURCES
 
 SPLITS = ('train', 'test')
 

@@ -99,13 +99,11 @@ def check_file(path: pathlib.Path) -> None:
   """
   # If no file can be made in the folder, the system says why.
   with disk_errors(path), tempfile.TemporaryFile(dir=path.absolute().parent):
-    if os.path.lexists(path) and (
-      path.is_symlink() or not path.is_file() or not os.access(path, os.W_OK)
-    ):
-      raise PreparationError(
-        f'{path} is not a regular file that can be written. Choose another'
-        ' name, or change its permissions.'
-      )
+    regular = path.is_file() and not path.is_symlink()
+    if os.path.lexists(path) and not (regular and os.access(path, os.W_OK)):
+      fault = f'{path} is not a regular file that can be written'
+      remedy = 'Choose another name, or change its permissions'
+      raise PreparationError(f'{fault}. {remedy}.')
 
 
 @contextlib.contextmanager
@@ -142,10 +140,8 @@ def write_folder(
   with disk_errors(path):
     new = [p for p in (path, *path.parents) if not os.path.lexists(p)]
     if path.is_symlink() or not (new or path.is_dir()):
-      raise PreparationError(
-        f'{path} is not a folder, and links are not followed. Choose another'
-        ' folder.'
-      )
+      fault = f'{path} is not a folder, and links are not followed'
+      raise PreparationError(f'{fault}. Choose another folder.')
     path.mkdir(parents=True, exist_ok=True)
     import filelock  # It takes a while.
 
@@ -196,15 +192,12 @@ def _read_manifest(place: pathlib.Path, writer: str) -> _Manifest:
   try:
     manifest = msgspec.json.decode(path.read_bytes(), type=_Manifest)
   except (msgspec.DecodeError, RecursionError) as error:
-    raise PreparationError(
-      f'{path}: expected the list of files that cmnist wrote, and it cannot be'
-      f' read: {error}. Restore it, or choose another folder.'
-    ) from error
+    fault = f'expected the list of files that cmnist wrote, found: {error}'
+    remedy = 'Restore it, or choose another folder'
+    raise PreparationError(f'{path}: {fault}. {remedy}.') from error
   if manifest.writer != writer:
-    raise PreparationError(
-      f'{place} was written by {manifest.writer}, which {writer} does not'
-      ' replace. Choose another folder.'
-    )
+    fault = f'was written by {manifest.writer}, which {writer} does not replace'
+    raise PreparationError(f'{place} {fault}. Choose another folder.')
   return manifest
 
 
