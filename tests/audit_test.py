@@ -8,7 +8,7 @@ import faulty_server
 import pytest
 import synthetic
 
-from cmnist_tfds.origin import Locations, Proof, audit, fingerprint, load_split
+from cmnist_tfds.origin import Locations, Proof, audit, fingerprint
 
 
 @pytest.mark.parametrize('hashes', [False, True])
@@ -87,8 +87,7 @@ def _names(folder):
 
 def _assert_usable(folder, made):
   for split in made.arrays:
-    where = Locations(manual_dir=folder)
-    made.assert_read(load_split.load_split(made.source, split, where), split)
+    made.assert_read(made.load(split, manual_dir=folder), split)
 
 
 def test_what_is_there_is_kept(server, tmp_path):
