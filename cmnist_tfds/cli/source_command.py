@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import pathlib
 import re
@@ -45,8 +44,7 @@ def _new(args: arguments.Namespace) -> None:
   with output.open('x', encoding='utf-8') as file:
     file.write(text)
   print(f'{output}: {_describe(source)}')
-  for line in itertools.takewhile(lambda li: li[:1] == '#', text.splitlines()):
-    print(line.removeprefix('# '))
+  print(*(line[2:] for line in text.splitlines() if line[:2] == '# '), sep='\n')
   declared = shlex.quote(str(output.absolute()))
   setting = f'{registry.SOURCES_VARIABLE}={declared}'
   print(f'Now set {setting} and run: cmnist build 1-{source.key}')
@@ -98,20 +96,15 @@ _NEW: arguments.Arguments = {
     'help': 'array, or column of a Parquet file, of images; repeatable',
   },
   '--labels NAME': {'action': 'append', 'help': 'array of labels; repeatable'},
-  '--label_column NAME|NUMBER': 'column of labels; a number, from 0, if columns'
-  ' have no names',
+  '--label_column NAME|NUMBER': 'column of labels; its number from 0 if unnamed',
   '--test': {'choices': ('test', 'val'), 'help': 'what is for test'},
   '--first N': arguments.number(
-    'how many examples of each class are for test, if no files are (default: a'
-    ' seventh of the smallest class)'
+    'examples of each class for test, if no files are (default: about a seventh)'
   ),
   '--min_examples N': arguments.number('leave out classes with fewer images'),
-  '--scale N': arguments.number(
-    'pixels of N are white; 255 takes pixels as they are'
-  ),
+  '--scale N': arguments.number('pixels of N are white; 255 changes nothing'),
   '-o|--output FILE': arguments.path(
-    'declaration to write, in the folder of the files; must not exist (default:'
-    ' <name of the files>.toml)'
+    'new declaration, beside what it declares (default: <its name>.toml)'
   ),
 }
 

@@ -29,7 +29,7 @@ from cmnist_tfds.origin import picture_files, tables
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE, registry
 from cmnist_tfds.system import atomic, errors, streams
-from cmnist_tfds.system.errors import OriginFileError, counted, read_errors
+from cmnist_tfds.system.errors import OriginFileError, counted, few, read_errors
 
 # What names of folders, of files and of arrays say.
 _SPLITS = {
@@ -92,9 +92,8 @@ _Chunk = tuple[Sequence[int | str], np.ndarray]
 
 _Each = TypeVar('_Each')
 
-# What the declaration says of a file, and of files by names.
+# What the declaration says of a file.
 _File = dict[str, Any]
-_Files = dict[str, _File]
 
 
 class _Part(NamedTuple):
@@ -247,7 +246,7 @@ def draft(
     raise found.fault(f'{expected}, found {names[-1]}')
   # One folder, or file, may hold all.
   if len(names) < 2 and found.fields['layout'] in ('folder', 'npy'):
-    raise found.fault(f'expected classes, found {_few(names) or "none"}')
+    raise found.fault(f'expected classes, found {few(names) or "none"}')
   # Numbers are raw labels. Names in the same column get those that follow.
   raw = [name for name in names if isinstance(name, int)]
   while len(raw) < len(names):
@@ -265,14 +264,14 @@ def draft(
     size = counted(sum(numbers), 'image')
     notes.append(f'{split}: {size}, {chosen[split].what}')
     if missing := [name for name in names if not count[name]]:
-      notes.append(f'not in {split}: {_few(missing)}')
+      notes.append(f'not in {split}: {few(missing)}')
   if 'examples' in counts:
     count = counts['examples']
     smallest = min(count.values(), default=0)
     first = found.asked.first or max(1, smallest // _TEST_PART)
-    if few := [name for name in names if count[name] <= first]:
+    if rare := [name for name in names if count[name] <= first]:
       left = f'--min_examples {first + 1} leaves out classes'
-      raise found.fault(f'too few images of {_few(few)}; {left}')
+      raise found.fault(f'too few images of {few(rare)}; {left}')
     source['split'] = {'first': first}
     notes.append(f'for test: the first {first:,} of each class')
   if brightest <= _DIM and not found.asked.scale:
@@ -296,7 +295,7 @@ def _choose(found: _Found) -> dict[str, _Part]:
     raise found.fault(f'--first is not for files that have a split for {test}')
   if 'test' not in chosen:
     if test == 'val' or ('val' in parts and not first):
-      what = _few([part.what for part in found.parts.values()])
+      what = few([part.what for part in found.parts.values()])
       remedy = 'give --test val or --first N'
       raise found.fault(f'found {what}, but no split for {test}; {remedy}')
     if whole := chosen.pop('train', None) or parts.pop('', None):
@@ -310,7 +309,7 @@ def _choose(found: _Found) -> dict[str, _Part]:
   if not chosen:
     raise found.fault(
       'expected images in a folder of each class, or images and labels, as names or'
-      f' --images and --labels say; found {_few(found.left) or "nothing"}. Of other'
+      f' --images and --labels say; found {few(found.left) or "nothing"}. Of other'
       " files, give the arrays: a = scipy.io.loadmat('x.mat'), h5py.File('x.h5') or"
       " pandas.read_pickle('x.pkl'), then cmnist_tfds.add_source('Xy', classes,"
       " train=(a['x'], a['y']))"
@@ -359,10 +358,6 @@ def _read(
   return counts, {n: value for n, value in fields.items() if value}, brightest
 
 
-def _few(names: Sequence[Any]) -> str:
-  return ', '.join(map(str, names[:5])) + (', ...' if len(names) > 5 else '')
-
-
 def _order(name: int | str) -> tuple[Any, ...]:
   """Sorts numbers first, and names that end in numbers by these."""
   begin = re.sub('[0-9]{1,18}$', '', str(name))
@@ -400,7 +395,7 @@ def _pick(
   ]
   if not least <= len(named) <= 1:
     which = f'which of {len(names):,} arrays or columns has the {role}'
-    some = f'found {_few(named or names) or "nothing"}'
+    some = f'found {few(named or names) or "nothing"}'
     raise found.fault(f'cannot tell {which}: {some}; name it with --{option}')
   return named
 
@@ -421,10 +416,10 @@ def _find(found: _Found) -> None:
   if path.is_dir():
     names, folder = sorted(os.listdir(path)), f'{path.name}/'
     names.sort(key=lambda name: _order(posixpath.splitext(name)[0]))
-  places = {n: path / n if folder else path for n in names}
-  shown = {n: p for n, p in places.items() if not (folder and n[:1] == '.')}
+  home = path.parent / folder
+  shown = {n: home / n for n in names if not folder or n[:1] != '.'}
   # Opening a pipe would wait for a writer.
-  files: _Files = {n: {'path': folder + n} for n in shown if shown[n].is_file()}
+  files = {n: {'path': folder + n} for n, p in shown.items() if p.is_file()}
   listed = {n: files[n] for n in files if n.lower().endswith(_TABLES)}
   packed = files and not folder and path.name.lower().endswith(_ARCHIVES)
   if packed or any(place.is_dir() for place in shown.values()):
@@ -450,7 +445,7 @@ def _find_pictures(found: _Found) -> None:
   if inside and not packed:
     command = f'cmnist source new {shlex.quote(f"{path}/{inside}/")}'
     raise found.fault(f'the folders of classes lie deeper; run: {command}')
-  left = {*root.names, *root.others}
+  left = {*root.readers}
   tops = sorted({name.partition('/')[0] for name in root.below(inside).names})
   pairs = itertools.product(tops, _SPLITS)
   kinds = {t: kind for t, kind in pairs if _SPLITS[kind].fullmatch(t.lower())}
@@ -468,11 +463,11 @@ def _find_pictures(found: _Found) -> None:
       name = f'{path.name}.{top or "examples"}'
       fields = {'path': name, 'member': member or '.'}
     if classes:
-      what = f'folders in {fields["path"]}: {_few(sorted(classes, key=_order))}'
+      what = f'folders in {fields["path"]}: {few(sorted(classes, key=_order))}'
       found.parts[kind] = _Part(what, {'pictures': fields}, files)
   for kind, names in _group(sorted(left), _ending).items():
     folders = dict.fromkeys(posixpath.dirname(n) or '.' for n in names)
-    found.left.append(f'{kind}: {len(names):,}, in {_few(list(folders))}')
+    found.left.append(f'{kind}: {len(names):,}, in {few(list(folders))}')
 
 
 def _ending(name: str) -> str:
@@ -480,7 +475,7 @@ def _ending(name: str) -> str:
   return 'empty folders' if name.endswith('/') else f'files {ending}'
 
 
-def _find_arrays(found: _Found, arrays: _Files) -> None:
+def _find_arrays(found: _Found, arrays: dict[str, _File]) -> None:
   """Finds arrays of images and of labels, or of the images of each class."""
   path, asked = found.path, found.asked
   suffixes = {posixpath.splitext(name)[1].lower() for name in arrays}
@@ -514,7 +509,7 @@ def _is_of_labels(found: _Found, file: _File) -> bool:
     return np.load(place, mmap_mode='r', allow_pickle=False).ndim < 2
 
 
-def _find_tables(found: _Found, files: _Files) -> None:
+def _find_tables(found: _Found, files: dict[str, _File]) -> None:
   """Finds tables, whose names may say which split they are of."""
   fields, heads = found.fields, dict[str, list[Any]]()
   for name, file in files.items():
@@ -523,8 +518,8 @@ def _find_tables(found: _Found, files: _Files) -> None:
   parquet = {name.lower().endswith('.parquet') for name in files}
   names = heads[min(files, key=lambda name: _says(name) != 'train')]
   if len(parquet) > 1 or len(names) < 2:
-    kinds = f'CSV with commas or Parquet, found {_few([*files])}'
-    raise found.fault(f'expected columns of {kinds}: {_few(names)}')
+    kinds = f'CSV with commas or Parquet, found {few([*files])}'
+    raise found.fault(f'expected columns of {kinds}: {few(names)}')
   (label,) = _pick(found, names, 'labels', 'label_column', 1)
   fields |= {'layout': 'csv', 'label_column': label}
   if parquet.pop():
@@ -535,12 +530,12 @@ def _find_tables(found: _Found, files: _Files) -> None:
     for image in _pick(found, names, 'images', 'images', least):
       fields['image_column'] = image
       others = [name for name in names if name not in (label, image)]
-      found.left.extend([f'columns: {_few(others)}'] * bool(others))
+      found.left.extend([f'columns: {few(others)}'] * bool(others))
   for name in [name for name in files if label not in heads[name]]:
     found.left.append(f'{name}, without column {label}')
     del files[name]
   for kind, each in _group(files, _says).items():
-    what = f'{_few(each)}, labels in column {label}'
+    what = f'{few(each)}, labels in column {label}'
     found.parts[kind] = _Part(what, {'files': [files[n] for n in each]})
 
 

@@ -106,13 +106,13 @@ def _chosen(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """Yields the converted images and the labels of a split of those in files."""
   declared, known = source.splits[split], source.raw_labels
-  listing, listed, begin = declared.listing, set[str](), 0
+  listing, listed = declared.listing, set[str]()
   rows: Any
   if listing:
     # A line is the number of an example, from 0, or the path of a picture.
     text = reader.read(listing).decode('utf-8-sig', 'replace')
     listed = {line.strip() for line in text.splitlines()} - {''}
-  unseen = set(listed)
+  unseen, numbers = set(listed), map(str, itertools.count())
   seen = collections.defaultdict[int, Iterator[int]](itertools.count)
   in_files = declared.whole or declared
   for path, raw, pixels, paths in _read(source, in_files, reader):
@@ -125,8 +125,7 @@ def _chosen(
     if in_files.shape:
       images = conversion.convert(pixels, source.steps)
     if declared.whole:
-      end = begin + len(labels)
-      names, begin = paths or [*map(str, range(begin, end))], end
+      names = paths or [*itertools.islice(numbers, len(labels))]
       unseen.difference_update(names)
       for_test = [
         name in listed if listing else next(seen[label]) < (declared.first or 0)

@@ -41,7 +41,7 @@ class PictureFiles:
 
   Attributes:
     where: The folder, for messages.
-    others: The paths of the files that are not pictures, sorted.
+    readers: The paths of all files, with what reads them.
     names: The paths of the pictures, relative to the folder, sorted.
   """
 
@@ -55,19 +55,15 @@ class PictureFiles:
         are neither pictures nor tables.
     """
     self.where = where
-    self._readers = readers
+    self.readers = readers
     self.names = sorted(filter(_is_picture, readers))
-    self.others = sorted(readers.keys() - set(self.names))
     self._hashes: dict[str, str] = {}
 
   def below(self, folder: str) -> PictureFiles:
     """Returns the files in a folder of these; '' or '.' stands for all."""
     prefix = posixpath.normpath(folder) + '/' if folder.strip('./') else ''
-    readers = {
-      name.removeprefix(prefix): reader
-      for name, reader in self._readers.items()
-      if name.startswith(prefix)
-    }
+    below = (name for name in self.readers if name.startswith(prefix))
+    readers = {name[len(prefix) :]: self.readers[name] for name in below}
     return PictureFiles(f'{self.where}/{prefix}'.rstrip('/'), readers)
 
   def read(self, name: str) -> bytes:
@@ -78,7 +74,7 @@ class PictureFiles:
         cannot be read.
     """
     check_name(f'{self.where}/{name}')
-    reader = self._readers.get(name)
+    reader = self.readers.get(name)
     if reader is None:
       fault = 'expected a file that is a picture or a table'
       raise OriginFileError(f'{self.where}/{name}: {fault}')

@@ -47,14 +47,8 @@ from cmnist_tfds import subsets
 from cmnist_tfds.load.draws import check_draw
 from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.subsets import DATASET, SAMPLE, Subset
-from cmnist_tfds.system import atomic
-from cmnist_tfds.system.errors import (
-  CmnistError,
-  PredictionsError,
-  SplitError,
-  SubsetNameError,
-  disk_errors,
-)
+from cmnist_tfds.system import atomic, errors
+from cmnist_tfds.system.errors import PredictionsError
 from cmnist_tfds.system.paths import PathLike
 from cmnist_tfds.system.streams import LOG
 
@@ -656,7 +650,7 @@ def reading(
   path: PathLike,
   expected: str,
   remedy: str,
-  error: type[CmnistError] = PredictionsError,
+  error: type[errors.CmnistError] = PredictionsError,
 ) -> Iterator[None]:
   """Turns what readers raise on foreign bytes, which may be any, into an error.
 
@@ -669,14 +663,14 @@ def reading(
   Yields:
     Nothing.
   """
-  with disk_errors(path, 'read', error, 'name another file'):
+  with errors.disk_errors(path, 'read', error, 'name another file'):
     try:
       with named(path), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # NumPy's, of odd headers.
         yield
     except Exception as cause:
       # What a library raises for damage has no number.
-      if isinstance(cause, CmnistError) or getattr(cause, 'errno', None):
+      if isinstance(cause, errors.CmnistError) or getattr(cause, 'errno', None):
         raise
       # NumPy's further sentences advise to trust the file.
       text = ' '.join(str(cause).split()) or type(cause).__name__
@@ -687,7 +681,8 @@ def reading(
 @contextlib.contextmanager
 def named(file: PathLike) -> Iterator[None]:
   """Names a file in errors that tell what is wrong with its predictions."""
+  of_names = errors.SplitError, errors.SubsetNameError
   try:
     yield
-  except (PredictionsError, SplitError, SubsetNameError) as error:
+  except (PredictionsError, *of_names) as error:
     raise PredictionsError(f'{os.fspath(file)}: {error}') from error

@@ -23,12 +23,12 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, BinaryIO
 
 import msgspec
 
-from cmnist_tfds.system.errors import PreparationError, disk_errors
+from cmnist_tfds.system.errors import PreparationError, disk_errors, few
 
 # Lists the files of a folder that this package wrote.
 MANIFEST = '.cmnist_tfds.json'
@@ -185,7 +185,7 @@ def _read_manifest(place: pathlib.Path, writer: str) -> _Manifest:
     names = sorted(os.listdir(place))
     if foreign := [n for n in names if not _OF_A_CLONE.fullmatch(n)]:
       raise PreparationError(
-        f'{place} is not empty: it holds {_listed(foreign)}, and no {MANIFEST},'
+        f'{place} is not empty: it holds {few(foreign)}, and no {MANIFEST},'
         ' the list of files that cmnist wrote. Choose another folder.'
       )
     return _Manifest(writer, {})
@@ -215,7 +215,7 @@ def _find_own(
   own = {name: _sha256(place, name) for name in sorted(found)}
   if others := [n for n in own if own[n] not in listed.get(n, ())]:
     raise PreparationError(
-      f'{place}: {_listed(others)} is in the way: cmnist did not write it, or it'
+      f'{place}: {few(others)} is in the way: cmnist did not write it, or it'
       ' was changed since. Move it away, or choose another folder.'
     )
   return {name: was for name, was in own.items() if was}
@@ -273,9 +273,3 @@ def _write_manifest(
   text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
   write_file(stage / MANIFEST, text + b'\n')
   (stage / MANIFEST).replace(place / MANIFEST)
-
-
-def _listed(paths: Collection[str]) -> str:
-  """Returns the first of some paths, and how many more there are."""
-  more = f' and {len(paths) - 3} more' if len(paths) > 3 else ''
-  return ', '.join(list(paths)[:3]) + more

@@ -12,7 +12,8 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 
 def counted(number: int, noun: str) -> str:
@@ -25,6 +26,11 @@ def counted(number: int, noun: str) -> str:
   if number != 1:
     noun = re.sub('y$', 'ie', re.sub('(ss|sh)$', r'\1e', noun)) + 's'
   return f'{number:,} {noun}'
+
+
+def few(names: Sequence[Any]) -> str:
+  """Returns the first of some names, as 'a, b, c, d, e, ...'."""
+  return ', '.join(map(str, names[:5])) + ', ...' * (len(names) > 5)
 
 
 def printable(text: str) -> str:
