@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import synthetic
 
-from cmnist_tfds.origin import Locations, load_split, locations, verification
-from cmnist_tfds.origin.reader import Reader, read_copy
+from cmnist_tfds.origin import Locations, locations, verification
+from cmnist_tfds.origin.reader import read_copy
 from cmnist_tfds.origin.verification import Proof, fingerprint
 from cmnist_tfds.sources import SOURCES
 from cmnist_tfds.system.errors import OriginFileError
@@ -84,21 +84,6 @@ def test_loose_members_and_the_archive_stand_in_for_each_other(
   else:
     with pytest.raises(OriginFileError, match=r'gzip\.zip'):
       _read(made, tmp_path)
-
-
-def test_the_first_right_copy_of_several_folders_is_read(made, tmp_path):
-  _with(made, TRAIN_IMAGES, b'wrong').write(tmp_path / 'manual')
-  made.write(tmp_path / 'mirror')
-  where = Locations(
-    manual_dir=tmp_path / 'manual', mirror=str(tmp_path / 'mirror')
-  )
-  reader = Reader(where)
-  for chunk in load_split.load_pieces(made.source, 'train', reader):
-    made.assert_read(chunk)
-  assert {path: copy.path for path, copy in reader.copies.items()} == {
-    TRAIN_IMAGES: tmp_path / 'mirror' / TRAIN_IMAGES,
-    TRAIN_LABELS: tmp_path / 'manual' / TRAIN_LABELS,
-  }
 
 
 @pytest.mark.parametrize('size', [40, 5])
