@@ -263,8 +263,7 @@ def _in_file(path: pathlib.Path, file: OriginFile, most: int) -> Iterator[Copy]:
 
 def _stem(name: str) -> str:
   """Returns a name without what packing changes."""
-  for ending in ('.gz', '.npz', '.npy'):
-    name = name.removesuffix(ending)
+  name = name.removesuffix('.gz').removesuffix('.npz').removesuffix('.npy')
   # MNIST's own files once had a full stop before `idx`.
   return name.replace('.idx', '-idx').lower()
 
