@@ -448,9 +448,9 @@ def check_examples(checked: Predictions, opened: Opened | None) -> None:
   title = f'{opened.dataset}/{subset.name} {checked.split}'
   if (checked.dataset, len(found)) != (opened.dataset, len(labels)):
     sizes = {sum(n): split for split, n in opened.shard_lengths.items()}
-    advice = f'These may be those of {sizes.get(len(found))}: give its split.'
-    if len(found) not in sizes:
-      advice = _size_advice(len(labels), len(found))
+    advice = _size_advice(len(labels), len(found))
+    if other := sizes.get(len(found)):
+      advice = f'These may be those of {other}: give its split.'
     if checked.dataset != opened.dataset or len(found) == subset.num_test:
       advice = 'Give sample=True or --sample for the sample, and only for it.'
     given = f'{len(found):,} of {checked.dataset}'

@@ -145,7 +145,10 @@ def write_folder(
     path.mkdir(parents=True, exist_ok=True)
     import filelock  # It takes a while.
 
-    home, name = _home(path), f'{_PREFIX}{path.absolute().name}'
+    # Files cannot be renamed into a mounted folder from outside.
+    beside, name = path.absolute().parent, f'{_PREFIX}{path.absolute().name}'
+    is_mounted = beside.stat().st_dev != path.stat().st_dev
+    home = path if is_mounted or not os.access(beside, os.W_OK) else beside
     stage, lock = home / f'{name}.unfinished', home / f'{name}.lock'
     with filelock.FileLock(lock):
       try:
@@ -161,16 +164,6 @@ def write_folder(
         with contextlib.suppress(OSError):  # It holds something.
           for made in new:
             made.rmdir()
-
-
-def _home(path: pathlib.Path) -> pathlib.Path:
-  """Returns where a folder's unfinished files are: beside it, if they can be.
-
-  Files cannot be renamed into a mounted folder from outside.
-  """
-  beside = path.absolute().parent
-  is_mounted = beside.stat().st_dev != path.stat().st_dev
-  return path if is_mounted or not os.access(beside, os.W_OK) else beside
 
 
 def _read_manifest(place: pathlib.Path, writer: str) -> _Manifest:
@@ -246,6 +239,13 @@ def _find_in_way(place: pathlib.Path, names: Iterable[str]) -> Iterator[str]:
 
 def _move_in(stage: pathlib.Path, place: pathlib.Path, writer: str) -> None:
   """Moves new files into place, and removes our old ones."""
+
+  def write_manifest(files: dict[str, set[str]]) -> None:
+    # By way of the stage, which a later run clears.
+    text = msgspec.json.encode(_Manifest(writer, files))
+    write_file(stage / MANIFEST, msgspec.json.format(text, indent=1) + b'\n')
+    (stage / MANIFEST).replace(place / MANIFEST)
+
   new: dict[str, set[str]] = {}
   for file in filter(pathlib.Path.is_file, sorted(stage.rglob('*'))):
     # Windows syncs only what is open for writing.
@@ -255,7 +255,7 @@ def _move_in(stage: pathlib.Path, place: pathlib.Path, writer: str) -> None:
   # Much time may have passed since the first look.
   old = _find_own(place, writer, new)
   both = new | {n: {was} | new.get(n, set()) for n, was in old.items()}
-  _write_manifest(stage, place, _Manifest(writer, both))
+  write_manifest(both)
   for name in new:
     (place / name).parent.mkdir(parents=True, exist_ok=True)
     (stage / name).replace(place / name)
@@ -263,13 +263,4 @@ def _move_in(stage: pathlib.Path, place: pathlib.Path, writer: str) -> None:
     (place / name).unlink()
     with contextlib.suppress(OSError):  # It holds something.
       os.removedirs((place / name).parent)
-  _write_manifest(stage, place, _Manifest(writer, new))
-
-
-def _write_manifest(
-  stage: pathlib.Path, place: pathlib.Path, manifest: _Manifest
-) -> None:
-  """Writes the manifest, by way of the stage, which a later run clears."""
-  text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-  write_file(stage / MANIFEST, text + b'\n')
-  (stage / MANIFEST).replace(place / MANIFEST)
+  write_manifest(new)
