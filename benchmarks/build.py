@@ -49,7 +49,7 @@ _SAMPLED = 1000
 
 # Tasks of measuring processes -------------------------------------------------
 #
-# Each function returns what to report beside time and memory. It calls `start`
+# Each function returns what to report besides time and memory. It calls `start`
 # after all imports; the time counts from there.
 
 _Start = Callable[[], None]
@@ -309,9 +309,9 @@ def _work(task: dict[str, Any]) -> None:
     nonlocal began
     began = time.monotonic()
 
-  told = _TASKS[task['name']](start, **task['arguments'])
-  told['seconds'] = time.monotonic() - began
-  pathlib.Path(task['result']).write_text(json.dumps(told), 'utf-8')
+  result = _TASKS[task['name']](start, **task['arguments'])
+  result['seconds'] = time.monotonic() - began
+  pathlib.Path(task['result']).write_text(json.dumps(result), 'utf-8')
 
 
 # Measuring -------------------------------------------------------------------
@@ -419,27 +419,27 @@ class Bench:
     }
     # Otherwise Python would compile modules during each measurement.
     environment.pop('PYTHONDONTWRITEBYTECODE', None)
-    with open(self.scratch / 'said.txt', 'w+', encoding='utf-8') as said:
+    with open(self.scratch / 'output.txt', 'w+', encoding='utf-8') as output:
       began = time.monotonic()
       process = subprocess.Popen(
         [sys.executable, __file__],
         env=environment,
-        stdout=said,
+        stdout=output,
         stderr=subprocess.STDOUT,
       )
       _, status, usage = os.wait4(process.pid, 0)
       seconds = time.monotonic() - began
       if status:
-        said.seek(0)
-        raise RuntimeError(f'{task} failed:\n{said.read()}')
-    told = json.loads(result.read_text('utf-8'))
-    told['process_seconds'] = seconds
+        output.seek(0)
+        raise RuntimeError(f'{task} failed:\n{output.read()}')
+    report = json.loads(result.read_text('utf-8'))
+    report['process_seconds'] = seconds
     # Other work on the machine hardly changes this time.
-    told['cpu_seconds'] = usage.ru_utime + usage.ru_stime
+    report['cpu_seconds'] = usage.ru_utime + usage.ru_stime
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if sys.platform == 'darwin' else 1024
-    told['peak_mib'] = usage.ru_maxrss * unit / _MIB
-    return told
+    report['peak_mib'] = usage.ru_maxrss * unit / _MIB
+    return report
 
   def build(
     self,
@@ -465,10 +465,12 @@ class Bench:
       self.run(_command, arguments=self.build_arguments(existing))
     before = _tally(pathlib.Path(self.data_dir))
     with tempfile.TemporaryDirectory(dir=self.scratch) as empty:
-      told = self.run(function, cache_dir=empty if cold else None, **arguments)
+      result = self.run(
+        function, cache_dir=empty if cold else None, **arguments
+      )
     after = _tally(pathlib.Path(self.data_dir))
     shutil.rmtree(self.data_dir, ignore_errors=True)
-    return {key: after[key] - before[key] for key in after} | told
+    return {key: after[key] - before[key] for key in after} | result
 
   def build_arguments(self, names: Sequence[str], *options: str) -> list[str]:
     """Returns the arguments with which `cmnist` builds subsets."""
@@ -546,18 +548,18 @@ def _scale(row: Row, num_examples: int) -> None:
 
 def _encoding(bench: Bench) -> Iterator[Row]:
   """Both kinds of all sources, which the following cases find in the cache."""
-  told: dict[str, list[dict[str, Any]]] = {'arrays': [], 'encoded': []}
+  result: dict[str, list[dict[str, Any]]] = {'arrays': [], 'encoded': []}
   for _ in range(bench.repetitions):
     shutil.rmtree(bench.cache_dir, ignore_errors=True)
-    for kind, repetitions in told.items():
+    for kind, repetitions in result.items():
       repetitions.append(bench.run(_cache, folder=bench.folder, kind=kind))
   ratio = bench.run(_density, folder=bench.folder)['png_bytes_against_zlib_6']
-  told['encoded'][0]['png_bytes_against_zlib_6'] = ratio
-  yield _row('all sources', 'raw pixels', told['arrays'])
+  result['encoded'][0]['png_bytes_against_zlib_6'] = ratio
+  yield _row('all sources', 'raw pixels', result['arrays'])
   yield _row(
     'all sources',
     'encoded images',
-    told['encoded'],
+    result['encoded'],
     f'from raw pixels; {100 * (ratio - 1):+.1f} % bytes against zlib level 6',
   )
 
@@ -613,12 +615,12 @@ def _raw_write(bench: Bench, row: Row) -> dict[str, Any]:
   """Writes as many bytes as the build of a row."""
   path = bench.scratch / 'raw'
   try:
-    told = bench.run(
+    result = bench.run(
       _write, path=str(path), num_bytes=row.repetitions[0]['disk_bytes']
     )
   finally:
     path.unlink(missing_ok=True)
-  return told | {'num_examples': row.num_examples}
+  return result | {'num_examples': row.num_examples}
 
 
 def _array_record(bench: Bench, *, stock: bool) -> Iterator[Row]:
@@ -680,11 +682,11 @@ def _family(
   rows = []
   for names in (full, declared):
     command = bench.build_arguments(names, '--jobs', jobs)
-    told = bench.run(_command, arguments=command) | _tally(data_dir)
-    disk = told['disk_bytes']
+    result = bench.run(_command, arguments=command) | _tally(data_dir)
+    disk = result['disk_bytes']
     times = disk / (rows[0].repetitions[0]['disk_bytes'] if rows else disk)
     note = f'{jobs} at a time; {disk:,} bytes of disk, {times:.3f} x'
-    rows.append(_row(f'{len(names)} subsets', 'cmnist', [told], note))
+    rows.append(_row(f'{len(names)} subsets', 'cmnist', [result], note))
   # The second command finds the full subsets built and adds the others.
   for key in ('num_examples', 'num_bytes'):
     setattr(rows[1], key, getattr(rows[1], key) - getattr(rows[0], key))

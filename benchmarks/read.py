@@ -37,7 +37,7 @@ _NUM_WORKERS = 2
 # How many single images are read: it takes long.
 _SINGLE = 10_000
 _OURS = 'cmnist_tfds'
-# Whose ways stand beside ours, in rows with the same title.
+# Whose ways are compared with ours, in rows with the same title.
 _OTHERS = ('TFDS', 'torchvision')
 _BASE = 'tfds.load(...).batch(1024) of TFDS'
 _REFERENCE = 'numpy.load, both splits'
@@ -273,7 +273,7 @@ def _keras_ways(
 def _torchvision_ways(
   subject: Subject, files: pathlib.Path, scratch: pathlib.Path
 ) -> Iterator[Way]:
-  """Yields what torchvision's dataset does beside this package's."""
+  """Yields the ways of torchvision's dataset and of this package's."""
   import torch
   from torch.utils.data import DataLoader, Subset
   from torchvision import datasets, transforms
@@ -382,7 +382,7 @@ def _unusable(library: str) -> str | None:
   """Says why a library cannot be imported, None if it can."""
   try:
     importlib.import_module(library)
-  # torchvision raises RuntimeErrors beside a torch it was not built for.
+  # torchvision raises RuntimeErrors with a torch it was not built for.
   except (ImportError, RuntimeError) as error:
     return f'{library} cannot be imported ({error})'
   return None

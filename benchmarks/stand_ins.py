@@ -199,7 +199,7 @@ def draw(count: int) -> Any:
 
 
 def vary(rng: Any, drawings: Any, count: int) -> Any:
-  """Returns random drawings, shifted and with noise in their grey pixels."""
+  """Returns random drawings, shifted and with noise in their gray pixels."""
   import numpy as np
 
   size = sources_lib.IMAGE_SIZE

@@ -12,7 +12,7 @@ No other library is imported before it is needed.
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
   from importlib.machinery import ModuleSpec
   from types import ModuleType
 
+  from cmnist_tfds.cache.pixel_sums import normalization as normalization
   from cmnist_tfds.cli.info_command import info as info
   from cmnist_tfds.cli.show_command import show as show
   from cmnist_tfds.load.numpy_arrays import load_data as load_data
@@ -66,15 +67,17 @@ _MODULES = {
   for name in names
 }
 __all__ = list(_MODULES)
-# The first needs PyTorch, which `from cmnist_tfds import *` must do without. The
-# second is `Subset.mean` and `Subset.std`.
+# The first needs PyTorch, which `from cmnist_tfds import *` must do without. By
+# the second, subsets ask the cache, which is above them, for pixels.
 _MODULES['CMNIST'] = 'load.torch_dataset'
 _MODULES['normalization'] = 'cache.pixel_sums'
 __version__ = '1.0.0'
 
 
 def __dir__() -> list[str]:
-  return [*__all__, '__version__']
+  # `help` and others get all that is listed.
+  is_there = importlib.util.find_spec('torch')
+  return [*__all__, *['CMNIST'] * bool(is_there), '__version__']
 
 
 # Type checkers see the imports above, and no name that is not there.

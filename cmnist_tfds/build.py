@@ -72,7 +72,7 @@ def build(
   if (jobs := min(jobs, len(selected))) > 1:
     outcomes = _build_in_processes(work, selected, jobs)
   yield from streams.progress_bar(
-    outcomes, total=len(selected), desc='Building', unit=' subsets'
+    outcomes, total=len(selected), desc='Building', unit=' subset'
   )
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The schema of an example: its features, declared once.
 
-TFDS features, serialised examples, arrays, batches, Croissant and the dataset
+TFDS features, serialized examples, arrays, batches, Croissant and the dataset
 card all follow from `FEATURES`. An example is one image and integers that
 follow from its class. To add an integer feature, add one entry to `INTEGERS`.
 """
@@ -49,7 +49,7 @@ class ClassFeature(Feature):
 
 IMAGE = Feature(
   name='image',
-  description=f'{IMAGE_SIZE} x {IMAGE_SIZE} grey pixels, upright',
+  description=f'{IMAGE_SIZE} x {IMAGE_SIZE} gray pixels, upright',
   dtype='uint8',
   shape=(IMAGE_SIZE, IMAGE_SIZE, 1),
 )

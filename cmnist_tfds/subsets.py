@@ -22,15 +22,15 @@ import functools
 import itertools
 import math
 import re
-import sys
 import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import cmnist_tfds
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.sources import Source, registry
-from cmnist_tfds.system.errors import SubsetNameError
+from cmnist_tfds.system.errors import SubsetNameError, counted
 
 if TYPE_CHECKING:
   import numpy as np
@@ -140,8 +140,8 @@ class Subset:
         source=source,
         source_number=number,
         raw_label=raw,
-        train=self._count('train', source, raw),
-        test=self._count('test', source, raw),
+        train=_counts(source, raw_labels, 'train', self.per_class)[raw],
+        test=_counts(source, raw_labels, 'test', None)[raw],
       )
       for number, (source, raw_labels) in enumerate(self.members)
       for raw in raw_labels
@@ -190,19 +190,12 @@ class Subset:
     It is exact, and of all training examples for reduced subsets too. It is
     None if only the files tell, and the cache does not have them.
     """
-    return self._normalization[0]
+    return cmnist_tfds.normalization(self)[0]
 
   @property
   def std(self) -> float | None:
     """Standard deviation of the same pixels; None where the mean is."""
-    return self._normalization[1]
-
-  @property
-  def _normalization(self) -> tuple[float | None, float | None]:
-    # The cache, which knows pixels, is above this module.
-    package: Any = sys.modules['cmnist_tfds']
-    both: tuple[float | None, float | None] = package.normalization(self)
-    return both
+    return cmnist_tfds.normalization(self)[1]
 
   @property
   def description(self) -> str:
@@ -265,22 +258,28 @@ class Subset:
     return subset(self.name.partition('-r-')[0]) if self.per_class else self
 
   def _num_examples(self, split: str) -> int | None:
-    counts = [getattr(c, split) for c in self.classes]
-    if None in counts and not self.train_limit(split):
+    limit = self.train_limit(split)
+    parts = (_counts(s, raw, split, limit).values() for s, raw in self.members)
+    counts = [*itertools.chain.from_iterable(parts)]
+    if None in counts and not limit:
       # It has whole sources, whose totals are known.
       found = [s.splits.get(split) for s in self.sources]
       counts = [each.num_examples if each else 0 for each in found]
     return None if None in counts else sum(counts)
 
-  def _count(self, split: str, source: Source, raw_label: int) -> int | None:
-    found, limit = source.splits.get(split), self.train_limit(split)
-    if found is None:
-      return 0
-    if found.class_counts is None:
-      known = (limit or math.inf) <= source.min_train_per_class
-      return limit if known else None
-    count = found.class_counts[source.class_numbers[raw_label]]
-    return min(count, limit or count)
+
+@functools.cache
+def _counts(
+  source: Source, raw_labels: Sequence[int], split: str, limit: int | None
+) -> dict[int, Any]:
+  """Returns how many examples of each class a subset takes; None if unknown."""
+  if (found := source.splits.get(split)) is None:
+    return dict.fromkeys(raw_labels, 0)
+  if found.class_counts is None:
+    known = (limit or math.inf) <= source.min_train_per_class
+    return dict.fromkeys(raw_labels, limit if known else None)
+  counts = {r: found.class_counts[source.class_numbers[r]] for r in raw_labels}
+  return {raw: min(count, limit or count) for raw, count in counts.items()}
 
 
 def rows(
@@ -529,8 +528,8 @@ def _fault(combined: Sequence[Source], count: int) -> tuple[str, str]:
   faults = {
     'a source is named twice': len(order) < len(combined),
     f'keys are out of order, which is {keys}': order != list(combined),
-    f'it says {count} source{"s" * (count != 1)} and names'
-    f' {len(combined)}': count != len(order),
+    f'it says {counted(count, "source")} and names {len(combined)}': count
+    != len(order),
   }
   why = next((why for why, found in faults.items() if found), '')
   return why, combine(*order).name

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import collections
+import importlib.util
 import pathlib
 import sys
 
@@ -48,14 +49,25 @@ def _imports() -> dict[str, collections.Counter[str]]:
     if layer.startswith('__') or 'templates' in path.parts:
       continue
     counted = found.setdefault(layer, collections.Counter())
+    folder = '.'.join(path.relative_to(_PACKAGE.parent).parent.parts)
     for node in ast.walk(ast.parse(path.read_text('utf-8'))):
-      if isinstance(node, ast.ImportFrom) and node.module:
-        package, _, rest = node.module.partition('.')
-        if package == _PACKAGE.name:
-          names = [rest] if rest else [alias.name for alias in node.names]
-          counted.update(name.partition('.')[0] for name in names)
+      for name in _modules(node, folder):
+        package, *rest = name.split('.')
+        if package == _PACKAGE.name and rest:
+          counted[rest[0]] += 1
     counted.pop(layer, None)
   return found
+
+
+def _modules(node: ast.AST, folder: str) -> list[str]:
+  """Returns the modules, or names in them, that a statement imports."""
+  if isinstance(node, ast.Import):
+    return [alias.name for alias in node.names]
+  if isinstance(node, ast.ImportFrom):
+    relative = '.' * node.level + (node.module or '')
+    module = importlib.util.resolve_name(relative, folder)
+    return [f'{module}.{alias.name}' for alias in node.names]
+  return []
 
 
 def main() -> int:

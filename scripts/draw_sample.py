@@ -46,9 +46,9 @@ SEED = 20190924  # The date of the CMNIST paper.
 SIDE = 28  # Pixels, of every picture of every source.
 MAX_BYTES = 2_900_000  # Of all files together.
 
-# 16 grey levels, 17 apart, reach from 0 to 255. The eye does not miss the
+# 16 gray levels, 17 apart, reach from 0 to 255. The eye does not miss the
 # others, and the files shrink by a third.
-GREY_STEP = 17
+GRAY_STEP = 17
 
 FONT_ROOT = pathlib.Path('/usr/share/fonts')
 FONT_PX = 144  # Size at which glyphs are drawn before they are bent.
@@ -354,7 +354,7 @@ EMNIST_SETS = {
 
 # Pictures and raw labels of one split.
 Split = tuple[np.ndarray, np.ndarray]
-# What a garment is drawn with: polygons in pixels kept, and a grey level.
+# What a garment is drawn with: polygons in pixels kept, and a gray level.
 Pen = Callable[[Sequence[tuple[float, float]], float], None]
 
 
@@ -762,8 +762,8 @@ def draw_garment(name: str, rng: np.random.Generator) -> Image.Image:
   image = Image.new('L', (size, size))
   draw = ImageDraw.Draw(image)
 
-  def pen(points: Sequence[tuple[float, float]], grey: float) -> None:
-    draw.polygon([(x * PEN, y * PEN) for x, y in points], fill=int(grey))
+  def pen(points: Sequence[tuple[float, float]], gray: float) -> None:
+    draw.polygon([(x * PEN, y * PEN) for x, y in points], fill=int(gray))
 
   DRAW_GARMENT[name](pen, float(rng.uniform(125, 215)), rng)
   light = np.asarray(image, np.float64) * weave(size, rng)
@@ -836,7 +836,7 @@ def bend(
 def shrink(
   image: Image.Image, motion: Motion, rng: np.random.Generator
 ) -> np.ndarray:
-  """Fits a large picture into a small one of few grey levels."""
+  """Fits a large picture into a small one of few gray levels."""
   scale = rng.uniform(*motion.side) * OVERSAMPLING / max(image.size)
   size = tuple(max(1, round(length * scale)) for length in image.size)
   full = SIDE * OVERSAMPLING
@@ -854,10 +854,10 @@ def shrink(
 
 
 def quantize(small: np.ndarray, stretch: bool) -> np.ndarray:
-  """Rounds to `GREY_STEP`, with ink stretched to full light if wanted."""
+  """Rounds to `GRAY_STEP`, with ink stretched to full light if wanted."""
   if stretch:
     small = small * (255 / small.max())
-  return (np.rint(small / GREY_STEP) * GREY_STEP).astype(np.uint8)
+  return (np.rint(small / GRAY_STEP) * GRAY_STEP).astype(np.uint8)
 
 
 def draw_picture(
@@ -1056,7 +1056,7 @@ def readme(drawn: dict[str, tuple[Split, Split]]) -> str:
     '',
     'As in the real files, the pictures of EMNIST are stored transposed, the',
     'labels of EMNIST Letters start at 1, and Em, Ec and K49 are unbalanced.',
-    'Every picture has 28 x 28 pixels of 16 grey levels. No picture occurs',
+    'Every picture has 28 x 28 pixels of 16 gray levels. No picture occurs',
     'twice.',
     '',
     'The script turned, sheared, stretched, thickened and bent each glyph at',

@@ -60,7 +60,7 @@ def main(folders: list[str]) -> None:
           continue
         left -= wanted
         copyrights.append(font['name'].getDebugName(_COPYRIGHT))
-        # Digits and kana stand one beside another: no layout tables.
+        # Digits and kana stand side by side: no layout tables.
         options = subset.Options(
           layout_features=[], hinting=False, notdef_outline=True
         )

@@ -84,6 +84,12 @@ def test_parts_that_are_empty_are_an_error_in_every_reader(split, sample_dir):
       read()
 
 
+@pytest.mark.parametrize('split', ['train[7:7]', 'test[5:2]'])
+def test_data_sources_that_are_empty_are_an_error(split, sample_dir):
+  with pytest.raises(cmnist_tfds.SplitError, match='no examples in'):
+    tfds.data_source('cmnist_sample/X-12', split=split, data_dir=sample_dir)
+
+
 @pytest.mark.parametrize(
   ('split', 'warns'),
   [('train[-1%:]', True), ('train[-10%:]', False), ('train[-100%:]', False)],
@@ -171,7 +177,6 @@ def test_rows_are_those_of_the_files(name, draw, tmp_path):
       {'sources': ('E', 'F'), 'classes': range(1, 5)},
       lambda c: c.label in (1, 4),
     ),
-    ({'sources': []}, lambda c: False),
   ],
 )
 def test_some_sources_and_classes_are_taken(sample_dir, chosen, keep):
@@ -187,12 +192,16 @@ def test_some_sources_and_classes_are_taken(sample_dir, chosen, keep):
   [
     (
       {'sources': ['Km', 'Xy']},
-      r"no sources \['Xy'\]. The sources are E, El, F",
+      r"no sources \['Xy'\]. The sources are 'E', 'El'",
     ),
     ({'sources': 'F'}, r"sources takes a list, such as \['F'\]"),
     ({'classes': [12, 'zero']}, r"no classes \[12, 'zero'\]"),
     ({'features': 'image'}, r"features takes a list, such as \['image'\]"),
     ({'features': ['pixels']}, r"no features \['pixels'\]"),
+    ({'classes': 5}, r'classes takes a list, such as \[5\]'),
+    ({'sources': []}, "no examples of these .* in 'train'"),
+    ({'sources': ['F'], 'classes': ['O']}, 'no examples of these'),
+    ({'split': ['test', 'fit[:1]'], 'classes': range(1)}, r"in 'fit\[:1\]'"),
   ],
 )
 def test_what_is_not_there_cannot_be_taken(sample_dir, given, fault):

@@ -123,8 +123,8 @@ def test_another_file_in_the_place_is_told_and_left(
   where = {'manual_dir': made.write(tmp_path / 'manual')} if at_hand else {}
   came, faults = _fill(folder, made, **where)
   assert len(came) == 3
-  told = faults['toy/test-labels.gz']
-  assert f'{taken} is not the right file, and is left as it is' in told
+  fault = faults['toy/test-labels.gz']
+  assert f'{taken} is not the right file, and is left as it is' in fault
   assert taken.lstat().st_mtime_ns == before
   assert (folder / 'mine').read_text() == 'mine'
 

@@ -56,6 +56,16 @@ def _workers(parent: int) -> list[str]:
   ]
 
 
+@pytest.fixture
+def heeded_signals():
+  """Undoes what a shell, or nohup, does to a suite that runs in the background."""
+  numbers = signal.SIGINT, signal.SIGHUP
+  before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
+  yield
+  for number, handler in zip(numbers, before, strict=True):
+    signal.signal(number, handler)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir('/proc'), reason='there is no /proc')
 @pytest.mark.parametrize(
@@ -70,6 +80,7 @@ def _workers(parent: int) -> list[str]:
     ('SIGKILL', 'parent', -9),
   ],
 )
+@pytest.mark.usefixtures('heeded_signals')
 def test_no_process_outlives_the_command(name, whom, status, tmp_path):
   number = getattr(signal, name)
   argv = ['--all', '--sample', '--jobs', '2', '--data_dir', str(tmp_path)]

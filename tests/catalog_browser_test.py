@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import shutil
+import tempfile
 
 import pytest
 from contract.serving import serve
@@ -41,10 +42,11 @@ def driver():
   logs = {'browser': 'ALL', 'performance': 'ALL'}
   options.set_capability('goog:loggingPrefs', logs)
   # Chromium puts a socket there, whose path may have about 100 characters.
-  environment = {**os.environ, 'TMPDIR': '/tmp'}
-  started = webdriver.ChromeService(service, env=environment)
-  with webdriver.Chrome(options=options, service=started) as running_browser:
-    yield running_browser
+  with tempfile.TemporaryDirectory(dir='/tmp') as folder:
+    environment = {**os.environ, 'TMPDIR': folder}
+    started = webdriver.ChromeService(service, env=environment)
+    with webdriver.Chrome(options=options, service=started) as running_browser:
+      yield running_browser
 
 
 @pytest.fixture

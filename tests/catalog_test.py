@@ -127,14 +127,14 @@ def test_look_alikes_are_those_of_each_subset_alone():
   images = {(s, n): few() for s in sources for n in s.raw_labels}
   gallery = Gallery(images, {})
 
-  def told(pair):
+  def described(pair):
     return [c.name for c in pair.classes], np.array(pair.images).tolist()
 
   for subset in chosen:
     own = [images[c.source, c.raw_label] for c in subset.classes]
     expected = similarity.find_pairs(subset.classes, own)
     found = gallery.look_alikes(subset)
-    assert [*map(told, found)] == [*map(told, expected)]
+    assert [*map(described, found)] == [*map(described, expected)]
   # There are no pictures of K49.
   assert gallery.look_alikes(subsets.subset('2-FK49')) == []
 

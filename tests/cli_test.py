@@ -151,8 +151,8 @@ def test_json_is_the_record(capsys, built, tmp_path):
   assert info['classes'][3] == {**row, 'class': 'U'}
   keys = [s['key'] for s in info.pop('sources')]
   assert keys == ['E', 'El', 'F', 'Kd', 'Km', 'N']
-  told = cmnist_tfds.info('cmnist_sample/X-12', data_dir=built[-1])
-  assert info.items() <= told.items()
+  facts = cmnist_tfds.info('cmnist_sample/X-12', data_dir=built[-1])
+  assert info.items() <= facts.items()
   assert read('info', '3-EElKm')['prepared'] is None
   (outcome,) = read('build', '2-FKd-r-5', *built)
   assert (outcome['name'], outcome['num_examples']) == ('2-FKd-r-5', 580)
@@ -266,6 +266,14 @@ def test_help_lists_every_command(capsys):
     ('list --without F,q', 2, "There is no source 'Q'. The keys are E, Ed"),
     ('list --with Kd,f --without F', 2, 'F is in --with and in --without'),
     ('buld', 2, 'Did you mean build instead of buld'),
+    ('eval X-12', 2, 'Did you mean evaluate instead of eval'),
+    ('hlep list', 2, 'Did you mean help instead of hlep'),
+    ('--quite list', 2, 'Did you mean --quiet instead of --quite'),
+    (
+      'info X-12 --smaple --formt json',
+      2,
+      'json. Did you mean --sample instead of --smaple? Did you mean --format',
+    ),
     ('source lst', 2, 'Did you mean list instead of lst'),
     ('export X-12 -o x --format ng', 2, 'Did you mean png instead of ng'),
     ('build X-12 --smaple', 2, 'mean --sample instead of --smaple'),

@@ -14,6 +14,8 @@ _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 # A home of its own for this process and those it starts: tests neither read
 # nor write what the user has. It is set here, since TFDS reads it on import.
 _HOME = pathlib.Path(tempfile.mkdtemp(prefix='home-of-tests-'))
+# Hundreds of processes would compile every module.
+os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
 for _name in list(os.environ):
   if _name.startswith(('CMNIST_', 'TFDS_', 'XDG_', 'KERAS_', 'HF_')):
     if _name != 'CMNIST_ORIGIN_FILES':

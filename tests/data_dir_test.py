@@ -105,8 +105,8 @@ def test_ways_to_write_a_folder(
 
 def test_a_folder_that_tfds_was_told_of(tmp_path, monkeypatch):
   monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'default'))
-  _build(tmp_path / 'told')
-  tfds.core.add_data_dir(tmp_path / 'told')
+  _build(tmp_path / 'added')
+  tfds.core.add_data_dir(tmp_path / 'added')
   try:
     _load(None)
   finally:

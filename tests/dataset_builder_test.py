@@ -147,7 +147,9 @@ def test_unverified_files_are_told_of(tmp_path, caplog):
   name, allowed = 'cmnist/2-FKd-r-1', {'allow_unverified': True}
   builder = tfds.builder(name, data_dir=tmp_path, **allowed)
   builder.download_and_prepare(download_config=config)
-  assert tfds.builder(name, data_dir=tmp_path, **allowed).is_prepared()
+  again = tfds.builder(name, data_dir=tmp_path, **allowed)
+  assert len(again.as_dataset(split='train')) == 20
+  assert len(again.as_data_source(split='test')) == 480
   assert 'built from unverified' not in caplog.text
   assert len(tfds.load(name, data_dir=tmp_path, split='train')) == 20
   assert 'built from unverified origin files: fashion_mnist/' in caplog.text

@@ -136,10 +136,10 @@ def test_the_table_of_subsets_is_right():
     subset = subsets.subset(name)
     assert int(classes) == subset.num_classes
     assert int(train.replace(',', '')) == subset.num_train
-    told = 'yes' if subset.balanced else 'no'
+    expected = 'yes' if subset.balanced else 'no'
     if subset.imbalance and not subset.balanced:
-      told += f', {float(f"{subset.imbalance:.3g}"):g}'
-    assert balanced == told
+      expected += f', {float(f"{subset.imbalance:.3g}"):g}'
+    assert balanced == expected
     measured = [scores.get((n, 'knn-1')) for n in (f'{name}-r-10', name)]
     known = [f'{accuracy:.4f}' for accuracy in measured if accuracy]
     assert figures == [' / '.join(known)] * bool(known)

@@ -94,7 +94,7 @@ def test_each_model_alone_recognizes_an_example_more():
 
 @pytest.mark.parametrize('degrees', [1, 1.5, 4, 7, 29, 31, 300, 1e4, 1e8])
 def test_the_quantile_is_students(degrees):
-  found = intervals.of_parts(0, np.array([1e-6]), np.array([degrees])).high
+  found = intervals.from_parts(0, np.array([1e-6]), np.array([degrees])).high
   assert found * 1e3 == pytest.approx(stats.t.ppf(0.975, degrees), rel=1e-6)
 
 
@@ -102,9 +102,30 @@ def test_the_interval_of_two_means_is_welchs():
   rng = np.random.default_rng(4)
   a, b = rng.normal(0, 0.1, 5), rng.normal(0.2, 0.02, 9)
   parts = [(x.var(ddof=1) / len(x), len(x) - 1) for x in (a, b)]
-  found = intervals.of_parts(a.mean() - b.mean(), *np.array(parts).T)
+  found = intervals.from_parts(a.mean() - b.mean(), *np.array(parts).T)
   expected = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
   assert (found.low, found.high) == pytest.approx(tuple(expected), rel=1e-6)
+
+
+def test_the_variance_of_a_stratum_is_that_of_the_means_of_its_clusters():
+  means = np.random.default_rng(6).normal(size=(2, 4))
+  cluster, stratum = np.repeat([np.arange(8), [0] * 4 + [1] * 4], 5, axis=1)
+  found, degrees = intervals.mean_variance(
+    np.repeat(means, 5), cluster, stratum
+  )
+  np.testing.assert_allclose(found, means.var(axis=1, ddof=1) / 4 / 2**2)
+  assert degrees.tolist() == [3, 3]
+
+
+def test_the_variance_over_runs_adds_those_of_runs_and_of_examples():
+  runs = np.repeat([[0.51], [0.49]], 50, axis=1)
+  found = intervals.over_runs([runs], np.arange(50), np.zeros(50))
+  # 0.0001 of runs, and 0.0008 of examples, all of which are alike.
+  degrees = 1 / ((1 / 9) ** 2 / 1 + (8 / 9) ** 2 / 49)
+  half = 0.03 * stats.t.ppf(0.975, degrees)
+  assert (found.low, found.high) == pytest.approx((0.5 - half, 0.5 + half))
+  wide = intervals.from_parts(0.5, np.array([9.0]), np.array([1]), least=0)
+  assert (wide.low, wide.high) == (0, 1)
 
 
 @pytest.mark.parametrize('paired', [True, False])

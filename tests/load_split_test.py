@@ -37,7 +37,7 @@ def _with(made, path, data, *, recorded=False):
   if recorded:
     facts = {'size': file.size, 'md5': file.md5, 'sha256': file.sha256}
     source = synthetic.replace_file(source, path, **facts)
-  return synthetic.Made(source, made.files | {path: data}, made.arrays)
+  return synthetic.Written(source, made.files | {path: data}, made.arrays)
 
 
 @pytest.mark.parametrize(

@@ -194,13 +194,9 @@ def test_the_command_writes_results_that_evaluate_agrees_with(
   assert status == 0
   assert '6 results' in out
   assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob('*.*')} == {
-    f'{name}{rest}.{suffix}'
-    for name in (
-      '2-FKd/knn-1',
-      '2-FKd/knn-3',
-      '2-FKd-r-5/knn-1',
-      '2-FKd-r-5/knn-3',
-    )
+    f'{name}/knn-{k}{rest}.{suffix}'
+    for name in ('2-FKd', '2-FKd-r-5')
+    for k in (1, 3)
     for rest in ('', '-draws' * ('-r-' in name))
     for suffix in ('json', 'npz')
   }

@@ -86,7 +86,7 @@ def test_a_packing_is_found_and_proved(packing, form, tmp_path, caplog):
   found = made.load(manual_dir=tmp_path)
   made.assert_read(found)
   assert Proof.NONE not in found.proofs.values()
-  # What is read in place of the published file is told.
+  # What is read in place of the published file is named.
   assert packing == 'gzip' or str(tmp_path) in caplog.text
   # With another pixel it is refused even where unverified files are allowed.
   next(iter(arrays.values()))[7, 14, 14] ^= 1

@@ -20,7 +20,7 @@ _SCRIPT = pathlib.Path(__file__).parents[1] / 'scripts/write_pixel_sums.py'
 def test_sums_are_those_of_the_files(key, origin_files):
   source = sources.source(key)
   made = runpy.run_path(str(_SCRIPT))['sums_of'](source, origin_files)
-  assert made == pixel_sums.of_labels(source).tolist()
+  assert made == pixel_sums.label_sums(source).tolist()
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,11 @@ def test_figures(name, mean, std):
 def test_figures_of_what_was_read(origin_files, monkeypatch, tmp_path):
   (tmp_path / 'none.json').write_text('{}')
   monkeypatch.setattr(pixel_sums, 'TABLE', tmp_path / 'none.json')
-  pixel_sums.of_labels.cache_clear()
+  pixel_sums.label_sums.cache_clear()
   monkeypatch.setenv('CMNIST_MIRROR', str(origin_files))
   subset = cmnist_tfds.subset('2-DvTe')
   assert subset.mean is subset.std is None
   images, _ = cmnist_tfds.load_data('2-DvTe', split='train', data_dir=tmp_path)
   np.testing.assert_allclose(subset.mean, np.mean(images / 255), rtol=1e-12)
   np.testing.assert_allclose(subset.std, np.std(images / 255), rtol=1e-12)
-  pixel_sums.of_labels.cache_clear()
+  pixel_sums.label_sums.cache_clear()

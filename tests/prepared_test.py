@@ -191,16 +191,20 @@ def test_an_unknown_format_is_refused(data_dir):
     (errno.EACCES, ' Ask its owner to make it readable.'),
     (errno.EMFILE, ' Raise the limit of open files (ulimit -n).'),
     (errno.ENFILE, ' Raise the limit of open files of all users.'),
-    (errno.EIO, ''),
+    (errno.EIO, ' Check its disk, and the connection to it.'),
   ],
 )
-@pytest.mark.parametrize('method', ['open', 'exists', 'read_bytes'])
+@pytest.mark.parametrize(
+  ('name', 'method'),
+  [
+    *zip(['cmnist_sample-train*'] * 2, ['open', 'exists'], strict=True),
+    *zip(['dataset_info.json'] * 2, ['exists', 'read_bytes'], strict=True),
+  ],
+)
 def test_what_the_system_refuses_is_not_called_damage(
-  method, number, remedy, data_dir, monkeypatch
+  name, method, number, remedy, data_dir, monkeypatch
 ):
-  path = shard(data_dir)
-  if method != 'open':
-    path = path.with_name('dataset_info.json')
+  (path,) = (data_dir / PLACE).glob(name)
   original = getattr(pathlib.Path, method)
 
   def refuse(self, *args, **kwargs):

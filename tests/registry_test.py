@@ -93,10 +93,11 @@ def test_wrong_combinations_say_why(name, why):
     subsets.subset(name)
 
 
-def test_sizes_are_told_as_far_as_they_are_known():
+def test_sizes_are_given_as_far_as_they_are_known():
   # The classes of HASYv2 are not counted, and none has less than one example.
   sizes = [subsets.subset(f'1-Hy{r}').num_train for r in ('', '-r-1', '-r-2')]
   assert sizes == [151_241, 369, None]
+  assert not subsets.subset('1-Hy').balanced
   assert 'an unknown number of train' in subsets.subset('1-Hy-r-2').description
 
 
@@ -130,7 +131,7 @@ def test_a_key_that_exists_is_refused_with_both_owners(declare, caplog):
   path = declare(key="'Km'")
   with pytest.raises(SubsetNameError) as raised:
     subsets.subset('2-FShapes')
-  # It is told once: in the error, or where there is none, as a warning.
+  # It is said once: in the error, or where there is none, as a warning.
   assert not caplog.text
   assert subsets.subset('1-Mn')
   for message in (str(raised.value), caplog.text):
@@ -170,7 +171,7 @@ def test_a_file_may_be_named_twice(declare, tmp_path, monkeypatch):
                tmp_path / 'link.toml', '', ' ')  # fmt: skip
   monkeypatch.setenv('CMNIST_SOURCES', os.pathsep.join(map(str, spellings)))
   assert not registry.registry().faults
-  assert registry.files_of_user() == [path]
+  assert registry.user_files() == [path]
 
 
 def test_a_changed_file_is_read_again(declare):

@@ -16,19 +16,9 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
 _PROGRAM = pathlib.Path(__file__).parent / 'programs/run_snippets.py'
 _OPTIONAL = {
-  *(
-    'PIL',
-    'datasets',
-    'duckdb',
-    'fastai',
-    'flax',
-    'grain',
-    'jax',
-    'jinja2',
-    'keras',
-  ),
-  *('lightning', 'matplotlib', 'mlcroissant', 'optax', 'pandas', 'tensorflow'),
-  *('timm', 'torch', 'torchvision'),
+  *('PIL', 'datasets', 'duckdb', 'fastai', 'flax', 'grain', 'jax', 'jinja2'),
+  *('keras', 'lightning', 'matplotlib', 'mlcroissant', 'optax', 'pandas'),
+  *('tensorflow', 'timm', 'torch', 'torchvision'),
 }
 # What others import for a snippet in which these words are.
 _NEEDED_FOR = {

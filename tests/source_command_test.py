@@ -369,8 +369,8 @@ def test_arrays_become_a_source(tmp_path, monkeypatch, caplog):
   assert lines[1] == '# not in train: 3'
   said = [record.getMessage() for record in caplog.records]
   assert ['"invert"' in line for line in said] == [True, False]
-  told = f'Wrote {tmp_path / "xy"}: train:'
-  assert all(line.startswith(told) for line in said)
+  start = f'Wrote {tmp_path / "xy"}: train:'
+  assert all(line.startswith(start) for line in said)
   assert [c.name for c in subsets.subset('1-Xy').classes] == classes
   for split, (images, labels) in {'train': (_X, _Y), 'test': tests}.items():
     x, y = cmnist_tfds.load_data('1-Xy', split=split, data_dir='data')

@@ -116,7 +116,7 @@ def test_a_stream_that_cannot_be_written(make):
 
 
 @pytest.mark.parametrize(
-  ('command', 'status', 'told'),
+  ('command', 'status', 'message'),
   [
     ('list >&-', 1, 'it is closed'),
     ('list >/dev/full', 1, 'No space left on device'),
@@ -128,13 +128,13 @@ def test_a_stream_that_cannot_be_written(make):
     ('--help | true', 0, ''),
   ],
 )
-def test_redirections(command, status, told):
+def test_redirections(command, status, message):
   if '/dev/full' in command and not os.path.exists('/dev/full'):
     pytest.skip('this system has no /dev/full')
   done = _shell(f'set -o pipefail; {_COMMAND} {command}')
   assert done.returncode == status
-  assert told in done.stderr
-  assert _is_one_line(done.stderr) if told else not done.stderr
+  assert message in done.stderr
+  assert _is_one_line(done.stderr) if message else not done.stderr
 
 
 def test_files_never_get_the_number_of_a_closed_stream(tmp_path):
@@ -149,13 +149,17 @@ def test_files_never_get_the_number_of_a_closed_stream(tmp_path):
   assert done.returncode > 2
 
 
+@pytest.mark.parametrize('quick', [0, 1])
 @pytest.mark.parametrize('is_terminal', [True, False])
-def test_progress_is_shown_on_terminals_alone(is_terminal, monkeypatch):
+def test_progress_of_long_work_is_shown_on_terminals(
+  is_terminal, quick, monkeypatch
+):
+  monkeypatch.setattr(streams, 'QUICK', quick)
   err = io.StringIO()
   err.isatty = lambda: is_terminal
   monkeypatch.setattr(sys, 'stderr', err)
   assert list(streams.progress_bar(range(3), desc='Doing')) == [0, 1, 2]
-  assert ('Doing' in err.getvalue()) == is_terminal
+  assert ('Doing' in err.getvalue()) == (is_terminal and not quick)
 
 
 # Encodings -------------------------------------------------------------------

@@ -85,6 +85,6 @@ def test_without_torch_the_extra_is_named(monkeypatch):
   monkeypatch.setitem(sys.modules, 'torch', None)
   monkeypatch.delitem(sys.modules, module, raising=False)
   # Programs that can do without it expect an ImportError.
-  with pytest.raises(ImportError, match='which is not installed') as told:
+  with pytest.raises(ImportError, match='which is not installed') as raised:
     importlib.import_module(module)
-  assert str(told.value).endswith("[torch]'")
+  assert str(raised.value).endswith("[torch]'")

@@ -24,7 +24,7 @@ CLASS_NAMES = ('zero', 'one')
 
 
 @dataclasses.dataclass(frozen=True)
-class Made:
+class Written:
   """A synthetic source.
 
   Attributes:
@@ -184,7 +184,7 @@ def make(
   key: str = 'T',
   folder: str = 'toy',
   sizes: Mapping[str, int] = SIZES,
-) -> Made:
+) -> Written:
   """Makes a source, by default of 40 training and 20 test examples.
 
   Args:
@@ -260,7 +260,7 @@ def make(
     citation='',
     **splits,
   )
-  return Made(source, files, arrays)
+  return Written(source, files, arrays)
 
 
 def replace_file(source: Source, path: str, **changes) -> Source:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import pickle
 
@@ -70,10 +71,9 @@ def _elements(dataset):
 @pytest.fixture(scope='module')
 def pairs(tmp_path_factory):
   """Pairs by the number of shards of the training set."""
-  return {
-    n: Pair(preparing.prepare(tmp_path_factory.mktemp('data'), num_shards=n))
-    for n in (1, 3, 20)
-  }
+  folder = tmp_path_factory.mktemp
+  make = functools.partial(preparing.prepare, name='X-12-r-10')
+  return {n: Pair(make(folder('data'), num_shards=n)) for n in (1, 3, 20)}
 
 
 # Equal to TFDS ---------------------------------------------------------------
@@ -185,6 +185,7 @@ def _graph(dataset):
     (1, {'shuffle_files': True}, False),
     (3, {'shuffle_files': True}, True),
     (1, {'read_config': tfds.ReadConfig(interleave_cycle_length=1)}, False),
+    (1, {'read_config': tfds.ReadConfig(file_format='tfrecord')}, False),
     (1, {'read_config': tfds.ReadConfig(add_tfds_id=True)}, True),
     (1, {'decoders': {'image': tfds.decode.SkipDecoding()}}, True),
     (1, {'decoders': tfds.decode.PartialDecoding({'label': True})}, True),
@@ -226,12 +227,12 @@ def test_a_dataset_is_saved_distributed_and_resumed(pairs, tmp_path):
   distributed = strategy.experimental_distribute_dataset(dataset.batch(4096))
   np.testing.assert_array_equal(next(iter(distributed))[0], images)
   iterator = iter(dataset)
-  for _ in range(700):
+  for _ in range(70):
     next(iterator)
   path = tf.train.Checkpoint(iterator=iterator).save(str(tmp_path / 'point'))
   again = iter(dataset)
   tf.train.Checkpoint(iterator=again).restore(path)
-  np.testing.assert_array_equal(next(again)[0], images[700])
+  np.testing.assert_array_equal(next(again)[0], images[70])
 
 
 def test_keras_trains(pairs):
@@ -325,6 +326,9 @@ def test_sources_equal_those_of_array_record(sources):
     for one, other in zip(found, expected, strict=True):
       _check_example(one, other)
   assert [*sources[0]()] == [*sources[1]()] == ['train', 'test']
+  for keys, error in (([1.5], TypeError), ([1440], IndexError)):
+    with pytest.raises(error):
+      sources[0]('train').__getitems__(keys)
 
 
 def test_loaders_read_a_source(sources):
@@ -351,6 +355,9 @@ def test_data_source_reads_any_format(tmp_path, monkeypatch):
   preparing.prepare(tmp_path)
   assert len(tfds.data_source('cmnist_sample/X-12', split='test')) == 288
   assert [path.name for path in tmp_path.glob('*/*/*/*array*')] == []
+  for named in (tfds.core.FileFormat.ARRAY_RECORD, 'array_record'):
+    builder = tfds.builder('cmnist_sample/X-12', file_format=named)
+    assert len(builder.as_data_source('test', file_format=named)) == 288
   with pytest.raises(NotImplementedError, match='array_record'):
     tfds.data_source(
       'cmnist_sample/X-12',

@@ -15,7 +15,12 @@ from command_line import run as _run
 
 import cmnist_tfds
 from cmnist_tfds.system import paths
-from cmnist_tfds.system.errors import PreparationError, disk_errors, read_errors
+from cmnist_tfds.system.errors import (
+  OriginFileError,
+  PreparationError,
+  disk_errors,
+  read_errors,
+)
 from cmnist_tfds.system.streams import warn_once
 
 _PACKAGE = pathlib.Path(cmnist_tfds.__file__).parent
@@ -24,12 +29,21 @@ _PACKAGE = pathlib.Path(cmnist_tfds.__file__).parent
 # The system -------------------------------------------------------------------
 
 
-def test_a_limit_of_the_system_is_no_fault_of_an_origin_file():
-  found = pytest.raises(
-    PreparationError, match=r'x.gz: cannot be read: Too .* Raise .*ulimit -n'
-  )
-  with found, read_errors('x.gz'):
-    raise OSError(errno.EMFILE, 'Too many open files')
+@pytest.mark.parametrize(
+  ('number', 'kind', 'said'),
+  [
+    (
+      errno.EMFILE,
+      PreparationError,
+      r'Too many open files\. Raise .*ulimit -n',
+    ),
+    (errno.EACCES, OriginFileError, r'Permission denied\. Ask its owner'),
+  ],
+)
+def test_what_the_system_refuses_is_told_of_a_file(number, kind, said):
+  refused = pytest.raises(kind, match=f'x.gz: cannot be read: {said}')
+  with refused, read_errors('x.gz'):
+    raise OSError(number, os.strerror(number))
 
 
 @pytest.mark.parametrize(
@@ -37,6 +51,9 @@ def test_a_limit_of_the_system_is_no_fault_of_an_origin_file():
   [
     (errno.EMFILE, 'Raise the limit of open files'),
     (errno.ENODEV, 'file system that can map files'),
+    (errno.ENOMEM, 'raise the limit of memory'),
+    (errno.EIO, 'Check its disk'),
+    (errno.ESTALE, 'the connection to it'),
     (errno.ENOSPC, 'free space of its disk, or choose another folder.'),
   ],
 )
@@ -45,6 +62,24 @@ def test_the_remedy_is_that_of_the_fault(number, remedy, tmp_path):
     raise OSError(number, os.strerror(number))
   assert f'{tmp_path}: {os.strerror(number)}. ' in str(caught.value)
   assert str(caught.value).count('.') == 2 and remedy in str(caught.value)
+
+
+def test_a_file_that_is_read_is_no_fault_of_what_is_written(tmp_path):
+  for cause, said in (
+    (OSError(errno.EIO, 'Not so', '/dev/x'), r'Cannot use /dev/x: Not so. Che'),
+    (OSError('a template'), '^a template'),
+  ):
+    caught = pytest.raises((PreparationError, OSError), match=said)
+    with caught, disk_errors(tmp_path / 'pub'):
+      raise cause
+
+
+def test_a_sample_without_its_files_is_to_be_installed_again(
+  tmp_path, monkeypatch, empty_cache
+):
+  monkeypatch.setattr(paths, 'package_folder', lambda name: tmp_path)
+  with pytest.raises(OriginFileError, match='not whole: install cmnist_tfds'):
+    cmnist_tfds.load_data('X-12', sample=True, data_dir=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +122,8 @@ def test_a_home_that_is_no_folder_is_named(home, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-  'missing', ['sources/*.toml', 'sources/kuzushiji.toml', 'all in a zip file']
+  'missing',
+  ['sources/*.toml', 'sources/extensions/mnist.toml', 'all in a zip file'],
 )
 @pytest.mark.parametrize(
   'code',
@@ -107,7 +143,7 @@ def test_a_package_without_its_tables_says_so(code, missing, tmp_path):
     place = shutil.make_archive(place, 'zip', place)
   done = running.python(*code, cwd=tmp_path, PYTHONPATH=str(place))
   *before, error = done.stderr.splitlines()
-  assert done.returncode == 1 and 'the tables of sources are missing' in error
+  assert done.returncode == 1 and 'tables of sources are missing' in error
   assert str(tmp_path) in error
   assert not before or code[0] == '-c'
 
@@ -136,11 +172,10 @@ def test_what_is_no_text_is_no_name(use, name):
 def test_who_forgets_the_sample_is_told(
   sample_dir, capsys, monkeypatch, caplog, empty_cache
 ):
-  status, _, err = _run(
-    capsys, 'show', 'X-12', '-o', 'x.png', '--data_dir', sample_dir
-  )
-  assert status == 1 and f'sample is in {sample_dir}' in err
-  assert '--sample takes it. Run: cmnist build X-12 --data_dir' in err
+  for command in ('show X-12 -o x.png', 'audit X-12', 'baseline knn X-12 -k 1'):
+    status, _, err = _run(capsys, *command.split(), '--data_dir', sample_dir)
+    assert status == 1 and f'sample is in {sample_dir}' in err
+    assert '--sample takes it. Run: cmnist build X-12 --data_dir' in err
 
   def fetch(*args, **kwargs):
     raise PreparationError('no network')
@@ -158,8 +193,8 @@ def test_who_forgets_the_sample_is_told(
     (('info', 'cmnist_sample/X-12'), 0, 'A synthetic sample'),
     (('info', 'CMNIST_SAMPLE/x-12', '--sample'), 0, 'A synthetic sample'),
     (('show', 'cmnist_sample/X-12', '-o', 'x.png'), 0, 'cmnist_sample/X-12: '),
-    (('build', 'cmnist_sample/X-12', 'X-24'), 2, 'begins all names'),
-    (('verify', 'cmnist_sample/X-12'), 2, 'begins all names'),
+    (('build', 'cmnist_sample/X-12', 'X-24'), 2, 'or of CMNIST alone'),
+    (('verify', 'cmnist_sample/X-12'), 2, 'command with --sample'),
   ],
 )
 def test_commands_know_the_names_of_the_sample(

@@ -44,15 +44,18 @@ def test_all_else_works_and_what_needs_it_names_the_extra(tmp_path):
     assert '\n' not in error
 
 
-def _told(error: Exception) -> MissingExtraError:
-  with pytest.raises(MissingExtraError) as told, needs_extra('A picture', 'x'):
+def _raised(error: Exception) -> MissingExtraError:
+  with (
+    pytest.raises(MissingExtraError) as raised,
+    needs_extra('A picture', 'x'),
+  ):
     raise error
-  return told.value
+  return raised.value
 
 
 def test_a_library_that_is_there_but_broken_is_not_called_missing():
   broken = ImportError('libfoo.so: no such file\nmore', name='tensorflow')
-  error = _told(broken)
+  error = _raised(broken)
   assert str(error).startswith(
     'A picture needs tensorflow, which cannot be imported (libfoo.so: no such'
     ' file). Run: pip install '
@@ -61,8 +64,8 @@ def test_a_library_that_is_there_but_broken_is_not_called_missing():
 
 
 def test_a_library_has_the_name_that_pip_knows():
-  told = str(_told(ModuleNotFoundError(name='PIL')))
-  assert 'needs Pillow, which is not installed' in told
+  text = str(_raised(ModuleNotFoundError(name='PIL')))
+  assert 'needs Pillow, which is not installed' in text
 
 
 @pytest.mark.parametrize(

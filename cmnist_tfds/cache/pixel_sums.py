@@ -35,7 +35,7 @@ def normalization(subset: Subset) -> tuple[float | None, float | None]:
     or the package lacks the sums of a source that is not in the cache.
   """
   with contextlib.suppress(LookupError, ZeroDivisionError):
-    sums = [of_labels(source)[[*raw]] for source, raw in subset.members]
+    sums = [label_sums(source)[[*raw]] for source, raw in subset.members]
     count, total, squares = np.concatenate(sums).sum(0).tolist()
     variance = (count * squares - total**2) / (255 * count) ** 2
     return total / (255 * count), math.sqrt(variance)
@@ -43,7 +43,7 @@ def normalization(subset: Subset) -> tuple[float | None, float | None]:
 
 
 @functools.cache
-def of_labels(source: Source) -> np.ndarray:
+def label_sums(source: Source) -> np.ndarray:
   """Returns sums of the training pixels of a source.
 
   Args:
@@ -69,13 +69,13 @@ def summed(found: split_sources.SplitSource) -> np.ndarray:
     found: The split.
 
   Returns:
-    int64 (m, 3), as of `of_labels`.
+    int64 (m, 3), as of `label_sums`.
   """
   sums = np.zeros((len(found.label_of), 3), np.int64)
   chunks = (found.entry.chunks(name, _CHUNK) for name in ('images', 'labels'))
   for images, labels in zip(*chunks, strict=True):
     pixels = images.astype(np.int64)
     count = np.full(len(pixels), math.prod(pixels.shape[1:]))
-    of_images = [count, pixels.sum((1, 2)), np.square(pixels).sum((1, 2))]
-    np.add.at(sums, labels, np.stack(of_images, 1))
+    columns = [count, pixels.sum((1, 2)), np.square(pixels).sum((1, 2))]
+    np.add.at(sums, labels, np.stack(columns, 1))
   return sums

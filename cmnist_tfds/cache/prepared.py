@@ -30,7 +30,7 @@ from cmnist_tfds.origin import Proof
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import DATASET, SAMPLE, Subset
 from cmnist_tfds.system import paths
-from cmnist_tfds.system.errors import PreparationError, what_helps
+from cmnist_tfds.system.errors import READABLE, PreparationError, what_helps
 from cmnist_tfds.system.streams import warn_once
 
 # TFDS writes it last.
@@ -96,7 +96,9 @@ class Prepared:
       for number in range(count)
     ]
     for path in found:
-      if not path.exists():
+      with parsing(path):
+        is_there = path.exists()
+      if not is_there:
         raise PreparationError(f'{path} is missing. {remedy(self.folder)}')
     return found
 
@@ -288,9 +290,7 @@ def parsing(path: pathlib.Path) -> Iterator[None]:
     yield
   except OSError as error:
     # The store would take it for a fault of the cache folder.
-    ask = 'Ask its owner to make it readable' * isinstance(
-      error, PermissionError
-    )
+    ask = READABLE * isinstance(error, PermissionError)
     raise PreparationError(f'{path}: {what_helps(error, ask)}') from error
   except (ImportError, MemoryError):
     raise

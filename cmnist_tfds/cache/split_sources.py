@@ -32,9 +32,6 @@ _CHUNK = 1024
 # Begins the keys of what is read from unverified files, as those of the sample.
 _UNVERIFIED = 'unverified '
 
-# Work that takes less seconds shows no progress.
-_QUICK = 2
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SplitSource:
@@ -267,14 +264,9 @@ def _encoded(source: Source, split: str, key: str, read: _Read) -> store.Entry:
 
 
 def _progress(key: str, doing: str, total: int) -> Any:
-  """Returns a progress bar, which is shown if the work takes long."""
+  """Returns a progress bar."""
   return streams.progress_bar(
-    desc=f'{_title(key)}: {doing}',
-    total=total,
-    unit=' images',
-    unit_scale=True,
-    delay=_QUICK,
-    leave=False,
+    desc=f'{_title(key)}: {doing}', total=total, unit=' images', unit_scale=True
   )
 
 

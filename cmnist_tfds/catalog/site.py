@@ -99,7 +99,7 @@ def write_site(
       shutil.copyfile(asset, unfinished / 'static' / asset.name)
     _write_pictures(unfinished / 'pictures', gallery)
     pages = _pages(gallery, shown, listed, results)
-    bar = streams.progress_bar(pages, desc='Pages', leave=False)
+    bar = streams.progress_bar(pages, desc='Pages')
     for path, template, facts in bar:
       text = templates.get_template(template).render(
         sample=sample,

@@ -71,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _refused(error: OSError | RuntimeError) -> str:
   """Returns what the system refuses; other errors are defects."""
   if isinstance(error, OSError):
-    return f'cannot use {error.filename or "a file"}: {what_helps(error)}'
+    what = f'cannot use {error.filename}: ' if error.filename else ''
+    return f'{what}{what_helps(error)}'
   if "can't start new thread" not in str(error):
     raise error
   return f'{error}. Raise the limit of processes and threads (ulimit -u).'

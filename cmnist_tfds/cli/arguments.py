@@ -14,11 +14,11 @@ from typing import Any, TypeAlias
 from cmnist_tfds import origin, subsets
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.cache import prepared
-from cmnist_tfds.load.open_subset import Opened, open_subset
+from cmnist_tfds.load.open_subset import Opened, open_or_prepare, open_subset
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic
-from cmnist_tfds.system.errors import PreparationError
+from cmnist_tfds.system.errors import OriginFileError, PreparationError
 
 # The arguments of a command, parsed; `resolve` says what is added to them.
 Namespace: TypeAlias = argparse.Namespace
@@ -32,8 +32,8 @@ Arguments: TypeAlias = Mapping[str, str | Mapping[str, Any]]
 
 def number(summary: str, default: int | None = None) -> dict[str, Any]:
   """Returns an argument that takes a number; the help tells the default."""
-  told = f'{summary} (default: {default})' if default else summary
-  return {'type': at_least_one, 'default': default, 'help': told}
+  text = f'{summary} (default: {default})' if default else summary
+  return {'type': at_least_one, 'default': default, 'help': text}
 
 
 def path(
@@ -74,8 +74,8 @@ def at_least_one(text: str) -> int:
 def printed(*forms: str) -> Arguments:
   """Returns the argument for the form of what is printed, the first if none."""
   others = ' or '.join(forms[1:])
-  told = f'{forms[0]} for people (the default), or {others} for other uses'
-  return {'--format': {'choices': forms, 'default': forms[0], 'help': told}}
+  text = f'{forms[0]} for people (the default), or {others} for other uses'
+  return {'--format': {'choices': forms, 'default': forms[0], 'help': text}}
 
 
 NAME = 'name of a subset, such as 3-EElKm, X-24, 2-FKd-r-10 or 1-Km'
@@ -167,13 +167,14 @@ def resolve(args: Namespace) -> None:
     args.output = pathlib.Path(named[0])
   fields = [getattr(args, f) for f in ('name', 'audited') if f in args]
   named = [*map(subsets.names_sample, [*getattr(args, 'names', ()), *fields])]
-  if any(named) and not ('sample' in args and all(named)):
-    why = 'cmnist_sample/ begins all names, of a command with --sample, or none'
-    raise argparse.ArgumentError(None, why)
-  if any(named):
+  if any(named) and not getattr(args, 'sample', False):
+    if 'sample' not in args or not all(named):
+      why = 'name subsets of cmnist_sample alone, in a command with --sample'
+      raise argparse.ArgumentError(None, f'{why}, or of CMNIST alone')
     args.sample = True
   if 'name' in args:
     args.subset = subsets.subset(args.name)
+    args.subsets = [args.subset]
   if 'names' in args:
     args.subsets = list(dict.fromkeys(map(subsets.subset, args.names)))
     if 'all' in args:
@@ -216,8 +217,29 @@ def _open(args: Namespace, subset: Subset, draw: int = 0) -> Opened:
   """
   opened = open_subset(subset, **args.where, draw=draw)
   if opened is None:
-    raise not_prepared(args, subset.full if draw else subset)
+    # What was named, of which single sources are read.
+    whole = (s for s in args.subsets if {*subset.sources} <= {*s.sources})
+    lacking = (s for s in whole if not open_subset(s, **args.where))
+    named = next(lacking, subset)
+    raise not_prepared(args, named.full if draw else named)
   return opened
+
+
+def fetched(args: Namespace) -> Opened:
+  """Returns the subset, of which files that are not here are fetched.
+
+  Raises:
+    PreparationError: If its sample is here, and was perhaps meant.
+    OriginFileError: If a file cannot be fetched.
+  """
+  if args.sample or prepared.sample_hint(args.subset, args.data_dir):
+    return _open(args, args.subset)
+  try:
+    return open_or_prepare(args.subset, **args.where)
+  except OriginFileError as error:
+    command = how_to_build(args, args.subset)
+    told = f'{error}, or run {command}, which takes --manual_dir and --mirror'
+    raise OriginFileError(told) from error
 
 
 def not_prepared(args: Namespace, subset: Subset) -> PreparationError:

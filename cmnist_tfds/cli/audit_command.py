@@ -69,6 +69,7 @@ def run(args: arguments.Namespace) -> None:
     subset = subsets.combine(sources_lib.source(args.audited))
   except KeyError:
     subset = subsets.subset(args.audited)
+  args.subsets = [subset]
   parts = duplicates.audited_images(subset, args.open)
   found = duplicates.find_duplicates(parts, 2 * args.threshold)
   if args.pairs:

@@ -43,15 +43,20 @@ class CommandParser(argparse.ArgumentParser):
   def error(self, message: str) -> NoReturn:
     """Prints a fault of usage, and what was likely meant, and exits."""
     options = [o for o in self._option_string_actions if o[:2] == '--']
-    tried = {name: options for name in self._given or () if name[:2] == '--'}
+    found = {}
     if choice := re.search("choice: '(.*)' .choose from (.*).$", message):
-      tried[choice[1]] = re.findall(r'[\w-]+', choice[2])
-    for name, known in tried.items():
-      given = name.partition('=')[0]
-      close = difflib.get_close_matches(given, known, 1, cutoff=0.7)
-      if close and not close[0].startswith(given):
-        message += f'. Did you mean {close[0]} instead of {given}?'
-    super().error(message)
+      known = re.findall(r'[\w-]+', f'{choice[2]} help')
+      begun = [name for name in known if name.startswith(choice[1])]
+      found[choice[1]] = begun or difflib.get_close_matches(choice[1], known)
+    for word in self._given or message.split():
+      given = word.partition('=')[0]
+      # The beginning of an option stands for it.
+      if word[:2] == '--' and not any(o.startswith(given) for o in options):
+        found[given] = difflib.get_close_matches(given, options, cutoff=0.7)
+    hints = (
+      f' Did you mean {c[0]} instead of {g}?' for g, c in found.items() if c
+    )
+    super().error('.'.join(filter(None, [message, ''.join(hints)])))
 
 
 def _with_underscores(arg: str) -> str:

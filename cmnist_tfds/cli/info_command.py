@@ -28,20 +28,20 @@ def run(args: arguments.Namespace) -> None:
   if args.bibtex:
     print(subset.citation)
     return
-  told = info(subset.name, **args.where)
+  facts = info(subset.name, **args.where)
   if args.format == 'json':
-    terminal.print_json(told)
+    terminal.print_json(facts)
     return
   print(f'{args.dataset}/{subset.name} ({subset.title})')
   if args.sample:
     print(NOTICE)
-  sizes = ((told[split], split) for split in SPLITS)
+  sizes = ((facts[split], split) for split in SPLITS)
   shown = (f'{"?" if n is None else f"{n:,}"} {split}' for n, split in sizes)
   print(f'examples  {", ".join(shown)}')
-  state = 'balanced' if told['balanced'] else 'not balanced'
+  state = 'balanced' if facts['balanced'] else 'not balanced'
   print(f'classes   {subset.num_classes}, {state}')
-  if (mean := told['mean']) is not None:
-    print(f'pixels    mean {mean:.4f}, standard deviation {told["std"]:.4f}')
+  if (mean := facts['mean']) is not None:
+    print(f'pixels    mean {mean:.4f}, standard deviation {facts["std"]:.4f}')
   forms = {
     '10 training examples of each class': subsets.reduce(subset.full, 10),
     'all': subset.full,
@@ -53,16 +53,16 @@ def run(args: arguments.Namespace) -> None:
   ]
   if measured and not args.sample:
     print(f'accuracy  of the nearest neighbor: {", ".join(measured)}')
-  if told['prepared']:
-    print(f'prepared  {told["prepared"]}')
-    proofs = sorted({f'{f["source"]} {f["proof"]}' for f in told['verified']})
+  if facts['prepared']:
+    print(f'prepared  {facts["prepared"]}')
+    proofs = sorted({f'{f["source"]} {f["proof"]}' for f in facts['verified']})
     print(f'  verification: {", ".join(proofs)}')
   else:
     print(f'prepared  no: {arguments.how_to_build(args, subset)}')
   print()
-  header, rows = told['classes'][0].keys(), told['classes']
+  header, rows = facts['classes'][0].keys(), facts['classes']
   terminal.print_table([[*header], *([*row.values()] for row in rows)])
-  for source in told['sources']:
+  for source in facts['sources']:
     print(f'\n{source.key}: {source.title}, {source.homepage}')
     terminal.print_wrapped(f'license: {source.license}', indent=2)
     for issue in source.known_issues:

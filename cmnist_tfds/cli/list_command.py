@@ -49,8 +49,8 @@ ARGUMENTS = {
 def run(args: arguments.Namespace) -> None:
   """Runs the command."""
   for key in {*args.with_sources} & {*args.without_sources}:
-    told = f'{key.capitalize()} is in --with and in --without'
-    raise argparse.ArgumentError(None, f'{told}; take it out of one')
+    clash = f'{key.capitalize()} is in --with and in --without'
+    raise argparse.ArgumentError(None, f'{clash}; take it out of one')
   own = {*map(os.path.realpath, args.sources)}
   found = subsets.find_subsets(
     containing=args.with_sources,

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draw examples of every class, with class names."""
+"""Draw examples of every class, with class names.
+
+As in `cmnist_tfds.load_data`, the files of a subset that is not here are fetched.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ def run(args: arguments.Namespace) -> None:
 
   if args.histogram and args.examples:
     raise argparse.ArgumentError(None, '--examples is not for --histogram')
-  opened, name = args.open(args.subset), f'{args.dataset}/{args.subset.name}'
+  opened, name = arguments.fetched(args), f'{args.dataset}/{args.subset.name}'
   drawn = functools.partial(
     _draw, opened, args.histogram, args.confusable, args.examples
   )

@@ -23,8 +23,7 @@ def run(args: arguments.Namespace) -> int:
   sources = arguments.named_sources(args)
   found = audit.audit(sources, where, hashes=args.hashes)
   total = sum(len(source.origin_files) for source in sources)
-  bar = {'desc': 'Checking', 'total': total, 'leave': False}
-  findings = list(streams.progress_bar(found, **bar))
+  findings = [*streams.progress_bar(found, desc='Checking', total=total)]
   num_wrong = sum(bool(finding.fault) for finding in findings)
   if args.format == 'json':
     terminal.print_json(findings)

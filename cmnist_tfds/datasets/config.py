@@ -86,7 +86,8 @@ class CheckedInfo(tfds.core.DatasetInfo):
         prepared shards may have any.
       **options: As in TFDS.
     """
-    if self.found and file_format is tfds.core.FileFormat.ARRAY_RECORD:
+    given = getattr(file_format, 'value', file_format)
+    if self.found and given == tfds.core.FileFormat.ARRAY_RECORD.value:
       file_format = None
     super().set_file_format(file_format, **options)
 

@@ -26,6 +26,7 @@ from cmnist_tfds.system import paths
 from cmnist_tfds.system.errors import (
   OriginFileError,
   PreparationError,
+  SplitError,
   disk_errors,
 )
 from cmnist_tfds.system.extras import require_tensorflow
@@ -319,20 +320,24 @@ class CmnistBuilder(  # type: ignore[call-arg]
 
     Args:
       split: See `tfds.core.DatasetBuilder.as_data_source`.
-      **options: See `tfds.core.DatasetBuilder.as_data_source`. With any, TFDS
-        reads the shards, which then must be array_record.
+      **options: See `tfds.core.DatasetBuilder.as_data_source`. With any but a
+        format, TFDS reads the shards, which then must be array_record.
 
     Returns:
       A sequence of dictionaries; a structure of sequences if `split` is one.
     """
     stock = functools.partial(super().as_data_source, **options)
-    plain = (None, tfds.decode.DeserializeMethod.DESERIALIZE_AND_DECODE)
+    formats = tfds.core.FileFormat.ARRAY_RECORD, self.info.file_format
+    plain = [None, tfds.decode.DeserializeMethod.DESERIALIZE_AND_DECODE]
+    plain += [*formats, *(each.value for each in formats)]
     is_plain = all(value in plain for value in options.values())
     if not is_plain or _is_mocked('as_data_source'):
       return stock(split)
 
     def source(each: Any) -> Any:
       view = mapped.find_view(self, each)
+      if view is not None and not len(view):
+        raise SplitError(f'There are no examples in {each!r}.')
       return mapped.DataSource(self, each, view) if view else stock(each)
 
     splits = {name: name for name in self.info.splits}

@@ -21,12 +21,8 @@ from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.load.split_view import FEATURE_NAMES, SplitView
 from cmnist_tfds.system.errors import PreparationError
 
-# The fields of `tfds.ReadConfig` that are followed. With others, TFDS reads.
-_FOLLOWED = {
-  *('options', 'skip_prefetch', 'try_autocache'),
-  *('interleave_cycle_length', 'interleave_block_length'),
-  *('shuffle_seed', 'shuffle_reshuffle_each_iteration'),
-}
+# Begin the fields of `tfds.ReadConfig` that are followed. With others, TFDS reads.
+_FOLLOWED = 'options', 'skip_', 'try_', 'interleave_', 'shuffle_'
 
 
 def as_dataset(builder: Any, split: Any, **options: Any) -> Any:
@@ -46,42 +42,39 @@ def as_dataset(builder: Any, split: Any, **options: Any) -> Any:
 
   wanted: tfds.ReadConfig = options['read_config']
   batch_size, as_supervised = options['batch_size'], options['as_supervised']
-  plain = vars(tfds.ReadConfig())
+  own_format = wanted.file_format and builder.info.file_format
+  plain = vars(tfds.ReadConfig(file_format=own_format))
   changed = {k for k, value in plain.items() if vars(wanted)[k] != value}
   cycle, block = wanted.interleave_cycle_length, wanted.interleave_block_length
   if 'interleave_cycle_length' not in changed:
     cycle = 16  # TFDS's default.
   takes = [i.take for i in builder.info.splits[split].file_instructions]
   if (
-    changed - _FOLLOWED
+    not all(name.startswith(_FOLLOWED) for name in changed)
     or options['decoders'] is not None
     or min(takes, default=0) < 1  # TFDS fails at an end before the start.
     or (options['shuffle_files'] and len(takes) > 1)
     or min(cycle or 0, block or 0, (batch_size or 0) + 2) < 1
     or not tf.executing_eagerly()
-    or (view := find_view(builder, split)) is None
+    or not (view := find_view(builder, split))
   ):
     return None
   if len(takes) > 1:
     ends = np.cumsum(takes)
     shards = tf.data.Dataset.from_tensor_slices((ends - takes, ends))
     numbers = shards.interleave(tf.data.Dataset.range, cycle, block)
-    order = [*numbers.batch(len(view)).as_numpy_iterator()]
-    view = view.select(order[0])
+    view = view.select(next(numbers.batch(len(view)).as_numpy_iterator()))
   names = [*builder.info.supervised_keys] if as_supervised else FEATURE_NAMES
-
-  def structured(*values: Any) -> Any:
-    return values if as_supervised else dict(zip(names, values, strict=True))
-
   if batch_size == -1:
-    return structured(*(tf_data.tensor(view, name) for name in names))
+    taken = tf_data.tensors(view, names)
+    return tuple(taken.values()) if as_supervised else taken
   size = batch_size or tf_data.BLOCK
-  dataset = tf_data.batches(view, size, names).map(structured)
+  dataset = tf_data.batches(view, size, names, as_dict=not as_supervised)
   if not batch_size:
     count = tf.data.experimental.assert_cardinality(len(view))
     dataset = dataset.unbatch().apply(count)
-  dataset = dataset.with_options(wanted.options)
-  return dataset if wanted.skip_prefetch else dataset.prefetch(-1)
+  # TFDS would prefetch single examples, which takes longer than all else.
+  return dataset.with_options(wanted.options)
 
 
 class DataSource(tfds_internals.BaseDataSource):
@@ -110,7 +103,7 @@ class DataSource(tfds_internals.BaseDataSource):
     return {schema.IMAGE.name: image, **self._integers[self._labels[number]]}
 
   def __getitems__(self, keys: Sequence[int]) -> list[dict[str, Any]]:
-    numbers = np.asarray(keys, np.int64)
+    numbers = np.array([range(len(self))[key] for key in keys], np.int64)
     images = self.data_source.take(numbers, [schema.IMAGE.name])
     rows = zip(images[schema.IMAGE.name], self._labels[numbers], strict=True)
     return [
@@ -127,15 +120,18 @@ def find_view(builder: Any, split: Any) -> SplitView | None:
     split: A split as TFDS accepts it.
 
   Returns:
-    The examples; None if there are none, or if the cache cannot have them.
+    The examples; None if the cache cannot have them.
   """
-  count = builder.info.splits[split].num_examples  # It knows no other splits.
   with contextlib.suppress(PreparationError):
     opened = open_subset(
-      builder.subset, data_dir=builder.data_dir_root, sample=builder.is_sample
+      builder.subset,
+      trusted=True,  # The builder has warned, unless told not to.
+      data_dir=builder.data_dir_root,
+      sample=builder.is_sample,
     )
-    view = opened.split(split) if opened and count else None
-    # Without a cache, they would take memory.
-    if view and all(source.entry.folder for source, *_ in view.located()):
-      return view
+    if opened and builder.info.splits[split]:  # It knows no other splits.
+      view = opened.split(split)
+      # Without a cache, they would take memory.
+      if all(source.entry.folder for source in view.sources):
+        return view
   return None

@@ -34,7 +34,7 @@ FILE = 'croissant.json'
 
 _VOCABULARY = 'http://mlcommons.org/croissant'
 
-# What CMNIST says of itself to responsible AI, beside known issues.
+# What CMNIST says of itself for responsible AI, besides known issues.
 _FACTS = {
   'rai:dataBiases': [
     'All images of a class are of one source, so sources can be told apart by'

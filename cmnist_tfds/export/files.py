@@ -71,7 +71,7 @@ def export_files(
     f'cmnist export of {title} as {file_format}',
     [_CLASSES, *(name.format(_file_title(opened)) for name in names)],
   ) as unfinished:
-    text = '\n'.join([*opened.class_names, ''])
+    text = '\n'.join([*opened.subset.class_names, ''])
     (unfinished / _CLASSES).write_text(text, 'utf-8')
     write(opened, unfinished)
 
@@ -79,7 +79,7 @@ def export_files(
 def _write_png(opened: Opened, folder: pathlib.Path) -> None:
   class_folders = [
     f'{label:03d}-{_NOT_IN_FILE_NAMES.sub("_", name)}/'
-    for label, name in enumerate(opened.class_names)
+    for label, name in enumerate(opened.subset.class_names)
   ]
   for split in SPLITS:
     for name in class_folders:
@@ -90,6 +90,7 @@ def _write_png(opened: Opened, folder: pathlib.Path) -> None:
 
 
 def _write_csv(opened: Opened, folder: pathlib.Path) -> None:
+  names = opened.subset.class_names
   keys = [source.key for source in opened.subset.sources]
   for split in SPLITS:
     (folder / split).mkdir()
@@ -98,7 +99,7 @@ def _write_csv(opened: Opened, folder: pathlib.Path) -> None:
       rows = csv.writer(file, lineterminator='\n')
       rows.writerow(['file', 'label', 'decoded_label', 'source'])
       for image, label, source in _write_images(opened, folder, split):
-        rows.writerow([image, label, opened.class_names[label], keys[source]])
+        rows.writerow([image, label, names[label], keys[source]])
 
 
 def _write_pixels(opened: Opened, folder: pathlib.Path) -> None:
@@ -114,7 +115,8 @@ def _write_pixels(opened: Opened, folder: pathlib.Path) -> None:
 
 def _write_idx(opened: Opened, folder: pathlib.Path) -> None:
   # Labels of more classes do not fit into bytes, in which readers expect them.
-  code, dtype = (8, '>u1') if len(opened.class_names) <= 256 else (12, '>i4')
+  many = opened.subset.num_classes > 256
+  code, dtype = (12, '>i4') if many else (8, '>u1')
   for split, name in _IDX_SPLITS.items():
     view = opened.split(split)
     labels = _idx_header(code, len(view)) + view.labels.astype(dtype).tobytes()
@@ -143,7 +145,7 @@ def _write_npz(opened: Opened, folder: pathlib.Path) -> None:
       arrays[f'{_KERAS.get(name, name)}_{split}'] = values
   np.savez_compressed(
     folder / _NPZ.format(_file_title(opened)),
-    class_names=opened.class_names,
+    class_names=opened.subset.class_names,
     source_keys=[source.key for source in opened.subset.sources],
     **arrays,
   )
@@ -155,7 +157,7 @@ def _file_title(opened: Opened) -> str:
   return f'{dataset}-{opened.subset.name}'
 
 
-# For each format, what writes it, and the names of its files, beside that of the
+# For each format, what writes it, and the names of its files, besides that of the
 # class names; 'a/' is a folder.
 FORMATS: dict[
   str, tuple[Callable[[Opened, pathlib.Path], None], Sequence[str]]
@@ -193,14 +195,12 @@ def in_batches(
   Raises:
     PreparationError: If the data of the subset is damaged.
   """
-  for start in streams.progress_bar(
-    range(0, len(view), _BATCH_SIZE),
-    desc='Writing',
-    unit=' examples',
-    unit_scale=_BATCH_SIZE,
-    leave=False,
-  ):
-    yield view.take(slice(start, start + _BATCH_SIZE), features)
+  with streams.progress_bar(
+    desc='Writing', total=len(view), unit=' examples', unit_scale=True
+  ) as bar:
+    for start in range(0, len(view), _BATCH_SIZE):
+      yield view.take(slice(start, start + _BATCH_SIZE), features)
+      bar.update(min(_BATCH_SIZE, len(view) - start))
 
 
 def _write_images(

@@ -34,13 +34,6 @@ _CARD = 'README.md'
 _LICENSES = 'LICENSE.md'
 _TEMPLATE = pathlib.Path(__file__).with_name('card.md')
 
-# What the Hugging Face hub calls datasets of up to three digits of examples, of
-# four digits, and so on.
-_SIZES = (
-  *('n<1K', '1K<n<10K', '10K<n<100K'),
-  *('100K<n<1M', '1M<n<10M', '10M<n<100M'),
-)
-
 
 def publish(published: Sequence[Opened], folder: pathlib.Path) -> None:
   """Writes prepared subsets, Croissant descriptions and a dataset card.
@@ -91,17 +84,22 @@ def _dataset_card(
   is_sample = dataset == SAMPLE
   sources = _sources_of(described)
   title = 'CMNIST, synthetic sample' if is_sample else 'CMNIST'
-  total = sum(sum(map(sum, o.shard_lengths.values())) for o in published)
   metadata = {
     'pretty_name': title,
     'license': LICENSE.lower() if is_sample else 'other',
     **({} if is_sample else {'license_name': 'that-of-each-source'}),
     'license_link': _LICENSES,
     'task_categories': ['image-classification'],
-    'size_categories': [_SIZES[max(len(str(total)) - 3, 0)]],
     'tags': ['mnist', 'cmnist', 'tfds'],
     'configs': [
-      {'config_name': o.subset.name, 'data_files': _data_files(o)}
+      {
+        'config_name': o.subset.name,
+        'data_files': [
+          {'split': split, 'path': f'croissant/{o.subset.name}/{split}.parquet'}
+          for split, lengths in o.shard_lengths.items()
+          if sum(lengths)  # Further test sets give no training examples.
+        ],
+      }
       for o in published
     ],
   }
@@ -133,16 +131,6 @@ def _dataset_card(
 def _plain(text: str) -> str:
   """Returns Markdown that shows a text as it is, in one line."""
   return re.sub(r'[]\\[`*_<>&|~#$]|^[-+]', r'\\\g<0>', ' '.join(text.split()))
-
-
-def _data_files(opened: Opened) -> list[dict[str, str]]:
-  """Returns the Parquet file of each split that has examples."""
-  # Sources that are a further test set give no training examples.
-  return [
-    {'split': split, 'path': f'croissant/{opened.subset.name}/{split}.parquet'}
-    for split, lengths in opened.shard_lengths.items()
-    if sum(lengths)
-  ]
 
 
 def licenses(selected: Iterable[Subset]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cmnist_tfds import subsets
@@ -20,7 +20,6 @@ from cmnist_tfds.system.extras import needs_extra
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
   from matplotlib.figure import Figure
-  from matplotlib.text import Text
 
 # Latin letters, kana, and the digits of all scripts that the sources have; made
 # by scripts/make_font.py.
@@ -138,7 +137,6 @@ def styled(draw: Callable[[], Figure], *, dark: bool = False) -> Figure:
   with needs_extra('A picture', 'figures'):
     from matplotlib import style
     from matplotlib.collections import LineCollection
-    from matplotlib.text import Text
 
   # Not the user's own style.
   with style.context(_STYLE | (_DARK if dark else _LIGHT), after_reset=True):
@@ -146,7 +144,7 @@ def styled(draw: Callable[[], Figure], *, dark: bool = False) -> Figure:
     for lines in figure.findobj(LineCollection):
       # Else it would be that of the style in which the figure is saved.
       lines.set_color(lines.get_color())
-    _choose_fonts(figure.findobj(Text))
+    _choose_fonts(figure)
   # IPython asks for it, also where pyplot is not imported.
   figure._repr_png_ = lambda: _encoded(figure, 'png')  # type: ignore[attr-defined]
   return figure
@@ -182,13 +180,16 @@ def save(
   atomic.write_file(path, _encoded(figure, suffix[1:], metadata=metadata))
 
 
-def _choose_fonts(texts: Sequence[Text]) -> None:
+def _choose_fonts(figure: Figure) -> None:
   """Gives each text the fonts that have its characters, and makes it fit.
 
   Characters that no font has are replaced by their code points.
   """
   from matplotlib import font_manager
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+  from matplotlib.text import Text
 
+  texts = figure.findobj(Text)
   missing = {c for text in texts for c in text.get_text()}
   families: list[str] = []
   for path in (str(CLASS_NAMES_FONT), *sorted(font_manager.findSystemFonts())):
@@ -201,14 +202,14 @@ def _choose_fonts(texts: Sequence[Text]) -> None:
       families.append(font.family_name)
     if not missing:
       break
+  # Or each text would make one, which takes far longer than drawing it.
+  renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
   for text in texts:
     text.set_fontfamily(families)
     if not missing.isdisjoint(text.get_text()):
       text.set_text(' '.join(f'U+{ord(c):04X}' for c in text.get_text()))
-    length, size = (
-      max(text.get_window_extent().size),
-      float(text.get_fontsize()),
-    )
+    length = max(text.get_window_extent(renderer).size)
+    size = float(text.get_fontsize())
     if length > (room := float(str(text.get_label() or math.inf))):
       text.set_fontsize(max(room / length * size, _LEAST_SIZE))
       if (share := room / length * size / _LEAST_SIZE) < 1:

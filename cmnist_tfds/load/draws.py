@@ -59,7 +59,7 @@ def check_draw(subset: Subset, draw: int) -> None:
 
 
 def count_draws(reduced: Subset, labels: np.ndarray) -> int:
-  """Returns how many draws a reduced subset has, beside draw 0.
+  """Returns how many draws a reduced subset has, besides draw 0.
 
   Args:
     reduced: The reduced subset.

@@ -23,13 +23,8 @@ if TYPE_CHECKING:
 Arrays: TypeAlias = tuple[np.ndarray, ...]
 
 
-class Options(Where, total=False):
-  """Which features of which data are loaded: see `load_data`."""
-
+class _Options(Where, total=False):
   features: Sequence[str]
-
-
-class _Options(Options, total=False):
   sources: Sequence[str] | None
   classes: Sequence[int | str] | None
 
@@ -103,7 +98,8 @@ def load_data(
 
   Raises:
     SubsetNameError: If there is no such subset.
-    SplitError: If there is no such split or draw, or `split` is empty.
+    SplitError: If there is no such split or draw, or it has no examples of the
+      sources and classes.
     OriginFileError: If an origin file is needed and is missing or wrong.
     PreparationError: If a shard is needed and is missing or damaged.
     MemoryError: If the arrays do not fit into memory.
@@ -115,15 +111,21 @@ def load_data(
   is_taken = _are_taken('sources', sources, [(c.source.key,) for c in of])
   is_taken &= _are_taken('classes', classes, [(c.label, c.name) for c in of])
 
-  def read(view: SplitView) -> Arrays:
+  def take(spec: Split) -> SplitView:
+    view = opened.split(spec) if split is None else opened.part(spec)
     if not is_taken.all():
       view = view.select(is_taken[view.labels])
+      if not (len(view) or (split is None and is_taken.any())):
+        told = 'There are no examples of these sources and classes'
+        raise SplitError(f'{told} in {spec!r}.')
+    return view
+
+  def read(view: SplitView) -> Arrays:
     examples = view.read(features)
     return tuple(examples[feature] for feature in features)
 
   # All splits are checked before any is read.
-  view = opened.split if split is None else opened.part
-  views = map_splits(view, SPLITS if split is None else split)
+  views = map_splits(take, SPLITS if split is None else split)
   return map_splits(read, views)
 
 

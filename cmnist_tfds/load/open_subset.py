@@ -58,11 +58,6 @@ class Opened:
   draw: int = 0
 
   @property
-  def class_names(self) -> tuple[str, ...]:
-    """The class name of each label."""
-    return self.subset.class_names
-
-  @property
   def class_counts(self) -> list[tuple[int, int]]:
     """For each label, the number of its examples in train and in test."""
     if self.metadata:
@@ -152,7 +147,9 @@ class Where(TypedDict, total=False):
   draw: int
 
 
-def open_subset(subset: Subset, **where: Unpack[Where]) -> Opened | None:
+def open_subset(
+  subset: Subset, *, trusted: bool = False, **where: Unpack[Where]
+) -> Opened | None:
   """Opens a subset that is here.
 
   It is read from the cache. A prepared dataset with other examples than those
@@ -160,6 +157,7 @@ def open_subset(subset: Subset, **where: Unpack[Where]) -> Opened | None:
 
   Args:
     subset: The subset.
+    trusted: Whether to read a dataset that nothing proves without a warning.
     **where: What is opened of it.
 
   Returns:
@@ -170,7 +168,7 @@ def open_subset(subset: Subset, **where: Unpack[Where]) -> Opened | None:
     SplitError: If there is no such draw.
     PreparationError: If the prepared dataset is damaged.
   """
-  return _open(subset, split_sources.find_raw, **where)
+  return _open(subset, split_sources.find_raw, trusted=trusted, **where)
 
 
 def open_or_prepare(subset: Subset, **where: Unpack[Where]) -> Opened:
@@ -222,6 +220,7 @@ def _open(
   data_dir: PathLike | None = None,
   sample: bool = False,
   draw: int = 0,
+  trusted: bool = False,
 ) -> Opened | None:
   check_draw(subset, draw)
   if draw:
@@ -241,7 +240,8 @@ def _open(
   is_complete = all(sources.values())
   lengths: Mapping[str, Sequence[int]] = {s: [n] for s, n in counts.items()}
   if found:
-    prepared.warn(found)
+    if not trusted:
+      prepared.warn(found)
     is_complete = is_complete and found.digests == digests
     digests, lengths = found.digests, found.shard_lengths
   elif not is_complete:

@@ -7,7 +7,7 @@ import bisect
 import functools
 import itertools
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -49,7 +49,7 @@ class SplitView:
         concatenation of the sources, in the order of the view.
     """
     self._subset = subset
-    self._sources = sources
+    self.sources = sources
     self._keys = keys
     self._begins = [0, *itertools.accumulate(map(len, sources))]
 
@@ -62,7 +62,7 @@ class SplitView:
     Args:
       numbers: The numbers of the examples, from 0, each once.
     """
-    return SplitView(self._subset, self._sources, self._keys[numbers])
+    return SplitView(self._subset, self.sources, self._keys[numbers])
 
   @staticmethod
   def concatenate(subset: Subset, views: Sequence[SplitView]) -> SplitView:
@@ -71,7 +71,7 @@ class SplitView:
     keys = [np.empty(0, np.uint32)]
     for view, begin in zip(views, begins, strict=False):
       keys.append(view._keys + np.uint32(begin))
-    sources = [source for view in views for source in view._sources]
+    sources = [source for view in views for source in view.sources]
     return SplitView(subset, sources, np.concatenate(keys))
 
   @property
@@ -93,16 +93,14 @@ class SplitView:
       'class_name', str (m,); other features int64 (m,).
     """
     keys = self._keys[numbers]
-    of_keys = {
+    by_key = {
       schema.IMAGE.name: self._images,
       schema.ROW.name: self._rows,
       schema.WRITER.name: self._writers,
     }
-    labels = self._labels(keys if {*features} - of_keys.keys() else keys[:0])
+    labels = self._labels(keys if {*features} - by_key.keys() else keys[:0])
     return {
-      name: of_keys[name](keys)
-      if name in of_keys
-      else self._values[name][labels]
+      name: by_key[name](keys) if name in by_key else self._values[name][labels]
       for name in features
     }
 
@@ -121,50 +119,51 @@ class SplitView:
     names = np.array(self._subset.class_names)
     return {**values, schema.CLASS_NAME.name: names}
 
-  def located(self) -> Iterator[tuple[SplitSource, np.ndarray, np.ndarray]]:
-    """Yields where the examples are.
-
-    Yields:
-      Each source; the numbers of the examples it has, int64 (m,); and their
-      rows in its arrays, integers (m,).
-    """
-    return self._located(self._keys)
-
   def image(self, number: int) -> np.ndarray:
     """Returns one image as it is mapped, uint8 (28, 28), read-only."""
     key = int(self._keys[number])
     at = bisect.bisect_right(self._begins, key) - 1
-    source = self._sources[at]
+    source = self.sources[at]
     row = key - self._begins[at]
     if source.rows is not None:
       row = source.rows[row]
     return source.arrays['images'][row]
 
-  def _located(
-    self, keys: np.ndarray
+  def located(
+    self, keys: np.ndarray | None = None
   ) -> Iterator[tuple[SplitSource, np.ndarray, np.ndarray]]:
+    """Yields where examples are.
+
+    Args:
+      keys: Integers (n,), the keys of the examples; all of the view if None.
+
+    Yields:
+      Each source; the places among the keys of those it has, int64 (m,); and
+      their rows in its arrays, integers (m,).
+    """
+    keys = self._keys if keys is None else keys
     numbers = np.searchsorted(self._begins[1:], keys, side='right')
-    for number, source in enumerate(self._sources):
+    for number, source in enumerate(self.sources):
       places = np.flatnonzero(numbers == number)
       rows = keys[places] - np.uint32(self._begins[number])
       yield source, places, rows if source.rows is None else source.rows[rows]
 
   def _labels(self, keys: np.ndarray) -> np.ndarray:
     labels = np.empty(len(keys), np.int64)
-    for source, places, rows in self._located(keys):
+    for source, places, rows in self.located(keys):
       labels[places] = source.label_of[source.arrays['labels'][rows]]
     return labels
 
   def _rows(self, keys: np.ndarray) -> np.ndarray:
     numbers = np.full(len(keys), -1, np.int64)
-    for source, places, rows in self._located(keys):
+    for source, places, rows in self.located(keys):
       if source.writer_block:
         numbers[places] = rows
     return numbers
 
   def _writers(self, keys: np.ndarray) -> np.ndarray:
     writers = np.full(len(keys), -1, np.int64)
-    for source, places, rows in self._located(keys):
+    for source, places, rows in self.located(keys):
       if source.writer_block > 1:
         ranks = class_ranks(source.arrays['labels'])
         writers[places] = ranks[rows] // source.writer_block
@@ -179,7 +178,7 @@ class SplitView:
     into = _records(images)
 
     def copy(at: np.ndarray) -> None:
-      for source, places, rows in self._located(keys[at]):
+      for source, places, rows in self.located(keys[at]):
         found = _records(source.arrays['images'])
         # A slice is not copied before it is copied to its places.
         is_slice = len(rows) > 1 and np.all(np.diff(rows) == 1)
@@ -216,8 +215,8 @@ def check_known(
     given: The list of them.
     known: All that there are.
   """
-  if isinstance(given, str):
+  if isinstance(given, str) or not isinstance(given, Iterable):
     raise ValueError(f'{what} takes a list, such as [{given!r}].')
   if unknown := [each for each in given if each not in known]:
-    listed = ', '.join(map(str, known))
+    listed = ', '.join(map(repr, known))
     raise ValueError(f'There are no {what} {unknown}. The {what} are {listed}.')

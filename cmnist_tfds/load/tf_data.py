@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from cmnist_tfds import schema
 from cmnist_tfds.cache.store import Entry
-from cmnist_tfds.load import numpy_arrays
-from cmnist_tfds.load.open_subset import open_named
+from cmnist_tfds.load.open_subset import Where, open_named
 from cmnist_tfds.load.split_spec import Split, Splits, map_splits
 from cmnist_tfds.load.split_view import COLUMN_NAMES, SplitView, check_known
 from cmnist_tfds.system.extras import require_tensorflow
@@ -32,7 +31,8 @@ _SPARSE = 8
 BLOCK = 1024
 
 
-class _Options(numpy_arrays.Options, total=False):
+class _Options(Where, total=False):
+  features: Sequence[str]
   shuffle: bool
   seed: int | None
 
@@ -124,15 +124,14 @@ def as_batches(
 
   options = tf.data.Options()
   # TensorFlow cannot distribute files here, so it distributes batches.
-  options.experimental_distribute.auto_shard_policy = (
-    tf.data.experimental.AutoShardPolicy.DATA
-  )
+  policy = tf.data.experimental.AutoShardPolicy.DATA
+  options.experimental_distribute.auto_shard_policy = policy
+  # These take longer than they save.
+  options.experimental_optimization.apply_default_optimizations = False
   return map_splits(
-    lambda view: (
-      batches(view, batch_size, features, shuffle=shuffle, seed=seed)
-      .prefetch(tf.data.AUTOTUNE)
-      .with_options(options)
-    ),
+    lambda view: batches(
+      view, batch_size, features, shuffle=shuffle, seed=seed
+    ).with_options(options),
     # All splits are checked before any is used.
     map_splits(opened.part, split),
   )
@@ -143,9 +142,10 @@ def _num_workers() -> int:
   import tensorflow as tf
 
   resolvers = tf.distribute.cluster_resolver
-  strategy = tf.distribute.get_strategy()
-  resolver = strategy.cluster_resolver or resolvers.TFConfigClusterResolver()
-  tasks = resolver.cluster_spec().as_dict()
+  found = tf.distribute.get_strategy().cluster_resolver
+  tasks = (
+    (found or resolvers.TFConfigClusterResolver()).cluster_spec().as_dict()
+  )
   return sum(len(tasks.get(job, ())) for job in ('chief', 'worker'))
 
 
@@ -154,97 +154,139 @@ def batches(
   batch_size: int,
   features: Sequence[str],
   *,
+  as_dict: bool = False,
   shuffle: bool = False,
   seed: int | None = None,
 ) -> tf.data.Dataset:
   """Returns a dataset of batches of the examples of a view.
 
+  No Python function is called for a batch, so datasets can be saved, sent and
+  abandoned at any time. Batches are taken ahead.
+
   Args:
     view: The examples.
     batch_size: How many examples a batch has.
     features: Names of the features in a batch.
+    as_dict: Whether a batch is a dictionary of the features, not a tuple.
     shuffle: Whether each epoch has a new order.
     seed: Seed of the orders.
   """
   import tensorflow as tf
 
-  takers = [
-    _image_taker(view)
-    if feature == schema.IMAGE.name
-    else functools.partial(tf.gather, tensor(view, feature))
-    for feature in features
-  ]
-
-  def take(numbers: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    # Else batches would have a static size if none is smaller than the others.
-    numbers = tf.raw_ops.PlaceholderWithDefault(input=numbers, shape=[None])
-    return tuple(taker(numbers) for taker in takers)
-
-  count = len(view)
-  in_order = tf.range(count, dtype=tf.int64)
+  files: list[tf.Tensor] = []
+  which, rows = np.zeros((2, len(view)), np.int32)
+  for source, numbers, found in view.located():
+    which[numbers], rows[numbers] = len(files), found
+    files.append(_mapped(source.entry))
+  if len(view) * _SPARSE < sum(map(len, files)):
+    files = [*tensors(view, [schema.IMAGE.name]).values()]
+    which, rows = np.zeros_like(rows), np.arange(len(view), dtype=np.int32)
+  others = [name for name in features if name != schema.IMAGE.name]
+  places = tf.constant(which), tf.constant(rows)
+  whole = {schema.IMAGE.name: places, **tensors(view, others)}
+  shuffled, take = _functions()
+  epoch = tf.data.Dataset.from_tensors(whole)
   if shuffle:
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-    shuffled = tf.random.experimental.stateless_shuffle
-    epoch = seeds.batch(2).take(1).map(lambda pair: shuffled(in_order, pair))
-  else:
-    epoch = tf.data.Dataset.from_tensors(in_order)
+    epoch = _map(seeds.batch(2).take(1), shuffled, whole)
   # Elements of one example would cost more than the batches, and small batches
   # are taken together.
   together = batch_size * -(-BLOCK // batch_size)
-  cardinality = tf.data.experimental.assert_cardinality(-(-count // batch_size))
-  taken = epoch.rebatch(together).map(
-    take, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-  )
-  if together > batch_size:
-    taken = taken.rebatch(batch_size)
-  return taken.apply(cardinality)
+  taken = _map(_rebatch(epoch, together), take, files, tuple(features), as_dict)
+  taken = _rebatch(taken, batch_size)
+  count = -(-len(view) // batch_size)
+  return taken.apply(tf.data.experimental.assert_cardinality(count))
 
 
-def _image_taker(view: SplitView) -> Callable[[tf.Tensor], tf.Tensor]:
-  """Returns what takes images by their numbers, with TensorFlow alone.
+@functools.cache
+def _functions() -> list[Any]:
+  """Returns what shuffles all examples, and what takes a batch of them.
 
-  No Python function is called for a batch, so datasets can be saved, sent and
-  abandoned at any time.
+  They are traced once in a process. In place of images, examples have the
+  numbers of their files and rows, int32 (n,) both.
   """
   import tensorflow as tf
 
-  tensors: list[tf.Tensor] = []
-  which, rows = np.zeros((2, len(view)), np.int32)
-  for source, numbers, found in view.located():
-    which[numbers], rows[numbers] = len(tensors), found
-    tensors.append(_mapped(source.entry))
-  if len(view) * _SPARSE < sum(map(len, tensors)):
-    tensors = [tensor(view, schema.IMAGE.name)]
-    which, rows = np.zeros_like(rows), np.arange(len(view), dtype=np.int32)
-  located = tf.constant(which), tf.constant(rows)
+  def shuffled(pair: tf.Tensor, whole: dict[str, Any]) -> Any:
+    numbers = tf.range(tf.size(whole[schema.IMAGE.name][0]))
+    order = tf.random.experimental.stateless_shuffle(numbers, pair)
+    return tf.nest.map_structure(lambda each: tf.gather(each, order), whole)
 
-  def take(numbers: tf.Tensor) -> tf.Tensor:
-    which, rows = (tf.gather(each, numbers) for each in located)
+  def take(examples: Any, files: Any, names: Any, as_dict: bool) -> Any:
+    which, rows = examples[schema.IMAGE.name]
     places, rows = (
-      tf.dynamic_partition(each, which, len(tensors))
-      for each in (tf.range(tf.size(numbers)), rows)
+      tf.dynamic_partition(each, which, len(files))
+      for each in (tf.range(tf.size(which)), rows)
     )
-    taken = [*map(tf.gather, tensors, rows)]
-    images = tf.dynamic_stitch(places, taken)
-    return tf.reshape(images, [-1, *schema.IMAGE.shape])
+    images = tf.dynamic_stitch(places, [*map(tf.gather, files, rows)])
+    taken = {**examples, schema.IMAGE.name: images}
+    return taken if as_dict else tuple(taken[name] for name in names)
 
-  return take
+  return [tf.function(each, autograph=False) for each in (shuffled, take)]
 
 
-def tensor(view: SplitView, feature: str) -> tf.Tensor:
-  """Returns a feature of all examples of a view.
+def _rebatch(dataset: tf.data.Dataset, size: int) -> tf.data.Dataset:
+  how = {'batch_sizes': size, 'drop_remainder': False}
+  return _apply('RebatchDatasetV2', dataset, dataset.element_spec, **how)
+
+
+def _map(
+  dataset: tf.data.Dataset, function: Any, tensors: Any, *options: Any
+) -> tf.data.Dataset:
+  """Maps a dataset by a function of an element, tensors and options."""
+  import tensorflow as tf
+
+  specs = tf.nest.map_structure(_spec, (dataset.element_spec, tensors))
+  traced = function.get_concrete_function(*specs, *options)
+  arguments = {'f': traced, 'other_arguments': tf.nest.flatten(tensors)}
+  how = {'num_parallel_calls': tf.data.AUTOTUNE, 'deterministic': 'true'}
+  spec = traced.structured_outputs
+  return _apply('ParallelMapDatasetV2', dataset, spec, **arguments, **how)
+
+
+def _apply(
+  operation: str, dataset: tf.data.Dataset, like: Any, **arguments: Any
+) -> tf.data.Dataset:
+  """Applies an operation that makes elements like these, of no static size.
+
+  The methods of datasets would trace functions each time. With what prepares
+  these to run, that takes longer than a third of an epoch.
+  """
+  import tensorflow as tf
+
+  flat = [*map(_spec, tf.nest.flatten(like))]
+  variant = getattr(tf.raw_ops, operation)(
+    input_dataset=tf.data.experimental.to_variant(dataset),
+    output_types=[each.dtype for each in flat],
+    output_shapes=[each.shape for each in flat],
+    **arguments,
+  )
+  spec = tf.nest.pack_sequence_as(like, flat)
+  return tf.data.experimental.from_variant(variant, spec)
+
+
+def _spec(tensor: Any) -> tf.TensorSpec:
+  import tensorflow as tf
+
+  return tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
+
+
+def tensors(view: SplitView, features: Sequence[str]) -> dict[str, tf.Tensor]:
+  """Returns features of all examples of a view, by their names.
 
   Args:
     view: The examples.
-    feature: The name of the feature.
+    features: The names of the features.
   """
   import tensorflow as tf
 
-  values = view.read([feature])[feature]
-  if feature != schema.IMAGE.name:
-    return tf.constant(values)
-  # TensorFlow takes over the memory, where a copy would need it twice more.
-  return tf.experimental.dlpack.from_dlpack(values[..., None].__dlpack__())
+  # TensorFlow takes over the memory of images, where a copy would need it twice.
+  return {
+    name: tf.experimental.dlpack.from_dlpack(values[..., None].__dlpack__())
+    if name == schema.IMAGE.name
+    else tf.constant(values)
+    for name, values in view.read(features).items()
+  }
 
 
 def _mapped(entry: Entry) -> tf.Tensor:
@@ -253,11 +295,11 @@ def _mapped(entry: Entry) -> tf.Tensor:
 
   images = entry.arrays['images']
   if entry.folder is None:
-    return tf.constant(images)
+    return tf.constant(images[..., None])
   path = entry.folder / 'images.npy'
   size = path.stat().st_size
   with tf.device('CPU:0'):
     whole = tf.raw_ops.ImmutableConst(
       dtype=tf.uint8, shape=[size], memory_region_name=str(path)
     )
-    return tf.reshape(whole[size - images.nbytes :], images.shape)
+    return tf.reshape(whole[size - images.nbytes :], (-1, *schema.IMAGE.shape))

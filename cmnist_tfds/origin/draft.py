@@ -597,7 +597,7 @@ def _read_table(found: _Found, file: _File) -> Iterator[_Chunk]:
 
 
 def _read_pictures(files: PictureFiles, fields: _File) -> Iterator[_Chunk]:
-  for name in streams.progress_bar(files.names, desc='Reading', leave=False):
+  for name in streams.progress_bar(files.names, desc='Reading', unit=' file'):
     picture = picture_files.decode(files.read(name), f'{files.where}/{name}')
     yield [name.partition('/')[0]], picture[None]
   # The hash of its archive proves a member.

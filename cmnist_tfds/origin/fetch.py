@@ -36,7 +36,7 @@ _SLOWEST = 2_000
 # How often a file is asked for whose sending breaks off.
 _ATTEMPTS = 4
 
-_BYTES: Any = {'unit': 'B', 'unit_scale': True, 'leave': False}
+_BYTES: Any = {'unit': 'B', 'unit_scale': True}
 
 # What is raised where a member cannot be fetched without the rest of a zip file.
 _NO_MEMBER = (remotezip.RemoteZipError, zipfile.BadZipFile, KeyError)

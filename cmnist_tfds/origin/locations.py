@@ -228,8 +228,8 @@ def _files_below(root: pathlib.Path) -> Iterator[pathlib.Path]:
   """Yields the files below a folder, those of upper folders first."""
   paths = (p for n in range(_DEEPEST) for p in root.glob('*/' * n + '*'))
   first = itertools.islice(paths, _MOST)
-  said = {'desc': f'Searching {root}', 'leave': False, 'delay': 1}
-  yield from filter(os.path.isfile, streams.progress_bar(first, **said))
+  shown = streams.progress_bar(first, desc=f'Searching {root}')
+  yield from filter(os.path.isfile, shown)
   if next(paths, None):
     told = f'Searched the first {_MOST:,} files and folders in {root}, not all'
     streams.warn_once(
@@ -305,6 +305,8 @@ def how_to_get(file: OriginFile, folder: pathlib.Path | None) -> str:
     folder: The manual folder, or None if it is not known.
   """
   published = file.archive or file
+  if folder == paths.package_folder('dummy_data'):
+    return 'The sample is not whole: install cmnist_tfds again'
   folders = filter(None, (folder or '<manual_dir>', file.beside))
   places = (f'{place}/{published.path}' for place in folders)
   get = 'Save it'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads tables of labelled images: CSV and Parquet files.
+"""Reads tables of labeled images: CSV and Parquet files.
 
 A CSV file has pixels in all columns but that of the labels, or the paths of
 pictures in one column; gzip may pack it. A Parquet file has pictures or lists of

@@ -226,9 +226,9 @@ def _units(found: Predictions) -> tuple[str, list[int], np.ndarray]:
     (units, n), the share of the unit's runs that recognize each example.
   """
   right = (found.predicted == found.labels).astype(float)
-  draws, of_run = np.unique([d or 0 for d in found.draws], return_inverse=True)
+  draws, unit = np.unique([d or 0 for d in found.draws], return_inverse=True)
   if len(draws) > 1:
-    means = [right[of_run == unit].mean(axis=0) for unit in range(len(draws))]
+    means = [right[unit == draw].mean(axis=0) for draw in range(len(draws))]
     return 'draws', draws.tolist(), np.stack(means)
   seeds = [seed for seed in found.seeds if seed is not None]
   return 'seeds', sorted(seeds), right[np.argsort(seeds)] if seeds else right

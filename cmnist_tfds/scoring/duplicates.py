@@ -229,7 +229,7 @@ def _near_pairs(
   factor = 1 + limit / 2 + math.sqrt(limit + limit**2 / 4)
   pairs, ratios = [np.empty((0, 2), np.int64)], [np.empty(0)]
   starts = range(0, len(numbers), _ROWS)
-  for start in streams.progress_bar(starts, desc='Comparing', leave=False):
+  for start in streams.progress_bar(starts, desc='Comparing'):
     stop = min(start + _ROWS, len(numbers))
     end = int(np.searchsorted(-norms, -norms[stop - 1] / factor, 'right'))
     for begin in range(start, end, _COLUMNS):

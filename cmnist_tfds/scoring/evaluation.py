@@ -459,7 +459,7 @@ def _score_writers(
     by_writer = shares[sizes > 1]
     if len(by_writer) > 1:
       parts = intervals.mean_variance(right[own], cluster_, stratum[own])
-      accuracy = intervals.of_parts(float(right[own].mean()), *parts, least=0)
+      accuracy = intervals.from_parts(float(right[own].mean()), *parts, least=0)
       worst = float(by_writer.min())
       yield WritersScore(key, len(by_writer), accuracy, worst)
 

@@ -2,7 +2,7 @@
 """Confidence intervals of accuracies, and the test for paired predictions.
 
 All intervals have 95 % confidence. They say how much a figure would vary with
-the choice of the test images of the same writers. Only `of_parts` says more: how
+the choice of the test images of the same writers. Only `from_parts` says more: how
 much it would with whatever its parts are variances of, such as writers or runs.
 """
 
@@ -136,7 +136,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
   return min(2 * sum(coefficients) / 2**count, 1.0)
 
 
-def of_parts(
+def from_parts(
   value: float, variances: np.ndarray, degrees: np.ndarray, least: float = -1
 ) -> Estimate:
   """Returns a figure whose variance is a sum of independent estimates.
@@ -186,16 +186,16 @@ def mean_variance(
     (strata,), the part of each stratum in the variance, and (strata,), the
     degrees of freedom of each.
   """
-  _, of_example = np.unique(cluster, return_inverse=True)
+  _, cluster_number = np.unique(cluster, return_inverse=True)
   _, group = np.unique(stratum, return_inverse=True)
-  of_cluster = np.empty(of_example.max() + 1, int)
-  of_cluster[of_example] = group
-  clusters = np.bincount(of_cluster)
+  cluster_group = np.empty(cluster_number.max() + 1, int)
+  cluster_group[cluster_number] = group
+  clusters = np.bincount(cluster_group)
   # A single cluster says nothing of others, and adds nothing here.
   degrees = np.maximum(clusters - 1, 1)
   means = np.bincount(group, values) / np.bincount(group)
-  sums = np.bincount(of_example, values - means[group])
-  squares = np.bincount(of_cluster, sums**2)
+  sums = np.bincount(cluster_number, values - means[group])
+  squares = np.bincount(cluster_group, sums**2)
   return squares * clusters / degrees / len(values) ** 2, degrees
 
 
@@ -222,4 +222,4 @@ def over_runs(
   images += 2 / len(mean) ** 2 / len(images)
   variances = np.array([*runs, *images])
   degrees = np.array([*(len(means) - 1 for means in several), *degrees])
-  return of_parts(float(mean.mean()), variances, degrees)
+  return from_parts(float(mean.mean()), variances, degrees)

@@ -43,7 +43,7 @@ _ROWS = 2.0**26
 _NONE = 2.0**60
 
 # How many test images and training images are multiplied at once.
-_TESTED = 256
+_TESTED = 512
 _TRAINED = 4096
 # Of so many training images at a time, only the nearest one is looked at first.
 _GROUP = 16
@@ -146,11 +146,9 @@ class Neighbors:
     tested = split.images(subsets.rows(split.raw_labels, test[1], None))
     trained = self._split(train[0], 'train')
     found = np.full((len(tested), self._count), _NONE)
-    for start in streams.progress_bar(
-      range(0, len(rows), _TRAINED),
-      desc=f'{test[0].key} among {train[0].key}',
-      leave=False,
-    ):
+    title = f'{test[0].key} among {train[0].key}'
+    starts = range(0, len(rows), _TRAINED)
+    for start in streams.progress_bar(starts, desc=title):
       part = rows[start : start + _TRAINED]
       images = _centered(trained.images(part))
       own = np.einsum('ij,ij->i', images, images) * _ROWS + part
@@ -204,9 +202,7 @@ def vote(labels: np.ndarray) -> np.ndarray:
     int64 (n,). Of classes with equally many votes, that of the nearest
     neighbor.
   """
-  votes = np.zeros(labels.shape, np.int64)
-  for place in range(labels.shape[1]):
-    votes += labels == labels[:, [place]]
+  votes = (labels[:, :, None] == labels[:, None]).sum(axis=2)
   # argmax returns the first of equal numbers, which is the nearest.
   winners = np.argmax(votes * (labels >= 0), axis=1)
   return labels[np.arange(len(labels)), winners]

@@ -190,7 +190,7 @@ def predict(
   )
   network.train()
   title = f'{opened.subset.name}, seed {seed}'
-  bar = streams.progress_bar(range(steps), desc=title, leave=False)
+  bar = streams.progress_bar(range(steps), desc=title)
   for _, batch in zip(bar, batches(), strict=False):
     _step(network, optimizer, batch)
     schedule.step()
@@ -260,7 +260,7 @@ def _find_rate(
   network.train()
   losses: list[float] = []
   mean = 0.0
-  tried = streams.progress_bar(rates, desc='Learning rate', leave=False)
+  tried = streams.progress_bar(rates, desc='Learning rate')
   for step, (rate, batch) in enumerate(zip(tried, batches, strict=False), 1):
     optimizer.param_groups[0]['lr'] = rate
     loss = _step(network, optimizer, batch)

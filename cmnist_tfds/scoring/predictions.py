@@ -391,8 +391,8 @@ def read_table(
     PredictionsError: If the file cannot be read or does not fit the split.
   """
   path = pathlib.Path(path)
-  told = 'predictions as CSV or .npy', 'Use save_predictions instead.'
-  with reading(path, *told), path.open('rb') as file:
+  expected = 'predictions as CSV or .npy', 'Use save_predictions instead.'
+  with reading(path, *expected), path.open('rb') as file:
     if is_csv(path):
       arrays = _parse_csv(file.read().decode('utf-8-sig'), subset)
     else:
@@ -555,8 +555,8 @@ def doubts(checked: Predictions, confused: np.ndarray) -> list[str]:
   right = np.trace(confused, axis1=1, axis2=2)
   guessed = ~renamed & (right <= limit) & (right < true.sum())
   identical = len(np.unique(checked.predicted, axis=0)) < len(confused)
-  told = {RENAMED: renamed, GUESSED: guessed, IDENTICAL: identical}
-  return [text for text, holds in told.items() if np.any(holds)]
+  found = {RENAMED: renamed, GUESSED: guessed, IDENTICAL: identical}
+  return [text for text, holds in found.items() if np.any(holds)]
 
 
 def _to_array(values: Any) -> np.ndarray:
@@ -663,7 +663,9 @@ def reading(
   Yields:
     Nothing.
   """
-  with errors.disk_errors(path, 'read', error, 'name another file'):
+  with errors.disk_errors(
+    path, 'read', error, 'Check its name and permissions'
+  ):
     try:
       with named(path), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # NumPy's, of odd headers.

@@ -317,9 +317,8 @@ def complete(wanted: Wanted, methods: Sequence[Method]) -> Iterator[Result]:
       about = method.about(subset)
       before = _find_predictions(wanted.dataset, path, subset, about)
       plans.append((path, subset, about, draws, method, before))
-  for path, subset, about, draws, method, before in streams.progress_bar(
-    plans, desc='Scoring'
-  ):
+  scored = streams.progress_bar(plans, desc='Scoring')
+  for path, subset, about, draws, method, before in scored:
     saved, predicted = before, {}
     if before and None not in before.draws:
       there = zip(before.draws, before.seeds, strict=True)

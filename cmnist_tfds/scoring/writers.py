@@ -38,18 +38,18 @@ def units(scored: Predictions) -> np.ndarray:
   ranks = class_ranks(in_files)[order]
   found = np.array([c.raw_label for c in subset.classes])[scored.labels]
   found = (found + 1) * 2**32 + ranks
-  of_example = source_numbers(subset, scored.labels)
+  numbers = source_numbers(subset, scored.labels)
   for number, source in enumerate(subset.sources):
     if (block := source.test_writer_block) and scored.dataset == DATASET:
-      own = of_example == number
+      own = numbers == number
       found[own] = ranks[own] // block
   return found
 
 
 def clusters(scored: Predictions) -> np.ndarray:
   """Returns `units`, and different ones for different sources; int64 (n,)."""
-  of_example = source_numbers(scored.subset, scored.labels)
-  return units(scored) + of_example * 2**49
+  numbers = source_numbers(scored.subset, scored.labels)
+  return units(scored) + numbers * 2**49
 
 
 def doubts(scored: Predictions) -> list[str]:

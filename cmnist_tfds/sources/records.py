@@ -84,7 +84,7 @@ _Path = Annotated[str, _RELATIVE]
 
 # What may be done to images: the name of a step, the brightest pixel, which is to
 # become 255, or the rectangle to cut out: top, left, height and width. (A tuple
-# of fixed length beside a number with a bound crashes msgspec 0.23.)
+# of fixed length together with a number with a bound crashes msgspec 0.23.)
 Step = (
   Literal['transpose', 'invert', 'grey', 'resize']
   | _Positive

@@ -22,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.metadata
-import importlib.resources
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
@@ -52,14 +51,19 @@ class Registry(NamedTuple):
   faults: tuple[str, ...]
 
 
+# A package in a zip file, or one that has lost files, would know other subsets.
+_HERE = pathlib.Path(__file__).parent
+if len([*_HERE.rglob('*.toml')]) < 12:
+  told = f'{_HERE}: tables of sources are missing'
+  raise DeclarationError(f'{told}. Install the package again, unpacked.')
+
+
 def _shipped(folder: str) -> list[tuple[str, str]]:
   """Returns owner and text of each declaration in a folder of the package."""
-  place = importlib.resources.files(__package__).joinpath(folder)
-  return sorted(
+  return [
     (f'cmnist_tfds ({file.name})', file.read_text('utf-8'))
-    for file in place.iterdir()
-    if file.name.endswith('.toml')
-  )
+    for file in sorted((_HERE / folder).glob('*.toml'))
+  ]
 
 
 # In the order that keys have in the names of subsets, and that labels follow:
@@ -69,13 +73,6 @@ SOURCES: tuple[Source, ...] = tuple(
   for owner, text in _shipped('')
   for source in declaration.parse(text, owner)
 )
-
-
-# A package in a zip file, or one that has lost files, would know other subsets.
-_HERE = os.path.dirname(__file__)
-if len(SOURCES) != 11 or not os.path.isdir(_HERE):
-  told = f'{_HERE}: the tables of sources are missing'
-  raise DeclarationError(f'{told}. Install the package again, unpacked.')
 
 
 def warn_of_faults() -> None:
@@ -97,7 +94,7 @@ def registry() -> Registry:
     for owner, text in _shipped('extensions')
   ]
   loads += _installed()
-  loads += [functools.partial(declaration.read, p) for p in files_of_user()]
+  loads += [functools.partial(declaration.read, p) for p in user_files()]
   for load in loads:
     try:
       found = load()
@@ -114,7 +111,7 @@ def registry() -> Registry:
   return Registry(tuple(known.values())[len(SOURCES) :], tuple(faults))
 
 
-def files_of_user() -> list[pathlib.Path]:
+def user_files() -> list[pathlib.Path]:
   """Returns the files that CMNIST_SOURCES names, each once."""
   named = os.environ.get(SOURCES_VARIABLE, '').split(os.pathsep)
   paths = (os.path.expanduser(name.strip()) for name in named if name.strip())
@@ -174,10 +171,10 @@ def with_files(files: Iterable[str]) -> Iterator[None]:
   before = os.environ.get(SOURCES_VARIABLE)
   added = [*map(os.path.abspath, files)]
   os.environ[SOURCES_VARIABLE] = os.pathsep.join(added)
-  of_user = tuple(map(str, files_of_user()))
+  prefixes = tuple(map(str, user_files()))
   try:
     for fault in registry().faults if added else ():
-      if fault.startswith(of_user):
+      if fault.startswith(prefixes):
         raise DeclarationError(fault)
     os.environ[SOURCES_VARIABLE] = os.pathsep.join([*added, before or ''])
     yield

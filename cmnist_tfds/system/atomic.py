@@ -37,7 +37,7 @@ _PREFIX = '.cmnist_tfds.'
 
 # A folder without a manifest may hold these, as a new clone of a repository of a
 # dataset hub or of a site does.
-_OF_A_CLONE = re.compile(r'\..*|CNAME|(LICENSE|README)(\.\w+)?')
+_IN_A_CLONE = re.compile(r'\..*|CNAME|(LICENSE|README)(\.\w+)?')
 
 # A path that a manifest, which may come from anywhere, may list: it leads
 # neither out of the folder nor into `.git`. TFDS has a folder `.config`.
@@ -176,7 +176,7 @@ def _read_manifest(place: pathlib.Path, writer: str) -> _Manifest:
   path = place / MANIFEST
   if not os.path.lexists(path):
     names = sorted(os.listdir(place))
-    if foreign := [n for n in names if not _OF_A_CLONE.fullmatch(n)]:
+    if foreign := [n for n in names if not _IN_A_CLONE.fullmatch(n)]:
       raise PreparationError(
         f'{place} is not empty: it holds {few(foreign)}, and no {MANIFEST},'
         ' the list of files that cmnist wrote. Choose another folder.'

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import pathlib
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -74,12 +75,18 @@ class PredictionsError(CmnistError, ValueError):
   """Predictions that cannot be scored: damaged, or not of these examples."""
 
 
-# What helps where a file is as it should be.
-_REMEDIES = {
+# What helps where the system refuses all files, and where it refuses a disk.
+_LIMITS = {
   errno.EMFILE: 'Raise the limit of open files (ulimit -n)',
   errno.ENFILE: 'Raise the limit of open files of all users',
   errno.ENODEV: 'Take a folder of a file system that can map files into memory',
+  errno.ENOMEM: 'Close other programs, or raise the limit of memory (ulimit -v)',
 }
+_DISKS = dict.fromkeys(
+  (errno.EIO, errno.ENOTCONN, errno.ESTALE),
+  'Check its disk, and the connection to it',
+)
+READABLE = 'Ask its owner to make it readable'
 
 
 def what_helps(error: BaseException, otherwise: str = '') -> str:
@@ -90,7 +97,8 @@ def what_helps(error: BaseException, otherwise: str = '') -> str:
     otherwise: The remedy of all but the faults that are known here.
   """
   said = getattr(error, 'strerror', None) or error
-  remedy = _REMEDIES.get(getattr(error, 'errno', None) or 0, otherwise)
+  number = getattr(error, 'errno', None) or 0
+  remedy = (_LIMITS | _DISKS).get(number, otherwise)
   return f'{said}. {remedy}.' if remedy else f'{said}.'
 
 
@@ -114,12 +122,15 @@ def read_errors(name: str = '') -> Iterator[None]:
     raise
   # They raise errors of many kinds. Those of tar archives have several lines.
   except Exception as error:
-    of_file = getattr(error, 'errno', None) not in _REMEDIES
+    if getattr(error, 'errno', None) in _LIMITS:
+      at = name or getattr(error, 'filename', None) or 'A file'
+      told = f'{at}: cannot be read: {what_helps(error)}'
+      raise PreparationError(told) from error
     said = getattr(error, 'strerror', None) or ' '.join(str(error).split())
-    said = said if of_file else what_helps(error)
+    if isinstance(error, PermissionError):
+      said += f'. {READABLE}'
     fault = f'cannot be read: {said}'
-    kind = OriginFileError if of_file else PreparationError
-    raise kind(f'{name}: {fault}' if name else fault) from error
+    raise OriginFileError(f'{name}: {fault}' if name else fault) from error
 
 
 @contextlib.contextmanager
@@ -127,7 +138,8 @@ def disk_errors(
   path: str | os.PathLike[str],
   doing: str = 'write to',
   error: type[CmnistError] = PreparationError,
-  alternative: str = 'choose another folder',
+  remedy: str = 'Check its permissions and the free space of its disk, or choose'
+  ' another folder',
 ) -> Iterator[None]:
   """Turns an `OSError` raised in the block into one clear error.
 
@@ -135,19 +147,24 @@ def disk_errors(
     path: The folder or file the block works on.
     doing: What the block does, as a verb that takes `path` as its object.
     error: The class of the error.
-    alternative: How the user chooses another place, as an imperative.
+    remedy: What helps where nothing better is known.
 
   Yields:
     Nothing.
 
   Raises:
-    CmnistError: An `error`, if the block raises an `OSError`.
+    CmnistError: An `error`, if the block raises an `OSError`. It is about the
+      path, unless that names a file elsewhere, which the block reads.
   """
   try:
     yield
   except OSError as cause:
-    remedy = 'Check its permissions and the free space of its disk, or'
-    raise error(
-      f'Cannot {doing} {os.fspath(path)}:'
-      f' {what_helps(cause, f"{remedy} {alternative}")}'
-    ) from cause
+    if not cause.errno:  # It is of a library, and not of the system.
+      raise
+    name, place = pathlib.Path(str(cause.filename or '')), pathlib.Path(path)
+    around = place.absolute().parent
+    is_near = around in (name, *name.parents) or name in around.parents
+    if name.is_absolute() and not is_near:
+      raise error(f'Cannot use {name}: {what_helps(cause)}') from cause
+    told = f'Cannot {doing} {os.fspath(path)}: {what_helps(cause, remedy)}'
+    raise error(told) from cause

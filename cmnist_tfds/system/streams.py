@@ -22,6 +22,9 @@ from cmnist_tfds.system.errors import OutputError
 # Whoever wants no warnings wants no progress bars.
 LOG = logging.getLogger('cmnist_tfds')
 
+# Work that takes less seconds shows no progress.
+QUICK = 1
+
 
 def is_terminal(stream: Any) -> bool:
   """Returns whether a stream is known to be a terminal.
@@ -53,7 +56,8 @@ def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
   # A notebook shows it, too.
   seen = 'ipykernel' in sys.modules or is_terminal(sys.stderr)
   shown = seen and LOG.isEnabledFor(logging.WARNING)
-  return tqdm.tqdm(iterable, disable=not shown, **options)
+  options = {'leave': False, 'delay': QUICK, 'disable': not shown, **options}
+  return tqdm.tqdm(iterable, **options)
 
 
 class SafeStream:

@@ -96,7 +96,7 @@ def write_into(checkout: pathlib.Path) -> pathlib.Path:
 def _write_dataset(dataset: pathlib.Path) -> None:
   """Writes the folder of the dataset."""
   dataset.mkdir(parents=True)
-  for module in _TEMPLATES.glob('*.py'):
+  for module in [p for p in _TEMPLATES.iterdir() if p.suffix == '.py']:
     code = module.read_text('utf-8').removeprefix(_OUR_HEAD)
     (dataset / module.name).write_text(code, 'utf-8')
   license_head = code.partition('"""')[0]

@@ -11,6 +11,8 @@ parts to be copied, and this module copies them for many records at once.
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -58,7 +60,7 @@ class SplitRecords:
     self._tail = np.concatenate([source.labels() for source in sources])
 
     integers = [schema.integers_of(c) for s in sources for c in s.classes]
-    tails = [_wrap(1000, each)[1] for each in integers]
+    tails = [_wrap(1000, each)[2] for each in integers]
     self._tails, self._tail_length = _pad(tails)
     self._tail_crc = np.array([*map(google_crc32c.value, tails)], np.uint32)
     step = max(map(len, tails)) + 1
@@ -71,7 +73,7 @@ class SplitRecords:
     heads, head_crcs = [], []
     for pair in pairs.tolist():
       rest = sum(divmod(pair, step))
-      head, _ = _wrap(pair // step, by_length[pair % step])
+      head, *_ = _wrap(pair // step, by_length[pair % step])
       heads.append(tfrecord.header(len(head) + rest) + head)
       head_crcs.append(_shift(google_crc32c.value(head), rest))
     self._heads, self._head_length = _pad(heads)
@@ -140,10 +142,8 @@ class SplitRecords:
     """Yields consecutive serialized examples, without frames."""
     joined, ends = self.join(start, stop)
     data = joined.tobytes()
-    begin = 0
-    for end in ends.tolist():
+    for begin, end in itertools.pairwise([0, *ends.tolist()]):
       yield data[begin + tfrecord.HEADER_SIZE : end - tfrecord.FOOTER_SIZE]
-      begin = end
 
 
 def _starts(source: SplitSource) -> np.ndarray:
@@ -153,24 +153,26 @@ def _starts(source: SplitSource) -> np.ndarray:
   return starts if source.rows is None else starts[source.rows]
 
 
-def _wrap(png_length: int, integers: Mapping[str, int]) -> tuple[bytes, bytes]:
-  """Returns the parts of an example before and after its PNG."""
+def _wrap(png_length: int, integers: Mapping[str, int]) -> Sequence[bytes]:
+  """Returns what is before a PNG in an example, a stand-in, and the rest."""
   stand_in = b'\xff' * png_length
-  features = {
-    schema.IMAGE.name: pb.Feature(bytes_list=pb.BytesList(value=[stand_in]))
-  }
-  for name, value in integers.items():
-    features[name] = pb.Feature(int64_list=pb.Int64List(value=[value]))
-  # Messages that are serialized one by one and joined are one message. TFDS
-  # sorts the names; protocol buffers have another order.
-  joined = b''.join(
-    pb.Features(feature={name: features[name]}).SerializeToString()
-    for name in sorted(features)
-  )
+  image = pb.Feature(bytes_list=pb.BytesList(value=[stand_in]))
+  entries = {name: _integer(name, value) for name, value in integers.items()}
+  entries[schema.IMAGE.name] = _entry(schema.IMAGE.name, image)
+  # TFDS sorts the names; protocol buffers have another order.
+  joined = b''.join(entries[name] for name in sorted(entries))
   # Like an `Example`, a `BytesList` has one field, 1, whose length comes first.
-  example = pb.BytesList(value=[joined]).SerializeToString()
-  head, _, tail = example.partition(stand_in)
-  return head, tail
+  return pb.BytesList(value=[joined]).SerializeToString().partition(stand_in)
+
+
+@functools.cache
+def _integer(name: str, value: int) -> bytes:
+  return _entry(name, pb.Feature(int64_list=pb.Int64List(value=[value])))
+
+
+def _entry(name: str, feature: pb.Feature) -> bytes:
+  # Messages that are serialized one by one and joined are one message.
+  return pb.Features(feature={name: feature}).SerializeToString()
 
 
 def _pad(parts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
