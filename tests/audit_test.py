@@ -41,20 +41,6 @@ def test_missing_and_wrong_files_are_reported(hashes, tmp_path):
     assert [f.sha256 for f in findings[1:]] == sums
 
 
-def test_what_is_missing_is_listed_with_sizes_and_one_remedy(tmp_path):
-  made = synthetic.make()
-  where = Locations(manual_dir=tmp_path)
-  lines = audit.missing([made.source], where)
-  assert lines[0] == '- toy/train-images.gz, 31,404 bytes'
-  assert len(lines) == 5
-  assert lines[-1] == (
-    'Download it from http://127.0.0.1:9/toy/train-images.gz and save it as'
-    f' {tmp_path}/toy/train-images.gz; 3 more likewise.'
-  )
-  made.write(tmp_path)
-  assert audit.missing([made.source], where) == []
-
-
 # Mirrors -------------------------------------------------------------------------
 
 

@@ -398,7 +398,7 @@ def test_bare_predictions_are_read(two_sources, tmp_path, form):
   else:
     # Python takes Kannada digits, names of classes, for numbers.
     of_classes = form in ('names', 'digits')
-    names = two_sources.class_names if of_classes else range(20)
+    names = two_sources.subset.class_names if of_classes else range(20)
     quote = '"' * (form == 'quotes')
     lines = ['', 'prediction '] if form == 'header' else []
     lines += [f'{quote}{names[label]}{quote}' for label in labels]
@@ -417,7 +417,7 @@ def test_columns_of_labels_and_predictions_are_scored(
 ):
   labels = two_sources.split('test').labels
   predicted = np.where(np.arange(len(labels)) < 24, 0, labels)
-  names = two_sources.class_names if of_classes else range(20)
+  names = two_sources.subset.class_names if of_classes else range(20)
   columns = [labels, predicted]
   if header.startswith(','):  # As pandas writes an index.
     columns.insert(0, labels * 0)

@@ -92,7 +92,6 @@ _TABLE_OF = '{}: 30 images, {}, labels in column label'
     ('s.csv', _csv(names=['label', *range(784)]), '', '012'),
     ('s.csv', _csv() + b'\n' * 5000, '--label_column 0', '012'),
     ('s.csv', _csv(last=True), '--label_column 784', '012'),
-    ('s.csv', _csv(last=True, names=range(785)), '--label_column 784', '012'),
     ('s.csv', _csv(names=[*PIXELS, 'digit'], last=True), '--label_column digit', '012'),
     ('s.csv', _csv(np.take(_NAMES, _Y), ['Class', *PIXELS]), '', _NAMES),
     ('s.csv', _csv(_Y / 1, ['Class', *PIXELS]), '', '012'),

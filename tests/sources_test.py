@@ -4,9 +4,7 @@
 import copy
 import pickle
 
-import msgspec
 import pytest
-import synthetic
 
 from cmnist_tfds.sources import SOURCES, source
 
@@ -28,13 +26,6 @@ def test_a_pickle_gives_the_one_record():
   for record in SOURCES:
     assert pickle.loads(pickle.dumps(record)) is record
     assert copy.deepcopy(record) is record
-
-
-def test_a_source_of_ones_own_can_be_pickled():
-  made = synthetic.make().source
-  read = pickle.loads(pickle.dumps(made))
-  assert read is not made
-  assert msgspec.structs.asdict(read) == msgspec.structs.asdict(made)
 
 
 def test_every_file_can_be_fetched_and_proved():
