@@ -64,11 +64,8 @@ def _fill(folder, made, **kwargs):
 
 
 def _names(folder):
-  return {
-    str(path.relative_to(folder))
-    for path in folder.rglob('*')
-    if path.is_file() and not path.name.startswith('.')
-  }
+  files = (path for path in folder.rglob('[!.]*') if path.is_file())
+  return {path.relative_to(folder).as_posix() for path in files}
 
 
 def _assert_usable(folder, made):

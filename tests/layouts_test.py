@@ -376,12 +376,8 @@ def declared(tmp_path, monkeypatch, empty_cache):
   return declare
 
 
-@pytest.fixture
-def pixels(declared):
-  return declared({name: _images(count) for name, count in _COUNTS.items()})
-
-
-def test_a_changed_file_is_refused_before_any_of_it_is_used(pixels, tmp_path):
+def test_a_changed_file_is_refused_before_any_of_it_is_used(declared, tmp_path):
+  pixels = declared({name: _images(count) for name, count in _COUNTS.items()})
   np.save(tmp_path / 'animals/dog.npy', pixels['dog'] ^ 1)
   with pytest.raises(OriginFileError, match=r'dog\.npy'):
     cmnist_tfds.load_data('1-Xy', data_dir=tmp_path)

@@ -105,7 +105,6 @@ _TABLE_OF = '{}: 30 images, {}, labels in column label'
     ('s.parquet', {'image': [*map(png, _X)], 'label': _Y}, '', '012'),
     ('s.parquet', {'image': [{'bytes': png(i), 'path': None} for i in _X],
                    'label': np.take(['2', '10', '7'], _Y)}, '', ['2', '10', '7']),
-    ('s.npz', _PAIR, '', '012'),
     ('s.npz', {'x': _X, 'y': _Y[:, None]}, '', '012'),
     ('s.npz', {'x': _X, 'y': np.stack([_Y, -_Y], 1)}, '--label_column 0', '012'),
     ('s.npz', {**_PAIR, 'fine_labels_train': -_Y}, '--labels y_train', '012'),
