@@ -53,7 +53,6 @@ _PACKINGS = {
   'gzip': _each('{stem}.gz', _gzip),
   'torchvision': _each('Set/raw/{stem}', _idx),
   'Kaggle IDX': _each('archive/{stem}/{stem}', _idx),
-  'second copy': _each('{stem} (1).gz', _gzip),
   'any name': _each('a/b/c/{stem}-x.bin', _gzip),
   'int64 npz': _each('{stem}.npz', lambda array: {'arr_0': _int64(array)}),
   'zip': lambda arrays: {'renamed.zip': _each('x/{stem}.gz', _gzip)(arrays)},
