@@ -8,7 +8,7 @@ import faulty_server
 import pytest
 import synthetic
 
-from cmnist_tfds.origin import Locations, Proof, audit, fingerprint, load_split
+from cmnist_tfds.origin import Locations, Proof, audit, fingerprint
 
 
 @pytest.mark.parametrize('hashes', [False, True])
@@ -41,20 +41,6 @@ def test_missing_and_wrong_files_are_reported(hashes, tmp_path):
     assert [f.sha256 for f in findings[1:]] == sums
 
 
-def test_what_is_missing_is_listed_with_sizes_and_one_remedy(tmp_path):
-  made = synthetic.make()
-  where = Locations(manual_dir=tmp_path)
-  lines = audit.missing([made.source], where)
-  assert lines[0] == '- toy/train-images.gz, 31,404 bytes'
-  assert len(lines) == 5
-  assert lines[-1] == (
-    'Download it from http://127.0.0.1:9/toy/train-images.gz and save it as'
-    f' {tmp_path}/toy/train-images.gz; 3 more likewise.'
-  )
-  made.write(tmp_path)
-  assert audit.missing([made.source], where) == []
-
-
 # Mirrors -------------------------------------------------------------------------
 
 
@@ -78,17 +64,13 @@ def _fill(folder, made, **kwargs):
 
 
 def _names(folder):
-  return {
-    str(path.relative_to(folder))
-    for path in folder.rglob('*')
-    if path.is_file() and not path.name.startswith('.')
-  }
+  files = (path for path in folder.rglob('[!.]*') if path.is_file())
+  return {path.relative_to(folder).as_posix() for path in files}
 
 
 def _assert_usable(folder, made):
   for split in made.arrays:
-    where = Locations(manual_dir=folder)
-    made.assert_read(load_split.load_split(made.source, split, where), split)
+    made.assert_read(made.load(split, manual_dir=folder), split)
 
 
 def test_what_is_there_is_kept(server, tmp_path):

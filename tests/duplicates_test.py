@@ -19,19 +19,13 @@ from cmnist_tfds.scoring.duplicates import AuditedImages
 from cmnist_tfds.system.errors import PredictionsError
 
 
-def _parts(train, test, key='F'):
+def _parts(train, test):
   """Makes parts of images (n, 784); their labels are 0 and their rows shifted."""
-  source = sources_lib.source(key)
-  return [
-    AuditedImages(
-      source,
-      split,
-      np.arange(len(images)) + 100,
-      np.full(len(images), source.first_label),
-      np.asarray(images, np.uint8),
-    )
-    for split, images in (('train', train), ('test', test))
-  ]
+  source, parts = sources_lib.source('F'), []
+  for split, given in (('train', train), ('test', test)):
+    images, rows = np.asarray(given, np.uint8), np.arange(len(given)) + 100
+    parts.append(AuditedImages(source, split, rows, 0 * rows, images))
+  return parts
 
 
 def _brute_force(images, limit):

@@ -70,8 +70,7 @@ def _homes(fault: str, **kwargs) -> Iterator[tuple[str, str]]:
 
 
 def _load(folder, made, split='train', **kwargs):
-  where = Locations(download_dir=folder, **{'timeout': 0.5, **kwargs})
-  return load_split.load_split(made.source, split, where)
+  return made.load(split, download_dir=folder, **{'timeout': 0.5, **kwargs})
 
 
 def _fetch(url, folder):

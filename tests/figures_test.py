@@ -53,18 +53,12 @@ def examples(tmp_path_factory):
 def _long_names() -> subsets.Subset:
   """Returns a subset whose names, and those of its sources, are long."""
   names = [f'Ankle boots and other shoes {n}' for n in range(9)]
-  sources = [
-    msgspec.structs.replace(
-      subsets.subset('1-F').sources[0],
-      key=f'Long{letter}',
-      title='A source with a title longer than any line of a picture' * 3,
-      class_names=(
-        *(f'{letter} {name}' for name in names),
-        f'漢字の名前{letter}',
-      ),
-    )
-    for letter in 'AB'
-  ]
+  title = 'A source with a title longer than any line of a picture' * 3
+  sources = []
+  for letter in 'AB':
+    named = (*(f'{letter} {name}' for name in names), f'漢字の名前{letter}')
+    long = {'key': f'Long{letter}', 'title': title, 'class_names': named}
+    sources.append(msgspec.structs.replace(SOURCES[6], **long))
   return subsets.combine(*sources)
 
 

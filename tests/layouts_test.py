@@ -17,7 +17,7 @@ import cmnist_tfds
 from cmnist_tfds.origin import Locations, draft, load_split, picture_files
 from cmnist_tfds.origin.conversion import convert
 from cmnist_tfds.origin.verification import Proof
-from cmnist_tfds.sources import declaration, records, source
+from cmnist_tfds.sources import declaration, records
 from cmnist_tfds.system.errors import OriginFileError
 
 Image = pytest.importorskip('PIL.Image')
@@ -263,13 +263,11 @@ def test_a_file_lists_the_examples_for_test(tmp_path):
 
 
 def test_a_table_of_thousands_of_rows(tmp_path):
-  images, labels = _images(42), np.arange(42) % 2 + 1
-  rows = np.column_stack([labels, images.reshape(42, -1)]).tolist()
-  lines = [','.join(map(str, row)) for row in rows] * 100
-  names = ','.join(['label', *(f'pixel{i}' for i in range(784))])
-  path = tmp_path / 'set.csv.gz'
-  path.write_bytes(gzip.compress('\n'.join([names, *lines]).encode(), 1))
-  images, labels = (np.concatenate([a] * 100) for a in (images, labels))
+  images = np.tile(_images(42), (100, 1, 1))
+  labels = np.arange(4200) % 2 + 1
+  names = ['label', *synthetic.PIXELS]
+  packed = gzip.compress(synthetic.table(labels, images, names), 1)
+  path = synthetic.write(tmp_path / 'set.csv.gz', packed)
   _assert_read(_draft(path, first=5), images[10:], labels[10:])
 
 
@@ -378,18 +376,8 @@ def declared(tmp_path, monkeypatch, empty_cache):
   return declare
 
 
-@pytest.fixture
-def pixels(declared):
-  return declared({name: _images(count) for name, count in _COUNTS.items()})
-
-
-def test_chunks_are_files_in_order(pixels):
-  chunks = load_split.load_pieces(source('Xy'), 'train', Locations())
-  for images, chunk in zip(pixels.values(), chunks, strict=True):
-    np.testing.assert_array_equal(chunk.images, images[_FIRST:])
-
-
-def test_a_changed_file_is_refused_before_any_of_it_is_used(pixels, tmp_path):
+def test_a_changed_file_is_refused_before_any_of_it_is_used(declared, tmp_path):
+  pixels = declared({name: _images(count) for name, count in _COUNTS.items()})
   np.save(tmp_path / 'animals/dog.npy', pixels['dog'] ^ 1)
   with pytest.raises(OriginFileError, match=r'dog\.npy'):
     cmnist_tfds.load_data('1-Xy', data_dir=tmp_path)
@@ -424,6 +412,6 @@ def test_files_of_classes_are_read_in_little_memory(declared):
 def test_what_nobody_needs_of_an_archive_is_not_kept():
   data = synthetic.tarred({'0.bin': bytes(1 << 20)}, 'w:gz')
   files = picture_files.open_archive(data, '.', 'zeros.tar.gz')
-  assert (files.names, files.others) == ([], ['0.bin'])
+  assert (files.names, [*files.readers]) == ([], ['0.bin'])
   with pytest.raises(OriginFileError, match=r'0\.bin: expected a file that'):
     files.read('0.bin')

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import synthetic
 
-from cmnist_tfds.origin import Locations, load_split, locations, verification
-from cmnist_tfds.origin.reader import Reader, read_copy
+from cmnist_tfds.origin import Locations, locations, verification
+from cmnist_tfds.origin.reader import read_copy
 from cmnist_tfds.origin.verification import Proof, fingerprint
 from cmnist_tfds.sources import SOURCES
 from cmnist_tfds.system.errors import OriginFileError
@@ -27,22 +27,13 @@ def made():
   return synthetic.make()
 
 
-def _load(made, folder, split='train', **kwargs):
-  where = Locations(manual_dir=folder, **kwargs)
-  return load_split.load_split(made.source, split, where)
-
-
 def _read(made, folder, split='train', **kwargs):
-  return _load(made, made.write(folder), split, **kwargs)
+  return made.load(split, manual_dir=made.write(folder), **kwargs)
 
 
-def _with(made, path, data, *, recorded=False):
+def _with(made, path, data):
   """Returns the source with another file in place of one of its files."""
-  source, file = made.source, synthetic.origin_file(path, data)
-  if recorded:
-    facts = {'size': file.size, 'md5': file.md5, 'sha256': file.sha256}
-    source = synthetic.replace_file(source, path, **facts)
-  return synthetic.Written(source, made.files | {path: data}, made.arrays)
+  return dataclasses.replace(made, files=made.files | {path: data})
 
 
 @pytest.mark.parametrize(
@@ -91,21 +82,6 @@ def test_loose_members_and_the_archive_stand_in_for_each_other(
       _read(made, tmp_path)
 
 
-def test_the_first_right_copy_of_several_folders_is_read(made, tmp_path):
-  _with(made, TRAIN_IMAGES, b'wrong').write(tmp_path / 'manual')
-  made.write(tmp_path / 'mirror')
-  where = Locations(
-    manual_dir=tmp_path / 'manual', mirror=str(tmp_path / 'mirror')
-  )
-  reader = Reader(where)
-  for chunk in load_split.load_pieces(made.source, 'train', reader):
-    made.assert_read(chunk)
-  assert {path: copy.path for path, copy in reader.copies.items()} == {
-    TRAIN_IMAGES: tmp_path / 'mirror' / TRAIN_IMAGES,
-    TRAIN_LABELS: tmp_path / 'manual' / TRAIN_LABELS,
-  }
-
-
 @pytest.mark.parametrize('size', [40, 5])
 def test_what_nothing_proves_is_refused_unless_allowed(size, made, tmp_path):
   images, labels = (array[:size] ^ 1 for array in made.arrays['train'])
@@ -123,7 +99,8 @@ def test_what_nothing_proves_is_refused_unless_allowed(size, made, tmp_path):
   # What is proved comes first.
   made.write(tmp_path / 'mirror')
   mirror = str(tmp_path / 'mirror')
-  made.assert_read(_load(made, tmp_path, mirror=mirror, allow_unverified=True))
+  where = {'mirror': mirror, 'allow_unverified': True}
+  made.assert_read(made.load(manual_dir=tmp_path, **where))
 
 
 _IMAGES, _LABELS = synthetic.make().arrays['train']
@@ -161,11 +138,10 @@ def test_faults_are_named_even_where_unverified_files_are_allowed(
 
 
 def test_counts_of_classes_must_agree(made, tmp_path):
-  labels = made.arrays['train'][1].copy()
-  labels[0] = 1
-  other = _with(made, TRAIN_LABELS, synthetic.idx(labels), recorded=True)
-  with pytest.raises(OriginFileError, match=r'\(20, 20\) .* found \(19, 21\)'):
-    _read(other, tmp_path)
+  train = msgspec.structs.replace(made.source.train, class_counts=(19, 21))
+  source = msgspec.structs.replace(made.source, train=train)
+  with pytest.raises(OriginFileError, match=r'\(19, 21\) .* found \(20, 20\)'):
+    _read(dataclasses.replace(made, source=source), tmp_path)
 
 
 @pytest.mark.parametrize('form', ['idx', 'npz', 'zip'])
@@ -187,7 +163,7 @@ def test_what_is_decoded_is_what_is_proved(
 
   monkeypatch.setattr(verification, step, changing)
   with contextlib.suppress(OriginFileError):
-    right.assert_read(_load(right, tmp_path))
+    right.assert_read(right.load(manual_dir=tmp_path))
 
 
 # Real files -------------------------------------------------------------------
@@ -202,6 +178,8 @@ def test_recorded_fingerprints_are_those_of_the_files(origin_files):
         array, proof, _ = read_copy(copy, file, shape)
         assert proof is Proof.SHA256, copy
         assert fingerprint(array) == file.fingerprint, copy
+        md5 = hashlib.md5(copy.read()).hexdigest()
+        assert md5 == copy.file.md5, copy
         checked += 1
   assert checked
 
@@ -219,9 +197,6 @@ def test_the_fingerprint_is_that_of_shape_and_values():
   expected = hashlib.sha256(b'uint8 (2, 3)\n' + bytes(range(6))).hexdigest()
   assert verification.fingerprint(array) == expected
   assert verification.fingerprint(np.asfortranarray(array)) == expected
-  assert verification.fingerprint(array.reshape(3, 2)) != expected
-  assert verification.fingerprint(array.T) != expected
-  assert verification.fingerprint(array.astype(np.int8)) != expected
 
 
 @pytest.mark.parametrize(
@@ -239,15 +214,9 @@ def test_the_fingerprint_is_that_of_shape_and_values():
     ({}, b'abc', 'expected 19 bytes, found 3'),
     ({}, _DATA + b'.', 'expected 19 bytes, found more'),
     ({'sha256': None}, _DATA[::-1], f'expected the MD5 {_FILE.md5}, found'),
-    *(
-      ({'sha256': None, **others}, _DATA, 'expected the MD5')
-      for others in (
-        {'size': None},
-        {'size': None, 'git_blob': '0' * 40},
-        {'md5': '0' * 32},
-        {'md5': '0' * 32, 'reported_sha256': _ZERO},
-      )
-    ),
+    ({'sha256': None, 'size': None}, _DATA, 'expected the MD5'),
+    ({'sha256': None, 'size': None, 'git_blob': 'a' * 40}, _DATA, 'the MD5'),
+    ({'sha256': None, 'md5': '0' * 32}, _DATA, 'expected the MD5'),
     ({'sha256': None, 'md5': None}, _DATA, 'no hash of it is declared'),
     ({}, b'<!DOCTYPE html><html>', 'it is an HTML page'),
     ({}, b'\xef\xbb\xbf\r\n <HTML lang="en">', 'it is an HTML page'),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Origin files in the packings in which users have them."""
 
+import dataclasses
 import gzip
 import os
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import synthetic
 
-from cmnist_tfds.origin import Locations, Proof, load_split, locations
+from cmnist_tfds.origin import Proof, locations
 from cmnist_tfds.system.errors import OriginFileError
 
 
@@ -34,12 +35,9 @@ def _each(path, pack):
   }
 
 
-def _csv(arrays, header='label'):
+def _csv(arrays, names=('label', *synthetic.PIXELS)):
   images, labels = arrays.values()
-  rows = np.column_stack([labels, images.reshape(len(images), -1)])
-  names = ','.join([header, *(f'pixel{i}' for i in range(784))])
-  text = '\n'.join(','.join(map(str, row)) for row in rows.tolist())
-  return {'x.csv': ((f'{names}\n' if header else '') + text).encode()}
+  return {'x.csv': synthetic.table(labels, images, names)}
 
 
 def _hub(arrays):
@@ -53,10 +51,8 @@ def _hub(arrays):
 # For each packing, the files in which it has arrays.
 _PACKINGS = {
   'gzip': _each('{stem}.gz', _gzip),
-  'gzip below': _each('gzip/{stem}.gz', _gzip),
   'torchvision': _each('Set/raw/{stem}', _idx),
   'Kaggle IDX': _each('archive/{stem}/{stem}', _idx),
-  'second copy': _each('{stem} (1).gz', _gzip),
   'any name': _each('a/b/c/{stem}-x.bin', _gzip),
   'int64 npz': _each('{stem}.npz', lambda array: {'arr_0': _int64(array)}),
   'zip': lambda arrays: {'renamed.zip': _each('x/{stem}.gz', _gzip)(arrays)},
@@ -64,7 +60,7 @@ _PACKINGS = {
     'set.npz': dict(zip(('x_train', 'y_train'), arrays.values(), strict=True))
   },
   'CSV': _csv,
-  'CSV without header': lambda arrays: _csv(arrays, header=''),
+  'CSV without header': lambda arrays: _csv(arrays, ()),
   'Parquet of pictures': _hub,
 }
 
@@ -79,18 +75,13 @@ def _arrays(made, arrays=()):
   return dict(zip(made.source.splits['train'].files, arrays, strict=True))
 
 
-def _load(source, split, folder, **kwargs):
-  where = Locations(manual_dir=folder, **kwargs)
-  return load_split.load_split(source, split, where)
-
-
 @pytest.mark.parametrize('packing', _PACKINGS)
 @pytest.mark.parametrize('form', ['idx', 'npz', 'zip'])
 def test_a_packing_is_found_and_proved(packing, form, tmp_path, caplog):
   made = synthetic.make(form=form)
   arrays = _arrays(made)
   _pack(tmp_path, arrays, packing)
-  found = _load(made.source, 'train', tmp_path)
+  found = made.load(manual_dir=tmp_path)
   made.assert_read(found)
   assert Proof.NONE not in found.proofs.values()
   # What is read in place of the published file is named.
@@ -99,7 +90,7 @@ def test_a_packing_is_found_and_proved(packing, form, tmp_path, caplog):
   next(iter(arrays.values()))[7, 14, 14] ^= 1
   _pack(tmp_path, arrays, packing)
   with pytest.raises(OriginFileError):
-    _load(made.source, 'train', tmp_path, allow_unverified=True)
+    made.load(manual_dir=tmp_path, allow_unverified=True)
 
 
 def test_a_table_of_train_and_test_has_both(tmp_path):
@@ -107,14 +98,14 @@ def test_a_table_of_train_and_test_has_both(tmp_path):
   parts = zip(*made.arrays.values(), strict=True)
   _pack(tmp_path, _arrays(made, [*map(np.concatenate, parts)]), 'CSV')
   for split in ('train', 'test'):
-    made.assert_read(_load(made.source, split, tmp_path), split)
+    made.assert_read(made.load(split, manual_dir=tmp_path), split)
 
 
 def test_a_table_of_upright_images_gives_those_of_the_file(tmp_path):
   made = synthetic.make(form='zip')
   images, labels = made.arrays['train']
   _pack(tmp_path, _arrays(made, [images.transpose(0, 2, 1), labels]), 'CSV')
-  made.assert_read(_load(made.source, 'train', tmp_path))
+  made.assert_read(made.load(manual_dir=tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -137,8 +128,7 @@ def test_places_of_other_programs_are_searched_before_the_network(
   for path, data in made.files.items():
     stem = path.rpartition('/')[2][:-3]
     synthetic.write(tmp_path / place.format(stem=stem), data)
-  where = {'download_dir': tmp_path / 'downloads'}
-  found = _load(made.source, 'train', tmp_path / 'none', **where)
+  found = made.load(download_dir=tmp_path / 'downloads')
   made.assert_read(found)
   assert set(found.proofs.values()) == {Proof.SHA256}
 
@@ -152,7 +142,8 @@ def test_an_equivalent_of_another_name_is_proved_by_its_hash(tmp_path):
     other = msgspec.structs.replace(other, fingerprint=None)
     facts = {'fingerprint': None, 'equivalents': (other,)}
     source = synthetic.replace_file(source, file.path, **facts)
-  found = _load(source, 'train', tmp_path)
+  made = dataclasses.replace(made, source=source)
+  found = made.load(manual_dir=tmp_path)
   made.assert_read(found)
   assert set(found.proofs.values()) == {Proof.SHA256}
 
@@ -160,12 +151,10 @@ def test_an_equivalent_of_another_name_is_proved_by_its_hash(tmp_path):
 def test_a_folder_too_deep_will_do_and_six_too_high(tmp_path):
   made = synthetic.make()
   made.write(tmp_path / 'a/b/c/d/e')
-  for folder in ('', 'a', 'a/b/c/d/e/toy'):
-    if folder:
-      made.assert_read(_load(made.source, 'train', tmp_path / folder))
-    else:
-      with pytest.raises(OriginFileError, match='not found'):
-        _load(made.source, 'train', tmp_path)
+  for folder in ('a', 'a/b/c/d/e/toy'):
+    made.assert_read(made.load(manual_dir=tmp_path / folder))
+  with pytest.raises(OriginFileError, match='not found'):
+    made.load(manual_dir=tmp_path)
 
 
 def test_a_table_that_no_library_reads_is_no_obstacle(tmp_path, monkeypatch):
@@ -173,9 +162,9 @@ def test_a_table_that_no_library_reads_is_no_obstacle(tmp_path, monkeypatch):
   _pack(tmp_path, _arrays(made), 'Parquet of pictures')
   monkeypatch.setitem(sys.modules, 'PIL', None)
   with pytest.raises(OriginFileError, match='Reading pictures needs'):
-    _load(made.source, 'train', tmp_path)
+    made.load(manual_dir=tmp_path)
   _pack(tmp_path, _arrays(made), 'zip')
-  made.assert_read(_load(made.source, 'train', tmp_path))
+  made.assert_read(made.load(manual_dir=tmp_path))
 
 
 def test_odd_files_are_passed_over(tmp_path):
@@ -189,8 +178,8 @@ def test_odd_files_are_passed_over(tmp_path):
   (tmp_path / 'loop').symlink_to(tmp_path)
   (tmp_path / 'nowhere').symlink_to('missing')
   _pack(tmp_path / 'below', _arrays(made), 'zip')
-  made.assert_read(_load(made.source, 'train', tmp_path))
+  made.assert_read(made.load(manual_dir=tmp_path))
   # Users link to folders that they have elsewhere.
   (tmp_path / 'manual').mkdir()
   (tmp_path / 'manual/link').symlink_to(tmp_path / 'below')
-  made.assert_read(_load(made.source, 'train', tmp_path / 'manual'))
+  made.assert_read(made.load(manual_dir=tmp_path / 'manual'))

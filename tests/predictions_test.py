@@ -15,7 +15,7 @@ import cmnist_tfds
 from cmnist_tfds import subsets
 from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.scoring import predictions
-from cmnist_tfds.system.errors import PredictionsError, PreparationError
+from cmnist_tfds.system.errors import PredictionsError
 
 _NAME = 'X-12'
 _SUBSET = subsets.subset(_NAME)
@@ -108,6 +108,7 @@ class _Unconvertible:
 
 
 _PAIR = ('label', 'prediction')
+_FULL = dict.fromkeys(_PAIR, np.arange(20_000) % 20)
 
 
 def _of_ranks(y):
@@ -131,10 +132,7 @@ def _with(value, labels):
     (lambda y: {'prediction': y[:-1]}, r'integers of shape \(1, 288\) or'),
     (lambda y: {'prediction': np.empty((0, len(y)), int)}, r'found .*\(0, 288'),
     (lambda y: {'label': y[:0], 'prediction': y[:0]}, r'shape \(0,\), found'),
-    (
-      lambda y: {'prediction': y + 1},
-      r'0 to 11.* 1 to 12\. Give prediction - 1',
-    ),
+    (lambda y: {'prediction': y + 1}, r'1 to 12\. Give prediction - 1'),
     (lambda y: {'prediction': y - 1}, r'found -1 to 10\.$'),
     (lambda y: {'prediction': y / 1}, r'float64 .*prediction\.astype\(int\)'),
     (lambda y: {'prediction': y / 2}, 'float64 .* as class numbers'),
@@ -168,13 +166,7 @@ def _with(value, labels):
     (lambda y: {'seed': [1, 2]}, r'seed: expected integers of shape \(1,\)'),
     (lambda y: {'draw': [0.5]}, r'draw: expected integers of shape \(1,\)'),
     (lambda y: {'split': 'train'}, 'expected 1,440 examples'),
-    (
-      lambda y: {
-        'name': '2-FKd',
-        **dict.fromkeys(_PAIR, np.arange(20_000) % 20),
-      },
-      'found 20,000 .*Give sample=True',
-    ),
+    (lambda y: {'name': '2-FKd', **_FULL}, 'found 20,000 .*Give sample=True'),
   ],
 )
 def test_what_does_not_fit_is_one_clear_error(
@@ -256,13 +248,6 @@ def test_there_must_be_such_a_draw(save, tmp_path, name, draw):
     predictions.read_predictions(tmp_path / 'p.npz')
 
 
-def test_other_errors_are_those_of_names_and_folders(save, tmp_path):
-  with pytest.raises(cmnist_tfds.SubsetNameError):
-    save(name='X-13')
-  with pytest.raises(PreparationError, match='nowhere'):
-    save(path=tmp_path / 'nowhere/p.npz')
-
-
 @pytest.mark.usefixtures('empty_cache')
 def test_without_the_data_the_sizes_of_classes_are_compared(save, tmp_path):
   with pytest.raises(PredictionsError, match='those of the sample'):
@@ -291,16 +276,9 @@ def _rewrite(path, **changes):
     ({'dataset': 'mnist'}, "cmnist or .* cmnist_sample, found .* of mnist'"),
     *(
       ({'about': about}, 'expected texts .* for method')
-      for about in (
-        '{',
-        '[' * 100_000,
-        '{"author": "me"}',
-        '{"method": 1}',
-        '[]',
-      )
+      for about in ('{', '[' * 100_000, '{"author": "me"}', '{"time": 1}', '[]')
     ),
     ({'class_names': np.arange(12)}, 'each of the 12 classes'),
-    ({'prediction': np.array([None] * 288)}, 'not a file of predictions'),
     ({'scores': np.zeros((3, 288, 12))}, r'\(1, 288, 12\) or \(288, 12\)'),
   ],
 )
@@ -320,8 +298,6 @@ def test_a_wrong_file_is_one_clear_error(save, tmp_path, changes, message):
     lambda data: b'',
     lambda data: b'PK\x03\x04' + data[40:],
     lambda data: data.replace(b'label.npy', b'lapel.npy'),
-    lambda data: b'not NumPy',
-    lambda data: b'\0' * 100,
     None,
   ],
 )
@@ -363,7 +339,6 @@ def _pack(path, method=zipfile.ZIP_STORED, **changes):
     ("'|u1'", '(' * 9990),
     ("'|u1'", '-' * 9000 + '1'),
     ("'|u1'", '(288,)}\n  {1\n 2'),
-    ("'|O'", '(288,)'),
   ],
 )
 def test_odd_headers_are_one_clear_error(
@@ -474,10 +449,7 @@ def test_columns_of_labels_and_predictions_are_scored(
     ('label,prediction\n1,Bag\n2,3\n2,3\n', "found '1,Bag'"),
     ('1\n' * 479 + '0.5\n', r"found '0\.5'"),
     ('1\n' * 479 + 'bag\n', "numbers 0 to 19 or the names .* found 'bag'"),
-    (
-      'label,prediction\n' + '20,20\n' * 9,
-      r'0 to 19.* 20 to 20\. Give label - 1',
-    ),
+    ('label,prediction\n' + '20,20\n' * 9, r'20 to 20\. Give label - 1'),
     ('label,prediction\n1,2,3\n', "found '1,2,3'"),
     ('9' * 5000 + '\n', "found '9{80}'"),
     ('\x1b[31m\n', r"found '\\x1b\[31m'"),

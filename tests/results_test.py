@@ -92,14 +92,9 @@ def _change(folder, change):
 
 def test_results_without_predictions_are_reported(tmp_path):
   assert _write(tmp_path).accuracy.value == 1
-  reported = {
-    'dataset': 'cmnist',
-    'subset': '2-FKd-r-10',
-    'split': 'test',
-    'accuracy': {'value': 0.5},
-    'balanced_accuracy': {'value': 0.4},
-    'about': {'method': 'of a paper'},
-  }
+  reported = {'dataset': 'cmnist', 'subset': '2-FKd-r-10', 'split': 'test'}
+  reported |= {'accuracy': {'value': 0.5}, 'balanced_accuracy': {'value': 0.4}}
+  reported['about'] = {'method': 'of a paper'}
   (tmp_path / '2-FKd-r-10').mkdir()
   (tmp_path / '2-FKd-r-10/paper.json').write_text(json.dumps(reported))
   _, *rows = results.to_table(results.read_results(tmp_path))

@@ -2,7 +2,6 @@
 """`cmnist source`, and the way from a user's own files to a dataset."""
 
 import csv
-import io
 import json
 import os
 import pathlib
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 import running
 from command_line import run as _run
-from synthetic import pictures, png, write, zipped
+from synthetic import PIXELS, pictures, png, table, write, zipped
 
 import cmnist_tfds
 from cmnist_tfds import subsets
@@ -54,17 +53,11 @@ def _named(arrays, classes=None):
   )
 
 
+def _csv(labels=_Y, names=(), images=_X, **options):
+  return table(labels, images, names, **options)
+
+
 # What is drafted -------------------------------------------------------------
-
-
-def _csv(labels=_Y, names=(), images=_X, *, last=False, **options):
-  text = io.StringIO()
-  writer = csv.writer(text, **options)
-  writer.writerows([names] if names else [])
-  for label, image in zip(labels, images, strict=True):
-    pixels = image.ravel().tolist()
-    writer.writerow([*pixels, label] if last else [label, *pixels])
-  return text.getvalue().encode()
 
 
 def _pictures(folders, inside=''):
@@ -72,7 +65,6 @@ def _pictures(folders, inside=''):
   return pictures({f: _X[n::3] for n, f in enumerate(folders)}, inside)
 
 
-_PIXELS = [f'pixel{n}' for n in range(784)]
 _NAMES = ['a, "b"', '1', '9']
 _PAIR = {'x_train': _X, 'y_train': _Y}
 _TEST = {'x_test': _X // 2, 'y_test': _Y}
@@ -82,7 +74,7 @@ _ABC = _pictures('abc')
 # A name in a zip file says its code page only if it is UTF-8.
 _SHIFT_JIS = zipped(_pictures(['a', 'zz'])).replace(b'zz/', b'\x82\xa0/')
 _TWICE = zipped({f'{n}.npy': b'' for n in 'xyz'}).replace(b'z.npy', b'y.npy')
-_TABLE = _csv(names=['label', *_PIXELS])
+_TABLE = _csv(names=['label', *PIXELS])
 _TRAIN, _TESTS = (
   f'{split}: 30 images, x_{split} and y_{split}' for split in ('train', 'test')
 )
@@ -100,11 +92,10 @@ _TABLE_OF = '{}: 30 images, {}, labels in column label'
     ('s.csv', _csv(names=['label', *range(784)]), '', '012'),
     ('s.csv', _csv() + b'\n' * 5000, '--label_column 0', '012'),
     ('s.csv', _csv(last=True), '--label_column 784', '012'),
-    ('s.csv', _csv(last=True, names=range(785)), '--label_column 784', '012'),
-    ('s.csv', _csv(names=[*_PIXELS, 'digit'], last=True), '--label_column digit', '012'),
-    ('s.csv', _csv(np.take(_NAMES, _Y), ['Class', *_PIXELS]), '', _NAMES),
-    ('s.csv', _csv(_Y / 1, ['Class', *_PIXELS]), '', '012'),
-    ('s.parquet', {**dict(zip(_PIXELS, _ROWS.T, strict=True)), 'y': _Y / 1}, '', '012'),
+    ('s.csv', _csv(names=[*PIXELS, 'digit'], last=True), '--label_column digit', '012'),
+    ('s.csv', _csv(np.take(_NAMES, _Y), ['Class', *PIXELS]), '', _NAMES),
+    ('s.csv', _csv(_Y / 1, ['Class', *PIXELS]), '', '012'),
+    ('s.parquet', {**dict(zip(PIXELS, _ROWS.T, strict=True)), 'y': _Y / 1}, '', '012'),
     ('s', {f'class_{n}.npy': _X[n == _Y] for n in range(3)} | {'README': b''}, '',
      ['class_0', 'class_1', 'class_2']),
     ('s', {'x.npy': _X, 'y.npy': _Y, 'mean.npy': _X[0]}, '', '012'),
@@ -114,7 +105,6 @@ _TABLE_OF = '{}: 30 images, {}, labels in column label'
     ('s.parquet', {'image': [*map(png, _X)], 'label': _Y}, '', '012'),
     ('s.parquet', {'image': [{'bytes': png(i), 'path': None} for i in _X],
                    'label': np.take(['2', '10', '7'], _Y)}, '', ['2', '10', '7']),
-    ('s.npz', _PAIR, '', '012'),
     ('s.npz', {'x': _X, 'y': _Y[:, None]}, '', '012'),
     ('s.npz', {'x': _X, 'y': np.stack([_Y, -_Y], 1)}, '--label_column 0', '012'),
     ('s.npz', {**_PAIR, 'fine_labels_train': -_Y}, '--labels y_train', '012'),
@@ -156,7 +146,7 @@ def test_new_reads_what_others_write(
      [_TRAIN, 'test: 30 images, dev_x and dev_y']),
     ('s.parquet', {'id': _Y, 'image': [*_ROWS], 'label': _Y}, '',
      [_TABLE_OF.format('examples', 's.parquet'), _FIRST, 'left out: columns: id']),
-    ('s', {'train.csv': _TABLE, 'test.csv': _csv(names=['id', *_PIXELS]), 'y.csv': b'id,y'},
+    ('s', {'train.csv': _TABLE, 'test.csv': _csv(names=['id', *PIXELS]), 'y.csv': b'id,y'},
      '', [_TABLE_OF.format('examples', 'train.csv'), _FIRST,
           *(f'left out: {n}.csv, without column label' for n in ('test', 'y'))]),
     ('s.npz', {'x': 255 - _X // 200, 'y': _Y}, '', [_WHOLE, _FIRST, 'converted: ["invert"]']),
@@ -202,12 +192,12 @@ def test_new_says_what_was_taken_and_what_was_left_out(
   [
     ('s.csv', _csv(last=True), '', 'of 785 .* has the labels: found 0, 1.*--label_column'),
     ('s.csv', _csv(names=range(785)), '', 'found 0, 1, 2.*--label_column'),
-    ('s.csv', _csv(names=['label', 'class', *_PIXELS[1:]]), '', 'label, class'),
+    ('s.csv', _csv(names=['label', 'class', *PIXELS[1:]]), '', 'label, class'),
     ('s.csv', _csv(), '--label_column x', 'of 785 .* has the labels: found 0, 1, 2'),
     ('s.csv', b'', '', 'found s.csv: $'),
     ('s.csv', _csv(delimiter=';'), '', 'CSV with commas .* found s.csv: 0'),
-    ('s.csv', _csv(['', *_Y[1:]], ['label', *_PIXELS]), '', "or a name, found ''"),
-    ('s.csv', _csv(names=['label', *_PIXELS, 'id'], images=_ROWS[:, [*range(784), 0]]), '',
+    ('s.csv', _csv(['', *_Y[1:]], ['label', *PIXELS]), '', "or a name, found ''"),
+    ('s.csv', _csv(names=['label', *PIXELS, 'id'], images=_ROWS[:, [*range(784), 0]]), '',
      r'square number of pixels, found \[785\]'),
     ('s', {'a.csv': _TABLE, 'b.parquet': {'image': [*_ROWS], 'label': _Y}}, '', 'found a.csv, b.parquet: '),
     ('s', {'train.npy': _X, 'test.npy': _X}, '', 'found test.npy, train.npy'),
@@ -215,8 +205,6 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s', {**_pictures('ab', 'fold1/'), **_pictures('ab', 'fold2/')}, '',
      'found files .png: 40, in fold1/a, fold1/b, fold2/a'),
     ('s', {**_pictures('ab', 'train/'), **_pictures('ab', 'dev/')}, '', '--test val or --first'),
-    ('s.csv', _csv() + b'1,2\n', '--label_column 0', 'columns, got 2'),
-    ('s.csv', _csv().replace(b',199', b',256'), '--label_column 0', "'256'"),
     ('s.csv', _csv(_Y - 1), '--label_column 0', 'labels'),
     ('s.csv', _csv(images=_X // 80), '--label_column 0', '--scale'),
     ('s.npz', {**_PAIR, **_VAL}, '', 'no split for test; give --test val .*--first N'),
@@ -244,7 +232,6 @@ def test_new_says_what_was_taken_and_what_was_left_out(
     ('s.zip', {'../a/1.png': b'', '../b/1.png': b''}, '', r'files \.png: 2, in \.\./a, '),
     ('s', {'a.mat': b'', 'b.pkl': b''}, '', 'found a.mat, b.pkl.*loadmat.*add_source'),
     ('s', _pictures('ab', 'deep/'), '', 'run: cmnist source new .*/s/deep/'),
-    ('s', {**_ABC, 'b/99.png': b''}, '', r'b/99\.png: .* it is empty'),
     ('s.parquet', {'image': _Y, 'label': _Y}, '', r'expected images \(n, h.*found \(30,\)'),
     ('s.parquet', {'a': list(_ROWS), 'label': _Y}, '', 'found a, label.*--images'),
     ('s.parquet', {'image': list(_X[:, 0] / 9), 'label': _Y}, '', 'whole numbers'),
@@ -392,13 +379,7 @@ def test_arrays_become_a_source(tmp_path, monkeypatch, caplog):
   ('key', 'classes', 'train', 'options', 'fault'),
   [
     ('Xy', 'abc', (_X / 255, _Y), {}, '^Xy: x_train: .*type float64; scale'),
-    (
-      'Xy',
-      'abc',
-      (_X > 9, _Y),
-      {},
-      '^Xy: the brightest pixel is 1; scale=N makes',
-    ),
+    ('Xy', 'abc', (_X > 9, _Y), {}, '^Xy: the brightest pixel is 1; scale=N'),
     ('Xy', 'ab', (_X, _Y), {}, 'labels from 0 to 1, found 2'),
     ('Xy', 'abb', (_X, _Y), {}, "'b' appears twice"),
     ('Mn', 'abc', (_X, _Y), {}, 'already that of'),

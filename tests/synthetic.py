@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small synthetic sources, whose files are made in memory."""
 
+import csv
 import dataclasses
 import gzip
 import hashlib
@@ -9,13 +10,13 @@ import os
 import pathlib
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from cmnist_tfds.origin import SplitArrays, verification
+from cmnist_tfds.origin import Locations, SplitArrays, load_split, verification
 from cmnist_tfds.sources import OriginFile, Source, Split
 
 SIZES = {'train': 40, 'test': 20}
@@ -41,6 +42,10 @@ class Written:
     for path, data in self.files.items():
       write(folder / path, data)
     return folder
+
+  def load(self, split: str = 'train', **where: Any) -> SplitArrays:
+    """Loads a split from some locations."""
+    return load_split.load_split(self.source, split, Locations(**where))
 
   def upright(self, split: str) -> np.ndarray:
     """Returns the images of a split, upright."""
@@ -85,6 +90,27 @@ def tarred(members: Mapping[str, bytes], mode: str = 'w') -> bytes:
       info.size = len(data)
       archive.addfile(info, io.BytesIO(data))
   return out.getvalue()
+
+
+PIXELS = [f'pixel{n}' for n in range(784)]
+
+
+def table(
+  labels: Any,
+  images: np.ndarray,
+  names: Iterable[Any] = (),
+  *,
+  last: bool = False,
+  **options: Any,
+) -> bytes:
+  """Returns a CSV file of labels, in the first or last column, and pixels."""
+  text = io.StringIO()
+  writer = csv.writer(text, **options)
+  writer.writerows([names] if names else [])
+  for label, image in zip(labels, images, strict=True):
+    pixels = image.ravel().tolist()
+    writer.writerow([*pixels, label] if last else [label, *pixels])
+  return text.getvalue().encode()
 
 
 def png(image: np.ndarray) -> bytes:

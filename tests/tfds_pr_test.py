@@ -114,13 +114,9 @@ from tensorflow_datasets.scripts.documentation import dataset_markdown_builder
 Builder = tfds.builder_cls('cmnist')
 module = sys.modules[Builder.__module__]
 builders = [Builder(config=c, data_dir='none') for c in Builder.BUILDER_CONFIGS]
+unused = ('namespace', 'visu_doc_util', 'df_doc_util', 'nightly_doc_util')
 page = dataset_markdown_builder.get_markdown_string(
-  builder=builders[0],
-  config_builders=builders,
-  namespace=None,
-  visu_doc_util=None,
-  df_doc_util=None,
-  nightly_doc_util=None,
+  builder=builders[0], config_builders=builders, **dict.fromkeys(unused)
 )
 print(json.dumps({
   'page': page,
@@ -161,8 +157,9 @@ def test_the_documentation_of_tfds_tells_of_every_published_config(
 
 
 def test_files_are_those_of_tfds_alone(checkout):
-  folder = checkout / tfds_pr.FOLDER
-  files = {p.name: p.read_text() for p in folder.iterdir() if p.is_file()}
+  # Without __pycache__.
+  added = (checkout / tfds_pr.FOLDER).glob('*.*')
+  files = {path.name: path.read_text() for path in added}
   modules = [text for name, text in files.items() if name.endswith('.py')]
   assert (len(files), len(modules)) == (7, 3)
   assert not [name for name, text in files.items() if 'cmnist_tfds' in text]
@@ -219,21 +216,3 @@ def test_this_package_can_be_imported_after_the_builder_of_tfds(checkout):
   argv = ('-c', code, checkout / 'data')
   said = running.works(*argv, cwd=checkout, PYTHONPATH=both)
   assert said == 'cmnist\n'
-
-
-def test_adds_one_folder_to_a_checkout_and_replaces_none(tmp_path, capsys):
-  datasets = tmp_path / 'tensorflow_datasets/datasets'
-  datasets.mkdir(parents=True)
-  (tmp_path / 'CHANGELOG.md').write_text('theirs')
-  assert cli.main(['tfds-pr', str(datasets), '--into']) == 1
-  assert 'is not a checkout of TFDS' in capsys.readouterr().err
-  assert not list(datasets.iterdir())
-  assert cli.main(['tfds-pr', str(tmp_path), '--into']) == 0
-  assert '## Checklist' in capsys.readouterr().out
-  top = [p.name for p in tmp_path.iterdir()]
-  assert sorted(top) == ['CHANGELOG.md', 'tensorflow_datasets']
-  assert [p.name for p in datasets.iterdir()] == ['cmnist']
-  (datasets / 'cmnist/README.md').write_text('edited')
-  assert cli.main(['tfds-pr', str(tmp_path), '--into']) == 1
-  assert 'exists already' in capsys.readouterr().err
-  assert (datasets / 'cmnist/README.md').read_text() == 'edited'

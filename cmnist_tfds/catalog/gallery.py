@@ -16,15 +16,10 @@ import numpy as np
 
 from cmnist_tfds import subsets
 from cmnist_tfds.figures import similarity
-from cmnist_tfds.figures.similarity import Pair
 from cmnist_tfds.load.numpy_arrays import first_of_each_class
 from cmnist_tfds.load.open_subset import open_subset
 from cmnist_tfds.sources import Source
 from cmnist_tfds.subsets import Subset, SubsetClass
-
-# Numbers of training and test examples; None where they are not known.
-_Counts = tuple[int | None, int | None]
-
 
 # A class of a source.
 _Key = tuple[Source, int]
@@ -55,8 +50,10 @@ class Gallery:
     """Returns the classes of a subset that have pictures."""
     return [*filter(self.images_of, subset.classes)]
 
-  def counts_of(self, subset_class: SubsetClass) -> _Counts:
-    """Returns the numbers of examples of a class of a subset.
+  def counts_of(self, subset_class: SubsetClass) -> tuple[int | None, ...]:
+    """Returns the numbers of training and test examples of a class.
+
+    They are None where they are not known.
 
     Args:
       subset_class: The class, of a subset with all training examples.
@@ -70,7 +67,7 @@ class Gallery:
     """Returns whether the numbers of examples of all classes are known."""
     return all(None not in self.counts_of(c) for c in classes)
 
-  def look_alikes(self, subset: Subset) -> list[Pair]:
+  def look_alikes(self, subset: Subset) -> list[similarity.Pair]:
     """Returns the pairs of classes of a subset that look alike, the most first.
 
     Args:
@@ -79,16 +76,13 @@ class Gallery:
     if not all(map(self.images_of, subset.classes)):
       return []
     keys = {*map(_key, subset.classes)}
-    pairs = [
-      pair
-      for both in itertools.combinations(subset.sources, 2)
-      for pair in self._between(*both)
-      if {*map(_key, pair.classes)} <= keys
-    ]
-    return sorted(pairs, key=lambda pair: -pair.similarity)
+    sources = itertools.combinations(subset.sources, 2)
+    pairs = itertools.chain(*itertools.starmap(self._between, sources))
+    own = (pair for pair in pairs if {*map(_key, pair.classes)} <= keys)
+    return sorted(own, key=lambda pair: -pair.similarity)
 
   @functools.cache  # noqa: B019  # A process makes one or two galleries.
-  def _between(self, *both: Source) -> list[Pair]:
+  def _between(self, *both: Source) -> list[similarity.Pair]:
     classes = subsets.combine(*both).classes
     return similarity.find_pairs(classes, [*map(self.images_of, classes)])
 

@@ -90,15 +90,11 @@ def write_site(
       shutil.copyfile(asset, unfinished / 'static' / asset.name)
     _write_pictures(unfinished / 'pictures', gallery)
     pages = _pages(gallery, shown, listed, results)
+    shared = {'gallery': gallery, 'subsets': shown, 'sources': listed}
     bar = streams.progress_bar(pages, desc='Pages')
     for path, template, facts in bar:
-      text = templates.get_template(template).render(
-        sample=sample,
-        gallery=gallery,
-        subsets=shown,
-        root='../' * path.count('/'),
-        **{'sources': listed, **facts},
-      )
+      page = {'sample': sample, 'root': '../' * path.count('/')}
+      text = templates.get_template(template).render(page | shared | facts)
       (unfinished / path).write_text(text, encoding='utf-8')
   return [s for s in listed if not gallery.shown(subsets.combine(s))]
 
@@ -123,10 +119,7 @@ def _templates() -> jinja2.Environment:
     splits=SPLITS,
     scale=IMAGE_SIZE * _SCALE,
     compared=similarity.EXAMPLES,
-    combine=subsets.combine,
-    subset_of=subsets.subset,
-    citation=subsets.CITATION,
-    homepage=subsets.HOMEPAGE,
+    package=subsets,
     zip=zip,
   )
   return environment
@@ -144,8 +137,8 @@ def _script(character: str) -> str:
 
 def _data_url(image: np.ndarray) -> str:
   """Returns an image, uint8 (28, 28), as a `data:` URL."""
-  (encoded,) = png.encode(image[None])
-  return f'data:image/png;base64,{base64.b64encode(encoded).decode()}'
+  encoded = base64.b64encode(*png.encode(image[None])).decode()
+  return f'data:image/png;base64,{encoded}'
 
 
 def _pages(
@@ -157,29 +150,20 @@ def _pages(
   """Yields the path, the template and the variables of each page."""
   yield 'index.html', 'index.html', {}
   # Combinations with extensions have pages only if they were asked for.
-  facts = [
+  classes = [
     {'key': s.key, 'title': s.title, 'classes': s.class_names} for s in SOURCES
   ]
-  yield 'compose.html', 'compose.html', {'sources': SOURCES, 'facts': facts}
+  yield 'compose.html', 'compose.html', {'sources': SOURCES, 'facts': classes}
   for subset in shown:
-    facts_of_subset = {
-      'subset': subset,
-      'pairs': gallery.look_alikes(subset)[:PAIRS],
-      'reductions': [
-        subsets.reduce(subset.full, size) for size in subsets.REDUCED_SIZES
-      ],
-      'results': results(subset),
-    }
-    yield f'subsets/{subset.name}.html', 'subset.html', facts_of_subset
+    pairs = gallery.look_alikes(subset)[:PAIRS]
+    facts = {'subset': subset, 'pairs': pairs, 'results': results(subset)}
+    yield f'subsets/{subset.name}.html', 'subset.html', facts
   for source in listed:
     single = subsets.combine(source)
-    facts_of_source = {
-      'source': source,
-      'single': single,
-      'results': results(single),
-      'members': [s for s in shown if source in s.sources],
-    }
-    yield f'sources/{source.key}.html', 'source.html', facts_of_source
+    members = [s for s in shown if source in s.sources]
+    facts = {'source': source, 'single': single, 'members': members}
+    facts['results'] = results(single)
+    yield f'sources/{source.key}.html', 'source.html', facts
 
 
 def _write_pictures(folder: pathlib.Path, gallery: Gallery) -> None:
@@ -195,10 +179,9 @@ def _write_pictures(folder: pathlib.Path, gallery: Gallery) -> None:
     for c in gallery.shown(single):
       few = np.hstack(gallery.images_of(c)[: montage.EXAMPLES])
       sheet[c.label * IMAGE_SIZE :][:IMAGE_SIZE, : few.shape[1]] = few
-    (encoded,) = png.encode(sheet[None])
-    (folder / f'{source.key}.png').write_bytes(encoded)
-    rules.append(
-      f'.of-{source.key} {{ background-image: url({source.key}.png);'
-      f' background-size: {width * _SCALE}px {len(sheet) * _SCALE}px; }}\n'
-    )
+    file = f'{source.key}.png'
+    size = f'{width * _SCALE}px {len(sheet) * _SCALE}px'
+    (folder / file).write_bytes(*png.encode(sheet[None]))
+    style = f'background-image: url({file}); background-size: {size};'
+    rules.append(f'.of-{source.key} {{ {style} }}\n')
   (folder / 'pictures.css').write_text(''.join(rules), encoding='utf-8')

@@ -78,14 +78,10 @@ def run(args: arguments.Namespace) -> None:
     title = f'{args.dataset}/{subset.name}'
     pictures.save(args.picture, lambda: _draw(found, title), dark=args.dark)
   if args.format == 'json':
-    terminal.print_json(
-      {
-        'threshold': args.threshold,
-        'images': _records(_images(found)),
-        'test_images_in_train': int(found.with_copy(args.threshold).sum()),
-        'pairs': _records(_rows(found)),
-      }
-    )
+    copied = int(found.with_copy(args.threshold).sum())
+    told = {'threshold': args.threshold, 'images': _records(_images(found))}
+    pairs = {'test_images_in_train': copied, 'pairs': _records(_rows(found))}
+    terminal.print_json(told | pairs)
   else:
     _print(found, args.threshold)
 
@@ -127,14 +123,13 @@ def _draw(found: Duplicates, title: str) -> Figure:
 
   groups = []
   for ratio, pair in _pairs(found, montage.PAIRS):
-    cells = [
-      montage.Cell(
-        [part.images[n].reshape(28, 28)],
-        part.class_name(n),
+    cells = []
+    for part, n in pair:
+      image, note = (
+        part.images[n].reshape(28, 28),
         f'{part.title} {part.rows[n]}',
       )
-      for part, n in pair
-    ]
+      cells.append(montage.Cell([image], part.class_name(n), note))
     groups.append((f'{1000 * ratio:.2f}' if ratio else '=', cells))
   subtitle = 'Nearest images: rows in the files, ratio in thousandths'
   return montage.draw_groups(groups, title, subtitle)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.sample import NOTICE
 from cmnist_tfds.scoring import protocols, report, results
-from cmnist_tfds.scoring.results import Result, Wanted
 from cmnist_tfds.system.errors import counted
 
 # The neighbors of every test image are held in memory.
@@ -41,9 +40,8 @@ def _neighbors(args: arguments.Namespace) -> None:
 def _network(args: arguments.Namespace) -> None:
   """A network, trained by PyTorch; on a GPU if there is one."""
   wanted, protocol = _wanted(args), protocols.PROTOCOLS[args.protocol]
-  found = results.network_results(
-    wanted, args.net, protocol, args.seeds, args.weights
-  )
+  how = args.net, protocol, args.seeds, args.weights
+  found = results.network_results(wanted, *how)
   print_results(wanted.folder, args.sample, found)
 
 
@@ -95,13 +93,15 @@ _NETWORK: arguments.Arguments = {
 ACTIONS = {'knn': (_NEIGHBORS, _neighbors), 'net': (_NETWORK, _network)}
 
 
-def _wanted(args: arguments.Namespace) -> Wanted:
+def _wanted(args: arguments.Namespace) -> results.Wanted:
   folder = args.output or pathlib.Path('results' + '_sample' * args.sample)
-  return Wanted(args.subsets, args.draws, folder, args.dataset, args.open)
+  return results.Wanted(
+    args.subsets, args.draws, folder, args.dataset, args.open
+  )
 
 
 def print_results(
-  folder: pathlib.Path, sample: bool, found: Iterator[Result]
+  folder: pathlib.Path, sample: bool, found: Iterator[results.Result]
 ) -> None:
   """Prints results as soon as all are computed, or computing them ends."""
   header = 'subset,method,accuracy,95 % interval,balanced,runs'

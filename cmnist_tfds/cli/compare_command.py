@@ -7,8 +7,7 @@ import argparse
 from typing import Any
 
 from cmnist_tfds.cli import arguments, terminal
-from cmnist_tfds.scoring import comparison, report
-from cmnist_tfds.scoring import family as family_lib
+from cmnist_tfds.scoring import comparison, family, report
 
 ARGUMENTS = {
   **arguments.PREDICTIONS,
@@ -27,9 +26,9 @@ def run(args: arguments.Namespace) -> None:
     raise argparse.ArgumentError(None, 'a further subset needs two files')
   pairs = [*zip(named[::3], named[1::3], named[2::3], strict=True)]
   if args.further:
-    family = family_lib.compare_family(pairs, **how)
-    sections = report.family_sections(family)
-    terminal.print_report(family, sections, args.format)
+    several = family.compare_family(pairs, **how)
+    sections = report.family_sections(several)
+    terminal.print_report(several, sections, args.format)
   else:
     found = comparison.compare(*pairs[0], **how)
     sections = report.comparison_sections(found)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import pathlib
 import re
@@ -26,20 +25,16 @@ def _new(args: arguments.Namespace) -> None:
   name = path.name.partition('.')[0] or 'source'
   output = args.output or path.parent / f'{name}.toml'
   if output.parent.resolve() != path.parent.resolve():
-    raise argparse.ArgumentError(
-      None,
-      f'{output}: expected a file in {path.parent}, because paths in a'
-      ' declaration start in its folder',
-    )
+    place = f'{path.parent}, because paths in a declaration start in its folder'
+    raise argparse.ArgumentError(None, f'{output}: expected a file in {place}')
   sources = (*sources_lib.SOURCES, *registry.registry().extensions)
   used = {source.key: source.title for source in sources}
   letters = re.sub('[^a-z0-9]', '', name.lower()).lstrip('0123456789')
   keys = [letters[: n + 2].capitalize() for n in range(len(letters))]
   key = args.key or next((k for k in keys if k not in used), letters)
   if key in used:
-    raise DeclarationError(
-      f'the key {key!r} is already that of {used[key]}; choose another'
-    )
+    fault = f'the key {key!r} is already that of {used[key]}'
+    raise DeclarationError(f'{fault}; choose another')
   given = {n: v for n in draft.Options._fields if (v := getattr(args, n))}
   text = draft.draft(path, key=key, title=args.title or name, **given)
   # A draft that is wrong is not written.
@@ -49,12 +44,10 @@ def _new(args: arguments.Namespace) -> None:
   with output.open('x', encoding='utf-8') as file:
     file.write(text)
   print(f'{output}: {_describe(source)}')
-  for line in itertools.takewhile(lambda li: li[:1] == '#', text.splitlines()):
-    print(line.removeprefix('# '))
-  print(
-    f'Now set {registry.SOURCES_VARIABLE}={shlex.quote(str(output.absolute()))}'
-    f' and run: cmnist build 1-{source.key}'
-  )
+  print(*(line[2:] for line in text.splitlines() if line[:2] == '# '), sep='\n')
+  declared = shlex.quote(str(output.absolute()))
+  setting = f'{registry.SOURCES_VARIABLE}={declared}'
+  print(f'Now set {setting} and run: cmnist build 1-{source.key}')
 
 
 def _check(args: arguments.Namespace) -> None:
@@ -88,9 +81,7 @@ def _list(args: arguments.Namespace) -> int:
     terminal.print_json(sources)
   else:
     terminal.print_table(rows)
-  for fault in known.faults:
-    terminal.fail(fault)
-  return terminal.FAILED if known.faults else 0
+  return max(map(terminal.fail, known.faults), default=0)
 
 
 _NEW: arguments.Arguments = {
@@ -105,20 +96,15 @@ _NEW: arguments.Arguments = {
     'help': 'array, or column of a Parquet file, of images; repeatable',
   },
   '--labels NAME': {'action': 'append', 'help': 'array of labels; repeatable'},
-  '--label_column NAME|NUMBER': 'column of labels; a number, from 0, if columns'
-  ' have no names',
+  '--label_column NAME|NUMBER': 'column of labels; its number from 0 if unnamed',
   '--test': {'choices': ('test', 'val'), 'help': 'what is for test'},
   '--first N': arguments.number(
-    'how many examples of each class are for test, if no files are (default: a'
-    ' seventh of the smallest class)'
+    'examples of each class for test, if no files are (default: about a seventh)'
   ),
   '--min_examples N': arguments.number('leave out classes with fewer images'),
-  '--scale N': arguments.number(
-    'pixels of N are white; 255 takes pixels as they are'
-  ),
+  '--scale N': arguments.number('pixels of N are white; 255 changes nothing'),
   '-o|--output FILE': arguments.path(
-    'declaration to write, in the folder of the files; must not exist (default:'
-    ' <name of the files>.toml)'
+    'new declaration, beside what it declares (default: <its name>.toml)'
   ),
 }
 

@@ -44,12 +44,10 @@ def draw_histogram(
   # No column ends with a heading.
   while any(isinstance(row, str) for row in rows[num_rows - 1 :: num_rows]):
     num_rows += 1
-  figure, axes = pictures.blank(
-    num_columns * _COLUMN_WIDTH + MARGIN,
-    TITLE_HEIGHT + num_rows * _ROW_HEIGHT + 2 * MARGIN,
-    title,
-    'Train above, test below, on the same scale',
-  )
+  width = num_columns * _COLUMN_WIDTH + MARGIN
+  height = TITLE_HEIGHT + num_rows * _ROW_HEIGHT + 2 * MARGIN
+  subtitle = 'Train above, test below, on the same scale'
+  figure, axes = pictures.blank(width, height, title, subtitle)
   scale = _BAR_WIDTH / max(1, *itertools.chain(*counts))
   for i, row in enumerate(rows):
     column, line = divmod(i, num_rows)

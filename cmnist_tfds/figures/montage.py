@@ -98,10 +98,8 @@ def draw_groups(
     The figure.
   """
   most = max((len(c.images) for _, cells in groups for c in cells), default=0)
-  row_height = (
-    _HEADING_HEIGHT + most * (_TILE + _GAP) + (48 if subtitle else 28)
-  )
-  top = MARGIN + (TITLE_HEIGHT if subtitle else 42)
+  top, notes = (MARGIN + TITLE_HEIGHT, 48) if subtitle else (MARGIN + 42, 28)
+  row_height = _HEADING_HEIGHT + most * (_TILE + _GAP) + notes
   # The fewest rows, and as few columns as these allow.
   columns = min(_COLUMNS, key=lambda n: (-(-_places(groups, n)[-1] // n), n))
   *starts, end = _places(groups, columns)

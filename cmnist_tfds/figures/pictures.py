@@ -39,7 +39,6 @@ FAINT: dict[str, Any] = {'alpha': 0.7}
 # The pixels of CSS, so that a PNG and an SVG file have the same size.
 _DPI = 96
 
-# Colors C0 and C1 are those of training and of test examples.
 _STYLE: dict[Any, Any] = {
   'svg.hashsalt': 'cmnist',
   'text.parse_math': False,
@@ -47,18 +46,11 @@ _STYLE: dict[Any, Any] = {
   'text.hinting': 'none',
   'lines.linewidth': 72 / _DPI,
 }
-_LIGHT = {
-  'figure.facecolor': '#ffffff',
-  'text.color': '#202124',
-  'lines.color': '#dadce0',
-  'axes.prop_cycle': "cycler('color', ['#1967d2', '#b85c00'])",
-}
-_DARK = {
-  'figure.facecolor': '#17181b',
-  'text.color': '#e8eaed',
-  'lines.color': '#3c4043',
-  'axes.prop_cycle': "cycler('color', ['#8ab4f8', '#fcad70'])",
-}
+# Of paper, text, lines, and of training and test examples; light, then dark.
+_COLORS = (
+  ('#ffffff', '#202124', '#dadce0', ('#1967d2', '#b85c00')),
+  ('#17181b', '#e8eaed', '#3c4043', ('#8ab4f8', '#fcad70')),
+)
 
 # The supported formats, by file name suffix, and what their files must not
 # tell, so that the same picture gives the same file.
@@ -138,8 +130,11 @@ def styled(draw: Callable[[], Figure], *, dark: bool = False) -> Figure:
     from matplotlib import style
     from matplotlib.collections import LineCollection
 
+  paper, ink, line, bars = _COLORS[dark]
+  colors = {'figure.facecolor': paper, 'text.color': ink, 'lines.color': line}
+  colors['axes.prop_cycle'] = f'cycler("color", {bars})'
   # Not the user's own style.
-  with style.context(_STYLE | (_DARK if dark else _LIGHT), after_reset=True):
+  with style.context(_STYLE | colors, after_reset=True):
     figure = draw()
     for lines in figure.findobj(LineCollection):
       # Else it would be that of the style in which the figure is saved.

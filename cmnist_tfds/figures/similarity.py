@@ -11,9 +11,9 @@ correlations over the images of both.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,8 +31,7 @@ _INK_THRESHOLD = 64
 _MAX_STRETCH = 3
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Pair:
+class Pair(NamedTuple):
   """Two classes of different sources, compared.
 
   Attributes:

@@ -97,8 +97,7 @@ def missing(sources: Iterable[Source], locations: Locations) -> list[str]:
     locations: The locations to look in. Nothing is fetched.
   """
   files = [f.file for f in audit(sources, locations) if not f.copy]
-  sizes = (f', {file.size:,} bytes' if file.size else '' for file in files)
-  lines = (f'- {f.path}{size}' for f, size in zip(files, sizes, strict=True))
+  lines = [f'- {f.path}' + f', {f.size:,} bytes' * bool(f.size) for f in files]
   return [*lines, *remedies(files, locations.manual_dir)]
 
 

@@ -99,7 +99,5 @@ def _overlaps(size: int) -> np.ndarray:
     float64 (28, size) of whole numbers. The unit is a 28th of an old pixel, so
     a row sums to `size`.
   """
-  new, old = np.arange(IMAGE_SIZE)[:, None], np.arange(size)
-  end = np.minimum((new + 1) * size, (old + 1) * IMAGE_SIZE)
-  begin = np.maximum(new * size, old * IMAGE_SIZE)
-  return np.maximum(end - begin, 0).astype(np.float64)
+  fine = np.repeat(np.eye(IMAGE_SIZE), size, axis=1)
+  return fine.reshape(IMAGE_SIZE, size, IMAGE_SIZE).sum(axis=2)

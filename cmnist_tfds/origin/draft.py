@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import functools
 import io
 import itertools
 import json
@@ -30,7 +29,7 @@ from cmnist_tfds.origin import picture_files, tables
 from cmnist_tfds.origin.picture_files import PictureFiles
 from cmnist_tfds.sources import IMAGE_SIZE, registry
 from cmnist_tfds.system import atomic, errors, streams
-from cmnist_tfds.system.errors import OriginFileError, counted, read_errors
+from cmnist_tfds.system.errors import OriginFileError, counted, few, read_errors
 
 # What names of folders, of files and of arrays say.
 _SPLITS = {
@@ -87,15 +86,14 @@ class Options(NamedTuple):
   scale: int | None = None
 
 
-# The labels or names of classes of some examples, and what reads their images,
-# uint8 (n, ...).
-_Chunk = tuple[Sequence[int | str], Callable[[], np.ndarray]]
+# The labels or names of classes of some examples, and their images, uint8
+# (n, ...).
+_Chunk = tuple[Sequence[int | str], np.ndarray]
 
 _Each = TypeVar('_Each')
 
-# What the declaration says of a file, and of files by names.
+# What the declaration says of a file.
 _File = dict[str, Any]
-_Files = dict[str, _File]
 
 
 class _Part(NamedTuple):
@@ -181,12 +179,11 @@ def add_source(
   """
   place = pathlib.Path(folder or key.lower()).absolute()
   arrays: dict[str, Any] = {}
-  for split, pair in (('train', train), ('test', test)):
+  for split, pair in {'train': train, 'test': test}.items():
     if pair is not None:
-      for name, values, kind in zip(
-        'xy', pair, (np.uint8, np.int64), strict=True
-      ):
-        arrays[f'{name}_{split}'] = tables.whole_numbers(values, kind)
+      images, labels = pair
+      arrays[f'x_{split}'] = tables.whole_numbers(images, np.uint8)
+      arrays[f'y_{split}'] = tables.whole_numbers(labels, np.int64)
   names = ('arrays.npz', 'source.toml')
   title = title or key
   with atomic.write_folder(place, 'add_source', names) as written:
@@ -249,7 +246,7 @@ def draft(
     raise found.fault(f'{expected}, found {names[-1]}')
   # One folder, or file, may hold all.
   if len(names) < 2 and found.fields['layout'] in ('folder', 'npy'):
-    raise found.fault(f'expected classes, found {_few(names) or "none"}')
+    raise found.fault(f'expected classes, found {few(names) or "none"}')
   # Numbers are raw labels. Names in the same column get those that follow.
   raw = [name for name in names if isinstance(name, int)]
   while len(raw) < len(names):
@@ -267,14 +264,14 @@ def draft(
     size = counted(sum(numbers), 'image')
     notes.append(f'{split}: {size}, {chosen[split].what}')
     if missing := [name for name in names if not count[name]]:
-      notes.append(f'not in {split}: {_few(missing)}')
+      notes.append(f'not in {split}: {few(missing)}')
   if 'examples' in counts:
     count = counts['examples']
     smallest = min(count.values(), default=0)
     first = found.asked.first or max(1, smallest // _TEST_PART)
-    if few := [name for name in names if count[name] <= first]:
+    if rare := [name for name in names if count[name] <= first]:
       left = f'--min_examples {first + 1} leaves out classes'
-      raise found.fault(f'too few images of {_few(few)}; {left}')
+      raise found.fault(f'too few images of {few(rare)}; {left}')
     source['split'] = {'first': first}
     notes.append(f'for test: the first {first:,} of each class')
   if brightest <= _DIM and not found.asked.scale:
@@ -298,10 +295,9 @@ def _choose(found: _Found) -> dict[str, _Part]:
     raise found.fault(f'--first is not for files that have a split for {test}')
   if 'test' not in chosen:
     if test == 'val' or ('val' in parts and not first):
-      parts_found = _few([part.what for part in found.parts.values()])
-      raise found.fault(
-        f'found {parts_found}, but no split for {test}; give --test val or --first N'
-      )
+      what = few([part.what for part in found.parts.values()])
+      remedy = 'give --test val or --first N'
+      raise found.fault(f'found {what}, but no split for {test}; {remedy}')
     if whole := chosen.pop('train', None) or parts.pop('', None):
       chosen = {'examples': whole}
   for part in parts.values():
@@ -313,7 +309,7 @@ def _choose(found: _Found) -> dict[str, _Part]:
   if not chosen:
     raise found.fault(
       'expected images in a folder of each class, or images and labels, as names or'
-      f' --images and --labels say; found {_few(found.left) or "nothing"}. Of other'
+      f' --images and --labels say; found {few(found.left) or "nothing"}. Of other'
       " files, give the arrays: a = scipy.io.loadmat('x.mat'), h5py.File('x.h5') or"
       " pandas.read_pickle('x.pkl'), then cmnist_tfds.add_source('Xy', classes,"
       " train=(a['x'], a['y']))"
@@ -329,13 +325,11 @@ def _read(
   shapes: set[tuple[int, ...]] = set()
   brightest = total = size = 0
   for split, part in chosen.items():
-    for labels, read in _examples(found, part):
-      images = read()
+    for labels, images in _examples(found, part):
       if len(images) != len(labels) or images.ndim < 2 or not images.size:
-        raise found.fault(
-          f'{part.what}: expected images (n, height, width), as many as labels,'
-          f' found {images.shape} and {counted(len(labels), "label")}'
-        )
+        expected = 'expected images (n, height, width), as many as labels'
+        sizes = f'{images.shape} and {counted(len(labels), "label")}'
+        raise found.fault(f'{part.what}: {expected}, found {sizes}')
       counts[split].update(labels)
       shapes.add(images.shape[1:])
       brightest = max(brightest, int(images.max()))
@@ -343,10 +337,8 @@ def _read(
       size += images.size
   white = found.asked.scale or 255
   if brightest > white or (0 < brightest <= _DARK and not found.asked.scale):
-    raise found.fault(
-      f'the brightest pixel is {brightest}; --scale N makes pixels of N white,'
-      ' --scale 255 takes pixels as they are'
-    )
+    remedy = '--scale N makes pixels of N white, --scale 255 keeps all'
+    raise found.fault(f'the brightest pixel is {brightest}; {remedy}')
   color = any(len(shape) > 2 for shape in shapes)
   if len(shapes) > 1:  # Only some pictures may have colors.
     shapes = {shape[:2] for shape in shapes}
@@ -364,10 +356,6 @@ def _read(
   convert += [step for step, needed in steps.items() if needed]
   fields = {'shape': list(shape), 'convert': convert}
   return counts, {n: value for n, value in fields.items() if value}, brightest
-
-
-def _few(names: Sequence[Any]) -> str:
-  return ', '.join(map(str, names[:5])) + (', ...' if len(names) > 5 else '')
 
 
 def _order(name: int | str) -> tuple[Any, ...]:
@@ -406,10 +394,9 @@ def _pick(
     if (str(name) in given if given else _says(str(name), _ROLES) == role)
   ]
   if not least <= len(named) <= 1:
-    raise found.fault(
-      f'cannot tell which of {len(names):,} arrays or columns has the {role}:'
-      f' found {_few(named or names) or "nothing"}; name it with --{option}'
-    )
+    which = f'which of {len(names):,} arrays or columns has the {role}'
+    some = f'found {few(named or names) or "nothing"}'
+    raise found.fault(f'cannot tell {which}: {some}; name it with --{option}')
   return named
 
 
@@ -429,10 +416,10 @@ def _find(found: _Found) -> None:
   if path.is_dir():
     names, folder = sorted(os.listdir(path)), f'{path.name}/'
     names.sort(key=lambda name: _order(posixpath.splitext(name)[0]))
-  places = {n: path / n if folder else path for n in names}
-  shown = {n: p for n, p in places.items() if not (folder and n[:1] == '.')}
+  home = path.parent / folder
+  shown = {n: home / n for n in names if not folder or n[:1] != '.'}
   # Opening a pipe would wait for a writer.
-  files: _Files = {n: {'path': folder + n} for n in shown if shown[n].is_file()}
+  files = {n: {'path': folder + n} for n, p in shown.items() if p.is_file()}
   listed = {n: files[n] for n in files if n.lower().endswith(_TABLES)}
   packed = files and not folder and path.name.lower().endswith(_ARCHIVES)
   if packed or any(place.is_dir() for place in shown.values()):
@@ -458,7 +445,7 @@ def _find_pictures(found: _Found) -> None:
   if inside and not packed:
     command = f'cmnist source new {shlex.quote(f"{path}/{inside}/")}'
     raise found.fault(f'the folders of classes lie deeper; run: {command}')
-  left = {*root.names, *root.others}
+  left = {*root.readers}
   tops = sorted({name.partition('/')[0] for name in root.below(inside).names})
   pairs = itertools.product(tops, _SPLITS)
   kinds = {t: kind for t, kind in pairs if _SPLITS[kind].fullmatch(t.lower())}
@@ -476,11 +463,11 @@ def _find_pictures(found: _Found) -> None:
       name = f'{path.name}.{top or "examples"}'
       fields = {'path': name, 'member': member or '.'}
     if classes:
-      what = f'folders in {fields["path"]}: {_few(sorted(classes, key=_order))}'
+      what = f'folders in {fields["path"]}: {few(sorted(classes, key=_order))}'
       found.parts[kind] = _Part(what, {'pictures': fields}, files)
   for kind, names in _group(sorted(left), _ending).items():
     folders = dict.fromkeys(posixpath.dirname(n) or '.' for n in names)
-    found.left.append(f'{kind}: {len(names):,}, in {_few(list(folders))}')
+    found.left.append(f'{kind}: {len(names):,}, in {few(list(folders))}')
 
 
 def _ending(name: str) -> str:
@@ -488,7 +475,7 @@ def _ending(name: str) -> str:
   return 'empty folders' if name.endswith('/') else f'files {ending}'
 
 
-def _find_arrays(found: _Found, arrays: _Files) -> None:
+def _find_arrays(found: _Found, arrays: dict[str, _File]) -> None:
   """Finds arrays of images and of labels, or of the images of each class."""
   path, asked = found.path, found.asked
   suffixes = {posixpath.splitext(name)[1].lower() for name in arrays}
@@ -522,7 +509,7 @@ def _is_of_labels(found: _Found, file: _File) -> bool:
     return np.load(place, mmap_mode='r', allow_pickle=False).ndim < 2
 
 
-def _find_tables(found: _Found, files: _Files) -> None:
+def _find_tables(found: _Found, files: dict[str, _File]) -> None:
   """Finds tables, whose names may say which split they are of."""
   fields, heads = found.fields, dict[str, list[Any]]()
   for name, file in files.items():
@@ -531,8 +518,8 @@ def _find_tables(found: _Found, files: _Files) -> None:
   parquet = {name.lower().endswith('.parquet') for name in files}
   names = heads[min(files, key=lambda name: _says(name) != 'train')]
   if len(parquet) > 1 or len(names) < 2:
-    kinds = f'CSV with commas or Parquet, found {_few([*files])}'
-    raise found.fault(f'expected columns of {kinds}: {_few(names)}')
+    kinds = f'CSV with commas or Parquet, found {few([*files])}'
+    raise found.fault(f'expected columns of {kinds}: {few(names)}')
   (label,) = _pick(found, names, 'labels', 'label_column', 1)
   fields |= {'layout': 'csv', 'label_column': label}
   if parquet.pop():
@@ -543,12 +530,12 @@ def _find_tables(found: _Found, files: _Files) -> None:
     for image in _pick(found, names, 'images', 'images', least):
       fields['image_column'] = image
       others = [name for name in names if name not in (label, image)]
-      found.left.extend([f'columns: {_few(others)}'] * bool(others))
+      found.left.extend([f'columns: {few(others)}'] * bool(others))
   for name in [name for name in files if label not in heads[name]]:
     found.left.append(f'{name}, without column {label}')
     del files[name]
   for kind, each in _group(files, _says).items():
-    what = f'{_few(each)}, labels in column {label}'
+    what = f'{few(each)}, labels in column {label}'
     found.parts[kind] = _Part(what, {'files': [files[n] for n in each]})
 
 
@@ -570,8 +557,7 @@ def _examples(found: _Found, part: _Part) -> Iterator[_Chunk]:
         f'expected one label for each image, found rows of {labels.shape[1:]};'
         ' --label_column 0 takes the first, labels.argmax(1) is that of one-hot rows'
       )
-    read = functools.partial(_read_array, found, part.files['images'])
-    yield labels.tolist(), read
+    yield labels.tolist(), _read_array(found, part.files['images'])
   elif found.fields['layout'] == 'npy':
     for file in list(part.files['files']):
       images, stem = _read_array(found, file), pathlib.Path(file['path']).stem
@@ -579,7 +565,7 @@ def _examples(found: _Found, part: _Part) -> Iterator[_Chunk]:
         found.left.append(f'images of {stem}: {len(images):,}')
         part.files['files'].remove(file)
       else:
-        yield [stem] * len(images), images.view
+        yield [stem] * len(images), images
   else:
     for file in part.files['files']:
       yield from _read_table(found, file)
@@ -603,22 +589,17 @@ def _read_table(found: _Found, file: _File) -> Iterator[_Chunk]:
   with found.open(file) as stream:
     for rows, labels, cells in tables.rows(stream, file['path'], *columns):
       if isinstance(cells, np.ndarray):
-        yield labels, cells.view
+        yield labels, cells
         continue
       for row, label, cell in zip(rows, labels, cells, strict=True):
-        yield [label], functools.partial(_decode, lambda of: of, cell, row)
+        yield [label], picture_files.decode(cell, row)[None]
   found.prove(file)
 
 
 def _read_pictures(files: PictureFiles, fields: _File) -> Iterator[_Chunk]:
   for name in streams.progress_bar(files.names, desc='Reading', unit=' file'):
-    where = f'{files.where}/{name}'
-    read = functools.partial(_decode, files.read, name, where)
-    yield [name.partition('/')[0]], read
+    picture = picture_files.decode(files.read(name), f'{files.where}/{name}')
+    yield [name.partition('/')[0]], picture[None]
   # The hash of its archive proves a member.
   if 'member' not in fields:
     fields['fingerprint'] = files.fingerprint()
-
-
-def _decode(read: Callable[[Any], bytes], of: Any, where: str) -> np.ndarray:
-  return picture_files.decode(read(of), where)[None]

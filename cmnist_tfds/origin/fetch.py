@@ -73,17 +73,14 @@ def fetch(file: OriginFile, folder: pathlib.Path, locations: Locations) -> str:
         if os.path.lexists(target):
           fault = ''
           if not target.is_file() or verification.fault(form, target):
-            fault = (
-              f'{target} is not the right file, and is left as it is. Move it'
-              ' away and try again'
-            )
+            fault = f'{target} is not the right file, and is left as it is'
+            fault += '. Move it away and try again'
         elif not (fault := _download(form, url, member, part, locations)):
           part.replace(target)
     if not fault:
-      streams.LOG.info('Fetched %s from %s.', file.path, shown)
-      if faults:
-        why = '; '.join(faults)
-        streams.LOG.warning('%s was fetched from %s: %s', file.path, shown, why)
+      log = streams.LOG.warning if faults else streams.LOG.info
+      why = ': ' + '; '.join(faults) if faults else '.'
+      log('Fetched %s from %s%s', file.path, shown, why)
       return shown
     faults[fault] = None
   raise OriginFileError('; '.join(faults) or 'it is published nowhere')

@@ -30,7 +30,7 @@ from cmnist_tfds.system.errors import OriginFileError
 _CHUNK = 4096
 
 # Characters of a message that list what was found.
-_LONGEST_LIST = 800
+_LONGEST = 800
 
 
 class SplitArrays(NamedTuple):
@@ -106,13 +106,13 @@ def _chosen(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """Yields the converted images and the labels of a split of those in files."""
   declared, known = source.splits[split], source.raw_labels
-  listing, listed, begin = declared.listing, set[str](), 0
+  listing, listed = declared.listing, set[str]()
   rows: Any
   if listing:
     # A line is the number of an example, from 0, or the path of a picture.
     text = reader.read(listing).decode('utf-8-sig', 'replace')
     listed = {line.strip() for line in text.splitlines()} - {''}
-  unseen = set(listed)
+  unseen, numbers = set(listed), map(str, itertools.count())
   seen = collections.defaultdict[int, Iterator[int]](itertools.count)
   in_files = declared.whole or declared
   for path, raw, pixels, paths in _read(source, in_files, reader):
@@ -125,8 +125,7 @@ def _chosen(
     if in_files.shape:
       images = conversion.convert(pixels, source.steps)
     if declared.whole:
-      end = begin + len(labels)
-      names, begin = paths or [*map(str, range(begin, end))], end
+      names = paths or [*itertools.islice(numbers, len(labels))]
       unseen.difference_update(names)
       for_test = [
         name in listed if listing else next(seen[label]) < (declared.first or 0)
@@ -139,20 +138,17 @@ def _chosen(
   folders = {'', *source.folders, *source.class_names}
   other = [n for n in unseen if n.rpartition('/')[0].split('/')[0] in folders]
   if listing and other:
-    raise OriginFileError(
-      f'{listing.path}: expected numbers of examples from 0, or paths of'
-      f' pictures, found {", ".join(sorted(other))[:_LONGEST_LIST]}'
-    )
+    expected = 'expected numbers of examples from 0, or paths of pictures'
+    found = ', '.join(sorted(other))[:_LONGEST]
+    raise OriginFileError(f'{listing.path}: {expected}, found {found}')
 
 
 def _wrong_content(
   source: Source, path: str, expected: str, found: object
 ) -> OriginFileError:
-  return OriginFileError(
-    f'{path}: expected {expected[:_LONGEST_LIST]}, found'
-    f' {str(found)[:_LONGEST_LIST]}. This is not the file of {source.title}:'
-    ' fetch it again'
-  )
+  told = f'expected {expected[:_LONGEST]}, found {found!s:.{_LONGEST}}'
+  remedy = f'This is not the file of {source.title}: fetch it again'
+  return OriginFileError(f'{path}: {told}. {remedy}')
 
 
 # Layouts ----------------------------------------------------------------------
@@ -203,9 +199,8 @@ def _read_folders(
   for folder, raw, count in classes:
     names = by_folder[_nfc(folder)]
     if count and not names:
-      raise OriginFileError(
-        f'{files.where}: expected pictures in a folder {folder}, found none'
-      )
+      fault = f'expected pictures in a folder {folder}, found none'
+      raise OriginFileError(f'{files.where}: {fault}')
     for begin in range(0, len(names), _CHUNK):
       chosen = names[begin : begin + _CHUNK]
       encoded = ((f'{files.where}/{n}', files.read(n)) for n in chosen)
@@ -217,9 +212,8 @@ def _read_table(
   source: Source, split: Split, file: OriginFile, content: bytes | PictureFiles
 ) -> Iterator[_Chunk]:
   """Yields the rows of a table of pixels, of pictures, or of their paths."""
-  raw_of = dict(zip(source.class_names, source.raw_labels, strict=True))
-  raw_of |= dict(zip(source.folders, source.raw_labels, strict=False))
-  raw_of = {_nfc(name): raw for name, raw in raw_of.items()}
+  texts = map(_nfc, (*source.class_names, *source.folders))
+  raw_of = dict(zip(texts, itertools.cycle(source.raw_labels), strict=False))
   path = file.member if file.archive else file.name
   data = content if isinstance(content, bytes) else content.read(path)
   columns = source.label_column, source.image_column
@@ -229,9 +223,8 @@ def _read_table(
     raw = [raw_of.get(_nfc(n), n) if isinstance(n, str) else n for n in labels]
     for row, label in zip(where, raw, strict=True):
       if isinstance(label, str):
-        raise OriginFileError(
-          f'{row}: expected a raw label or the name of a class, found {label!r}'
-        )
+        expected = 'expected a raw label or the name of a class'
+        raise OriginFileError(f'{row}: {expected}, found {label!r}')
     names: list[str] = []
     images: Any = cells
     if not isinstance(content, bytes):

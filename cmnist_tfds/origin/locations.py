@@ -108,9 +108,8 @@ def default_locations(
   mirror = mirror or os.environ.get(MIRROR_VARIABLE) or None
   for name, place in (('manual_dir', manual), ('mirror', parse_mirror(mirror))):
     if isinstance(place, pathlib.Path) and not os.path.isdir(place):
-      raise OriginFileError(
-        f'the {name} {place} is not a directory. Correct it, or leave it out'
-      )
+      fault = f'the {name} {place} is not a directory'
+      raise OriginFileError(f'{fault}. Correct it, or leave it out')
   others |= {'download_dir': folder, 'manual_dir': manual or folder / 'manual'}
   given = {name: value for name, value in others.items() if value is not None}
   return Locations(mirror=mirror, **given)
@@ -136,10 +135,10 @@ def parse_mirror(mirror: str | None) -> str | pathlib.Path | None:
   if not paths.is_remote(mirror):
     return paths.expanded(mirror)
   # A query may hold a token.
+  shown = without_password(mirror).partition('?')[0]
+  like = 'with a host and no query, such as https://example.org/files'
   raise OriginFileError(
-    f'the mirror {without_password(mirror).partition("?")[0]}: expected a'
-    ' folder or a URL with a host and no query, such as'
-    ' https://example.org/files'
+    f'the mirror {shown}: expected a folder or a URL {like}'
   )
 
 
@@ -232,9 +231,9 @@ def _files_below(root: pathlib.Path) -> Iterator[pathlib.Path]:
   shown = streams.progress_bar(first, desc=f'Searching {root}')
   yield from filter(os.path.isfile, shown)
   if next(paths, None):
+    told = f'Searched the first {_MOST:,} files and folders in {root}, not all'
     streams.warn_once(
-      f'Searched the first {_MOST:,} files and folders in {root}, not the others:'
-      ' name the folder that has the files of the sources'
+      f'{told}: name the folder that has the files of the sources'
     )
 
 
@@ -264,8 +263,7 @@ def _in_file(path: pathlib.Path, file: OriginFile, most: int) -> Iterator[Copy]:
 
 def _stem(name: str) -> str:
   """Returns a name without what packing changes."""
-  for ending in ('.gz', '.npz', '.npy'):
-    name = name.removesuffix(ending)
+  name = name.removesuffix('.gz').removesuffix('.npz').removesuffix('.npy')
   # MNIST's own files once had a full stop before `idx`.
   return name.replace('.idx', '-idx').lower()
 

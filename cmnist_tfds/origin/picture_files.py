@@ -41,7 +41,7 @@ class PictureFiles:
 
   Attributes:
     where: The folder, for messages.
-    others: The paths of the files that are not pictures, sorted.
+    readers: The paths of all files, with what reads them.
     names: The paths of the pictures, relative to the folder, sorted.
   """
 
@@ -55,19 +55,15 @@ class PictureFiles:
         are neither pictures nor tables.
     """
     self.where = where
-    self._readers = readers
+    self.readers = readers
     self.names = sorted(filter(_is_picture, readers))
-    self.others = sorted(readers.keys() - set(self.names))
     self._hashes: dict[str, str] = {}
 
   def below(self, folder: str) -> PictureFiles:
     """Returns the files in a folder of these; '' or '.' stands for all."""
     prefix = posixpath.normpath(folder) + '/' if folder.strip('./') else ''
-    readers = {
-      name.removeprefix(prefix): reader
-      for name, reader in self._readers.items()
-      if name.startswith(prefix)
-    }
+    below = (name for name in self.readers if name.startswith(prefix))
+    readers = {name[len(prefix) :]: self.readers[name] for name in below}
     return PictureFiles(f'{self.where}/{prefix}'.rstrip('/'), readers)
 
   def read(self, name: str) -> bytes:
@@ -78,11 +74,10 @@ class PictureFiles:
         cannot be read.
     """
     check_name(f'{self.where}/{name}')
-    reader = self._readers.get(name)
+    reader = self.readers.get(name)
     if reader is None:
-      raise OriginFileError(
-        f'{self.where}/{name}: expected a file that is a picture or a table'
-      )
+      fault = 'expected a file that is a picture or a table'
+      raise OriginFileError(f'{self.where}/{name}: {fault}')
     with read_errors(f'{self.where}/{name}'):
       data = reader()
     self._hashes[name] = hashlib.sha256(data).hexdigest()
@@ -218,18 +213,15 @@ def decode(
   pixels = picture.decode(data, name)
   if shape is not None and pixels.shape[:2] != shape[:2]:
     found = 'x'.join(map(str, pixels.shape[:2]))
-    raise OriginFileError(
-      f'{name}: expected a picture of {shape[0]}x{shape[1]} pixels, found'
-      f" {found}. If pictures have different sizes, add 'resize' to `convert` of"
-      ' the declaration and leave out `shape`'
-    )
+    fault = f'expected a picture of {shape[0]}x{shape[1]} pixels, found {found}'
+    remedy = "If sizes differ, declare 'resize' in `convert`, and no `shape`"
+    raise OriginFileError(f'{name}: {fault}. {remedy}')
   if shape is not None and shape[2:] == (3,):
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2)
   if pixels.ndim == 2 or (pixels == pixels[..., :1]).all() or gray:
     return conversion.to_gray(pixels[None])[0]
   if gray is None:
     return pixels
-  raise OriginFileError(
-    f"{name}: expected a gray picture, found colors. Add 'grey' to `convert` of"
-    ' the declaration'
-  )
+  fault = 'expected a gray picture, found colors'
+  remedy = "Add 'grey' to `convert` of the declaration"
+  raise OriginFileError(f'{name}: {fault}. {remedy}')

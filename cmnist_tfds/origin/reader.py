@@ -74,14 +74,12 @@ class Reader:
       self.copies[file.path] = Copy(file, path)
       files = picture_files.open_folder(path.parent if table else path)
       yield files
-      found, expected = files.fingerprint(), file.fingerprint
-      proof = Proof.FINGERPRINT if found == expected else Proof.NONE
+      found = files.fingerprint()
+      proof = Proof.FINGERPRINT if found == file.fingerprint else Proof.NONE
       if proof is Proof.NONE and not self._locations.allow_unverified:
-        raise OriginFileError(
-          f'{path}: expected the fingerprint'
-          f' {expected or "of a declaration, which has none"}, found {found}.'
-          f' {_ALLOW}'
-        )
+        expected = file.fingerprint or 'of a declaration, which has none'
+        fault = f'expected the fingerprint {expected}, found {found}'
+        raise OriginFileError(f'{path}: {fault}. {_ALLOW}')
       self.proofs[file.path] = proof
     elif archive := file.archive:
       data, member = self.read(archive), '.' if table else file.member

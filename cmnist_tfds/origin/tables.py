@@ -22,7 +22,6 @@ from isal import igzip
 
 from cmnist_tfds.formats import idx_npz
 from cmnist_tfds.origin import picture_files
-from cmnist_tfds.sources import IMAGE_SIZE
 from cmnist_tfds.system.errors import read_errors
 
 # What a column of labels is called.
@@ -174,9 +173,8 @@ def _as_pixels(cells: Any) -> np.ndarray:
   found = whole_numbers(cells, np.uint8)
   if found.dtype == np.uint8:
     return found
-  raise ValueError(
-    f'expected pixels, whole numbers from 0 to 255, found {found.ravel()[:5]}'
-  )
+  expected = 'expected pixels, whole numbers from 0 to 255'
+  raise ValueError(f'{expected}, found {found.ravel()[:5]}')
 
 
 # Tables that hold the arrays of origin files ------------------------------------
@@ -206,9 +204,6 @@ def arrays(path: pathlib.Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
   with read_errors(name), path.open('rb') as stream:
     names = columns(stream, name)
     image = 'image' if 'image' in names else ''
-    wide = image or len(names) == IMAGE_SIZE * IMAGE_SIZE + 1
-    if not wide or shape[1:] not in ((), (IMAGE_SIZE, IMAGE_SIZE)):
-      raise ValueError(f'expected images of {shape}, found columns {names[:8]}')
     labels = [n for n in names if LABELS.fullmatch(str(n))]
     column = [*labels, names[0]][0]
     for where, labels, images in rows(stream, name, column, image, shape[1:]):

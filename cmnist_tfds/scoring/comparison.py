@@ -4,18 +4,15 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
+from typing import Any
 
 import numpy as np
 
-from cmnist_tfds import subsets
-from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.scoring import evaluation, intervals, writers
-from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import File, Open
 from cmnist_tfds.scoring.intervals import Estimate, Record
-from cmnist_tfds.scoring.predictions import Predictions
+from cmnist_tfds.scoring.predictions import Predictions, draw_of_examples
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PredictionsError
 
@@ -118,29 +115,26 @@ def compare(
       missing or wrong.
     PreparationError: If the subset must be prepared first and cannot be.
   """
-  return of_pair(
-    *read_pair(name, first, second, data_dir, sample, trust_labels, open_)
-  )
+  where: dict[str, Any] = {
+    'data_dir': data_dir,
+    'sample': sample,
+    'open_': open_,
+  }
+  pair = read_pair(name, first, second, trust_labels=trust_labels, **where)
+  return of_pair(*pair)
 
 
 def read_pair(
-  name: str,
-  first: File,
-  second: File,
-  data_dir: str | os.PathLike[str] | None = None,
-  sample: bool = False,
-  trust_labels: bool = False,
-  open_: Open | None = None,
+  name: str, *files: File, trust_labels: bool = False, **where: Any
 ) -> tuple[Subset, Predictions, Predictions]:
   """Returns the subset and what both files hold; see `compare`."""
-  subset, sample = subsets.subset(name), sample or subsets.names_sample(name)
-  opening = functools.partial(open_or_prepare, data_dir=data_dir, sample=sample)
-  checking = None if trust_labels else open_ or opening
+  subset, opens = evaluation.opening(name, **where)
+  checking = None if trust_labels else opens
   a, b = (
     evaluation.read_checked(subset, file, checking, reduced_too=True)
-    for file in (first, second)
+    for file in files
   )
-  examples = [_examples(p) for p in (a, b)]
+  examples = _examples(a), _examples(b)
   if examples[0] != examples[1] or (a.labels != b.labels).any():
     raise PredictionsError(
       f'{a.title} and {b.title} are not of the same test images: {examples[0]}'
@@ -153,15 +147,11 @@ def read_pair(
 def of_pair(subset: Subset, a: Predictions, b: Predictions) -> Comparison:
   """Returns the comparison of what `read_pair` returns."""
   right = [(p.predicted == p.labels).mean(axis=0) for p in (a, b)]
-  methods = [
-    Compared(
-      found.subset.name,
-      len(found.predicted),
-      intervals.wilson(float(recognized.sum()), len(recognized)),
-      dict(found.about),
-    )
-    for found, recognized in zip((a, b), right, strict=True)
-  ]
+  methods = []
+  for p, share in zip((a, b), right, strict=True):
+    accuracy = intervals.wilson(float(share.sum()), len(share))
+    trained_on, runs = p.subset.name, len(p.predicted)
+    methods.append(Compared(trained_on, runs, accuracy, dict(p.about)))
   single = len(a.predicted) == len(b.predicted) == 1
   only_first = int((right[0] > right[1]).sum())
   only_second = int((right[0] < right[1]).sum())
@@ -237,6 +227,6 @@ def independent_runs(found: Predictions) -> tuple[str, list[int], np.ndarray]:
 
 
 def _examples(found: Predictions) -> str:
-  draw = predictions_lib.draw_of_examples(found)
+  draw = draw_of_examples(found)
   name = f'{found.dataset}/{found.subset.full.name} {found.split}'
   return f'{len(found.labels):,} of {name}' + f' of draw {draw}' * bool(draw)

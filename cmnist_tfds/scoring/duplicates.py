@@ -13,9 +13,9 @@ so these are compared first.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,8 +41,7 @@ _COLUMNS = 4096
 _ROUNDING = 2e-5
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class AuditedImages:
+class AuditedImages(NamedTuple):
   """The images of one split of a source that are compared.
 
   Attributes:
@@ -70,8 +69,7 @@ class AuditedImages:
     return self.source.class_names[self.source.class_numbers[raw_label]]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Duplicates:
+class Duplicates(NamedTuple):
   """Pairs of images that are equal or near.
 
   Images are numbered along the parts. Of equal images the first one stands for

@@ -9,7 +9,7 @@ import os
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -276,11 +276,7 @@ def evaluate(
       missing or wrong.
     PreparationError: If the subset must be prepared first and cannot be.
   """
-  subset = subsets.subset(name)
-  sample = sample or subsets.names_sample(name)
-  open_ = open_ or functools.partial(
-    open_or_prepare, data_dir=data_dir, sample=sample
-  )
+  subset, open_ = opening(name, data_dir, sample, open_)
   if isinstance(files, str | os.PathLike | Predictions):
     files = [files]
   checking = None if trust_labels and not assume_order else open_
@@ -326,6 +322,18 @@ def _read_runs(
   if not read:
     raise PredictionsError('Name at least one file of predictions.')
   return _join(read)
+
+
+def opening(
+  name: str,
+  data_dir: PathLike | None = None,
+  sample: bool = False,
+  open_: Open | None = None,
+) -> tuple[Subset, Open]:
+  """Returns a subset, and what opens it; see `evaluate`."""
+  sample = sample or subsets.names_sample(name)
+  opens = functools.partial(open_or_prepare, data_dir=data_dir, sample=sample)
+  return subsets.subset(name), open_ or opens
 
 
 def read_checked(
@@ -478,13 +486,13 @@ def _score_sources(
 def _score_classes(
   subset: Subset, confusion: np.ndarray, total: np.ndarray
 ) -> Iterator[ClassScore]:
-  rows = zip(total.tolist(), confusion.sum(axis=0).tolist(), strict=True)
-  for c, (examples, predicted) in zip(subset.classes, rows, strict=True):
-    right = float(confusion[c.label, c.label])
+  predicted = confusion.sum(axis=0).tolist()
+  for label, c in enumerate(subset.classes):
+    key, examples = c.source.key, int(total[label])
+    right = float(confusion[label, label])
     accuracy = intervals.wilson(right, examples) if examples else None
-    precision = right / predicted if predicted else None
-    key = c.source.key
-    yield ClassScore(c.label, c.name, key, examples, accuracy, precision)
+    precision = right / predicted[label] if predicted[label] else None
+    yield ClassScore(label, c.name, key, examples, accuracy, precision)
 
 
 def _score_writers(
@@ -492,13 +500,10 @@ def _score_writers(
 ) -> Iterator[WritersScore]:
   right = (scored.predicted == scored.labels).mean(axis=0)
   stratum = writers.source_numbers(scored.subset, scored.labels)
-  examples = {
-    source.key: stratum == number
-    for number, source in enumerate(scored.subset.sources)
-  }
-  if len(examples) > 1:
-    examples['all'] = stratum >= 0
-  for key, own in examples.items():
+  keys = [source.key for source in scored.subset.sources]
+  everything = ['all'] if len(keys) > 1 else []
+  for number, key in enumerate(keys + everything):
+    own = (stratum == number) | (key == 'all')
     _, cluster_ = np.unique(cluster[own], return_inverse=True)
     sizes = np.bincount(cluster_)
     shares = np.bincount(cluster_, right[own]) / sizes
@@ -506,8 +511,7 @@ def _score_writers(
     if len(by_writer) > 1:
       parts = intervals.mean_variance(right[own], cluster_, stratum[own])
       accuracy = intervals.from_parts(float(right[own].mean()), *parts, least=0)
-      worst = float(by_writer.min())
-      yield WritersScore(key, len(by_writer), accuracy, worst)
+      yield WritersScore(key, len(by_writer), accuracy, float(by_writer.min()))
 
 
 def _worst_pairs(mean: np.ndarray, total: np.ndarray) -> Iterator[Confusion]:
@@ -548,10 +552,10 @@ def _join(read: Sequence[Predictions]) -> Predictions:
     raise PredictionsError(
       'Two runs have the same seed and draw. Name each file once.'
     )
-  return dataclasses.replace(
-    read[0],
-    predicted=np.concatenate([p.predicted for p in read]),
-    scores=np.concatenate(scores) if len(scores) == len(read) else None,
-    seeds=seeds,
-    draws=draws,
-  )
+  runs: dict[str, Any] = {
+    'predicted': np.concatenate([p.predicted for p in read]),
+    'scores': np.concatenate(scores) if len(scores) == len(read) else None,
+    'seeds': seeds,
+    'draws': draws,
+  }
+  return dataclasses.replace(read[0], **runs)

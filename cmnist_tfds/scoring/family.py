@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from cmnist_tfds.scoring import comparison, writers
-from cmnist_tfds.scoring.comparison import Comparison
 from cmnist_tfds.scoring.evaluation import File
 from cmnist_tfds.scoring.intervals import Estimate, Record
 from cmnist_tfds.scoring.predictions import Predictions
@@ -49,7 +48,7 @@ class Family(Record):
       such an interval. It says nothing of other origins.
   """
 
-  subsets: tuple[Comparison, ...]
+  subsets: tuple[comparison.Comparison, ...]
   origins: dict[str, Estimate]
   difference: Estimate
 

@@ -24,8 +24,6 @@ CONFIDENCE = 0.95
 # The quantile of the normal distribution that belongs to the confidence.
 _Z = 1.959963984540054
 
-_BISECTIONS = 80
-
 
 class Record:
   """A record of figures, which JSON can hold.
@@ -111,7 +109,7 @@ def _lower_limit(shares: np.ndarray, total: np.ndarray) -> np.ndarray:
   # The multiplier is searched on a logarithmic scale.
   low = np.full(shares.shape[:-1], -40.0)
   high = np.full(shares.shape[:-1], 80.0)
-  for _ in range(_BISECTIONS):
+  for _ in range(80):
     middle = (low + high) / 2
     multiplier = np.exp(middle)
     p = most_likely(multiplier)

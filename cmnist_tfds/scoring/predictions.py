@@ -48,14 +48,8 @@ from cmnist_tfds import subsets
 from cmnist_tfds.load.draws import check_draw
 from cmnist_tfds.load.open_subset import Opened, open_subset
 from cmnist_tfds.subsets import DATASET, SAMPLE, Subset
-from cmnist_tfds.system import atomic
-from cmnist_tfds.system.errors import (
-  CmnistError,
-  PredictionsError,
-  SplitError,
-  SubsetNameError,
-  disk_errors,
-)
+from cmnist_tfds.system import atomic, errors
+from cmnist_tfds.system.errors import PredictionsError
 from cmnist_tfds.system.paths import PathLike
 from cmnist_tfds.system.streams import LOG
 
@@ -66,23 +60,16 @@ ORDER_ASSUMED = (
   'ORDER ASSUMED: nothing shows that the predictions are in the order of the'
   ' examples. Do not publish these figures.'
 )
-LABELS_TRUSTED = (
-  'The labels are those in the files. Only the sizes of the classes were compared'
-  ' with those of the data.'
-)
-SAMPLE_SCORED = (
-  'These are scores on the synthetic sample. They say nothing about CMNIST.'
-)
+LABELS_TRUSTED = 'Of the labels in the files, only their counts were compared.'
+SAMPLE_SCORED = 'Scores on the synthetic sample say nothing about CMNIST.'
 
 # What makes predictions look wrong, although their labels are right.
 RENAMED = 'Some classes seem to be numbered in another order: give class_names.'
 GUESSED = (
-  'The accuracy is no better than chance. If the method is better, the rows are'
-  ' shuffled, or the classes are numbered in another order.'
+  'The accuracy is no better than chance: are the rows shuffled, or the classes'
+  ' numbered in another order?'
 )
-IDENTICAL = (
-  'Some runs are identical: has the seed no effect, or was one saved twice?'
-)
+IDENTICAL = 'Some runs are identical: one saved twice, or seeds without effect?'
 
 # What a method says of itself; `save_predictions` describes the fields.
 ABOUT = ('method', 'code', 'data', 'pretraining', 'validation', 'time')
@@ -271,9 +258,10 @@ def make_predictions(
       array = _to_array(values)
     # Other libraries raise the last two, and say what to do.
     except (ValueError, TypeError, RuntimeError) as error:
-      join = f' Join batches: give np.concatenate({what}).'
-      advice = f'{error}{join}' if 'inhomogeneous' in str(error) else error
-      raise PredictionsError(f'{what}: expected numbers: {advice}') from error
+      fault = f'{what}: expected numbers: {error}'
+      if 'inhomogeneous' in fault:
+        fault += f' Join batches: give np.concatenate({what}).'
+      raise PredictionsError(fault) from error
     if what == 'label':
       n = len(array) if array.shape[1:] == (count,) else array.size
     elif what == 'prediction' and array.shape[1:] == (n,):
@@ -291,22 +279,19 @@ def make_predictions(
         f' {_remedy(what, array, shape, count)}'
       )
     if what in ('label', 'prediction'):
-      if not 0 <= array.min() <= array.max() < count:
-        begin_at_1 = f' Give {what} - 1.' if array.max() == count else ''
-        raise PredictionsError(
-          f'{what}: expected numbers from 0 to {count - 1}, one for each class,'
-          f' found {array.min()} to {array.max()}.{begin_at_1}'
-        )
+      least, most = array.min(), array.max()
+      if not 0 <= least <= most < count:
+        advice = f' Give {what} - 1.' if most == count else ''
+        found = f'expected numbers 0 to {count - 1}, found {least} to {most}'
+        raise PredictionsError(f'{what}: {found}.{advice}')
       array = numbering[array]
     arrays[what] = array.reshape(shape)
   scores = arrays.get('scores')
   if scores is not None:
     scores = scores[..., np.argsort(numbering)]
     _check_scores(scores, arrays['prediction'], score_kind)
-  seeds, draws = (
-    tuple(arrays[what].tolist()) if what in arrays else (None,) * runs
-    for what in ('seed', 'draw')
-  )
+  unknown = np.full(runs, None)
+  seeds, draws = (arrays.get(n, unknown).tolist() for n in ('seed', 'draw'))
   for draw in draws:
     check_draw(subset, draw or 0)
   return Predictions(
@@ -316,8 +301,8 @@ def make_predictions(
     labels=arrays['label'],
     predicted=arrays['prediction'],
     scores=scores,
-    seeds=seeds,
-    draws=draws,
+    seeds=tuple(seeds),
+    draws=tuple(draws),
     about=check_about(about),
     notes=(SAMPLE_SCORED,) * (dataset == SAMPLE),
     score_kind='' if scores is None else score_kind,
@@ -455,10 +440,9 @@ def draw_of_examples(checked: Predictions) -> int:
   is_test = re.fullmatch(r'test(\[[^][]*\])?', checked.split)
   draws = {0} if is_test else {draw or 0 for draw in checked.draws}
   if len(draws) > 1:
-    raise PredictionsError(
-      f'expected one draw, because each draw has another {checked.split} split,'
-      f' found {sorted(draws)}. Save and score the runs of each draw alone.'
-    )
+    fault = f'expected one draw, because each has another {checked.split} split'
+    remedy = 'Save and score the runs of each draw alone'
+    raise PredictionsError(f'{fault}, found {sorted(draws)}. {remedy}.')
   return draws.pop()
 
 
@@ -481,15 +465,14 @@ def check_examples(checked: Predictions, opened: Opened | None) -> None:
   title = f'{opened.dataset}/{subset.name} {checked.split}'
   if (checked.dataset, len(found)) != (opened.dataset, len(labels)):
     sizes = {sum(n): split for split, n in opened.shard_lengths.items()}
-    advice = f'These may be those of {sizes.get(len(found))}: give its split.'
-    if len(found) not in sizes:
-      advice = _size_advice(len(labels), len(found))
+    advice = _size_advice(len(labels), len(found))
+    if other := sizes.get(len(found)):
+      advice = f'These may be those of {other}: give its split.'
     if checked.dataset != opened.dataset or len(found) == subset.num_test:
       advice = 'Give sample=True or --sample for the sample, and only for it.'
-    raise PredictionsError(
-      f'expected {len(labels):,} examples of {title}, found {len(found):,} of'
-      f' {checked.dataset}. {advice}'
-    )
+    given = f'{len(found):,} of {checked.dataset}'
+    fault = f'expected {len(labels):,} examples of {title}, found {given}'
+    raise PredictionsError(f'{fault}. {advice}')
   wrong = np.flatnonzero(found != labels)
   if not len(wrong):
     return
@@ -506,32 +489,29 @@ def check_examples(checked: Predictions, opened: Opened | None) -> None:
   else:
     likely = f'These are other examples: predict the split of {title}.'
   names, first = subset.class_names, wrong[0]
-  raise PredictionsError(
-    f'{len(wrong):,} of {len(labels):,} labels are not those of {title}, the'
-    f' first at example {first}: expected {names[labels[first]]!r}, found'
-    f' {names[found[first]]!r}. {likely}'
-  )
+  fault = f'{len(wrong):,} of {len(labels):,} labels are not those of {title}'
+  pair = f'expected {names[labels[first]]!r}, found {names[found[first]]!r}'
+  where = f'the first at example {first}'
+  raise PredictionsError(f'{fault}, {where}: {pair}. {likely}')
 
 
 def _check_label_counts(checked: Predictions) -> None:
   """Checks predictions of a test set by the known sizes of its classes."""
   subset = checked.subset
   if checked.split != 'test' or checked.dataset != DATASET:
-    raise PredictionsError(
-      f'the labels of {checked.dataset} {checked.split} can only be compared'
-      ' with those of the prepared data.'
-    )
+    which = f'the labels of {checked.dataset} {checked.split}'
+    fault = f'{which} can only be compared'
+    raise PredictionsError(f'{fault} with those of the prepared data.')
   counts = np.bincount(checked.labels, minlength=subset.num_classes).tolist()
   for what, expected, found in (
     ('all classes', subset.num_test, len(checked.labels)),
     *((repr(c.name), c.test, counts[c.label]) for c in subset.classes),
   ):
     if expected is not None and expected != found:
-      raise PredictionsError(
-        f'expected {expected:,} test examples of {what}, found {found:,}.'
-        f' {_size_advice(subset.num_test or expected, len(checked.labels))}'
-        ' If they are those of the sample, give sample=True or --sample.'
-      )
+      fault = f'expected {expected:,} test examples of {what}, found {found:,}'
+      advice = _size_advice(subset.num_test or expected, len(checked.labels))
+      sample = 'If they are those of the sample, give sample=True or --sample'
+      raise PredictionsError(f'{fault}. {advice} {sample}.')
 
 
 def _numbering(subset: Subset, given: npt.ArrayLike | None) -> np.ndarray:
@@ -540,10 +520,9 @@ def _numbering(subset: Subset, given: npt.ArrayLike | None) -> np.ndarray:
   given = names if given is None else [str(name) for name in np.ravel(given)]
   if sorted(given) != sorted(names):
     differing = sorted({*given} ^ {*names}) or given
-    raise PredictionsError(
-      f'class_names: expected each of the {len(names)} classes of {subset.title}'
-      f' once, found {len(given)} names. They differ in {differing[:5]}.'
-    )
+    expected = f'each of the {len(names)} classes of {subset.title} once'
+    found = f'{len(given)} names. They differ in {differing[:5]}'
+    raise PredictionsError(f'class_names: expected {expected}, found {found}.')
   return np.array([names.index(name) for name in given])
 
 
@@ -593,8 +572,8 @@ def doubts(checked: Predictions, confused: np.ndarray) -> list[str]:
   right = np.trace(confused, axis1=1, axis2=2)
   guessed = ~renamed & (right <= limit) & (right < true.sum())
   identical = len(np.unique(checked.predicted, axis=0)) < len(confused)
-  found = {RENAMED: renamed.any(), GUESSED: guessed.any(), IDENTICAL: identical}
-  return [text for text, holds in found.items() if holds]
+  found = {RENAMED: renamed, GUESSED: guessed, IDENTICAL: identical}
+  return [text for text, holds in found.items() if np.any(holds)]
 
 
 def _to_array(values: Any) -> np.ndarray:
@@ -668,10 +647,9 @@ def check_about(given: Any) -> dict[str, str]:
     about = {f: ' '.join(text.split()) for f, text in sorted(fields.items())}
     if {*about} <= {*ABOUT} and ''.join(about.values()).isprintable():
       return about
-  raise PredictionsError(
-    'about: expected texts without control characters for'
-    f' {", ".join(ABOUT)}, found {str(given)[:200]!r}.'
-  )
+  expected = f'texts without control characters for {", ".join(ABOUT)}'
+  fault = f'expected {expected}, found {str(given)[:200]!r}'
+  raise PredictionsError(f'about: {fault}.')
 
 
 def _parse_csv(text: str, subset: Subset) -> dict[str, Any]:
@@ -702,7 +680,7 @@ def reading(
   path: PathLike,
   expected: str,
   remedy: str,
-  error: type[CmnistError] = PredictionsError,
+  error: type[errors.CmnistError] = PredictionsError,
 ) -> Iterator[None]:
   """Turns what readers raise on foreign bytes, which may be any, into an error.
 
@@ -715,14 +693,16 @@ def reading(
   Yields:
     Nothing.
   """
-  with disk_errors(path, 'read', error, 'Check its name and permissions'):
+  with errors.disk_errors(
+    path, 'read', error, 'Check its name and permissions'
+  ):
     try:
       with named(path), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # NumPy's, of odd headers.
         yield
     except Exception as cause:
       # What a library raises for damage has no number.
-      if isinstance(cause, CmnistError) or getattr(cause, 'errno', None):
+      if isinstance(cause, errors.CmnistError) or getattr(cause, 'errno', None):
         raise
       # NumPy's further sentences advise to trust the file.
       text = ' '.join(str(cause).split()) or type(cause).__name__
@@ -733,7 +713,8 @@ def reading(
 @contextlib.contextmanager
 def named(file: PathLike) -> Iterator[None]:
   """Names a file in errors that tell what is wrong with its predictions."""
+  of_names = errors.SplitError, errors.SubsetNameError
   try:
     yield
-  except (PredictionsError, SplitError, SubsetNameError) as error:
+  except (PredictionsError, *of_names) as error:
     raise PredictionsError(f'{os.fspath(file)}: {error}') from error

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from typing import NamedTuple
 
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system.errors import PreparationError
@@ -20,8 +20,7 @@ NETWORKS = {
 EPOCHS = 20
 
 
-@dataclasses.dataclass(frozen=True)
-class Protocol:
+class Protocol(NamedTuple):
   """How a network is trained.
 
   Every protocol trains with Adam and decoupled weight decay, in one cycle up to

@@ -28,10 +28,7 @@ class Section(NamedTuple):
 
 
 def _section(
-  title: str,
-  header: str,
-  rows: Iterable[Iterable[Any]],
-  lines: Sequence[str] = (),
+  title: str, header: str, rows: Iterable[Any], lines: Sequence[str] = ()
 ) -> Section:
   return Section(title, [header.split(', '), *(row(*r) for r in rows)], lines)
 
@@ -47,24 +44,29 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
     ('accuracy', scored.accuracy, *spread.values()),
     ('balanced accuracy', scored.balanced_accuracy, *balanced.values()),
   ]
-  mean = 'mean' if several else 'score'
+  runs = [
+    # A seed is written without separators of thousands.
+    (r.seed and str(r.seed), r.draw, r.accuracy, r.balanced_accuracy)
+    for r in scored.runs * several
+  ]
+  classes = [
+    (*c, accuracy or ('-', '-'), precision)
+    for *c, accuracy, precision in map(_values, scored.classes)
+  ]
+  pairs = [
+    (names[p.label], names[p.predicted], f'{p.examples:,g}', p.share)
+    for p in scored.worst_pairs
+  ]
   sections = [
     _section(
       f'{scored.dataset}/{scored.subset.name} {scored.split}:'
       f' {counted(scored.examples, "example")}, {counted(len(names), "class")},'
       f' {counted(len(scored.runs), "run")}',
-      ', '.join(['', mean, '95 % interval', *spread]),
+      ', '.join(['', ('score', 'mean')[several], '95 % interval', *spread]),
       figures,
       [*scored.notes, *(f'{f}: {text}' for f, text in scored.about.items())],
     ),
-    _section(
-      'Runs',
-      'seed, draw, accuracy, balanced accuracy',
-      (
-        (_text(r.seed), _text(r.draw), r.accuracy, r.balanced_accuracy)
-        for r in scored.runs * several
-      ),
-    ),
+    _section('Runs', 'seed, draw, accuracy, balanced accuracy', runs),
     _section(
       'Sources, and the share predicted as a class of each source',
       f'source, examples, accuracy, 95 % interval, balanced, 95 % interval, {keys}',
@@ -78,18 +80,12 @@ def evaluation_sections(scored: Evaluation) -> list[Section]:
     _section(
       'Classes',
       'label, class, source, examples, accuracy, 95 % interval, precision',
-      (
-        (*c, accuracy or ('-', '-'), precision)
-        for *c, accuracy, precision in map(_values, scored.classes)
-      ),
+      classes,
     ),
     _section(
       'Classes confused most often',
       'class, predicted as, examples, share of the class',
-      (
-        (names[p.label], names[p.predicted], f'{p.examples:,g}', p.share)
-        for p in scored.worst_pairs
-      ),
+      pairs,
     ),
   ]
   sections += _confidence_sections(scored)
@@ -124,8 +120,7 @@ def _confidence_sections(scored: Evaluation) -> Iterator[Section]:
 
 def comparison_sections(compared: Comparison) -> list[Section]:
   """Returns the report of a comparison."""
-  difference = compared.difference
-  over = compared.interval_over
+  difference, over = compared.difference, compared.interval_over
   over += ' alone, as runs are missing,' * (over == 'images')
   lines = [
     f'Accuracy of A minus that of B: {difference.value:+.4f}, 95 % interval over'
@@ -155,16 +150,13 @@ def family_sections(found: Family) -> list[Section]:
   rows = [(c.subset, c.interval_over, c.difference) for c in found.subsets]
   origins = [*found.origins.items(), ('mean over origins', found.difference)]
   header = 'A minus B, 95 % interval'
+  title = 'Accuracies by the origin of test images'
+  note = (
+    'Intervals are over runs, and over images or writers, not over origins.'
+  )
   return [
     _section('Accuracies', f'subset, interval over, {header}', rows, [*notes]),
-    _section(
-      'Accuracies by the origin of test images',
-      f'origin, {header}',
-      origins,
-      [
-        'Intervals are over runs, and over images or writers, not over origins.'
-      ],
-    ),
+    _section(title, f'origin, {header}', origins, [note]),
   ]
 
 
@@ -190,16 +182,13 @@ def _values(record: Any) -> tuple[Any, ...]:
   return tuple(vars(record).values())
 
 
-def _text(number: int | None) -> str | None:
-  return None if number is None else str(number)
-
-
 def row(*values: str | float | Estimate | tuple[Any, ...] | None) -> list[str]:
   """Returns the cells of values; those of a tuple have a cell each."""
   cells: list[str] = []
   for value in values:
     if isinstance(value, Estimate):
-      cells += estimate(value)
+      limits = f'[{figure(value.low)}, {figure(value.high)}]'
+      cells += figure(value.value), limits
     elif isinstance(value, tuple):
       cells += row(*value)
     elif isinstance(value, float):
@@ -222,8 +211,3 @@ def deviations(spread: Mapping[Any, float | None]) -> dict[str, str]:
     for what, found in spread.items()
     if found is not None
   }
-
-
-def estimate(found: Estimate) -> tuple[str, str]:
-  """Returns a figure, and its interval."""
-  return figure(found.value), f'[{figure(found.low)}, {figure(found.high)}]'

@@ -17,7 +17,7 @@ import json
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -27,15 +27,12 @@ from cmnist_tfds.load.draws import count_draws
 from cmnist_tfds.scoring import evaluation, predictions, protocols, report
 from cmnist_tfds.scoring.evaluation import Evaluation, Open
 from cmnist_tfds.scoring.nearest_neighbors import Neighbors, vote
-from cmnist_tfds.scoring.predictions import Predictions
-from cmnist_tfds.scoring.protocols import Protocol
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.errors import PredictionsError
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Wanted:
+class Wanted(NamedTuple):
   """Which results of a method are wanted.
 
   Attributes:
@@ -59,8 +56,7 @@ class Wanted:
 Result = tuple[str, Evaluation, bool]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Method:
+class Method(NamedTuple):
   """A method that results are computed of.
 
   Attributes:
@@ -120,8 +116,7 @@ class Scores(msgspec.Struct):
   ] = {}
 
 
-@dataclasses.dataclass(frozen=True)
-class ResultRow:
+class ResultRow(NamedTuple):
   """What a table of results says of one.
 
   Attributes:
@@ -182,15 +177,12 @@ def read_results(folder: pathlib.Path) -> list[ResultRow]:
     PredictionsError: If a file of scores is damaged, or not of CMNIST.
   """
   place = {s: number for number, s in enumerate(subsets.declared())}
-  return sorted(
-    map(_read_row, folder.glob('*/*.json')),
-    key=lambda row: (
-      place.get(row.subset.full, -1),
-      row.subset.full.name,
-      -(row.subset.per_class or sys.maxsize),
-      row.method,
-    ),
-  )
+
+  def order(row: ResultRow) -> tuple[int, str, int, str]:
+    full, size = row.subset.full, row.subset.per_class or sys.maxsize
+    return place.get(full, -1), full.name, -size, row.method
+
+  return sorted(map(_read_row, folder.glob('*/*.json')), key=order)
 
 
 def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
@@ -202,17 +194,12 @@ def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
     spread = report.deviations(scores.accuracy_spread).items()
     runs = [str(len(scores.runs)), *(f'{d} {what}' for what, d in spread)]
     limits = (accuracy.low, accuracy.high)
-    table.append(
-      (
-        row.subset.name,
-        scores.about['method'],
-        report.figure(accuracy.value),
-        '–'.join(map(report.figure, limits)) * (limits != (0, 1)),
-        report.figure(scores.balanced_accuracy.value),
-        ', '.join(runs),
-        'recomputed' if row.recomputed else 'reported',
-      )
-    )
+    interval = '–'.join(map(report.figure, limits)) * (limits != (0, 1))
+    shares = accuracy.value, scores.balanced_accuracy.value
+    right, balanced = map(report.figure, shares)
+    cells = row.subset.name, scores.about['method'], right, interval, balanced
+    came = 'recomputed' if row.recomputed else 'reported'
+    table.append((*cells, ', '.join(runs), came))
   return table
 
 
@@ -242,13 +229,10 @@ def neighbor_results(wanted: Wanted, ks: Sequence[int]) -> Iterator[Result]:
   nearest = functools.lru_cache(wanted.draws + 1)(neighbors.nearest_labels)
 
   def method(k: int) -> Method:
-    about = {
-      # Results that were published have this spelling.
-      'method': f'{k} nearest neighbour{"s" if k > 1 else ""}, raw pixels',
-      'code': 'cmnist baseline knn',
-      'pretraining': 'none',
-      'validation': 'none',
-    }
+    # Results that were published have this spelling.
+    title = f'{k} nearest neighbour{"s" if k > 1 else ""}, raw pixels'
+    about = {'method': title, 'code': 'cmnist baseline knn'}
+    about |= {'pretraining': 'none', 'validation': 'none'}
     return Method(
       f'knn-{k}',
       lambda _: about,
@@ -261,7 +245,7 @@ def neighbor_results(wanted: Wanted, ks: Sequence[int]) -> Iterator[Result]:
 def network_results(
   wanted: Wanted,
   network: str,
-  protocol: Protocol,
+  protocol: protocols.Protocol,
   seeds: int,
   weights: pathlib.Path | None = None,
 ) -> Iterator[Result]:
@@ -374,7 +358,7 @@ def training_sets(wanted: Wanted) -> Iterator[tuple[Subset, str, range]]:
 
 def _find_predictions(
   dataset: str, path: pathlib.Path, subset: Subset, about: Mapping[str, str]
-) -> Predictions | None:
+) -> predictions.Predictions | None:
   """Returns the predictions of a result, which may lack runs."""
   if not path.exists():
     return None

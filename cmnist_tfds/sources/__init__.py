@@ -20,15 +20,8 @@ from cmnist_tfds.sources import registry
 from cmnist_tfds.sources.records import IMAGE_SIZE, OriginFile, Source, Split
 from cmnist_tfds.sources.registry import SOURCES
 
-__all__ = [
-  'IMAGE_SIZE',
-  'SOURCES',
-  'SPLITS',
-  'OriginFile',
-  'Source',
-  'Split',
-  'source',
-]
+# What is defined elsewhere and imported from here.
+__all__ = ['IMAGE_SIZE', 'SOURCES', 'OriginFile', 'Source', 'Split']
 
 SPLITS = ('train', 'test')
 

@@ -199,15 +199,11 @@ def _complete(source: Source) -> Source:
     counts = whole.class_counts or ()
     test = rule.test_counts or (rule.first or 0,) * len(counts)
     train = tuple(n - t for n, t in zip(counts, test, strict=False))
+    how: dict[str, Any] = {'listing': rule.list, 'first': rule.first}
+    how |= {'whole': whole, 'shape': whole.shape}
     for name, chosen in (('train', train), ('test', test)):
-      splits[name] = Split(
-        whole=whole,
-        shape=whole.shape,
-        num_examples=sum(chosen),
-        class_counts=chosen,
-        listing=rule.list,
-        first=rule.first,
-      )
+      count = sum(chosen)
+      splits[name] = Split(num_examples=count, class_counts=chosen, **how)
   return replace(source, **splits)
 
 

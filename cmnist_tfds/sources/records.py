@@ -72,15 +72,10 @@ _ADDRESS = _like(
 _Positive = Annotated[int, Meta(ge=1)]
 _Natural = Annotated[int, Meta(ge=0)]
 _Label = Annotated[int, Meta(ge=0, le=LARGEST_LABEL)]
-_Hex32 = Annotated[str, _hex(32)]
-_Hex40 = Annotated[str, _hex(40)]
 _Hex64 = Annotated[str, _hex(64)]
-_Key = Annotated[str, _KEY]
 _Name = Annotated[str, _ONE_LINE]
 _Names = Annotated[tuple[_Name, ...], Meta(min_length=1)]
 _Text = Annotated[str, _like(_TEXT, f'text {_NO_SECRET}')]
-_Url = Annotated[str, _ADDRESS]
-_Path = Annotated[str, _RELATIVE]
 
 # What may be done to images: the name of a step, the brightest pixel, which is to
 # become 255, or the rectangle to cut out: top, left, height and width. (A tuple
@@ -128,13 +123,13 @@ class OriginFile(_Table, frozen=True, kw_only=True):
     beside: The folder of the declaration, in which a user's own files may lie.
   """
 
-  path: _Path
+  path: Annotated[str, _RELATIVE]
   size: _Positive | None = None
-  md5: _Hex32 | None = None
+  md5: Annotated[str, _hex(32)] | None = None
   sha256: _Hex64 | None = None
   reported_sha256: _Hex64 | None = None
-  git_blob: _Hex40 | None = None
-  urls: tuple[_Url, ...] = ()
+  git_blob: Annotated[str, _hex(40)] | None = None
+  urls: tuple[Annotated[str, _ADDRESS], ...] = ()
   archive: OriginFile | None = None
   member: _Name = ''
   equivalents: tuple[OriginFile, ...] = ()
@@ -276,7 +271,7 @@ class Source(_Table, frozen=True, kw_only=True, eq=False):
     known_issues: What a user should know of the data.
   """
 
-  key: _Key
+  key: Annotated[str, _KEY]
   title: _Name
   class_names: _Names = field(name='classes')
   first_label: _Label = 0

@@ -24,8 +24,8 @@ import functools
 import importlib.metadata
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from cmnist_tfds.sources import declaration
 from cmnist_tfds.sources.records import Source
@@ -33,9 +33,6 @@ from cmnist_tfds.system.errors import DeclarationError
 from cmnist_tfds.system.streams import warn_once
 
 SOURCES_VARIABLE = 'CMNIST_SOURCES'
-
-
-_Load = Callable[[], tuple[Source, ...]]
 
 
 class Registry(NamedTuple):
@@ -88,13 +85,12 @@ def registry() -> Registry:
   read again.
   """
   known = {source.key: source for source in SOURCES}
-  faults = []
-  loads: list[_Load] = [
-    functools.partial(declaration.parse, text, owner, extension=True)
-    for owner, text in _shipped('extensions')
-  ]
-  loads += _installed()
-  loads += [functools.partial(declaration.read, p) for p in user_files()]
+  installed, faults_of_packages = _installed()
+  faults = [*faults_of_packages]
+  parse = functools.partial(declaration.parse, extension=True)
+  loads = [functools.partial(parse, t, o) for o, t in _shipped('extensions')]
+  files = [*installed, *((path, '') for path in user_files())]
+  loads += [functools.partial(declaration.read, *file) for file in files]
   for load in loads:
     try:
       found = load()
@@ -119,9 +115,9 @@ def user_files() -> list[pathlib.Path]:
 
 
 @functools.cache
-def _installed() -> list[_Load]:
-  """Returns what reads the declarations of packages, or says what is wrong."""
-  loads: list[_Load] = []
+def _installed() -> tuple[list[tuple[pathlib.Path, str]], list[str]]:
+  """Returns the declarations of packages, each with its owner, and faults."""
+  found, faults = [], []
   for point in importlib.metadata.entry_points(group=__package__):
     owner = f'package {point.dist.name if point.dist else point.value}'
     try:
@@ -131,17 +127,10 @@ def _installed() -> list[_Load]:
     except Exception as error:  # The code of others may raise any.
       where = f'{owner}: its entry point {point.name} = {point.value}'
       shown = ' '.join(f'{type(error).__name__}: {error}'.split())
-      loads.append(functools.partial(_fail, f'{where} fails: {shown}'))
+      faults.append(f'{where} fails: {shown}')
     else:
-      loads += [
-        functools.partial(declaration.read, path, f'{owner} ({path.name})')
-        for path in paths
-      ]
-  return loads
-
-
-def _fail(fault: str) -> NoReturn:
-  raise DeclarationError(fault)
+      found += [(path, f'{owner} ({path.name})') for path in paths]
+  return found, faults
 
 
 def _paths(named: Any) -> Iterator[pathlib.Path]:

@@ -23,12 +23,12 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, BinaryIO
 
 import msgspec
 
-from cmnist_tfds.system.errors import PreparationError, disk_errors
+from cmnist_tfds.system.errors import PreparationError, disk_errors, few
 
 # Lists the files of a folder that this package wrote.
 MANIFEST = '.cmnist_tfds.json'
@@ -99,13 +99,11 @@ def check_file(path: pathlib.Path) -> None:
   """
   # If no file can be made in the folder, the system says why.
   with disk_errors(path), tempfile.TemporaryFile(dir=path.absolute().parent):
-    if os.path.lexists(path) and (
-      path.is_symlink() or not path.is_file() or not os.access(path, os.W_OK)
-    ):
-      raise PreparationError(
-        f'{path} is not a regular file that can be written. Choose another'
-        ' name, or change its permissions.'
-      )
+    regular = path.is_file() and not path.is_symlink()
+    if os.path.lexists(path) and not (regular and os.access(path, os.W_OK)):
+      fault = f'{path} is not a regular file that can be written'
+      remedy = 'Choose another name, or change its permissions'
+      raise PreparationError(f'{fault}. {remedy}.')
 
 
 @contextlib.contextmanager
@@ -142,14 +140,15 @@ def write_folder(
   with disk_errors(path):
     new = [p for p in (path, *path.parents) if not os.path.lexists(p)]
     if path.is_symlink() or not (new or path.is_dir()):
-      raise PreparationError(
-        f'{path} is not a folder, and links are not followed. Choose another'
-        ' folder.'
-      )
+      fault = f'{path} is not a folder, and links are not followed'
+      raise PreparationError(f'{fault}. Choose another folder.')
     path.mkdir(parents=True, exist_ok=True)
     import filelock  # It takes a while.
 
-    home, name = _home(path), f'{_PREFIX}{path.absolute().name}'
+    # Files cannot be renamed into a mounted folder from outside.
+    beside, name = path.absolute().parent, f'{_PREFIX}{path.absolute().name}'
+    is_mounted = beside.stat().st_dev != path.stat().st_dev
+    home = path if is_mounted or not os.access(beside, os.W_OK) else beside
     stage, lock = home / f'{name}.unfinished', home / f'{name}.lock'
     with filelock.FileLock(lock):
       try:
@@ -167,16 +166,6 @@ def write_folder(
             made.rmdir()
 
 
-def _home(path: pathlib.Path) -> pathlib.Path:
-  """Returns where a folder's unfinished files are: beside it, if they can be.
-
-  Files cannot be renamed into a mounted folder from outside.
-  """
-  beside = path.absolute().parent
-  is_mounted = beside.stat().st_dev != path.stat().st_dev
-  return path if is_mounted or not os.access(beside, os.W_OK) else beside
-
-
 def _read_manifest(place: pathlib.Path, writer: str) -> _Manifest:
   """Returns what each file that we wrote may be.
 
@@ -189,22 +178,19 @@ def _read_manifest(place: pathlib.Path, writer: str) -> _Manifest:
     names = sorted(os.listdir(place))
     if foreign := [n for n in names if not _IN_A_CLONE.fullmatch(n)]:
       raise PreparationError(
-        f'{place} is not empty: it holds {_listed(foreign)}, and no {MANIFEST},'
+        f'{place} is not empty: it holds {few(foreign)}, and no {MANIFEST},'
         ' the list of files that cmnist wrote. Choose another folder.'
       )
     return _Manifest(writer, {})
   try:
     manifest = msgspec.json.decode(path.read_bytes(), type=_Manifest)
   except (msgspec.DecodeError, RecursionError) as error:
-    raise PreparationError(
-      f'{path}: expected the list of files that cmnist wrote, and it cannot be'
-      f' read: {error}. Restore it, or choose another folder.'
-    ) from error
+    fault = f'expected the list of files that cmnist wrote, found: {error}'
+    remedy = 'Restore it, or choose another folder'
+    raise PreparationError(f'{path}: {fault}. {remedy}.') from error
   if manifest.writer != writer:
-    raise PreparationError(
-      f'{place} was written by {manifest.writer}, which {writer} does not'
-      ' replace. Choose another folder.'
-    )
+    fault = f'was written by {manifest.writer}, which {writer} does not replace'
+    raise PreparationError(f'{place} {fault}. Choose another folder.')
   return manifest
 
 
@@ -222,7 +208,7 @@ def _find_own(
   own = {name: _sha256(place, name) for name in sorted(found)}
   if others := [n for n in own if own[n] not in listed.get(n, ())]:
     raise PreparationError(
-      f'{place}: {_listed(others)} is in the way: cmnist did not write it, or it'
+      f'{place}: {few(others)} is in the way: cmnist did not write it, or it'
       ' was changed since. Move it away, or choose another folder.'
     )
   return {name: was for name, was in own.items() if was}
@@ -253,6 +239,13 @@ def _find_in_way(place: pathlib.Path, names: Iterable[str]) -> Iterator[str]:
 
 def _move_in(stage: pathlib.Path, place: pathlib.Path, writer: str) -> None:
   """Moves new files into place, and removes our old ones."""
+
+  def write_manifest(files: dict[str, set[str]]) -> None:
+    # By way of the stage, which a later run clears.
+    text = msgspec.json.encode(_Manifest(writer, files))
+    write_file(stage / MANIFEST, msgspec.json.format(text, indent=1) + b'\n')
+    (stage / MANIFEST).replace(place / MANIFEST)
+
   new: dict[str, set[str]] = {}
   for file in filter(pathlib.Path.is_file, sorted(stage.rglob('*'))):
     # Windows syncs only what is open for writing.
@@ -262,7 +255,7 @@ def _move_in(stage: pathlib.Path, place: pathlib.Path, writer: str) -> None:
   # Much time may have passed since the first look.
   old = _find_own(place, writer, new)
   both = new | {n: {was} | new.get(n, set()) for n, was in old.items()}
-  _write_manifest(stage, place, _Manifest(writer, both))
+  write_manifest(both)
   for name in new:
     (place / name).parent.mkdir(parents=True, exist_ok=True)
     (stage / name).replace(place / name)
@@ -270,19 +263,4 @@ def _move_in(stage: pathlib.Path, place: pathlib.Path, writer: str) -> None:
     (place / name).unlink()
     with contextlib.suppress(OSError):  # It holds something.
       os.removedirs((place / name).parent)
-  _write_manifest(stage, place, _Manifest(writer, new))
-
-
-def _write_manifest(
-  stage: pathlib.Path, place: pathlib.Path, manifest: _Manifest
-) -> None:
-  """Writes the manifest, by way of the stage, which a later run clears."""
-  text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-  write_file(stage / MANIFEST, text + b'\n')
-  (stage / MANIFEST).replace(place / MANIFEST)
-
-
-def _listed(paths: Collection[str]) -> str:
-  """Returns the first of some paths, and how many more there are."""
-  more = f' and {len(paths) - 3} more' if len(paths) > 3 else ''
-  return ', '.join(list(paths)[:3]) + more
+  write_manifest(new)

@@ -13,7 +13,8 @@ import errno
 import os
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 
 def counted(number: int, noun: str) -> str:
@@ -26,6 +27,11 @@ def counted(number: int, noun: str) -> str:
   if number != 1:
     noun = re.sub('y$', 'ie', re.sub('(ss|sh)$', r'\1e', noun)) + 's'
   return f'{number:,} {noun}'
+
+
+def few(names: Sequence[Any]) -> str:
+  """Returns the first of some names, as 'a, b, c, d, e, ...'."""
+  return ', '.join(map(str, names[:5])) + ', ...' * (len(names) > 5)
 
 
 def printable(text: str) -> str:

@@ -8,13 +8,10 @@ TFDS's style. Citations and tags are those of this package.
 
 from __future__ import annotations
 
-import os
 import pathlib
 import shutil
-import tempfile
 
 from cmnist_tfds.system import atomic
-from cmnist_tfds.system.errors import PreparationError, disk_errors
 
 _TEMPLATES = pathlib.Path(__file__).resolve().parent / 'templates'
 _DATASET = _TEMPLATES.parents[1] / 'datasets/cmnist'
@@ -33,11 +30,6 @@ _COPIED = (
 _OUR_HEAD = '# SPDX-License-Identifier: Apache-2.0\n'
 
 
-def text() -> str:
-  """Returns the text of the pull request, in Markdown."""
-  return (_TEMPLATES / TEXT).read_text('utf-8')
-
-
 def write(folder: pathlib.Path) -> pathlib.Path:
   """Writes the files a pull request to TFDS would add, and its text.
 
@@ -52,57 +44,17 @@ def write(folder: pathlib.Path) -> pathlib.Path:
   Raises:
     PreparationError: If the folder may not or cannot be written.
   """
-  with atomic.write_folder(
-    folder, 'cmnist tfds-pr', [f'{FOLDER}/', TEXT]
-  ) as unfinished:
-    _write_dataset(unfinished / FOLDER)
-    (unfinished / TEXT).write_text(text(), 'utf-8')
+  names = [f'{FOLDER}/', TEXT]
+  with atomic.write_folder(folder, 'cmnist tfds-pr', names) as unfinished:
+    dataset = unfinished / FOLDER
+    dataset.mkdir(parents=True)
+    for module in [p for p in _TEMPLATES.iterdir() if p.suffix == '.py']:
+      code = module.read_text('utf-8').removeprefix(_OUR_HEAD)
+      (dataset / module.name).write_text(code, 'utf-8')
+    head = code.partition('"""')[0] + '"""CMNIST dataset."""\n'
+    (dataset / '__init__.py').write_text(head, 'utf-8')
+    # Not the modes: an installed package may be read-only.
+    for path in _COPIED:
+      shutil.copyfile(path, dataset / path.name)
+    shutil.copyfile(_TEMPLATES / TEXT, unfinished / TEXT)
   return folder / FOLDER
-
-
-def write_into(checkout: pathlib.Path) -> pathlib.Path:
-  """Adds the folder of the dataset to a checkout of TFDS, and nothing else.
-
-  Args:
-    checkout: The checkout.
-
-  Returns:
-    The folder of the dataset.
-
-  Raises:
-    PreparationError: If it is not a checkout of TFDS, has the dataset already,
-      or cannot be written.
-  """
-  dataset = checkout / FOLDER
-  if not dataset.parent.is_dir():
-    raise PreparationError(
-      f'{checkout} is not a checkout of TFDS: it has no {dataset.parent}. Give'
-      ' the folder that `git clone https://github.com/tensorflow/datasets` made.'
-    )
-  if os.path.lexists(dataset):
-    raise PreparationError(f'{dataset} exists already. Move it away first.')
-  with (
-    disk_errors(dataset),
-    tempfile.TemporaryDirectory(
-      prefix='.cmnist_tfds.', dir=checkout, ignore_cleanup_errors=True
-    ) as folder,
-  ):
-    unfinished = pathlib.Path(folder, dataset.name)
-    _write_dataset(unfinished)
-    unfinished.rename(dataset)
-  return dataset
-
-
-def _write_dataset(dataset: pathlib.Path) -> None:
-  """Writes the folder of the dataset."""
-  dataset.mkdir(parents=True)
-  for module in [p for p in _TEMPLATES.iterdir() if p.suffix == '.py']:
-    code = module.read_text('utf-8').removeprefix(_OUR_HEAD)
-    (dataset / module.name).write_text(code, 'utf-8')
-  license_head = code.partition('"""')[0]
-  (dataset / '__init__.py').write_text(
-    f'{license_head}"""CMNIST dataset."""\n', 'utf-8'
-  )
-  for path in _COPIED:
-    # Not the mode: an installed package may be read-only.
-    shutil.copyfile(path, dataset / path.name)

@@ -90,6 +90,11 @@ _UPPER = string.digits + string.ascii_uppercase
 # Upper and lower case are one class where they look alike.
 _MERGED = _UPPER + 'abdefghnqrt'
 
+_CLOTHES = (
+    'T-shirt/top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, Sneaker, Bag,'
+    ' Ankle boot'
+).split(', ')
+
 # Keys and labels follow this order.
 SOURCES = (
     Source(
@@ -119,18 +124,7 @@ SOURCES = (
     Source(
         'F',
         'Fashion-MNIST',
-        (
-            'T-shirt/top',
-            'Trouser',
-            'Pullover',
-            'Dress',
-            'Coat',
-            'Sandal',
-            'Shirt',
-            'Sneaker',
-            'Bag',
-            'Ankle boot',
-        ),
+        _CLOTHES,
         f'https://fashion-mnist.s3.eu-central-1.amazonaws.com/{_IDX}',
         license='MIT, Copyright (c) 2017 Zalando SE',
         test='t10k',
