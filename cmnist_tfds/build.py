@@ -44,10 +44,7 @@ class Outcome:
 
 
 def build(
-  selected: Sequence[Subset],
-  *,
-  jobs: int = 1,
-  **options: Any,
+  selected: Sequence[Subset], *, jobs: int = 1, **options: Any
 ) -> Iterator[Outcome]:
   """Builds subsets; if one fails, the others are still built.
 
@@ -81,9 +78,7 @@ def _is_reduced(subset: Subset) -> bool:
 
 
 def _build_in_processes(
-  work: Callable[[Subset], Outcome],
-  selected: Sequence[Subset],
-  jobs: int,
+  work: Callable[[Subset], Outcome], selected: Sequence[Subset], jobs: int
 ) -> Iterator[Outcome]:
   # Forked processes would inherit locks of threads that they do not have.
   spawn = multiprocessing.get_context('spawn')

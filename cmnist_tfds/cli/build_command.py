@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Download, verify and prepare subsets."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from cmnist_tfds import build

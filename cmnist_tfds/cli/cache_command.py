@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """List, measure, check or clear the cache, which all subsets share."""
 
-from __future__ import annotations
-
 import collections
 
 from cmnist_tfds.cache import store

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Describe a subset as Croissant JSON-LD, with -o including its examples."""
 
-from __future__ import annotations
-
 from cmnist_tfds.cli import arguments
 
 ARGUMENTS = {

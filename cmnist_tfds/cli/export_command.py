@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write a subset as files that can be read without TFDS."""
 
-from __future__ import annotations
-
 from cmnist_tfds.cli import arguments
 from cmnist_tfds.export import files
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fill a folder with origin files, to copy or to serve over HTTP."""
 
-from __future__ import annotations
-
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.origin import audit
 

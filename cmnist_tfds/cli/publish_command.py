@@ -4,8 +4,6 @@
 Others can read it without this package.
 """
 
-from __future__ import annotations
-
 from cmnist_tfds.cli import arguments
 from cmnist_tfds.system.errors import counted
 

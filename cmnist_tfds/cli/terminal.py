@@ -62,9 +62,7 @@ def _as_lines(record: logging.LogRecord) -> bool:
 
 
 def print_report(
-  reported: Record,
-  sections: Iterable[report.Section],
-  format_: str,
+  reported: Record, sections: Iterable[report.Section], format_: str
 ) -> None:
   """Prints a report of predictions.
 

@@ -5,8 +5,6 @@ There it builds without this package; it has the 134 subsets of the paper and
 their reduced forms alone, and no extensions.
 """
 
-from __future__ import annotations
-
 from cmnist_tfds.cli import arguments
 
 ARGUMENTS = arguments.folder(

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find each origin file on this computer and check that it is correct."""
 
-from __future__ import annotations
-
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.origin import audit
 from cmnist_tfds.system import streams

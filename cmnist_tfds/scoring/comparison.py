@@ -115,11 +115,7 @@ def compare(
       missing or wrong.
     PreparationError: If the subset must be prepared first and cannot be.
   """
-  where: dict[str, Any] = {
-    'data_dir': data_dir,
-    'sample': sample,
-    'open_': open_,
-  }
+  where = {'data_dir': data_dir, 'sample': sample, 'open_': open_}
   pair = read_pair(name, first, second, trust_labels=trust_labels, **where)
   return of_pair(*pair)
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dataset `cmnist`, built from the origin files."""
 
-from __future__ import annotations
-
 from cmnist_tfds.datasets import dataset_builder
 
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dataset `cmnist_sample`, a small synthetic stand-in for CMNIST."""
 
-from __future__ import annotations
-
 from cmnist_tfds.datasets import config, dataset_builder
 
 
