@@ -22,12 +22,12 @@ import functools
 import itertools
 import math
 import re
+import sys
 import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import cmnist_tfds
 from cmnist_tfds import sources as sources_lib
 from cmnist_tfds.sources import Source, registry
 from cmnist_tfds.system.errors import SubsetNameError, counted
@@ -190,12 +190,17 @@ class Subset:
     It is exact, and of all training examples for reduced subsets too. It is
     None if only the files tell, and the cache does not have them.
     """
-    return cmnist_tfds.normalization(self)[0]
+    return self._normalization()[0]
 
   @property
   def std(self) -> float | None:
     """Standard deviation of the same pixels; None where the mean is."""
-    return cmnist_tfds.normalization(self)[1]
+    return self._normalization()[1]
+
+  def _normalization(self) -> tuple[float | None, float | None]:
+    # The cache, which has pixels, is above this module. The package knows it.
+    package: Any = sys.modules['cmnist_tfds']
+    return package.normalization(self)
 
   @property
   def description(self) -> str:
