@@ -20,6 +20,7 @@ from cmnist_tfds import cli, subsets
 from cmnist_tfds.catalog import site
 from cmnist_tfds.catalog.gallery import Gallery
 from cmnist_tfds.figures import similarity
+from cmnist_tfds.scoring import suites
 from cmnist_tfds.sources import SOURCES
 from cmnist_tfds.system.errors import PreparationError
 
@@ -184,9 +185,10 @@ def test_with_x_12_alone_its_own_images_are_shown(
 def test_the_advice_is_that_of_the_documentation(catalog_site):
   choosing = (_ROOT / 'docs/choosing.md').read_text(encoding='utf-8')
   core = re.findall(r'^\| `(\S+)` \|', choosing, re.M)
-  assert [name for name, _ in site.ADVICE] == core
+  advice = suites.suites()['core'].members
+  assert [*advice] == core
   text = (catalog_site / 'index.html').read_text(encoding='utf-8')
-  for name, why in site.ADVICE:
+  for name, why in advice.items():
     assert f'<a href="subsets/{name}.html">{name}</a>: {why}' in text
 
 
@@ -236,9 +238,10 @@ def test_scripts(catalog_site):
 
 def test_the_index_has_pictures(catalog_site):
   text = (catalog_site / 'index.html').read_text('utf-8')
-  assert text.count('<span class="strip">') == len(site.ADVICE) + len(SOURCES)
+  core = suites.suites()['core'].members
+  assert text.count('<span class="strip">') == len(core) + len(SOURCES)
   advice = re.findall('<li>.*?</li>', text, re.S)
-  for (name, _), item in zip(site.ADVICE, advice, strict=True):
+  for name, item in zip(core, advice, strict=True):
     keys = re.findall('thumb of-(.*?)"', item)
     assert {*keys} <= {s.key for s in subsets.subset(name).sources}
     assert len(keys) >= 12

@@ -70,12 +70,14 @@ def catalog_site(tmp_path_factory) -> pathlib.Path:
   """The catalog with pictures of the sample. Not to be changed."""
   from cmnist_tfds.catalog import site
   from cmnist_tfds.figures import similarity
+  from cmnist_tfds.scoring import suites
 
   folder = tmp_path_factory.mktemp('catalog')
   with pytest.MonkeyPatch.context() as patch:
     # A few images tell as well as many which classes look alike.
     patch.setattr(similarity, 'EXAMPLES', 12)
-    site.write_site(folder / 'site', str(folder), sample=True)
+    advice = suites.suites()['core'].members
+    site.write_site(folder / 'site', str(folder), sample=True, advice=advice)
   return folder / 'site'
 
 

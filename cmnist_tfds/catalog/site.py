@@ -7,7 +7,7 @@ import base64
 import pathlib
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from cmnist_tfds.catalog.gallery import Gallery, collect
 from cmnist_tfds.figures import montage, similarity
 from cmnist_tfds.figures.pictures import CLASS_NAMES_FONT
 from cmnist_tfds.formats import png
-from cmnist_tfds.scoring import suites
 from cmnist_tfds.sources import IMAGE_SIZE, SOURCES, SPLITS, Source
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic, paths, streams
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 _HERE = pathlib.Path(__file__).parent
 # The folders of a catalog.
 _FOLDERS = ('static', 'pictures', 'subsets', 'sources')
-
-# A few subsets that cover all kinds of sources, and why one would take them.
-ADVICE = tuple(suites.suites()['core'].members.items())
 
 # Number of pairs of similar classes on the page of a subset.
 PAIRS = 12
@@ -50,6 +46,7 @@ def write_site(
   sample: bool,
   further: Sequence[Subset] = (),
   results: _Results = lambda _: (),
+  advice: Mapping[str, str] = {},
 ) -> list[Source]:
   """Writes the catalog.
 
@@ -63,6 +60,7 @@ def write_site(
     further: Subsets that get a page besides those of the paper, such as
       combinations with extensions. Extensions in them get a page, too.
     results: Returns the table of results on a subset, which its page shows.
+    advice: The subsets that the first page advises, each with the reason.
 
   Returns:
     The sources of which no prepared subset has pictures.
@@ -91,6 +89,7 @@ def write_site(
     _write_pictures(unfinished / 'pictures', gallery)
     pages = _pages(gallery, shown, listed, results)
     shared = {'gallery': gallery, 'subsets': shown, 'sources': listed}
+    shared |= {'advice': advice.items()}
     bar = streams.progress_bar(pages, desc='Pages')
     for path, template, facts in bar:
       page = {'sample': sample, 'root': '../' * path.count('/')}
@@ -115,7 +114,6 @@ def _templates() -> jinja2.Environment:
     script=_script,
     name_of=unicodedata.name,
     ord=ord,
-    advice=ADVICE,
     splits=SPLITS,
     scale=IMAGE_SIZE * _SCALE,
     compared=similarity.EXAMPLES,

@@ -21,7 +21,7 @@ ARGUMENTS = {
 def run(args: arguments.Namespace) -> None:
   """Runs the command."""
   from cmnist_tfds.catalog import site
-  from cmnist_tfds.scoring import results
+  from cmnist_tfds.scoring import results, suites
 
   found = results.read_results(args.results) if args.results else []
 
@@ -35,6 +35,7 @@ def run(args: arguments.Namespace) -> None:
     sample=args.sample,
     further=args.subsets,
     results=table,
+    advice=suites.suites()['core'].members,
   )
   count = len({*subsets.published(), *args.subsets})
   print(f'{args.output / "index.html"}: {count} subsets')

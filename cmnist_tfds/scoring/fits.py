@@ -33,7 +33,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from cmnist_tfds import schema, subsets
+from cmnist_tfds import subsets
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.scoring import predictions
 from cmnist_tfds.scoring.predictions import Predictions, make_predictions
@@ -190,7 +190,7 @@ def _compute(common: Model, fit: Fit) -> None:
   record, made = fit.record, None
   subset, seed, draw = subsets.subset(record.subset), record.seed, record.draw
   opened = open_or_prepare(subset, draw=draw, **common.where)
-  features = schema.IMAGE.name, schema.LABEL.name
+  features = 'image', 'label'
   (x, y), (x_test, y_test) = (
     opened.split(split).read(features).values() for split in SPLITS
   )
