@@ -186,7 +186,7 @@ def test_a_failure_is_a_line_and_the_rest_goes_on(command, tmp_path):
   status, out, err = command('make_bad', '--seeds', '6', '--jobs', '2')
   assert (status, out) == (1, '')
   lines = [line for line in err.splitlines() if ', seed ' in line]
-  expected = ('expected integers', 'NaN 480 times', 'from 0 to 19')
+  expected = ('expected integers', 'NaN 480 times', 'numbers 0 to 19')
   expected += ('make_model(5) raised ValueError: no model', 'with status -9')
   for seed, (line, told) in enumerate(zip(lines[1:], expected, strict=True), 2):
     assert line.startswith('cmnist: means on 2-FKd-r-1, draw 0, seed ')

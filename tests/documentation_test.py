@@ -47,15 +47,11 @@ def _trains(code):
 @pytest.mark.parametrize(
   'page',
   [
+    *('evaluating', 'hugging-face', 'names-without-import', 'pytorch'),
     *(
-      'benchmarking',
-      'evaluating',
-      'hugging-face',
-      'names-without-import',
-      'pytorch',
+      pytest.param(page, marks=pytest.mark.slow)
+      for page in ('benchmarking', 'getting-started', 'reading')
     ),
-    pytest.param('getting-started', marks=pytest.mark.slow),
-    pytest.param('reading', marks=pytest.mark.slow),
   ],
 )
 def test_snippets_of_a_page_run(page, tmp_path):

@@ -92,6 +92,7 @@ for name, builder in zip(names, builders):
 """
 
 
+@pytest.mark.slow
 def test_builds_the_examples_of_this_package(checkout, tmp_path):
   theirs = tmp_path / 'theirs'
   _run(checkout, _BUILD, theirs, paths.package_folder('dummy_data'), *_NAMES)

@@ -99,8 +99,10 @@ def check_file(path: pathlib.Path) -> None:
   """
   # If no file can be made in the folder, the system says why.
   with disk_errors(path), tempfile.TemporaryFile(dir=path.absolute().parent):
-    regular = path.is_file() and not path.is_symlink()
-    if os.path.lexists(path) and not (regular and os.access(path, os.W_OK)):
+    # In this order: another process may just have written it.
+    if os.path.lexists(path) and not (
+      path.is_file() and not path.is_symlink() and os.access(path, os.W_OK)
+    ):
       fault = f'{path} is not a regular file that can be written'
       remedy = 'Choose another name, or change its permissions'
       raise PreparationError(f'{fault}. {remedy}.')
