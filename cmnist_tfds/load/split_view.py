@@ -142,10 +142,11 @@ class SplitView:
       their rows in its arrays, integers (m,).
     """
     keys = self._keys if keys is None else keys
-    numbers = np.searchsorted(self._begins[1:], keys, side='right')
-    for number, source in enumerate(self.sources):
-      places = np.flatnonzero(numbers == number)
-      rows = keys[places] - np.uint32(self._begins[number])
+    for source, begin, end in zip(
+      self.sources, self._begins, self._begins[1:], strict=False
+    ):
+      places = np.flatnonzero((keys >= begin) & (keys < end))
+      rows = keys[places] - np.uint32(begin)
       yield source, places, rows if source.rows is None else source.rows[rows]
 
   def _labels(self, keys: np.ndarray) -> np.ndarray:

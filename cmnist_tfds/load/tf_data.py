@@ -193,7 +193,8 @@ def batches(
   # are taken together.
   together = batch_size * -(-BLOCK // batch_size)
   taken = _map(_rebatch(epoch, together), take, files, tuple(features), as_dict)
-  taken = _rebatch(taken, batch_size)
+  if together > batch_size:
+    taken = _rebatch(taken, batch_size)
   count = -(-len(view) // batch_size)
   return taken.apply(tf.data.experimental.assert_cardinality(count))
 
