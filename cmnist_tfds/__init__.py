@@ -60,7 +60,7 @@ _MODULES = {
     'scoring.evaluation': ['evaluate'],
     'scoring.family': ['compare_family'],
     'scoring.predictions': ['save_predictions'],
-    'subsets': ['Subset', 'SubsetClass', 'find_subsets', 'subset'],
+    'subsets': ['Subset', 'SubsetClass', 'find_subsets', 'subset', 'subsets'],
     'system.errors': [
       *('CmnistError', 'OriginFileError', 'PredictionsError'),
       *('PreparationError', 'SplitError', 'SubsetNameError'),

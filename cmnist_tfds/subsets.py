@@ -24,6 +24,7 @@ import math
 import re
 import sys
 import textwrap
+import types
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -441,7 +442,9 @@ def find_subsets(
 ) -> list[Subset]:
   """Returns the subsets that meet all conditions, as `cmnist list` does.
 
-      find_subsets(containing=['F', 'Kd'], max_classes=30)
+  `cmnist_tfds.subsets(...)` is the same.
+
+      cmnist_tfds.subsets(containing=['F', 'Kd'], max_classes=30)
 
   Args:
     containing: Keys of sources, all of which the subsets have.
@@ -571,3 +574,13 @@ def _letters(text: str) -> str:
   """Returns the letters and digits of a name, without what tells spellings."""
   plain = _folded(unicodedata.normalize('NFKC', text))
   return re.sub('[^a-z0-9]', '', plain).removeprefix('cmnlst')
+
+
+class _Callable(types.ModuleType):
+  """Lets `cmnist_tfds.subsets(...)` find subsets, beside this module's names."""
+
+  __call__ = staticmethod(find_subsets)
+
+
+subsets = sys.modules[__name__]
+subsets.__class__ = _Callable

@@ -56,6 +56,8 @@ def test_the_dataset_of_pytorch_is_at_the_top_and_imported_when_used():
     'assert "torch" not in sys.modules and "CMNIST" in dir(cmnist_tfds)\n'
     'from cmnist_tfds.load.torch_dataset import CMNIST\n'
     'assert cmnist_tfds.CMNIST is CMNIST\n'
+    'found = cmnist_tfds.subsets(containing=["F", "Kd"], balanced=True)\n'
+    'assert found[0].name == "2-FKd" and len(found) > 1\n'
     'from cmnist_tfds.subsets import find_subsets\n'
     'assert cmnist_tfds.subsets.find_subsets is find_subsets'
   )
