@@ -62,6 +62,7 @@ def baseline(capsys, tmp_path):
 
 
 def test_a_subset_without_training_images_is_refused(baseline):
+  pytest.importorskip('torch', reason='PyTorch is not installed')
   status, _, err = baseline('2-FKd-r-5', '1-Dg')
   assert status == 1
   assert 'CMNIST-1-Dg has no training images' in err

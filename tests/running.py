@@ -24,6 +24,8 @@ _OPTIONAL = {
 _NEEDED_FOR = {
   'as_dataframe': ('jinja2', 'matplotlib', 'pandas'),
   'baseline net': ('torch',),
+  'import CMNIST': ('torch',),
+  'CroissantBuilder': ('apache_beam',),
   'benchmark(': ('joblib',),
   'cmnist report': ('pandas',),
   'cmnist run': ('joblib', 'sklearn'),
