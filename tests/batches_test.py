@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import pathlib
-import socket
+import random
 import subprocess
 import sys
 
@@ -84,11 +84,9 @@ def test_a_seed_makes_the_order_repeatable(batches):
 
 def test_workers_share_the_examples_of_each_epoch(sample_dir):
   program = pathlib.Path(__file__).parent / 'programs/worker.py'
-  with (
-    socket.create_server(('', 0)) as one,
-    socket.create_server(('', 0)) as two,
-  ):
-    addresses = [f'localhost:{each.getsockname()[1]}' for each in (one, two)]
+  # Of ports that systems give to no connection of another test meanwhile.
+  ports = random.sample(range(20_000, 32_000), 2)
+  addresses = [f'localhost:{port}' for port in ports]
   workers = [
     subprocess.Popen(
       [sys.executable, program, number, ','.join(addresses), sample_dir],

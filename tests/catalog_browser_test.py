@@ -149,7 +149,7 @@ def _with(typed):
 )
 def test_search(driver, visit, typed, expected):
   visit('index.html')
-  assert len(_shown(driver)) == 134
+  _until(driver, lambda: len(_shown(driver)) == 134)
   _type(driver, 'q', f'{typed}{_ENTER}')
   _assert_shown(driver, expected)
   said = _find(driver, '#count').text
