@@ -182,7 +182,7 @@ def read_results(folder: pathlib.Path) -> list[ResultRow]:
     full, size = row.subset.full, row.subset.per_class or sys.maxsize
     return place.get(full, -1), full.name, -size, row.method
 
-  return sorted(map(_read_row, folder.glob('*/*.json')), key=order)
+  return sorted(map(read_row, folder.glob('*/*.json')), key=order)
 
 
 def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
@@ -203,7 +203,8 @@ def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
   return table
 
 
-def _read_row(path: pathlib.Path) -> ResultRow:
+def read_row(path: pathlib.Path) -> ResultRow:
+  """Returns what a file of scores says; raises as `read_results` does."""
   with predictions.reading(path, 'reported scores', 'See docs/reporting.md.'):
     scores = msgspec.json.decode(path.read_bytes(), type=Scores)
     scores.about = predictions.check_about(scores.about)
