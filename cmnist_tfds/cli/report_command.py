@@ -45,7 +45,6 @@ def run(args: arguments.Namespace) -> int:
   summary.write(args.output, args.dataset, [*own, *others], faults)
   for fault in faults:
     terminal.fail(fault)
-  found = [runs.found for runs in (*own, *others) if runs.found]
-  count = sum(len(each.predicted) for each in found)
+  count = sum(len(r.found.predicted) for r in (*own, *others) if r.found)
   print(f'{args.output}: {counted(count, "run")}: {", ".join(summary.FILES)}')
   return terminal.FAILED if faults else 0

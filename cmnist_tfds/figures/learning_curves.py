@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
@@ -17,9 +17,9 @@ _LINE = 0.25
 # A panel with more sizes has powers of ten below it.
 _SIZES = 8
 
-# For each subset and method, the points of a curve: training images of each
-# class, accuracy, and the limits of its interval.
-Curves: TypeAlias = dict[str, dict[str, list[tuple[float, ...]]]]
+# For each subset, method and number of training images of each class, the
+# accuracy, and the limits of its interval.
+Curves: TypeAlias = dict[str, dict[str, dict[float, tuple[float, ...]]]]
 
 
 def draw_learning_curves(
@@ -39,13 +39,12 @@ def draw_learning_curves(
   import matplotlib as mpl
   from matplotlib.figure import Figure
 
-  colors = mpl.rcParams['axes.prop_cycle'].by_key()['color']
-  looks = itertools.cycle(itertools.product(('-', '--', ':', '-.'), colors))
-  look_of = {
-    method: {'linestyle': style, 'color': color, 'marker': marker}
-    for method, (style, color), marker in zip(
-      methods, looks, itertools.cycle('os^DvP*X<>'), strict=False
-    )
+  styles = mpl.rcsetup.cycler('linestyle', ('-', '--', ':', '-.'))
+  looks = itertools.cycle(styles * mpl.rcParams['axes.prop_cycle'])
+  markers = itertools.cycle('os^DvP*X')
+  look_of: dict[str, dict[str, Any]] = {
+    method: {**next(looks), 'marker': next(markers), 'label': method}
+    for method in methods
   }
   columns = min(_COLUMNS, len(curves))
   rows, entries = -(-len(curves) // columns), 2 * columns
@@ -59,7 +58,7 @@ def draw_learning_curves(
   for axes, (name, panel) in zip(grid, curves.items(), strict=False):
     axes.set(title=name, xscale='log', ylabel='accuracy')
     axes.set_xlabel('training images of each class')
-    sizes = sorted({size for curve in panel.values() for size, *_ in curve})
+    sizes = sorted({*itertools.chain(*panel.values())})
     if len(sizes) > _SIZES:
       axes.xaxis.set_major_formatter('{x:,g}')
     else:
@@ -68,12 +67,13 @@ def draw_learning_curves(
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.25)
     for method, curve in panel.items():
-      at, value, *limits = zip(*curve, strict=True)
+      at = sorted(curve)
+      value, *limits = zip(*(curve[size] for size in at), strict=True)
       look = {'linewidth': 1.5, 'markersize': 4, **look_of[method]}
       (lines[method],) = axes.plot(at, value, **look)
       axes.fill_between(at, *limits, alpha=0.15, lw=0, color=look['color'])
-  shown = [method for method in methods if method in lines]
-  look = {'loc': 'outside lower center', 'ncols': entries, 'frameon': False}
-  figure.legend([lines[method] for method in shown], shown, **look)
+  shown = [lines[method] for method in methods if method in lines]
+  how: dict[str, Any] = {'ncols': entries, 'frameon': False}
+  figure.legend(handles=shown, loc='outside lower center', **how)
   figure.suptitle(title * (len(curves) > 1))
   return figure

@@ -22,10 +22,8 @@ from cmnist_tfds.scoring import (
   evaluation,
   family,
   fits,
-  intervals,
   report,
   results,
-  writers,
 )
 from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import Open
@@ -108,7 +106,7 @@ def read(
     failed = {path for path in runs if not path.with_suffix('.npz').exists()}
     paths = {*folder.glob('*/*.npz'), *(path.parent for path in runs - failed)}
     known = {path.with_suffix('') for path in paths}
-    scores = {*folder.glob('*/*.json')}
+    scores = folder.glob('*/*.json')
     paths |= {path for path in scores if path.with_suffix('') not in known}
     if not paths:
       faults.append(
@@ -160,10 +158,7 @@ def _read(
       ]
       # Scores may be large.
       taken = _take(dataclasses.replace(found, scores=None), own)
-      _, _, samples = comparison.independent_runs(taken)
-      strata = writers.source_numbers(subset, taken.labels)
-      over = [samples], writers.clusters(taken), strata
-      accuracy = intervals.over_runs(*over)
+      accuracy = comparison.accuracy(taken)
       yield Runs(method, subset, is_drawn, rows, accuracy, taken)
 
 
@@ -218,10 +213,7 @@ def _measure(run: Predictions) -> Iterator[tuple[str, str, float]]:
 
 
 def write(
-  folder: pathlib.Path,
-  dataset: str,
-  runs: Sequence[Runs],
-  faults: Sequence[str],
+  folder: pathlib.Path, dataset: str, runs: list[Runs], faults: list[str]
 ) -> None:
   """Writes the report.
 
@@ -256,11 +248,9 @@ def write(
     parts += [f'<p>{html.escape(note)}</p>' for note in notes]
     sections.append(Section('Notes', [['note'], *([n] for n in notes)]))
   parts.append('<p><a href="runs.csv">All runs</a></p></html>\n')
-  head_ = (
-    f'# {title}\n\n![Learning curves](learning-curves.svg)\n\n{CURVES}\n\n'
-  )
+  top = f'# {title}\n\n![Learning curves](learning-curves.svg)\n\n{CURVES}\n\n'
   texts = {
-    'report.md': head_ + report.to_markdown(sections),
+    'report.md': top + report.to_markdown(sections),
     'report.html': '\n'.join(parts),
     'tables.tex': '\n'.join(latex),
     'runs.csv': every.to_csv(index=False, float_format='%.6g'),
@@ -275,19 +265,15 @@ def write(
 
 def curves(every: Sequence[Runs]) -> Curves:
   """Returns the points of each subset and method that `CURVES` speaks of."""
-  points = {}
-  for runs in sorted(every, key=lambda runs: runs.is_drawn):
+  found: Curves = {}
+  # Other draws come last, and take the place of the published one.
+  for runs in sorted(every, key=lambda r: (r.subset.full.name, r.is_drawn)):
     full = runs.subset.full
     # Sources of users may not tell how many images they have.
     mean_size = (full.num_train or 0) / full.num_classes
     if size := runs.subset.per_class or mean_size:
-      points[full.name, runs.method, size] = runs.accuracy
-  found: Curves = {}
-  for (name, method, size), accuracy in sorted(
-    points.items(), key=lambda p: p[0]
-  ):
-    point = size, accuracy.value, accuracy.low, accuracy.high
-    found.setdefault(name, {}).setdefault(method, []).append(point)
+      curve = found.setdefault(full.name, {}).setdefault(runs.method, {})
+      curve[size] = tuple(vars(runs.accuracy).values())
   return found
 
 
@@ -312,17 +298,15 @@ def accuracies(every: Sequence[Runs]) -> Iterator[Section]:
       if metric == 'accuracy' or figures != cells[-1][3:]:
         several = '–'.join(map(str, sorted(counts)))
         cells.append([method + _SHARES[metric], training, several, *figures])
-    text = (
-      'By training images of each class; means ± standard deviation over runs.'
-    )
+    text = 'Means ± standard deviations, by training images of each class.'
     yield Section(f'Accuracy on {name}', cells, [text])
 
 
 def _spread(values: Sequence[float]) -> str:
-  mean, spread = report.figure(np.mean(values)), ''
+  figures = [float(np.mean(values))]
   if len(values) > 1:
-    spread = f' ± {report.figure(np.std(values, ddof=1))}'
-  return mean + spread
+    figures.append(float(np.std(values, ddof=1)))
+  return ' ± '.join(map(report.figure, figures))
 
 
 def _comparisons(every: Sequence[Runs]) -> Iterator[Section]:
