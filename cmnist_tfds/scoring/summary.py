@@ -70,7 +70,7 @@ class Runs(NamedTuple):
     method: The name of their files, without '-draws'.
     subset: The subset.
     is_drawn: Whether their training sets are other draws.
-    rows: What runs.csv says of them, the cells of `_COLUMNS`.
+    rows: What runs.csv says of them, the cells of `_COLUMNS` from 'draw' on.
     accuracy: The mean accuracy, with an interval over runs, and over test images
       or their writers.
     found: The predictions without scores; None of a result that others report.
@@ -149,9 +149,8 @@ def _read(
   for is_drawn in _TRAINING:
     own = [n for n, d in enumerate(found.draws) if bool(d) is is_drawn]
     if own:
-      facts = method, subset.full.name, subset.per_class
       rows = [
-        (*facts, draw or 0, seed, *figures, seconds.get((draw, seed)))
+        (draw or 0, seed, *figures, seconds.get((draw, seed)))
         for run in own
         for draw, seed in [(found.draws[run], found.seeds[run])]
         for figures in _measure(_take(found, [run]))
@@ -168,14 +167,12 @@ def _read_reported(
   """Yields what a file of scores without predictions says."""
   subset, stem, _recomputed, scores = results.read_row(path)
   _check_dataset(path, scores.dataset, dataset)
-  method, is_drawn = stem.removesuffix('-draws'), stem.endswith('-draws')
-  facts = f'{method}, reported', subset.full.name, subset.per_class
   values = scores.accuracy.value, scores.balanced_accuracy.value
-  rows = [
-    (*facts, None, None, 'all', metric, value, None)
-    for metric, value in zip(_SHARES, values, strict=True)
-  ]
-  yield Runs(facts[0], subset, is_drawn, rows, Estimate(*values[:1] * 3), None)
+  named = zip(_SHARES, values, strict=True)
+  rows = [(None, None, 'all', *figure, None) for figure in named]
+  method, is_drawn = stem.removesuffix('-draws'), stem.endswith('-draws')
+  accuracy = Estimate(*values[:1] * 3)  # Its interval may be of anything.
+  yield Runs(f'{method}, reported', subset, is_drawn, rows, accuracy, None)
 
 
 def _check_dataset(path: pathlib.Path, found: str, expected: str) -> None:
@@ -230,7 +227,11 @@ def write(
   with needs_extra('A report', 'scoring'):
     import jinja2  # noqa: F401  # pandas writes LaTeX with it.
     import pandas as pd
-  rows = (row for each in runs for row in each.rows)
+  rows = (
+    (each.method, each.subset.full.name, each.subset.per_class, *row)
+    for each in runs
+    for row in each.rows
+  )
   every = pd.DataFrame(rows, columns=list(_COLUMNS))
   names = sorted({each.method for each in runs})
   title = f'{counted(len(names), "method")} on {dataset}'
