@@ -48,7 +48,9 @@ def main() -> None:
   loaded = {
     key: cmnist_tfds.load_data(f'1-{key}', **where) for key in args.keys
   }
-  print(f'| trained on | shown |{" AUROC | AUPR | FPR95 |" * 2}')
+  titles = ('nearest AUROC', 'logistic AUROC')
+  columns = ''.join(f' {title} | AUPR | FPR95 |' for title in titles)
+  print(f'| trained on | shown |{columns}')
   print(f'|---|---|{"--:|" * 6}')
   with tempfile.TemporaryDirectory() as scratch:
     folder = args.output or pathlib.Path(scratch)
