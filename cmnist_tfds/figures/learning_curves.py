@@ -36,11 +36,11 @@ def draw_learning_curves(
   Returns:
     The figure. A band is an interval.
   """
-  import matplotlib as mpl
+  from matplotlib import rcParams, rcsetup
   from matplotlib.figure import Figure
 
-  styles = mpl.rcsetup.cycler('linestyle', ('-', '--', ':', '-.'))
-  looks = itertools.cycle(styles * mpl.rcParams['axes.prop_cycle'])
+  styles = rcsetup.cycler('linestyle', ('-', '--', ':', '-.'))
+  looks = itertools.cycle(styles * rcParams['axes.prop_cycle'])
   markers = itertools.cycle('os^DvP*X')
   look_of: dict[str, dict[str, Any]] = {
     method: {**next(looks), 'marker': next(markers), 'label': method}
