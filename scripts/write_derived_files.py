@@ -156,7 +156,7 @@ def page_of_results(
   }
   sections = [
     report.Section('Methods', [['method', 'is'], *map(list, sorted(about))]),
-    *summary.accuracies(runs),
+    *(table._replace(lines=()) for table in summary.accuracies(runs)),
   ]
   text = _INTRODUCTION.format(curves=summary.CURVES, pictures=shown) + '\n'
   text += report.to_markdown(sections).replace('± ', '±\N{NO-BREAK SPACE}')
