@@ -81,17 +81,10 @@ def report(folder):
 
 def test_each_run_source_and_metric_has_a_row(folder, report):
   rows = pd.read_csv(report / 'runs.csv')
-  assert [*rows] == [
-    'method',
-    'subset',
-    'images per class',
-    'draw',
-    'seed',
-    'source',
-    'metric',
-    'value',
-    'seconds',
-  ]
+  columns = (
+    'method,subset,images per class,draw,seed,source,metric,value,seconds'
+  )
+  assert [*rows] == columns.split(',')
   # One source has a row for itself and one for all.
   runs = {'1-F': 3 + 3 + 1, '2-FKd': 2 * (3 + 3) + 2 + 1}
   expected = {
@@ -138,25 +131,19 @@ def test_published_and_other_draws_of_one_file_stay_apart(tmp_path):
   predicted = _predict('2-FKd-r-1', 0.7, 3, 5)
   _save(tmp_path, '2-FKd-r-1', 'mixed', predicted, draw=[0, 1, 2])
   found, _ = summary.read([tmp_path], 'cmnist_sample', _OPEN)
-  assert [(r.is_drawn, len(r.found.predicted)) for r in found] == [
-    (False, 1),
-    (True, 2),
-  ]
-  (curve,) = summary.curves(found)['2-FKd'].values()
+  assert [r.found.draws for r in found] == [(0,), (1, 2)]
+  ((value, low, high),) = summary.curves(found)['2-FKd']['mixed'].values()
   right = (predicted[1:] == found[0].found.labels).mean()
-  assert curve[1][0] == pytest.approx(right)
-  low, high = curve[1][1:]
-  assert low < right < high
+  assert low < value == pytest.approx(right) < high
 
 
 def test_reported_scores_stand_beside_the_others(tmp_path, capsys):
+  scores = {'dataset': 'cmnist', 'split': 'test', 'accuracy': {'value': 0.9}}
+  scores |= {'about': {'method': 'p'}, 'balanced_accuracy': {'value': 0.8}}
   for name, method in (('1-F', 'paper'), ('1-F-r-10', 'paper-draws')):
-    scores = {'dataset': 'cmnist', 'subset': name, 'split': 'test'}
-    scores |= {'accuracy': {'value': 0.9}, 'about': {'method': 'of a paper'}}
-    scores['balanced_accuracy'] = {'value': 0.8}
     place = tmp_path / 'own' / name / f'{method}.json'
     place.parent.mkdir(parents=True)
-    place.write_text(json.dumps(scores))
+    place.write_text(json.dumps(scores | {'subset': name}))
   argv = ('report', tmp_path / 'own', '-o', tmp_path / 'report')
   assert run(capsys, *argv)[::2] == (0, '')
   text = (tmp_path / 'report/report.md').read_text('utf-8')

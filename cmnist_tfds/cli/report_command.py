@@ -37,11 +37,7 @@ def run(args: arguments.Namespace) -> int:
     raise PredictionsError('; '.join(faults))
   wanted = {runs.subset for runs in own}
   known = {runs.method for runs in own}
-  others = [
-    runs
-    for runs in beside
-    if runs.subset in wanted and runs.method not in known
-  ]
+  others = [r for r in beside if r.subset in wanted and r.method not in known]
   summary.write(args.output, args.dataset, [*own, *others], faults)
   for fault in faults:
     terminal.fail(fault)

@@ -109,17 +109,13 @@ def read(
     scores = folder.glob('*/*.json')
     paths |= {path for path in scores if path.with_suffix('') not in known}
     if not paths:
-      faults.append(
-        f'{folder} has no files <subset>/<method>.npz and no folders'
-      )
+      faults.append(f'{folder} has no files <subset>/<method>.npz or folders')
     for path in sorted(paths | failed):
       try:
         if path in failed:
           raise PredictionsError(f'{path}: {fits.read_record(path).error}')
         if (key := (path.parent.name, path.stem)) in found:
-          raise PredictionsError(
-            f'{path} is left out: its method occurs twice.'
-          )
+          raise PredictionsError(f'{path}: its method occurs twice.')
         reading = _read_reported if path.suffix == '.json' else _read
         found[key] = [*reading(path, dataset, open_)]
       except CmnistError as error:
@@ -357,7 +353,12 @@ def _comparisons(every: Sequence[Runs]) -> Iterator[Section]:
       f' hierarchical bootstrap; they say nothing of other origins. Subsets:'
       f' {" ".join(said)}'
     )
-    yield _section('Accuracy by origin of the test images', origins, text)
+    keys = dict.fromkeys(key for row in origins for key in row)
+    head = sorted(keys, key='mean'.__eq__)  # It comes last.
+    rows = [[row.get(key, '') for key in head] for row in origins]
+    yield Section(
+      'Accuracy by origin of the test images', [head, *rows], [text]
+    )
   if pairs:
     text = (
       'The mean over origins of A minus that of B. p is two-sided and of the same'
@@ -365,16 +366,8 @@ def _comparisons(every: Sequence[Runs]) -> Iterator[Section]:
       " adjusted for the pairs of the same training sets by Holm's method. Over"
       ' images alone, runs of a method are missing: its trained models are compared.'
     )
-    yield _section('Pairs of methods', pairs, text)
-
-
-def _section(
-  title: str, rows: Sequence[Mapping[str, str]], text: str
-) -> Section:
-  found = dict.fromkeys(key for row in rows for key in row)
-  head = sorted(found, key='mean'.__eq__)  # It comes last.
-  cells = [[row.get(key, '') for key in head] for row in rows]
-  return Section(title, [head, *cells], [text])
+    rows = [[*pairs[0]], *([*pair.values()] for pair in pairs)]
+    yield Section('Pairs of methods', rows, [text])
 
 
 def _cell(values: np.ndarray, sign: str = '') -> str:
