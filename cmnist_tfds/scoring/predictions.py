@@ -72,7 +72,10 @@ GUESSED = (
 IDENTICAL = 'Some runs are identical: one saved twice, or seeds without effect?'
 
 # What a method says of itself; `save_predictions` describes the fields.
-ABOUT = ('method', 'code', 'data', 'pretraining', 'validation', 'time')
+ABOUT = (
+  *('method', 'code', 'data', 'pretraining', 'validation', 'time'),
+  *('machine', 'versions', 'learning_rate'),
+)
 
 # What scores are: probabilities of the classes, which add up to 1; logits, of
 # which these are the softmax; or numbers that only rank the classes.
@@ -141,6 +144,9 @@ def save_predictions(
   pretraining: str = '',
   validation: str = '',
   time: str = '',
+  machine: str = '',
+  versions: str = '',
+  learning_rate: str = '',
   sample: bool = False,
   data_dir: PathLike | None = None,
 ) -> Predictions:
@@ -177,7 +183,10 @@ def save_predictions(
     data: What was trained on, if not only the training split.
     pretraining: What the weights were before.
     validation: How settings were chosen, and on which data.
-    time: How long a run took, and on which machine.
+    time: How long each run took.
+    machine: On which machine.
+    versions: With which versions of libraries.
+    learning_rate: The highest one of each run.
     sample: Whether the examples are those of `cmnist_sample`.
     data_dir: Where prepared datasets are; TFDS's default if None.
 
@@ -192,7 +201,8 @@ def save_predictions(
   """
   subset = subsets.subset(name)
   sample = sample or subsets.names_sample(name)
-  about = (method, code, data, pretraining, validation, time)
+  about = [method, code, data, pretraining, validation]
+  about += [time, machine, versions, learning_rate]
   saved = make_predictions(
     subset,
     prediction,
