@@ -48,7 +48,8 @@ def test_an_approximated_kernel_depends_on_the_seed(
 ):
   from cmnist_tfds.scoring import classical_models
 
-  monkeypatch.setattr(classical_models, 'MOST_CENTERS', 30)
+  model = classical_models.MODELS['hog-svm']._replace(exact=30)
+  monkeypatch.setitem(classical_models.MODELS, 'hog-svm', model)
   baseline('hog-svm', '2-FKd-r-5', '--seeds', 2)
   found = read('2-FKd-r-5/hog-svm')
   assert found.seeds == (1, 2)

@@ -189,7 +189,7 @@ def test_distorted_images_stay_in_place(torch, networks):
   torch.manual_seed(0)
   batch = torch.zeros(500, 1, 28, 28)
   batch[:, :, 10:18, 10:18] = 1
-  found = networks._distorted(batch, *distortion)
+  found = networks._distorted(batch, distortion)
   assert found.shape == batch.shape
   # A square of 8 x 8 pixels at the center keeps its size, by and large, and
   # moves by at most the shift, in pixels.
@@ -198,7 +198,7 @@ def test_distorted_images_stay_in_place(torch, networks):
   most = distortion.shift * 14
   assert 0.8 * most < (rows - 13.5).abs().max() < 1.2 * most
   assert torch.equal(
-    networks._distorted(batch, 0, (1, 1), (1, 1), 0, 0, 1), batch
+    networks._distorted(batch, protocols.Distortion(0, (1, 1))), batch
   )
 
 

@@ -40,13 +40,14 @@ def _neighbors(args: arguments.Namespace) -> None:
 def _linear(args: arguments.Namespace) -> None:
   """Logistic regression on pixels."""
   wanted = _wanted(args)
-  print_results(wanted.folder, args.sample, baselines.linear_results(wanted))
+  found = baselines.classical_results(wanted, 'linear')
+  print_results(wanted.folder, args.sample, found)
 
 
 def _kernel(args: arguments.Namespace) -> None:
   """A support vector machine on histograms of oriented gradients."""
   wanted = _wanted(args)
-  found = baselines.kernel_results(wanted, args.seeds)
+  found = baselines.classical_results(wanted, 'hog-svm', args.seeds)
   print_results(wanted.folder, args.sample, found)
 
 

@@ -12,8 +12,10 @@ import numpy as np
 from cmnist_tfds.scoring import protocols
 from cmnist_tfds.scoring.nearest_neighbors import Neighbors, vote
 from cmnist_tfds.scoring.results import Method, Result, Wanted, complete
-from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
+
+# Labels, and fields of `results.RUN`.
+_Predicted = tuple[np.ndarray, dict[str, str]]
 
 
 def _about(title: str, command: str, validation: str) -> dict[str, str]:
@@ -21,11 +23,16 @@ def _about(title: str, command: str, validation: str) -> dict[str, str]:
   return about | {'pretraining': 'none', 'validation': validation}
 
 
-def linear_results(wanted: Wanted) -> Iterator[Result]:
-  """Computes and writes results of logistic regression.
+def classical_results(
+  wanted: Wanted, name: str, seeds: int = 1
+) -> Iterator[Result]:
+  """Computes and writes results of a classical model, as `complete` does.
 
   Args:
     wanted: Which results are wanted.
+    name: A key of `classical_models.MODELS`.
+    seeds: How many runs each training set gets on which chance plays a part, with
+      the seeds from 1.
 
   Returns:
     The results, each as soon as all its runs are written.
@@ -35,64 +42,31 @@ def linear_results(wanted: Wanted) -> Iterator[Result]:
   """
   from cmnist_tfds.scoring import classical_models
 
-  chosen = "none; the penalty is scikit-learn's default"
-  about = _about('logistic regression, pixels', 'linear', chosen)
-
-  def predict(
-    subset: Subset, draw: int, _: int | None
-  ) -> tuple[np.ndarray, dict[str, str]]:
-    opened = wanted.open_(subset, draw=draw)
-    train, test = (opened.split(s).read(['image', 'label']) for s in SPLITS)
-    data = *train.values(), test['image']
-    return classical_models.predict_linear(*data), {}
-
-  return complete(wanted, [Method('linear', lambda _: about, predict)])
-
-
-def kernel_results(wanted: Wanted, seeds: int) -> Iterator[Result]:
-  """Computes and writes results of a kernel machine on oriented gradients.
-
-  Args:
-    wanted: Which results are wanted.
-    seeds: How many runs each training set gets that is too large for the exact
-      kernel, with the seeds from 1.
-
-  Returns:
-    The results, each as soon as all its runs are written.
-
-  Raises:
-    MissingExtraError: If a library of the extra `scoring` is not installed.
-  """
-  from cmnist_tfds.scoring import classical_models as models
-
-  title = 'HOG, least-squares SVM with a Gaussian kernel'
-  about = _about(title, 'hog-svm', protocols.CHOSEN)
+  model = classical_models.MODELS[name]
+  about = _about(model.title, name, model.validation)
 
   @functools.lru_cache(2)
-  def described(subset: Subset, draw: int, split: str) -> np.ndarray:
+  def features(subset: Subset, draw: int, split: str) -> np.ndarray:
     # The runs on a training set share it, and all those of a subset their test.
     images = wanted.open_(subset, draw=draw).split(split).read(['image'])
-    return models.oriented_gradients(images['image'])
+    return model.describe(images['image'])
 
-  def predict(
-    subset: Subset, draw: int, seed: int | None
-  ) -> tuple[np.ndarray, dict[str, str]]:
+  def predict(subset: Subset, draw: int, seed: int | None) -> _Predicted:
     labels = wanted.open_(subset, draw=draw).split('train').labels
-    test = described(subset.full, 0, 'test')
-    train = described(subset, draw, 'train')
-    return models.predict_kernel(train, labels, test, seed or 0), {}
+    test = features(subset.full, 0, 'test')
+    train = features(subset, draw, 'train')
+    return model.make(train, seed or 0).fit(train, labels).predict(test), {}
 
   def all_seeds(subset: Subset) -> Sequence[int | None]:
     count = len(wanted.open_(subset).split('train'))
-    return range(1, seeds + 1) if count > models.MOST_CENTERS else (None,)
+    by_chance = model.exact is not None and count > model.exact
+    return range(1, seeds + 1) if by_chance else (None,)
 
-  return complete(
-    wanted, [Method('hog-svm', lambda _: about, predict, all_seeds)]
-  )
+  return complete(wanted, [Method(name, lambda _: about, predict, all_seeds)])
 
 
 def neighbor_results(wanted: Wanted, ks: Sequence[int]) -> Iterator[Result]:
-  """Computes and writes results of nearest neighbors, as `results.complete` does.
+  """Computes and writes results of nearest neighbors, as `complete` does.
 
   Args:
     wanted: Which results are wanted.
@@ -125,7 +99,7 @@ def network_results(
   seeds: int,
   weights: pathlib.Path | None = None,
 ) -> Iterator[Result]:
-  """Computes and writes results of a network, as `results.complete` does.
+  """Computes and writes results of a network, as `complete` does.
 
   Args:
     wanted: Which results are wanted.
@@ -153,9 +127,7 @@ def network_results(
     protocol.training_steps(subset, len(wanted.open_(subset).split('train')))
     return protocols.describe(network, protocol, subset, origin)
 
-  def predict(
-    subset: Subset, draw: int, seed: int | None
-  ) -> tuple[np.ndarray, dict[str, str]]:
+  def predict(subset: Subset, draw: int, seed: int | None) -> _Predicted:
     opened = wanted.open_(subset, draw=draw)
     how = network, protocol, seed or 0, start
     predicted, rate = networks.predict(opened, *how)

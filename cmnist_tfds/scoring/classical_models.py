@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The baselines that scikit-learn fits.
-
-Their settings were chosen on `validation` of 2-FKd and its reduced forms.
-"""
+"""The baselines that scikit-learn fits."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 import numpy as np
 
+from cmnist_tfds.scoring.protocols import CHOSEN
 from cmnist_tfds.system.extras import needs_extra
 
 with needs_extra('This baseline', 'scoring'):
@@ -16,66 +17,63 @@ with needs_extra('This baseline', 'scoring'):
   from sklearn.linear_model import LogisticRegression, RidgeClassifier
   from sklearn.pipeline import make_pipeline
 
-# With so many training images the kernel is exact. It is otherwise approximated
-# from so many of them.
-MOST_CENTERS = 3000
 
+class ClassicalModel(NamedTuple):
+  """A model on features that are computed without training.
 
-def predict_linear(
-  images: np.ndarray, labels: np.ndarray, tested: np.ndarray
-) -> np.ndarray:
-  """Fits logistic regression on pixels, and predicts.
-
-  Args:
-    images: uint8 (n, 28, 28), those for training.
-    labels: int64 (n,).
-    tested: uint8 (m, 28, 28).
-
-  Returns:
-    int64 (m,), the predicted labels.
+  Attributes:
+    title: What results call it.
+    validation: What results say of its settings.
+    describe: Returns the features of images, uint8 (n, 28, 28), as float32
+      (n, features).
+    make: Returns an estimator of scikit-learn for such features and a seed.
+    exact: With how many training images at most chance plays no part; None for
+      any number.
   """
-  rows, wanted = (_to_rows(each) for each in (images, tested))
-  return LogisticRegression(max_iter=1000).fit(rows, labels).predict(wanted)
+
+  title: str
+  validation: str
+  describe: Callable[[np.ndarray], np.ndarray]
+  make: Callable[[np.ndarray, int], Any]
+  exact: int | None = None
 
 
-def _to_rows(images: np.ndarray) -> np.ndarray:
+def _pixels(images: np.ndarray) -> np.ndarray:
   return images.reshape(len(images), -1).astype(np.float32) / 255
 
 
-def oriented_gradients(images: np.ndarray) -> np.ndarray:
-  """Returns histograms of oriented gradients of images, uint8 (n, 28, 28).
-
-  Returns:
-    float32 (n, 1296): of cells of 4 x 4 pixels, in blocks of 2 x 2 cells.
-  """
-  described = [
-    hog(image, pixels_per_cell=(4, 4), cells_per_block=(2, 2))
-    for image in images
-  ]
-  return np.array(described, np.float32)
+def _oriented_gradients(images: np.ndarray) -> np.ndarray:
+  """Returns histograms in cells of 4 x 4 pixels, in blocks of 2 x 2 cells."""
+  how = {'pixels_per_cell': (4, 4), 'cells_per_block': (2, 2)}
+  return np.array([hog(image, **how) for image in images], np.float32)
 
 
-def predict_kernel(
-  described: np.ndarray, labels: np.ndarray, tested: np.ndarray, seed: int
-) -> np.ndarray:
-  """Fits a least-squares support vector machine, and predicts.
+def _make_kernel_machine(features: np.ndarray, seed: int) -> Any:
+  """Returns a least-squares support vector machine with a Gaussian kernel.
 
-  Its kernel is Gaussian, as wide as that of scikit-learn's `SVC` is. Nystroem's
-  method approximates it if there are more than `MOST_CENTERS` examples.
-
-  Args:
-    described: float32 (n, features), those for training.
-    labels: int64 (n,).
-    tested: float32 (m, features).
-    seed: Chooses the examples that the approximation is made from.
-
-  Returns:
-    int64 (m,), the predicted labels.
+  The kernel is as wide as that of scikit-learn's `SVC` is. It is approximated
+  where there are more images than `exact`.
   """
   kernel = Nystroem(
-    gamma=1 / (described.shape[1] * described.var()),
-    n_components=min(len(described), MOST_CENTERS),
+    gamma=1 / (features.shape[1] * features.var()),
+    n_components=min(len(features), MODELS['hog-svm'].exact or 0),
     random_state=seed,
   )
-  model = make_pipeline(kernel, RidgeClassifier(alpha=0.1))
-  return model.fit(described, labels).predict(tested)
+  return make_pipeline(kernel, RidgeClassifier(alpha=0.1))
+
+
+MODELS = {
+  'linear': ClassicalModel(
+    'logistic regression, pixels',
+    "none; the penalty is scikit-learn's default",
+    _pixels,
+    lambda _features, _seed: LogisticRegression(max_iter=1000),
+  ),
+  'hog-svm': ClassicalModel(
+    'HOG, least-squares SVM with a Gaussian kernel',
+    CHOSEN,
+    _oriented_gradients,
+    _make_kernel_machine,
+    exact=3000,
+  ),
+}

@@ -20,7 +20,7 @@ import numpy as np
 
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.scoring.predictions import reading
-from cmnist_tfds.scoring.protocols import Protocol
+from cmnist_tfds.scoring.protocols import Distortion, Protocol
 from cmnist_tfds.system import streams
 from cmnist_tfds.system.errors import PreparationError
 from cmnist_tfds.system.extras import needs_extra
@@ -68,21 +68,13 @@ class LeNet(nn.Module):
 
 def _cnn(classes: int) -> nn.Module:
   """Returns a network of 81,220 parameters, if there are 20 classes."""
-
-  def convolution(before: int, after: int) -> list[nn.Module]:
-    normalized = nn.BatchNorm2d(after)
-    return [
-      nn.Conv2d(before, after, 3, padding=1, bias=False),
-      normalized,
-      nn.ReLU(),
-    ]
-
-  made = nn.Sequential(
-    *(*convolution(1, 16), nn.MaxPool2d(2)),
-    *(*convolution(16, 32), *convolution(32, 32), nn.MaxPool2d(2)),
-    *(*convolution(32, 64), *convolution(64, 64), nn.MaxPool2d(2)),
-    *(nn.Flatten(), nn.Linear(576, classes)),
-  )
+  layers: list[nn.Module] = []
+  for before, after in ((1, 16), (16, 32), (32, 32), (32, 64), (64, 64)):
+    layers.append(nn.Conv2d(before, after, 3, padding=1, bias=False))
+    layers += [nn.BatchNorm2d(after), nn.ReLU()]
+    if before in (1, after):
+      layers.append(nn.MaxPool2d(2))
+  made = nn.Sequential(*layers, nn.Flatten(), nn.Linear(576, classes))
   # A CPU takes a quarter less time with channels that are last.
   return made.to(memory_format=torch.channels_last)
 
@@ -207,7 +199,7 @@ def predict(
         at, left = left.split([protocol.batch, len(left) - protocol.batch])
         batch = (images[at.to(device)].float() - mean) / scale
         if protocol.distortion:
-          batch = _distorted(batch, *protocol.distortion)
+          batch = _distorted(batch, protocol.distortion)
         yield batch, labels[at.to(device)]
 
   rate, highest = protocol.rates
@@ -233,26 +225,18 @@ def predict(
   return torch.cat(predicted).cpu().numpy(), rate
 
 
-def _distorted(
-  batch: torch.Tensor,
-  turn: float,
-  zoom: tuple[float, float],
-  light: tuple[float, float],
-  shear: float,
-  shift: float,
-  share: float,
-) -> torch.Tensor:
-  """Returns images that are distorted, as `Distortion` says."""
+def _distorted(batch: torch.Tensor, how: Distortion) -> torch.Tensor:
+  """Returns distorted images."""
 
   def uniform(low: float, high: float, unchanged: float = 0) -> torch.Tensor:
     drawn = torch.empty(len(batch)).uniform_(low, high)
-    drawn[torch.rand(len(batch)) >= share] = unchanged
+    drawn[torch.rand(len(batch)) >= how.share] = unchanged
     return drawn
 
-  angle, slope = uniform(-turn, turn), uniform(-shear, shear)
-  factor = uniform(*zoom, unchanged=1)
+  angle, slope = uniform(-how.turn, how.turn), uniform(-how.shear, how.shear)
+  factor = uniform(*how.zoom, unchanged=1)
   cos, sin = angle.cos() / factor, angle.sin() / factor
-  right, down = uniform(-shift, shift), uniform(-shift, shift)
+  right, down = (uniform(-how.shift, how.shift) for _ in range(2))
   rows = [
     torch.stack([cos, slope * cos - sin, right], 1),
     torch.stack([sin, slope * sin + cos, down], 1),
@@ -262,7 +246,7 @@ def _distorted(
   batch = nn.functional.grid_sample(
     batch, grid, padding_mode='reflection', align_corners=False
   )
-  bright = uniform(*light, unchanged=1)[:, None, None, None]
+  bright = uniform(*how.light, unchanged=1)[:, None, None, None]
   return batch * bright.to(batch.device)
 
 
@@ -272,10 +256,7 @@ def _optimizer(network: nn.Module, rate: float) -> Optimizer:
 
 
 def _step(
-  network: nn.Module,
-  optimizer: Optimizer,
-  batch: _Batch,
-  smoothing: float = 0,
+  network: nn.Module, optimizer: Optimizer, batch: _Batch, smoothing: float = 0
 ) -> float:
   """Trains on one batch; returns its loss."""
   images, labels = batch
