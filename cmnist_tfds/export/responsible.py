@@ -16,6 +16,7 @@ from cmnist_tfds.subsets import Subset
 
 # What stands where the declaration of a source states nothing.
 _UNSTATED = ('Its declaration states nothing of this.',)
+_NOT_FOR = 'Not to show how well a program reads text, or knows things.'
 _AUTHORS = 'The cmnist_tfds Authors'
 
 
@@ -41,9 +42,11 @@ def facts(subset: Subset, *, sample: bool) -> dict[str, Any]:
   if len(sources) > 1:
     biases.append('A class is of one source, whose style may give it away.')
   if (ratio := subset.imbalance or 1) > 1:
-    biases.append(f'Classes differ in training images by up to {ratio:g} to 1.')
-  steps = '; '.join(_stated(subset, 'steps')) or 'none'
-  made = f'Sources joined, classes numbered anew. Steps on images: {steps}.'
+    biases.append(f'Largest to smallest class, in train: {ratio:g} to 1.')
+  steps = [
+    f'{s.title} ({", ".join(map(str, s.steps)) or "none"})' for s in sources
+  ]
+  made = f'Sources joined, classes numbered anew. Steps: {", ".join(steps)}.'
   maker = ('Organization', _AUTHORS) if sample else ('Person', subsets.AUTHOR)
   properties: dict[str, Any] = {
     'creator': {'@type': f'sc:{maker[0]}', 'name': maker[1]},
@@ -52,14 +55,11 @@ def facts(subset: Subset, *, sample: bool) -> dict[str, Any]:
     'rai:dataLimitations': limits,
     'rai:dataBiases': biases,
     'rai:personalSensitiveInformation': _stated(subset, 'personal_information'),
-    'rai:dataUseCases': [
-      f'To {use} classifiers of small grayscale images.',
-      'Not to show how well a program reads text, or knows things in pictures.',
-    ],
+    'rai:dataUseCases': [f'To {use} classifiers of small images.', _NOT_FOR],
     'rai:dataSocialImpact': ' '.join(_stated(subset, 'social_impact')),
     'prov:wasDerivedFrom': [
-      {('@id' if s.has_page else 'description'): s.homepage}
-      | {'@type': 'prov:Entity', 'name': s.title, 'license': _license(s)}
+      {'@type': 'prov:Entity', 'name': s.title, 'license': s.stated_license}
+      | {('@id' if s.has_page else 'description'): s.homepage}
       for s in sources
     ],
     'prov:wasGeneratedBy': [
@@ -83,7 +83,7 @@ def _license(source: Source) -> str:
 def _stated(subset: Subset, field: str) -> list[str]:
   """Returns what the sources of a subset state, each text once."""
   titles: dict[str, list[str]] = {}
-  unstated = () if field in ('known_issues', 'steps') else _UNSTATED
+  unstated = () if field == 'known_issues' else _UNSTATED
   for source, raw in subset.members:
     taken, all_ = len(raw), len(source.class_names)
     part = f' as a whole (here {taken} of {all_} classes)' * (taken < all_)
