@@ -81,7 +81,7 @@ def _sample(source: Source) -> Source:
     source,
     title=f'synthetic {source.title}',
     **splits,
-    homepage='drawn from the open fonts that dummy_data/README.md lists',
+    homepage='drawn from the fonts that dummy_data/README.md lists',
     license=LICENSE,
     license_note=None,
     known_issues=(),

@@ -46,7 +46,7 @@ def facts(subset: Subset, *, sample: bool) -> dict[str, Any]:
   steps = [
     f'{s.title} ({", ".join(map(str, s.steps)) or "none"})' for s in sources
   ]
-  made = f'Sources joined, classes numbered anew. Steps: {", ".join(steps)}.'
+  made = f'cmnist_tfds joins them, after steps on images: {", ".join(steps)}.'
   maker = ('Organization', _AUTHORS) if sample else ('Person', subsets.AUTHOR)
   properties: dict[str, Any] = {
     'creator': {'@type': f'sc:{maker[0]}', 'name': maker[1]},
