@@ -23,6 +23,7 @@ import json
 import pathlib
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -158,7 +159,8 @@ def page_of_results(
     report.Section('Methods', [['method', 'is'], *map(list, sorted(about))]),
     *(table._replace(lines=()) for table in summary.accuracies(runs)),
   ]
-  text = _INTRODUCTION.format(curves=summary.CURVES, pictures=shown) + '\n'
+  said = textwrap.fill(summary.CURVES, 88)
+  text = _INTRODUCTION.format(curves=said, pictures=shown) + '\n'
   text += report.to_markdown(sections).replace('± ', '±\N{NO-BREAK SPACE}')
   return {pathlib.Path('docs/results.md'): text}
 
