@@ -138,6 +138,22 @@ def test_published_and_other_draws_of_one_file_stay_apart(tmp_path):
   assert low < value < high
 
 
+@pytest.mark.parametrize(
+  'said, expected',
+  [('1.50 s; 2.25 s', [1.5, 2.25]), ('a day', [None] * 2), ('', [None] * 2)],
+)
+def test_the_seconds_of_baselines_are_those_of_each_run(
+  tmp_path, said, expected
+):
+  about = {'method': 'timed', 'time': said}
+  predicted = _predict('1-F', 0.9, 2, 0)
+  _save(tmp_path, '1-F', 'timed', predicted, seed=[1, 2], about=about)
+  ((runs,), _) = summary.read([tmp_path], 'cmnist_sample', _OPEN)
+  assert [row[-1] for row in runs.rows if row[2:4] == ('F', 'accuracy')] == (
+    expected
+  )
+
+
 def test_reported_scores_stand_beside_the_others(tmp_path, capsys):
   scores = {'dataset': 'cmnist', 'split': 'test', 'accuracy': {'value': 0.9}}
   scores |= {'about': {'method': 'p'}, 'balanced_accuracy': {'value': 0.8}}

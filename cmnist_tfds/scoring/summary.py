@@ -8,6 +8,7 @@ import html
 import itertools
 import math
 import pathlib
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -137,10 +138,15 @@ def _read(
   subset = subsets.subset(path.parent.name)
   found = evaluation.read_checked(subset, path, open_)
   _check_dataset(path, found.dataset, dataset)
+  runs = zip(found.draws, found.seeds, results.run_facts(found), strict=True)
   seconds: dict[Any, float] = {
-    (r.draw, r.seed): (r.fit_seconds or 0) + (r.predict_seconds or 0)
-    for r in records
+    (draw, seed): float(took[1])
+    for draw, seed, facts in runs
+    # Methods of others may tell their time in other words.
+    if (took := re.fullmatch(r'(\d+\.\d+) s', facts['time']))
   }
+  for r in records:
+    seconds[r.draw, r.seed] = (r.fit_seconds or 0) + (r.predict_seconds or 0)
   method = path.stem.removesuffix('-draws')
   for is_drawn in _TRAINING:
     own = [n for n, d in enumerate(found.draws) if bool(d) is is_drawn]
