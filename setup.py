@@ -16,7 +16,7 @@ setuptools.setup(
   include_package_data=False,  # what travels is listed below
   package_data={
     'cmnist_tfds': ['py.typed'],
-    'cmnist_tfds.sources': ['*.toml', 'extensions/*.toml'],
+    'cmnist_tfds.sources': ['*.toml', '*.json', 'extensions/*.toml'],
     'cmnist_tfds.cache': ['*.json'],
     'cmnist_tfds.scoring': ['*.toml', '*.tsv'],
     'cmnist_tfds.export': ['*.md'],

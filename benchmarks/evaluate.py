@@ -103,6 +103,7 @@ def _cases(
   from cmnist_tfds.cache import store
   from cmnist_tfds.load.open_subset import Opened, open_subset
   from cmnist_tfds.scoring import (
+    baselines,
     duplicates,
     nearest_neighbors,
     results,
@@ -168,7 +169,7 @@ def _cases(
     store.clear('neighbors')
     dataset = 'cmnist_sample' if args.sample else 'cmnist'
     wanted = results.Wanted(family, 0, scratch / 'results', dataset, opened)
-    for _ in results.neighbor_results(wanted, [1, 3, 5]):
+    for _ in baselines.neighbor_results(wanted, [1, 3, 5]):
       pass
 
   what = f'{_PREDICTIONS:,} predictions written, read and scored'

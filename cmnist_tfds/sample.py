@@ -22,6 +22,10 @@ NOTICE = (
   ' benchmark.'
 )
 
+# What stands in place of the facts of a source for responsible AI.
+_FACTS = 'collection', 'biases', 'personal_information', 'social_impact'
+_DRAWN = 'A program drew it from open fonts. It tells nothing of persons.'
+
 
 def locations(subset: Subset | None = None) -> origin.Locations:
   """Returns the locations of the files of the sample, in the package.
@@ -77,6 +81,10 @@ def _sample(source: Source) -> Source:
     source,
     title=f'synthetic {source.title}',
     **splits,
+    homepage='drawn from the fonts that dummy_data/README.md lists',
     license=LICENSE,
+    license_note=None,
     known_issues=(),
+    synthetic=True,
+    **dict.fromkeys(_FACTS, (_DRAWN,)),
   )

@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cmnist_tfds import sources as sources_lib
-from cmnist_tfds.sources import Source, registry
+from cmnist_tfds.sources import Source, licenses, registry
 from cmnist_tfds.system.errors import SubsetNameError, counted
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ SAMPLE = 'cmnist_sample'
 # change.
 VERSION = '1.0.0'
 
-# Year, month and day of the paper.
-PUBLISHED = (2019, 9, 24)
+# The date of the paper.
+PUBLISHED = '2019-09-24'
 
 AUTHOR = 'S. Wenkel'
 HOMEPAGE = 'https://github.com/swenkel/cmnist'
@@ -246,7 +246,17 @@ class Subset:
   @property
   def license(self) -> str:
     """The licenses of the sources."""
-    return '; '.join(f'{s.title}: {s.license}' for s in self.sources)
+    return '; '.join(f'{s.title}: {s.stated_license}' for s in self.sources)
+
+  @property
+  def hosting(self) -> str:
+    """Whether others may host it, by the licenses of its sources.
+
+    'no' if a source states no license, else 'unknown' if one has a license that
+    `sources.licenses` does not know, else 'yes'.
+    """
+    found = {licenses.find(s.license).sharing for s in self.sources}
+    return min(found, key=('no', 'unknown', 'yes').index)
 
   def train_limit(self, split: str) -> int | None:
     """Returns how many examples of each class a split keeps; None for all.

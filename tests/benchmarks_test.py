@@ -56,6 +56,13 @@ def test_comparisons_are_measured():
   assert min(covered) > 85
 
 
+def test_pairs_of_sources_are_measured(tmp_path):
+  where = ('--sample', '--data_dir', tmp_path)
+  rows = _run('out_of_distribution.py', 'F', 'Kd', *where)
+  assert [row[:2] for row in rows[1:]] == [['F', 'Kd'], ['Kd', 'F']]
+  assert all(0 <= float(cell) <= 1 for row in rows[1:] for cell in row[2:])
+
+
 def test_every_step_of_a_large_source_is_measured(tmp_path):
   head, *rows = _run('large_source.py', '2000', '--scratch', tmp_path)
   steps = [dict(zip(head, row, strict=True)) for row in rows]

@@ -43,14 +43,15 @@ def built(capsys, tmp_path):
 
 def test_list_is_a_line_a_subset(capsys):
   header, *lines = _works(capsys, 'list').splitlines()
-  names = ['name', 'sources', 'classes', 'balanced', 'train', 'test']
+  names = ['name', 'sources', 'classes', 'balanced', 'train', 'test', 'hosting']
   assert (header.split(), len(lines)) == (names, 134)
-  assert lines[0].split() == ['2-EEl', 'E,El', '36', 'No', '184,800', '30,800']
+  assert ' '.join(lines[0].split()) == '2-EEl E,El 36 No 184,800 30,800 No'
   assert _works(capsys, 'list', '--format', 'table').splitlines()[1:] == lines
   out = _works(capsys, 'list', '--format', 'tsv')
   table = _TABLE.read_text(encoding='utf-8')
   table = table.replace('\tYes\t', '\ttrue\t')
-  assert out == table.replace('\tNo\t', '\tfalse\t')
+  table = table.replace('\tNo\t', '\tfalse\t')
+  assert re.sub('\t(hosting|yes|no)$', '', out, flags=re.M) == table
   rows = _listed(capsys, '--all')
   assert {row['train'] for row in rows if row['name'] == 'X-12-r-5'} == {60}
 
@@ -101,6 +102,17 @@ def test_list_in_order(capsys, by):
   assert None not in sizes[: len(known)]
 
 
+def test_list_tells_what_may_be_hosted(capsys):
+  rows = _listed(capsys, '--extensions')
+  for row in rows[:134]:
+    free = {*row['sources']} <= {'F', 'Km', 'K49', 'N'}
+    assert row['hosting'] == ('yes' if free else 'no')
+  others = [row['name'] for row in rows[134:] if row['hosting'] != 'yes']
+  assert others == ['1-Dg', '1-Mn']
+  assert _works(capsys, 'list').count('  Yes\n') == 7
+  assert _works(capsys, 'list', '--format', 'tsv').count('\tyes\n') == 7
+
+
 def test_list_of_imbalance_and_difficulty(capsys):
   ratio = {r['name']: r['imbalance'] for r in _listed(capsys, '--imbalance')}
   assert (ratio['2-FKd'], ratio['2-EEl'], ratio['2-EcF']) == (1, 1.25, None)
@@ -133,6 +145,10 @@ def test_list_shows_extensions_and_own_sources(capsys, tmp_path):
   )
   assert some == {'1-Xy'} and '1-Mn' in every - some
   assert both == every | some and len(_listed(capsys)) == 134
+  drafted = own[1].read_text()
+  for named, may in (('CC0', 'yes'), ('cc by-nc 4.0', 'yes'), ('a', 'unknown')):
+    own[1].write_text(drafted.replace('None stated', named))
+    assert _listed(capsys, *own)[-1]['hosting'] == may
   found = _listed(capsys, '--with', 'mn', '--extensions')
   assert [row['sources'] for row in found] == [['Mn']]
 
@@ -185,7 +201,7 @@ def test_info_of_what_is_not_prepared(capsys, tmp_path):
   assert 'cmnist/3-EElKm (CMNIST-3-EElKm)' in out
   assert '244,800 train, 40,800 test' in out
   assert f'no: cmnist build 3-EElKm --data_dir {tmp_path}' in out
-  assert 'CC BY-SA 4.0' in out and '@' not in out
+  assert 'CC-BY-SA-4.0' in out and '@' not in out
   assert out.count('お') == 1
   (source,) = subsets.subset('1-El').sources
   for issue in source.known_issues:

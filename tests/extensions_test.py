@@ -11,7 +11,7 @@ import synthetic
 import cmnist_tfds
 from cmnist_tfds import subsets
 from cmnist_tfds.origin import Locations, Proof, audit, load_split
-from cmnist_tfds.sources import registry, source
+from cmnist_tfds.sources import SOURCES, licenses, registry, source
 from cmnist_tfds.system.errors import OriginFileError
 
 _KEYS = ['Bn', 'Dv', 'Te', 'Dg', 'Hy', 'Kk', 'Mn', 'Qm', 'Qd']
@@ -22,6 +22,13 @@ def test_the_package_has_these():
   found, faults = registry.registry()
   assert [s.key for s in found if s.owner.startswith('cmnist_tfds ')] == _KEYS
   assert not faults
+
+
+def test_every_source_states_whose_data_it_is():
+  for record in (*SOURCES, *map(source, _KEYS)):
+    assert record.collection and record.biases and record.social_impact
+    assert record.personal_information and record.synthetic is not None
+    assert licenses.find(record.license).sharing in ('yes', 'no')
 
 
 @pytest.mark.parametrize('key', _KEYS)

@@ -27,6 +27,7 @@ from cmnist_tfds.figures import (
   histogram,
   montage,
   pictures,
+  reliability,
   similarity,
 )
 from cmnist_tfds.load.numpy_arrays import first_of_each_class
@@ -350,3 +351,13 @@ def test_themes_have_contrast(examples, tmp_path, dark):
   for color, wanted in ((ink, 4.5), *((bar, 3) for bar in bars)):
     low, high = sorted((luminance(paper), luminance(color)))
     assert (high + 0.05) / (low + 0.05) >= wanted, color
+
+
+def test_axes_are_as_dark_as_the_page():
+  def draw():
+    return reliability.draw_reliability([(0.9, 10, 0.8)], 'a title')
+
+  figure = pictures.styled(draw, dark=True)
+  (axes,) = figure.axes
+  assert axes.get_facecolor() == figure.get_facecolor()
+  assert axes.xaxis.label.get_color() == axes.title.get_color()

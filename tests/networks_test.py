@@ -2,6 +2,7 @@
 """Baselines of networks: settings, weights, results that grow run by run."""
 
 import functools
+import re
 import sys
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 from command_line import run as _run
 
 from cmnist_tfds import scoring, subsets
-from cmnist_tfds.scoring import predictions, protocols
-from cmnist_tfds.scoring.protocols import PAPER, STEPS
+from cmnist_tfds.scoring import predictions, protocols, results
+from cmnist_tfds.scoring.protocols import AUGMENTED, PAPER, STEPS
 from cmnist_tfds.system.errors import PreparationError
 
 # Settings, without PyTorch ---------------------------------------------------
@@ -39,6 +40,7 @@ def test_results_say_how_they_were_made():
     ('lenet', STEPS, '2-FKd', None, 'LeNet, 3,000 steps of 64'),
     ('lenet', STEPS, '2-FKd', None, 'net --net lenet --protocol steps'),
     ('lenet', STEPS, '2-FKd-r-10', None, 'LeNet, 300 steps of 64'),
+    ('cnn', AUGMENTED, '2-FKd', None, '6,000 steps of 64, distorted images'),
     ('lenet', PAPER, '2-FKd', None, 'LeNet is not in the paper'),
     ('resnet18', PAPER, '2-FKd', 'r.pth', '20 epochs in batches of 1,024'),
     ('resnet18', PAPER, '2-FKd', 'r.pth', 'never unfrozen'),
@@ -120,7 +122,7 @@ def quick_training(networks, monkeypatch):
     asked.append((opened.subset.name, getattr(opened, 'draw', 0), seed))
     if len(asked) == 4:
       raise KeyboardInterrupt
-    return np.full(len(opened.split('test')), seed)
+    return np.full(len(opened.split('test')), seed), seed / 100
 
   monkeypatch.setattr(networks, 'predict', predict)
   return asked
@@ -140,6 +142,12 @@ def test_a_run_that_was_stopped_goes_on(baseline, quick_training, tmp_path):
   found = predictions.read_predictions(place / 'lenet-steps-draws.npz')
   assert (found.draws, found.seeds) == ((1, 1, 2, 2), (1, 2, 1, 2))
   np.testing.assert_array_equal(found.predicted[:, 0], [1, 2, 1, 2])
+  # What is known of each run stays with it.
+  facts = results.run_facts(found)
+  rates = [of_run['learning_rate'] for of_run in facts]
+  assert rates == ['0.01', '0.02', '0.01', '0.02']
+  assert all(re.fullmatch(r'\d+\.\d\d s', f['time']) for f in facts)
+  assert all('numpy' in f['versions'] and f['machine'] for f in facts)
   # More seeds are added, and what is there stays.
   baseline('2-FKd-r-5', '--seeds', 3)
   assert [asked[1:] for asked in quick_training[7:]] == [(0, 3)]
@@ -162,7 +170,7 @@ _PARAMETERS = {
 
 @pytest.fixture(params=protocols.NETWORKS)
 def name(request, torch):
-  if request.param != 'lenet':
+  if request.param not in ('lenet', 'cnn'):
     pytest.importorskip('torchvision', reason='torchvision is not installed')
   return request.param
 
@@ -174,6 +182,24 @@ def test_networks_score_every_class(name, torch, networks):
     whole = networks.make_network(name, 1000)
     count = sum(parameter.numel() for parameter in whole.parameters())
     assert count == _PARAMETERS[name]
+
+
+def test_distorted_images_stay_in_place(torch, networks):
+  distortion = protocols.AUGMENTED.distortion
+  torch.manual_seed(0)
+  batch = torch.zeros(500, 1, 28, 28)
+  batch[:, :, 10:18, 10:18] = 1
+  found = networks._distorted(batch, distortion)
+  assert found.shape == batch.shape
+  # A square of 8 x 8 pixels at the center keeps its size, by and large, and
+  # moves by at most the shift, in pixels.
+  assert abs(found.sum((1, 2, 3)).mean() / 64 - 1) < 0.05
+  rows = (found.sum(3)[:, 0] * torch.arange(28)).sum(1) / found.sum((1, 2, 3))
+  most = distortion.shift * 14
+  assert 0.8 * most < (rows - 13.5).abs().max() < 1.2 * most
+  assert torch.equal(
+    networks._distorted(batch, protocols.Distortion(0, (1, 1))), batch
+  )
 
 
 @pytest.mark.parametrize('name', ['lenet', 'resnet18'], indirect=True)

@@ -158,6 +158,7 @@ def test_sources_without_a_license_are_named():
   _, fashion, kannada = hub.licenses([subsets.subset('2-FKd')]).split('\n- ')
   assert fashion.startswith('[Fashion-MNIST](http')
   assert ('permission' in fashion, 'permission' in kannada) == (False, True)
+  assert fashion.endswith(' SE. Keep its copyright notice')
   (source,) = subsets.subset('1-F').sources
   nowhere = msgspec.structs.replace(source, homepage='not published')
   assert '- Fashion-MNIST: ' in hub.licenses([subsets.combine(nowhere)])

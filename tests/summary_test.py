@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import html.parser
 import json
 import pathlib
@@ -26,10 +27,11 @@ from cmnist_tfds.scoring import (
 pd = pytest.importorskip('pandas', reason='pandas, of the extra scoring')
 
 _RESULTS = running.REPOSITORY / 'results'
+_OPEN = functools.partial(open_or_prepare, sample=True)
 
 
 def _labels(name):
-  return open_or_prepare(subsets.subset(name), sample=True).split('test').labels
+  return _OPEN(subsets.subset(name)).split('test').labels
 
 
 def _predict(name, share, runs, seed):
@@ -79,21 +81,14 @@ def report(folder):
 
 def test_each_run_source_and_metric_has_a_row(folder, report):
   rows = pd.read_csv(report / 'runs.csv')
-  assert [*rows] == [
-    'method',
-    'subset',
-    'images per class',
-    'draw',
-    'seed',
-    'source',
-    'metric',
-    'value',
-    'seconds',
-  ]
+  columns = (
+    'method,subset,images per class,draw,seed,source,metric,value,seconds'
+  )
+  assert [*rows] == columns.split(',')
   # One source has a row for itself and one for all.
   runs = {'1-F': 3 + 3 + 1, '2-FKd': 2 * (3 + 3) + 2 + 1}
   expected = {
-    name: runs[name] * 2 * n for name, n in (('1-F', 2), ('2-FKd', 3))
+    name: runs[name] * 3 * n for name, n in (('1-F', 2), ('2-FKd', 3))
   }
   assert rows['subset'].value_counts().to_dict() == expected
   path = folder / 'own/2-FKd-r-1/good-draws.npz'
@@ -107,11 +102,83 @@ def test_each_run_source_and_metric_has_a_row(folder, report):
   assert row == pytest.approx(right.mean(), abs=1e-6)
 
 
+def test_all_metrics_are_those_of_scikit_learn(tmp_path):
+  metrics = pytest.importorskip('sklearn.metrics')
+  labels, rng = _labels('2-FKd'), np.random.default_rng(0)
+  scores = rng.dirichlet(np.ones(20), (2, len(labels)))
+  predicted = scores.argmax(axis=-1)
+  how = {'scores': scores, 'score_kind': 'probability', 'seed': [1, 2]}
+  _save(tmp_path, '2-FKd', 'sure', predicted, **how)
+  ((runs,), faults) = summary.read([tmp_path], 'cmnist_sample', _OPEN)
+  assert (faults, runs.found.scores) == ([], None)
+  found = {row[1:4]: row[4] for row in runs.rows}
+  for seed, p in enumerate(scores, 1):
+    y, f1 = predicted[seed - 1], {'average': 'macro'}
+    of_kd = metrics.f1_score(labels, y, labels=range(10, 20), **f1)
+    for place, expected in (
+      (('all', 'macro F1'), metrics.f1_score(labels, y, **f1)),
+      (('Kd', 'macro F1'), of_kd),
+      (('all', 'log loss'), metrics.log_loss(labels, p)),
+      (('all', 'top 3'), metrics.top_k_accuracy_score(labels, p, k=3)),
+    ):
+      assert found[(seed, *place)] == pytest.approx(expected), place
+    assert {(seed, 'all', name) for name in ('auroc', 'brier', 'ece')} <= {
+      *found
+    }
+
+
+def test_published_and_other_draws_of_one_file_stay_apart(tmp_path):
+  predicted = _predict('2-FKd-r-1', 0.7, 3, 5)
+  _save(tmp_path, '2-FKd-r-1', 'mixed', predicted, draw=[0, 1, 2])
+  found, _ = summary.read([tmp_path], 'cmnist_sample', _OPEN)
+  assert [r.found.draws for r in found] == [(0,), (1, 2)]
+  ((value, low, high),) = summary.curves(found)['2-FKd']['mixed'].values()
+  right = (predicted[1:] == found[0].found.labels).mean()
+  assert value == pytest.approx(right)
+  assert low < value < high
+
+
+@pytest.mark.parametrize(
+  'said, expected',
+  [('1.50 s; 2.25 s', [1.5, 2.25]), ('a day', [None] * 2), ('', [None] * 2)],
+)
+def test_the_seconds_of_baselines_are_those_of_each_run(
+  tmp_path, said, expected
+):
+  about = {'method': 'timed', 'time': said}
+  predicted = _predict('1-F', 0.9, 2, 0)
+  _save(tmp_path, '1-F', 'timed', predicted, seed=[1, 2], about=about)
+  ((runs,), _) = summary.read([tmp_path], 'cmnist_sample', _OPEN)
+  assert [row[-1] for row in runs.rows if row[2:4] == ('F', 'accuracy')] == (
+    expected
+  )
+
+
+def test_reported_scores_stand_beside_the_others(tmp_path, capsys):
+  scores = {'dataset': 'cmnist', 'split': 'test', 'accuracy': {'value': 0.9}}
+  scores |= {'about': {'method': 'p'}, 'balanced_accuracy': {'value': 0.8}}
+  for name, method in (('1-F', 'paper'), ('1-F-r-10', 'paper-draws')):
+    place = tmp_path / 'own' / name / f'{method}.json'
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps(scores | {'subset': name}))
+  argv = ('report', tmp_path / 'own', '-o', tmp_path / 'report')
+  assert run(capsys, *argv)[::2] == (0, '')
+  text = (tmp_path / 'report/report.md').read_text('utf-8')
+  assert '| paper, reported | published | 1 |  | 0.9000 |' in text
+  assert '| paper, reported, balanced | published | 1 |  | 0.8000 |' in text
+  assert '| paper, reported | other draws | 1 | 0.9000 |  |' in text
+  status, _, err = run(capsys, *argv, '--sample')
+  assert status == 1
+  assert err.count('is of cmnist, not of cmnist_sample') == 2
+
+
 def test_tables_say_what_was_compared(report):
   text = (report / 'report.md').read_text('utf-8')
-  _, accuracy, origins, pairs, notes = text.split('### ')
-  assert '| 2-FKd | 1 | other draws | 0.7' in accuracy
-  assert '| 2-FKd | 6,000 | published | 0.9' in accuracy
+  _, of_f, of_fkd, origins, pairs, notes = text.split('### ')
+  assert of_f.startswith('Accuracy on 1-F\n')
+  assert '| method | training | runs | 1 | all |' in of_fkd
+  assert '| good | other draws | 2 | 0.7' in of_fkd
+  assert '| poor | published | 3 | 0.5' in of_fkd
   assert (
     '| images per class | training | method | Fashion-MNIST | Kannada'
     in origins
@@ -180,9 +247,9 @@ def test_pictures_and_pages_are_whole(report):
   Parser().feed(text)
   assert links
   assert all((report / link).exists() for link in links)
-  assert text.count('<table') == 3
+  assert text.count('<table') == 4
   latex = (report / 'tables.tex').read_text('utf-8')
-  assert latex.count(r'\begin{tabular}') == latex.count(r'\end{tabular}') == 3
+  assert latex.count(r'\begin{tabular}') == latex.count(r'\end{tabular}') == 4
 
 
 def test_what_is_wrong_is_a_line_and_the_rest_goes_on(capsys, folder, tmp_path):
@@ -222,9 +289,11 @@ def test_what_is_wrong_is_a_line_and_the_rest_goes_on(capsys, folder, tmp_path):
 
 @pytest.mark.slow
 def test_results_of_the_repository_make_a_report(capsys, tmp_path):
+  files = _RESULTS.glob('*/*.npz')
+  count = sum(len(predictions.read_predictions(f).predicted) for f in files)
   status, out, err = run(capsys, 'report', _RESULTS, '-o', tmp_path / 'report')
   assert (status, err) == (0, '')
-  assert '744 runs' in out
+  assert f'{count:,} runs' in out
 
 
 # Submission ---------------------------------------------------------------------

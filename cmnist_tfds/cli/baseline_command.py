@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.sample import NOTICE
-from cmnist_tfds.scoring import protocols, report, results
+from cmnist_tfds.scoring import baselines, protocols, report, results
 from cmnist_tfds.system.errors import counted
 
 # The neighbors of every test image are held in memory.
@@ -33,15 +33,31 @@ def _neighbors(args: arguments.Namespace) -> None:
   """
   wanted = _wanted(args)
   print_results(
-    wanted.folder, args.sample, results.neighbor_results(wanted, args.k)
+    wanted.folder, args.sample, baselines.neighbor_results(wanted, args.k)
   )
+
+
+def _linear(args: arguments.Namespace) -> None:
+  """Logistic regression on pixels."""
+  wanted = _wanted(args)
+  found = baselines.classical_results(wanted, 'linear')
+  print_results(wanted.folder, args.sample, found)
+
+
+def _kernel(args: arguments.Namespace) -> None:
+  """A support vector machine on histograms of oriented gradients."""
+  wanted = _wanted(args)
+  found = baselines.classical_results(wanted, 'hog-svm', args.seeds)
+  print_results(wanted.folder, args.sample, found)
 
 
 def _network(args: arguments.Namespace) -> None:
   """A network, trained by PyTorch; on a GPU if there is one."""
-  wanted, protocol = _wanted(args), protocols.PROTOCOLS[args.protocol]
+  wanted = _wanted(args)
+  default = protocols.AUGMENTED if args.net == 'cnn' else protocols.STEPS
+  protocol = protocols.PROTOCOLS.get(args.protocol, default)
   how = args.net, protocol, args.seeds, args.weights
-  found = results.network_results(wanted, *how)
+  found = baselines.network_results(wanted, *how)
   print_results(wanted.folder, args.sample, found)
 
 
@@ -73,15 +89,23 @@ _NEIGHBORS: arguments.Arguments = {
     f' {_MOST_NEIGHBORS})',
   },
 }
+_KERNEL: arguments.Arguments = {
+  **_COMMON,
+  '--seeds S': arguments.number(
+    'approximate the kernel S times, with the seeds 1 to S, where a training set'
+    ' has more than 3,000 images',
+    1,
+  ),
+}
 _NETWORK: arguments.Arguments = {
   **_COMMON,
   '--net': {'required': True, 'choices': protocols.NETWORKS, 'help': 'network'},
   '--protocol': {
     'choices': protocols.PROTOCOLS,
-    'default': protocols.STEPS.name,
-    'help': 'steps: a fixed number of steps, nothing held out; paper: the'
-    ' settings of the paper, which need many images, with every deviation named'
-    ' in the result (default: steps)',
+    'help': 'steps: a fixed number of steps, nothing held out; augmented: more'
+    ' of them, on distorted images; paper: the settings of the paper, which need'
+    ' many images, with every deviation named in the result (default: augmented'
+    ' for cnn, steps for the others)',
   },
   '--seeds S': arguments.number(
     'train S networks on each training set, with the seeds 1 to S', 1
@@ -90,7 +114,12 @@ _NETWORK: arguments.Arguments = {
     "begin with these ImageNet weights, a file of torchvision's"
   ),
 }
-ACTIONS = {'knn': (_NEIGHBORS, _neighbors), 'net': (_NETWORK, _network)}
+ACTIONS = {
+  'knn': (_NEIGHBORS, _neighbors),
+  'linear': (_COMMON, _linear),
+  'hog-svm': (_KERNEL, _kernel),
+  'net': (_NETWORK, _network),
+}
 
 
 def _wanted(args: arguments.Namespace) -> results.Wanted:

@@ -64,7 +64,7 @@ def run(args: arguments.Namespace) -> None:
   terminal.print_table([[*header], *([*row.values()] for row in rows)])
   for source in facts['sources']:
     print(f'\n{source.key}: {source.title}, {source.homepage}')
-    terminal.print_wrapped(f'license: {source.license}', indent=2)
+    terminal.print_wrapped(f'license: {source.stated_license}', indent=2)
     for issue in source.known_issues:
       terminal.print_wrapped(f'known issue: {issue}', indent=2)
   print(f'\nWhat to cite: cmnist info {subset.name} --bibtex')

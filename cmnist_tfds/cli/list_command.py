@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""List the 134 subsets of the paper, or those that meet some conditions."""
+"""List the 134 subsets of the paper, or those that meet some conditions.
+
+The column `hosting` says whether others may host a subset, by the licenses that
+its sources state: no if one states none, unknown if one has a license that cmnist
+does not know, else yes. Each license says on what terms.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +84,7 @@ def run(args: arguments.Namespace) -> None:
   if args.sort:
     rows.sort(key=lambda row: (row[args.sort] is None, row[args.sort] or 0))
   columns = ['name', 'sources', 'classes', 'balanced', 'train', 'test']
-  columns += ['imbalance'] * args.imbalance
+  columns += ['hosting'] + ['imbalance'] * args.imbalance
   columns += ['nearest_r_10', 'nearest_full'] * args.difficulty
   columns += ['suite', 'why'] * bool(suite)
   if args.format == 'json':
@@ -92,6 +97,8 @@ def run(args: arguments.Namespace) -> None:
   for row in rows:
     row['sources'] = ','.join(row['sources'])
     row['balanced'] = words[row['balanced']]
+    if args.format == 'table':
+      row['hosting'] = row['hosting'].capitalize()
   shown = [columns, *([row[name] for name in columns] for row in rows)]
   if args.format == 'tsv':
     print(terminal.tsv(shown), end='')
@@ -113,6 +120,7 @@ def _row(subset: Subset) -> dict[str, Any]:
     'balanced': subset.balanced,
     'train': subset.num_train,
     'test': subset.num_test,
+    'hosting': subset.hosting,
     'imbalance': subset.imbalance,
     'nearest_r_10': reduced,
     'nearest_full': full,

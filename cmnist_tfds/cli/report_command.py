@@ -35,16 +35,12 @@ def run(args: arguments.Namespace) -> int:
   faults += more
   if not own:
     raise PredictionsError('; '.join(faults))
-  wanted = {runs.found.subset for runs in own}
+  wanted = {runs.subset for runs in own}
   known = {runs.method for runs in own}
-  others = [
-    runs
-    for runs in beside
-    if runs.found.subset in wanted and runs.method not in known
-  ]
-  summary.write(args.output, [*own, *others], faults)
+  others = [r for r in beside if r.subset in wanted and r.method not in known]
+  summary.write(args.output, args.dataset, [*own, *others], faults)
   for fault in faults:
     terminal.fail(fault)
-  count = sum(len(runs.found.predicted) for runs in (*own, *others))
+  count = sum(len(r.found.predicted) for r in (*own, *others) if r.found)
   print(f'{args.output}: {counted(count, "run")}: {", ".join(summary.FILES)}')
   return terminal.FAILED if faults else 0

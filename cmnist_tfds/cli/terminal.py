@@ -79,7 +79,8 @@ def print_report(
     for number, section in enumerate(sections):
       print('\n' * bool(number) + section.title)
       print_table(section.rows)
-      print(*section.lines, sep='\n', end='\n' * bool(section.lines))
+      for line in section.lines:
+        print_wrapped(line)
 
 
 def print_wrapped(text: str, indent: int = 0) -> None:

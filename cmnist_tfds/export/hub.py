@@ -27,6 +27,7 @@ from cmnist_tfds.export import croissant
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.sample import LICENSE, NOTICE, sample_of
 from cmnist_tfds.sources import Source
+from cmnist_tfds.sources.licenses import find
 from cmnist_tfds.subsets import SAMPLE, Subset
 from cmnist_tfds.system import atomic
 
@@ -136,7 +137,7 @@ def _plain(text: str) -> str:
 def licenses(selected: Iterable[Subset]) -> str:
   """Returns Markdown with the license of each source of some subsets.
 
-  It names the sources whose images nobody is allowed to share.
+  It says what each asks of those who share its images.
   """
   lines = ['Each source has its own license, as stated by the source:\n']
   for s in _sources_of(selected):
@@ -144,11 +145,8 @@ def licenses(selected: Iterable[Subset]) -> str:
     if s.has_page:
       page = urllib.parse.quote(s.homepage, safe="%/:?#=&;,+@!$'*~")
       title = f'[{title}]({page})'
-    lines.append(f'- {title}: {_plain(s.license)}')
-    if s.license.startswith('None stated'):
-      lines[-1] += (
-        '. To share its images, you need the permission of its authors'
-      )
+    asks = find(s.license).asks
+    lines.append(f'- {title}: {_plain(s.stated_license)}. {asks}')
   return '\n'.join(lines) + '\n'
 
 

@@ -46,11 +46,15 @@ _STYLE: dict[Any, Any] = {
   'text.hinting': 'none',
   'lines.linewidth': 72 / _DPI,
 }
-# Of paper, text, lines, and of training and test examples; light, then dark.
+# Of what is told apart, such as training and test examples.
+_LIGHT = '#1967d2 #b85c00 #188038 #a142f4 #c5221f #00838f #5f6368 #c2185b'
+_DARK = '#8ab4f8 #fcad70 #81c995 #d7aefb #f28b82 #78d9ec #bdc1c6 #ff8bcb'
+# Of paper, text, lines, and of these; light, then dark.
 _COLORS = (
-  ('#ffffff', '#202124', '#dadce0', ('#1967d2', '#b85c00')),
-  ('#17181b', '#e8eaed', '#3c4043', ('#8ab4f8', '#fcad70')),
+  ('#ffffff', '#202124', '#dadce0', _LIGHT.split()),
+  ('#17181b', '#e8eaed', '#3c4043', _DARK.split()),
 )
+_INKED = 'text.color axes.edgecolor axes.labelcolor xtick.color ytick.color'
 
 # The supported formats, by file name suffix, and what their files must not
 # tell, so that the same picture gives the same file.
@@ -130,9 +134,10 @@ def styled(draw: Callable[[], Figure], *, dark: bool = False) -> Figure:
     from matplotlib import style
     from matplotlib.collections import LineCollection
 
-  paper, ink, line, bars = _COLORS[dark]
-  colors = {'figure.facecolor': paper, 'text.color': ink, 'lines.color': line}
-  colors['axes.prop_cycle'] = f'cycler("color", {bars})'
+  paper, ink, line, told_apart = _COLORS[dark]
+  colors = dict.fromkeys(('figure.facecolor', 'axes.facecolor'), paper)
+  colors |= dict.fromkeys(_INKED.split(), ink) | {'lines.color': line}
+  colors['axes.prop_cycle'] = f'cycler("color", {told_apart})'
   # Not the user's own style.
   with style.context(_STYLE | colors, after_reset=True):
     figure = draw()

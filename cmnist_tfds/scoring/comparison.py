@@ -222,6 +222,13 @@ def independent_runs(found: Predictions) -> tuple[str, list[int], np.ndarray]:
   return 'seeds', sorted(seeds), right[np.argsort(seeds)] if seeds else right
 
 
+def accuracy(found: Predictions) -> Estimate:
+  """Returns the accuracy, with an interval over runs, and images or writers."""
+  _, _, rows = independent_runs(found)
+  strata = writers.source_numbers(found.subset, found.labels)
+  return intervals.over_runs([rows], writers.clusters(found), strata)
+
+
 def _examples(found: Predictions) -> str:
   draw = draw_of_examples(found)
   name = f'{found.dataset}/{found.subset.full.name} {found.split}'

@@ -230,8 +230,8 @@ def _compute(common: Model, fit: Fit) -> None:
   told = (f'{w.category.__name__}: {_line(w.message)}' for w in caught)
   record.warnings = list(dict.fromkeys(told))[:_WARNINGS]
   record.peak_memory = 1024 * int(_first(r'VmHWM:\s+(\d+)', 'self/status', '0'))
-  record.device = _device()
-  record.versions = dict(_versions())
+  record.device = device()
+  record.versions = dict(versions())
   _write(fit)
   if made:
     predictions.write_predictions(fit.path, made)
@@ -264,16 +264,18 @@ def _first(pattern: str, name: str, otherwise: str) -> str:
   return otherwise
 
 
-def _device() -> str:
+def device() -> str:
+  """Returns the processor, how many threads are used of it, and the GPU."""
   found = _first('model name\\s*: (.*)', 'cpuinfo', platform.machine())
-  found += f', OMP_NUM_THREADS={os.environ["OMP_NUM_THREADS"]}'
+  threads = os.environ.get('OMP_NUM_THREADS', os.cpu_count())
+  found += f', OMP_NUM_THREADS={threads}'
   torch = sys.modules.get('torch')
   if torch and torch.cuda.is_available():
     found += f', {torch.cuda.get_device_name()}'
   return found
 
 
-def _versions() -> Iterator[tuple[str, str]]:
+def versions() -> Iterator[tuple[str, str]]:
   """Yields the versions of what is imported and is not Python's own."""
   yield 'python', platform.python_version()
   for name in sorted(name for name in sys.modules if '.' not in name):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks of the baselines and how they are trained, in PyTorch.
 
-LeNet is here, the others are torchvision's, so the ImageNet weights of these fit.
+LeNet and the CNN are here, the others are torchvision's, so the ImageNet weights
+of these fit.
 Images are float (n, 1, 28, 28); networks that were made for colors get the one
 channel three times.
 """
@@ -19,7 +20,7 @@ import numpy as np
 
 from cmnist_tfds.load.open_subset import Opened
 from cmnist_tfds.scoring.predictions import reading
-from cmnist_tfds.scoring.protocols import Protocol
+from cmnist_tfds.scoring.protocols import Distortion, Protocol
 from cmnist_tfds.system import streams
 from cmnist_tfds.system.errors import PreparationError
 from cmnist_tfds.system.extras import needs_extra
@@ -65,6 +66,19 @@ class LeNet(nn.Module):
     return self.fc3(self.fc2(self.fc1(x.flatten(1)).relu()).relu())
 
 
+def _cnn(classes: int) -> nn.Module:
+  """Returns a network of 81,220 parameters, if there are 20 classes."""
+  layers: list[nn.Module] = []
+  for before, after in ((1, 16), (16, 32), (32, 32), (32, 64), (64, 64)):
+    layers.append(nn.Conv2d(before, after, 3, padding=1, bias=False))
+    layers += [nn.BatchNorm2d(after), nn.ReLU()]
+    if before in (1, after):
+      layers.append(nn.MaxPool2d(2))
+  made = nn.Sequential(*layers, nn.Flatten(), nn.Linear(576, classes))
+  # A CPU takes a quarter less time with channels that are last.
+  return made.to(memory_format=torch.channels_last)
+
+
 def make_network(
   name: str, classes: int, weights: Weights | None = None
 ) -> nn.Module:
@@ -81,6 +95,8 @@ def make_network(
   """
   if name == 'lenet':
     made: nn.Module = LeNet(classes)
+  elif name == 'cnn':
+    made = _cnn(classes)
   else:
     with needs_extra(f'The network {name}', 'torch'):
       from torchvision import models
@@ -129,7 +145,7 @@ def predict(
   protocol: Protocol,
   seed: int,
   weights: Weights | None = None,
-) -> np.ndarray:
+) -> tuple[np.ndarray, float]:
   """Trains a network and predicts the test set.
 
   On a CPU, a seed gives the same predictions again on the same machine with the
@@ -143,7 +159,8 @@ def predict(
     weights: Pre-trained weights to begin with.
 
   Returns:
-    int64 (n,), the predicted labels, in the prepared order.
+    int64 (n,), the predicted labels, in the prepared order; and the highest
+    learning rate.
 
   Raises:
     PreparationError: If the training set is too small for the protocol.
@@ -181,9 +198,13 @@ def predict(
       while len(left) >= protocol.batch:
         at, left = left.split([protocol.batch, len(left) - protocol.batch])
         batch = (images[at.to(device)].float() - mean) / scale
-        yield _augmented(batch) if paper else batch, labels[at.to(device)]
+        if protocol.distortion:
+          batch = _distorted(batch, protocol.distortion)
+        yield batch, labels[at.to(device)]
 
-  rate = _find_rate(copy.deepcopy(network), batches(), protocol)
+  rate, highest = protocol.rates
+  if rate < highest:
+    rate = _find_rate(copy.deepcopy(network), batches(), protocol)
   optimizer = _optimizer(network, rate)
   schedule = torch.optim.lr_scheduler.OneCycleLR(
     optimizer, rate, steps, base_momentum=0.85, max_momentum=0.95
@@ -192,7 +213,7 @@ def predict(
   title = f'{opened.subset.name}, seed {seed}'
   bar = streams.progress_bar(range(steps), desc=title)
   for _, batch in zip(bar, batches(), strict=False):
-    _step(network, optimizer, batch)
+    _step(network, optimizer, batch, protocol.smoothing)
     schedule.step()
   network.eval()
   test = torch.from_numpy(opened.split('test').read(['image'])['image'])
@@ -201,33 +222,32 @@ def predict(
       network((part[:, None].to(device).float() - mean) / scale).argmax(1)
       for part in test.split(_TESTED)
     ]
-  return torch.cat(predicted).cpu().numpy()
+  return torch.cat(predicted).cpu().numpy(), rate
 
 
-def _augmented(batch: torch.Tensor) -> torch.Tensor:
-  """Turns by up to 10 degrees, enlarges by up to 1.1, changes the light.
+def _distorted(batch: torch.Tensor, how: Distortion) -> torch.Tensor:
+  """Returns distorted images."""
 
-  Each happens to an image with probability 0.75, as in fastai v1.
-  """
-  count = len(batch)
+  def uniform(low: float, high: float, unchanged: float = 0) -> torch.Tensor:
+    drawn = torch.empty(len(batch)).uniform_(low, high)
+    drawn[torch.rand(len(batch)) >= how.share] = unchanged
+    return drawn
 
-  def uniform(low: float, high: float, unchanged: float) -> torch.Tensor:
-    drawn = torch.empty(count).uniform_(low, high)
-    happens = torch.rand(count) < 0.75
-    return torch.where(happens, drawn, torch.tensor(unchanged))
-
-  angle = uniform(-math.pi / 18, math.pi / 18, 0.0)
-  zoom = uniform(1.0, 1.1, 1.0)
-  cos, sin = angle.cos() / zoom, angle.sin() / zoom
-  zero = torch.zeros(count)
-  rows = [torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)]
+  angle, slope = uniform(-how.turn, how.turn), uniform(-how.shear, how.shear)
+  factor = uniform(*how.zoom, unchanged=1)
+  cos, sin = angle.cos() / factor, angle.sin() / factor
+  right, down = (uniform(-how.shift, how.shift) for _ in range(2))
+  rows = [
+    torch.stack([cos, slope * cos - sin, right], 1),
+    torch.stack([sin, slope * sin + cos, down], 1),
+  ]
   turned = torch.stack(rows, 1).to(batch.device)
   grid = nn.functional.affine_grid(turned, batch.shape, align_corners=False)
   batch = nn.functional.grid_sample(
     batch, grid, padding_mode='reflection', align_corners=False
   )
-  light = uniform(0.8, 1.25, 1.0)[:, None, None, None]
-  return batch * light.to(batch.device)
+  bright = uniform(*how.light, unchanged=1)[:, None, None, None]
+  return batch * bright.to(batch.device)
 
 
 def _optimizer(network: nn.Module, rate: float) -> Optimizer:
@@ -235,10 +255,14 @@ def _optimizer(network: nn.Module, rate: float) -> Optimizer:
   return AdamW(trained, rate, (0.95, 0.99), weight_decay=0.01)
 
 
-def _step(network: nn.Module, optimizer: Optimizer, batch: _Batch) -> float:
+def _step(
+  network: nn.Module, optimizer: Optimizer, batch: _Batch, smoothing: float = 0
+) -> float:
   """Trains on one batch; returns its loss."""
   images, labels = batch
-  loss = nn.functional.cross_entropy(network(images), labels)
+  loss = nn.functional.cross_entropy(
+    network(images), labels, label_smoothing=smoothing
+  )
   optimizer.zero_grad()
   loss.backward()
   optimizer.step()

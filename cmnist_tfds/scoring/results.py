@@ -11,11 +11,11 @@ computed again.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import json
 import pathlib
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -24,9 +24,8 @@ import numpy as np
 
 from cmnist_tfds import subsets
 from cmnist_tfds.load.draws import count_draws
-from cmnist_tfds.scoring import evaluation, predictions, protocols, report
+from cmnist_tfds.scoring import evaluation, fits, predictions, report
 from cmnist_tfds.scoring.evaluation import Evaluation, Open
-from cmnist_tfds.scoring.nearest_neighbors import Neighbors, vote
 from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import atomic, streams
 from cmnist_tfds.system.errors import PredictionsError
@@ -51,6 +50,12 @@ class Wanted(NamedTuple):
   open_: Open
 
 
+# What results say of each run: a text for all of them, or one for each, with '; '
+# between these.
+RUN = ('time', 'machine', 'versions', 'learning_rate')
+# What the predictions of a baseline may depend on.
+_LIBRARIES = {'python', 'numpy', 'scipy', 'sklearn', 'skimage', 'torch'}
+
 # A result in a folder: the name of its files, such as 'knn-1', its scores, and
 # whether it was there already.
 Result = tuple[str, Evaluation, bool]
@@ -63,15 +68,18 @@ class Method(NamedTuple):
     name: Name of its files, such as 'knn-1'.
     about: Returns what it says of itself for a subset.
     predict: Returns the labels of the test set, int64 (n,), for a subset, a draw
-      of its training set and a seed.
-    seeds: The seeds of its runs on each training set; None where chance plays
-      no part.
+      of its training set and a seed; and what else there is to say of the run,
+      as fields of `RUN`.
+    seeds: Returns the seeds of the runs on each training set of a subset; None
+      where chance plays no part.
   """
 
   name: str
   about: Callable[[Subset], Mapping[str, str]]
-  predict: Callable[[Subset, int, int | None], np.ndarray]
-  seeds: Sequence[int | None] = (None,)
+  predict: Callable[
+    [Subset, int, int | None], tuple[np.ndarray, Mapping[str, str]]
+  ]
+  seeds: Callable[[Subset], Sequence[int | None]] = lambda _: (None,)
 
 
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -182,7 +190,7 @@ def read_results(folder: pathlib.Path) -> list[ResultRow]:
     full, size = row.subset.full, row.subset.per_class or sys.maxsize
     return place.get(full, -1), full.name, -size, row.method
 
-  return sorted(map(_read_row, folder.glob('*/*.json')), key=order)
+  return sorted(map(read_row, folder.glob('*/*.json')), key=order)
 
 
 def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
@@ -203,7 +211,8 @@ def to_table(rows: Sequence[ResultRow]) -> list[tuple[str, ...]]:
   return table
 
 
-def _read_row(path: pathlib.Path) -> ResultRow:
+def read_row(path: pathlib.Path) -> ResultRow:
+  """Returns what a file of scores says; raises as `read_results` does."""
   with predictions.reading(path, 'reported scores', 'See docs/reporting.md.'):
     scores = msgspec.json.decode(path.read_bytes(), type=Scores)
     scores.about = predictions.check_about(scores.about)
@@ -212,80 +221,6 @@ def _read_row(path: pathlib.Path) -> ResultRow:
       raise ValueError(f'expected a method for {subset.name}, found {scores}')
   is_there = path.with_suffix('.npz').exists() or path.with_suffix('').is_dir()
   return ResultRow(subset, path.stem, is_there, scores)
-
-
-def neighbor_results(wanted: Wanted, ks: Sequence[int]) -> Iterator[Result]:
-  """Computes and writes results of nearest neighbors, as `complete` does.
-
-  Args:
-    wanted: Which results are wanted.
-    ks: How many neighbors vote. Each gives a result 'knn-<k>'.
-
-  Returns:
-    The results, each as soon as all its runs are written.
-  """
-  # The votes of all k follow from one search.
-  neighbors = Neighbors(wanted.open_, max(ks))
-  nearest = functools.lru_cache(wanted.draws + 1)(neighbors.nearest_labels)
-
-  def method(k: int) -> Method:
-    # Results that were published have this spelling.
-    title = f'{k} nearest neighbour{"s" if k > 1 else ""}, raw pixels'
-    about = {'method': title, 'code': 'cmnist baseline knn'}
-    about |= {'pretraining': 'none', 'validation': 'none'}
-    return Method(
-      f'knn-{k}',
-      lambda _: about,
-      lambda subset, draw, _: vote(nearest(subset, draw)[:, :k]),
-    )
-
-  return complete(wanted, [*map(method, ks)])
-
-
-def network_results(
-  wanted: Wanted,
-  network: str,
-  protocol: protocols.Protocol,
-  seeds: int,
-  weights: pathlib.Path | None = None,
-) -> Iterator[Result]:
-  """Computes and writes results of a network, as `complete` does.
-
-  Args:
-    wanted: Which results are wanted.
-    network: A key of `protocols.NETWORKS`.
-    protocol: How it is trained.
-    seeds: How many runs each training set gets, with the seeds from 1.
-    weights: A file of ImageNet weights to begin with.
-
-  Returns:
-    The results, each as soon as all its runs are written.
-
-  Raises:
-    MissingExtraError: If PyTorch or torchvision cannot be imported.
-    PreparationError: If the file of weights does not fit, or a training set is
-      too small for the protocol.
-  """
-  # Only networks need PyTorch.
-  from cmnist_tfds.scoring import networks
-
-  read = networks.read_weights(weights, network) if weights else (None, None)
-  start, origin = read
-
-  def about(subset: Subset) -> dict[str, str]:
-    # It raises where there are too few examples.
-    protocol.training_steps(subset, len(wanted.open_(subset).split('train')))
-    return protocols.describe(network, protocol, subset, origin)
-
-  method = Method(
-    f'{network}-{protocol.name}' + '-pretrained' * bool(weights),
-    about,
-    lambda subset, draw, seed: networks.predict(
-      wanted.open_(subset, draw=draw), network, protocol, seed or 0, start
-    ),
-    range(1, seeds + 1),
-  )
-  return complete(wanted, [method])
 
 
 def complete(wanted: Wanted, methods: Sequence[Method]) -> Iterator[Result]:
@@ -315,20 +250,27 @@ def complete(wanted: Wanted, methods: Sequence[Method]) -> Iterator[Result]:
       plans.append((path, subset, about, draws, method, before))
   scored = streams.progress_bar(plans, desc='Scoring')
   for path, subset, about, draws, method, before in scored:
-    saved, predicted = before, {}
+    saved, predicted, facts = before, {}, {}
     if before and None not in before.draws:
-      there = zip(before.draws, before.seeds, strict=True)
+      there = [*zip(before.draws, before.seeds, strict=True)]
       predicted = dict(zip(there, before.predicted, strict=True))
-    runs = itertools.product(draws, method.seeds)
+      facts = dict(zip(there, run_facts(before), strict=True))
+    runs = itertools.product(draws, method.seeds(subset))
     for run in [run for run in runs if run not in predicted]:
-      predicted[run] = method.predict(subset, *run)
+      began = time.perf_counter()
+      predicted[run], more = method.predict(subset, *run)
+      took = f'{time.perf_counter() - began:.2f} s'
+      used = [' '.join(v) for v in fits.versions() if v[0] in _LIBRARIES]
+      facts[run] = {'time': took, 'machine': fits.device(), **more}
+      facts[run]['versions'] = ', '.join(used)
       ordered = sorted(predicted, key=lambda run: (run[0], run[1] or 0))
+      told = {f: [facts[run].get(f, '') for run in ordered] for f in RUN}
       saved = predictions.make_predictions(
         subset,
         np.stack([predicted[run] for run in ordered]),
         wanted.open_(subset.full).split('test').labels,
         dataset=wanted.dataset,
-        about=about,
+        about={**about, **{f: _join(t) for f, t in told.items() if any(t)}},
         seed=[seed for _, seed in ordered if seed is not None] or None,
         draw=[draw for draw, _ in ordered],
       )
@@ -338,6 +280,22 @@ def complete(wanted: Wanted, methods: Sequence[Method]) -> Iterator[Result]:
     scores = evaluation.score(saved)
     write_scores(path, scores)
     yield path.stem, scores, saved is before
+
+
+def _join(texts: Sequence[str]) -> str:
+  return texts[0] if len({*texts}) == 1 else '; '.join(t or '?' for t in texts)
+
+
+def run_facts(found: predictions.Predictions) -> list[dict[str, str]]:
+  """Returns the fields of `RUN` of each run."""
+  count = len(found.predicted)
+  facts: list[dict[str, str]] = [{} for _ in range(count)]
+  for field in RUN:
+    texts = found.about.get(field, '').split('; ')
+    texts = texts if len(texts) == count else texts[:1] * count
+    for of_run, text in zip(facts, texts, strict=True):
+      of_run[field] = text
+  return facts
 
 
 def training_sets(wanted: Wanted) -> Iterator[tuple[Subset, str, range]]:

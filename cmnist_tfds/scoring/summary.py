@@ -4,28 +4,37 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import html
 import itertools
+import math
 import pathlib
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cmnist_tfds import subsets
-from cmnist_tfds.figures import learning_curves, pictures
-from cmnist_tfds.scoring import evaluation, family, fits, report
+from cmnist_tfds.figures import pictures
+from cmnist_tfds.figures.learning_curves import Curves, draw_learning_curves
+from cmnist_tfds.scoring import (
+  comparison,
+  confidence,
+  evaluation,
+  family,
+  fits,
+  report,
+  results,
+)
 from cmnist_tfds.scoring import predictions as predictions_lib
 from cmnist_tfds.scoring.evaluation import Open
+from cmnist_tfds.scoring.intervals import Estimate
 from cmnist_tfds.scoring.predictions import Predictions
+from cmnist_tfds.scoring.report import Section
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system import atomic, streams
+from cmnist_tfds.system import atomic
 from cmnist_tfds.system.errors import CmnistError, PredictionsError, counted
 from cmnist_tfds.system.extras import needs_extra
-
-if TYPE_CHECKING:
-  import pandas as pd
 
 # What a report is made of.
 FILES = (
@@ -38,13 +47,21 @@ _COLUMNS = (
   *('method', 'subset', 'images per class', 'draw', 'seed', 'source'),
   *('metric', 'value', 'seconds'),
 )
+# What tables of accuracies have; a balanced one only where it differs.
+_SHARES = {'accuracy': '', 'balanced accuracy': ', balanced'}
 _HEAD = (
-  '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><style>img, div {'
-  'max-width: 100%; overflow: auto} td, th {padding: .2em .7em}</style>'
+  '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta name="viewport"'
+  ' content="width=device-width"><style>body {font-family: sans-serif} img, div'
+  ' {max-width: 100%; overflow: auto} table {border-collapse: collapse} td, th'
+  ' {padding: .2em .7em; text-align: left; white-space: nowrap}</style>'
 )
 
-# A table of a report: its headline, what it has, and how it was made.
-_Table: TypeAlias = 'tuple[str, pd.DataFrame, str]'
+# What the picture shows.
+CURVES = (
+  'Accuracy by training images of each class. Lines are means over runs, of other'
+  ' draws of the training set where there are some, else of the published one.'
+  ' Bands are 95 % intervals over runs, and over test images or their writers.'
+)
 
 
 class Runs(NamedTuple):
@@ -52,58 +69,65 @@ class Runs(NamedTuple):
 
   Attributes:
     method: The name of their files, without '-draws'.
-    found: The predictions.
-    seconds: How long fitting and predicting took, by draw and seed, where it is
-      recorded.
+    subset: The subset.
+    is_drawn: Whether their training sets are other draws.
+    rows: What runs.csv says of them, the cells of `_COLUMNS` from 'draw' on.
+    accuracy: The mean accuracy, with an interval over runs, and over test images
+      or their writers.
+    found: The predictions without scores; None of a result that others report.
   """
 
   method: str
-  found: Predictions
-  seconds: Mapping[tuple[int | None, int | None], float]
+  subset: Subset
+  is_drawn: bool
+  rows: Sequence[tuple[Any, ...]]
+  accuracy: Estimate
+  found: Predictions | None
 
 
 def read(
   folders: Iterable[pathlib.Path], dataset: str, open_: Open | None
 ) -> tuple[list[Runs], list[str]]:
-  """Reads all predictions in folders of results.
+  """Reads all results in folders.
 
   Args:
     folders: The folders, in which each subset has a folder. That has files of
-      predictions, and folders of such files, the runs of a method.
+      predictions, folders of such files, the runs of a method, and files of
+      scores; those without predictions are as they were reported.
     dataset: 'cmnist' or 'cmnist_sample': others are faults.
     open_: Opens subsets, for their labels; None to trust those in the files.
 
   Returns:
     The runs, and what is wrong with others, a line each.
   """
-  found: dict[tuple[str, str], Runs] = {}
+  found: dict[tuple[str, str], list[Runs]] = {}
   faults = []
   for folder in folders:
     runs = {*folder.glob('*/*/*.json')}
     failed = {path for path in runs if not path.with_suffix('.npz').exists()}
     paths = {*folder.glob('*/*.npz'), *(path.parent for path in runs - failed)}
+    known = {path.with_suffix('') for path in paths}
+    scores = folder.glob('*/*.json')
+    paths |= {path for path in scores if path.with_suffix('') not in known}
     if not paths:
-      faults.append(
-        f'{folder} has no files <subset>/<method>.npz and no folders'
-      )
-    reported = {path.with_suffix('') for path in folder.glob('*/*.json')}
-    for path in sorted(reported - {path.with_suffix('') for path in paths}):
-      streams.LOG.warning('%s has no predictions, so it is left out', path)
+      faults.append(f'{folder} has no files <subset>/<method>.npz or folders')
     for path in sorted(paths | failed):
       try:
         if path in failed:
           raise PredictionsError(f'{path}: {fits.read_record(path).error}')
         if (key := (path.parent.name, path.stem)) in found:
-          raise PredictionsError(
-            f'{path} is left out: its method occurs twice.'
-          )
-        found[key] = _read(path, dataset, open_)
+          raise PredictionsError(f'{path}: its method occurs twice.')
+        reading = _read_reported if path.suffix == '.json' else _read
+        found[key] = [*reading(path, dataset, open_)]
       except CmnistError as error:
         faults.append(str(error))
-  return [*found.values()], faults
+  return [*itertools.chain(*found.values())], faults
 
 
-def _read(path: pathlib.Path, dataset: str, open_: Open | None) -> Runs:
+def _read(
+  path: pathlib.Path, dataset: str, open_: Open | None
+) -> Iterator[Runs]:
+  """Yields the runs of a file or a folder of files."""
   records = [fits.read_record(p) for p in path.glob('*.npz')]
   versions = {f'{record.code} and data {record.data}' for record in records}
   if len(versions) > 1:
@@ -113,43 +137,88 @@ def _read(path: pathlib.Path, dataset: str, open_: Open | None) -> Runs:
     )
   subset = subsets.subset(path.parent.name)
   found = evaluation.read_checked(subset, path, open_)
-  if found.dataset != dataset:
-    raise PredictionsError(f'{path} is of {found.dataset}, not of {dataset}.')
-  seconds: dict[tuple[int | None, int | None], float] = {
-    (r.draw, r.seed): (r.fit_seconds or 0) + (r.predict_seconds or 0)
-    for r in records
+  _check_dataset(path, found.dataset, dataset)
+  runs = zip(found.draws, found.seeds, results.run_facts(found), strict=True)
+  seconds: dict[Any, float] = {
+    (draw, seed): float(took[1])
+    for draw, seed, facts in runs
+    # Methods of others may tell their time in other words.
+    if (took := re.fullmatch(r'(\d+\.\d+) s', facts['time']))
   }
-  found = dataclasses.replace(found, scores=None)  # They may be large.
-  return Runs(path.stem.removesuffix('-draws'), found, seconds)
+  for r in records:
+    seconds[r.draw, r.seed] = (r.fit_seconds or 0) + (r.predict_seconds or 0)
+  method = path.stem.removesuffix('-draws')
+  for is_drawn in _TRAINING:
+    own = [n for n, d in enumerate(found.draws) if bool(d) is is_drawn]
+    if own:
+      rows = [
+        (draw or 0, seed, *figures, seconds.get((draw, seed)))
+        for run in own
+        for draw, seed in [(found.draws[run], found.seeds[run])]
+        for figures in _measure(_take(found, [run]))
+      ]
+      # Scores may be large.
+      taken = _take(dataclasses.replace(found, scores=None), own)
+      accuracy = comparison.accuracy(taken)
+      yield Runs(method, subset, is_drawn, rows, accuracy, taken)
 
 
-def _rows(runs: Runs) -> Iterator[tuple[Any, ...]]:
-  """Yields the rows of `_COLUMNS`; the source 'all' is all test images."""
-  found = runs.found
-  subset, confusions = found.subset, predictions_lib.confusions(found)
-  right = np.diagonal(confusions, axis1=1, axis2=2)
-  total = confusions[0].sum(axis=1)
+def _read_reported(
+  path: pathlib.Path, dataset: str, _: Open | None
+) -> Iterator[Runs]:
+  """Yields what a file of scores without predictions says."""
+  subset, stem, _recomputed, scores = results.read_row(path)
+  _check_dataset(path, scores.dataset, dataset)
+  values = scores.accuracy.value, scores.balanced_accuracy.value
+  named = zip(_SHARES, values, strict=True)
+  rows = [(None, None, 'all', *figure, None) for figure in named]
+  method, is_drawn = stem.removesuffix('-draws'), stem.endswith('-draws')
+  accuracy = Estimate(*values[:1] * 3)  # Its interval may be of anything.
+  yield Runs(f'{method}, reported', subset, is_drawn, rows, accuracy, None)
+
+
+def _check_dataset(path: pathlib.Path, found: str, expected: str) -> None:
+  if found != expected:
+    raise PredictionsError(f'{path} is of {found}, not of {expected}.')
+
+
+def _take(found: Predictions, runs: list[int]) -> Predictions:
+  """Returns some of the runs."""
+  return dataclasses.replace(
+    found,
+    predicted=found.predicted[runs],
+    scores=None if found.scores is None else found.scores[runs],
+    seeds=tuple(found.seeds[run] for run in runs),
+    draws=tuple(found.draws[run] for run in runs),
+  )
+
+
+def _measure(run: Predictions) -> Iterator[tuple[str, str, float]]:
+  """Yields the source, 'all' for all test images, the metric, and its value."""
+  subset, (confused,) = run.subset, predictions_lib.confusions(run)
+  right, total = np.diagonal(confused), confused.sum(axis=1)
+  recall = right / np.maximum(total, 1)
+  f1 = 2 * right / np.maximum(total + confused.sum(axis=0), 1)
   number = np.array([c.source_number for c in subset.classes])
-  for run, (draw, seed) in enumerate(
-    zip(found.draws, found.seeds, strict=True)
-  ):
-    facts = runs.method, subset.full.name, subset.per_class, draw or 0, seed
-    seconds = runs.seconds.get((draw, seed))
-    for place, key in enumerate(['all', *(s.key for s in subset.sources)], -1):
-      own = (total > 0) & ((number == place) | (place < 0))
-      part, whole = right[run, own], total[own]
-      accuracies = part.sum() / whole.sum(), (part / whole).mean()
-      yield (*facts, key, 'accuracy', accuracies[0], seconds)
-      yield (*facts, key, 'balanced accuracy', accuracies[1], seconds)
+  for place, key in enumerate(['all', *(s.key for s in subset.sources)], -1):
+    own = ((number == place) | (place < 0)) & (total > 0)
+    yield key, 'accuracy', right[own].sum() / total[own].sum()
+    yield key, 'balanced accuracy', recall[own].mean()
+    yield key, 'macro F1', f1[own].mean()
+  figures = confidence.measure(run)
+  for name, value in vars(figures).items() if figures else ():
+    if isinstance(value, float):
+      yield 'all', name.replace('_', ' '), value
 
 
 def write(
-  folder: pathlib.Path, runs: Sequence[Runs], faults: Sequence[str]
+  folder: pathlib.Path, dataset: str, runs: list[Runs], faults: list[str]
 ) -> None:
   """Writes the report.
 
   Args:
     folder: The folder; `atomic.write_folder` says which it may be.
+    dataset: 'cmnist' or 'cmnist_sample'.
     runs: The runs. Methods are compared on the subsets of the first of them.
     faults: What was left out, a line each.
 
@@ -160,84 +229,101 @@ def write(
   with needs_extra('A report', 'scoring'):
     import jinja2  # noqa: F401  # pandas writes LaTeX with it.
     import pandas as pd
-  rows = (row for each in runs for row in _rows(each))
-  frame = pd.DataFrame(rows, columns=list(_COLUMNS))
-  whole = frame[(frame['source'] == 'all') & (frame['metric'] == 'accuracy')]
-  full = whole['subset'].map(lambda name: _mean_size(subsets.subset(name)))
-  whole = whole.assign(
-    size=pd.to_numeric(whole['images per class']).fillna(full),
-    training=whole['draw'].gt(0).map(_TRAINING),
+  rows = (
+    (each.method, each.subset.full.name, each.subset.per_class, *row)
+    for each in runs
+    for row in each.rows
   )
-  found = [_accuracies(whole), *_comparisons(runs)]
-  # Other draws stand for a training set where there are some.
-  point = whole.groupby(['subset', 'method', 'size'])['draw']
-  curves = whole[(whole['draw'] > 0) | (point.transform('max') == 0)]
-  number = counted(whole['method'].nunique(), 'method')
-  title = f'{number} on {runs[0].found.dataset}'
-  notes = [*dict.fromkeys(n for r in runs for n in r.found.notes), *faults]
-  picture = 'Accuracy by training images of each class; bands cover all runs'
-  sections, latex = [], []
+  every = pd.DataFrame(rows, columns=list(_COLUMNS))
+  names = sorted({each.method for each in runs})
+  title = f'{counted(len(names), "method")} on {dataset}'
+  sections = [*accuracies(runs), *_comparisons(runs)]
+  latex = []
   parts = [_HEAD, f'<title>{title}</title><h1>{title}</h1>']
-  parts.append(f'<img src="learning-curves.svg" alt="{picture}">')
-  for name, table, text in found:
-    cells = [[*table], *table.to_numpy().tolist()]
-    sections.append(report.Section(name, cells, [text]))
+  parts.append(f'<img src="learning-curves.svg" alt=""><p>{CURVES}</p>')
+  for name, (head, *cells), lines in sections:
+    table = pd.DataFrame(cells, columns=list(head))
     parts.append(f'<h2>{name}</h2><div>{table.to_html(index=False)}</div>')
-    parts.append(f'<p>{html.escape(text)}</p>')
+    parts += [f'<p>{html.escape(line)}</p>' for line in lines]
     latex.append(table.to_latex(index=False, escape=True, caption=name))
-  parts += [f'<p>{html.escape(note)}</p>' for note in notes]
+  found = (n for each in runs if each.found for n in each.found.notes)
+  if notes := [*dict.fromkeys(found), *faults]:
+    parts += [f'<p>{html.escape(note)}</p>' for note in notes]
+    sections.append(Section('Notes', [['note'], *([n] for n in notes)]))
   parts.append('<p><a href="runs.csv">All runs</a></p></html>\n')
-  if notes:
-    sections.append(report.Section('Notes', [['note'], *([n] for n in notes)]))
-  head = f'# {title}\n\n![{picture}](learning-curves.svg)\n\n'
+  top = f'# {title}\n\n![Learning curves](learning-curves.svg)\n\n{CURVES}\n\n'
   texts = {
-    'report.md': head + report.to_markdown(sections),
+    'report.md': top + report.to_markdown(sections),
     'report.html': '\n'.join(parts),
     'tables.tex': '\n'.join(latex),
-    'runs.csv': frame.to_csv(index=False, float_format='%.6g'),
+    'runs.csv': every.to_csv(index=False, float_format='%.6g'),
   }
-  draw = functools.partial(learning_curves.draw_learning_curves, curves, title)
+  drawn = curves(runs), title, names
   with atomic.write_folder(folder, 'cmnist report', FILES) as unfinished:
     for name, text in texts.items():
       (unfinished / name).write_text(text, encoding='utf-8')
     for name in FILES[-2:]:
-      pictures.save(unfinished / name, draw)
+      pictures.save(unfinished / name, lambda: draw_learning_curves(*drawn))
 
 
-def _mean_size(full: Subset) -> float:
-  """Returns the number of training images of a class; NaN if it is not known."""
-  return (full.num_train or np.nan) / full.num_classes
+def curves(every: Sequence[Runs]) -> Curves:
+  """Returns the points of each subset and method that `CURVES` speaks of."""
+  found: Curves = {}
+  # Other draws come last, and take the place of the published one.
+  for runs in sorted(every, key=lambda r: (r.subset.full.name, r.is_drawn)):
+    full = runs.subset.full
+    # Sources of users may not tell how many images they have.
+    mean_size = (full.num_train or 0) / full.num_classes
+    if size := runs.subset.per_class or mean_size:
+      curve = found.setdefault(full.name, {}).setdefault(runs.method, {})
+      curve[size] = tuple(vars(runs.accuracy).values())
+  return found
 
 
-def _accuracies(whole: pd.DataFrame) -> _Table:
-  """Returns the accuracy of each method, by subset and training set."""
-  index = ['subset', 'size', 'training', 'method']
-  cells = whole.groupby(index)['value'].apply(_spread)
-  wide = cells.unstack('method', fill_value='').reset_index()
-  wide['size'] = wide['size'].map('{:,.0f}'.format)
-  wide = wide.rename(columns={'size': 'images per class'})
-  return 'Accuracy', wide, 'Mean ± standard deviation over runs (runs).'
+def accuracies(every: Sequence[Runs]) -> Iterator[Section]:
+  """Yields a table for each subset, by method and size of the training set."""
+  tables: dict[str, dict[tuple[str, ...], dict[float, list[float]]]] = {}
+  for runs in every:
+    rows = tables.setdefault(runs.subset.full.name, {})
+    for *_, source, metric, value, _ in runs.rows:
+      if source == 'all' and metric in _SHARES:
+        place = runs.method, _TRAINING[runs.is_drawn], metric
+        of_size = rows.setdefault(place, {})
+        of_size.setdefault(runs.subset.per_class or math.inf, []).append(value)
+  for name, rows in sorted(tables.items()):
+    sizes = sorted({size for found in rows.values() for size in found})
+    titles = ['all' if size == math.inf else f'{size:,}' for size in sizes]
+    cells = [['method', 'training', 'runs', *titles]]
+    for (method, training, metric), found in sorted(rows.items()):
+      counts = {min(map(len, found.values())), max(map(len, found.values()))}
+      figures = [_spread(found[s]) if s in found else '' for s in sizes]
+      # Balanced accuracy comes second, and has a row where it differs.
+      if metric == 'accuracy' or figures != cells[-1][3:]:
+        several = '–'.join(map(str, sorted(counts)))
+        cells.append([method + _SHARES[metric], training, several, *figures])
+    text = 'Means ± standard deviations, by training images of each class.'
+    yield Section(f'Accuracy on {name}', cells, [text])
 
 
-def _spread(values: pd.Series) -> str:
-  spread = f' ± {values.std():.4f} ({len(values)})' * (len(values) > 1)
-  return f'{values.mean():.4f}{spread}'
+def _spread(values: Sequence[float]) -> str:
+  figures = [float(np.mean(values))]
+  if len(values) > 1:
+    figures.append(float(np.std(values, ddof=1)))
+  return ' ± '.join(map(report.figure, figures))
 
 
-def _comparisons(every: Sequence[Runs]) -> Iterator[_Table]:
+def _comparisons(every: Sequence[Runs]) -> Iterator[Section]:
   """Yields the tables by origin and of pairs.
 
   They compare methods on the same subsets: those that all methods have, with one
   size of the training set, published or other draws.
   """
-  import pandas as pd
-
   groups: dict[tuple[float, bool], dict[str, dict[str, Predictions]]] = {}
   for runs in every:
-    subset = runs.found.subset
-    key = subset.per_class or np.inf, any(map(bool, runs.found.draws))
-    of_method = groups.setdefault(key, {}).setdefault(runs.method, {})
-    of_method[subset.name] = runs.found
+    if runs.found:
+      key = runs.subset.per_class or math.inf, runs.is_drawn
+      of_method = groups.setdefault(key, {}).setdefault(runs.method, {})
+      of_method[runs.subset.name] = runs.found
   origins, pairs, said = [], [], []
   for (size, is_drawn), of_group in sorted(groups.items()):
     common: set[str] = set()
@@ -245,7 +331,7 @@ def _comparisons(every: Sequence[Runs]) -> Iterator[_Table]:
     for found in of_group.values():
       common = common & {*found} or common or {*found}
     facts = {
-      'images per class': 'all' if size == np.inf else f'{size:,}',
+      'images per class': 'all' if size == math.inf else f'{size:,}',
       'training': _TRAINING[is_drawn],
     }
     taken = {m: found for m, found in of_group.items() if common <= {*found}}
@@ -268,14 +354,17 @@ def _comparisons(every: Sequence[Runs]) -> Iterator[_Table]:
       f' share none: {left}.'
     )
   if origins:
-    frame = pd.DataFrame(origins).fillna('')
-    frame['mean'] = frame.pop('mean')
     text = (
       f'95 % intervals over runs and test images, or their writers, by a'
       f' hierarchical bootstrap; they say nothing of other origins. Subsets:'
       f' {" ".join(said)}'
     )
-    yield 'Accuracy by origin of the test images', frame, text
+    keys = dict.fromkeys(key for row in origins for key in row)
+    head = sorted(keys, key='mean'.__eq__)  # It comes last.
+    rows = [[row.get(key, '') for key in head] for row in origins]
+    yield Section(
+      'Accuracy by origin of the test images', [head, *rows], [text]
+    )
   if pairs:
     text = (
       'The mean over origins of A minus that of B. p is two-sided and of the same'
@@ -283,7 +372,8 @@ def _comparisons(every: Sequence[Runs]) -> Iterator[_Table]:
       " adjusted for the pairs of the same training sets by Holm's method. Over"
       ' images alone, runs of a method are missing: its trained models are compared.'
     )
-    yield 'Pairs of methods', pd.DataFrame(pairs), text
+    rows = [[*pairs[0]], *([*pair.values()] for pair in pairs)]
+    yield Section('Pairs of methods', rows, [text])
 
 
 def _cell(values: np.ndarray, sign: str = '') -> str:

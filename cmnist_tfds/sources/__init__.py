@@ -5,8 +5,9 @@
 them.
 
 Everything the package knows of a source stands in its declaration and nowhere
-else: names, files, figures, labels, license, citation. `declaration` describes
-the form of declarations, which are the TOML files of this folder.
+else: names, files, figures, labels, license, citation, and whose data it is.
+`declaration` describes the form of declarations, which are the TOML files of this
+folder. `licenses` has what licenses permit.
 
 Facts are those of the paper (S. Wenkel, "Concatenated MNIST (CMNIST): Making
 784 pixels challenging again", 2019, section 3), of its published generator

@@ -4,7 +4,7 @@
 A declaration is a TOML file. Each `[[source]]` table declares one source:
 
     homepage = 'https://example.org/shapes'
-    license = 'CC0'
+    license = 'CC0-1.0'
     citation = '@misc{shapes, ...}'
     layout = 'idx'
 

@@ -266,9 +266,16 @@ class Source(_Table, frozen=True, kw_only=True, eq=False):
       are not known.
     test_writer_block: The same of test examples; 0 where writers are not known.
     homepage: Address of the source's page, or a text that says there is none.
-    license: License, as the source's own files state it.
+    license: License, as the source's own files state it: its SPDX identifier, or
+      a text that begins with 'None stated'.
+    license_note: What is to be said with it, as whose copyright it is.
     citation: BibTeX entry.
     known_issues: What a user should know of the data.
+    collection: Who made and labeled the images, and how.
+    biases: Whose images they are, and what is missing.
+    personal_information: What they tell of persons, and what is stated of consent.
+    social_impact: What scores mean, and do not mean, to others.
+    synthetic: Whether a program made what the images show; None if not declared.
   """
 
   key: Annotated[str, _KEY]
@@ -296,8 +303,14 @@ class Source(_Table, frozen=True, kw_only=True, eq=False):
   test_writer_block: _Natural = 0
   homepage: _Text
   license: _Text
+  license_note: _Text | None = None
   citation: _Text
   known_issues: tuple[_Text, ...] = ()
+  collection: tuple[_Text, ...] = ()
+  biases: tuple[_Text, ...] = ()
+  personal_information: tuple[_Text, ...] = ()
+  social_impact: tuple[_Text, ...] = ()
+  synthetic: bool | None = None
 
   def __repr__(self) -> str:
     return f'<Source {self.key}: {self.title}, {len(self.class_names)} classes>'
@@ -340,6 +353,11 @@ class Source(_Table, frozen=True, kw_only=True, eq=False):
   def has_page(self) -> bool:
     """Whether `homepage` is an address, which sources of users may not have."""
     return self.homepage.startswith(('http://', 'https://'))
+
+  @property
+  def stated_license(self) -> str:
+    """The license with its note."""
+    return ', '.join(filter(None, (self.license, self.license_note)))
 
   @property
   def origin_files(self) -> dict[OriginFile, tuple[int, ...]]:
