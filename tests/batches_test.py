@@ -82,6 +82,22 @@ def test_a_seed_makes_the_order_repeatable(batches):
   assert not np.array_equal(two_epochs(None), two_epochs(None))
 
 
+def test_the_seed_of_the_program_counts_where_none_is_given(batches):
+  def orders(program_seed):
+    tf.random.set_seed(program_seed)
+    return [
+      order_of(batches('train', 64, shuffle=True, seed=s)) for s in (5, None)
+    ]
+
+  try:
+    given, not_given = zip(*map(orders, (1, 1, 2)), strict=True)
+  finally:
+    tf.random.set_seed(None)
+  np.testing.assert_array_equal(given[0], given[2])
+  np.testing.assert_array_equal(not_given[0], not_given[1])
+  assert not np.array_equal(not_given[0], not_given[2])
+
+
 def test_workers_share_the_examples_of_each_epoch(sample_dir):
   program = pathlib.Path(__file__).parent / 'programs/worker.py'
   with (
