@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import cmnist_tfds
+from cmnist_tfds.cache.store import Entry
+from cmnist_tfds.load import tf_data
 
 FEATURES = ('image', 'label', 'source', 'source_label')
 
@@ -144,6 +147,17 @@ def test_batches_are_saved_sent_and_resumed(batches, tmp_path):
   again = iter(made)
   tf.train.Checkpoint(iterator=again).restore(path)
   np.testing.assert_array_equal(next(again)[1], labels)
+
+
+def test_images_are_those_of_the_file_that_is_there_now(tmp_path):
+  folder = tmp_path / 'entry'
+  for value in range(3):
+    images = np.full((5, 28, 28), value, np.uint8)
+    folder.mkdir()
+    np.save(folder / 'images.npy', images)
+    found = tf_data._images(Entry({'images': images}, {}, folder))
+    np.testing.assert_array_equal(found, images[..., None])
+    shutil.rmtree(folder)
 
 
 def test_a_program_ends_while_an_iterator_is_alive(sample_dir):

@@ -177,7 +177,7 @@ def batches(
   which, rows = np.zeros((2, len(view)), np.int32)
   for source, numbers, found in view.located():
     which[numbers], rows[numbers] = len(files), found
-    files.append(_mapped(source.entry))
+    files.append(_images(source.entry))
   if len(view) * _SPARSE < sum(map(len, files)):
     files = [*tensors(view, [schema.IMAGE.name]).values()]
     which, rows = np.zeros_like(rows), np.arange(len(view), dtype=np.int32)
@@ -202,9 +202,8 @@ def _builder() -> Any:
   """Returns the function that builds a dataset from tensors.
 
   It is traced once in a process. The methods of datasets would trace functions
-  each time, and run an operation each. That takes longer than a third of an
-  epoch. In place of images, examples have the numbers of their files and rows,
-  int32 (n,) both.
+  each time, which takes longer than a third of an epoch. In place of images,
+  examples have the numbers of their files and rows, int32 (n,) both.
   """
   import tensorflow as tf
 
@@ -282,17 +281,26 @@ def tensors(view: SplitView, features: Sequence[str]) -> dict[str, tf.Tensor]:
   }
 
 
-def _mapped(entry: Entry) -> tf.Tensor:
-  """Returns the images of a source, which TensorFlow maps from the cache."""
+def _images(entry: Entry) -> tf.Tensor:
+  """Returns the images of a source."""
   import tensorflow as tf
 
   images = entry.arrays['images']
   if entry.folder is None:
     return tf.constant(images[..., None])
   path = entry.folder / 'images.npy'
-  size = path.stat().st_size
+  return _mapped(str(path), path.stat(), images.nbytes)
+
+
+# Mapping a file anew costs an epoch many page faults.
+@functools.lru_cache(maxsize=32)
+def _mapped(path: str, state: os.stat_result, num_bytes: int) -> tf.Tensor:
+  """Returns the images at the end of a file, which TensorFlow maps."""
+  import tensorflow as tf
+
+  start = state.st_size - num_bytes
   with tf.device('CPU:0'):
     whole = tf.raw_ops.ImmutableConst(
-      dtype=tf.uint8, shape=[size], memory_region_name=str(path)
+      dtype=tf.uint8, shape=[state.st_size], memory_region_name=path
     )
-    return tf.reshape(whole[size - images.nbytes :], (-1, *schema.IMAGE.shape))
+    return tf.reshape(whole[start:], (-1, *schema.IMAGE.shape))
