@@ -288,19 +288,19 @@ def _images(entry: Entry) -> tf.Tensor:
   images = entry.arrays['images']
   if entry.folder is None:
     return tf.constant(images[..., None])
-  path = entry.folder / 'images.npy'
-  return _mapped(str(path), path.stat(), images.nbytes)
+  path = str(entry.folder / 'images.npy')
+  now = os.stat(path)
+  return _mapped(path, images.nbytes, now.st_size, now.st_ino, now.st_mtime_ns)
 
 
-# Mapping a file anew costs an epoch many page faults.
+# Mapping a file anew costs an epoch many page faults. Entries of one name have
+# equal arrays, and one that was damaged and made again is another file.
 @functools.lru_cache(maxsize=32)
-def _mapped(path: str, state: os.stat_result, num_bytes: int) -> tf.Tensor:
-  """Returns the images at the end of a file, which TensorFlow maps."""
+def _mapped(path: str, num_bytes: int, size: int, *_: int) -> tf.Tensor:
   import tensorflow as tf
 
-  start = state.st_size - num_bytes
   with tf.device('CPU:0'):
     whole = tf.raw_ops.ImmutableConst(
-      dtype=tf.uint8, shape=[state.st_size], memory_region_name=path
+      dtype=tf.uint8, shape=[size], memory_region_name=path
     )
-    return tf.reshape(whole[start:], (-1, *schema.IMAGE.shape))
+    return tf.reshape(whole[size - num_bytes :], (-1, *schema.IMAGE.shape))
