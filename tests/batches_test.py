@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import random
 import subprocess
@@ -15,6 +16,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import cmnist_tfds
+from cmnist_tfds.cache.store import Entry
+from cmnist_tfds.load import tf_data
 
 FEATURES = ('image', 'label', 'source', 'source_label')
 
@@ -82,6 +85,22 @@ def test_a_seed_makes_the_order_repeatable(batches):
   assert not np.array_equal(two_epochs(None), two_epochs(None))
 
 
+def test_the_seed_of_the_program_counts_where_none_is_given(batches):
+  def orders(program_seed):
+    tf.random.set_seed(program_seed)
+    return [
+      order_of(batches('train', 64, shuffle=True, seed=s)) for s in (5, None)
+    ]
+
+  try:
+    given, not_given = zip(*map(orders, (1, 1, 2)), strict=True)
+  finally:
+    tf.random.set_seed(None)
+  np.testing.assert_array_equal(given[0], given[2])
+  np.testing.assert_array_equal(not_given[0], not_given[1])
+  assert not np.array_equal(not_given[0], not_given[2])
+
+
 def test_workers_share_the_examples_of_each_epoch(sample_dir):
   program = pathlib.Path(__file__).parent / 'programs/worker.py'
   # Of ports that systems give to no connection of another test meanwhile.
@@ -126,6 +145,17 @@ def test_batches_are_saved_sent_and_resumed(batches, tmp_path):
   again = iter(made)
   tf.train.Checkpoint(iterator=again).restore(path)
   np.testing.assert_array_equal(next(again)[1], labels)
+
+
+def test_images_are_those_of_the_file_that_is_there_now(tmp_path):
+  for value in range(2):
+    # TensorFlow keeps the values of small files.
+    images = np.full((20_000, 28, 28), value, np.uint8)
+    (tmp_path / 'images.npy').unlink(missing_ok=True)
+    np.save(tmp_path / 'images.npy', images)
+    os.utime(tmp_path / 'images.npy', (0, value))
+    found = tf_data._images(Entry({'images': images}, {}, tmp_path))
+    np.testing.assert_array_equal(found, images[..., None])
 
 
 def test_a_program_ends_while_an_iterator_is_alive(sample_dir):

@@ -177,96 +177,87 @@ def batches(
   which, rows = np.zeros((2, len(view)), np.int32)
   for source, numbers, found in view.located():
     which[numbers], rows[numbers] = len(files), found
-    files.append(_mapped(source.entry))
+    files.append(_images(source.entry))
   if len(view) * _SPARSE < sum(map(len, files)):
     files = [*tensors(view, [schema.IMAGE.name]).values()]
     which, rows = np.zeros_like(rows), np.arange(len(view), dtype=np.int32)
   others = [name for name in features if name != schema.IMAGE.name]
   places = tf.constant(which), tf.constant(rows)
   whole = {schema.IMAGE.name: places, **tensors(view, others)}
-  shuffled, take = _functions()
-  epoch = tf.data.Dataset.from_tensors(whole)
-  if shuffle:
-    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-    epoch = _map(seeds.batch(2).take(1), shuffled, whole)
   # Elements of one example would cost more than the batches, and small batches
   # are taken together.
   together = batch_size * -(-BLOCK // batch_size)
-  taken = _map(_rebatch(epoch, together), take, files, tuple(features), as_dict)
-  if together > batch_size:
-    taken = _rebatch(taken, batch_size)
-  count = -(-len(view) // batch_size)
-  return taken.apply(tf.data.experimental.assert_cardinality(count))
+  if shuffle and seed is None:  # `tf.random.set_seed` may determine it.
+    seed = int(tf.random.uniform((), maxval=2**31 - 1, dtype=tf.int64))
+  sizes = together, batch_size, -(-len(view) // batch_size)
+  numbers = tf.constant([*sizes, (seed or 0) % 2**63], tf.int64)
+  specs = tf.nest.map_structure(_spec, (whole, files, numbers))
+  how = tuple(features), as_dict, shuffle, together > batch_size
+  build = _builder().get_concrete_function(*specs, how)
+  return build(whole, files, numbers, how)
 
 
 @functools.cache
-def _functions() -> list[Any]:
-  """Returns what shuffles all examples, and what takes a batch of them.
+def _builder() -> Any:
+  """Returns the function that builds a dataset from tensors.
 
-  They are traced once in a process. In place of images, examples have the
-  numbers of their files and rows, int32 (n,) both.
+  It is traced once in a process. The methods of datasets would trace functions
+  each time, which takes longer than a third of an epoch. In place of images,
+  examples have the numbers of their files and rows, int32 (n,) both.
   """
   import tensorflow as tf
 
-  def shuffled(pair: tf.Tensor, whole: dict[str, Any]) -> Any:
-    numbers = tf.range(tf.size(whole[schema.IMAGE.name][0]))
-    order = tf.random.experimental.stateless_shuffle(numbers, pair)
-    return tf.nest.map_structure(lambda each: tf.gather(each, order), whole)
+  def build(whole: Any, files: Any, numbers: Any, how: Any) -> Any:
+    together, batch_size, count, seed = tf.unstack(numbers, 4)
+    names, as_dict, shuffle, apart = how
 
-  def take(examples: Any, files: Any, names: Any, as_dict: bool) -> Any:
-    which, rows = examples[schema.IMAGE.name]
-    places, rows = (
-      tf.dynamic_partition(each, which, len(files))
-      for each in (tf.range(tf.size(which)), rows)
-    )
-    images = tf.dynamic_stitch(places, [*map(tf.gather, files, rows)])
-    taken = {**examples, schema.IMAGE.name: images}
-    return taken if as_dict else tuple(taken[name] for name in names)
+    def shuffled(pair: tf.Tensor) -> Any:
+      order = tf.range(tf.size(whole[schema.IMAGE.name][0]))
+      order = tf.random.experimental.stateless_shuffle(order, pair)
+      return tf.nest.map_structure(lambda each: tf.gather(each, order), whole)
 
-  return [tf.function(each, autograph=False) for each in (shuffled, take)]
+    def take(examples: Any) -> Any:
+      which, rows = examples[schema.IMAGE.name]
+      places, rows = (
+        tf.dynamic_partition(each, which, len(files))
+        for each in (tf.range(tf.size(which)), rows)
+      )
+      images = tf.dynamic_stitch(places, [*map(tf.gather, files, rows)])
+      taken = {**examples, schema.IMAGE.name: images}
+      return taken if as_dict else tuple(taken[name] for name in names)
+
+    dataset = tf.data.Dataset.from_tensors(whole)
+    if shuffle:
+      # The seed of the program when this was traced must not matter.
+      tf.compat.v1.set_random_seed(1)
+      seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+      dataset = seeds.batch(2).take(1).map(shuffled)
+    dataset = _rebatch(dataset, together)
+    dataset = dataset.map(take, tf.data.AUTOTUNE, deterministic=True)
+    if apart:
+      dataset = _rebatch(dataset, batch_size)
+    return dataset.apply(tf.data.experimental.assert_cardinality(count))
+
+  return tf.function(build, autograph=False)
 
 
-def _rebatch(dataset: tf.data.Dataset, size: int) -> tf.data.Dataset:
-  how = {'batch_sizes': size, 'drop_remainder': False}
-  return _apply('RebatchDatasetV2', dataset, dataset.element_spec, **how)
-
-
-def _map(
-  dataset: tf.data.Dataset, function: Any, tensors: Any, *options: Any
-) -> tf.data.Dataset:
-  """Maps a dataset by a function of an element, tensors and options."""
+def _rebatch(dataset: tf.data.Dataset, size: tf.Tensor) -> tf.data.Dataset:
+  """Does what the method does, which also maps each element to itself."""
   import tensorflow as tf
 
-  specs = tf.nest.map_structure(_spec, (dataset.element_spec, tensors))
-  traced = function.get_concrete_function(*specs, *options)
-  arguments = {'f': traced, 'other_arguments': tf.nest.flatten(tensors)}
-  how = {'num_parallel_calls': tf.data.AUTOTUNE, 'deterministic': 'true'}
-  spec = traced.structured_outputs
-  return _apply('ParallelMapDatasetV2', dataset, spec, **arguments, **how)
-
-
-def _apply(
-  operation: str, dataset: tf.data.Dataset, like: Any, **arguments: Any
-) -> tf.data.Dataset:
-  """Applies an operation that makes elements like these, of no static size.
-
-  The methods of datasets would trace functions each time. With what prepares
-  these to run, that takes longer than a third of an epoch.
-  """
-  import tensorflow as tf
-
-  flat = [*map(_spec, tf.nest.flatten(like))]
-  variant = getattr(tf.raw_ops, operation)(
+  flat = tf.nest.flatten(dataset.element_spec)
+  variant = tf.raw_ops.RebatchDatasetV2(
     input_dataset=tf.data.experimental.to_variant(dataset),
+    batch_sizes=size,
+    drop_remainder=False,
     output_types=[each.dtype for each in flat],
     output_shapes=[each.shape for each in flat],
-    **arguments,
   )
-  spec = tf.nest.pack_sequence_as(like, flat)
-  return tf.data.experimental.from_variant(variant, spec)
+  return tf.data.experimental.from_variant(variant, dataset.element_spec)
 
 
-def _spec(tensor: Any) -> tf.TensorSpec:
+def _spec(tensor: tf.Tensor) -> tf.TensorSpec:
+  """Returns what tensors of all lengths are traced as."""
   import tensorflow as tf
 
   return tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
@@ -290,17 +281,26 @@ def tensors(view: SplitView, features: Sequence[str]) -> dict[str, tf.Tensor]:
   }
 
 
-def _mapped(entry: Entry) -> tf.Tensor:
-  """Returns the images of a source, which TensorFlow maps from the cache."""
+def _images(entry: Entry) -> tf.Tensor:
+  """Returns the images of a source."""
   import tensorflow as tf
 
   images = entry.arrays['images']
   if entry.folder is None:
     return tf.constant(images[..., None])
-  path = entry.folder / 'images.npy'
-  size = path.stat().st_size
+  path = str(entry.folder / 'images.npy')
+  now = os.stat(path)
+  return _mapped(path, images.nbytes, now.st_size, now.st_ino, now.st_mtime_ns)
+
+
+# Mapping a file anew costs an epoch many page faults. Entries of one name have
+# equal arrays, and one that was damaged and made again is another file.
+@functools.lru_cache(maxsize=32)
+def _mapped(path: str, num_bytes: int, size: int, *_: int) -> tf.Tensor:
+  import tensorflow as tf
+
   with tf.device('CPU:0'):
     whole = tf.raw_ops.ImmutableConst(
-      dtype=tf.uint8, shape=[size], memory_region_name=str(path)
+      dtype=tf.uint8, shape=[size], memory_region_name=path
     )
-    return tf.reshape(whole[size - images.nbytes :], (-1, *schema.IMAGE.shape))
+    return tf.reshape(whole[size - num_bytes :], (-1, *schema.IMAGE.shape))
