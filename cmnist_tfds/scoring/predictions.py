@@ -72,10 +72,8 @@ GUESSED = (
 IDENTICAL = 'Some runs are identical: one saved twice, or seeds without effect?'
 
 # What a method says of itself; `save_predictions` describes the fields.
-ABOUT = (
-  *('method', 'code', 'data', 'pretraining', 'validation', 'time'),
-  *('machine', 'versions', 'learning_rate'),
-)
+ABOUT = ['method', 'code', 'data', 'pretraining', 'validation', 'time']
+ABOUT += ['machine', 'versions', 'learning_rate']
 
 # What scores are: probabilities of the classes, which add up to 1; logits, of
 # which these are the softmax; or numbers that only rank the classes.
@@ -139,9 +137,16 @@ def save_predictions(
   class_names: Sequence[str] | None = None,
   seed: npt.ArrayLike | None = None,
   draw: npt.ArrayLike | None = None,
+  code: str = '',
+  data: str = '',
+  pretraining: str = '',
+  validation: str = '',
+  time: str = '',
+  machine: str = '',
+  versions: str = '',
+  learning_rate: str = '',
   sample: bool = False,
   data_dir: PathLike | None = None,
-  **about: str,
 ) -> Predictions:
   """Saves predictions as a file that `evaluate` and `cmnist evaluate` score.
 
@@ -172,14 +177,16 @@ def save_predictions(
     seed: The random seed of each run: (runs,), or one number for one run.
     draw: Which draw of a reduced training set each run was trained on; 0 is the
       published one.
+    code: Where the code is, with its version.
+    data: What was trained on, if not only the training split.
+    pretraining: What the weights were before.
+    validation: How settings were chosen, and on which data.
+    time: How long each run took.
+    machine: On which machine.
+    versions: With which versions of libraries.
+    learning_rate: The highest one of each run.
     sample: Whether the examples are those of `cmnist_sample`.
     data_dir: Where prepared datasets are; TFDS's default if None.
-    **about: What else there is to say, each a line. `code`: where the code is,
-      with its version. `data`: what was trained on, if not only the training
-      split. `pretraining`: what the weights were before. `validation`: how
-      settings were chosen, and on which data. `time`: how long each run took.
-      `machine`: on which one. `versions`: those of libraries. `learning_rate`:
-      the highest one of each run.
 
   Returns:
     What the file holds.
@@ -190,6 +197,7 @@ def save_predictions(
     SplitError: If the subset has no such split or draw.
     PreparationError: If the file cannot be written.
   """
+  given = locals()  # Among them the fields of `about`.
   subset = subsets.subset(name)
   sample = sample or subsets.names_sample(name)
   saved = make_predictions(
@@ -199,15 +207,14 @@ def save_predictions(
     dataset=SAMPLE if sample else DATASET,
     split=split,
     class_names=class_names,
-    about={'method': method, **about},
+    about={field: given[field] for field in ABOUT if given[field]},
     scores=scores,
     score_kind=score_kind,
     seed=seed,
     draw=draw,
   )
-  opened = open_subset(
-    subset, data_dir=data_dir, sample=sample, draw=draw_of_examples(saved)
-  )
+  drawn = draw_of_examples(saved)
+  opened = open_subset(subset, data_dir=data_dir, sample=sample, draw=drawn)
   if opened or (split == 'test' and not sample):
     check_examples(saved, opened)
   for doubt in doubts(saved, confusions(saved)):
