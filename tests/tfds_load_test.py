@@ -155,6 +155,14 @@ def test_datasets_equal_those_of_tfds(pairs, max_examples):
   check()
 
 
+@pytest.mark.parametrize('num_shards', [1, 3])
+@pytest.mark.parametrize('split', ['train+test', 'train+test+test[:1]'])
+def test_one_batch_of_more_than_there_are_fails_as_in_tfds(
+  pairs, num_shards, split
+):
+  pairs[num_shards].check(split, batch_size=-1)
+
+
 @pytest.mark.parametrize(
   ('name', 'num_shards'),
   [('cmnist_sample/X-12-r-10', 3), ('cmnist/2-DvTe', None)],

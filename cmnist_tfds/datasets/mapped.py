@@ -53,6 +53,8 @@ def as_dataset(builder: Any, split: Any, **options: Any) -> Any:
     not all(name.startswith(_FOLLOWED) for name in changed)
     or options['decoders'] is not None
     or min(takes, default=0) < 1  # TFDS fails at an end before the start.
+    # TFDS fails there, too: it takes a single batch of so many.
+    or sum(takes) * (batch_size == -1) > builder.info.splits.total_num_examples
     or (options['shuffle_files'] and len(takes) > 1)
     or min(cycle or 0, block or 0, (batch_size or 0) + 2) < 1
     or not tf.executing_eagerly()
