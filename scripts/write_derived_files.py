@@ -39,8 +39,10 @@ _RESULTS = _REPOSITORY / 'results'
 _INTRODUCTION = """\
 # Results
 
-What could be run with the real files at hand, by `cmnist baseline`; large networks need
-a GPU, and are missing. All figures are of the test sets of CMNIST, none of the synthetic
+What could be run with the real files at hand, by `cmnist baseline`. Large networks need
+a GPU, and are missing; so are most runs of `cnn-augmented`, and those on extensions,
+which take hours. Where results tell their time, the machine did other work: alone, it
+takes down to a tenth. All figures are of the test sets of CMNIST, none of the synthetic
 sample, and follow from predictions in [results/](../results), unless they are marked
 *reported*: a test computes them again. [Reporting a result](reporting.md) says how to
 add one. `cmnist report results -o report` makes the pictures and tables of this page,
