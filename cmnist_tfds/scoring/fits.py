@@ -265,10 +265,11 @@ def _first(pattern: str, name: str, otherwise: str) -> str:
 
 
 def device() -> str:
-  """Returns the processor, how many threads are used of it, and the GPU."""
+  """Returns the processor, how many there are, a limit on threads, the GPU."""
   found = _first('model name\\s*: (.*)', 'cpuinfo', platform.machine())
-  threads = os.environ.get('OMP_NUM_THREADS', os.cpu_count())
-  found += f', OMP_NUM_THREADS={threads}'
+  found += f', {os.cpu_count()} processors'
+  if threads := os.environ.get('OMP_NUM_THREADS'):
+    found += f', OMP_NUM_THREADS={threads}'
   torch = sys.modules.get('torch')
   if torch and torch.cuda.is_available():
     found += f', {torch.cuda.get_device_name()}'

@@ -107,7 +107,7 @@ PAPER = Protocol(
     math.pi / 18, zoom=(1, 1.1), light=(0.8, 1.25), share=0.75
   ),
 )
-# Chosen on `validation` of 2-FKd and its reduced forms.
+# Chosen on `validation`; `describe` says of which subsets.
 AUGMENTED = Protocol(
   *('augmented', 64, (1e-2, 1e-2)),
   steps=(600, 6000),

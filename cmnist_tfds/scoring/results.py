@@ -54,7 +54,8 @@ class Wanted(NamedTuple):
 # between these.
 RUN = ('time', 'machine', 'versions', 'learning_rate')
 # What the predictions of a baseline may depend on.
-_LIBRARIES = {'python', 'numpy', 'scipy', 'sklearn', 'skimage', 'torch'}
+_LIBRARIES = {'python', 'numpy', 'scipy', 'sklearn', 'skimage'}
+_LIBRARIES |= {'torch', 'torchvision'}
 
 # A result in a folder: the name of its files, such as 'knn-1', its scores, and
 # whether it was there already.
