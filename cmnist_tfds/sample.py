@@ -60,10 +60,8 @@ def sample_of(subset: Subset) -> Subset:
     sample, and with sources that are called synthetic. It is for descriptions:
     no name stands for it.
   """
-  return dataclasses.replace(
-    subset,
-    members=tuple((_sample(source), raw) for source, raw in subset.members),
-  )
+  members = tuple((_sample(source), raw) for source, raw in subset.members)
+  return dataclasses.replace(subset, members=members)
 
 
 @functools.cache

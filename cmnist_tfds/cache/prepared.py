@@ -91,10 +91,8 @@ class Prepared:
     """
     count = len(self.shard_lengths[split])
     name = f'{self.dataset}-{split}.{self.file_format}'
-    found = [
-      self.folder / f'{name}-{number:05d}-of-{count:05d}'
-      for number in range(count)
-    ]
+    names = (f'{name}-{n:05d}-of-{count:05d}' for n in range(count))
+    found = [self.folder / each for each in names]
     for path in found:
       with parsing(path):
         is_there = path.exists()

@@ -274,16 +274,11 @@ def _split_sources(
   subset: Subset, split: str, opened: Sequence[tuple[str, store.Entry]]
 ) -> list[SplitSource]:
   limit = subset.train_limit(split)
-  return [
-    SplitSource(
-      tuple(c for c in subset.classes if c.source_number == number),
-      entry,
-      key,
-      limit,
-      subset.sources[number].writer_block
-      # Writers of test sets are not known, and nobody wrote the sample.
-      if split == 'train' and not key.startswith(_UNVERIFIED)
-      else 1,
-    )
-    for number, (key, entry) in enumerate(opened)
-  ]
+  found = []
+  for number, (key, entry) in enumerate(opened):
+    classes = tuple(c for c in subset.classes if c.source_number == number)
+    # Writers of test sets are not known, and nobody wrote the sample.
+    has_writers = split == 'train' and not key.startswith(_UNVERIFIED)
+    block = subset.sources[number].writer_block if has_writers else 1
+    found.append(SplitSource(classes, entry, key, limit, block))
+  return found

@@ -95,12 +95,10 @@ class Entry:
     for start in range(0, max(len(whole), 1), length):
       chunk = whole[start : start + length]
       if self.folder is not None:
-        chunk = np.fromfile(
-          self.folder / f'{name}.npy',
-          whole.dtype,
-          chunk.size,
-          offset=_HEADER_SIZE + start * whole[:1].nbytes,
-        ).reshape(chunk.shape)
+        path = self.folder / f'{name}.npy'
+        at = _HEADER_SIZE + start * whole[:1].nbytes
+        flat = np.fromfile(path, whole.dtype, chunk.size, offset=at)
+        chunk = flat.reshape(chunk.shape)
       yield chunk
 
 
@@ -295,9 +293,8 @@ def _open(folder: pathlib.Path, *, thorough: bool = False) -> Entry:
       state = _state(path)
       if thorough or state != facts['state']:
         if _crc32(path) != facts['crc32']:
-          raise _DamagedError(
-            f'{folder} is damaged: {path.name} fails its checksum'
-          )
+          fault = f'{path.name} fails its checksum'
+          raise _DamagedError(f'{folder} is damaged: {fault}')
         facts['state'] = state
         checked = True
       # Parsing the header of the file takes longer.

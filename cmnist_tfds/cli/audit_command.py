@@ -125,11 +125,9 @@ def _draw(found: Duplicates, title: str) -> Figure:
   for ratio, pair in _pairs(found, montage.PAIRS):
     cells = []
     for part, n in pair:
-      image, note = (
-        part.images[n].reshape(28, 28),
-        f'{part.title} {part.rows[n]}',
-      )
-      cells.append(montage.Cell([image], part.class_name(n), note))
+      image, note = part.images[n], f'{part.title} {part.rows[n]}'
+      images = [image.reshape(28, 28)]
+      cells.append(montage.Cell(images, part.class_name(n), note))
     groups.append((f'{1000 * ratio:.2f}' if ratio else '=', cells))
   subtitle = 'Nearest images: rows in the files, ratio in thousandths'
   return montage.draw_groups(groups, title, subtitle)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from cmnist_tfds.cli import arguments, terminal
 from cmnist_tfds.sample import NOTICE
@@ -31,34 +32,36 @@ def _neighbors(args: arguments.Namespace) -> None:
 
   Ties of votes go to the nearest class.
   """
-  wanted = _wanted(args)
-  print_results(
-    wanted.folder, args.sample, baselines.neighbor_results(wanted, args.k)
-  )
+  _run(args, baselines.neighbor_results, args.k)
 
 
 def _linear(args: arguments.Namespace) -> None:
   """Logistic regression on pixels."""
-  wanted = _wanted(args)
-  found = baselines.classical_results(wanted, 'linear')
-  print_results(wanted.folder, args.sample, found)
+  _run(args, baselines.classical_results, 'linear')
 
 
 def _kernel(args: arguments.Namespace) -> None:
   """A support vector machine on histograms of oriented gradients."""
-  wanted = _wanted(args)
-  found = baselines.classical_results(wanted, 'hog-svm', args.seeds)
-  print_results(wanted.folder, args.sample, found)
+  _run(args, baselines.classical_results, 'hog-svm', args.seeds)
 
 
 def _network(args: arguments.Namespace) -> None:
   """A network, trained by PyTorch; on a GPU if there is one."""
-  wanted = _wanted(args)
   default = protocols.AUGMENTED if args.net == 'cnn' else protocols.STEPS
   protocol = protocols.PROTOCOLS.get(args.protocol, default)
   how = args.net, protocol, args.seeds, args.weights
-  found = baselines.network_results(wanted, *how)
-  print_results(wanted.folder, args.sample, found)
+  _run(args, baselines.network_results, *how)
+
+
+def _run(
+  args: arguments.Namespace,
+  compute: Callable[..., Iterator[results.Result]],
+  *how: Any,
+) -> None:
+  folder = args.output or pathlib.Path('results' + '_sample' * args.sample)
+  chosen = args.subsets, args.draws, folder, args.dataset, args.open
+  found = compute(results.Wanted(*chosen), *how)
+  print_results(folder, args.sample, found)
 
 
 # Which subsets, and where. All methods are given these.
@@ -120,13 +123,6 @@ ACTIONS = {
   'hog-svm': (_KERNEL, _kernel),
   'net': (_NETWORK, _network),
 }
-
-
-def _wanted(args: arguments.Namespace) -> results.Wanted:
-  folder = args.output or pathlib.Path('results' + '_sample' * args.sample)
-  return results.Wanted(
-    args.subsets, args.draws, folder, args.dataset, args.open
-  )
 
 
 def print_results(

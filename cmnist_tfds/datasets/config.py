@@ -159,14 +159,8 @@ def dataset_info(
         'balanced': subset.balanced,
         'per_class': subset.per_class,
         'classes': [
-          {
-            'label': c.label,
-            'name': c.name,
-            'source': c.source.key,
-            'source_label': c.raw_label,
-            'train': c.train,
-            'test': c.test,
-          }
+          {'label': c.label, 'name': c.name, 'source': c.source.key}
+          | {'source_label': c.raw_label, 'train': c.train, 'test': c.test}
           for c in subset.classes
         ],
         # Extensions have the digest of their declaration, which may change.

@@ -22,13 +22,8 @@ from cmnist_tfds.load import split_spec
 from cmnist_tfds.origin import audit
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system import paths
-from cmnist_tfds.system.errors import (
-  OriginFileError,
-  PreparationError,
-  SplitError,
-  disk_errors,
-)
+from cmnist_tfds.system import errors, paths
+from cmnist_tfds.system.errors import OriginFileError, PreparationError
 from cmnist_tfds.system.extras import require_tensorflow
 from cmnist_tfds.system.streams import warn_once
 
@@ -201,7 +196,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
       return
     paths.data_root(self.data_dir_root)  # Refuses remote addresses.
     data_path = pathlib.Path(self.data_path)
-    with disk_errors(data_path), atomic_replace.locked(data_path):
+    with errors.disk_errors(data_path), atomic_replace.locked(data_path):
       if not data_path.exists():
         super().download_and_prepare(**arguments)
         return
@@ -238,13 +233,8 @@ class CmnistBuilder(  # type: ignore[call-arg]
         f' {" or ".join(known.value for known in write.WRITERS)}.'
       )
     sources = self._open(dl_manager.download_dir, download_config)
-    splits = write.write_splits(
-      sources,
-      download_config,
-      file_format,
-      self._get_filename_template,
-      self._find_full(),
-    )
+    how = download_config, file_format, self._get_filename_template
+    splits = write.write_splits(sources, *how, self._find_full())
     self.info.set_splits(tfds.core.SplitDict(splits))
     counts = {split.name: split.num_examples for split in splits}
     config.complete_metadata(self.info.metadata, sources, counts)
@@ -253,16 +243,12 @@ class CmnistBuilder(  # type: ignore[call-arg]
     self, download_dir: pathlib.Path, options: tfds.download.DownloadConfig
   ) -> dict[str, list[SplitSource]]:
     """Returns the examples of each source, for each split."""
-    locations = dataclasses.replace(
-      sample.locations(self.subset)
-      if self.is_sample
-      else origin.default_locations(
-        download_dir=download_dir,
-        manual_dir=options.manual_dir,
-        **self._options,
-      ),
-      verify_ssl=options.verify_ssl,
-    )
+    if self.is_sample:
+      locations = sample.locations(self.subset)
+    else:
+      where = {'download_dir': download_dir, 'manual_dir': options.manual_dir}
+      locations = origin.default_locations(**where, **self._options)
+    locations = dataclasses.replace(locations, verify_ssl=options.verify_ssl)
     open_split = functools.partial(
       split_sources.open_split, self.subset, locations=locations, encoded=True
     )
@@ -337,7 +323,7 @@ class CmnistBuilder(  # type: ignore[call-arg]
     def source(each: Any) -> Any:
       view = mapped.find_view(self, each)
       if view is not None and not len(view):
-        raise SplitError(f'There are no examples in {each!r}.')
+        raise errors.SplitError(f'There are no examples in {each!r}.')
       return mapped.DataSource(self, each, view) if view else stock(each)
 
     splits = {name: name for name in self.info.splits}

@@ -8,13 +8,10 @@ read TFRecord files, so the export has Parquet files.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
-
-import numpy as np
 
 from cmnist_tfds import schema, subsets
 from cmnist_tfds.export import responsible
@@ -75,12 +72,8 @@ def describe(
   # The files of the sample travel with the package.
   files = [] if sample else list(_describe_origin_files(subset))
   classes = [
-    {
-      schema.LABEL.name: c.label,
-      'name': c.name,
-      schema.SOURCE.name: c.source.key,
-      'source_label': c.raw_label,
-    }
+    {'label': c.label, 'name': c.name}
+    | {'source': c.source.key, 'source_label': c.raw_label}
     for c in described.classes
   ]
   record_sets = [_describe_records('classes', classes)]
@@ -219,14 +212,10 @@ def _describe_tables(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
   """Yields the tables of the splits, and the set of them."""
   table = {'encodingFormat': _MEDIA_TYPES['parquet']}
   for split in SPLITS:
-    path = folder / f'{split}.parquet'
-    yield _node(
-      'FileObject',
-      path.name,
-      contentUrl=path.name,
-      sha256=hashlib.sha256(np.memmap(path, mode='r').data).hexdigest(),
-      **table,
-    )
+    with (folder / f'{split}.parquet').open('rb') as file:
+      proof = {'sha256': atomic.sha256(file), **table}
+    name = f'{split}.parquet'
+    yield _node('FileObject', name, contentUrl=name, **proof)
   yield _node('FileSet', _TABLES, includes='*.parquet', **table)
 
 
@@ -278,10 +267,6 @@ def _describe_columns() -> Iterator[dict[str, Any]]:
     source: dict[str, Any] = {**tables, 'extract': {'column': feature.name}}
     if feature is schema.IMAGE:
       source['transform'] = {'jsonPath': 'bytes'}
-    yield _node(
-      'Field',
-      f'examples/{feature.name}',
-      description=feature.description,
-      dataType=_TYPES.get(feature, 'sc:Integer'),
-      source=source,
-    )
+    about = {'description': feature.description, 'source': source}
+    about['dataType'] = _TYPES.get(feature, 'sc:Integer')
+    yield _node('Field', f'examples/{feature.name}', **about)

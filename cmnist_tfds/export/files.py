@@ -157,21 +157,18 @@ def _file_title(opened: Opened) -> str:
   return f'{dataset}-{opened.subset.name}'
 
 
+_IDX_FILES = [
+  f'{name}-{part}{ending}'
+  for name in _IDX_SPLITS.values()
+  for part in _IDX_PARTS
+  for ending in ('', '.gz')
+]
+_Write = Callable[[Opened, pathlib.Path], None]
 # For each format, what writes it, and the names of its files, besides that of the
 # class names; 'a/' is a folder.
-FORMATS: dict[
-  str, tuple[Callable[[Opened, pathlib.Path], None], Sequence[str]]
-] = {
+FORMATS: dict[str, tuple[_Write, Sequence[str]]] = {
   'png': (_write_png, ('train.txt', 'test.txt', 'train/', 'test/')),
-  'idx': (
-    _write_idx,
-    [
-      f'{name}-{part}{ending}'
-      for name in _IDX_SPLITS.values()
-      for part in _IDX_PARTS
-      for ending in ('', '.gz')
-    ],
-  ),
+  'idx': (_write_idx, _IDX_FILES),
   'npz': (_write_npz, (_NPZ,)),
   'csv': (_write_csv, ('train.csv', 'test.csv', 'train/', 'test/')),
   'csv-pixels': (_write_pixels, ('train.csv', 'test.csv')),

@@ -162,12 +162,8 @@ class CMNIST(torch.utils.data.Dataset):
 
   def __repr__(self) -> str:
     subset, split = self._title
-    rows = [
-      f'Number of datapoints: {len(self)}',
-      f'Root location: {self.root}',
-      f'Subset: {subset}',
-      f'Split: {split}',
-    ]
+    rows = [f'Number of datapoints: {len(self)}', f'Root location: {self.root}']
+    rows += [f'Subset: {subset}', f'Split: {split}']
     # torchvision leaves out transforms that are not there, too.
     if self.transform is not None:
       rows.append(f'Transform: {self.transform!r}')

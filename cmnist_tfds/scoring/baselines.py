@@ -133,10 +133,6 @@ def network_results(
     predicted, rate = networks.predict(opened, *how)
     return predicted, {'learning_rate': f'{rate:.3g}'}
 
-  method = Method(
-    f'{network}-{protocol.name}' + '-pretrained' * bool(weights),
-    about,
-    predict,
-    lambda _: range(1, seeds + 1),
-  )
+  name = f'{network}-{protocol.name}' + '-pretrained' * bool(weights)
+  method = Method(name, about, predict, lambda _: range(1, seeds + 1))
   return complete(wanted, [method])

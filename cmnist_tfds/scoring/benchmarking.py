@@ -28,12 +28,8 @@ from cmnist_tfds.scoring import evaluation, fits, results, suites
 from cmnist_tfds.scoring.fits import Fit, Record
 from cmnist_tfds.scoring.results import Result, Wanted
 from cmnist_tfds.subsets import DATASET, SAMPLE, Subset
-from cmnist_tfds.system import streams
-from cmnist_tfds.system.errors import (
-  CmnistError,
-  PredictionsError,
-  PreparationError,
-)
+from cmnist_tfds.system import errors, streams
+from cmnist_tfds.system.errors import CmnistError, PreparationError
 from cmnist_tfds.system.extras import needs_extra
 from cmnist_tfds.system.paths import PathLike
 
@@ -225,14 +221,14 @@ def _check_place(place: pathlib.Path, code: str, data: dict[str, str]) -> None:
   """Checks that a folder has no fits but those of this code and these data."""
   for other in (place.with_suffix('.npz'), place.with_suffix('.json')):
     if other.exists() and not place.is_dir():
-      raise PredictionsError(
+      raise errors.PredictionsError(
         f'{other} is a result with the same name and without a folder of fits.'
         ' Name the method otherwise, or choose another folder.'
       )
   for path in place.glob('*.npz'):
     record = fits.read_record(path)
     if (record.code, record.data) != (code, data):
-      raise PredictionsError(
+      raise errors.PredictionsError(
         f'{place} has fits of other versions: expected {code} and data {data},'
         f' found {record.code} and data {record.data}. Name the method otherwise,'
         ' choose another folder, or move this one away.'

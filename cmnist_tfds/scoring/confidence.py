@@ -115,10 +115,8 @@ def measure(scored: Predictions) -> Confidence | None:
   found = bins[:, bins[1] > 0].T.tolist()
   reliability = tuple((p / n, int(n), right / n) for p, n, right in found)
   # The last are missing where there are no probabilities.
-  names = (
-    *('top_1', 'top_3', 'top_5', 'auroc'),
-    *('aurc', 'log_loss', 'brier', 'ece'),
-  )
+  names = ['top_1', 'top_3', 'top_5', 'auroc', 'aurc']
+  names += ['log_loss', 'brier', 'ece']
   means = dict(zip(names, np.mean(rows, axis=0).tolist(), strict=False))
   risk = tuple(np.mean(risks, axis=0).tolist())
   return Confidence(kind=kind, risk=risk, reliability=reliability, **means)

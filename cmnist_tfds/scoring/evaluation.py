@@ -21,11 +21,8 @@ from cmnist_tfds.scoring.confidence import Confidence, Outlying
 from cmnist_tfds.scoring.intervals import Estimate, Record
 from cmnist_tfds.scoring.predictions import Predictions
 from cmnist_tfds.subsets import Subset
-from cmnist_tfds.system.errors import (
-  MissingExtraError,
-  PredictionsError,
-  counted,
-)
+from cmnist_tfds.system import errors
+from cmnist_tfds.system.errors import PredictionsError, counted
 from cmnist_tfds.system.paths import PathLike
 
 if TYPE_CHECKING:
@@ -249,8 +246,9 @@ def evaluate(
   Args:
     name: Name of the subset.
     files: A file of predictions, what `save_predictions` returned, a folder of
-      `cmnist run`, or several of them: the runs of one method. A file is what `save_predictions` writes,
-      or `.csv` with the columns `label` and `prediction`.
+      `cmnist run`, or several of them: the runs of one method. A file is what
+      `save_predictions` writes, or `.csv` with the columns `label` and
+      `prediction`.
     data_dir: Where prepared datasets are; TFDS's default if None.
     sample: Whether the examples are those of `cmnist_sample`.
     assume_order: Whether `files` may be `.npy` or `.csv` files of predictions
@@ -361,7 +359,10 @@ def read_checked(
   """
   if not isinstance(file, Predictions) and os.path.isdir(file):
     # In the order of their draws and seeds.
-    runs = sorted(pathlib.Path(file).glob('*.npz'), key=_numbers)
+    runs = sorted(
+      pathlib.Path(file).glob('*.npz'),
+      key=lambda path: [*map(int, re.findall('[0-9]+', path.stem))],
+    )
     how = {'reduced_too': reduced_too, 'assume_order': assume_order}
     if not runs:
       raise PredictionsError(
@@ -388,10 +389,6 @@ def read_checked(
     predictions_lib.check_examples(found, open_ and open_(subset, draw=draw))
   notes = (*found.notes, *[predictions_lib.LABELS_TRUSTED] * (open_ is None))
   return dataclasses.replace(found, notes=notes)
-
-
-def _numbers(path: pathlib.Path) -> list[int]:
-  return [*map(int, re.findall('[0-9]+', path.stem))]
 
 
 def _common(found: Predictions) -> str:
@@ -428,7 +425,7 @@ def score(scored: Predictions, cluster: np.ndarray | None = None) -> Evaluation:
   figures = None
   try:
     figures = confidence.measure(scored)
-  except MissingExtraError as error:
+  except errors.MissingExtraError as error:
     notes.append(str(error))
   if (fewest := total[total > 0].min()) < 10:
     notes.append(
@@ -475,12 +472,9 @@ def _score_sources(
     if examples := int(total[classes].sum()):
       right = np.diagonal(confusion)[classes]
       as_class = confusion[classes].sum(axis=0) / examples
-      yield SourceScore(
-        source.key,
-        examples,
-        *_accuracies(right, total[classes]),
-        predicted=tuple(np.bincount(number, as_class).tolist()),
-      )
+      shares = _accuracies(right, total[classes])
+      predicted = tuple(np.bincount(number, as_class).tolist())
+      yield SourceScore(source.key, examples, *shares, predicted)
 
 
 def _score_classes(
@@ -542,11 +536,8 @@ def _join(read: Sequence[Predictions]) -> Predictions:
   """Returns the runs of all files as one record."""
   seeds = sum((p.seeds for p in read), ())
   draws = sum((p.draws for p in read), ())
-  scores = [
-    p.scores
-    for p in read
-    if p.scores is not None and p.score_kind == read[0].score_kind
-  ]
+  kinds = {p.score_kind for p in read}
+  scores = [p.scores for p in read if p.scores is not None and len(kinds) == 1]
   known = [run for run in zip(seeds, draws, strict=True) if run[0] is not None]
   if len({*known}) < len(known):
     raise PredictionsError(

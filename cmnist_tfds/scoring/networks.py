@@ -71,9 +71,11 @@ def _cnn(classes: int) -> nn.Module:
   layers: list[nn.Module] = []
   for before, after in ((1, 16), (16, 32), (32, 32), (32, 64), (64, 64)):
     layers.append(nn.Conv2d(before, after, 3, padding=1, bias=False))
-    layers += [nn.BatchNorm2d(after), nn.ReLU()]
+    layers.append(nn.BatchNorm2d(after))
     if before in (1, after):
+      # Pooling first gives the same, and leaves less to rectify.
       layers.append(nn.MaxPool2d(2))
+    layers.append(nn.ReLU())
   made = nn.Sequential(*layers, nn.Flatten(), nn.Linear(576, classes))
   # A CPU takes a quarter less time with channels that are last.
   return made.to(memory_format=torch.channels_last)

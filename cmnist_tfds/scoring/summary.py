@@ -17,16 +17,10 @@ import numpy as np
 from cmnist_tfds import subsets
 from cmnist_tfds.figures import pictures
 from cmnist_tfds.figures.learning_curves import Curves, draw_learning_curves
-from cmnist_tfds.scoring import (
-  comparison,
-  confidence,
-  evaluation,
-  family,
-  fits,
-  report,
-  results,
-)
+from cmnist_tfds.scoring import evaluation, family, fits, report, results
 from cmnist_tfds.scoring import predictions as predictions_lib
+from cmnist_tfds.scoring.comparison import accuracy
+from cmnist_tfds.scoring.confidence import measure
 from cmnist_tfds.scoring.evaluation import Open
 from cmnist_tfds.scoring.intervals import Estimate
 from cmnist_tfds.scoring.predictions import Predictions
@@ -37,16 +31,12 @@ from cmnist_tfds.system.errors import CmnistError, PredictionsError, counted
 from cmnist_tfds.system.extras import needs_extra
 
 # What a report is made of.
-FILES = (
-  *('runs.csv', 'report.md', 'report.html', 'tables.tex'),
-  *('learning-curves.svg', 'learning-curves.png'),
-)
+FILES = ['runs.csv', 'report.md', 'report.html', 'tables.tex']
+FILES += ['learning-curves.svg', 'learning-curves.png']
 # The training sets of runs, by whether these are on other draws.
 _TRAINING = {False: 'published', True: 'other draws'}
-_COLUMNS = (
-  *('method', 'subset', 'images per class', 'draw', 'seed', 'source'),
-  *('metric', 'value', 'seconds'),
-)
+_COLUMNS = ['method', 'subset', 'images per class', 'draw', 'seed', 'source']
+_COLUMNS += ['metric', 'value', 'seconds']
 # What tables of accuracies have; a balanced one only where it differs.
 _SHARES = {'accuracy': '', 'balanced accuracy': ', balanced'}
 _HEAD = (
@@ -159,8 +149,7 @@ def _read(
       ]
       # Scores may be large.
       taken = _take(dataclasses.replace(found, scores=None), own)
-      accuracy = comparison.accuracy(taken)
-      yield Runs(method, subset, is_drawn, rows, accuracy, taken)
+      yield Runs(method, subset, is_drawn, rows, accuracy(taken), taken)
 
 
 def _read_reported(
@@ -173,8 +162,8 @@ def _read_reported(
   named = zip(_SHARES, values, strict=True)
   rows = [(None, None, 'all', *figure, None) for figure in named]
   method, is_drawn = stem.removesuffix('-draws'), stem.endswith('-draws')
-  accuracy = Estimate(*values[:1] * 3)  # Its interval may be of anything.
-  yield Runs(f'{method}, reported', subset, is_drawn, rows, accuracy, None)
+  mean = Estimate(*values[:1] * 3)  # Its interval may be of anything.
+  yield Runs(f'{method}, reported', subset, is_drawn, rows, mean, None)
 
 
 def _check_dataset(path: pathlib.Path, found: str, expected: str) -> None:
@@ -205,7 +194,7 @@ def _measure(run: Predictions) -> Iterator[tuple[str, str, float]]:
     yield key, 'accuracy', right[own].sum() / total[own].sum()
     yield key, 'balanced accuracy', recall[own].mean()
     yield key, 'macro F1', f1[own].mean()
-  figures = confidence.measure(run)
+  figures = measure(run)
   for name, value in vars(figures).items() if figures else ():
     if isinstance(value, float):
       yield 'all', name.replace('_', ' '), value
@@ -234,7 +223,7 @@ def write(
     for each in runs
     for row in each.rows
   )
-  every = pd.DataFrame(rows, columns=list(_COLUMNS))
+  every = pd.DataFrame(rows, columns=_COLUMNS)
   names = sorted({each.method for each in runs})
   title = f'{counted(len(names), "method")} on {dataset}'
   sections = [*accuracies(runs), *_comparisons(runs)]
