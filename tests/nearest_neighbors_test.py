@@ -209,8 +209,13 @@ def test_the_command_writes_results_that_evaluate_agrees_with(
   assert printed['accuracy'] == pytest.approx(scores['accuracy'], abs=1e-8)
   assert printed['about'] == scores['about']
   assert scores['accuracy']['value'] > 0.6
-  drawn = predictions.read_predictions(tmp_path / '2-FKd-r-5/knn-1-draws.npz')
+  drawn, other = (
+    predictions.read_predictions(tmp_path / f'2-FKd-r-5/knn-{k}-draws.npz')
+    for k in (1, 3)
+  )
   assert drawn.draws == (1, 2)
+  # That of the search, which both have in common.
+  assert drawn.about['time'] == other.about['time'] != '0.00 s'
 
 
 def test_results_that_are_there_stay(baseline, tmp_path):

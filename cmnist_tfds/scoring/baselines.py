@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -75,19 +76,25 @@ def neighbor_results(wanted: Wanted, ks: Sequence[int]) -> Iterator[Result]:
   Returns:
     The results, each as soon as all its runs are written.
   """
-  # The votes of all k follow from one search.
   neighbors = Neighbors(wanted.open_, max(ks))
-  nearest = functools.lru_cache(wanted.draws + 1)(neighbors.nearest_labels)
+
+  # The votes of all k follow from one search, whose time is that of each.
+  @functools.lru_cache(wanted.draws + 1)
+  def search(subset: Subset, draw: int) -> tuple[np.ndarray, str]:
+    began = time.perf_counter()
+    nearest = neighbors.nearest_labels(subset, draw)
+    return nearest, f'{time.perf_counter() - began:.2f} s'
 
   def method(k: int) -> Method:
     # Results that were published have this spelling.
     title = f'{k} nearest neighbour{"s" if k > 1 else ""}, raw pixels'
     about = _about(title, 'knn', 'none')
-    return Method(
-      f'knn-{k}',
-      lambda _: about,
-      lambda subset, draw, _: (vote(nearest(subset, draw)[:, :k]), {}),
-    )
+
+    def predict(subset: Subset, draw: int, _: int | None) -> _Predicted:
+      nearest, took = search(subset, draw)
+      return vote(nearest[:, :k]), {'time': took}
+
+    return Method(f'knn-{k}', lambda _: about, predict)
 
   return complete(wanted, [*map(method, ks)])
 
