@@ -40,7 +40,7 @@ def test_results_say_how_they_were_made():
     ('lenet', STEPS, '2-FKd', None, 'LeNet, 3,000 steps of 64'),
     ('lenet', STEPS, '2-FKd', None, 'net --net lenet --protocol steps'),
     ('lenet', STEPS, '2-FKd-r-10', None, 'LeNet, 300 steps of 64'),
-    ('cnn', AUGMENTED, '2-FKd', None, '6,000 steps of 64, distorted images'),
+    ('cnn', AUGMENTED, '2-FKd', None, '8,000 steps of 64, distorted images'),
     ('lenet', PAPER, '2-FKd', None, 'LeNet is not in the paper'),
     ('resnet18', PAPER, '2-FKd', 'r.pth', '20 epochs in batches of 1,024'),
     ('resnet18', PAPER, '2-FKd', 'r.pth', 'never unfrozen'),

@@ -110,7 +110,7 @@ PAPER = Protocol(
 # Chosen on `validation`; `describe` says of which subsets.
 AUGMENTED = Protocol(
   *('augmented', 64, (1e-2, 1e-2)),
-  steps=(600, 6000),
+  steps=(600, 8000),
   distortion=Distortion(
     math.pi / 48, zoom=(0.95, 1.05), shear=0.05, shift=1 / 14
   ),
