@@ -39,14 +39,17 @@ _RESULTS = _REPOSITORY / 'results'
 _INTRODUCTION = """\
 # Results
 
-What could be run with the real files at hand, by `cmnist baseline`. Large networks need
-a GPU, and are missing; so are most runs of `cnn-augmented`, and those on extensions,
-which take hours. Where results tell their time, the machine did other work: alone, it
-takes down to a tenth. All figures are of the test sets of CMNIST, none of the synthetic
-sample, and follow from predictions in [results/](../results), unless they are marked
-*reported*: a test computes them again. [Reporting a result](reporting.md) says how to
-add one. `cmnist report results -o report` makes the pictures and tables of this page,
-and more: all runs, intervals by the origin of the test images, and pairs of methods.
+What could be run with the real files at hand, by `cmnist baseline`: on three subsets of
+the paper, and on [extensions](sources.md#extensions): MNIST (Mn) and the
+digits of CMATERdb (Bn, Dv, Te). Large networks need a GPU, and are missing.
+
+All figures are of the test sets of CMNIST, none of the synthetic sample, and follow from
+predictions in [results/](../results), unless they are marked *reported*: a test computes
+them again. The times there are of one processor of two, and the other one worked, too.
+Those of `hog-svm` after the first run on a subset are without the features of its test
+images; `lenet-steps` tells none. [Reporting a result](reporting.md) says how to add one.
+`cmnist report results -o report` makes the pictures and tables of this page, and more:
+all runs, intervals by the origin of the test images, and pairs of methods.
 
 ## Learning curves
 
