@@ -40,8 +40,10 @@ _INTRODUCTION = """\
 # Results
 
 What could be run with the real files at hand, by `cmnist baseline`: on three subsets of
-the paper, and on [extensions](sources.md#extensions): MNIST (Mn) and the
-digits of CMATERdb (Bn, Dv, Te). Large networks need a GPU, and are missing.
+the paper, and on [extensions](sources.md#extensions): MNIST (Mn) and the digits of
+CMATERdb (Bn, Dv, Te). Large networks need a GPU, and are missing. On full training sets
+`hog-svm` has one seed, as `cnn-augmented` has on extensions, and `linear` is missing on
+the larger unions.
 
 All figures are of the test sets of CMNIST, none of the synthetic sample, and follow from
 predictions in [results/](../results), unless they are marked *reported*: a test computes
