@@ -5,6 +5,7 @@ import collections
 import functools
 import json
 import pathlib
+import time
 
 import numpy as np
 import pytest
@@ -188,8 +189,15 @@ def baseline(capsys, tmp_path):
 
 
 def test_the_command_writes_results_that_evaluate_agrees_with(
-  baseline, capsys, tmp_path
+  baseline, capsys, monkeypatch, tmp_path
 ):
+  find = Neighbors.nearest_labels
+
+  def find_slowly(*args):
+    time.sleep(0.02)
+    return find(*args)
+
+  monkeypatch.setattr(Neighbors, 'nearest_labels', find_slowly)
   status, out, _ = baseline(*('2-FKd', '2-FKd-r-5', '-k', '1,3', '--draws', 2))
   assert status == 0
   assert '6 results' in out
