@@ -172,6 +172,17 @@ def test_reported_scores_stand_beside_the_others(tmp_path, capsys):
   assert err.count('is of cmnist, not of cmnist_sample') == 2
 
 
+def test_what_not_all_methods_share_is_named(folder, tmp_path, capsys):
+  for name, methods in {'2-FKd': ('a', 'b'), '1-F': ('b',)}.items():
+    for method in methods:
+      predicted = _predict(name, 0.9, 2, ord(method))
+      _save(tmp_path / 'own', name, method, predicted, seed=[1, 2])
+  where = ('--sample', '--data_dir', folder / 'data', '-o', tmp_path / 'made')
+  assert run(capsys, 'report', tmp_path / 'own', *where)[0] == 0
+  text = (tmp_path / 'made/report.md').read_text('utf-8')
+  assert 'all published: 2-FKd; methods and subsets left out: 1-F.' in text
+
+
 def test_tables_say_what_was_compared(report):
   text = (report / 'report.md').read_text('utf-8')
   _, of_f, of_fkd, origins, pairs, notes = text.split('### ')
@@ -185,7 +196,7 @@ def test_tables_say_what_was_compared(report):
   )
   # Others stand beside, where they are on the same subsets.
   assert '| 1 | published | other | 0.9' in origins
-  assert 'all published: 2-FKd; left out, as they share none: none' in origins
+  assert 'all published: 2-FKd; methods and subsets left out: none' in origins
   assert '| 1 | other draws | good | 0.7' in origins
   assert '1-Km' not in text
   rows = [line.strip('| ').split(' | ') for line in pairs.splitlines()]

@@ -337,10 +337,11 @@ def _comparisons(every: Sequence[Runs]) -> Iterator[Section]:
     }
     single = {method for method, counts in runs_of.items() if 1 in counts}
     pairs += [{**facts, **pair} for pair in _pairs(means, single)]
-    left = ', '.join(sorted({*of_group} - {*means})) or 'none'
+    every_name = {*of_group}.union(*of_group.values())
+    left = ', '.join(sorted(every_name - {*means} - common)) or 'none'
     said.append(
-      f'{" ".join(facts.values())}: {", ".join(sorted(common))}; left out, as they'
-      f' share none: {left}.'
+      f'{" ".join(facts.values())}: {", ".join(sorted(common))}; methods and'
+      f' subsets left out: {left}.'
     )
   if origins:
     text = (
