@@ -210,7 +210,7 @@ def test_results_of_other_versions_are_left_alone(command, folder, tmp_path):
   names = '2-FKd-r-1', '1-F-r-1'
   status, out, err = command('make_model', names=names)
   assert status == 1
-  assert 'fits of other versions: expected means.py:make_model' in err
+  assert 'fits of another version: expected code means.py:make_model' in err
   assert '1-F-r-1' in out
   assert before.items() <= _files(tmp_path).items()
   record = copied / '0-1.json'

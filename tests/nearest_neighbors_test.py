@@ -19,7 +19,7 @@ from cmnist_tfds.cache.split_sources import SplitSource
 from cmnist_tfds.load.open_subset import open_or_prepare
 from cmnist_tfds.load.split_view import SplitView
 from cmnist_tfds.origin import Locations
-from cmnist_tfds.scoring import predictions
+from cmnist_tfds.scoring import nearest_neighbors, predictions
 from cmnist_tfds.scoring.nearest_neighbors import Neighbors, vote
 from cmnist_tfds.sources import SPLITS
 from cmnist_tfds.system.errors import SplitError
@@ -89,7 +89,7 @@ def _check(made, size, ks, **kwargs):
   """Compares what neighbors vote with what those of brute force do."""
   subset = subsets.combine(*[one.source for one in made])
   subset = subsets.reduce(subset, size) if size else subset
-  nearest = _neighbors(made, max(ks), **kwargs).nearest_labels(subset)
+  nearest = _neighbors(made, max(ks), **kwargs).nearest_labels(subset)[0]
   labels = _labels(made)
   ranks = [(labels[:i] == c).sum() for i, c in enumerate(labels)]
   rows = np.flatnonzero(np.array(ranks) < (size or len(labels)))
@@ -169,7 +169,7 @@ def test_draws_have_no_example_in_common_and_vote_alike():
     of_class = (order[labels[order] == c] for c in range(4))
     taken = [rows[10 * draw - 10 : 10 * draw] for rows in of_class]
     expected = _nearest(made, np.sort(np.concatenate(taken)), 1)
-    found = search.nearest_labels(reduced, draw)
+    found, _ = search.nearest_labels(reduced, draw)
     np.testing.assert_array_equal(found, expected)
   with pytest.raises(SplitError, match=r'3 draws, not 4: .* has 30'):
     search.nearest_labels(reduced, 4)
@@ -191,13 +191,13 @@ def baseline(capsys, tmp_path):
 def test_the_command_writes_results_that_evaluate_agrees_with(
   baseline, capsys, monkeypatch, tmp_path
 ):
-  find = Neighbors.nearest_labels
+  find = nearest_neighbors._candidates
 
   def find_slowly(*args):
     time.sleep(0.02)
     return find(*args)
 
-  monkeypatch.setattr(Neighbors, 'nearest_labels', find_slowly)
+  monkeypatch.setattr(nearest_neighbors, '_candidates', find_slowly)
   status, out, _ = baseline(*('2-FKd', '2-FKd-r-5', '-k', '1,3', '--draws', 2))
   assert status == 0
   assert '6 results' in out
@@ -224,6 +224,10 @@ def test_the_command_writes_results_that_evaluate_agrees_with(
   assert drawn.draws == (1, 2)
   # That of the search, which both have in common.
   assert drawn.about['time'] == other.about['time'] != '0.00 s'
+  # Also where the cache has what was found.
+  assert baseline('2-FKd', '-k', '3', '-o', tmp_path / 'again')[0] == 0
+  again = json.loads((tmp_path / 'again/2-FKd/knn-3.json').read_text('utf-8'))
+  assert again['about']['time'] == scores['about']['time'] != '0.00 s'
 
 
 def test_results_that_are_there_stay(baseline, tmp_path):
@@ -304,7 +308,7 @@ def test_real_reduced_forms_have_the_published_predictions(
   )
   for size in (100, 50, 10, 5, 1):
     subset = subsets.subset(f'2-FKd-r-{size}')
-    nearest = search.nearest_labels(subset)
+    nearest, _ = search.nearest_labels(subset)
     for k in (1, 3, 5):
       published = predictions.read_predictions(
         _RESULTS / f'{subset.name}/knn-{k}.npz'

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import pathlib
-import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -79,20 +78,15 @@ def neighbor_results(wanted: Wanted, ks: Sequence[int]) -> Iterator[Result]:
   neighbors = Neighbors(wanted.open_, max(ks))
 
   # The votes of all k follow from one search, whose time is that of each.
-  @functools.lru_cache(wanted.draws + 1)
-  def search(subset: Subset, draw: int) -> tuple[np.ndarray, str]:
-    began = time.perf_counter()
-    nearest = neighbors.nearest_labels(subset, draw)
-    return nearest, f'{time.perf_counter() - began:.2f} s'
+  search = functools.lru_cache(wanted.draws + 1)(neighbors.nearest_labels)
 
   def method(k: int) -> Method:
-    # Results that were published have this spelling.
-    title = f'{k} nearest neighbour{"s" if k > 1 else ""}, raw pixels'
+    title = f'{k} nearest neighbor{"s" if k > 1 else ""}, raw pixels'
     about = _about(title, 'knn', 'none')
 
     def predict(subset: Subset, draw: int, _: int | None) -> _Predicted:
-      nearest, took = search(subset, draw)
-      return vote(nearest[:, :k]), {'time': took}
+      nearest, seconds = search(subset, draw)
+      return vote(nearest[:, :k]), {'time': f'{seconds:.2f} s'}
 
     return Method(f'knn-{k}', lambda _: about, predict)
 

@@ -223,16 +223,19 @@ def _check_place(place: pathlib.Path, code: str, data: dict[str, str]) -> None:
     if other.exists() and not place.is_dir():
       raise errors.PredictionsError(
         f'{other} is a result with the same name and without a folder of fits.'
-        ' Name the method otherwise, or choose another folder.'
+        ' Give the method another name, or choose another folder.'
       )
+  expected = {'code': code, **data}
   for path in place.glob('*.npz'):
     record = fits.read_record(path)
-    if (record.code, record.data) != (code, data):
-      raise errors.PredictionsError(
-        f'{place} has fits of other versions: expected {code} and data {data},'
-        f' found {record.code} and data {record.data}. Name the method otherwise,'
-        ' choose another folder, or move this one away.'
-      )
+    found = {'code': record.code, **record.data}
+    for of, value in expected.items():
+      if found.get(of) != value:
+        raise errors.PredictionsError(
+          f'{place} has fits of another version: expected {of} {value},'
+          f' found {found.get(of)}. Give the method another name, choose another'
+          ' folder, or move this one away.'
+        )
 
 
 def _parallel(

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -33,7 +34,7 @@ from cmnist_tfds.subsets import Subset
 from cmnist_tfds.system import streams
 
 # Change it when neighbors or their form in the cache change.
-_VERSION = 3
+_VERSION = 4
 
 # A neighbor is one number: this often its squared distance, less the norm of the
 # test image, plus its row.
@@ -50,6 +51,9 @@ _GROUP = 16
 
 # A source, and the raw labels that a subset takes from it.
 _Member = tuple[Source, tuple[int, ...]]
+# 'neighbors', float64 (n, count), ascending along the last axis, and 'seconds',
+# float64 (1,): what the search took, also where the cache has it.
+_Found = Mapping[str, np.ndarray]
 
 
 class Neighbors:
@@ -69,7 +73,9 @@ class Neighbors:
     )
     self._published = functools.cache(self._find_published)
 
-  def nearest_labels(self, subset: Subset, draw: int = 0) -> np.ndarray:
+  def nearest_labels(
+    self, subset: Subset, draw: int = 0
+  ) -> tuple[np.ndarray, float]:
     """Returns the labels of the neighbors of each test image.
 
     Args:
@@ -78,7 +84,7 @@ class Neighbors:
 
     Returns:
       int64 (n, count), the nearest first, -1 for none, in the order of the
-      prepared test set.
+      prepared test set; and the seconds that the search took, whenever it ran.
 
     Raises:
       SplitError: If there is no such draw.
@@ -98,37 +104,35 @@ class Neighbors:
       drawn = np.sort(order[draw_rows(subset, labels[order], draw)])
     parts = np.split(drawn, np.searchsorted(drawn, begins[1:]))
     trained = [*zip(subset.members, begins, parts, strict=True)]
-    nearest = []
+    nearest, seconds = [], 0.0
     for test in subset.members:
-      found = [
-        self._search(test, train, rows - begin) + begin
-        if draw
-        else self._published(test, train, subset.per_class) + begin
-        for train, begin, rows in trained
-      ]
+      found = []
+      for train, begin, rows in trained:
+        if draw:
+          pair = self._search(test, train, rows - begin)
+        else:
+          pair = self._published(test, train, subset.per_class)
+        found.append(pair['neighbors'] + begin)
+        seconds += float(pair['seconds'][0])
       keys = _smallest(found, self._count)
       row = (keys % _ROWS).astype(np.int64)
       nearest.append(np.where(keys < _NONE, labels[row], -1))
     in_order = np.concatenate(nearest)
-    return in_order[shuffle_order('test', len(in_order))]
+    return in_order[shuffle_order('test', len(in_order))], seconds
 
   def _find_published(
     self, test: _Member, train: _Member, per_class: int | None
-  ) -> np.ndarray:
-    """Returns the neighbors in a training set, from the cache if it has them.
-
-    Returns:
-      float64 (n, count), ascending along the last axis.
-    """
+  ) -> _Found:
+    """Returns the neighbors in a training set, from the cache if it has them."""
     trained = self._split(train[0], 'train')
 
-    def search() -> dict[str, np.ndarray]:
+    def search() -> _Found:
       rows = subsets.rows(trained.raw_labels, train[1], per_class)
-      return {'neighbors': self._search(test, train, rows)}
+      return self._search(test, train, rows)
 
     digests = self._split(test[0], 'test').digest, trained.digest
     if None in digests:
-      return search()['neighbors']
+      return search()
     key = repr((_VERSION, digests, test[1], train[1], per_class, self._count))
     name = hashlib.sha256(key.encode()).hexdigest()[:16]
     tested, among = test[0].key, train[0].key
@@ -136,12 +140,11 @@ class Neighbors:
     entry = store.get_or_create(
       'neighbors', f'{tested}-{among}-{name}', search, {'what': what}
     )
-    return entry.arrays['neighbors']
+    return entry.arrays
 
-  def _search(
-    self, test: _Member, train: _Member, rows: np.ndarray
-  ) -> np.ndarray:
-    """Returns the neighbors among some training rows, as `_find_published`."""
+  def _search(self, test: _Member, train: _Member, rows: np.ndarray) -> _Found:
+    """Returns the neighbors among some training rows."""
+    began = time.perf_counter()
     split = self._split(test[0], 'test')
     tested = split.images(subsets.rows(split.raw_labels, test[1], None))
     trained = self._split(train[0], 'train')
@@ -162,7 +165,8 @@ class Neighbors:
         near[:, : len(part)] += own
         candidates = _candidates(near, self._count)
         found[block] = _smallest([found[block], candidates], self._count)
-    return found
+    seconds = np.array([time.perf_counter() - began])
+    return {'neighbors': found, 'seconds': seconds}
 
 
 def _centered(images: np.ndarray) -> np.ndarray:
