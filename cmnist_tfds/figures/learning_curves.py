@@ -71,7 +71,9 @@ def draw_learning_curves(
       value, *limits = zip(*(curve[size] for size in at), strict=True)
       look = {'linewidth': 1.5, 'markersize': 4, **look_of[method]}
       (lines[method],) = axes.plot(at, value, **look)
-      axes.fill_between(at, *limits, alpha=0.15, lw=0, color=look['color'])
+      # The band of a single size is a line.
+      band = {'alpha': 0.15, 'lw': 5 * (len(at) == 1), 'color': look['color']}
+      axes.fill_between(at, *limits, **band)
   shown = [lines[method] for method in methods if method in lines]
   how: dict[str, Any] = {'ncols': entries, 'frameon': False}
   figure.legend(handles=shown, loc='outside lower center', **how)

@@ -137,10 +137,8 @@ class Neighbors:
     name = hashlib.sha256(key.encode()).hexdigest()[:16]
     tested, among = test[0].key, train[0].key
     what = f'{self._count} nearest of {among} to the test images of {tested}'
-    entry = store.get_or_create(
-      'neighbors', f'{tested}-{among}-{name}', search, {'what': what}
-    )
-    return entry.arrays
+    place = 'neighbors', f'{tested}-{among}-{name}'
+    return store.get_or_create(*place, search, {'what': what}).arrays
 
   def _search(self, test: _Member, train: _Member, rows: np.ndarray) -> _Found:
     """Returns the neighbors among some training rows."""
