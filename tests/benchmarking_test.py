@@ -302,6 +302,8 @@ def test_the_classes_of_scikit_learn_get_rows(tmp_path):
     ('means.py:make_model 1-F --scheduler tcp://x:1', 2, '--backend dask'),
     ('means.py:make_model 1-F --method a/b', 1, 'expected letters'),
     ('means.py:nothing 1-F', 1, "no attribute 'nothing'"),
+    ('means.py:lock 1-F', 1, 'expected a function of a seed, found <'),
+    ('ends.py:make_model 1-F', 1, 'cannot be imported: SystemExit: 3'),
     ('nowhere.py:make_model 1-F', 1, 'FileNotFoundError'),
     ('wrong.py:make_model 1-F', 1, 'SyntaxError'),
     ('means.py:make_locked 1-F', 1, 'make_locked cannot be sent'),
@@ -310,6 +312,7 @@ def test_the_classes_of_scikit_learn_get_rows(tmp_path):
 def test_wrong_arguments(capsys, folder, monkeypatch, argv, status, told):
   monkeypatch.chdir(folder)
   (folder / 'wrong.py').write_text('def')
+  (folder / 'ends.py').write_text('raise SystemExit(3)')
   found, _, err = run(capsys, 'run', *argv.split(), '--sample')
   assert found == status
   assert told in err

@@ -112,6 +112,18 @@ DATASET: Arguments = {
   **DATA_DIR,
   '--sample': 'use the small synthetic dataset cmnist_sample instead of CMNIST',
 }
+RESULTS: Arguments = {
+  '--draws J': number(
+    'take J other draws of each reduced training set as well, or as many as'
+    ' there are',
+    0,
+  ),
+  **DATASET,
+  '-o|--output DIR': path(
+    'folder of results (default: results, or results_sample with --sample); what'
+    ' is there is not computed again'
+  ),
+}
 SUBSET: Arguments = {'name NAME': NAME, **DATASET}
 # What the reports of predictions take.
 PREDICTIONS: Arguments = {

@@ -71,16 +71,7 @@ _COMMON: arguments.Arguments = {
     '--reduced': 'score the 670 reduced subsets of the paper',
     '--all': 'score the 134 subsets of the paper and their reduced subsets',
   },
-  '--draws J': arguments.number(
-    'score J other draws of each reduced training set as well, or as many as'
-    ' there are',
-    0,
-  ),
-  **arguments.DATASET,
-  '-o|--output DIR': arguments.path(
-    'folder of results (default: results, or results_sample with --sample); a'
-    ' result that is there is not computed again'
-  ),
+  **arguments.RESULTS,
 }
 
 _NEIGHBORS: arguments.Arguments = {

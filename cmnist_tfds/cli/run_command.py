@@ -50,11 +50,6 @@ ARGUMENTS = {
   },
   '--method NAME': 'what the files and the tables call the method (default: the'
   ' name of FILE)',
-  '--draws J': arguments.number(
-    'fit J other draws of each reduced training set as well, or as many as there'
-    ' are',
-    0,
-  ),
   '--seeds K': arguments.number('fit with the seeds 1 to K', 1),
   '--jobs N': arguments.number('make N fits at a time', 1),
   '--timeout SECONDS': arguments.number('end a fit after that long'),
@@ -71,10 +66,7 @@ ARGUMENTS = {
   },
   '--scheduler ADDRESS': 'the scheduler of Dask, such as tcp://host:8786; its'
   ' workers are as many as it has, whatever --jobs says',
-  **arguments.DATASET,
-  '-o|--output DIR': arguments.path(
-    'folder of results (default: results, or results_sample with --sample)'
-  ),
+  **arguments.RESULTS,
 }
 
 
@@ -122,7 +114,8 @@ def _load(named: str) -> tuple[Callable[[int], Any], str, str]:
     source = path.read_bytes()
     exec(compile(source, path, 'exec'), vars(module))
     make_model = getattr(module, function)
-  except Exception as error:  # The code of a user may raise any.
+  # The code of a user may raise any.
+  except (Exception, SystemExit) as error:
     said = ' '.join(f'{type(error).__name__}: {error}'.split())
     raise PreparationError(
       f'{named}: expected FILE.py:FUNCTION, such as svm.py:make_model, and it'
