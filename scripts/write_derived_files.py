@@ -41,15 +41,14 @@ _INTRODUCTION = """\
 
 What could be run with the real files at hand, by `cmnist baseline`: on three subsets of
 the paper, and on [extensions](sources.md#extensions): MNIST (Mn) and the digits of
-CMATERdb (Bn, Dv, Te). Large networks need a GPU, and are missing. On full training sets
-`hog-svm` has one seed, as `cnn-augmented` has on extensions, and `linear` is missing on
-the larger unions.
+CMATERdb (Bn, Dv, Te), where LeNet is missing. Large networks need a GPU, and are missing
+on all.
 
 All figures are of the test sets of CMNIST, none of the synthetic sample, and follow from
 predictions in [results/](../results), unless they are marked *reported*: a test computes
 them again. The times there are of one processor of two, and the other one worked, too.
-Those of `hog-svm` after the first run on a subset are without the features of its test
-images; `lenet-steps` tells none. [Reporting a result](reporting.md) says how to add one.
+Runs of `hog-svm` share the features of images, whose time is in the first of those that
+one command made. [Reporting a result](reporting.md) says how to add one.
 `cmnist report results -o report` makes the pictures and tables of this page, and more:
 all runs, intervals by the origin of the test images, and pairs of methods.
 
