@@ -289,7 +289,7 @@ def test_what_is_wrong_is_a_line_and_the_rest_goes_on(capsys, folder, tmp_path):
   for told in (
     'damaged.npz is not',
     '0-3.json: it did not end',
-    'several versions',
+    'several versions: test is new and old. Keep',
     'real.npz: expected 240 examples of cmnist_sample/1-F-r-1',
   ):
     assert sum(told in line for line in lines) == 1

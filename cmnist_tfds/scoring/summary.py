@@ -119,12 +119,13 @@ def _read(
 ) -> Iterator[Runs]:
   """Yields the runs of a file or a folder of files."""
   records = [fits.read_record(p) for p in path.glob('*.npz')]
-  versions = {f'{record.code} and data {record.data}' for record in records}
-  if len(versions) > 1:
-    raise PredictionsError(
-      f'{path} has fits of several versions: {"; ".join(sorted(versions))}. Keep'
-      ' those of one.'
-    )
+  versions = [{'code': record.code, **record.data} for record in records]
+  for of in dict.fromkeys(itertools.chain(*versions)):
+    if len(several := {str(version.get(of)) for version in versions}) > 1:
+      raise PredictionsError(
+        f'{path} has fits of several versions: {of} is'
+        f' {" and ".join(sorted(several))}. Keep those of one.'
+      )
   subset = subsets.subset(path.parent.name)
   found = evaluation.read_checked(subset, path, open_)
   _check_dataset(path, found.dataset, dataset)
