@@ -158,6 +158,15 @@ def test_images_are_those_of_the_file_that_is_there_now(tmp_path):
     np.testing.assert_array_equal(found, images[..., None])
 
 
+@pytest.mark.parametrize('replaced', [None, b'', b'0' * 1000])
+def test_images_of_a_file_that_another_process_deletes_stay(tmp_path, replaced):
+  if replaced is not None:  # It is being written again.
+    (tmp_path / 'images.npy').write_bytes(replaced)
+  images = np.full((2, 28, 28), 7, np.uint8)
+  found = tf_data._images(Entry({'images': images}, {}, tmp_path))
+  np.testing.assert_array_equal(found, images[..., None])
+
+
 def test_a_program_ends_while_an_iterator_is_alive(sample_dir):
   code = f"""
 import cmnist_tfds

@@ -100,6 +100,20 @@ def test_arrays_are_read_in_chunks(usable, length, root):
     np.testing.assert_array_equal(np.concatenate(chunks), expected)
 
 
+@pytest.mark.parametrize('replaced', [None, b'', b'0' * 130])
+def test_chunks_go_on_when_another_process_deletes_the_entry(replaced):
+  entry = create()
+  for name, expected in _ARRAYS.items():
+    chunks = entry.chunks(name, 1)
+    found = [next(chunks)]
+    path = entry.folder / f'{name}.npy'
+    path.unlink()
+    if replaced is not None:
+      path.write_bytes(replaced)  # It is being written again.
+    found += chunks
+    np.testing.assert_array_equal(np.concatenate(found), expected)
+
+
 # Damage -----------------------------------------------------------------------
 
 

@@ -49,7 +49,7 @@ KINDS = {
 _MANIFEST = 'manifest-6.jsonl'
 
 # The bytes before the data of a .npy file.
-_HEADER_SIZE = 128
+HEADER_SIZE = 128
 
 # How many bytes of a file are checked at a time.
 _BLOCK = 2**20
@@ -96,9 +96,11 @@ class Entry:
       chunk = whole[start : start + length]
       if self.folder is not None:
         path = self.folder / f'{name}.npy'
-        at = _HEADER_SIZE + start * whole[:1].nbytes
-        flat = np.fromfile(path, whole.dtype, chunk.size, offset=at)
-        chunk = flat.reshape(chunk.shape)
+        at = HEADER_SIZE + start * whole[:1].nbytes
+        # The map stays when another process deletes or replaces the file.
+        with contextlib.suppress(FileNotFoundError):
+          own = np.fromfile(path, whole.dtype, chunk.size, offset=at)
+          chunk = own.reshape(chunk.shape) if own.size == chunk.size else chunk
       yield chunk
 
 
@@ -122,7 +124,10 @@ class ListedEntry:
 
 
 class _DamagedError(Exception):
-  """An entry is damaged; the message says which and how."""
+  """An entry, the first argument, is damaged; the second one says how."""
+
+  def __str__(self) -> str:
+    return '{} is damaged: {}'.format(*self.args)
 
 
 def cache_dir() -> pathlib.Path:
@@ -130,9 +135,8 @@ def cache_dir() -> pathlib.Path:
 
   It is $CMNIST_CACHE_DIR, else `cmnist_tfds` in $XDG_CACHE_HOME or in ~/.cache.
   """
-  given = os.environ.get(CACHE_DIR_VARIABLE) or os.path.join(
-    os.environ.get('XDG_CACHE_HOME') or '~/.cache', 'cmnist_tfds'
-  )
+  base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+  given = os.environ.get(CACHE_DIR_VARIABLE) or f'{base}/cmnist_tfds'
   found = os.path.expanduser(given)
   # Without a home directory on disk there is no such folder.
   missing = found.startswith('~') or paths.is_remote(found)
@@ -290,20 +294,17 @@ def _open(folder: pathlib.Path, *, thorough: bool = False) -> Entry:
   for name, facts in manifest['files'].items():
     path = folder / f'{name}.npy'
     try:
-      state = _state(path)
+      state = file_state(path)
       if thorough or state != facts['state']:
         if _crc32(path) != facts['crc32']:
-          fault = f'{path.name} fails its checksum'
-          raise _DamagedError(f'{folder} is damaged: {fault}')
+          raise _DamagedError(folder, f'{path.name} fails its checksum')
         facts['state'] = state
         checked = True
       # Parsing the header of the file takes longer.
       dtype, shape = np.dtype(facts['dtype']), tuple(facts['shape'])
-      mapped = np.memmap(path, dtype, 'r', _HEADER_SIZE, shape)
+      mapped = np.memmap(path, dtype, 'r', HEADER_SIZE, shape)
     except FileNotFoundError as error:
-      raise _DamagedError(
-        f'{folder} is damaged: {path.name} is missing'
-      ) from error
+      raise _DamagedError(folder, f'{path.name} is missing') from error
     # Indexing a plain array is faster than indexing a memmap.
     arrays[name] = mapped.view(np.ndarray)
   if checked:
@@ -317,7 +318,7 @@ def _read_manifest(folder: pathlib.Path) -> dict[str, Any]:
   data = (folder / _MANIFEST).read_bytes()
   text, _, crc = data.rpartition(b'\n')
   if crc != b'%d' % zlib_ng.crc32(text):
-    raise _DamagedError(f'{folder} is damaged: {_MANIFEST} fails its checksum')
+    raise _DamagedError(folder, f'{_MANIFEST} fails its checksum')
   manifest: dict[str, Any] = json.loads(text)
   return manifest
 
@@ -332,7 +333,7 @@ def _write(
     files = {}
     for name, chunks in arrays.items():
       path = folder / f'{name}.npy'
-      files[name] = {**_write_array(path, chunks), 'state': _state(path)}
+      files[name] = {**_write_array(path, chunks), 'state': file_state(path)}
     _write_manifest(folder, {'files': files, 'note': note})
   except BaseException:
     _delete(folder)
@@ -343,7 +344,7 @@ def _write_array(path: pathlib.Path, chunks: Chunks) -> dict[str, Any]:
   """Writes a .npy file; returns its checksum, type and shape."""
   length = crc = 0
   with path.open('xb') as file:
-    file.seek(_HEADER_SIZE)
+    file.seek(HEADER_SIZE)
     for chunk in _parts(chunks):
       written = np.ascontiguousarray(chunk)
       file.write(written.data)
@@ -353,13 +354,14 @@ def _write_array(path: pathlib.Path, chunks: Chunks) -> dict[str, Any]:
     header = np.lib.format.header_data_from_array_1_0(written)
     header['shape'] = (length, *written.shape[1:])
     np.lib.format.write_array_header_1_0(file, header)
-    assert file.tell() == _HEADER_SIZE
+    assert file.tell() == HEADER_SIZE
   return {'crc32': crc, 'dtype': header['descr'], 'shape': header['shape']}
 
 
 def _write_manifest(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
   text = json.dumps(manifest).encode()
-  new = folder / f'.{os.getpid()}'
+  # Threads that write at the same time have manifests of their own.
+  new = folder / f'.{os.getpid()}-{id(manifest)}'
   new.write_bytes(b'%b\n%d' % (text, zlib_ng.crc32(text)))
   new.replace(folder / _MANIFEST)
 
@@ -368,7 +370,7 @@ def _parts(chunks: Chunks) -> Iterable[np.ndarray]:
   return [chunks] if isinstance(chunks, np.ndarray) else chunks
 
 
-def _state(path: pathlib.Path) -> list[int]:
+def file_state(path: pathlib.Path) -> list[int]:
   """Returns what changes when the content of a file does."""
   found = path.stat()
   return [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns]
@@ -378,7 +380,7 @@ def _crc32(path: pathlib.Path) -> int:
   """Returns the checksum of the data in a .npy file."""
   crc = 0
   with path.open('rb', buffering=0) as file:
-    file.seek(_HEADER_SIZE)
+    file.seek(HEADER_SIZE)
     for block in iter(functools.partial(file.read, _BLOCK), b''):
       crc = zlib_ng.crc32(block, crc)
   return crc
@@ -402,7 +404,10 @@ def _delete(folder: pathlib.Path) -> None:
   if folder.exists():
     # Without a manifest, readers take the entry for missing.
     (folder / _MANIFEST).unlink(missing_ok=True)
-    shutil.rmtree(folder)
+    # One that has begun may write the manifest again, and only once.
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+      shutil.rmtree(folder)
 
 
 def _warn_of_folder(error: Exception) -> None:

@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from cmnist_tfds import schema
-from cmnist_tfds.cache.store import Entry
+from cmnist_tfds.cache import store
 from cmnist_tfds.load.open_subset import Where, open_named
 from cmnist_tfds.load.split_spec import Split, Splits, map_splits
 from cmnist_tfds.load.split_view import COLUMN_NAMES, SplitView, check_known
 from cmnist_tfds.system.extras import require_tensorflow
+from cmnist_tfds.system.paths import PathLike
 
 if TYPE_CHECKING:
   import tensorflow as tf
@@ -53,7 +54,7 @@ def as_batches(
   shuffle: bool = False,
   seed: int | None = None,
   features: Sequence[str] = ('image', 'label'),
-  data_dir: str | os.PathLike[str] | None = None,
+  data_dir: PathLike | None = None,
   sample: bool = False,
   draw: int = 0,
 ) -> Any:
@@ -281,26 +282,29 @@ def tensors(view: SplitView, features: Sequence[str]) -> dict[str, tf.Tensor]:
   }
 
 
-def _images(entry: Entry) -> tf.Tensor:
+def _images(entry: store.Entry) -> tf.Tensor:
   """Returns the images of a source."""
   import tensorflow as tf
 
   images = entry.arrays['images']
-  if entry.folder is None:
-    return tf.constant(images[..., None])
-  path = str(entry.folder / 'images.npy')
-  now = os.stat(path)
-  return _mapped(path, images.nbytes, now.st_size, now.st_ino, now.st_mtime_ns)
+  if entry.folder:
+    path = entry.folder / 'images.npy'
+    # Another process may delete or replace the file, while the array stays.
+    with contextlib.suppress(FileNotFoundError, tf.errors.NotFoundError):
+      size, *state = store.file_state(path)
+      if size == store.HEADER_SIZE + images.nbytes:
+        return _mapped(str(path), size, *state)
+  return tf.constant(images[..., None])
 
 
 # Mapping a file anew costs an epoch many page faults. Entries of one name have
 # equal arrays, and one that was damaged and made again is another file.
 @functools.lru_cache(maxsize=32)
-def _mapped(path: str, num_bytes: int, size: int, *_: int) -> tf.Tensor:
+def _mapped(path: str, size: int, *_: int) -> tf.Tensor:
   import tensorflow as tf
 
   with tf.device('CPU:0'):
     whole = tf.raw_ops.ImmutableConst(
       dtype=tf.uint8, shape=[size], memory_region_name=path
     )
-    return tf.reshape(whole[size - num_bytes :], (-1, *schema.IMAGE.shape))
+    return tf.reshape(whole[store.HEADER_SIZE :], (-1, *schema.IMAGE.shape))

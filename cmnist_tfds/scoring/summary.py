@@ -325,9 +325,8 @@ def _comparisons(every: Sequence[Runs]) -> Iterator[Section]:
       'training': _TRAINING[is_drawn],
     }
     taken = {m: found for m, found in of_group.items() if common <= {*found}}
-    drawn = family.draw(
-      [[found[n] for n in sorted(common)] for found in taken.values()]
-    )
+    each = [[found[n] for n in sorted(common)] for found in taken.values()]
+    drawn = family.draw(each)
     means = {}
     for method, values in zip(taken, drawn, strict=True):
       means[method] = values['mean'] = np.mean([*values.values()], axis=0)
@@ -353,9 +352,8 @@ def _comparisons(every: Sequence[Runs]) -> Iterator[Section]:
     keys = dict.fromkeys(key for row in origins for key in row)
     head = sorted(keys, key='mean'.__eq__)  # It comes last.
     rows = [[row.get(key, '') for key in head] for row in origins]
-    yield Section(
-      'Accuracy by origin of the test images', [head, *rows], [text]
-    )
+    title = 'Accuracy by origin of the test images'
+    yield Section(title, [head, *rows], [text])
   if pairs:
     text = (
       'The mean over origins of A minus that of B. p is two-sided and of the same'
