@@ -302,7 +302,7 @@ def test_the_classes_of_scikit_learn_get_rows(tmp_path):
     ('means.py:make_model 1-F --scheduler tcp://x:1', 2, '--backend dask'),
     ('means.py:make_model 1-F --method a/b', 1, 'expected letters'),
     ('means.py:nothing 1-F', 1, "no attribute 'nothing'"),
-    ('means.py:lock 1-F', 1, 'expected a function of a seed, found <'),
+    ('means.py:lock 1-F', 1, '> is not a function of a seed'),
     ('ends.py:make_model 1-F', 1, 'cannot be imported: SystemExit: 3'),
     ('nowhere.py:make_model 1-F', 1, 'FileNotFoundError'),
     ('wrong.py:make_model 1-F', 1, 'SyntaxError'),

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from cmnist_tfds import build, cli, subsets
+from cmnist_tfds.datasets import atomic_replace
 from cmnist_tfds.system import interrupts
 
 # Windows has no HUP.
@@ -118,6 +119,16 @@ def test_no_process_outlives_the_command(name, whom, status, tmp_path):
   while any(map(os.path.exists, (f'/proc/{w}' for w in workers))):
     assert time.monotonic() < end
     time.sleep(0.05)
+
+
+def test_a_signal_just_after_tfds_has_made_its_folder_leaves_nothing(tmp_path):
+  place = tmp_path / 'cmnist/1-F/1.0.0'
+  other = tmp_path / 'cmnist/1-F/incomplete.ABCDEF_2.0.0'
+  other.mkdir(parents=True)
+  with pytest.raises(SystemExit), atomic_replace.locked(place):
+    place.with_name('incomplete.ABCDEF_1.0.0').mkdir()
+    sys.exit()
+  assert [*place.parent.iterdir()] == [other]
 
 
 @pytest.mark.parametrize('name', _ENDING)

@@ -32,10 +32,6 @@ def _shard(text: str) -> tuple[int, int]:
   return parts[0], parts[1]
 
 
-def _sizes(text: str) -> list[int]:
-  return [arguments.at_least_one(part) for part in text.split(',')]
-
-
 ARGUMENTS = {
   'model FILE.py:FUNCTION': 'the function make_model(seed) in a file of yours. It'
   ' returns anything with fit(x, y) and predict(x); x is uint8 (n, 784) for'
@@ -43,7 +39,7 @@ ARGUMENTS = {
   'names NAME*': arguments.NAME,
   **arguments.SUITE,
   '--per_class N,...': {
-    'type': _sizes,
+    'type': lambda text: [*map(arguments.at_least_one, text.split(','))],
     'default': [],
     'help': 'take the forms with so many training images of each class, such as'
     ' 1,10,100',

@@ -21,7 +21,7 @@ from cmnist_tfds.datasets.tfds_internals import INCOMPLETE_PREFIX
 
 @contextlib.contextmanager
 def locked(data_path: pathlib.Path) -> Iterator[None]:
-  """Waits until no other process builds a dataset, and clears what kills left.
+  """Waits until no other process builds a dataset, and clears what is left.
 
   Args:
     data_path: The folder of the dataset, such as
@@ -35,10 +35,11 @@ def locked(data_path: pathlib.Path) -> Iterator[None]:
   lock = config_dir.parent / '.config' / f'{config_dir.name}.lock'
   for folder in (lock.parent, config_dir):
     folder.mkdir(parents=True, exist_ok=True)
-  with filelock.FileLock(lock):
+  with filelock.FileLock(lock), contextlib.ExitStack() as stack:
     _restore(data_path)
-    for left in config_dir.glob(f'{INCOMPLETE_PREFIX}*_{data_path.name}'):
-      shutil.rmtree(left)
+    _clear(data_path)
+    # A signal just after TFDS has made its folder leaves that.
+    stack.callback(_clear, data_path)
     yield
 
 
@@ -52,15 +53,19 @@ def replacing(data_path: pathlib.Path) -> Iterator[pathlib.Path]:
   Yields:
     A temporary data folder, in which the block builds the new dataset.
   """
-  with tempfile.TemporaryDirectory(
-    prefix=INCOMPLETE_PREFIX, suffix=f'_{data_path.name}', dir=data_path.parent
-  ) as folder:
+  name = f'_{data_path.name}', INCOMPLETE_PREFIX, data_path.parent
+  with tempfile.TemporaryDirectory(*name) as folder:
     yield pathlib.Path(folder)
     data_path.rename(_old(data_path))
     try:
       pathlib.Path(folder, *data_path.parts[-3:]).rename(data_path)
     finally:
       _restore(data_path)
+
+
+def _clear(data_path: pathlib.Path) -> None:
+  for left in data_path.parent.glob(f'{INCOMPLETE_PREFIX}*_{data_path.name}'):
+    shutil.rmtree(left)
 
 
 def _restore(data_path: pathlib.Path) -> None:

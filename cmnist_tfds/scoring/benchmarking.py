@@ -136,8 +136,7 @@ def benchmark(
   chosen += suites.members(suite, data_dir, sample) if suite else []
   chosen = list(dict.fromkeys(suites.reduced(chosen, per_class)))
   if not callable(make_model):
-    wanted = f'expected a function of a seed, found {make_model!r:.80}'
-    raise PreparationError(f'make_model: {wanted}')
+    raise PreparationError(f'{make_model!r:.50} is not a function of a seed.')
   name = getattr(make_model, '__name__', 'model')
   method = method or name.removeprefix('make_')
   if not re.fullmatch(r'[\w+-]+(?<!-draws)', method):
