@@ -9,6 +9,7 @@ import functools
 import itertools
 import multiprocessing.resource_tracker
 import os
+import queue
 import signal
 import sys
 import threading
@@ -84,6 +85,8 @@ def _build_in_processes(
   spawn = multiprocessing.get_context('spawn')
   with _ignored_by_new_processes():
     multiprocessing.resource_tracker.ensure_running()
+  # A signal here, inside `as_completed`, could keep a lock that the pool needs.
+  done: queue.SimpleQueue[futures.Future[Outcome]] = queue.SimpleQueue()
   with futures.ProcessPoolExecutor(
     jobs, spawn, _start_worker, (streams.LOG.level,)
   ) as pool:
@@ -91,8 +94,10 @@ def _build_in_processes(
       for _, group in itertools.groupby(selected, _is_reduced):
         with _ignored_by_new_processes():
           pending = [pool.submit(_work, work, subset) for subset in group]
-        for future in futures.as_completed(pending):
-          yield future.result()
+          for future in pending:
+            future.add_done_callback(done.put)
+        for _ in pending:
+          yield done.get().result()
     except futures.process.BrokenProcessPool as error:
       raise PreparationError(
         'A process that builds subsets was killed, perhaps because the system'
@@ -131,6 +136,8 @@ def _start_worker(level: int) -> None:
 def _stop(*_: object) -> None:
   """Ends a build, which then removes its temporary files."""
   signal.signal(signal.SIGTERM, signal.SIG_IGN)
+  # Python would tell of an exit that a destructor loses; `_work` knows of it.
+  sys.unraisablehook = lambda _: None
   sys.exit()
 
 

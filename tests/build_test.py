@@ -121,6 +121,22 @@ def test_no_process_outlives_the_command(name, whom, status, tmp_path):
     time.sleep(0.05)
 
 
+def test_a_lock_that_an_interrupt_leaves_does_not_keep_the_command(tmp_path):
+  program = pathlib.Path(__file__).parent / 'programs/interrupted_with_lock.py'
+  with subprocess.Popen(
+    [sys.executable, program, tmp_path],
+    env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+    stderr=subprocess.PIPE,
+    text=True,
+  ) as process:
+    try:
+      _, err = process.communicate(timeout=60)
+    finally:
+      process.kill()
+  assert process.returncode == 130
+  assert err == 'cmnist: interrupted; finished work is kept\n'
+
+
 def test_a_signal_just_after_tfds_has_made_its_folder_leaves_nothing(tmp_path):
   place = tmp_path / 'cmnist/1-F/1.0.0'
   other = tmp_path / 'cmnist/1-F/incomplete.ABCDEF_2.0.0'

@@ -371,9 +371,8 @@ def test_headings_are_aligned_as_their_columns(driver, visit, path):
 @pytest.mark.parametrize('path', ['index.html', 'sources/K49.html'])
 def test_a_table_that_goes_on_says_so(driver, visit, path):
   visit(path, 390)
-  colors = []
-  for end in ('0', 'box.scrollWidth'):
-    # What lies at the right edge, drawn by the browser.
+
+  def drawn_at_the_right_edge(end):
     shot = driver.execute_script(f"""
       const boxes = [...document.querySelectorAll('.scroll')];
       const box = boxes.find(b => b.scrollWidth > b.clientWidth);
@@ -383,6 +382,9 @@ def test_a_table_that_goes_on_says_so(driver, visit, path):
       return [right - 2, top + scrollY + 2];
     """)
     clip = {'x': shot[0], 'y': shot[1], 'width': 1, 'height': 1, 'scale': 1}
-    encoded = driver.execute_cdp_cmd('Page.captureScreenshot', {'clip': clip})
-    colors.append(encoded['data'])
-  assert colors[0] != colors[1]
+    picture = driver.execute_cdp_cmd('Page.captureScreenshot', {'clip': clip})
+    return picture['data']
+
+  # A picture may be taken before the browser has drawn what was scrolled.
+  ends = ('0', 'box.scrollWidth')
+  _until(driver, lambda: len(set(map(drawn_at_the_right_edge, ends))) == 2)

@@ -187,8 +187,7 @@ def dataset_dir(
     PreparationError: If `data_dir` is not a local folder.
   """
   dataset = SAMPLE if sample else DATASET
-  root = paths.data_root(data_dir)
-  return root / dataset / subset.name / subsets.VERSION
+  return paths.data_root(data_dir) / dataset / subset.name / subsets.VERSION
 
 
 def sample_hint(subset: Subset, data_dir: paths.PathLike | None) -> str:
@@ -367,5 +366,4 @@ def _parse(
         f'record {number} is not an example of {subset.title}'
       ) from error
   height, width, _ = schema.IMAGE.shape
-  images = png.decode(pngs, height, width, first)
-  return images, np.array(labels, np.int64)
+  return png.decode(pngs, height, width, first), np.array(labels, np.int64)

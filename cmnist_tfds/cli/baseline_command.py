@@ -60,8 +60,7 @@ def _run(
 ) -> None:
   folder = args.output or pathlib.Path('results' + '_sample' * args.sample)
   chosen = args.subsets, args.draws, folder, args.dataset, args.open
-  found = compute(results.Wanted(*chosen), *how)
-  print_results(folder, args.sample, found)
+  print_results(folder, args.sample, compute(results.Wanted(*chosen), *how))
 
 
 # Which subsets, and where. All methods are given these.

@@ -403,8 +403,7 @@ def _pick(
 def _group(
   each: Iterable[_Each], key: Callable[[_Each], str]
 ) -> dict[str, list[_Each]]:
-  in_order = sorted(each, key=key)
-  return {k: list(g) for k, g in itertools.groupby(in_order, key)}
+  return {k: list(g) for k, g in itertools.groupby(sorted(each, key=key), key)}
 
 
 # What there is ----------------------------------------------------------------

@@ -244,8 +244,7 @@ def _with_scores(
   for method, kind in _SCORING.items():
     if scoring := getattr(model, method, None):
       try:
-        scores = np.asarray(scoring(x), np.float32)
-        return make(scores=scores, score_kind=kind)
+        return make(scores=np.asarray(scoring(x), np.float32), score_kind=kind)
       # Those of some models disagree with what they predict.
       except Exception as error:
         notes.append(f'There are no scores of {method}: {_line(error)}')
