@@ -135,7 +135,7 @@ def _structures(draw):
 
 
 @pytest.mark.parametrize(
-  'max_examples', [10, pytest.param(300, marks=pytest.mark.slow)]
+  'max_examples', [10, pytest.param(100, marks=pytest.mark.slow)]
 )
 def test_datasets_equal_those_of_tfds(pairs, max_examples):
   @hypothesis.settings(max_examples=max_examples)
