@@ -85,7 +85,7 @@ def _build_in_processes(
   spawn = multiprocessing.get_context('spawn')
   with _ignored_by_new_processes():
     multiprocessing.resource_tracker.ensure_running()
-  # A signal here, inside `as_completed`, could keep a lock that the pool needs.
+  # An interrupt inside `as_completed` could leave locked what the pool needs.
   done: queue.SimpleQueue[futures.Future[Outcome]] = queue.SimpleQueue()
   with futures.ProcessPoolExecutor(
     jobs, spawn, _start_worker, (streams.LOG.level,)
@@ -136,7 +136,7 @@ def _start_worker(level: int) -> None:
 def _stop(*_: object) -> None:
   """Ends a build, which then removes its temporary files."""
   signal.signal(signal.SIGTERM, signal.SIG_IGN)
-  # Python would tell of an exit that a destructor loses; `_work` knows of it.
+  # In a destructor, Python reports the exit and goes on; `_work` ends it later.
   sys.unraisablehook = lambda _: None
   sys.exit()
 

@@ -268,7 +268,7 @@ class Subset:
     """
     return self.per_class if split == 'train' else None
 
-  @property
+  @functools.cached_property
   def full(self) -> Subset:
     """The subset with all training examples."""
     return subset(self.name.partition('-r-')[0]) if self.per_class else self

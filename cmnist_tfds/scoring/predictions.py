@@ -577,7 +577,7 @@ def doubts(checked: Predictions, confused: np.ndarray) -> list[str]:
   limit = chance + 3 * np.sqrt(chance * (1 - chance / true.sum()))
   right = np.trace(confused, axis1=1, axis2=2)
   guessed = ~renamed & (right <= limit) & (right < true.sum())
-  identical = len(np.unique(checked.predicted, axis=0)) < len(confused)
+  identical = len({run.tobytes() for run in checked.predicted}) < len(confused)
   found = {RENAMED: renamed, GUESSED: guessed, IDENTICAL: identical}
   return [text for text, holds in found.items() if np.any(holds)]
 
