@@ -81,7 +81,7 @@ def test_the_interval_of_single_runs_covers_the_difference():
     shares = [1 - first - second, first, second]
     found = [
       _of_single_runs(np.repeat([0, 1, -1], counts))
-      for counts in rng.multinomial(total, shares, _TIMES)
+      for counts in rng.multinomial(total, shares, _TIMES // 4)
     ]
     assert 0.93 <= _covered(found, first - second) <= 0.97
 
