@@ -51,8 +51,17 @@ class Bad(Means):
       1: right, 2: right[:-1], 3: right * np.nan, 4: right + 20, 5: None,
     }[self.seed]
 
+class Unsure(Means):
+  def predict(self, x):
+    found = super().predict(x)
+    found[self.seed] = (found[self.seed] + 1) % 20
+    return found
+
 def make_model(seed):
   return Means(seed)
+
+def make_unsure(seed):
+  return Unsure(seed)
 
 def make_bad(seed):
   if seed == 5:
@@ -199,6 +208,14 @@ def test_a_failure_is_a_line_and_the_rest_goes_on(command, tmp_path):
   status, out, _ = command('make_bad')
   assert status == 0
   assert 'was there' in out
+
+
+def test_a_warning_of_several_fits_is_told_once(command):
+  status, _, err = command('make_unsure', '--seeds', '2')
+  assert status == 0
+  (line,) = [t for t in err.splitlines() if 'no scores of decision' in t]
+  assert 'draw 0, seed 1, and perhaps others' in line
+  assert 'example 1 ' in line
 
 
 def test_results_of_other_versions_are_left_alone(command, folder, tmp_path):

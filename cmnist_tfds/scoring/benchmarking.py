@@ -286,9 +286,10 @@ def _parallel(
 
 def _notes(made: Sequence[Fit]) -> Iterator[str]:
   """Yields what there is to say of fits that did not fail, with the first one."""
-  titles: dict[str, str] = {}
+  told: dict[str, str] = {}
   for fit in made:
     record = fits.read_record(fit.path)
     for note in (*record.notes, *record.warnings) if not record.error else ():
-      titles.setdefault(note, fit.title)
-  yield from (f'{titles[note]}, and perhaps others: {note}' for note in titles)
+      kind = re.sub(r'\d+', '', note)  # Fits differ in the examples they name.
+      told.setdefault(kind, f'{fit.title}, and perhaps others: {note}')
+  yield from told.values()

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 
 def exit_status(interrupted: KeyboardInterrupt) -> int:
   """Returns the exit status that shells know: 128 and the signal's number."""
-  number = interrupted.args[0] if interrupted.args else signal.SIGINT
-  return 128 + int(number)
+  return 128 + int(interrupted.args[0] if interrupted.args else signal.SIGINT)
 
 
 @contextlib.contextmanager
