@@ -138,6 +138,15 @@ def test_published_and_other_draws_of_one_file_stay_apart(tmp_path):
   assert low < value < high
 
 
+def test_the_band_of_two_draws_that_disagree_has_no_impossible_accuracy(
+  tmp_path,
+):
+  wrong, right = (_predict('1-F-r-1', share, 1, 3)[0] for share in (0.2, 0.9))
+  _save(tmp_path, '1-F-r-1', 'm', np.stack([wrong, right]), draw=[1, 2])
+  found, _ = summary.read([tmp_path], 'cmnist_sample', _OPEN)
+  assert summary.curves(found)['1-F']['m'][1][1:] == (0, 1)
+
+
 @pytest.mark.parametrize(
   'said, expected',
   [('1.50 s; 2.25 s', [1.5, 2.25]), ('a day', [None] * 2), ('', [None] * 2)],

@@ -226,7 +226,8 @@ def accuracy(found: Predictions) -> Estimate:
   """Returns the accuracy, with an interval over runs, and images or writers."""
   _, _, rows = independent_runs(found)
   strata = writers.source_numbers(found.subset, found.labels)
-  return intervals.over_runs([rows], writers.clusters(found), strata)
+  share = intervals.over_runs([rows], writers.clusters(found), strata)
+  return dataclasses.replace(share, low=max(share.low, 0.0))
 
 
 def _examples(found: Predictions) -> str:
