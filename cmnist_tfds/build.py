@@ -136,15 +136,19 @@ def _start_worker(level: int) -> None:
 def _stop(*_: object) -> None:
   """Ends a build, which then removes its temporary files."""
   signal.signal(signal.SIGTERM, signal.SIG_IGN)
-  # In a destructor, Python reports the exit and goes on; `_work` ends it later.
+  # In a destructor, Python reports the exit and goes on, until `_work` ends.
   sys.unraisablehook = lambda _: None
   sys.exit()
 
 
 def _work(work: Callable[[Subset], Outcome], subset: Subset) -> Outcome:
-  if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
-    sys.exit()  # The pool gave another subset to a process that was stopped.
-  return work(subset)
+  try:
+    return work(subset)
+  finally:
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+      # The pool takes an exit for a result, and waits for more work.
+      signal.signal(signal.SIGALRM, _stop)
+      signal.setitimer(signal.ITIMER_REAL, 0.1)
 
 
 def _end_with_parent() -> None:

@@ -144,8 +144,7 @@ def fill(
     try:
       yield file, _take(file, folder, locations), ''
     except OriginFileError as error:
-      remedy = locations_lib.how_to_get(file, folder)
-      yield file, '', f'{error}. {remedy}'
+      yield file, '', f'{error}. {locations_lib.how_to_get(file, folder)}'
 
 
 def _take(file: OriginFile, folder: pathlib.Path, locations: Locations) -> str:

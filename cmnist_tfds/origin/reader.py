@@ -68,8 +68,7 @@ class Reader:
     A folder on disk is tried before the archive. What was read is proved when
     the block ends.
     """
-    folders = self._locations.folders(file)
-    paths = (folder / file.path for folder in folders)
+    paths = (folder / file.path for folder in self._locations.folders(file))
     if path := next(filter(os.path.exists, paths), None):
       self.copies[file.path] = Copy(file, path)
       files = picture_files.open_folder(path.parent if table else path)

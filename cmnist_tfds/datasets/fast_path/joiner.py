@@ -179,8 +179,7 @@ def _pad(parts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
   """Returns parts as uint8 (k, longest), and the length of each."""
   width = max(map(len, parts))
   padded = b''.join(part.ljust(width, b'\0') for part in parts)
-  lengths = np.array([*map(len, parts)])
-  return np.frombuffer(padded, f'V{width}'), lengths
+  return np.frombuffer(padded, f'V{width}'), np.array([*map(len, parts)])
 
 
 def _put(data: np.ndarray, at: np.ndarray, parts: np.ndarray) -> None:
