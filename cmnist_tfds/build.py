@@ -143,10 +143,12 @@ def _stop(*_: object) -> None:
 
 def _work(work: Callable[[Subset], Outcome], subset: Subset) -> Outcome:
   try:
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+      sys.exit()  # The pool gave another subset to a process that was stopped.
     return work(subset)
   finally:
     if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
-      # The pool takes an exit for a result, and waits for more work.
+      # The pool takes an exit for a result. This ends the wait for more work.
       signal.signal(signal.SIGALRM, _stop)
       signal.setitimer(signal.ITIMER_REAL, 0.1)
 

@@ -193,8 +193,7 @@ def _example(
   elif unit == 'shard':
     shard = int(boundary)
     # As in TFDS, a stop of no shards is behind all of them.
-    from_end = is_stop and shard <= 0
-    number = sum(lengths[: shard + len(lengths) * from_end])
+    number = sum(lengths[: shard + len(lengths) * (is_stop and shard <= 0)])
   else:
     number = int(boundary)
   return number + total if number < 0 else number

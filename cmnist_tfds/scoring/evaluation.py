@@ -500,8 +500,7 @@ def _score_writers(
     own = (stratum == number) | (key == 'all')
     _, cluster_ = np.unique(cluster[own], return_inverse=True)
     sizes = np.bincount(cluster_)
-    shares = np.bincount(cluster_, right[own]) / sizes
-    by_writer = shares[sizes > 1]
+    by_writer = (np.bincount(cluster_, right[own]) / sizes)[sizes > 1]
     if len(by_writer) > 1:
       parts = intervals.mean_variance(right[own], cluster_, stratum[own])
       accuracy = intervals.from_parts(float(right[own].mean()), *parts, least=0)
