@@ -95,7 +95,7 @@ def test_no_process_outlives_the_command(name, whom, status, tmp_path):
     stderr=subprocess.PIPE,
     text=True,
   ) as process:
-    while not list(tmp_path.rglob('dataset_info.json')):
+    while not list(tmp_path.glob('*/*/*/dataset_info.json')):
       assert process.poll() is None
       time.sleep(0.05)
     workers = _workers(process.pid)

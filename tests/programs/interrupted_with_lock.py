@@ -15,13 +15,14 @@ import time
 from cmnist_tfds import cli
 
 _FOLDER = pathlib.Path(sys.argv[1])
+_BUILT = '*/*/*/dataset_info.json'
 _MAIN = threading.get_ident()
 _enter = threading.Condition.__enter__
 
 
 def _interrupted(condition: threading.Condition) -> bool:
   entered = _enter(condition)
-  if threading.get_ident() == _MAIN and any(_FOLDER.rglob('dataset_info.json')):
+  if threading.get_ident() == _MAIN and any(_FOLDER.glob(_BUILT)):
     threading.Condition.__enter__ = _enter  # type: ignore[method-assign]
     time.sleep(1)
     raise KeyboardInterrupt
